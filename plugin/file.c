@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Bounded reads and whole writes.
+ */
+#include "plugin/file.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+ssize_t file_read_fd(int fd, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	while (used < size) {
+		ssize_t n = read(fd, buf + used, size - used);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
+ssize_t file_read(int dir, const char *path, char *buf, size_t size)
+{
+	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = file_read_fd(fd, buf, size);
+	if (n < 0)
+		return n;
+	if ((size_t)n == size)
+		return -EFBIG;
+	buf[n] = '\0';
+	return n;
+}
+
+ssize_t file_read_all(int dir, const char *path, size_t max, char **out)
+{
+	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_free char *buf = NULL;
+	size_t used = 0, size = 0;
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size <= max)
+		size = (size_t)st.st_size + 2;
+	if (size < 4096)
+		size = 4096;
+	for (;;) {
+		char *bigger = realloc(buf, size);
+		ssize_t n;
+
+		if (!bigger)
+			return -ENOMEM;
+		buf = bigger;
+		n = file_read_fd(fd, buf + used, size - 1 - used);
+		if (n < 0)
+			return n;
+		used += (size_t)n;
+		if (used > max)
+			return -EFBIG;
+		if (used < size - 1)
+			break;
+		size = size * 2 < max + 2 ? size * 2 : max + 2;
+	}
+	buf[used] = '\0';
+	*out = steal_ptr(buf);
+	return (ssize_t)used;
+}
+
+int file_pwrite_all(int fd, const void *data, size_t len, off_t offset)
+{
+	const char *p = data;
+
+	while (len) {
+		ssize_t n = pwrite(fd, p, len, offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO;
+		p += n;
+		len -= (size_t)n;
+		offset += n;
+	}
+	return 0;
+}

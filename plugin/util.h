@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The few helpers that every room shares: memory and descriptors that clean
+ * up after themselves, and handing them on.
+ */
+#ifndef NUMAPLACE_UTIL_H
+#define NUMAPLACE_UTIL_H
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+
+static inline void cleanup_freep(void *p)
+{
+	free(*(void **)p);
+}
+
+static inline void cleanup_closep(const int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+}
+
+static inline void cleanup_closedirp(DIR **dir)
+{
+	if (*dir)
+		closedir(*dir);
+}
+
+static inline void cleanup_fclosep(FILE **file)
+{
+	if (*file)
+		fclose(*file);
+}
+
+#define cleanup_free __attribute__((cleanup(cleanup_freep)))
+#define cleanup_close __attribute__((cleanup(cleanup_closep)))
+#define cleanup_closedir __attribute__((cleanup(cleanup_closedirp)))
+#define cleanup_fclose __attribute__((cleanup(cleanup_fclosep)))
+
+/* Takes the pointer out of its owner: the owner's clean-up then does nothing. */
+#define steal_ptr(p)                                                                               \
+	({                                                                                         \
+		__typeof__(p) stolen_ = (p);                                                       \
+		(p) = NULL;                                                                        \
+		stolen_;                                                                           \
+	})
+
+static inline int steal_fd(int *fd)
+{
+	int stolen = *fd;
+
+	*fd = -1;
+	return stolen;
+}
+
+#endif
