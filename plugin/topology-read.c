@@ -1,0 +1,757 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reads a machine from /sys and /proc below a root directory.
+ *
+ * What the kernel leaves out (offline CPUs, memory-less nodes, missing
+ * distance, meminfo or cache files, cpumap instead of cpulist) is normal; what
+ * firmware gets wrong (every CPU on every node, all distances equal, a CPU on
+ * two nodes) is mended with a warning; what makes no sense is an error that
+ * names the file.
+ */
+#include "plugin/topology.h"
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define NODE_DIR "sys/devices/system/node"
+#define CPU_DIR "sys/devices/system/cpu"
+#define TEXT_MAX 65536
+
+/* One read of a machine: the result, the claims of nodes on CPUs, a text buffer. */
+struct reading {
+	struct topology *t;
+	int root, node_dir, cpu_dir;  /* -1: not there */
+	struct idset *claims;         /* by node index: CPUs that it says are its own */
+	struct idset ids;             /* node ids found */
+	uint64_t machine_bytes;       /* MemTotal of the machine; 0 unknown */
+	uint64_t low_bytes;           /* the kernel's low watermark, over the machine */
+	uint16_t *core, *llc, *capacity; /* by CPU id */
+	char text[TEXT_MAX];
+};
+
+static void __attribute__((format(printf, 2, 3))) warn(struct topology *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->nwarnings == ARRAY_SIZE(t->warnings))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(t->warnings[t->nwarnings++], sizeof(t->warnings[0]), fmt, ap);
+	va_end(ap);
+}
+
+static int read_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+{
+	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
+	int ret;
+
+	if (n < 0)
+		return (int)n;
+	ret = idset_parse_kernel(r->text, out, err);
+	return ret < 0 ? error_prefix(err, "%s", path) : 0;
+}
+
+static int read_map(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+{
+	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
+	int ret;
+
+	if (n < 0)
+		return (int)n;
+	ret = idset_parse_map(r->text, out, err);
+	return ret < 0 ? error_prefix(err, "%s", path) : 0;
+}
+
+/* A set that stands in two files, as a list or as a map. -ENOENT: in neither. */
+static int read_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,
+		    struct error *err)
+{
+	int ret = read_list(r, dir, list, out, err);
+
+	if (ret == -ENOENT)
+		ret = read_map(r, dir, map, out, err);
+	return ret;
+}
+
+static bool read_u64(int dir, const char *path, uint64_t *out)
+{
+	char text[64], *end;
+	unsigned long long v;
+
+	if (file_read(dir, path, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
+		return false;
+	errno = 0;
+	v = strtoull(text, &end, 10);
+	if (errno || (*end && *end != '\n'))
+		return false;
+	*out = v;
+	return true;
+}
+
+static int find_nodes(struct reading *r, struct error *err)
+{
+	cleanup_closedir DIR *dir = NULL;
+	cleanup_close int fd = openat(r->root, NODE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct dirent *d;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, -errno, "open %s", NODE_DIR);
+	r->node_dir = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+	dir = fdopendir(steal_fd(&fd));
+	if (!dir || r->node_dir < 0)
+		return error_errno(err, -errno, "read %s", NODE_DIR);
+	while ((d = readdir(dir))) {
+		char *end;
+		unsigned long id;
+
+		if (strncmp(d->d_name, "node", 4) != 0 || d->d_name[4] < '0' || d->d_name[4] > '9')
+			continue;
+		id = strtoul(d->d_name + 4, &end, 10);
+		if (*end)
+			continue;
+		if (id >= NODE_ID_MAX)
+			return error_set(err, -EINVAL, "%s/%s: node ids end at %d", NODE_DIR, quote(d->d_name).text,
+					 NODE_ID_MAX - 1);
+		idset_add(&r->ids, (unsigned int)id);
+	}
+	return 0;
+}
+
+/* "Node 0 MemFree:   1234 kB": bytes of one line; false when it is not there. */
+static bool meminfo_field(const char *text, const char *name, uint64_t *out)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = text; (p = strstr(p, name)); p += len) {
+		char *end;
+		unsigned long long v;
+
+		if (p == text || (p[-1] != ' ' && p[-1] != '\n') || p[len] != ':')
+			continue;
+		v = strtoull(p + len + 1, &end, 10);
+		if (end == p + len + 1 || v > UINT64_MAX / 1024)
+			return false;
+		*out = v * 1024;
+		return true;
+	}
+	return false;
+}
+
+static uint64_t less_half_or(uint64_t value, uint64_t low)
+{
+	return value - (value / 2 < low ? value / 2 : low);
+}
+
+/*
+ * What could be had without swapping, reckoned as the kernel does for
+ * MemAvailable: free above the low watermark, and the page cache and slab that can be given back.
+ */
+static uint64_t available(const char *text, uint64_t total, uint64_t low)
+{
+	uint64_t mem_free = total, active = 0, inactive = 0, slab = 0, sum;
+
+	if (!meminfo_field(text, "MemFree", &mem_free))
+		return total;
+	meminfo_field(text, "Active(file)", &active);
+	meminfo_field(text, "Inactive(file)", &inactive);
+	if (!meminfo_field(text, "KReclaimable", &slab))
+		meminfo_field(text, "SReclaimable", &slab);
+	sum = mem_free > low ? mem_free - low : 0;
+	sum += less_half_or(active + inactive, low);
+	sum += less_half_or(slab, low);
+	return sum < total ? sum : total;
+}
+
+/* Reads memory into @node, adding to what is there: several ids may be one node. */
+static void add_node_memory(struct reading *r, int dir, struct topo_node *node)
+{
+	uint64_t total = 0, low = 0;
+
+	if (file_read(dir, "meminfo", r->text, sizeof(r->text)) <= 0 || !meminfo_field(r->text, "MemTotal", &total))
+		return;
+	if (r->machine_bytes)
+		low = (uint64_t)((double)r->low_bytes * (double)total / (double)r->machine_bytes);
+	node->mem_known = true;
+	node->mem_total += total;
+	node->mem_free += available(r->text, total, low);
+}
+
+static void add_node_huge(const struct topology *t, int dir, struct topo_node *node)
+{
+	char path[96];
+
+	for (unsigned int i = 0; i < t->nhuge; i++) {
+		unsigned long long kb = t->huge_size[i] / 1024;
+		uint64_t total = 0, idle = 0;
+
+		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/nr_hugepages", kb);
+		if (!read_u64(dir, path, &total) || !total)
+			continue;
+		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/free_hugepages", kb);
+		read_u64(dir, path, &idle);
+		node->huge_total[i] += total;
+		node->huge_free[i] += idle;
+	}
+}
+
+static void read_node_attributes(int dir, struct topo_node *node)
+{
+	uint64_t v;
+
+	if (read_u64(dir, "access0/initiators/read_bandwidth", &v) && v < UINT32_MAX)
+		node->read_bandwidth = (uint32_t)v;
+	if (node->read_bandwidth && read_u64(dir, "access0/initiators/read_latency", &v) && v < UINT32_MAX)
+		node->read_latency = (uint32_t)v;
+}
+
+/* Page sizes from the folder below @dir, ascending; the four smallest are kept. */
+static void read_huge_sizes(struct topology *t, int dir, const char *path)
+{
+	cleanup_close int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *d = NULL;
+	struct dirent *entry;
+
+	if (fd < 0)
+		return;
+	d = fdopendir(steal_fd(&fd));
+	while (d && (entry = readdir(d))) {
+		unsigned long long kb;
+		unsigned int i;
+		char end;
+
+		if (sscanf(entry->d_name, "hugepages-%llukB%c", &kb, &end) != 1 || !kb || kb > 1ULL << 34)
+			continue;
+		for (i = 0; i < t->nhuge && t->huge_size[i] < kb * 1024; i++)
+			;
+		if (i == HUGE_SIZES_MAX || (i < t->nhuge && t->huge_size[i] == kb * 1024))
+			continue;
+		if (t->nhuge < HUGE_SIZES_MAX)
+			t->nhuge++;
+		memmove(&t->huge_size[i + 1], &t->huge_size[i], (t->nhuge - i - 1) * sizeof(t->huge_size[0]));
+		t->huge_size[i] = kb * 1024;
+	}
+}
+
+static void read_machine_files(struct reading *r)
+{
+	struct topology *t = r->t;
+	uint64_t v;
+
+	if (file_read(r->root, "proc/meminfo", r->text, sizeof(r->text)) > 0) {
+		const char *p = strstr(r->text, "Hugepagesize:");
+
+		if (p)
+			t->huge_default = strtoull(p + strlen("Hugepagesize:"), NULL, 10) * 1024;
+		if (!strncmp(r->text, "MemTotal:", 9))
+			r->machine_bytes = strtoull(r->text + 9, NULL, 10) * 1024;
+	}
+	if (read_u64(r->root, "proc/sys/vm/min_free_kbytes", &v) && v < 1ULL << 40)
+		r->low_bytes = v * 1024 / 4 * 5;
+}
+
+/* The row of distances that @from's file holds; false: not there or not one per node. */
+static bool read_distances(struct reading *r, int dir, unsigned int from)
+{
+	struct topology *t = r->t;
+	unsigned int n = 0;
+	char *p = r->text;
+
+	if (file_read(dir, "distance", r->text, sizeof(r->text)) <= 0)
+		return false;
+	while (*p && *p != '\n') {
+		char *end;
+		unsigned long d = strtoul(p, &end, 10);
+
+		if (end == p)
+			break;
+		if (n == t->nnodes || d == 0 || d > UINT16_MAX)
+			return false;
+		t->distance[from * t->nnodes + n++] = (uint16_t)d;
+		for (p = end; *p == ' '; p++)
+			;
+	}
+	return n == t->nnodes;
+}
+
+static void default_distances(struct topology *t)
+{
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			t->distance[i * t->nnodes + j] = i == j ? 10 : 20;
+}
+
+static bool distances_all_equal(const struct topology *t)
+{
+	for (unsigned int i = 1; i < t->nnodes * t->nnodes; i++)
+		if (t->distance[i] != t->distance[0])
+			return false;
+	return t->nnodes > 1;
+}
+
+static int read_node(struct reading *r, unsigned int i, bool *distances, struct error *err)
+{
+	struct topo_node *node = &r->t->nodes[i];
+	cleanup_close int dir = -1;
+	char name[16];
+	int ret;
+
+	snprintf(name, sizeof(name), "node%u", node->id);
+	dir = openat(r->node_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return error_errno(err, -errno, "open %s/%s", NODE_DIR, name);
+	ret = read_set(r, dir, "cpulist", "cpumap", &r->claims[i], err);
+	if (ret == -EINVAL)
+		return error_prefix(err, "%s/%s", NODE_DIR, name);
+	if (ret < 0 && ret != -ENOENT)
+		return error_errno(err, ret, "read %s/%s/cpulist", NODE_DIR, name);
+	if (*distances)
+		*distances = read_distances(r, dir, i);
+	if (i == 0 && !r->t->nhuge)
+		read_huge_sizes(r->t, dir, "hugepages");
+	add_node_memory(r, dir, node);
+	add_node_huge(r->t, dir, node);
+	read_node_attributes(dir, node);
+	return 0;
+}
+
+static int read_nodes(struct reading *r, struct error *err)
+{
+	struct topology *t = r->t;
+	bool distances = true;
+	unsigned int i = 0;
+
+	t->nnodes = idset_count(&r->ids);
+	t->nodes = calloc(t->nnodes ? t->nnodes : 1, sizeof(*t->nodes));
+	t->distance = calloc(t->nnodes ? (size_t)t->nnodes * t->nnodes : 1, sizeof(*t->distance));
+	r->claims = calloc(t->nnodes ? t->nnodes : 1, sizeof(*r->claims));
+	if (!t->nodes || !t->distance || !r->claims)
+		return error_errno(err, -ENOMEM, "read %s", NODE_DIR);
+	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");
+	idset_foreach(id, &r->ids) {
+		int ret;
+
+		t->nodes[i].id = (uint16_t)id;
+		ret = read_node(r, i++, &distances, err);
+		if (ret < 0)
+			return ret;
+	}
+	if (!distances) {
+		if (t->nnodes > 1)
+			warn(t, "the kernel gives no usable distances: 10 within a node, 20 between nodes");
+		default_distances(t);
+	} else if (distances_all_equal(t)) {
+		warn(t, "firmware says that all distances are %u: taken for 10 within a node, 20 between nodes",
+		     t->distance[0]);
+		default_distances(t);
+	}
+	return 0;
+}
+
+/* A machine whose kernel knows no nodes: one node 0 that has everything. */
+static int make_single_node(struct reading *r, struct error *err)
+{
+	struct topology *t = r->t;
+	cleanup_close int mm = -1;
+	uint64_t total = 0;
+	int ret;
+
+	t->nnodes = 1;
+	t->nodes = calloc(1, sizeof(*t->nodes));
+	t->distance = calloc(1, sizeof(*t->distance));
+	r->claims = calloc(1, sizeof(*r->claims));
+	if (!t->nodes || !t->distance || !r->claims)
+		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
+	t->distance[0] = 10;
+	ret = read_list(r, r->cpu_dir, "online", &r->claims[0], err);
+	if (ret < 0)
+		return ret == -ENOENT ? error_set(err, -ENOENT, "neither %s nor %s/online is there", NODE_DIR, CPU_DIR)
+				      : ret;
+	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");
+	mm = openat(r->root, "sys/kernel/mm", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (mm >= 0)
+		add_node_huge(t, mm, &t->nodes[0]);
+	if (file_read(r->root, "proc/meminfo", r->text, sizeof(r->text)) > 0 &&
+	    meminfo_field(r->text, "MemTotal", &total)) {
+		t->nodes[0].mem_known = true;
+		t->nodes[0].mem_total = total;
+		t->nodes[0].mem_free = available(r->text, total, 0);
+	}
+	return 0;
+}
+
+/* Node i takes node j's memory over: both claim the same CPUs. */
+static void merge_memory(struct topology *t, struct topo_node *into, const struct topo_node *from)
+{
+	if (from->has_memory || from->mem_total)
+		idset_add(&t->merged, from->id);
+	into->mem_total += from->mem_total;
+	into->mem_free += from->mem_free;
+	into->mem_known |= from->mem_known;
+	into->has_memory |= from->has_memory;
+	for (unsigned int i = 0; i < HUGE_SIZES_MAX; i++) {
+		into->huge_total[i] += from->huge_total[i];
+		into->huge_free[i] += from->huge_free[i];
+	}
+}
+
+static void drop_node(struct reading *r, unsigned int gone)
+{
+	struct topology *t = r->t;
+	unsigned int n = t->nnodes, k = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		for (unsigned int j = 0; j < n; j++)
+			if (i != gone && j != gone)
+				t->distance[k++] = t->distance[i * n + j];
+	memmove(&t->nodes[gone], &t->nodes[gone + 1], (n - gone - 1) * sizeof(*t->nodes));
+	memmove(&r->claims[gone], &r->claims[gone + 1], (n - gone - 1) * sizeof(*r->claims));
+	t->nnodes--;
+}
+
+/* Every node with CPUs claims the same ones: firmware that does not know; one node is what is there. */
+static void merge_claims(struct reading *r)
+{
+	struct topology *t = r->t;
+	unsigned int same = 0, keep = NO_NODE;
+	struct idset *first = NULL;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		if (idset_empty(&r->claims[i]))
+			continue;
+		if (first && !idset_equal(first, &r->claims[i]))
+			return;
+		first = first ? first : &r->claims[i];
+		if (keep == NO_NODE || (!t->nodes[keep].has_memory && t->nodes[i].has_memory))
+			keep = i;
+		same++;
+	}
+	if (same < 2)
+		return;
+	warn(t, "firmware puts the same CPUs on %u nodes: taken for one node, %u", same, t->nodes[keep].id);
+	if (t->nodes[keep].has_memory)
+		idset_add(&t->merged, t->nodes[keep].id);
+	for (unsigned int i = t->nnodes; i-- > 0;) {
+		if (i == keep || idset_empty(&r->claims[i]))
+			continue;
+		merge_memory(t, &t->nodes[keep], &t->nodes[i]);
+		drop_node(r, i);
+		if (i < keep)
+			keep--;
+	}
+}
+
+/* Each CPU belongs to one node: the first that claims it. */
+static void settle_claims(struct reading *r)
+{
+	struct topology *t = r->t;
+	struct idset taken = { { 0 } };
+	bool overlap = false;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		idset_and(&r->claims[i], &t->online);
+		if (idset_intersects(&r->claims[i], &taken)) {
+			overlap = true;
+			idset_andnot(&r->claims[i], &taken);
+		}
+		idset_or(&taken, &r->claims[i]);
+	}
+	if (overlap)
+		warn(t, "firmware puts a CPU on two nodes: it is taken for the lower one's");
+	t->online = taken;
+}
+
+/* Gives the group that @cpu is in a number, @next where it has none yet. */
+static void number_group(uint16_t *group, const struct idset *members, unsigned int cpu, unsigned int *next)
+{
+	idset_foreach(id, members)
+		if (group[id] == NO_NODE)
+			group[id] = (uint16_t)*next;
+	group[cpu] = (uint16_t)*next;
+	(*next)++;
+}
+
+static void read_core(struct reading *r, unsigned int cpu, int dir)
+{
+	struct idset members;
+
+	if (read_set(r, dir, "topology/thread_siblings_list", "topology/thread_siblings", &members, NULL) < 0)
+		idset_clear(&members);
+	number_group(r->core, &members, cpu, &r->t->ncores);
+}
+
+/* The cache with the highest index is the last level: the kernel numbers them by level. */
+static void read_llc(struct reading *r, unsigned int cpu, int dir, int *index)
+{
+	struct idset members;
+	char list[64], map[64];
+	int i = *index;
+
+	idset_clear(&members);
+	for (; i >= 0; i--) {
+		snprintf(list, sizeof(list), "cache/index%d/shared_cpu_list", i);
+		snprintf(map, sizeof(map), "cache/index%d/shared_cpu_map", i);
+		if (read_set(r, dir, list, map, &members, NULL) == 0)
+			break;
+	}
+	*index = i;
+	if (i < 0) {
+		/* no caches shown: the CPUs of a node share what there is */
+		for (unsigned int n = 0; n < r->t->nnodes; n++)
+			if (idset_has(&r->claims[n], cpu))
+				members = r->claims[n];
+	}
+	number_group(r->llc, &members, cpu, &r->t->nllcs);
+}
+
+static int read_cpus(struct reading *r, struct error *err)
+{
+	struct topology *t = r->t;
+	struct idset atoms;
+	int llc_index = 9, capacities = 1;
+
+	if (read_list(r, r->root, "sys/devices/cpu_atom/cpus", &atoms, NULL) < 0)
+		idset_clear(&atoms);
+	idset_foreach(id, &t->online) {
+		cleanup_close int dir = -1;
+		unsigned int cpu = (unsigned int)id;
+		char name[24];
+		uint64_t v;
+
+		r->capacity[cpu] = idset_has(&atoms, cpu) ? 512 : 1024;
+		if (r->core[cpu] != NO_NODE && r->llc[cpu] != NO_NODE && !capacities)
+			continue;
+		snprintf(name, sizeof(name), "cpu%u", cpu);
+		dir = r->cpu_dir < 0 ? -1 : openat(r->cpu_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (r->core[cpu] == NO_NODE)
+			read_core(r, cpu, dir);
+		if (r->llc[cpu] == NO_NODE)
+			read_llc(r, cpu, dir, &llc_index);
+		if (capacities && read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
+			r->capacity[cpu] = (uint16_t)v;
+		else
+			capacities = 0; /* all CPUs have the file, or none */
+	}
+	return t->ncores > IDSET_MAX ? error_set(err, -EINVAL, "%s: more cores than CPUs", CPU_DIR) : 0;
+}
+
+static int place_cpus(struct reading *r, struct error *err)
+{
+	struct topology *t = r->t;
+	unsigned int n = 0;
+
+	t->ncpus = idset_count(&t->online);
+	if (!t->ncpus)
+		return error_set(err, -EINVAL, "%s: no CPU is online", CPU_DIR);
+	t->cpus = calloc(t->ncpus, sizeof(*t->cpus));
+	idset_foreach(id, &t->online)
+		t->cpu_ids = (unsigned int)id + 1;
+	t->cpu_index = calloc(t->cpu_ids, sizeof(*t->cpu_index));
+	t->node_index = calloc(NODE_ID_MAX, sizeof(*t->node_index));
+	if (!t->cpus || !t->cpu_index || !t->node_index)
+		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
+	memset(t->cpu_index, 0xff, t->cpu_ids * sizeof(*t->cpu_index));
+	memset(t->node_index, 0xff, NODE_ID_MAX * sizeof(*t->node_index));
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		struct topo_node *node = &t->nodes[i];
+
+		node->first_cpu = n;
+		t->node_index[node->id] = (uint16_t)i;
+		idset_foreach(id, &r->claims[i]) {
+			t->cpu_index[id] = (uint16_t)n;
+			t->cpus[n++] = (struct topo_cpu){
+				.id = (uint16_t)id,
+				.node = (uint16_t)i,
+				.core = r->core[id],
+				.llc = r->llc[id],
+				.capacity = r->capacity[id],
+				.isolated = idset_has(&t->isolated, (unsigned int)id),
+			};
+		}
+		node->ncpus = n - node->first_cpu;
+		if (node->ncpus)
+			idset_add(&t->cpu_nodes, node->id);
+		if (node->has_memory && !idset_has(&t->merged, node->id))
+			idset_add(&t->mem_nodes, node->id);
+	}
+	idset_or(&t->mem_nodes, &t->merged);
+	return 0;
+}
+
+static void read_packages(struct reading *r)
+{
+	for (unsigned int i = 0; i < r->t->nnodes; i++) {
+		struct topo_node *node = &r->t->nodes[i];
+		char path[64];
+		uint64_t v;
+
+		if (!node->ncpus)
+			continue;
+		snprintf(path, sizeof(path), "cpu%u/topology/physical_package_id", r->t->cpus[node->first_cpu].id);
+		if (read_u64(r->cpu_dir, path, &v) && v < UINT16_MAX)
+			node->package = (uint16_t)v;
+	}
+}
+
+/* Which nodes may be in cpuset.mems: those with memory, and where no meminfo says, those the kernel lists. */
+static void settle_memory(struct reading *r)
+{
+	struct topology *t = r->t;
+	struct idset listed;
+	bool have_list = r->node_dir >= 0 && read_list(r, r->node_dir, "has_memory", &listed, NULL) == 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		struct topo_node *node = &t->nodes[i];
+
+		if (node->mem_known)
+			node->has_memory = node->mem_total > 0;
+		else
+			node->has_memory = !have_list || idset_has(&listed, node->id);
+	}
+}
+
+static void read_weights(struct reading *r)
+{
+	cleanup_close int dir =
+		openat(r->root, "sys/kernel/mm/mempolicy/weighted_interleave", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	for (unsigned int i = 0; dir >= 0 && i < r->t->nnodes; i++) {
+		char name[16];
+		uint64_t v;
+
+		snprintf(name, sizeof(name), "node%u", r->t->nodes[i].id);
+		if (read_u64(dir, name, &v) && v < UINT32_MAX)
+			r->t->nodes[i].weight = (uint32_t)v;
+	}
+}
+
+static int read_machine(struct reading *r, struct error *err)
+{
+	struct topology *t = r->t;
+	int ret;
+
+	r->cpu_dir = openat(r->root, CPU_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = find_nodes(r, err);
+	if (ret < 0)
+		return ret;
+	read_machine_files(r);
+	ret = idset_empty(&r->ids) ? make_single_node(r, err) : read_nodes(r, err);
+	if (ret < 0)
+		return ret;
+	settle_memory(r);
+	ret = read_list(r, r->cpu_dir, "online", &t->online, err);
+	if (ret == -EINVAL)
+		return error_prefix(err, "%s", CPU_DIR);
+	if (ret < 0)
+		idset_fill(&t->online);
+	if (read_list(r, r->cpu_dir, "isolated", &t->isolated, NULL) < 0)
+		idset_clear(&t->isolated);
+	merge_claims(r);
+	settle_claims(r);
+	memset(r->core, 0xff, IDSET_MAX * sizeof(uint16_t));
+	memset(r->llc, 0xff, IDSET_MAX * sizeof(uint16_t));
+	ret = read_cpus(r, err);
+	if (ret < 0)
+		return ret;
+	ret = place_cpus(r, err);
+	if (ret < 0)
+		return ret;
+	read_packages(r);
+	read_weights(r);
+	ret = topology_finish(t);
+	return ret < 0 ? error_errno(err, ret, "read %s", NODE_DIR) : 0;
+}
+
+static void reading_end(struct reading *r)
+{
+	if (r->node_dir >= 0)
+		close(r->node_dir);
+	if (r->cpu_dir >= 0)
+		close(r->cpu_dir);
+	free(r->claims);
+	free(r->core);
+	free(r->llc);
+	free(r->capacity);
+	free(r);
+}
+
+static struct reading *reading_start(int root, struct topology *t)
+{
+	struct reading *r = calloc(1, sizeof(*r));
+
+	if (!r)
+		return NULL;
+	r->t = t;
+	r->root = root;
+	r->node_dir = r->cpu_dir = -1;
+	return r;
+}
+
+int topology_read(int root, struct topology **out, struct error *err)
+{
+	cleanup_topology struct topology *t = calloc(1, sizeof(*t));
+	struct reading *r = t ? reading_start(root, t) : NULL;
+	int ret;
+
+	if (!r)
+		return error_errno(err, -ENOMEM, "read the machine");
+	r->core = malloc(IDSET_MAX * sizeof(uint16_t));
+	r->llc = malloc(IDSET_MAX * sizeof(uint16_t));
+	r->capacity = malloc(IDSET_MAX * sizeof(uint16_t));
+	if (r->core && r->llc && r->capacity)
+		ret = read_machine(r, err);
+	else
+		ret = error_errno(err, -ENOMEM, "read the machine");
+	reading_end(r);
+	if (ret == 0)
+		*out = steal_ptr(t);
+	return ret;
+}
+
+/* The memory of one node id, added to @node. */
+static int refresh_id(struct reading *r, struct topo_node *node, unsigned int id, struct error *err)
+{
+	cleanup_close int dir = -1;
+	char path[64];
+
+	snprintf(path, sizeof(path), NODE_DIR "/node%u", id);
+	dir = openat(r->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT ? 0 : error_errno(err, -errno, "open %s", path);
+	add_node_memory(r, dir, node);
+	add_node_huge(r->t, dir, node);
+	return 0;
+}
+
+int topology_refresh(int root, struct topology *t, struct error *err)
+{
+	struct reading *r = reading_start(root, t);
+	int ret = 0;
+
+	if (!r)
+		return error_errno(err, -ENOMEM, "read the machine");
+	read_machine_files(r);
+	for (unsigned int i = 0; ret == 0 && i < t->nnodes; i++) {
+		struct topo_node *node = &t->nodes[i];
+		struct topo_node fresh = *node;
+
+		fresh.mem_total = fresh.mem_free = 0;
+		memset(fresh.huge_total, 0, sizeof(fresh.huge_total));
+		memset(fresh.huge_free, 0, sizeof(fresh.huge_free));
+		if (idset_has(&t->merged, node->id)) {
+			idset_foreach(id, &t->merged)
+				if (ret == 0)
+					ret = refresh_id(r, &fresh, (unsigned int)id, err);
+		} else {
+			ret = refresh_id(r, &fresh, node->id, err);
+		}
+		if (ret == 0 && fresh.mem_total)
+			*node = fresh;
+	}
+	reading_end(r);
+	return ret;
+}

@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Looking things up in a topology, and the node that a device hangs on.
+ */
+#include "plugin/topology.h"
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+void topology_free(struct topology *t)
+{
+	if (!t)
+		return;
+	free(t->nodes);
+	free(t->cpus);
+	free(t->distance);
+	free(t->near);
+	free(t->twin);
+	free(t->cpu_index);
+	free(t->node_index);
+	free(t);
+}
+
+/* Distance in tenths of the local one, whatever the firmware calls local. */
+static unsigned int normal_distance(const struct topology *t, unsigned int from, unsigned int to)
+{
+	unsigned int d = topology_distance(t, from, to);
+	unsigned int self = topology_distance(t, from, from);
+
+	if (from == to)
+		return 10;
+	if (self && self != 10)
+		d = d * 10 / self;
+	return d < 10 ? 10 : d;
+}
+
+/* The lowest read latency, when the kernel tells it of every node with memory; else 0. */
+static uint32_t lowest_latency(const struct topology *t)
+{
+	uint32_t lowest = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		uint32_t latency = t->nodes[i].read_latency;
+
+		if (!t->nodes[i].has_memory)
+			continue;
+		if (!latency)
+			return 0;
+		if (!lowest || latency < lowest)
+			lowest = latency;
+	}
+	return lowest;
+}
+
+static unsigned int latency_scaled(const struct topology *t, unsigned int d, unsigned int memory, uint32_t lowest)
+{
+	uint64_t scaled = d;
+
+	if (lowest && t->nodes[memory].has_memory)
+		scaled = (uint64_t)d * t->nodes[memory].read_latency / lowest;
+	return scaled < 15000 ? (unsigned int)scaled : 15000;
+}
+
+static bool alike(const struct topology *t, unsigned int a, unsigned int b)
+{
+	const uint16_t *ra = t->near + (size_t)a * t->nnodes, *rb = t->near + (size_t)b * t->nnodes;
+
+	if (ra[a] != rb[b])
+		return false;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (ra[i] != rb[i] && i != a && i != b)
+			return false;
+	return true;
+}
+
+int topology_finish(struct topology *t)
+{
+	unsigned int n = t->nnodes;
+	uint32_t lowest = lowest_latency(t);
+
+	free(t->near);
+	free(t->twin);
+	t->near = calloc((size_t)n * n, sizeof(*t->near));
+	t->twin = calloc(n, sizeof(*t->twin));
+	if (!t->near || !t->twin)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		for (unsigned int j = i; j < n; j++) {
+			unsigned int both = latency_scaled(t, normal_distance(t, i, j), j, lowest) +
+					    latency_scaled(t, normal_distance(t, j, i), i, lowest);
+
+			t->near[i * n + j] = t->near[j * n + i] = (uint16_t)both;
+		}
+	for (unsigned int i = 0; i < n; i++) {
+		t->twin[i] = (uint16_t)i;
+		for (unsigned int j = 0; j < i; j++)
+			if (t->twin[j] == j && alike(t, i, j)) {
+				t->twin[i] = (uint16_t)j;
+				break;
+			}
+	}
+	return 0;
+}
+
+void topology_idle(struct topology *t)
+{
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		struct topo_node *node = &t->nodes[i];
+
+		node->mem_free = node->mem_total;
+		memcpy(node->huge_free, node->huge_total, sizeof(node->huge_free));
+	}
+}
+
+int topology_find_node(const struct topology *t, int id)
+{
+	if (id < 0 || id >= NODE_ID_MAX || t->node_index[id] == NO_NODE)
+		return -1;
+	return t->node_index[id];
+}
+
+int topology_find_cpu(const struct topology *t, int id)
+{
+	if (id < 0 || (unsigned int)id >= t->cpu_ids || t->cpu_index[id] == NO_NODE)
+		return -1;
+	return t->cpu_index[id];
+}
+
+void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct idset *nodes)
+{
+	idset_clear(nodes);
+	idset_foreach(id, cpus) {
+		int i = topology_find_cpu(t, id);
+
+		if (i >= 0)
+			idset_add(nodes, t->nodes[t->cpus[i].node].id);
+	}
+}
+
+static bool read_numa_node(int dir, int *node)
+{
+	char text[32], *end;
+	long v;
+
+	if (file_read(dir, "numa_node", text, sizeof(text)) <= 0)
+		return false;
+	v = strtol(text, &end, 10);
+	if (end == text || v < -1 || v >= NODE_ID_MAX)
+		return false;
+	*node = (int)v;
+	return true;
+}
+
+/*
+ * The nearest numa_node file, from the device upwards: virtio and nvme
+ * devices sit below the PCI function that has it.
+ */
+static int node_above(int dir)
+{
+	int fd = openat(dir, "device", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int node = -1;
+
+	if (fd < 0)
+		fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	for (int depth = 0; fd >= 0 && depth < 8; depth++) {
+		int above;
+
+		if (read_numa_node(fd, &node) && node >= 0)
+			break;
+		if (faccessat(fd, "numa_node", F_OK, 0) != 0 && faccessat(fd, "uevent", F_OK, 0) != 0)
+			break; /* out of the device tree */
+		above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+		close(fd);
+		fd = above;
+	}
+	if (fd >= 0)
+		close(fd);
+	return node;
+}
+
+int topology_device_node(int root, const char *device, int *node, struct error *err)
+{
+	static const char *const folders[] = {
+		"sys/class/net", "sys/class/block",      "sys/class/nvme", "sys/bus/pci/devices",
+		"sys/class/drm", "sys/class/infiniband", "sys/class/dax",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		cleanup_close int dir = -1;
+		char path[64 + 256];
+
+		if (snprintf(path, sizeof(path), "%s/%s", folders[i], device) >= (int)sizeof(path))
+			break;
+		dir = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir < 0)
+			continue;
+		if (!read_numa_node(dir, node) || *node < 0)
+			*node = node_above(dir);
+		return 0;
+	}
+	return error_set(err, -EINVAL, "limits.cpu.device: \"%s\": no such network, block or PCI device here",
+			 quote(device).text);
+}
