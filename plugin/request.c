@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The keys of a request: parsing, bounds, and how they fit together.  What is
+ * refused is refused with the key, the value and the reason.
+ */
+#include "plugin/request.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "plugin/util.h"
+
+const char *const request_keys[KEY_COUNT] = {
+	[KEY_CPU] = "limits.cpu",
+	[KEY_CPU_NODES] = "limits.cpu.nodes",
+	[KEY_CPU_EXCLUSIVE] = "limits.cpu.exclusive",
+	[KEY_CPU_DEVICE] = "limits.cpu.device",
+	[KEY_MEMORY] = "limits.memory",
+	[KEY_MEMORY_HUGEPAGES] = "limits.memory.hugepages",
+	[KEY_MEMORY_POLICY] = "limits.memory.policy",
+	[KEY_VOLATILE_CPU_NODES] = "volatile.cpu.nodes",
+	[KEY_VOLATILE_MEMORY_NODES] = "volatile.memory.nodes",
+};
+
+static const char *const policy_names[] = {
+	[POLICY_STRICT] = "strict",
+	[POLICY_PREFERRED] = "preferred",
+	[POLICY_INTERLEAVE] = "interleave",
+	[POLICY_WEIGHTED] = "weighted-interleave",
+};
+
+void request_init(struct request *r)
+{
+	memset(r, 0, sizeof(*r));
+}
+
+int request_find_key(const char *key)
+{
+	for (int i = 0; i < KEY_COUNT; i++)
+		if (strcmp(key, request_keys[i]) == 0)
+			return i;
+	return -1;
+}
+
+const char *memory_policy_name(enum memory_policy p)
+{
+	return policy_names[p];
+}
+
+int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(policy_names); i++) {
+		if (strcmp(text, policy_names[i]) == 0) {
+			*out = (enum memory_policy)i;
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "\"%s\": not strict, preferred, interleave or weighted-interleave",
+			 quote(text).text);
+}
+
+/* Digits only, no sign, no space, at most @max. */
+static int parse_number(const char *text, size_t len, uint64_t max, uint64_t *out)
+{
+	uint64_t v = 0;
+
+	if (!len)
+		return -EINVAL;
+	for (size_t i = 0; i < len; i++) {
+		unsigned int digit = (unsigned int)(text[i] - '0');
+
+		if (text[i] < '0' || text[i] > '9')
+			return -EINVAL;
+		if (v > (max - digit) / 10)
+			return -ERANGE;
+		v = v * 10 + digit;
+	}
+	*out = v;
+	return 0;
+}
+
+static const struct {
+	const char *name;
+	uint64_t factor;
+} units[] = {
+	/* exact ones first: size_format takes the first that divides */
+	{ "EiB", 1ULL << 60 }, { "PiB", 1ULL << 50 }, { "TiB", 1ULL << 40 }, { "GiB", 1ULL << 30 },
+	{ "MiB", 1ULL << 20 }, { "KiB", 1ULL << 10 }, { "EB", 1000000000000000000ULL },
+	{ "PB", 1000000000000000ULL }, { "TB", 1000000000000ULL }, { "GB", 1000000000ULL },
+	{ "MB", 1000000ULL }, { "kB", 1000ULL }, { "KB", 1000ULL }, { "B", 1ULL }, { "bytes", 1ULL }, { "", 1ULL },
+};
+
+#define SIZE_LIMIT (1ULL << 60)
+
+int size_parse(const char *text, uint64_t *bytes, struct error *err)
+{
+	size_t digits = strspn(text, "0123456789");
+	uint64_t v;
+	int r;
+
+	r = parse_number(text, digits, SIZE_LIMIT, &v);
+	if (r == -EINVAL)
+		return error_set(err, -EINVAL, "\"%s\": a size like 30GiB, 512MB or a number of bytes is wanted",
+				 quote(text).text);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
+		if (strcmp(text + digits, units[i].name) != 0)
+			continue;
+		if (v > SIZE_LIMIT / units[i].factor) {
+			r = -ERANGE;
+			break;
+		}
+		*bytes = v * units[i].factor;
+		return 0;
+	}
+	if (r == -ERANGE)
+		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
+	return error_set(err, -EINVAL, "\"%s\": unknown unit \"%s\"", quote(text).text, quote(text + digits).text);
+}
+
+size_t size_format(uint64_t bytes, char *buf, size_t size)
+{
+	for (size_t i = 0; i < 6; i++)
+		if (bytes && bytes % units[i].factor == 0)
+			return (size_t)snprintf(buf, size, "%llu%s", (unsigned long long)(bytes / units[i].factor),
+						units[i].name);
+	return (size_t)snprintf(buf, size, "%llu", (unsigned long long)bytes);
+}
+
+size_t size_human(uint64_t bytes, char *buf, size_t size)
+{
+	for (size_t i = 0; i < 6; i++)
+		if (bytes >= units[i].factor) {
+			double v = (double)bytes / (double)units[i].factor;
+
+			return (size_t)snprintf(buf, size, bytes % units[i].factor ? "%.1f%s" : "%.0f%s", v,
+						units[i].name);
+		}
+	return (size_t)snprintf(buf, size, "%lluB", (unsigned long long)bytes);
+}
+
+static int parse_bool(const char *text, bool *out, struct error *err)
+{
+	if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
+		*out = true;
+	else if (strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
+		*out = false;
+	else
+		return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
+	return 0;
+}
+
+static int set_cpu(struct request *r, const char *value, struct error *err)
+{
+	uint64_t count;
+	int ret;
+
+	if (!*value)
+		return error_set(err, -EINVAL, "\"\": empty; a number of CPUs or a list is wanted");
+	ret = parse_number(value, strlen(value), CPU_COUNT_MAX, &count);
+	if (ret == 0) {
+		if (count == 0)
+			return error_set(err, -EINVAL, "\"0\": no CPU at all; leave the key out, or ask for 1 or more");
+		r->cpu_count = (unsigned int)count;
+		return 0;
+	}
+	if (ret == -ERANGE)
+		return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
+	ret = idset_parse(value, &r->cpu_list, err);
+	if (ret < 0)
+		return ret;
+	if (idset_empty(&r->cpu_list))
+		return error_set(err, -EINVAL, "\"%s\": the list leaves no CPU", quote(value).text);
+	r->cpu_listed = true;
+	r->cpu_count = idset_count(&r->cpu_list);
+	return 0;
+}
+
+static int parse_nodes(const char *value, struct idset *out, struct error *err)
+{
+	struct idset nodes;
+	int r;
+
+	r = idset_parse(value, &nodes, err);
+	if (r < 0)
+		return r;
+	if (idset_empty(&nodes))
+		return error_set(err, -EINVAL, "\"%s\": the list leaves no node", quote(value).text);
+	*out = nodes;
+	return 0;
+}
+
+static int set_nodes(struct request *r, const char *value, struct error *err)
+{
+	if (strcmp(value, "balanced") == 0) {
+		r->nodes_mode = NODES_BALANCED;
+		return 0;
+	}
+	r->nodes_mode = NODES_LIST;
+	return parse_nodes(value, &r->nodes, err);
+}
+
+/* A name as the kernel gives to devices, so that it can be a path component. */
+static int set_device(struct request *r, const char *value, struct error *err)
+{
+	size_t len = strlen(value);
+
+	if (!len || len >= sizeof(r->device))
+		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
+				 quote(value).text, DEVICE_NAME_MAX - 1);
+	for (size_t i = 0; i < len; i++) {
+		char c = value[i];
+
+		if (c == '/' || c <= ' ' || c == 0x7f || (c == '.' && i == 0))
+			return error_set(err, -EINVAL, "\"%s\": not a name of a device", quote(value).text);
+	}
+	memcpy(r->device, value, len + 1);
+	return 0;
+}
+
+static int set_memory(struct request *r, const char *value, struct error *err)
+{
+	uint64_t bytes;
+	int ret;
+
+	ret = size_parse(value, &bytes, err);
+	if (ret < 0)
+		return ret;
+	if (!bytes)
+		return error_set(err, -EINVAL, "\"%s\": no memory at all", quote(value).text);
+	r->memory = bytes;
+	return 0;
+}
+
+static int add_huge(struct request *r, uint64_t size, uint64_t count, struct error *err)
+{
+	if (!size || (size & (size - 1)))
+		return error_set(err, -EINVAL, "a page size of %llu bytes is not a power of two",
+				 (unsigned long long)size);
+	if (count && size > SIZE_LIMIT / count)
+		return error_set(err, -EINVAL, "more than 1EiB of hugepages");
+	for (unsigned int i = 0; i < r->nhuge; i++)
+		if (r->huge[i].size == size)
+			return error_set(err, -EINVAL, "the page size of %llu bytes stands there twice",
+					 (unsigned long long)size);
+	if (!count)
+		return 0;
+	if (r->nhuge == HUGE_REQUEST_MAX)
+		return error_set(err, -EINVAL, "more than %d page sizes", HUGE_REQUEST_MAX);
+	r->huge[r->nhuge++] = (struct huge_request){ size, count };
+	return 0;
+}
+
+/* "2MiB=64,1GiB=4" */
+static int parse_huge_list(struct request *r, const char *value, struct error *err)
+{
+	char item[64];
+	const char *p = value;
+
+	for (;;) {
+		size_t len = strcspn(p, ",");
+		uint64_t size, count;
+		char *eq;
+		int ret;
+
+		if (len >= sizeof(item))
+			return error_set(err, -EINVAL, "\"%s\": not SIZE=PAGES", quote(p).text);
+		memcpy(item, p, len);
+		item[len] = '\0';
+		eq = strchr(item, '=');
+		if (!eq)
+			return error_set(err, -EINVAL, "\"%s\": not true, false or SIZE=PAGES,...", quote(value).text);
+		*eq++ = '\0';
+		ret = size_parse(item, &size, err);
+		if (ret < 0)
+			return ret;
+		if (parse_number(eq, strlen(eq), 1ULL << 40, &count) < 0)
+			return error_set(err, -EINVAL, "\"%s\": not a number of pages", quote(eq).text);
+		ret = add_huge(r, size, count, err);
+		if (ret < 0)
+			return ret;
+		if (p[len] == '\0')
+			return 0;
+		p += len + 1;
+	}
+}
+
+static int set_hugepages(struct request *r, const char *value, struct error *err)
+{
+	bool on;
+
+	if (parse_bool(value, &on, NULL) == 0) {
+		r->huge_memory = on;
+		return 0;
+	}
+	return parse_huge_list(r, value, err);
+}
+
+static int set_key(struct request *r, enum request_key key, const char *value, struct error *err)
+{
+	switch (key) {
+	case KEY_CPU:
+		return set_cpu(r, value, err);
+	case KEY_CPU_NODES:
+		return set_nodes(r, value, err);
+	case KEY_CPU_EXCLUSIVE:
+		return parse_bool(value, &r->exclusive, err);
+	case KEY_CPU_DEVICE:
+		return set_device(r, value, err);
+	case KEY_MEMORY:
+		return set_memory(r, value, err);
+	case KEY_MEMORY_HUGEPAGES:
+		return set_hugepages(r, value, err);
+	case KEY_MEMORY_POLICY:
+		return memory_policy_parse(value, &r->policy, err);
+	case KEY_VOLATILE_CPU_NODES:
+		return parse_nodes(value, &r->last_nodes, err);
+	case KEY_VOLATILE_MEMORY_NODES:
+		return parse_nodes(value, &r->last_mems, err);
+	case KEY_COUNT:
+		break;
+	}
+	return -ENOENT;
+}
+
+/* The part of a request that one key fills, compared by its text. */
+static bool same_value(const struct request *a, const struct request *b, enum request_key key)
+{
+	char ta[1024], tb[1024];
+
+	switch (key) {
+	case KEY_CPU:
+		return a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
+		       idset_equal(&a->cpu_list, &b->cpu_list);
+	case KEY_CPU_NODES:
+		return a->nodes_mode == b->nodes_mode && idset_equal(&a->nodes, &b->nodes);
+	case KEY_VOLATILE_CPU_NODES:
+		return idset_equal(&a->last_nodes, &b->last_nodes);
+	case KEY_VOLATILE_MEMORY_NODES:
+		return idset_equal(&a->last_mems, &b->last_mems);
+	default:
+		return request_format(a, key, ta, sizeof(ta)) && request_format(b, key, tb, sizeof(tb)) &&
+		       strcmp(ta, tb) == 0;
+	}
+}
+
+int request_set(struct request *r, const char *key, const char *value, struct error *err)
+{
+	int k = request_find_key(key);
+	struct request next;
+	int ret;
+
+	if (k < 0)
+		return error_set(err, -ENOENT, "%s: no such key", quote(key).text);
+	next = *r;
+	if (r->given >> k & 1) {
+		/* parsed afresh, so that the two can be compared */
+		request_init(&next);
+	}
+	ret = set_key(&next, (enum request_key)k, value, err);
+	if (ret < 0)
+		return error_prefix(err, "%s", request_keys[k]);
+	next.given |= 1U << k;
+	if (r->given >> k & 1) {
+		if (!same_value(r, &next, (enum request_key)k))
+			return error_set(err, -EINVAL, "%s: \"%s\": given twice, and differently", request_keys[k],
+					 quote(value).text);
+		return 0;
+	}
+	*r = next;
+	return 0;
+}
+
+void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
+{
+	uint64_t cpus;
+
+	if (r->cpu_count || quota <= 0 || !period)
+		return;
+	cpus = ((uint64_t)quota + period - 1) / period;
+	r->cpu_count = cpus < CPU_COUNT_MAX ? (unsigned int)cpus : CPU_COUNT_MAX;
+}
+
+void request_fallback_memory(struct request *r, int64_t limit)
+{
+	if (r->memory || limit <= 0 || (uint64_t)limit > SIZE_LIMIT)
+		return;
+	r->memory = (uint64_t)limit;
+}
+
+int request_fallback_hugepages(struct request *r, uint64_t page_size, uint64_t limit_bytes, struct error *err)
+{
+	if (r->given & 1U << KEY_MEMORY_HUGEPAGES || !page_size || limit_bytes > SIZE_LIMIT)
+		return 0;
+	return add_huge(r, page_size, limit_bytes / page_size, err);
+}
+
+bool request_asks(const struct request *r)
+{
+	return (r->given & ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)) != 0;
+}
+
+int request_finish(struct request *r, struct error *err)
+{
+	if (r->exclusive && !r->cpu_count)
+		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"true\": needs limits.cpu to say how many");
+	if (r->huge_memory && !r->memory)
+		return error_set(err, -EINVAL,
+				 "limits.memory.hugepages: \"true\": needs limits.memory to say how much");
+	return 0;
+}
+
+static size_t format_huge(const struct request *r, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	if (!r->nhuge)
+		return (size_t)snprintf(buf, size, "%s", r->huge_memory ? "true" : "false");
+	for (unsigned int i = 0; i < r->nhuge && used < size; i++) {
+		char page[32];
+
+		size_format(r->huge[i].size, page, sizeof(page));
+		used += (size_t)snprintf(buf + used, size - used, "%s%s=%llu", i ? "," : "", page,
+					 (unsigned long long)r->huge[i].count);
+	}
+	return used;
+}
+
+bool request_format(const struct request *r, enum request_key key, char *buf, size_t size)
+{
+	if (!(r->given >> key & 1))
+		return false;
+	switch (key) {
+	case KEY_CPU:
+		if (r->cpu_listed) {
+			size_t n = idset_format(&r->cpu_list, buf, size);
+
+			/* a single CPU would read as a count */
+			if (!strpbrk(buf, ",-") && n * 2 + 2 <= size) {
+				buf[n] = '-';
+				memcpy(buf + n + 1, buf, n);
+				buf[2 * n + 1] = '\0';
+			}
+		} else {
+			snprintf(buf, size, "%u", r->cpu_count);
+		}
+		break;
+	case KEY_CPU_NODES:
+		if (r->nodes_mode == NODES_LIST)
+			idset_format(&r->nodes, buf, size);
+		else
+			snprintf(buf, size, "balanced");
+		break;
+	case KEY_CPU_EXCLUSIVE:
+		snprintf(buf, size, "%s", r->exclusive ? "true" : "false");
+		break;
+	case KEY_CPU_DEVICE:
+		snprintf(buf, size, "%s", r->device);
+		break;
+	case KEY_MEMORY:
+		size_format(r->memory, buf, size);
+		break;
+	case KEY_MEMORY_HUGEPAGES:
+		format_huge(r, buf, size);
+		break;
+	case KEY_MEMORY_POLICY:
+		snprintf(buf, size, "%s", memory_policy_name(r->policy));
+		break;
+	case KEY_VOLATILE_CPU_NODES:
+		idset_format_comma(&r->last_nodes, buf, size);
+		break;
+	case KEY_VOLATILE_MEMORY_NODES:
+		idset_format_comma(&r->last_mems, buf, size);
+		break;
+	case KEY_COUNT:
+		return false;
+	}
+	return true;
+}
