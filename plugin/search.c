@@ -1,0 +1,636 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Search for the cheapest of the smallest sets of nodes that suffice.
+ *
+ * Exact by branch and bound with sets that differ only by equivalent nodes
+ * looked at once, as long as the work (counted in steps, never in time) lasts; greedy sets,
+ * by distance and by load, are tried first and bettered by exchange, so the
+ * answer is never worse than theirs.  Costs are one division of whole numbers
+ * per term, so the order of nodes does not change them.
+ */
+#include "plugin/select-internal.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define WORK_MAX 400000UL   /* steps of one search; a step is one look at one pair of nodes */
+#define EXACT_WORK 60000UL  /* of these, for branch and bound at one size */
+#define DEPTH_MAX 64        /* sets larger than this are not searched exactly */
+
+static uint16_t near_of(const struct search *s, unsigned int a, unsigned int b)
+{
+	const struct topology *t = s->topology;
+
+	return t->near[s->sites[a].node * t->nnodes + s->sites[b].node];
+}
+
+static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
+{
+	const struct site *x = &s->sites[v];
+	int64_t cross = 0;
+
+	for (unsigned int i = 0; i < n; i++)
+		cross += s->sites[site[i]].weight * near_of(s, site[i], v);
+	sum->distance += x->weight * (2 * cross + x->weight * near_of(s, v, v));
+	sum->room += x->room;
+	sum->load += x->load;
+	sum->capacity += (int64_t)x->ncpus * LOAD_ONE;
+	sum->weight += x->weight;
+	sum->bias += x->weight * x->bias;
+	sum->avail += x->avail;
+	sum->used += x->used;
+	sum->total += x->total;
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		sum->huge[h] += x->huge[h];
+}
+
+void search_sums(const struct search *s, const uint16_t *site, unsigned int n, struct sums *out)
+{
+	memset(out, 0, sizeof(*out));
+	for (unsigned int i = 0; i < n; i++)
+		sums_add(s, out, site, i, site[i]);
+}
+
+double search_cost(const struct search *s, const struct sums *sum)
+{
+	double weight = sum->weight ? (double)sum->weight : 1;
+	double cost;
+
+	/* near counts both ways, so a local page is 20 */
+	cost = (double)sum->distance / (weight * weight) / 20.0 + (double)sum->bias / weight / 1e6;
+	if (sum->capacity)
+		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
+	if (sum->total)
+		cost += s->taste.memory * ((double)sum->used + (double)s->need.memory) / (double)sum->total;
+	return cost;
+}
+
+bool search_fits(const struct search *s, const struct sums *sum)
+{
+	if (sum->room < s->need.room || sum->avail < s->need.memory)
+		return false;
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		if (sum->huge[h] < s->need.huge[h])
+			return false;
+	return true;
+}
+
+static void set_copy(struct site_set *to, const uint16_t *site, unsigned int n, double cost)
+{
+	memcpy(to->site, site, n * sizeof(*site));
+	to->n = n;
+	to->cost = cost;
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
+}
+
+/* Costs that differ by less than this are the same: what is left is rounding. */
+#define COST_SAME 1e-9
+
+/* Keeps a set that fits, if it is the best or the second best so far. */
+static void consider(struct search *s, const uint16_t *site, unsigned int n, const struct sums *sum)
+{
+	uint16_t sorted[DEPTH_MAX];
+	const uint16_t *p = site;
+	double cost = search_cost(s, sum);
+
+	if (s->best.n && !s->want_second && cost >= s->best.cost - COST_SAME)
+		return;
+	if (s->second.n && cost >= s->second.cost - COST_SAME)
+		return;
+	if (n <= DEPTH_MAX) {
+		memcpy(sorted, site, n * sizeof(*site));
+		qsort(sorted, n, sizeof(*sorted), by_number);
+		p = sorted;
+	}
+	if (s->best.n == n && memcmp(s->best.site, p, n * sizeof(*p)) == 0)
+		return;
+	if (!s->best.n || cost < s->best.cost - COST_SAME) {
+		set_copy(&s->second, s->best.site, s->best.n, s->best.cost);
+		set_copy(&s->best, p, n, cost);
+	} else {
+		set_copy(&s->second, p, n, cost);
+	}
+}
+
+static int compare_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? 1 : a > b ? -1 : 0;
+}
+
+/* Room first, so that what is left of the sites bounds what they can still bring; alike ones together. */
+static int by_room(const void *pa, const void *pb, void *arg)
+{
+	const struct site *a = pa, *b = pb;
+	const struct topology *t = arg;
+	int c;
+
+	if (a->room != b->room)
+		return a->room < b->room ? 1 : -1;
+	c = compare_u64(a->avail, b->avail);
+	if (!c)
+		c = a->load != b->load ? (a->load > b->load ? 1 : -1) : 0;
+	if (!c)
+		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
+	if (!c && t->twin)
+		c = (int)t->twin[a->node] - (int)t->twin[b->node];
+	return c ? c : (int)a->node - (int)b->node;
+}
+
+/* Choosing the one or the other makes no difference at all. */
+static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
+{
+	const struct site *x = &s->sites[a], *y = &s->sites[b];
+	const uint16_t *twin = s->topology->twin;
+
+	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
+	       x->ncpus == y->ncpus && x->weight == y->weight && x->bias == y->bias && x->avail == y->avail &&
+	       x->used == y->used && x->total == y->total && !memcmp(x->huge, y->huge, sizeof(x->huge));
+}
+
+/* Bounds for branch and bound: by position, over the sites from there on. */
+struct bounds {
+	int64_t *room_before;  /* sum of the rooms of the sites before it */
+	uint64_t *avail_most;  /* the largest avail from there on */
+	uint64_t *huge_most[HUGE_SIZES_MAX];
+	int64_t weight_most;   /* the largest weight of all */
+	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
+};
+
+struct branch {
+	struct search *s;
+	const struct bounds *b;
+	unsigned int k;
+	unsigned long work;    /* left for this size */
+	uint16_t chosen[DEPTH_MAX];
+};
+
+/* Can @left more sites from @from on still make it suffice? */
+static bool may_suffice(const struct branch *br, const struct sums *sum, unsigned int from, unsigned int left)
+{
+	const struct search *s = br->s;
+	const struct bounds *b = br->b;
+
+	if (from + left > s->nsites)
+		return false;
+	if (sum->room + b->room_before[from + left] - b->room_before[from] < s->need.room)
+		return false;
+	if (s->need.memory > sum->avail && (s->need.memory - sum->avail + left - 1) / left > b->avail_most[from])
+		return false;
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		if (s->need.huge[h] > sum->huge[h] &&
+		    (s->need.huge[h] - sum->huge[h] + left - 1) / left > b->huge_most[h][from])
+			return false;
+	return true;
+}
+
+/* Can a set that contains these, with @left more, still be better than what there is? */
+static bool may_be_better(const struct branch *br, const struct sums *sum, unsigned int left)
+{
+	const struct search *s = br->s;
+	const struct site_set *rival = s->want_second ? &s->second : &s->best;
+	const struct bounds *b = br->b;
+	double own = (double)sum->weight * (double)sum->weight;
+	double most = (double)(sum->weight + (int64_t)left * b->weight_most);
+	double least;
+
+	if (!rival->n)
+		return true;
+	if (most < 1)
+		most = 1;
+	least = (double)b->nearest + ((double)sum->distance - (double)b->nearest * own) / (most * most);
+	return least / 20.0 < rival->cost - COST_SAME;
+}
+
+static void branch(struct branch *br, const struct sums *sum, unsigned int depth, unsigned int from)
+{
+	struct search *s = br->s;
+	unsigned int left = br->k - depth;
+
+	for (unsigned int v = from; v < s->nsites; v++) {
+		struct sums next = *sum;
+
+		if (!may_suffice(br, sum, v, left))
+			return;
+		if (v > from && equivalent(s, v, v - 1))
+			continue;
+		if (br->work <= depth + 1) {
+			br->work = 0;
+			return;
+		}
+		br->work -= depth + 1;
+		sums_add(s, &next, br->chosen, depth, v);
+		br->chosen[depth] = (uint16_t)v;
+		if (left == 1) {
+			if (search_fits(s, &next))
+				consider(s, br->chosen, br->k, &next);
+		} else if (may_be_better(br, &next, left - 1)) {
+			branch(br, &next, depth + 1, v + 1);
+			if (!br->work)
+				return;
+		}
+	}
+}
+
+/* The best set of one site; every site is looked at. */
+static void search_singles(struct search *s)
+{
+	for (unsigned int v = 0; v < s->nsites; v++) {
+		uint16_t one = (uint16_t)v;
+		struct sums sum;
+
+		if (s->sites[v].room < s->need.room)
+			break; /* sorted by room */
+		search_sums(s, &one, 1, &sum);
+		if (search_fits(s, &sum))
+			consider(s, &one, 1, &sum);
+	}
+}
+
+/* One greedy set in the making. */
+struct greedy {
+	uint16_t *site;
+	bool *in;
+	int64_t *cross;  /* by site: sum over the chosen of weight * near */
+	struct sums sum;
+	unsigned int n;
+};
+
+static void greedy_add(struct search *s, struct greedy *g, unsigned int v)
+{
+	const struct site *x = &s->sites[v];
+
+	sums_add(s, &g->sum, g->site, g->n, v);
+	g->site[g->n++] = (uint16_t)v;
+	g->in[v] = true;
+	for (unsigned int i = 0; i < s->nsites; i++)
+		g->cross[i] += x->weight * near_of(s, v, i);
+	s->work -= s->work < s->nsites ? s->work : s->nsites;
+}
+
+static void greedy_reset(const struct search *s, struct greedy *g)
+{
+	memset(&g->sum, 0, sizeof(g->sum));
+	memset(g->in, 0, s->nsites * sizeof(*g->in));
+	memset(g->cross, 0, s->nsites * sizeof(*g->cross));
+	g->n = 0;
+}
+
+/* What the set would cost with one more; the distance alone when @distance_only. */
+static double cost_with(const struct search *s, const struct greedy *g, unsigned int v, bool distance_only)
+{
+	const struct site *x = &s->sites[v];
+	struct sums sum = g->sum;
+	double weight;
+
+	sum.distance += x->weight * (2 * g->cross[v] + x->weight * near_of(s, v, v));
+	sum.weight += x->weight;
+	weight = sum.weight ? (double)sum.weight : 1;
+	if (distance_only)
+		return g->sum.weight ? (double)g->cross[v] / (double)g->sum.weight
+				     : (double)sum.distance / (weight * weight);
+	sum.load += x->load;
+	sum.capacity += (int64_t)x->ncpus * LOAD_ONE;
+	sum.bias += x->weight * x->bias;
+	sum.used += x->used;
+	sum.total += x->total;
+	return search_cost(s, &sum);
+}
+
+/* The share of what is still needed that a site brings: what a cover wants. */
+static double cover(const struct search *s, const struct sums *sum, const struct site *x)
+{
+	double v = 0;
+
+	if (s->need.room > sum->room) {
+		double gap = (double)(s->need.room - sum->room);
+
+		v += (double)x->room < gap ? (double)x->room / gap : 1;
+	}
+	if (s->need.memory > sum->avail) {
+		double gap = (double)(s->need.memory - sum->avail);
+
+		v += (double)x->avail < gap ? (double)x->avail / gap : 1;
+	}
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		if (s->need.huge[h] > sum->huge[h]) {
+			double gap = (double)(s->need.huge[h] - sum->huge[h]);
+
+			v += (double)x->huge[h] < gap ? (double)x->huge[h] / gap : 1;
+		}
+	return v;
+}
+
+enum greedy_kind { BY_COST, BY_DISTANCE, BY_COVER };
+
+/*
+ * Could @left sites besides these still bring the room?  The first ones have the most.
+ * Optimistic: some of them may be in already.
+ */
+static bool room_in_reach(const struct search *s, const struct bounds *b, int64_t room, unsigned int left)
+{
+	unsigned int n = left < s->nsites ? left : s->nsites;
+
+	return room + b->room_before[n] >= s->need.room;
+}
+
+static int greedy_next(const struct search *s, const struct bounds *b, const struct greedy *g, enum greedy_kind kind,
+		       unsigned int left)
+{
+	double best_cost = 0;
+	int best = -1;
+
+	for (unsigned int v = 0; v < s->nsites; v++) {
+		double cost;
+
+		if (g->in[v] || !room_in_reach(s, b, g->sum.room + s->sites[v].room, left - 1))
+			continue;
+		cost = kind == BY_COVER ? -cover(s, &g->sum, &s->sites[v]) : cost_with(s, g, v, kind == BY_DISTANCE);
+		if (best < 0 || cost < best_cost - COST_SAME) {
+			best = (int)v;
+			best_cost = cost;
+		}
+	}
+	return best;
+}
+
+/* Fills up to @k sites; true when the set suffices. */
+static bool greedy_fill(struct search *s, const struct bounds *b, struct greedy *g, enum greedy_kind kind,
+			unsigned int k)
+{
+	while (g->n < k) {
+		int v = greedy_next(s, b, g, kind, k - g->n);
+
+		if (v < 0)
+			return false;
+		greedy_add(s, g, (unsigned int)v);
+		s->work -= s->work < s->nsites ? s->work : s->nsites;
+	}
+	return search_fits(s, &g->sum);
+}
+
+/* The sums after taking @out_i (a place in the set) out and @v in. */
+static void sums_swapped(const struct search *s, const struct greedy *g, unsigned int out_i, unsigned int v,
+			 struct sums *sum)
+{
+	unsigned int u = g->site[out_i];
+	const struct site *x = &s->sites[u], *y = &s->sites[v];
+	int64_t cross_v = g->cross[v] - x->weight * near_of(s, u, v);
+
+	*sum = g->sum;
+	sum->distance -= x->weight * (2 * g->cross[u] - x->weight * near_of(s, u, u));
+	sum->distance += y->weight * (2 * cross_v + y->weight * near_of(s, v, v));
+	sum->room += y->room - x->room;
+	sum->load += y->load - x->load;
+	sum->capacity += ((int64_t)y->ncpus - (int64_t)x->ncpus) * LOAD_ONE;
+	sum->weight += y->weight - x->weight;
+	sum->bias += y->weight * y->bias - x->weight * x->bias;
+	sum->avail += y->avail - x->avail;
+	sum->used += y->used - x->used;
+	sum->total += y->total - x->total;
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		sum->huge[h] += y->huge[h] - x->huge[h];
+}
+
+static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsigned int v, const struct sums *sum)
+{
+	unsigned int u = g->site[out_i];
+
+	for (unsigned int i = 0; i < s->nsites; i++)
+		g->cross[i] += s->sites[v].weight * near_of(s, v, i) - s->sites[u].weight * near_of(s, u, i);
+	g->in[u] = false;
+	g->in[v] = true;
+	g->site[out_i] = (uint16_t)v;
+	g->sum = *sum;
+}
+
+/* Exchanges one for one while that makes it cheaper; @repair: or while it does not suffice yet. */
+static void better_by_exchange(struct search *s, struct greedy *g)
+{
+	for (unsigned int round = 0; round < 2 * g->n + 8; round++) {
+		double best_cost = search_cost(s, &g->sum);
+		struct sums best_sum = { 0 };
+		int best_out = -1, best_in = -1;
+
+		for (unsigned int i = 0; i < g->n; i++)
+			for (unsigned int v = 0; v < s->nsites; v++) {
+				struct sums sum;
+				double cost;
+
+				if (g->in[v] || !s->work)
+					continue;
+				s->work--;
+				sums_swapped(s, g, i, v, &sum);
+				if (!search_fits(s, &sum))
+					continue;
+				cost = search_cost(s, &sum);
+				if (cost < best_cost - COST_SAME) {
+					best_cost = cost;
+					best_sum = sum;
+					best_out = (int)i;
+					best_in = (int)v;
+				}
+			}
+		if (best_out < 0)
+			return;
+		swap_in(s, g, (unsigned int)best_out, (unsigned int)best_in, &best_sum);
+		consider(s, g->site, g->n, &g->sum);
+	}
+}
+
+static void greedy_from(struct search *s, const struct bounds *b, struct greedy *g, int start, enum greedy_kind kind,
+			unsigned int k)
+{
+	greedy_reset(s, g);
+	if (start >= 0)
+		greedy_add(s, g, (unsigned int)start);
+	if (greedy_fill(s, b, g, kind, k))
+		consider(s, g->site, g->n, &g->sum);
+}
+
+/* Greedy sets of @k sites from every start that differs, then exchange on the best one. */
+static void search_greedily(struct search *s, const struct bounds *b, struct greedy *g, unsigned int k)
+{
+	greedy_from(s, b, g, -1, BY_COVER, k);
+	greedy_from(s, b, g, -1, BY_COST, k);
+	for (unsigned int v = 0; v < s->nsites; v++) {
+		if (v && equivalent(s, v, v - 1))
+			continue;
+		if (s->work < WORK_MAX / 4)
+			break;
+		greedy_from(s, b, g, (int)v, BY_COST, k);
+		greedy_from(s, b, g, (int)v, BY_DISTANCE, k);
+	}
+	if (!s->best.n)
+		return;
+	greedy_reset(s, g);
+	for (unsigned int i = 0; i < s->best.n; i++)
+		greedy_add(s, g, s->best.site[i]);
+	better_by_exchange(s, g);
+}
+
+static void bounds_fill(const struct search *s, struct bounds *b)
+{
+	const struct topology *t = s->topology;
+	unsigned int n = s->nsites;
+
+	b->nearest = UINT16_MAX;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct site *x = &s->sites[i];
+		unsigned int self = t->near[x->node * t->nnodes + x->node];
+
+		b->room_before[i + 1] = b->room_before[i] + x->room;
+		if (x->weight > b->weight_most)
+			b->weight_most = x->weight;
+		if (self < b->nearest)
+			b->nearest = self;
+	}
+	/* a node is never nearer to another than the nearest is to itself: topology_finish sees to that */
+	for (unsigned int i = n; i-- > 0;) {
+		const struct site *x = &s->sites[i];
+
+		b->avail_most[i] = x->avail > b->avail_most[i + 1] ? x->avail : b->avail_most[i + 1];
+		for (unsigned int h = 0; h < t->nhuge; h++)
+			b->huge_most[h][i] =
+				x->huge[h] > b->huge_most[h][i + 1] ? x->huge[h] : b->huge_most[h][i + 1];
+	}
+}
+
+/* The fewest sites that could suffice, each need by itself. */
+static unsigned int fewest(const struct search *s, const struct bounds *b)
+{
+	unsigned int k = 1;
+	uint64_t most = b->avail_most[0];
+
+	while (k < s->nsites && b->room_before[k] < s->need.room)
+		k++;
+	if (most && s->need.memory > most && (s->need.memory + most - 1) / most > k)
+		k = (unsigned int)((s->need.memory + most - 1) / most);
+	return k < s->nsites ? k : s->nsites;
+}
+
+static void search_size(struct search *s, const struct bounds *b, struct greedy *g, unsigned int k)
+{
+	struct branch br = { .s = s, .b = b, .k = k, .work = EXACT_WORK };
+	struct sums none = { 0 };
+
+	if (k == 1) {
+		search_singles(s);
+		return;
+	}
+	if (s->nsites > 8 && s->work)
+		search_greedily(s, b, g, k);
+	if (k <= DEPTH_MAX)
+		branch(&br, &none, 0, 0);
+}
+
+static int search_sizes(struct search *s, const struct bounds *b, struct greedy *g)
+{
+	unsigned int all = s->nsites;
+	unsigned int covered = all;
+	struct sums sum;
+
+	/* a set that covers the needs greedily is the most that is ever taken */
+	greedy_reset(s, g);
+	while (g->n < all && !search_fits(s, &g->sum)) {
+		int v = greedy_next(s, b, g, BY_COVER, all - g->n);
+
+		if (v < 0)
+			break;
+		greedy_add(s, g, (unsigned int)v);
+	}
+	sum = g->sum;
+	if (!search_fits(s, &sum))
+		return -ENOSPC;
+	covered = g->n ? g->n : 1;
+	for (unsigned int k = fewest(s, b); k <= covered; k++) {
+		s->work = WORK_MAX;
+		search_size(s, b, g, k);
+		if (s->best.n)
+			return 0;
+	}
+	greedy_reset(s, g);
+	if (!greedy_fill(s, b, g, BY_COVER, covered))
+		return -ENOSPC;
+	consider(s, g->site, g->n, &g->sum);
+	return 0;
+}
+
+/* Everything that a search allocates, in one piece. */
+struct scratch {
+	void *block;
+	struct bounds b;
+	struct greedy g;
+};
+
+static int scratch_make(struct search *s, struct scratch *x)
+{
+	size_t n = s->nsites + 1;
+	size_t words = n * (3 + 1 + HUGE_SIZES_MAX);
+	size_t shorts = n * 3;
+	char *p;
+
+	x->block = calloc(1, words * sizeof(uint64_t) + shorts * sizeof(uint16_t) + n * sizeof(bool));
+	if (!x->block)
+		return -ENOMEM;
+	p = x->block;
+	x->b.room_before = (int64_t *)p;
+	x->b.avail_most = (uint64_t *)p + n;
+	x->g.cross = (int64_t *)p + 2 * n;
+	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
+		x->b.huge_most[h] = (uint64_t *)p + (3 + h) * n;
+	p += words * sizeof(uint64_t);
+	x->g.site = (uint16_t *)p;
+	s->best.site = (uint16_t *)p + n;
+	s->second.site = (uint16_t *)p + 2 * n;
+	x->g.in = (bool *)(p + shorts * sizeof(uint16_t));
+	return 0;
+}
+
+/* Gives the sets memory of their own, since the scratch goes. */
+static int sets_keep(struct search *s)
+{
+	unsigned int a = s->best.n, b = s->second.n;
+	uint16_t *own = malloc((a + b + 1) * sizeof(*own));
+
+	if (!own)
+		return -ENOMEM;
+	memcpy(own, s->best.site, a * sizeof(*own));
+	memcpy(own + a, s->second.site, b * sizeof(*own));
+	s->best.site = own;
+	s->second.site = own + a;
+	return 0;
+}
+
+int search_run(struct search *s)
+{
+	struct scratch x = { 0 };
+	int r;
+
+	/* the comparison only reads the topology */
+	qsort_r(s->sites, s->nsites, sizeof(*s->sites), by_room, (void *)(uintptr_t)s->topology);
+	r = scratch_make(s, &x);
+	if (r == 0) {
+		bounds_fill(s, &x.b);
+		s->best.n = s->second.n = 0;
+		r = s->nsites ? search_sizes(s, &x.b, &x.g) : -ENOSPC;
+	}
+	if (r == 0)
+		r = sets_keep(s);
+	else
+		s->best.site = s->second.site = NULL;
+	free(x.block);
+	return r;
+}
+
+void search_free(struct search *s)
+{
+	free(s->best.site);
+	s->best.site = s->second.site = NULL;
+	s->best.n = s->second.n = 0;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Between the parts of selection: the sites that may be chosen, what is
+ * needed of them, and a set of them with its sums.  For plugin/select*.c only.
+ */
+#ifndef NUMAPLACE_SELECT_INTERNAL_H
+#define NUMAPLACE_SELECT_INTERNAL_H
+
+#include "plugin/select.h"
+
+/* A node that may be chosen, for its CPUs, its memory or both. */
+struct site {
+	unsigned int node;     /* index in the topology */
+	unsigned int ncpus;    /* candidate CPUs */
+	int64_t room;          /* CPU that is not taken, 1/LOAD_ONE; exclusive: in whole free cores */
+	int64_t load;          /* CPU that is taken on the candidates */
+	int64_t weight;        /* its say in distances: room, in 1/64 CPU */
+	int64_t bias;          /* what choosing it costs besides, in millionths */
+	uint64_t avail;        /* bytes that may be asked for here; 0: no memory, or not for us */
+	uint64_t used, total;  /* bytes, for evenness */
+	uint64_t huge[HUGE_SIZES_MAX]; /* pages, likewise */
+};
+
+struct need {
+	unsigned int count;    /* CPUs after clamping; 0: not said, counts as one */
+	int64_t room;          /* the same in 1/LOAD_ONE, at least one CPU */
+	uint64_t memory;       /* bytes */
+	uint64_t huge[HUGE_SIZES_MAX]; /* pages, by the topology's sizes */
+	bool overcommit;       /* nothing has room: capacity is what must suffice */
+};
+
+/* What a set of sites adds up to. */
+struct sums {
+	int64_t room, load, capacity, weight, bias;
+	int64_t distance;      /* sum over ordered pairs of weight * weight * near */
+	uint64_t avail, used, total;
+	uint64_t huge[HUGE_SIZES_MAX];
+};
+
+/* How much evenness of load weighs against distance; from select_policy.balance. */
+struct taste {
+	double cpu, memory;    /* cost of a wholly loaded set, in local distances */
+};
+
+struct site_set {
+	unsigned int n;
+	uint16_t *site;        /* indices in search.sites, ascending */
+	double cost;
+};
+
+struct search {
+	const struct topology *topology;
+	struct need need;
+	struct taste taste;
+	unsigned int nsites;
+	struct site *sites;
+	bool want_second;             /* for explanations; costs a little */
+	struct site_set best, second; /* second: the best other set seen; n = 0: none */
+	unsigned long work;           /* steps left */
+};
+
+/*
+ * Finds the cheapest of the smallest sets that suffice.  0: search.best is it; -ENOSPC: all
+ * sites together do not suffice.  Sorts the sites.  -ENOMEM.
+ */
+int search_run(struct search *s);
+void search_free(struct search *s);
+
+/* For explanations and tests: the sums and cost of any set. */
+void search_sums(const struct search *s, const uint16_t *site, unsigned int n, struct sums *out);
+double search_cost(const struct search *s, const struct sums *sums);
+bool search_fits(const struct search *s, const struct sums *sums);
+
+/* CPUs that may be used, by CPU index; what spread chooses from. */
+struct spread_input {
+	const struct select_input *in;
+	const struct search *search;
+	const bool *candidate; /* by CPU index */
+};
+
+/* Picks CPUs on the chosen sites into @out->share (cpus, held, count). -ENOMEM. */
+int spread_cpus(const struct spread_input *in, struct placement *out);
+/* Divides the memory over @out->mems into @out->share.mem. */
+int spread_memory(const struct spread_input *in, struct placement *out);
+
+/* By CPU index: the threads of its core are all candidates and idle. Caller frees. NULL: out of memory. */
+bool *spread_free_cores(const struct select_input *in, const bool *candidate);
+
+#endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Balanced selection: topology, usage and request in, placement out.  Pure:
+ * no clock, no I/O, the same answer to the same question.
+ */
+#ifndef NUMAPLACE_SELECT_H
+#define NUMAPLACE_SELECT_H
+
+#include "plugin/request.h"
+#include "plugin/topology.h"
+#include "plugin/usage.h"
+
+/* What the admin says about choosing; defaults by select_policy_init. */
+struct select_policy {
+	struct idset reserved_cpus;
+	struct idset reserved_nodes;
+	unsigned int balance;  /* 0 (pack: leave room for large ones) to 100 (spread: even load) */
+};
+void select_policy_init(struct select_policy *p);
+
+struct select_input {
+	const struct topology *topology;
+	const struct usage *usage;
+	const struct request *request;
+	const struct select_policy *policy;
+	const struct idset *allowed_cpus; /* the parent's cpuset.cpus.effective; NULL: all */
+	const struct idset *allowed_mems; /* the parent's cpuset.mems.effective; NULL: all */
+	int device_node;                  /* node id; -1: none */
+};
+
+struct placement {
+	struct idset nodes;      /* node ids that the CPUs are on */
+	struct idset mems;       /* node ids for memory */
+	enum memory_policy policy;
+	struct share share;      /* CPUs, count, memory per node: what the ledger adds */
+	bool overcommitted;      /* no set had room: CPUs are shared beyond their number */
+};
+void placement_free(struct placement *p);
+static inline void cleanup_placementp(struct placement *p)
+{
+	placement_free(p);
+}
+#define cleanup_placement __attribute__((cleanup(cleanup_placementp)))
+
+#define REASONS_MAX 12
+struct reasons {
+	unsigned int n;
+	char text[REASONS_MAX][200];
+};
+void reasons_add(struct reasons *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * 0 and @out (zero it before; free it with placement_free), -ENOSPC and why
+ * it cannot be placed, -EINVAL for a request that names what does not exist.
+ * @why may be NULL: then nothing is written for people and no runner-up is kept.
+ */
+int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err);
+
+#endif

@@ -1,0 +1,479 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Selection: cases that others get wrong, properties that hold on thousands
+ * of random machines, and the truth by looking at every set of nodes.
+ */
+#include "plugin/select.h"
+#include "tests/unit/made.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <math.h>
+
+#define GIB (1ULL << 30)
+
+struct world {
+	struct topology *t;
+	struct usage *u;
+	struct select_policy policy;
+	struct error err;
+	struct reasons why;
+};
+
+static struct world world_of(struct topology *t)
+{
+	struct world w = { .t = t };
+
+	w.u = usage_new(t->cpu_ids, (unsigned int)t->nodes[t->nnodes - 1].id + 1);
+	select_policy_init(&w.policy);
+	return w;
+}
+
+static void world_end(struct world *w)
+{
+	usage_free(w->u);
+	topology_free(w->t);
+}
+
+static int select_in(struct world *w, const struct request *req, struct placement *p)
+{
+	struct select_input in = {
+		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy, .device_node = -1
+	};
+
+	memset(p, 0, sizeof(*p));
+	memset(&w->why, 0, sizeof(w->why));
+	memset(&w->err, 0, sizeof(w->err));
+	return select_placement(&in, p, &w->why, &w->err);
+}
+
+/* "key=value key=value" */
+static struct request ask(const char *text)
+{
+	struct request r;
+	char copy[256], *save = NULL;
+
+	request_init(&r);
+	snprintf(copy, sizeof(copy), "%s", text);
+	for (char *word = strtok_r(copy, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char *eq = strchr(word, '=');
+		struct error err;
+
+		*eq = '\0';
+		if (request_set(&r, word, eq + 1, &err) < 0)
+			printf("# %s\n", err.text);
+	}
+	return r;
+}
+
+/* Places and keeps it; the text is "nodes|cpus|mems", or the error. */
+static const char *place(struct world *w, const char *text)
+{
+	static char out[1024];
+	char nodes[256], cpus[256], mems[256];
+	struct request req = ask(text);
+	struct placement p;
+
+	if (select_in(w, &req, &p) < 0) {
+		snprintf(out, sizeof(out), "%s", w->err.text);
+		return out;
+	}
+	idset_format_comma(&p.nodes, nodes, sizeof(nodes));
+	idset_format(&p.share.cpus, cpus, sizeof(cpus));
+	idset_format(&p.mems, mems, sizeof(mems));
+	usage_add(w->u, &p.share);
+	placement_free(&p);
+	snprintf(out, sizeof(out), "%s|%s|%s", nodes, cpus, mems);
+	return out;
+}
+
+static unsigned int pairs(unsigned int i, unsigned int j)
+{
+	return i == j ? 10 : i / 2 == j / 2 ? 12 : 21;
+}
+
+static unsigned int sockets_of_12(unsigned int i, unsigned int j)
+{
+	unsigned int in = i % 12 > j % 12 ? i % 12 - j % 12 : j % 12 - i % 12;
+
+	return i == j ? 10 : i / 12 != j / 12 ? 32 : 10 + (in < 5 ? in : 5);
+}
+
+static void test_filling(void)
+{
+	struct made_node nodes[4] = { { 0, 2, GIB }, { 1, 2, GIB }, { 2, 2, GIB }, { 3, 2, GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
+
+	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "4x2: the first of four takes node 0");
+	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the second another node");
+	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "4x2: the third another");
+	is_str(place(&w, "limits.cpu=2"), "3|6-7|3", "4x2: the fourth the last");
+	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "4x2: the fifth shares");
+	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the sixth shares the least loaded");
+	world_end(&w);
+
+	w = world_of(made(nodes, 4, 1, 0, pairs));
+	is_str(place(&w, "limits.cpu=1"), "0|0|0", "a small one on node 0");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.nodes=balanced"), "2,3|4-7|2-3", "four take the pair that is free");
+	world_end(&w);
+}
+
+static void test_incus_cases(void)
+{
+	struct made_node two[2] = { { 0, 32, GIB }, { 1, 32, GIB } };
+	struct made_node three[3] = { { 0, 8, GIB }, { 1, 8, GIB }, { 2, 8, GIB } };
+	struct made_node unequal[2] = { { 0, 8, GIB }, { 1, 56, GIB } };
+	struct made_node many[24];
+	struct world w = world_of(made(two, 2, 1, 0, NULL));
+
+	is_str(place(&w, "limits.cpu=65"), "0,1|0-63|0-1", "2x32: 65 CPUs are all there are");
+	ok(w.why.n && strstr(w.why.text[0], "65 asked, 64"), "and the clamp is said: %s", w.why.text[0]);
+	world_end(&w);
+	w = world_of(made(two, 2, 1, 0, NULL));
+	is_str(place(&w, "limits.cpu=200"), "0,1|0-63|0-1", "2x32: 200 CPUs are all there are");
+	world_end(&w);
+	w = world_of(made(three, 3, 1, 0, NULL));
+	is_str(place(&w, "limits.cpu=25"), "0,1,2|0-23|0-2", "3x8: 25 CPUs are all three nodes");
+	world_end(&w);
+	w = world_of(made(unequal, 2, 1, 0, NULL));
+	is_str(place(&w, "limits.cpu=32"), "1|8-39|1", "8+56: 32 CPUs are on the large node alone");
+	world_end(&w);
+	for (unsigned int i = 0; i < 24; i++)
+		many[i] = (struct made_node){ i, 16, 8 * GIB };
+	w = world_of(made(many, 24, 2, 8, sockets_of_12));
+	for (unsigned int i = 0; i < 6; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "limits.cpu=16 limits.cpu.nodes=%u", i);
+		place(&w, text);
+	}
+	is_str(place(&w, "limits.cpu=48"), "6,7,8|96-143|6-8", "24x16, nodes 0 to 5 in use: three neighbours");
+	world_end(&w);
+}
+
+static void test_memory(void)
+{
+	struct made_node nodes[4] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB }, { 3, 4, 2 * GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
+
+	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0,1|0,4|0-1", "more memory than a node has spreads to the neighbour");
+	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
+	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 512MiB, 1: 512MiB, 2: 2GiB, 3: 2GiB)",
+	       "more than all have left is refused, with numbers");
+	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "one that fits goes where it fits");
+	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=0"), "0|1|0", "a list is kept");
+	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"),
+	       "limits.memory: 1GiB asked, 448MiB to be had (node 0: 448MiB)", "and refused when it is full");
+	world_end(&w);
+}
+
+static void test_lists(void)
+{
+	struct made_node nodes[4] = { { 0, 4, GIB }, { 1, 4, GIB }, { 2, 4, 0 }, { 5, 0, 4 * GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
+
+	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "exactly these CPUs");
+	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "one CPU as a list");
+	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "across two nodes");
+	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here, or is offline (CPUs 0-11)",
+	       "a CPU that is not there");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "libvirt's exclusion");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node here (nodes 0-2,5)",
+	       "no such node");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
+	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2"),
+	       "no memory node that may be used for CPUs of nodes 2", "a memory-less node alone");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|8-9|5", "its memory is where it was named");
+	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
+	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B)",
+	       "a node without CPUs is not used unasked");
+	world_end(&w);
+}
+
+static void test_exclusive(void)
+{
+	struct made_node nodes[2] = { { 0, 8, GIB }, { 1, 8, GIB } };
+	struct world w = world_of(made(nodes, 2, 2, 0, NULL));
+
+	is_str(place(&w, "limits.cpu=3 limits.cpu.exclusive=true"), "0|0-2|0", "three exclusive CPUs, two cores");
+	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "a shared one keeps off");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "two more whole cores");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
+	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2)", "no more whole cores");
+	is_str(place(&w, "limits.cpu=3-3"), "limits.cpu: CPU 3 is held exclusively by another container",
+	       "the held core's other thread is not given away");
+	is_str(place(&w, "limits.cpu=4"), "1|8,13-15|1", "shared on what is left");
+	world_end(&w);
+}
+
+/* --- the truth, worked out anew from what a request is and a machine shows --- */
+
+struct truth {
+	unsigned int fewest;
+	double cost;
+	bool possible;
+};
+
+static double room_of(const struct world *w, unsigned int node, bool exclusive)
+{
+	double room = 0;
+	const struct topo_node *x = &w->t->nodes[node];
+
+	for (unsigned int i = x->first_cpu; i < x->first_cpu + x->ncpus; i++) {
+		bool core_free = true;
+
+		for (unsigned int j = x->first_cpu; j < x->first_cpu + x->ncpus; j++)
+			if (w->t->cpus[j].core == w->t->cpus[i].core &&
+			    (w->u->load[w->t->cpus[j].id] || w->u->exclusive[w->t->cpus[j].id]))
+				core_free = false;
+		if (w->u->exclusive[w->t->cpus[i].id])
+			continue;
+		if (exclusive)
+			room += core_free;
+		else if (w->u->load[w->t->cpus[i].id] < LOAD_ONE)
+			room += 1 - (double)w->u->load[w->t->cpus[i].id] / LOAD_ONE;
+	}
+	return room;
+}
+
+static double avail_of(const struct world *w, unsigned int node)
+{
+	const struct topo_node *x = &w->t->nodes[node];
+
+	return x->ncpus && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
+}
+
+static double node_load(const struct world *w, unsigned int node, double *usable)
+{
+	const struct topo_node *x = &w->t->nodes[node];
+	double load = 0;
+
+	*usable = 0;
+	for (unsigned int i = x->first_cpu; i < x->first_cpu + x->ncpus; i++)
+		if (!w->u->exclusive[w->t->cpus[i].id]) {
+			load += (double)w->u->load[w->t->cpus[i].id] / LOAD_ONE;
+			(*usable)++;
+		}
+	return load;
+}
+
+static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
+{
+	double weight = 0, d = 0, load = r->cpu_count ? r->cpu_count : 1, cap = 0, used = (double)r->memory, total = 0;
+	const struct topology *t = w->t;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		double usable, room = room_of(w, i, r->exclusive), bias = 0;
+
+		if (!(mask >> i & 1))
+			continue;
+		load += node_load(w, i, &usable);
+		cap += usable;
+		if (t->nodes[i].has_memory && t->nodes[i].ncpus) {
+			total += (double)t->nodes[i].mem_total;
+			used += (double)t->nodes[i].mem_total - avail_of(w, i);
+		} else if (t->nodes[i].ncpus) {
+			unsigned int nearest = 65535;
+
+			for (unsigned int j = 0; j < t->nnodes; j++)
+				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
+					nearest = t->near[i * t->nnodes + j];
+			bias = nearest / 20.0 - 1;
+		}
+		weight += room;
+		d += 20 * bias * room * 1e9;
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (mask >> j & 1)
+				(void)j;
+	}
+	d /= 1e9 * (weight > 0 ? weight : 1);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (mask >> i & mask >> j & 1)
+				d += room_of(w, i, r->exclusive) * room_of(w, j, r->exclusive) *
+				     t->near[i * t->nnodes + j] / (weight * weight);
+	return d / 20 + 0.2 * (cap > 0 ? load / cap : 0) + 0.1 * (total > 0 ? used / total : 0);
+}
+
+static struct truth find_truth(const struct world *w, const struct request *r)
+{
+	struct truth best = { 0 };
+	unsigned int n = w->t->nnodes;
+
+	for (unsigned int mask = 1; mask < 1U << n; mask++) {
+		unsigned int k = (unsigned int)__builtin_popcount(mask);
+		double room = 0, avail = 0, cost;
+
+		if (best.possible && k > best.fewest)
+			continue;
+		for (unsigned int i = 0; i < n; i++)
+			if (mask >> i & 1) {
+				room += room_of(w, i, r->exclusive);
+				avail += avail_of(w, i);
+			}
+		if (room < (r->cpu_count ? r->cpu_count : 1) - 1e-4 || avail < (double)r->memory)
+			continue;
+		cost = truth_cost(w, mask, r);
+		if (!best.possible || k < best.fewest || cost < best.cost)
+			best = (struct truth){ k, cost, true };
+	}
+	return best;
+}
+
+static unsigned int mask_of(const struct world *w, const struct request *q, const struct placement *p)
+{
+	unsigned int mask = 0;
+
+	for (unsigned int i = 0; i < w->t->nnodes; i++)
+		if (idset_has(&p->nodes, w->t->nodes[i].id) ||
+		    (q->memory && idset_has(&p->mems, w->t->nodes[i].id) && w->t->nodes[i].ncpus))
+			mask |= 1U << i;
+	return mask;
+}
+
+static struct request random_request(struct rnd *r, const struct topology *t, unsigned int smt)
+{
+	struct request q;
+	uint64_t memory = 0;
+
+	request_init(&q);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		memory += t->nodes[i].mem_total;
+	q.cpu_count = 1 + rnd_below(r, rnd_below(r, 3) ? t->ncpus / t->nnodes + 1 : t->ncpus);
+	q.given = 1U << KEY_CPU;
+	q.exclusive = rnd_below(r, 3) == 0;
+	if (q.exclusive && smt > 1)
+		q.cpu_count += q.cpu_count % smt;
+	if (rnd_below(r, 2))
+		q.memory = (memory >> 20) / (1 + rnd_below(r, 30)) << 20;
+	return q;
+}
+
+#define fail_once(what, ...)                                                                                           \
+	do {                                                                                                       \
+		if (!bad++)                                                                                        \
+			printf("# " what "\n", ##__VA_ARGS__);                                                     \
+	} while (0)
+
+/* Whatever holds of every placement. */
+static unsigned int check_sound(const struct world *w, const struct request *q, const struct placement *p)
+{
+	const struct topology *t = w->t;
+	struct idset nodes;
+	unsigned int n = idset_count(&p->share.cpus), bad = 0;
+	uint64_t memory = 0;
+
+	topology_nodes_of(t, &p->share.cpus, &nodes);
+	if (!idset_subset(&p->share.cpus, &t->online))
+		fail_once("a CPU that is not online");
+	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "taken down"))
+		fail_once("%u CPUs asked, %u given", q->cpu_count, n);
+	if (!idset_equal(&nodes, &p->nodes))
+		fail_once("nodes are not those of the CPUs");
+	if (idset_empty(&p->mems) || !idset_subset(&p->mems, &t->mem_nodes))
+		fail_once("a memory-less node in mems, or none at all");
+	idset_foreach(id, &p->mems)
+		if (!t->nodes[t->node_index[id]].ncpus)
+			fail_once("a node without CPUs in mems, unasked");
+	idset_foreach(id, &p->share.cpus) {
+		if (w->u->exclusive[id])
+			fail_once("CPU %d is another's own", id);
+		if (q->exclusive && w->u->load[id])
+			fail_once("exclusive CPU %d is in use", id);
+	}
+	for (unsigned int i = 0; i < p->share.nmem; i++) {
+		unsigned int node = t->node_index[p->share.mem[i].id];
+
+		memory += p->share.mem[i].memory;
+		if ((double)p->share.mem[i].memory > avail_of(w, node) && p->share.mem[i].memory)
+			fail_once("node %u: more memory than it has", p->share.mem[i].id);
+	}
+	if (memory != q->memory)
+		fail_once("memory shares do not add up");
+	return bad;
+}
+
+static unsigned int check_truth(const struct world *w, const struct request *q, int r, const struct placement *p)
+{
+	struct truth best = find_truth(w, q);
+	unsigned int bad = 0, mask, k;
+	double cost;
+
+	if (r < 0) {
+		if (best.possible)
+			fail_once("refused (%s), though %u nodes fit", w->err.text, best.fewest);
+		return bad;
+	}
+	if (!best.possible)
+		return 0;
+	if (p->overcommitted)
+		fail_once("CPUs shared although %u nodes have room", best.fewest);
+	mask = mask_of(w, q, p);
+	k = (unsigned int)__builtin_popcount(mask);
+	if (k > best.fewest)
+		fail_once("%u nodes, %u would do", k, best.fewest);
+	cost = truth_cost(w, mask, q);
+	if (k == best.fewest && cost > best.cost * 1.01)
+		fail_once("cost %.6f, the least is %.6f (mask %x)", cost, best.cost, mask);
+	return bad;
+}
+
+static void test_random(void)
+{
+	struct rnd r = { 12345 };
+	unsigned int unsound = 0, untrue = 0, decisions = 0, uneven = 0;
+
+	for (unsigned int m = 0; m < 200; m++) {
+		struct world w = world_of(made_random(&r, 8));
+		struct usage *before = usage_new(w.u->cpu_ids, w.u->node_ids);
+		unsigned int smt = w.t->ncpus && w.t->ncores ? w.t->ncpus / w.t->ncores : 1, live = 0;
+		struct placement p[24];
+
+		for (unsigned int i = 0; i < 40 && live < 24; i++) {
+			struct request q = random_request(&r, w.t, smt);
+			unsigned int most = 0;
+			int ret;
+
+			if (!w.t->ncpus)
+				break;
+			for (unsigned int k = 0; k < w.t->nnodes; k++)
+				most += (unsigned int)room_of(&w, k, false);
+			(void)most;
+			ret = select_in(&w, &q, &p[live]);
+			decisions++;
+			if (ret < 0 && ret != -ENOSPC)
+				unsound++;
+			if (ret == 0)
+				unsound += check_sound(&w, &q, &p[live]);
+			if (q.cpu_count <= w.t->ncpus)
+				untrue += check_truth(&w, &q, ret, &p[live]);
+			if (ret == 0)
+				usage_add(w.u, &p[live++].share);
+		}
+		while (live) {
+			usage_remove(w.u, &p[--live].share);
+			placement_free(&p[live]);
+		}
+		if (memcmp(before->load, w.u->load, w.u->cpu_ids * sizeof(*w.u->load)) ||
+		    memcmp(before->pending, w.u->pending, w.u->node_ids * sizeof(*w.u->pending)))
+			uneven++;
+		usage_free(before);
+		world_end(&w);
+	}
+	ok(decisions > 2000, "%u random decisions on 200 random machines of up to 8 nodes", decisions);
+	is_int(unsound, 0, "every placement is sound: within candidates, as many as asked, memory where there is some");
+	is_int(untrue, 0, "none is refused, wider or dearer than the best of all sets of nodes");
+	is_int(uneven, 0, "start then stop leaves nothing behind");
+}
+
+int main(void)
+{
+	test_filling();
+	test_incus_cases();
+	test_memory();
+	test_lists();
+	test_exclusive();
+	test_random();
+	return done();
+}
