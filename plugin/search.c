@@ -16,7 +16,7 @@
 #include <string.h>
 
 #define WORK_MAX 400000UL   /* steps of one search; a step is one look at one pair of nodes */
-#define EXACT_WORK 60000UL  /* of these, for branch and bound at one size */
+#define EXACT_WORK 20000UL  /* of these, for branch and bound at one size */
 #define DEPTH_MAX 64        /* sets larger than this are not searched exactly */
 
 static uint16_t near_of(const struct search *s, unsigned int a, unsigned int b)
@@ -40,8 +40,9 @@ static void sums_add(const struct search *s, struct sums *sum, const uint16_t *s
 	sum->weight += x->weight;
 	sum->bias += x->weight * x->bias;
 	sum->avail += x->avail;
-	sum->used += x->used;
 	sum->total += x->total;
+	sum->level += x->level;
+	sum->levels += x->total ? LEVELS : 0;
 	for (unsigned int h = 0; h < s->topology->nhuge; h++)
 		sum->huge[h] += x->huge[h];
 }
@@ -51,6 +52,11 @@ void search_sums(const struct search *s, const uint16_t *site, unsigned int n, s
 	memset(out, 0, sizeof(*out));
 	for (unsigned int i = 0; i < n; i++)
 		sums_add(s, out, site, i, site[i]);
+}
+
+double search_memory_load(const struct search *s, const struct sums *sum)
+{
+	return (double)sum->level / (double)sum->levels + (double)s->need.memory / (double)sum->total;
 }
 
 double search_cost(const struct search *s, const struct sums *sum)
@@ -63,7 +69,7 @@ double search_cost(const struct search *s, const struct sums *sum)
 	if (sum->capacity)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
 	if (sum->total)
-		cost += s->taste.memory * ((double)sum->used + (double)s->need.memory) / (double)sum->total;
+		cost += s->taste.memory * search_memory_load(s, sum);
 	return cost;
 }
 
@@ -127,18 +133,21 @@ static int compare_u64(uint64_t a, uint64_t b)
 static int by_room(const void *pa, const void *pb, void *arg)
 {
 	const struct site *a = pa, *b = pb;
-	const struct topology *t = arg;
+	const struct search *s = arg;
+	const uint16_t *twin = s->topology->twin;
 	int c;
 
 	if (a->room != b->room)
 		return a->room < b->room ? 1 : -1;
-	c = compare_u64(a->avail, b->avail);
+	c = s->need.memory ? compare_u64(a->avail, b->avail) : 0;
+	if (!c)
+		c = (int)a->level - (int)b->level;
 	if (!c)
 		c = a->load != b->load ? (a->load > b->load ? 1 : -1) : 0;
 	if (!c)
 		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
-	if (!c && t->twin)
-		c = (int)t->twin[a->node] - (int)t->twin[b->node];
+	if (!c && twin)
+		c = (int)twin[a->node] - (int)twin[b->node];
 	return c ? c : (int)a->node - (int)b->node;
 }
 
@@ -149,8 +158,9 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 	const uint16_t *twin = s->topology->twin;
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
-	       x->ncpus == y->ncpus && x->weight == y->weight && x->bias == y->bias && x->avail == y->avail &&
-	       x->used == y->used && x->total == y->total && !memcmp(x->huge, y->huge, sizeof(x->huge));
+	       x->ncpus == y->ncpus && x->weight == y->weight && x->bias == y->bias && x->level == y->level &&
+	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
+	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
 
 /* Bounds for branch and bound: by position, over the sites from there on. */
@@ -189,22 +199,30 @@ static bool may_suffice(const struct branch *br, const struct sums *sum, unsigne
 	return true;
 }
 
+/*
+ * The least distance term of a set that contains these and @left more.  Those
+ * are at least near_least from everything but themselves, so with x their
+ * weight the term is off + (a - b x) / (own + x)^2, which has one minimum.
+ */
+static double least_distance(const struct branch *br, const struct sums *sum, unsigned int left)
+{
+	double off = br->s->topology->near_least;
+	double own = (double)sum->weight, most = (double)br->b->weight_most;
+	double a = (double)sum->distance - off * own * own;
+	double b = (off - br->b->nearest) * most;
+	double x = b > 0 ? own + 2 * a / b : a > 0 ? left * most : 0;
+
+	x = x < 0 ? 0 : x > left * most ? left * most : x;
+	return own + x > 0 ? off + (a - b * x) / ((own + x) * (own + x)) : 0;
+}
+
 /* Can a set that contains these, with @left more, still be better than what there is? */
 static bool may_be_better(const struct branch *br, const struct sums *sum, unsigned int left)
 {
 	const struct search *s = br->s;
 	const struct site_set *rival = s->want_second ? &s->second : &s->best;
-	const struct bounds *b = br->b;
-	double own = (double)sum->weight * (double)sum->weight;
-	double most = (double)(sum->weight + (int64_t)left * b->weight_most);
-	double least;
 
-	if (!rival->n)
-		return true;
-	if (most < 1)
-		most = 1;
-	least = (double)b->nearest + ((double)sum->distance - (double)b->nearest * own) / (most * most);
-	return least / 20.0 < rival->cost - COST_SAME;
+	return !rival->n || least_distance(br, sum, left) / 20.0 < rival->cost - COST_SAME;
 }
 
 static void branch(struct branch *br, const struct sums *sum, unsigned int depth, unsigned int from)
@@ -297,8 +315,9 @@ static double cost_with(const struct search *s, const struct greedy *g, unsigned
 	sum.load += x->load;
 	sum.capacity += (int64_t)x->ncpus * LOAD_ONE;
 	sum.bias += x->weight * x->bias;
-	sum.used += x->used;
 	sum.total += x->total;
+	sum.level += x->level;
+	sum.levels += x->total ? LEVELS : 0;
 	return search_cost(s, &sum);
 }
 
@@ -391,8 +410,10 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	sum->weight += y->weight - x->weight;
 	sum->bias += y->weight * y->bias - x->weight * x->bias;
 	sum->avail += y->avail - x->avail;
-	sum->used += y->used - x->used;
 	sum->total += y->total - x->total;
+	sum->level += y->level - x->level;
+	sum->levels += y->total ? LEVELS : 0;
+	sum->levels -= x->total ? LEVELS : 0;
 	for (unsigned int h = 0; h < s->topology->nhuge; h++)
 		sum->huge[h] += y->huge[h] - x->huge[h];
 }
@@ -612,8 +633,7 @@ int search_run(struct search *s)
 	struct scratch x = { 0 };
 	int r;
 
-	/* the comparison only reads the topology */
-	qsort_r(s->sites, s->nsites, sizeof(*s->sites), by_room, (void *)(uintptr_t)s->topology);
+	qsort_r(s->sites, s->nsites, sizeof(*s->sites), by_room, s);
 	r = scratch_make(s, &x);
 	if (r == 0) {
 		bounds_fill(s, &x.b);

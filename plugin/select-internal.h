@@ -8,6 +8,8 @@
 
 #include "plugin/select.h"
 
+#define LEVELS 64
+
 /* A node that may be chosen, for its CPUs, its memory or both. */
 struct site {
 	unsigned int node;     /* index in the topology */
@@ -17,7 +19,8 @@ struct site {
 	int64_t weight;        /* its say in distances: room, in 1/64 CPU */
 	int64_t bias;          /* what choosing it costs besides, in millionths */
 	uint64_t avail;        /* bytes that may be asked for here; 0: no memory, or not for us */
-	uint64_t used, total;  /* bytes, for evenness */
+	uint64_t total;        /* bytes; 0: memory is no matter here */
+	unsigned int level;    /* of total, how much is taken, in 1/LEVELS: finer differences do not count */
 	uint64_t huge[HUGE_SIZES_MAX]; /* pages, likewise */
 };
 
@@ -33,7 +36,8 @@ struct need {
 struct sums {
 	int64_t room, load, capacity, weight, bias;
 	int64_t distance;      /* sum over ordered pairs of weight * weight * near */
-	uint64_t avail, used, total;
+	uint64_t avail, total;
+	unsigned int level, levels; /* sum of levels, and of LEVELS */
 	uint64_t huge[HUGE_SIZES_MAX];
 };
 
@@ -68,6 +72,7 @@ void search_free(struct search *s);
 
 /* For explanations and tests: the sums and cost of any set. */
 void search_sums(const struct search *s, const uint16_t *site, unsigned int n, struct sums *out);
+double search_memory_load(const struct search *s, const struct sums *sums); /* part of memory that will be taken, 0 to 1 */
 double search_cost(const struct search *s, const struct sums *sums);
 bool search_fits(const struct search *s, const struct sums *sums);
 

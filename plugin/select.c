@@ -30,6 +30,7 @@ struct choice {
 	bool *free_core;          /* by CPU index; exclusive requests only */
 	struct idset nodes;       /* node ids that may be chosen */
 	struct idset mems;        /* node ids whose memory may be chosen */
+	struct idset cpus;        /* CPU ids that may be given, if nobody holds them */
 	unsigned int ncandidates;
 	struct search search;
 	struct reasons *why;
@@ -137,29 +138,40 @@ static void allow_mems(struct choice *c)
 	}
 }
 
-static bool cpu_is_candidate(const struct choice *c, const struct topo_cpu *cpu)
+/* The CPUs that may be given, whoever holds them now; by id. */
+static void allow_cpus(struct choice *c)
 {
 	const struct request *req = c->req;
 
-	if (c->in->allowed_cpus && !idset_has(c->in->allowed_cpus, cpu->id))
-		return false;
-	if (!idset_empty(&req->pin_cpus) && !idset_has(&req->pin_cpus, cpu->id))
-		return false;
-	if (c->in->usage->exclusive[cpu->id] || idset_has(&c->in->policy->reserved_cpus, cpu->id))
-		return false;
+	c->cpus = c->t->online;
+	if (c->in->allowed_cpus)
+		idset_and(&c->cpus, c->in->allowed_cpus);
+	if (!idset_empty(&req->pin_cpus))
+		idset_and(&c->cpus, &req->pin_cpus);
+	idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
 	if (req->cpu_listed)
-		return idset_has(&req->cpu_list, cpu->id);
-	return !cpu->isolated && idset_has(&c->nodes, c->t->nodes[cpu->node].id);
+		idset_and(&c->cpus, &req->cpu_list);
+	else
+		idset_andnot(&c->cpus, &c->t->isolated);
 }
 
+/* @capacity 0: of whatever kind. */
 static void find_candidates(struct choice *c, uint16_t capacity)
 {
-	c->ncandidates = 0;
-	for (unsigned int i = 0; i < c->t->ncpus; i++) {
-		const struct topo_cpu *cpu = &c->t->cpus[i];
+	const struct topology *t = c->t;
 
-		c->candidate[i] = (!capacity || cpu->capacity == capacity) && cpu_is_candidate(c, cpu);
-		c->ncandidates += c->candidate[i];
+	c->ncandidates = 0;
+	for (unsigned int n = 0; n < t->nnodes; n++) {
+		const struct topo_node *node = &t->nodes[n];
+		bool ours = c->req->cpu_listed || idset_has(&c->nodes, node->id);
+
+		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
+			const struct topo_cpu *cpu = &t->cpus[i];
+
+			c->candidate[i] = ours && idset_has(&c->cpus, cpu->id) && !c->in->usage->exclusive[cpu->id] &&
+					  (!capacity || cpu->capacity == capacity);
+			c->ncandidates += c->candidate[i];
+		}
 	}
 }
 
@@ -181,7 +193,7 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 	}
 	s->avail = pending_less(node->mem_free, u->pending[id]);
 	s->total = node->mem_total;
-	s->used = s->total > s->avail ? s->total - s->avail : 0;
+	s->level = s->total > s->avail ? (unsigned int)((double)(s->total - s->avail) * LEVELS / (double)s->total) : 0;
 	for (unsigned int h = 0; h < c->t->nhuge; h++)
 		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
 }
@@ -412,23 +424,20 @@ static int search_classes(struct choice *c)
 {
 	uint16_t below = UINT16_MAX;
 
-	for (;;) {
+	while (c->t->mixed) {
 		uint16_t next = 0;
-		bool all_alike = below == UINT16_MAX;
 
 		for (unsigned int i = 0; i < c->t->ncpus; i++)
 			if (c->t->cpus[i].capacity < below && c->t->cpus[i].capacity > next)
 				next = c->t->cpus[i].capacity;
-		for (unsigned int i = 0; all_alike && i < c->t->ncpus; i++)
-			all_alike = c->t->cpus[i].capacity == next;
-		if (!next || all_alike)
+		if (!next)
 			break;
 		find_candidates(c, next);
 		if (c->search.need.count <= c->ncandidates && search_once(c) == 0)
 			return 0;
 		below = next;
+		find_candidates(c, 0);
 	}
-	find_candidates(c, 0);
 	return search_once(c);
 }
 
@@ -662,7 +671,7 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	if (sum.capacity)
 		v.load = 100.0 * (double)(sum.load + s->need.room) / (double)sum.capacity;
 	if (sum.total)
-		v.memory = 100.0 * ((double)sum.used + (double)s->need.memory) / (double)sum.total;
+		v.memory = 100.0 * search_memory_load(s, &sum);
 	return v;
 }
 
@@ -731,6 +740,7 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	if (r < 0)
 		return r;
 	allow_mems(c);
+	allow_cpus(c);
 	r = find_need(c, err);
 	if (r < 0)
 		return r;

@@ -10,23 +10,45 @@
 #include <errno.h>
 #include <string.h>
 
+/* A core within one node: its CPUs are linked through spread.next. */
+struct core {
+	uint16_t head;      /* index of its first CPU */
+	uint16_t llc;       /* place in spread.llc */
+	uint8_t candidates; /* CPUs that may be given, and are not given yet */
+	bool free;          /* all its CPUs are candidates and idle */
+};
+
+/* A last-level cache within one node. */
+struct llc {
+	uint16_t number;
+	unsigned int whole, idle; /* eligible CPUs in free cores; eligible CPUs */
+};
+
 /* One node's part in the spreading. */
 struct part {
 	const struct site *site;
+	const struct topo_node *node;
+	struct core *core;   /* in spread.core */
+	unsigned int ncores;
 	unsigned int idle;   /* candidate CPUs that nobody uses */
-	unsigned int cores;  /* of these, CPUs in wholly idle cores */
+	unsigned int whole;  /* of these, CPUs in free cores */
 	unsigned int take;
 };
 
 struct spread {
 	const struct spread_input *in;
 	const struct topology *t;
-	bool *free_core;     /* by CPU index */
-	uint32_t *load;      /* by CPU index */
-	unsigned int unit;   /* threads of a core */
+	const uint32_t *load; /* by CPU id */
+	unsigned int unit;    /* threads of a core */
 	bool exclusive;
 	unsigned int nparts;
 	struct part *part;
+	struct core *core;    /* of all parts, one after the other */
+	struct llc *llc;      /* of the part that is being worked on */
+	uint16_t *next;       /* by CPU index: the next CPU of its core, or NO_NODE */
+	uint16_t *place;      /* by core number: its place in core */
+	bool *taken;          /* by CPU index */
+	uint32_t limit;       /* CPUs with this load are being chosen from */
 };
 
 bool *spread_free_cores(const struct select_input *in, const bool *candidate)
@@ -54,16 +76,37 @@ static unsigned int threads_per_core(const struct topology *t)
 	return t->ncores && t->ncores < t->ncpus ? (t->ncpus + t->ncores - 1) / t->ncores : 1;
 }
 
-static void part_count(const struct spread *s, struct part *p)
+static uint32_t cpu_load(const struct spread *s, unsigned int i)
 {
-	const struct topo_node *node = &s->t->nodes[p->site->node];
+	return s->load[s->t->cpus[i].id];
+}
 
-	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-		if (!s->in->candidate[i])
-			continue;
-		p->idle += !s->load[i];
-		p->cores += s->free_core[i];
+/* Lists the cores of @p's node and counts what is idle. */
+static void part_fill(struct spread *s, struct part *p, struct core *core)
+{
+	const struct topology *t = s->t;
+	unsigned int first = p->node->first_cpu, end = first + p->node->ncpus;
+
+	p->core = core;
+	for (unsigned int i = first; i < end; i++)
+		s->place[t->cpus[i].core] = NO_NODE;
+	for (unsigned int i = end; i-- > first;) {
+		uint16_t *place = &s->place[t->cpus[i].core];
+		struct core *c;
+
+		if (*place == NO_NODE) {
+			*place = (uint16_t)p->ncores;
+			core[p->ncores++] = (struct core){ .head = NO_NODE, .free = true };
+		}
+		c = &core[*place];
+		s->next[i] = c->head;
+		c->head = (uint16_t)i;
+		c->free &= s->in->candidate[i] && !cpu_load(s, i);
+		c->candidates = (uint8_t)(c->candidates + s->in->candidate[i]);
+		p->idle += s->in->candidate[i] && !cpu_load(s, i);
 	}
+	for (unsigned int k = 0; k < p->ncores; k++)
+		p->whole += core[k].free ? core[k].candidates : 0;
 }
 
 /* Hands out @want over the parts in proportion to @room, in steps of @unit, at most @room each; what is left. */
@@ -118,104 +161,104 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 	if (!room)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < s->nparts; i++) {
-		cores += s->part[i].cores;
+		cores += s->part[i].whole;
 		idle += s->part[i].idle;
 	}
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
 		/* whole idle cores where they suffice, else idle CPUs, else all candidates */
-		room[i] = s->exclusive || cores >= count ? p->cores : idle >= count ? p->idle : p->site->ncpus;
+		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
 	}
 	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);
 	return 0;
 }
 
-/* A last-level cache within one node. */
-struct llc {
-	uint16_t number;
-	unsigned int whole, idle; /* CPUs in idle cores; idle CPUs */
-};
+static bool eligible(const struct spread *s, unsigned int i)
+{
+	return s->in->candidate[i] && !s->taken[i] && cpu_load(s, i) == s->limit;
+}
 
-static unsigned int list_llcs(const struct spread *s, const struct topo_node *node, const bool *eligible,
-			      const bool *taken, struct llc *out)
+/* Counts, cache by cache, the CPUs of @p that may be chosen at the limit. */
+static unsigned int list_llcs(struct spread *s, struct part *p)
 {
 	unsigned int n = 0;
 
-	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-		unsigned int k;
+	for (unsigned int c = p->ncores; c-- > 0;) {
+		struct core *core = &p->core[c];
+		uint16_t number = s->t->cpus[core->head].llc;
+		unsigned int k = n && s->llc[n - 1].number == number ? n - 1 : 0;
 
-		if (!eligible[i] || taken[i])
-			continue;
-		for (k = 0; k < n && out[k].number != s->t->cpus[i].llc; k++)
-			;
+		while (k < n && s->llc[k].number != number)
+			k++;
 		if (k == n)
-			out[n++] = (struct llc){ .number = s->t->cpus[i].llc };
-		out[k].idle++;
-		out[k].whole += s->free_core[i];
+			s->llc[n++] = (struct llc){ .number = number };
+		core->llc = (uint16_t)k;
+		for (unsigned int i = core->head; i != NO_NODE; i = s->next[i])
+			if (eligible(s, i)) {
+				s->llc[k].idle++;
+				s->llc[k].whole += core->free;
+			}
 	}
 	return n;
 }
 
-/* The cache that @want CPUs fit into with least left over; else the one that brings most. */
-static const struct llc *choose_llc(const struct spread *s, const struct llc *llc, unsigned int n, unsigned int want)
+/* The cache that @want CPUs fit into with least left over; else the one that brings most. -1: none brings any. */
+static int choose_llc(const struct spread *s, unsigned int n, unsigned int want)
 {
-	const struct llc *fit = NULL, *most = NULL;
+	int fit = -1, half = -1, most = -1;
 
-	for (unsigned int i = 0; i < n; i++)
-		if (llc[i].whole >= want && (!fit || llc[i].whole < fit->whole))
-			fit = &llc[i];
-	for (unsigned int i = 0; !fit && !s->exclusive && i < n; i++)
-		if (llc[i].idle >= want && (!fit || llc[i].idle < fit->idle))
-			fit = &llc[i];
-	for (unsigned int i = 0; !fit && i < n; i++)
-		if (!most || (s->exclusive ? llc[i].whole > most->whole : llc[i].idle > most->idle))
-			most = &llc[i];
-	return fit ? fit : most;
+	for (unsigned int i = 0; i < n; i++) {
+		const struct llc *x = &s->llc[i];
+		unsigned int brings = s->exclusive ? x->whole : x->idle;
+
+		if (x->whole >= want && (fit < 0 || x->whole < s->llc[fit].whole))
+			fit = (int)i;
+		if (x->idle >= want && (half < 0 || x->idle < s->llc[half].idle))
+			half = (int)i;
+		if (brings && (most < 0 || brings > (s->exclusive ? s->llc[most].whole : s->llc[most].idle)))
+			most = (int)i;
+	}
+	if (fit >= 0)
+		return fit;
+	return half >= 0 && !s->exclusive ? half : most;
 }
 
-static void take_cpu(struct spread *s, unsigned int i, bool *taken, struct share *share)
+/* Takes up to @want eligible CPUs of a core. */
+static unsigned int take_core(struct spread *s, struct core *core, unsigned int want, struct share *share)
 {
-	taken[i] = true;
-	idset_add(&share->cpus, s->t->cpus[i].id);
+	unsigned int got = 0;
+
+	for (unsigned int i = core->head; i != NO_NODE && got < want; i = s->next[i])
+		if (eligible(s, i)) {
+			s->taken[i] = true;
+			idset_add(&share->cpus, s->t->cpus[i].id);
+			core->candidates--;
+			got++;
+		}
+	return got;
 }
 
-/* The threads of CPU @i's core that may be had, itself included. */
-static unsigned int core_mates(const struct spread *s, const struct topo_node *node, unsigned int i,
-			       const bool *eligible, const bool *taken)
+/*
+ * Takes up to @want CPUs of one cache: whole free cores while a whole one is
+ * wanted, then what is left of half-taken cores, then a thread of a free one.
+ */
+static unsigned int take_from_llc(struct spread *s, struct part *p, unsigned int llc, unsigned int want,
+				  struct share *share)
 {
-	unsigned int n = 0;
-
-	for (unsigned int j = node->first_cpu; j < node->first_cpu + node->ncpus; j++)
-		n += s->t->cpus[j].core == s->t->cpus[i].core && eligible[j] && !taken[j];
-	return n;
-}
-
-/* Takes up to @want CPUs of one cache: whole cores, then a thread of a half-taken core, then of a whole one. */
-static unsigned int take_from_llc(struct spread *s, const struct topo_node *node, uint16_t llc, unsigned int want,
-				  const bool *eligible, bool *taken, struct share *share)
-{
-	unsigned int end = node->first_cpu + node->ncpus, got = 0;
+	unsigned int got = 0;
 
 	for (int pass = 0; pass < 3 && got < want; pass++)
-		for (unsigned int i = node->first_cpu; i < end && got < want; i++) {
-			unsigned int mates;
+		for (unsigned int c = p->ncores; c-- > 0 && got < want;) {
+			struct core *core = &p->core[c];
 
-			if (s->t->cpus[i].llc != llc || !eligible[i] || taken[i])
+			if (core->llc != llc || !core->candidates || (s->exclusive && !core->free))
 				continue;
-			if (s->exclusive && !s->free_core[i])
+			if (pass == 0 && (!core->free || core->candidates > want - got))
 				continue;
-			mates = core_mates(s, node, i, eligible, taken);
-			if (pass == 0 && (!s->free_core[i] || mates > want - got))
+			if (pass == 1 && core->free)
 				continue;
-			if (pass == 1 && s->free_core[i])
-				continue;
-			for (unsigned int j = i; j < end && got < want; j++) {
-				if (s->t->cpus[j].core != s->t->cpus[i].core || !eligible[j] || taken[j])
-					continue;
-				take_cpu(s, j, taken, share);
-				got++;
-			}
+			got += take_core(s, core, want - got, share);
 		}
 	return got;
 }
@@ -227,54 +270,43 @@ static int by_load(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-/* The load up to which CPUs must be taken to get @want of them. */
+/* The load up to which CPUs must be taken to get all that @p is to take. */
 static int load_limit(const struct spread *s, const struct part *p, uint32_t *limit)
 {
-	const struct topo_node *node = &s->t->nodes[p->site->node];
 	cleanup_free uint32_t *loads = NULL;
 	unsigned int n = 0;
 
 	*limit = 0;
 	if (p->idle >= p->take)
 		return 0;
-	loads = calloc(node->ncpus, sizeof(*loads));
+	loads = calloc(p->node->ncpus, sizeof(*loads));
 	if (!loads)
 		return -ENOMEM;
-	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
+	for (unsigned int i = p->node->first_cpu; i < p->node->first_cpu + p->node->ncpus; i++)
 		if (s->in->candidate[i])
-			loads[n++] = s->load[i];
+			loads[n++] = cpu_load(s, i);
 	qsort(loads, n, sizeof(*loads), by_load);
 	*limit = n ? loads[(p->take < n ? p->take : n) - 1] : 0;
 	return 0;
 }
 
-/* Takes part @p's CPUs below @limit, then at it, cache by cache. */
-static int take_part(struct spread *s, const struct part *p, bool *taken, struct share *share)
+/* Takes @p's CPUs: those below the limit all, those at it cache by cache. */
+static int take_part(struct spread *s, struct part *p, struct share *share)
 {
-	const struct topo_node *node = &s->t->nodes[p->site->node];
-	cleanup_free bool *eligible = calloc(s->t->ncpus, sizeof(*eligible));
-	cleanup_free struct llc *llc = calloc(node->ncpus + 1, sizeof(*llc));
 	unsigned int left = p->take;
-	uint32_t limit;
 
-	if (!eligible || !llc || load_limit(s, p, &limit) < 0)
+	if (load_limit(s, p, &s->limit) < 0)
 		return -ENOMEM;
-	/* all that lie under the limit are wanted; only at the limit is there a choice */
-	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-		if (!s->in->candidate[i])
-			continue;
-		if (s->load[i] < limit && left) {
-			take_cpu(s, i, taken, share);
+	for (unsigned int i = p->node->first_cpu; s->limit && i < p->node->first_cpu + p->node->ncpus; i++)
+		if (s->in->candidate[i] && cpu_load(s, i) < s->limit && left) {
+			s->taken[i] = true;
+			idset_add(&share->cpus, s->t->cpus[i].id);
 			left--;
 		}
-		eligible[i] = s->load[i] == limit;
-	}
 	while (left) {
-		unsigned int n = list_llcs(s, node, eligible, taken, llc), got = 0;
-		const struct llc *one = choose_llc(s, llc, n, left);
+		int one = choose_llc(s, list_llcs(s, p), left);
+		unsigned int got = one < 0 ? 0 : take_from_llc(s, p, (unsigned int)one, left, share);
 
-		if (one)
-			got = take_from_llc(s, node, one->number, left, eligible, taken, share);
 		if (!got)
 			break;
 		left -= got;
@@ -298,7 +330,7 @@ static void hold_cores(const struct topology *t, const struct idset *cpus, struc
 static void take_all(const struct spread *s, struct share *share)
 {
 	for (unsigned int p = 0; p < s->nparts; p++) {
-		const struct topo_node *node = &s->t->nodes[s->part[p].site->node];
+		const struct topo_node *node = s->part[p].node;
 
 		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
 			if (s->in->candidate[i])
@@ -306,60 +338,70 @@ static void take_all(const struct spread *s, struct share *share)
 	}
 }
 
-static int spread_start(struct spread *s, const struct spread_input *in)
+/* Everything that spreading allocates, in one block. NULL: out of memory. */
+static void *spread_start(struct spread *s, const struct spread_input *in)
 {
 	const struct search *search = in->search;
+	const struct topology *t = in->in->topology;
+	size_t parts = search->best.n, cpus = 0, cores = 0;
+	char *block;
 
+	for (unsigned int i = 0; i < search->best.n; i++)
+		cpus += t->nodes[search->sites[search->best.site[i]].node].ncpus;
+	block = malloc(parts * sizeof(*s->part) + cpus * (sizeof(*s->core) + sizeof(*s->llc)) +
+		       (t->ncpus + t->ncores + 1) * sizeof(uint16_t) + t->ncpus);
+	if (!block)
+		return NULL;
 	memset(s, 0, sizeof(*s));
 	s->in = in;
-	s->t = in->in->topology;
+	s->t = t;
+	s->load = in->in->usage->load;
 	s->exclusive = in->in->request->exclusive;
-	s->unit = threads_per_core(s->t);
-	s->free_core = spread_free_cores(in->in, in->candidate);
-	s->load = calloc(s->t->ncpus, sizeof(*s->load));
-	s->part = calloc(search->best.n, sizeof(*s->part));
-	if (!s->free_core || !s->load || !s->part)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < s->t->ncpus; i++)
-		s->load[i] = in->in->usage->load[s->t->cpus[i].id];
+	s->unit = threads_per_core(t);
+	s->part = (struct part *)block;
+	s->llc = (struct llc *)(s->part + parts);
+	s->core = (struct core *)(s->llc + cpus);
+	s->next = (uint16_t *)(s->core + cpus);
+	s->place = s->next + t->ncpus;
+	s->taken = (bool *)(s->place + t->ncores + 1);
+	memset(s->taken, 0, t->ncpus);
 	for (unsigned int i = 0; i < search->best.n; i++) {
+		const struct site *site = &search->sites[search->best.site[i]];
 		struct part *p = &s->part[s->nparts];
 
-		p->site = &search->sites[search->best.site[i]];
-		if (!p->site->ncpus)
+		if (!site->ncpus)
 			continue;
-		part_count(s, p);
+		*p = (struct part){ .site = site, .node = &t->nodes[site->node] };
+		part_fill(s, p, s->core + cores);
+		cores += p->ncores;
 		s->nparts++;
 	}
-	return 0;
+	return block;
 }
 
 int spread_cpus(const struct spread_input *in, struct placement *out)
 {
 	const struct need *need = &in->search->need;
-	cleanup_free bool *taken = NULL;
 	struct spread s;
-	int r;
+	cleanup_free void *block = spread_start(&s, in);
+	int r = 0;
 
-	r = spread_start(&s, in);
-	if (r == 0 && !need->count) {
+	if (!block)
+		return -ENOMEM;
+	if (!need->count) {
 		take_all(&s, &out->share);
-	} else if (r == 0) {
-		taken = calloc(s.t->ncpus, sizeof(*taken));
-		r = taken ? share_over_nodes(&s, need->count) : -ENOMEM;
+	} else {
+		r = share_over_nodes(&s, need->count);
 		for (unsigned int i = 0; r == 0 && i < s.nparts; i++)
 			if (s.part[i].take)
-				r = take_part(&s, &s.part[i], taken, &out->share);
+				r = take_part(&s, &s.part[i], &out->share);
 	}
-	if (r == 0) {
-		out->share.count = need->count ? need->count : 1;
-		if (s.exclusive)
-			hold_cores(s.t, &out->share.cpus, &out->share.held);
-	}
-	free(s.free_core);
-	free(s.load);
-	free(s.part);
-	return r;
+	if (r < 0)
+		return r;
+	out->share.count = need->count ? need->count : 1;
+	if (s.exclusive)
+		hold_cores(s.t, &out->share.cpus, &out->share.held);
+	return 0;
 }
 
 /* The bytes and pages that may still be asked for on a node that is in mems. */

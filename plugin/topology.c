@@ -81,7 +81,10 @@ int topology_finish(struct topology *t)
 {
 	unsigned int n = t->nnodes;
 	uint32_t lowest = lowest_latency(t);
+	unsigned int least = 0;
 
+	for (unsigned int i = 1; i < t->ncpus; i++)
+		t->mixed |= t->cpus[i].capacity != t->cpus[0].capacity;
 	free(t->near);
 	free(t->twin);
 	t->near = calloc((size_t)n * n, sizeof(*t->near));
@@ -94,7 +97,10 @@ int topology_finish(struct topology *t)
 					    latency_scaled(t, normal_distance(t, j, i), i, lowest);
 
 			t->near[i * n + j] = t->near[j * n + i] = (uint16_t)both;
+			if (i != j && (!least || both < least))
+				least = both;
 		}
+	t->near_least = (uint16_t)(least ? least : 20);
 	for (unsigned int i = 0; i < n; i++) {
 		t->twin[i] = (uint16_t)i;
 		for (unsigned int j = 0; j < i; j++)

@@ -52,11 +52,13 @@ struct topology {
 	uint16_t *distance;      /* [from * nnodes + to], as the kernel says; local 10, remote 20 where it says nothing */
 	/* Made by topology_finish; NULL before it. */
 	uint16_t *near;          /* [a * nnodes + b]: both ways added up, local 20, HMAT latency counted in; symmetric */
+	uint16_t near_least;     /* the smallest near of two different nodes; 20 where there is one node */
 	uint16_t *twin;          /* by node index: the same number where two nodes are alike in all distances */
 	uint16_t *cpu_index;     /* by CPU id: index in cpus, NO_NODE for none; cpu_ids long */
 	uint16_t *node_index;    /* by node id: index in nodes, NO_NODE for none; NODE_ID_MAX long */
 	unsigned int cpu_ids;    /* highest CPU id + 1 */
 	unsigned int ncores, nllcs;
+	bool mixed;              /* there are cores of different capacity */
 	unsigned int nhuge;
 	uint64_t huge_size[HUGE_SIZES_MAX]; /* bytes */
 	uint64_t huge_default;   /* bytes; 0 unknown */
@@ -88,7 +90,7 @@ static inline void cleanup_topologyp(struct topology **t)
 #define cleanup_topology __attribute__((cleanup(cleanup_topologyp)))
 
 /*
- * Works out what follows from the rest (near, twin); topology_read has called it. For topologies made by
+ * Works out what follows from the rest (near, twin, mixed); topology_read has called it. For topologies made by
  * hand. -ENOMEM.
  */
 int topology_finish(struct topology *t);

@@ -260,7 +260,7 @@ static double node_load(const struct world *w, unsigned int node, double *usable
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, d = 0, load = r->cpu_count ? r->cpu_count : 1, cap = 0, used = (double)r->memory, total = 0;
+	double weight = 0, d = 0, load = r->cpu_count ? r->cpu_count : 1, cap = 0, total = 0, level = 0, with = 0;
 	const struct topology *t = w->t;
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
@@ -272,7 +272,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 		cap += usable;
 		if (t->nodes[i].has_memory && t->nodes[i].ncpus) {
 			total += (double)t->nodes[i].mem_total;
-			used += (double)t->nodes[i].mem_total - avail_of(w, i);
+			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
+			with++;
 		} else if (t->nodes[i].ncpus) {
 			unsigned int nearest = 65535;
 
@@ -283,9 +284,6 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 		}
 		weight += room;
 		d += 20 * bias * room * 1e9;
-		for (unsigned int j = 0; j < t->nnodes; j++)
-			if (mask >> j & 1)
-				(void)j;
 	}
 	d /= 1e9 * (weight > 0 ? weight : 1);
 	for (unsigned int i = 0; i < t->nnodes; i++)
@@ -293,7 +291,7 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			if (mask >> i & mask >> j & 1)
 				d += room_of(w, i, r->exclusive) * room_of(w, j, r->exclusive) *
 				     t->near[i * t->nnodes + j] / (weight * weight);
-	return d / 20 + 0.2 * (cap > 0 ? load / cap : 0) + 0.1 * (total > 0 ? used / total : 0);
+	return d / 20 + 0.2 * (cap > 0 ? load / cap : 0) + 0.1 * (total > 0 ? level / with + (double)r->memory / total : 0);
 }
 
 static struct truth find_truth(const struct world *w, const struct request *r)
@@ -432,14 +430,8 @@ static void test_random(void)
 
 		for (unsigned int i = 0; i < 40 && live < 24; i++) {
 			struct request q = random_request(&r, w.t, smt);
-			unsigned int most = 0;
 			int ret;
 
-			if (!w.t->ncpus)
-				break;
-			for (unsigned int k = 0; k < w.t->nnodes; k++)
-				most += (unsigned int)room_of(&w, k, false);
-			(void)most;
 			ret = select_in(&w, &q, &p[live]);
 			decisions++;
 			if (ret < 0 && ret != -ENOSPC)

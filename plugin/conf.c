@@ -1,0 +1,362 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * numaplace.conf: one key per line, each known, bounded and given once.  What is not understood is
+ * refused with its line: a guess at what the admin meant could place containers wrongly.
+ */
+#include "plugin/conf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#define CONF_SIZE_MAX 65536
+#define SECTION "[numaplace]"
+#define ALL_KEYS ((1U << KEY_COUNT) - 1)
+/* Written by numaplace itself; only a hint of where a container was. */
+#define HINT_KEYS (1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)
+
+void conf_init(struct conf *c)
+{
+	*c = (struct conf){
+		.without_keys = DEFAULT_NONE,
+		.container_keys = ALL_KEYS,
+		.devices_allowed = true,
+		.record = RECORD_CONFIG,
+		.incus_mode = INCUS_FOLLOW,
+	};
+	select_policy_init(&c->select);
+}
+
+/* How many letters to change, add or leave out to get from @a to @b; short names only. */
+static unsigned int distance(const char *a, const char *b)
+{
+	size_t la = strlen(a), lb = strlen(b);
+	unsigned int row[32];
+
+	if (la > 31 || lb > 31)
+		return 32;
+	for (unsigned int k = 0; k <= lb; k++)
+		row[k] = k;
+	for (unsigned int i = 1; i <= la; i++) {
+		unsigned int diagonal = row[0];
+
+		row[0] = i;
+		for (unsigned int k = 1; k <= lb; k++) {
+			unsigned int best = diagonal + (a[i - 1] != b[k - 1]);
+
+			diagonal = row[k];
+			if (row[k] + 1 < best)
+				best = row[k] + 1;
+			if (row[k - 1] + 1 < best)
+				best = row[k - 1] + 1;
+			row[k] = best;
+		}
+	}
+	return row[lb];
+}
+
+/* One of @names, a NULL-terminated array: its index, or -EINVAL and a message that lists them. */
+static int one_of(const char *value, const char *const *names, struct error *err)
+{
+	char list[128] = "";
+
+	for (int i = 0; names[i]; i++) {
+		size_t used = strlen(list);
+
+		if (strcmp(value, names[i]) == 0)
+			return i;
+		snprintf(list + used, sizeof(list) - used, "%s%s", !i ? "" : names[i + 1] ? ", " : " or ", names[i]);
+	}
+	return error_set(err, -EINVAL, "\"%s\": not %s", quote(value).text, list);
+}
+
+static int parse_switch(const char *value, bool *out, struct error *err)
+{
+	static const char *const names[] = { "false", "true", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	*out = i;
+	return 0;
+}
+
+static int parse_count(const char *value, unsigned int max, unsigned int *out, struct error *err)
+{
+	unsigned int v = 0;
+
+	if (!*value)
+		return error_set(err, -EINVAL, "\"\": a number is missing");
+	for (const char *p = value; *p; p++) {
+		if (*p < '0' || *p > '9')
+			return error_set(err, -EINVAL, "\"%s\": not a number", quote(value).text);
+		v = v * 10 + (unsigned int)(*p - '0');
+		if (v > max)
+			return error_set(err, -EINVAL, "\"%s\": more than %u", quote(value).text, max);
+	}
+	*out = v;
+	return 0;
+}
+
+/* A list; nothing behind the "=" is no id at all. */
+static int parse_ids(const char *value, struct idset *out, struct error *err)
+{
+	if (*value)
+		return idset_parse(value, out, err);
+	idset_clear(out);
+	return 0;
+}
+
+static int set_default(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "none", "balanced", "follow-pins", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->without_keys = (enum conf_default)i;
+	return 0;
+}
+
+static int set_on_failure(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "fail", "warn", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->warn_only = i;
+	return 0;
+}
+
+static int set_reserved_cpus(struct conf *c, char *value, struct error *err)
+{
+	return parse_ids(value, &c->select.reserved_cpus, err);
+}
+
+static int set_reserved_nodes(struct conf *c, char *value, struct error *err)
+{
+	return parse_ids(value, &c->select.reserved_nodes, err);
+}
+
+static int set_balance(struct conf *c, char *value, struct error *err)
+{
+	return parse_count(value, 100, &c->select.balance, err);
+}
+
+static int set_container_keys(struct conf *c, char *value, struct error *err)
+{
+	unsigned int keys = HINT_KEYS;
+	char *rest = value;
+
+	if (strcmp(value, "all") == 0) {
+		c->container_keys = ALL_KEYS;
+		return 0;
+	}
+	if (strcmp(value, "none") == 0) {
+		c->container_keys = HINT_KEYS;
+		return 0;
+	}
+	for (char *word; (word = strsep(&rest, ", \t"));) {
+		int key;
+
+		if (!*word)
+			continue;
+		key = request_find_key(word);
+		if (key < 0)
+			return error_set(err, -EINVAL, "\"%s\": not all, none or names of keys", quote(word).text);
+		keys |= 1U << key;
+	}
+	if (keys == HINT_KEYS)
+		return error_set(err, -EINVAL, "\"\": all, none or names of keys are wanted");
+	c->container_keys = keys;
+	return 0;
+}
+
+static int set_max_cpus(struct conf *c, char *value, struct error *err)
+{
+	return parse_count(value, CPU_COUNT_MAX, &c->max_cpus, err);
+}
+
+static int set_max_exclusive(struct conf *c, char *value, struct error *err)
+{
+	return parse_count(value, CPU_COUNT_MAX, &c->max_exclusive_cpus, err);
+}
+
+static int set_devices(struct conf *c, char *value, struct error *err)
+{
+	return parse_switch(value, &c->devices_allowed, err);
+}
+
+static int set_record(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "config", "file", "none", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->record = (enum conf_record)i;
+	return 0;
+}
+
+static int set_incus_mode(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "follow", "lead", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->incus_mode = (enum conf_incus_mode)i;
+	return 0;
+}
+
+static const struct conf_key {
+	const char *name;
+	int (*set)(struct conf *c, char *value, struct error *err);
+} keys[] = {
+	{ "default", set_default },
+	{ "on-failure", set_on_failure },
+	{ "reserved-cpus", set_reserved_cpus },
+	{ "reserved-nodes", set_reserved_nodes },
+	{ "balance", set_balance },
+	{ "container-keys", set_container_keys },
+	{ "max-cpus", set_max_cpus },
+	{ "max-exclusive-cpus", set_max_exclusive },
+	{ "devices", set_devices },
+	{ "record", set_record },
+	{ "incus-mode", set_incus_mode },
+};
+
+static int unknown_key(const char *name, struct error *err)
+{
+	const char *near = NULL;
+	unsigned int best = 4;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		unsigned int d = distance(name, keys[i].name);
+
+		if (d < best && d * 2 < strlen(keys[i].name)) {
+			best = d;
+			near = keys[i].name;
+		}
+	}
+	if (near)
+		return error_set(err, -EINVAL, "%s: unknown key; did you mean %s?", quote(name).text, near);
+	return error_set(err, -EINVAL, "%s: unknown key", quote(name).text);
+}
+
+/* Cuts blanks off both ends. */
+static char *trim(char *text)
+{
+	size_t len;
+
+	text += strspn(text, " \t\r");
+	len = strlen(text);
+	while (len && strchr(" \t\r", text[len - 1]))
+		len--;
+	text[len] = '\0';
+	return text;
+}
+
+static int parse_line(char *line, struct conf *c, unsigned int *given, struct error *err)
+{
+	char *name = trim(line), *value;
+	int r;
+
+	if (!*name || *name == '#' || *name == ';')
+		return 0;
+	if (*name == '[') {
+		if (strcmp(name, SECTION) == 0)
+			return 0;
+		return error_set(err, -EINVAL, "\"%s\": unknown section; " SECTION " is the only one",
+				 quote(name).text);
+	}
+	value = strchr(name, '=');
+	if (!value)
+		return error_set(err, -EINVAL, "\"%s\": not key = value", quote(name).text);
+	*value++ = '\0';
+	name = trim(name);
+	value = trim(value);
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		if (strcmp(name, keys[i].name) != 0)
+			continue;
+		if (*given >> i & 1)
+			return error_set(err, -EINVAL, "%s: given twice", name);
+		*given |= 1U << i;
+		r = keys[i].set(c, value, err);
+		return r < 0 ? error_prefix(err, "%s", name), r : 0;
+	}
+	return unknown_key(name, err);
+}
+
+int conf_parse(const char *text, const char *name, struct conf *c, struct error *err)
+{
+	cleanup_free char *copy = strdup(text);
+	unsigned int given = 0, number = 0;
+	char *rest = copy;
+	struct conf conf;
+	int r = 0;
+
+	if (!copy)
+		return error_errno(err, -ENOMEM, "%s", name);
+	conf_init(&conf);
+	for (char *line; r == 0 && (line = strsep(&rest, "\n"));) {
+		number++;
+		r = parse_line(line, &conf, &given, err);
+	}
+	if (r < 0) {
+		error_prefix(err, "%s:%u", name, number);
+		return r;
+	}
+	*c = conf;
+	return 0;
+}
+
+/* Whoever may write to it decides on every container. */
+static int check_file(int fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "%s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%s: not a regular file", path);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(err, -EPERM, "%s: writable by others than its owner (mode %04o): chmod go-w it", path,
+				 st.st_mode & 07777);
+	return 0;
+}
+
+int conf_read(int dir, const char *path, struct conf *c, struct error *err)
+{
+	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_free char *text = NULL;
+	ssize_t n;
+	int r;
+
+	if (fd < 0 && errno == ENOENT) {
+		conf_init(c);
+		return 0;
+	}
+	if (fd < 0)
+		return error_errno(err, -errno, "%s", path);
+	r = check_file(fd, path, err);
+	if (r < 0)
+		return r;
+	text = malloc(CONF_SIZE_MAX + 2);
+	if (!text)
+		return error_errno(err, -ENOMEM, "%s", path);
+	n = file_read_fd(fd, text, CONF_SIZE_MAX + 1);
+	if (n < 0)
+		return error_errno(err, (int)n, "%s", path);
+	if (n > CONF_SIZE_MAX)
+		return error_set(err, -EINVAL, "%s: larger than 64KiB", path);
+	text[n] = '\0';
+	if (strlen(text) != (size_t)n)
+		return error_set(err, -EINVAL, "%s: holds a NUL byte", path);
+	return conf_parse(text, path, c, err);
+}

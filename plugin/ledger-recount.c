@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Counting again: the sums afresh from the files, and, where files were lost or
+ * damaged, the files afresh from the live containers, each of which carries a
+ * copy of its record.  What is damaged is set aside, never believed.
+ */
+#include "plugin/ledger-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "plugin/util.h"
+
+static int count_file(struct ledger *l, const char *name, bool *lost, struct error *err)
+{
+	cleanup_record struct record r = { 0 };
+	struct error why = { 0 };
+	int ret;
+
+	ret = file_load(l, name, &r, &why);
+	if (ret == 0) {
+		ret = usage_add_growing(l, &r.placement.share);
+		if (ret == -ERANGE)
+			ret = error_set(&why, -EBADMSG, "ledger: %s: its numbers cannot be", quote(name).text);
+	}
+	if (ret == -ENOENT)
+		return 0;
+	if (ret != -EBADMSG) {
+		if (ret < 0 && err)
+			*err = why;
+		return ret;
+	}
+	ledger_note(l, "%s", why.text);
+	*lost = true;
+	ret = usage_mark(l, MARK_LOST, err);
+	return ret < 0 ? ret : set_aside(l, l->files, name, err);
+}
+
+/* A gap before a slot is left when a damaged one was taken out: the name moves down. */
+static int close_gap(struct ledger *l, char *name, struct error *err)
+{
+	char base[LEDGER_NAME_MAX], free_slot[LEDGER_NAME_MAX];
+	unsigned int slot = slot_of(name, base);
+	unsigned int used = slot ? slots_used(l, base) : 0;
+
+	if (used >= slot)
+		return 0;
+	slot_name(base, used, free_slot);
+	if (renameat(l->files, name, l->files, free_slot) < 0)
+		return error_errno(err, -errno, "ledger: rename %s", quote(name).text);
+	strcpy(name, free_slot); /* not longer */
+	return 0;
+}
+
+struct rebuild {
+	struct ledger *l;
+	struct error *err;
+};
+
+/* One live container's own copy of its record; written again where its file is missing. */
+static int rebuild_one(void *arg, const char *text, size_t len)
+{
+	struct rebuild *b = arg;
+	cleanup_record struct record r = { 0 };
+	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
+	struct error why = { 0 };
+	unsigned int used;
+	int ret;
+
+	ret = record_parse(text, len, &r, &why);
+	if (ret == 0)
+		ret = file_name(class_of(&r), r.id, base, &why);
+	if (ret == -ENOMEM)
+		return error_errno(b->err, ret, "ledger: rebuild");
+	if (ret < 0) {
+		ledger_note(b->l, "ledger: rebuild: a live container's mark: %s", why.text);
+		return 0;
+	}
+	used = slots_used(b->l, base);
+	for (unsigned int slot = 0; slot < used; slot++) {
+		cleanup_record struct record have = { 0 };
+
+		slot_name(base, slot, name);
+		ret = file_load(b->l, name, &have, b->err);
+		if (ret < 0)
+			return ret;
+		if (have.cgroup_inode == r.cgroup_inode)
+			return 0;
+	}
+	if (used == LEDGER_SLOTS)
+		return 0;
+	slot_name(base, used, name);
+	ret = usage_add_growing(b->l, &r.placement.share);
+	if (ret == -ERANGE) {
+		ledger_note(b->l, "ledger: rebuild: %s: its numbers cannot be", quote(name).text);
+		return 0;
+	}
+	if (ret < 0)
+		return error_errno(b->err, ret, "ledger: rebuild");
+	return file_store(b->l, name, &r, b->err);
+}
+
+int ledger_recount(struct ledger *l, bool lost, struct error *err)
+{
+	cleanup_names struct names list = { 0 };
+	bool first = l->usage_fd < 0;
+	struct rebuild b = { l, err };
+	int r;
+
+	r = usage_mark(l, lost ? MARK_LOST : MARK_CHANGING, err);
+	if (r == 0)
+		r = usage_reset(l, err);
+	if (r == 0)
+		r = files_list(l, &list, err);
+	for (unsigned int i = 0; r == 0 && i < list.n; i++) {
+		r = close_gap(l, list.name[i], err);
+		if (r == 0)
+			r = count_file(l, list.name[i], &lost, err);
+	}
+	if (r == 0 && lost && l->world.each_live)
+		r = l->world.each_live(l->world.arg, rebuild_one, &b, err);
+	if (r == 0)
+		r = usage_create(l, err);
+	if (r == 0 && (!first || l->sums.containers))
+		ledger_note(l, "ledger: counted again: %u containers", l->sums.containers);
+	return r;
+}

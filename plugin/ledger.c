@@ -1,0 +1,555 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Transactions of the ledger.  Each marks the sums, changes one file, writes
+ * the new sums: cut off anywhere in between, the mark stays and the next to
+ * open counts the files again.  Sums in memory are always those of the files,
+ * also when a step fails.
+ */
+#include "plugin/ledger-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#define SWEEP_FEW 16 /* looked at in turn by each sweep */
+
+/* The lock is the process's: a second opening would share it, and lose it for both at the first close. */
+static struct ledger *open_ledgers;
+
+void ledger_note(struct ledger *l, const char *fmt, ...)
+{
+	struct error line = { 0 };
+	char text[ERROR_TEXT_MAX];
+	va_list ap;
+
+	if (l->nmessages == LEDGER_MESSAGES_MAX)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	error_set(&line, -EIO, "%s", text); /* makes it printable */
+	l->messages[l->nmessages] = strdup(line.text);
+	if (l->messages[l->nmessages])
+		l->nmessages++;
+}
+
+const char *ledger_message(const struct ledger *l, unsigned int i)
+{
+	return i < l->nmessages ? l->messages[i] : NULL;
+}
+
+const struct usage *ledger_usage(const struct ledger *l)
+{
+	return &l->sums;
+}
+
+/* --- opening --- */
+
+static int start_empty(struct ledger *l, struct error *err)
+{
+	int r;
+
+	r = files_remove_all(l, err);
+	if (r == 0)
+		r = usage_reset(l, err);
+	return r < 0 ? r : usage_create(l, err);
+}
+
+static int make_good(struct ledger *l, enum usage_state state, bool lost, struct error *err)
+{
+	int r;
+
+	switch (state) {
+	case USAGE_GOOD:
+		return lost && l->sums.containers ? ledger_recount(l, true, err) : 0;
+	case USAGE_OTHER_BOOT:
+		return start_empty(l, err);
+	case USAGE_CHANGING:
+	case USAGE_SMALL:
+		return ledger_recount(l, lost, err);
+	case USAGE_TORN:
+		r = ledger_recount(l, lost, err);
+		break;
+	default:
+		r = ledger_recount(l, true, err);
+	}
+	/* of which boot the files are is not known then, but whether their containers live is */
+	return r < 0 ? r : ledger_sweep(l, true, err);
+}
+
+static int load(struct ledger *l, struct error *err)
+{
+	enum usage_state state;
+	bool lost = false;
+	int r;
+
+	r = usage_load(l, &state, err);
+	if (r < 0)
+		return r;
+	if (state == USAGE_DAMAGED) {
+		if (l->usage_fd >= 0)
+			close(steal_fd(&l->usage_fd));
+		r = set_aside(l, l->dir, "usage", err);
+		if (r < 0)
+			return r;
+	}
+	r = files_open(l, &lost, err);
+	if (r < 0)
+		return r;
+	r = make_good(l, state, lost, err);
+	return r < 0 ? r : 0;
+}
+
+/* A folder that others may write to holds nothing that may be believed. */
+static int check_folder(struct ledger *l, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(l->dir, &st) < 0)
+		return error_errno(err, -errno, "ledger");
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, -ENOTDIR, "ledger: not a folder");
+	if (st.st_uid != geteuid())
+		return error_set(err, -EPERM, "ledger: the folder belongs to user %u", st.st_uid);
+	if (st.st_mode & 077)
+		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, wanted 0700)",
+				 st.st_mode & 07777);
+	for (struct ledger *o = open_ledgers; o; o = o->next)
+		if (o->dev == st.st_dev && o->ino == st.st_ino && o->owner == getpid())
+			return error_set(err, -EDEADLK, "ledger: open in this process already");
+	l->dev = st.st_dev;
+	l->ino = st.st_ino;
+	return 0;
+}
+
+void ledger_close(struct ledger *l)
+{
+	if (!l)
+		return;
+	for (struct ledger **p = &open_ledgers; *p; p = &(*p)->next) {
+		if (*p == l) {
+			*p = l->next;
+			break;
+		}
+	}
+	if (l->files >= 0)
+		close(l->files);
+	if (l->usage_fd >= 0)
+		close(l->usage_fd);
+	if (l->lock >= 0)
+		close(l->lock); /* last: it gives the lock back */
+	for (unsigned int i = 0; i < l->nmessages; i++)
+		free(l->messages[i]);
+	free(l->image);
+	free(l->scratch);
+	free(l);
+}
+
+int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
+		struct ledger **out, struct error *err)
+{
+	cleanup_ledger struct ledger *l = calloc(1, sizeof(*l));
+	int r;
+
+	if (!l)
+		return error_errno(err, -ENOMEM, "ledger");
+	l->dir = dir;
+	l->lock = l->usage_fd = l->files = -1;
+	l->world = *world;
+	l->mark = MARK_CLEAN;
+	l->cpu_ids = t->cpu_ids;
+	l->node_ids = t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 0;
+	r = check_folder(l, err);
+	if (r == 0)
+		r = ledger_lock(l, timeout_ms, err);
+	if (r == 0) {
+		l->owner = getpid(); /* a forked child does not share it */
+		l->next = open_ledgers;
+		open_ledgers = l;
+		r = load(l, err);
+	}
+	if (r == 0)
+		*out = steal_ptr(l);
+	return r;
+}
+
+/* --- transactions --- */
+
+/* At the head of each: what an earlier one could not finish is made good first. */
+static int start(struct ledger *l, struct error *err)
+{
+	return l->mark == MARK_CLEAN ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
+}
+
+/* A damaged file was met: count again without it, and ask the live for it. */
+static int load_or_repair(struct ledger *l, const char *name, struct record *r, struct error *err)
+{
+	int ret = file_load(l, name, r, err);
+
+	if (ret != -EBADMSG)
+		return ret;
+	ret = ledger_recount(l, true, err);
+	return ret < 0 ? ret : file_load(l, name, r, err);
+}
+
+/* Takes the share out of the sums; they are counted again if it is not in them. */
+static int take_out(struct ledger *l, const struct share *s, struct error *err)
+{
+	int r = usage_remove(&l->sums, s);
+
+	if (r == 0)
+		return 0;
+	r = ledger_recount(l, true, err);
+	if (r == 0)
+		r = usage_remove(&l->sums, s);
+	return r == -ERANGE ? error_set(err, -EUCLEAN, "ledger: the sums do not hold what they are made of") : r;
+}
+
+static bool is_dead(const struct ledger *l, enum life life, const struct record *r)
+{
+	if (life == LIFE_GONE)
+		return true;
+	return life == LIFE_PENDING && l->world.now > r->started && l->world.now - r->started > l->world.patience;
+}
+
+/* The share in @r may be brought up to date: what the sums hold is what stood there before. */
+static bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
+{
+	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
+}
+
+static int drop(struct ledger *l, const char *base, unsigned int slot, unsigned int used, const struct share *s,
+		struct error *err)
+{
+	int r = take_out(l, s, err);
+
+	if (r < 0)
+		return r;
+	r = usage_mark(l, MARK_CHANGING, err);
+	if (r == 0)
+		r = file_drop(l, base, slot, used, err);
+	if (r < 0)
+		usage_add(&l->sums, s);
+	return r;
+}
+
+/* Commits what was done, also when what came after failed. */
+static int finish(struct ledger *l, int result, struct error *err)
+{
+	int r = usage_commit(l, result < 0 ? NULL : err);
+
+	return result < 0 ? result : r < 0 ? r : result;
+}
+
+int ledger_find(struct ledger *l, const char *runtime_class, const char *id, struct record *out, struct error *err)
+{
+	char name[LEDGER_NAME_MAX];
+	int r = file_name(runtime_class, id, name, err);
+
+	return r < 0 ? r : load_or_repair(l, name, out, err);
+}
+
+int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
+		       struct record *out, struct error *err)
+{
+	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
+	int r = file_name(runtime_class, id, base, err);
+
+	for (unsigned int slot = 0; r == 0 && slot < LEDGER_SLOTS; slot++) {
+		slot_name(base, slot, name);
+		r = load_or_repair(l, name, out, err);
+		if (r == 0 && out->cgroup_inode == cgroup_inode)
+			return 0;
+		if (r == 0)
+			record_free(out);
+	}
+	return r < 0 ? r : -ENOENT;
+}
+
+/* Where a new record goes: over its own older one, over a dead one, or behind them all. */
+static int choose_slot(struct ledger *l, const char *base, const struct record *r, unsigned int *slot,
+		       struct record *old, struct error *err)
+{
+	char name[LEDGER_NAME_MAX];
+	unsigned int dead = LEDGER_SLOTS, at = 0;
+	bool changed;
+	int ret;
+
+	for (; at < LEDGER_SLOTS; at++) {
+		slot_name(base, at, name);
+		ret = load_or_repair(l, name, old, err);
+		if (ret == -ENOENT)
+			break;
+		if (ret < 0)
+			return ret;
+		if (old->cgroup_inode == r->cgroup_inode) {
+			*slot = at;
+			return 0;
+		}
+		if (dead == LEDGER_SLOTS && ask_dead(l, old, &changed))
+			dead = at;
+		record_free(old);
+		memset(old, 0, sizeof(*old));
+	}
+	if (dead < LEDGER_SLOTS) {
+		slot_name(base, dead, name);
+		*slot = dead;
+		return file_load(l, name, old, err);
+	}
+	if (at == LEDGER_SLOTS)
+		return error_set(err, -EBUSY, "ledger: %d live containers have the id \"%s\"", LEDGER_SLOTS,
+				 quote(r->id).text);
+	*slot = at;
+	return 0;
+}
+
+/* Writes @r where @old (or nothing, when it has no id) was, and keeps the sums in step. */
+static int replace(struct ledger *l, const char *name, const struct record *old, const struct record *r,
+		   struct error *err)
+{
+	const struct share *out = *old->id ? &old->placement.share : NULL;
+	int ret = 0;
+
+	if (out)
+		ret = take_out(l, out, err);
+	if (ret < 0)
+		return ret;
+	ret = usage_add(&l->sums, &r->placement.share);
+	if (ret < 0) {
+		error_set(err, ret, "ledger: \"%s\": has ids or numbers that the sums cannot hold", quote(r->id).text);
+	} else {
+		ret = usage_mark(l, MARK_CHANGING, err);
+		if (ret == 0)
+			ret = file_store(l, name, r, err);
+		if (ret < 0)
+			usage_remove(&l->sums, &r->placement.share);
+	}
+	if (ret < 0 && out)
+		usage_add(&l->sums, out);
+	return ret;
+}
+
+int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err)
+{
+	cleanup_record struct record old = { 0 };
+	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
+	unsigned int slot = 0;
+	int ret;
+
+	ret = file_name(runtime_class, r->id, base, err);
+	if (ret < 0)
+		return ret;
+	if (strcmp(runtime_class, class_of(r)) != 0)
+		return error_set(err, -EINVAL, "ledger: runtime \"%s\" is not of class \"%s\"",
+				 quote(r->runtime).text, runtime_class);
+	ret = start(l, err);
+	if (ret == 0)
+		ret = choose_slot(l, base, r, &slot, &old, err);
+	if (ret < 0)
+		return ret;
+	slot_name(base, slot, name);
+	ret = replace(l, name, &old, r, err);
+	if (ret < 0)
+		return finish(l, ret, err);
+	ret = usage_commit(l, err);
+	/* Told that it failed, the caller takes it for not recorded. The mark stays, so the sums are counted again. */
+	if (ret < 0 && unlinkat(l->files, name, 0) == 0)
+		usage_remove(&l->sums, &r->placement.share);
+	return ret;
+}
+
+/* Drops the slots of an id that are meant: those of @inode, or (NULL) the dead, or the only one. */
+static int remove_slots(struct ledger *l, const char *base, const uint64_t *inode, struct error *err)
+{
+	unsigned int used = slots_used(l, base), n = used;
+	bool only = used == 1, found = false;
+	int ret = 0;
+
+	/* From the last: what moves into a gap has been looked at. */
+	while (ret == 0 && n-- > 0) {
+		cleanup_record struct record r = { 0 };
+		char name[LEDGER_NAME_MAX];
+		bool changed = false;
+
+		slot_name(base, n, name);
+		ret = load_or_repair(l, name, &r, err);
+		if (ret == -ENOENT) {
+			ret = 0;
+			continue;
+		}
+		if (ret < 0)
+			break;
+		found |= !inode || r.cgroup_inode == *inode;
+		if (inode ? r.cgroup_inode != *inode : !only && !ask_dead(l, &r, &changed))
+			continue;
+		if (changed) {
+			record_free(&r);
+			ret = file_load(l, name, &r, err);
+		}
+		if (ret == 0)
+			ret = drop(l, base, n, used, &r.placement.share, err);
+		if (ret == 0)
+			used--;
+	}
+	if (ret == 0 && !found)
+		ret = -ENOENT;
+	return finish(l, ret, err);
+}
+
+static int remove_id(struct ledger *l, const char *runtime_class, const char *id, const uint64_t *inode,
+		     struct error *err)
+{
+	char base[LEDGER_NAME_MAX];
+	int r = file_name(runtime_class, id, base, err);
+
+	if (r == 0)
+		r = start(l, err);
+	return r < 0 ? r : remove_slots(l, base, inode, err);
+}
+
+int ledger_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
+{
+	return remove_id(l, runtime_class, id, NULL, err);
+}
+
+int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
+			 struct error *err)
+{
+	return remove_id(l, runtime_class, id, &cgroup_inode, err);
+}
+
+int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err)
+{
+	cleanup_names struct names list = { 0 };
+	int ret;
+
+	ret = files_list(l, &list, err);
+	for (unsigned int i = 0; ret == 0 && i < list.n; i++) {
+		cleanup_record struct record r = { 0 };
+
+		ret = load_or_repair(l, list.name[i], &r, err);
+		if (ret == 0)
+			ret = each(arg, &r);
+		else if (ret == -ENOENT)
+			ret = 0;
+	}
+	return ret;
+}
+
+/* --- the sweep --- */
+
+struct sweep {
+	struct ledger *l;
+	struct error *err;
+	unsigned int visited, left;
+	int gone;
+};
+
+#define SWEEP_STOP 1 /* counted again: what is left comes another time */
+
+/* The world's news of a live one: other pages than before. */
+static int update(struct ledger *l, const char *name, struct record *r, const struct share *before,
+		  struct error *err)
+{
+	struct record old = { .placement.share = *before };
+
+	memcpy(old.id, r->id, sizeof(old.id));
+	return replace(l, name, &old, r, err);
+}
+
+static int visit(void *arg, const char *name)
+{
+	struct sweep *s = arg;
+	cleanup_record struct record r = { 0 };
+	cleanup_free struct share_node *mem = NULL;
+	char base[LEDGER_NAME_MAX];
+	struct share before;
+	bool changed = false;
+	unsigned int slot;
+	int ret;
+
+	s->visited++;
+	ret = file_load(s->l, name, &r, s->err);
+	if (ret == -EBADMSG) {
+		ret = ledger_recount(s->l, true, s->err);
+		return ret < 0 ? ret : SWEEP_STOP;
+	}
+	if (ret < 0)
+		return ret == -ENOENT ? 0 : ret;
+	before = r.placement.share;
+	mem = calloc(before.nmem + 1, sizeof(*mem));
+	if (!mem)
+		return error_errno(s->err, -ENOMEM, "ledger: sweep");
+	if (before.nmem)
+		memcpy(mem, before.mem, before.nmem * sizeof(*mem));
+	before.mem = mem;
+	if (ask_dead(s->l, &r, &changed)) {
+		slot = slot_of(name, base);
+		ret = drop(s->l, base, slot, slots_used(s->l, base), &before, s->err);
+		s->gone += ret == 0;
+		return ret;
+	}
+	s->left++;
+	return changed ? update(s->l, name, &r, &before, s->err) : 0;
+}
+
+static int sweep_all(struct sweep *s)
+{
+	int r = SWEEP_STOP;
+
+	/* again after a damaged one was met: there are no more of them then */
+	for (int tries = 0; r == SWEEP_STOP && tries < 3; tries++) {
+		cleanup_names struct names list = { 0 };
+
+		s->left = 0;
+		r = files_list(s->l, &list, s->err);
+		/* from the last: a later slot that moves into a gap has been visited */
+		for (unsigned int i = list.n; r == 0 && i-- > 0;)
+			r = visit(s, list.name[i]);
+	}
+	return r;
+}
+
+/* The next few, from where the last sweep stopped: that is kept in the lock's file. */
+static int sweep_few(struct sweep *s)
+{
+	struct ledger *l = s->l;
+	bool in_turn = l->sums.containers > SWEEP_FEW;
+	int64_t cursor = 0, from;
+	int r;
+
+	if (in_turn && (pread(l->lock, &cursor, sizeof(cursor), 0) != sizeof(cursor) || cursor < 0))
+		cursor = 0;
+	from = cursor;
+	r = files_some(l, &cursor, SWEEP_FEW, visit, s, s->err);
+	if (r == -EINVAL || (r == 0 && !s->visited && from)) {
+		cursor = 0;
+		r = files_some(l, &cursor, SWEEP_FEW, visit, s, s->err);
+	}
+	if (r == 0 && in_turn)
+		r = file_pwrite_all(l->lock, &cursor, sizeof(cursor), 0);
+	return r;
+}
+
+int ledger_sweep(struct ledger *l, bool all, struct error *err)
+{
+	struct sweep s = { .l = l, .err = err };
+	unsigned int known;
+	int r;
+
+	r = start(l, err);
+	known = l->sums.containers;
+	if (r < 0 || (!known && !all))
+		return r;
+	r = all ? sweep_all(&s) : sweep_few(&s);
+	/* a file more or less than the sums know of: somebody was here */
+	if (r == 0 && (all || known <= SWEEP_FEW) && s.left != l->sums.containers)
+		r = ledger_recount(l, true, err);
+	r = finish(l, r, err);
+	return r < 0 ? r : s.gone;
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Who is placed where now.
+ *
+ * A folder of mode 0700: `lock`, `usage` (the sums), `containers/` with a file for
+ * each placed container, and `damaged/` with what was set aside.  The files are the truth, `usage` is their sum, marked while
+ * the two may differ, and counted again from the files whenever it is marked,
+ * damaged or of another boot.  So a transaction touches one file however many
+ * there are, and may be cut off at any system call.
+ */
+#ifndef NUMAPLACE_LEDGER_H
+#define NUMAPLACE_LEDGER_H
+
+#include "plugin/record.h"
+
+/* What the world says of a recorded container; asked for entries in turn. */
+enum life {
+	LIFE_GONE,    /* its cgroup is gone, or is another one of the same name: drop it */
+	LIFE_PLACED,  /* alive, and carries our record */
+	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer died */
+	LIFE_UNKNOWN, /* cannot be told: keep it */
+};
+struct ledger_world {
+	/* May fill in share.mem[].seen (bytes already faulted in); *@changed then. */
+	enum life (*life)(void *arg, struct record *r, bool *changed);
+	/* Gives back every live container that carries a record, for a rebuild; may be NULL. */
+	int (*each_live)(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
+			 struct error *err);
+	void *arg;
+	const char *boot_id;
+	uint64_t now;          /* CLOCK_BOOTTIME seconds */
+	unsigned int patience; /* seconds after which a pending one is taken for dead */
+};
+
+struct ledger;
+
+/*
+ * Opens the ledger in the folder @dir (a descriptor; kept by the caller) and takes its
+ * lock.  One holder may keep us waiting for @timeout_ms; one that outlives that is killed (it is
+ * stopped or hung: its own alarm is shorter).  With 0 there is no waiting and no
+ * killing.  -ETIMEDOUT, -EDEADLK (this process has it open), or what the system said.
+ * @t gives the array sizes.
+ */
+int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
+		struct ledger **out, struct error *err);
+
+/* Gives the lock back. */
+void ledger_close(struct ledger *l);
+static inline void cleanup_ledgerp(struct ledger **l)
+{
+	ledger_close(*l);
+}
+#define cleanup_ledger __attribute__((cleanup(cleanup_ledgerp)))
+
+const struct usage *ledger_usage(const struct ledger *l);
+
+/*
+ * Drops dead containers: all of them with @all, else a few in turn, so that
+ * the cost does not grow with their number.  Returns how many went, or -errno.
+ */
+int ledger_sweep(struct ledger *l, bool all, struct error *err);
+
+/*
+ * The record of this id; -ENOENT: none.  @runtime_class is "oci", "lxc", "incus" or "lxd";
+ * a record's runtime is of the class of its name, and "oci" otherwise.  Two roots may
+ * hold containers of one id: then it is the first, or with ledger_find_cgroup the one of that cgroup.
+ */
+int ledger_find(struct ledger *l, const char *runtime_class, const char *id, struct record *out, struct error *err);
+int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
+		       struct record *out, struct error *err);
+
+/* Takes the place of a record of the same id and cgroup, or of one whose container is gone. */
+int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
+
+/*
+ * Drops the record of this id; where there are several, those whose containers are
+ * gone; or exactly the one of that cgroup.  -ENOENT: there is none.
+ */
+int ledger_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
+int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
+			 struct error *err);
+
+/* Every record, in the order of their names.  Stops when @each returns non-zero, and returns that. */
+int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);
+
+/* Things set aside or counted again since ledger_open, one line each, for a main to print; NULL at the end. */
+const char *ledger_message(const struct ledger *l, unsigned int i);
+
+#endif

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The text form of a record: lines of key=value in one fixed order, hostile
+ * bytes escaped, a checksum at the end.  What is written can be read back to the same
+ * record; what was cut, changed or put together by hand is refused.
+ */
+#include "plugin/record-text.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "plugin/util.h"
+
+void record_free(struct record *r)
+{
+	free(steal_ptr(r->cgroup));
+	placement_free(&r->placement);
+}
+
+/* --- what a record may hold, in either direction --- */
+
+bool record_good_cgroup(const char *path)
+{
+	if (!*path)
+		return true;
+	if (*path != '/' || strlen(path) >= RECORD_CGROUP_MAX)
+		return false;
+	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
+		if (p[3] == '/' || p[3] == '\0')
+			return false;
+	return true;
+}
+
+static bool good_share(const struct share *s)
+{
+	struct idset seen = { { 0 } };
+
+	if (s->count > CPU_COUNT_MAX || s->nmem > NODE_ID_MAX)
+		return false;
+	for (unsigned int i = 0; i < s->nmem; i++) {
+		const struct share_node *m = &s->mem[i];
+
+		if (m->id >= NODE_ID_MAX || idset_has(&seen, m->id))
+			return false;
+		idset_add(&seen, m->id);
+		if (m->memory > RECORD_BYTES_LIMIT || m->seen > RECORD_BYTES_LIMIT)
+			return false;
+		for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
+			if (m->huge[h] > RECORD_PAGES_LIMIT || m->huge_seen[h] > RECORD_PAGES_LIMIT)
+				return false;
+	}
+	return true;
+}
+
+/* NULL, or what is wrong. */
+static const char *fault_of(const struct record *r)
+{
+	if (!*r->id)
+		return "the id is empty";
+	if (!*r->runtime)
+		return "the runtime is empty";
+	if (r->cgroup && !record_good_cgroup(r->cgroup))
+		return "the cgroup is no path from the root";
+	if (r->placement.policy > POLICY_WEIGHTED)
+		return "the policy is unknown";
+	if (r->reasons.n > REASONS_MAX)
+		return "there are too many reasons";
+	if (!good_share(&r->placement.share))
+		return "the share has a node twice or a number out of bounds";
+	return NULL;
+}
+
+/* --- writing --- */
+
+struct text {
+	char *buf;         /* size + 1 bytes: printf wants to end its text */
+	size_t used, size; /* used > size: it did not fit */
+};
+
+/* What is left at the end, with the NUL's byte. */
+static size_t room_of(const struct text *t)
+{
+	return t->used <= t->size ? t->size - t->used + 1 : 0;
+}
+
+static void put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static void put(struct text *t, const char *fmt, ...)
+{
+	size_t room = room_of(t);
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	n = vsnprintf(room ? t->buf + t->used : NULL, room, fmt, ap);
+	va_end(ap);
+	t->used += n < 0 ? t->size + 1 : (size_t)n;
+}
+
+static void put_byte(struct text *t, char c)
+{
+	if (t->used < t->size)
+		t->buf[t->used] = c;
+	t->used++;
+}
+
+/* Everything but printable ASCII as %XX, so that a value stays on its line. */
+static void put_escaped(struct text *t, const char *key, const char *value)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	put(t, "%s=", key);
+	for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
+		if (*p >= 0x20 && *p < 0x7f && *p != '%') {
+			put_byte(t, (char)*p);
+			continue;
+		}
+		put_byte(t, '%');
+		put_byte(t, hex[*p >> 4]);
+		put_byte(t, hex[*p & 15]);
+	}
+	put_byte(t, '\n');
+}
+
+static void put_set(struct text *t, const char *key, const struct idset *set)
+{
+	size_t room;
+
+	put(t, "%s=", key);
+	room = room_of(t);
+	t->used += idset_format(set, room ? t->buf + t->used : NULL, room);
+	put_byte(t, '\n');
+}
+
+static void put_set_if_any(struct text *t, const char *key, const struct idset *set)
+{
+	if (!idset_empty(set))
+		put_set(t, key, set);
+}
+
+/* What was asked for by keys, by the runtime's own limits, and as a pin. */
+static int put_request(struct text *t, const struct request *r)
+{
+	size_t size = IDSET_TEXT_MAX * 2;
+	cleanup_free char *value = malloc(size);
+	char key[64];
+
+	if (!value)
+		return -ENOMEM;
+	for (int k = 0; k < KEY_COUNT; k++) {
+		if (!request_format(r, (enum request_key)k, value, size))
+			continue;
+		snprintf(key, sizeof(key), "ask.%s", request_keys[k]);
+		put_escaped(t, key, value);
+	}
+	if (r->cpu_count && !(r->given >> KEY_CPU & 1))
+		put(t, "own.cpus=%u\n", r->cpu_count);
+	if (r->memory && !(r->given >> KEY_MEMORY & 1))
+		put(t, "own.memory=%llu\n", (unsigned long long)r->memory);
+	for (unsigned int i = 0; i < r->nhuge && !(r->given >> KEY_MEMORY_HUGEPAGES & 1); i++)
+		put(t, "own.huge=%llu,%llu\n", (unsigned long long)r->huge[i].size,
+		    (unsigned long long)r->huge[i].count);
+	put_set_if_any(t, "pin.cpus", &r->pin_cpus);
+	put_set_if_any(t, "pin.mems", &r->pin_mems);
+	return 0;
+}
+
+static void put_pages(struct text *t, const uint64_t *pages)
+{
+	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
+		put(t, "%s%llu", h ? ":" : "", (unsigned long long)pages[h]);
+}
+
+static void put_placement(struct text *t, const struct placement *p)
+{
+	put(t, "count=%u\n", p->share.count);
+	put_set(t, "cpus", &p->share.cpus);
+	put_set_if_any(t, "held", &p->share.held);
+	put_set(t, "nodes", &p->nodes);
+	put_set(t, "mems", &p->mems);
+	put(t, "policy=%s\n", memory_policy_name(p->policy));
+	put(t, "overcommitted=%d\n", p->overcommitted);
+	for (unsigned int i = 0; i < p->share.nmem; i++) {
+		const struct share_node *m = &p->share.mem[i];
+
+		put(t, "mem.%u=%llu,%llu,", m->id, (unsigned long long)m->memory, (unsigned long long)m->seen);
+		put_pages(t, m->huge);
+		put_byte(t, '/');
+		put_pages(t, m->huge_seen);
+		put_byte(t, '\n');
+	}
+}
+
+int record_format(const struct record *r, char **text, size_t *len, struct error *err)
+{
+	struct text t = { .size = RECORD_TEXT_MAX - RECORD_CRC_LINE_LEN };
+	cleanup_free char *buf = malloc(RECORD_TEXT_MAX + 1);
+	const char *fault = fault_of(r);
+	int ret;
+
+	if (fault)
+		return error_set(err, -EINVAL, "record of \"%s\": %s", quote(r->id).text, fault);
+	if (!buf)
+		return error_errno(err, -ENOMEM, "record of \"%s\"", quote(r->id).text);
+	t.buf = buf;
+	put(&t, RECORD_FIRST_LINE);
+	put_escaped(&t, "id", r->id);
+	put_escaped(&t, "runtime", r->runtime);
+	put_escaped(&t, "cgroup", r->cgroup ? r->cgroup : "");
+	put(&t, "inode=%llu\n", (unsigned long long)r->cgroup_inode);
+	put(&t, "started=%llu\n", (unsigned long long)r->started);
+	put_escaped(&t, "applied", r->applied);
+	ret = put_request(&t, &r->request);
+	if (ret < 0)
+		return error_errno(err, ret, "record of \"%s\"", quote(r->id).text);
+	put_placement(&t, &r->placement);
+	for (unsigned int i = 0; i < r->reasons.n; i++)
+		put_escaped(&t, "why", r->reasons.text[i]);
+	if (t.used > t.size)
+		return error_set(err, -E2BIG, "record of \"%s\": more than %d bytes", quote(r->id).text,
+				 RECORD_TEXT_MAX);
+	*len = t.used + (size_t)sprintf(buf + t.used, RECORD_CRC_LINE, crc32_of(buf, t.used));
+	*text = steal_ptr(buf);
+	return 0;
+}
