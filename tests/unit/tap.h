@@ -21,8 +21,9 @@ static struct {
 	unsigned int run, failed;
 } tap;
 
-__attribute__((format(printf, 4, 0), unused)) static bool tap_result(bool pass, const char *file, int line,
-								     const char *fmt, va_list ap)
+#define TAP_CHECK(fmt, first) __attribute__((format(printf, fmt, first), unused)) static bool
+
+TAP_CHECK(4, 0) tap_result(bool pass, const char *file, int line, const char *fmt, va_list ap)
 {
 	tap.run++;
 	printf("%sok %u - ", pass ? "" : "not ", tap.run);
@@ -36,8 +37,7 @@ __attribute__((format(printf, 4, 0), unused)) static bool tap_result(bool pass, 
 	return pass;
 }
 
-__attribute__((format(printf, 4, 5), unused)) static bool tap_ok(bool pass, const char *file, int line,
-								 const char *fmt, ...)
+TAP_CHECK(4, 5) tap_ok(bool pass, const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -47,8 +47,7 @@ __attribute__((format(printf, 4, 5), unused)) static bool tap_ok(bool pass, cons
 	return pass;
 }
 
-__attribute__((format(printf, 5, 6), unused)) static bool tap_int(int64_t got, int64_t want, const char *file, int line,
-								  const char *fmt, ...)
+TAP_CHECK(5, 6) tap_int(int64_t got, int64_t want, const char *file, int line, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -59,8 +58,7 @@ __attribute__((format(printf, 5, 6), unused)) static bool tap_int(int64_t got, i
 	return got == want;
 }
 
-__attribute__((format(printf, 5, 6), unused)) static bool tap_str(const char *got, const char *want, const char *file,
-								  int line, const char *fmt, ...)
+TAP_CHECK(5, 6) tap_str(const char *got, const char *want, const char *file, int line, const char *fmt, ...)
 {
 	bool pass = got && want ? strcmp(got, want) == 0 : got == want;
 	va_list ap;

@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# numaplace's one makefile (GNU make).  `make help` lists the targets.
+#
+# Reading it runs nothing but a look at the tree: the compiler and pkg-config
+# are asked when a recipe needs them, so that `make deps` works on a machine
+# that has only make.  Objects go to O=DIR; your CPPFLAGS, CFLAGS and LDFLAGS
+# come last and win.
+
+VERSION = 0.1.0
+
+prefix = /usr/local
+exec_prefix = $(prefix)
+bindir = $(exec_prefix)/bin
+libexecdir = $(exec_prefix)/libexec
+datadir = $(prefix)/share
+mandir = $(datadir)/man
+hooksdir = $(datadir)/containers/oci/hooks.d
+# Where the programs look for it; here only so that a package can redirect it.
+sysconfdir = /etc
+
+O = build
+CFLAGS = -O2 -g
+PKG_CONFIG = pkg-config
+INSTALL = install
+export STRICT HOST
+
+# --- flags -------------------------------------------------------------------
+
+# $(call once,NAME,COMMAND): what COMMAND prints, run at the first use of NAME.
+once = $(if $(filter undefined,$(origin memo.$(1))),$(eval memo.$(1) := $(shell $(2))))$(memo.$(1))
+# $(call cc-option,NAME,OPTION): OPTION where the compiler takes it without a word, else nothing.
+try-option = $(CC) -Werror -O2 $(1) -c -include features.h -x c /dev/null -o /dev/null 2>/dev/null && echo '$(1)'
+cc-option = $(call once,$(1),$(call try-option,$(2)))
+pkg-cflags = $(foreach p,$(1),$(call once,cflags.$(p),$(PKG_CONFIG) --cflags $(p)))
+pkg-libs = $(foreach p,$(1),$(call once,libs.$(p),$(PKG_CONFIG) --libs $(p)))
+need-pkgs = $(if $(1),@$(PKG_CONFIG) --exists --print-errors $(1) || \
+	{ echo >&2 '$@ needs $(1): make deps'; exit 1; })
+
+warnings = -Wall -Wextra -Wshadow -Wconversion
+# Level 3 where it exists.  Not without optimisation, and not where you ask for a level yourself.
+fortify = $(if $(findstring FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
+	$(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),\
+	-U_FORTIFY_SOURCE $(or $(call cc-option,fortify,-D_FORTIFY_SOURCE=3),-D_FORTIFY_SOURCE=2)))
+hardening = -fPIE -fstack-protector-strong \
+	$(call cc-option,clash,-fstack-clash-protection) $(call cc-option,cf,-fcf-protection)
+all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(fortify) \
+	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
+all_ldflags = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+
+# --- what is built from what -------------------------------------------------
+
+objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
+
+plugin = $(O)/libplugin.a
+cgroup = $(O)/libcgrouproom.a
+hook_parts = $(call objects,$(addprefix runtime-hooks/,hook.c json.c oci-state.c oci-config.c))
+oci_hook_objects = $(call objects,runtime-hooks/oci-hook.c)
+lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/,lxc-hook.c lxc-config.c))
+wrapper_objects = $(call objects,runtime-hooks/numaplace-runtime.c)
+cli_objects = $(call objects,cli/*.c)
+
+# Programs whose source is there: users' and those that only runtimes call.
+bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
+libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook)
+
+unit_sources = $(wildcard tests/unit/*.c)
+unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
+unit_of = $(patsubst %.c,$(O)/%,$(wildcard $(addprefix tests/unit/,$(1))))
+
+bench_objects = $(call objects,tests/bench/*.c)
+
+man_pages = $(wildcard man/*.[158])
+hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/hooks.d/*.json.in)))
+
+.PHONY: all
+all: $(bin_programs) $(libexec_programs)
+
+# The one file of each room that knows a library.
+$(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
+$(O)/cgroup/numa.o: cc_pkgs = numa
+$(O)/runtime-hooks/json.o: cc_pkgs = yajl
+$(O)/runtime-hooks/lxc-config.o: cc_pkgs = lxc
+$(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
+
+$(O)/%.o: %.c
+	$(call need-pkgs,$(cc_pkgs))
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
+
+$(plugin): $(call objects,plugin/*.c)
+$(cgroup): $(call objects,cgroup/*.c)
+%.a:
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(cgroup) $(plugin)
+$(O)/numaplace: link_pkgs = libcgroup numa yajl
+$(O)/oci-hook: $(oci_hook_objects) $(hook_parts) $(cgroup) $(plugin)
+$(O)/oci-hook: link_pkgs = libcgroup numa yajl
+$(O)/lxc-hook: $(lxc_hook_objects) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
+$(O)/lxc-hook: link_pkgs = libcgroup numa lxc
+$(O)/numaplace-runtime: $(wrapper_objects) $(hook_parts) $(cgroup) $(plugin)
+$(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
+
+# A unit test links its own room and no more: the linker guards the walls.
+$(unit_programs): $(O)/%: $(O)/%.o
+$(call unit_of,json-*.c oci-*.c): $(hook_parts)
+$(call unit_of,json-*.c oci-*.c): link_pkgs = yajl
+$(call unit_of,cgroup-*.c): $(cgroup)
+$(call unit_of,cgroup-*.c): link_pkgs = libcgroup numa
+$(unit_programs): $(plugin)
+
+$(O)/bench: $(bench_objects) $(plugin)
+$(O)/bench: LDLIBS += -lm
+
+$(bin_programs) $(libexec_programs) $(unit_programs) $(O)/bench:
+	$(call need-pkgs,$(link_pkgs))
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) $(filter %.o,$^) $(filter %.a,$^) $(call pkg-libs,$(link_pkgs)) $(LDLIBS) -o $@
+
+.SECONDARY:
+-include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d)
+
+# --- install -----------------------------------------------------------------
+
+man_target = $(DESTDIR)$(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
+conf_target = $(DESTDIR)$(sysconfdir)/numaplace/numaplace.conf
+
+# An administrator's numaplace.conf is never written over.
+.PHONY: install
+install: libexec = $(DESTDIR)$(libexecdir)/numaplace
+install: all
+	$(foreach p,$(bin_programs),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(bindir)/$(notdir $(p))' &&) :
+	$(foreach p,$(libexec_programs),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
+	$(foreach p,$(man_pages),$(INSTALL) -D -m 644 $(p) '$(call man_target,$(p))' &&) :
+	@$(INSTALL) -d '$(DESTDIR)$(hooksdir)'
+	@for f in $(hooks_d); do \
+		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/hooks.d/$$f.in" > "$(O)/$$f" && \
+		$(INSTALL) -m 644 "$(O)/$$f" '$(DESTDIR)$(hooksdir)/'"$$f" || exit 1; done
+	@if [ -e '$(conf_target)' ] && ! cmp -s conf/numaplace.conf '$(conf_target)'; then \
+		echo 'kept as it is: $(conf_target)'; \
+	else $(INSTALL) -D -m 644 conf/numaplace.conf '$(conf_target)'; fi
+	@case '$(DESTDIR)$(hooksdir)' in ?*/usr/share/containers/oci/hooks.d|/usr/share/containers/oci/hooks.d) ;; \
+	*) echo 'podman and CRI-O look for hooks in /usr/share/containers/oci/hooks.d, not in $(hooksdir):' \
+		'install with prefix=/usr, or tell them (hooks_dir)' ;; esac
+
+.PHONY: uninstall
+uninstall:
+	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,$(man_pages),'$(call man_target,$(p))') $(foreach f,$(hooks_d),'$(DESTDIR)$(hooksdir)/$(f)')
+	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' 2>/dev/null || :
+	@if cmp -s conf/numaplace.conf '$(conf_target)'; then \
+		rm -f '$(conf_target)'; rmdir '$(dir $(conf_target))' 2>/dev/null || :; \
+	elif [ -e '$(conf_target)' ]; then echo 'changed, so kept: $(conf_target)'; fi
+
+# --- tests -------------------------------------------------------------------
+
+run_tiers = tests/run -b $(abspath $(O))
+
+.PHONY: test test-unit test-machines test-hooks test-vm unit-programs
+test:
+	@tests/packages build test || echo 'going on without' >&2
+	@$(MAKE) --no-print-directory all unit-programs
+	@$(run_tiers) unit machines hooks vm
+
+unit-programs: $(unit_programs)
+test-unit: unit-programs
+	@$(run_tiers) unit
+test-machines: all
+	@$(run_tiers) machines
+test-hooks: all
+	@$(run_tiers) hooks
+test-vm:
+	@$(run_tiers) vm
+
+# HOST=1: on this machine itself, where it has several nodes and cgroup v2.
+.PHONY: demo
+demo:
+	@tests/packages $(if $(HOST),build,test)
+	@$(if $(HOST),$(MAKE) --no-print-directory all)
+	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
+
+# BENCH='--quick --rows ...': its options.
+.PHONY: bench
+bench: $(O)/bench
+	@$(O)/bench $(BENCH)
+
+# --- the rest ----------------------------------------------------------------
+
+.PHONY: deps
+deps:
+	@tests/packages build test
+
+.PHONY: clean
+clean:
+	rm -rf $(O)
+
+.PHONY: help
+help:
+	@echo 'make                  build into build/ (O=DIR: into DIR)'
+	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
+	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
+	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
+	@echo 'make test-unit        also test-machines, test-hooks, test-vm: one tier'
+	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
+	@echo 'make bench            how long decisions take, and how good they are'
+	@echo 'make clean            take the build folder away'
