@@ -59,7 +59,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	int used;
 
 	if (!err)
-		return 0;
+		return -EINVAL; /* never 0: callers hand it on as the failure that it is */
 	va_start(ap, fmt);
 	used = vsnprintf(front, sizeof(front), fmt, ap);
 	va_end(ap);

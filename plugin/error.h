@@ -27,7 +27,7 @@ int error_set(struct error *err, int status, const char *fmt, ...)
 int error_errno(struct error *err, int status, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* Puts "<fmt>: " in front of what is there; returns err->status. */
+/* Puts "<fmt>: " in front of what is there; returns err->status (-EINVAL without @err). */
 int error_prefix(struct error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 

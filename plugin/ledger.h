@@ -15,7 +15,7 @@
 
 /* What the world says of a recorded container; asked for entries in turn. */
 enum life {
-	LIFE_GONE,    /* its cgroup is gone, or is another one of the same name: drop it */
+	LIFE_GONE,    /* its cgroup is gone, empty, or another one of the same name: drop it */
 	LIFE_PLACED,  /* alive, and carries our record */
 	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer died */
 	LIFE_UNKNOWN, /* cannot be told: keep it */

@@ -701,8 +701,10 @@ static void explain_choice(const struct choice *c)
 		lost = "more loaded";
 	else if (b.memory > a.memory + 0.5)
 		lost = "with less free memory";
-	else
+	else if (c->req->device[0] || !idset_empty(&c->req->last_nodes))
 		lost = "farther from its device or its last place";
+	else
+		lost = "by a hair, over all";
 	reasons_add(c->why, "runner-up: %.90s, %s (distance %.1f, CPUs %.0f %%, memory %.0f %%)", second, lost, b.distance,
 		    b.load, b.memory);
 }
@@ -750,6 +752,9 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 		if (!c->free_core)
 			return error_errno(err, -ENOMEM, "selection");
 	}
+	if (c->req->device[0] && c->in->device_node < 0)
+		reasons_add(c->why, "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
+			    quote(c->req->device).text);
 	r = c->req->cpu_listed ? choose_listed(c, err) : choose_nodes(c, err);
 	if (r < 0)
 		return r;

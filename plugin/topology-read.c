@@ -122,7 +122,7 @@ static int find_nodes(struct reading *r, struct error *err)
 	return 0;
 }
 
-/* "Node 0 MemFree:   1234 kB": bytes of one line; false when it is not there. */
+/* "Node 0 MemFree:   1234 kB", or /proc's without the node: bytes of one line; false when it is not there. */
 static bool meminfo_field(const char *text, const char *name, uint64_t *out)
 {
 	size_t len = strlen(name);
@@ -131,7 +131,7 @@ static bool meminfo_field(const char *text, const char *name, uint64_t *out)
 		char *end;
 		unsigned long long v;
 
-		if (p == text || (p[-1] != ' ' && p[-1] != '\n') || p[len] != ':')
+		if ((p != text && p[-1] != ' ' && p[-1] != '\n') || p[len] != ':')
 			continue;
 		v = strtoull(p + len + 1, &end, 10);
 		if (end == p + len + 1 || v > UINT64_MAX / 1024)

@@ -1,0 +1,495 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The ledger: what is added is found, what is gone is dropped, the sums are
+ * always those of the records, and whatever is damaged, planted or lost is
+ * noticed and made good.
+ */
+#include "tests/unit/ledger-kit.h"
+
+static void test_basics(void)
+{
+	cleanup_record struct record want = { 0 }, r = { 0 }, none = { 0 };
+	cleanup_free char *before = NULL, *after = NULL;
+	struct error err = { 0 };
+	size_t len, len2;
+	struct ledger *l, *second = NULL;
+
+	kit_fresh();
+	l = kit_open();
+	is_int(ledger_usage(l)->containers, 0, "a new ledger is empty");
+	is_int(ledger_usage(l)->cpu_ids, KIT_CPUS, "and has the machine's CPUs");
+	ok(!ledger_message(l, 0), "and nothing to tell");
+	is_int(ledger_find(l, "oci", "a", &r, &err), -ENOENT, "nothing is found");
+	is_int(ledger_remove(l, "oci", "a", &err), -ENOENT, "or removed");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 10, &second, &err), -EDEADLK, "one opening at a time");
+	is_int(kit_add(l, "a", 1, &err), 0, "added %s", err.text);
+	is_int(kit_count(l), 1, "the sums are its");
+	ledger_close(l);
+	before = kit_bytes(&len);
+
+	l = kit_open();
+	ok(!ledger_message(l, 0), "opened again: nothing to tell");
+	is_int(kit_count(l), 1, "it is there");
+	kit_record("a", 1, &want);
+	is_int(ledger_find(l, "oci", "a", &r, &err), 0, "and found");
+	ok(same_record(&want, &r), "as it was");
+	is_int(ledger_find(l, "lxc", "a", &none, &err), -ENOENT, "another class is another container");
+	is_int(kit_add(l, "a", 1, &err), 0, "added again");
+	is_int(kit_count(l), 1, "it is still one");
+	is_int(kit_add(l, "b", 2, &err), 0, "another");
+	is_int(kit_count(l), 2, "makes two");
+	is_int(ledger_remove(l, "oci", "b", &err), 0, "removed");
+	ledger_close(l);
+	after = kit_bytes(&len2);
+	ok(len && len == len2 && memcmp(before, after, len) == 0, "start then stop: the same bytes");
+	ledger_close(NULL);
+}
+
+static void test_names(void)
+{
+	static const char *const ids[] = { "a/b", "..", ".hidden", "new\nline", "../../etc/passwd", "%41", "A", "\xff\x01",
+					   "a~1", "sp ace", "\xc3\xa9" };
+	char id[RECORD_ID_MAX + 1];
+	struct error err = { 0 };
+	int bad = 0;
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		bad += kit_add(l, ids[i], i + 1, &err) != 0;
+	is_int(bad, 0, "hostile ids are added %s", err.text);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		cleanup_record struct record r = { 0 };
+
+		bad += ledger_find(l, "oci", ids[i], &r, &err) != 0 || strcmp(r.id, ids[i]) != 0;
+	}
+	is_int(bad, 0, "and found, each itself");
+	is_int(kit_count(l), ARRAY_SIZE(ids), "all are counted");
+	is_int(faccessat(kit.dir, "containers/oci:%2E%2E%2F..%2Fetc%2Fpasswd", F_OK, 0) == 0 ? 0 : -1, -1,
+	       "a dot that does not lead stays");
+	is_int(faccessat(kit.dir, "containers/oci:%2E.%2F..%2Fetc%2Fpasswd", F_OK, 0), 0, "names are escaped");
+	memset(id, 'x', sizeof(id));
+	id[249] = '\0';
+	is_int(kit_add(l, id, 50, &err), 0, "an id of 249 bytes");
+	id[249] = 'x';
+	id[255] = '\0';
+	is_int(kit_add(l, id, 51, &err), -ENAMETOOLONG, "one of 255 is too long");
+	ok(strstr(err.text, "too long for a file name") != NULL, "and is told so: %s", err.text);
+	is_int(ledger_remove(l, "oci", id, &err), -ENAMETOOLONG, "everywhere");
+	is_int(ledger_remove(l, "OCI/..", "a", &err), -EINVAL, "a class that is none");
+	is_int(ledger_remove(l, "", "a", &err), -EINVAL, "and the empty one");
+	is_int(ledger_remove(l, "oci", "", &err), -EINVAL, "and the empty id");
+	{
+		cleanup_record struct record r = { 0 };
+
+		kit_record("a", 1, &r);
+		is_int(ledger_add(l, "lxc", &r, &err), -EINVAL, "a runtime of another class");
+		strcpy(r.runtime, "lxc");
+		is_int(ledger_add(l, "lxc", &r, &err), 0, "and of its own");
+		is_int(ledger_remove(l, "lxc", "a", &err), 0, "removed by class");
+		idset_add(&r.placement.share.cpus, KIT_CPUS);
+		is_int(ledger_add(l, "lxc", &r, &err), -ERANGE, "CPUs beyond the machine");
+		is_int(kit_count(l), ARRAY_SIZE(ids) + 1, "change nothing");
+	}
+	ledger_close(l);
+}
+
+static void test_twins(void)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t inode = 1; inode <= 8; inode++)
+		is_int(kit_add(l, "a", inode, &err), 0, "container a of root %d %s", (int)inode, err.text);
+	is_int(kit_count(l), 8, "eight live ones");
+	is_int(kit_add(l, "a", 9, &err), -EBUSY, "and no more");
+	is_int(ledger_find_cgroup(l, "oci", "a", 5, &r, &err), 0, "each is found by its cgroup");
+	is_int(r.cgroup_inode, 5, "itself");
+	record_free(&r);
+	is_int(ledger_find_cgroup(l, "oci", "a", 9, &r, &err), -ENOENT, "and one that is not there is not");
+	is_int(ledger_remove(l, "oci", "a", &err), 0, "all live: none is removed by the id alone");
+	is_int(kit_count(l), 8, "all are there");
+	kit_fate(1, LIFE_GONE, 0);
+	kit_fate(4, LIFE_GONE, 12345); /* with news that the sums do not hold */
+	kit_fate(8, LIFE_GONE, 0);
+	is_int(kit_add(l, "a", 9, &err), 0, "a new one takes the place of a dead one");
+	is_int(kit_count(l), 8, "still eight");
+	is_int(ledger_remove(l, "oci", "a", &err), 0, "the dead are removed");
+	is_int(kit_count(l), 6, "the first has been replaced, two are gone");
+	is_int(ledger_remove_cgroup(l, "oci", "a", 9, &err), 0, "one is removed by its cgroup");
+	is_int(ledger_remove_cgroup(l, "oci", "a", 9, &err), -ENOENT, "once");
+	is_int(kit_count(l), 5, "five");
+	is_int(ledger_find(l, "oci", "a", &r, &err), 0, "the first place is never empty");
+	record_free(&r);
+	memset(&r, 0, sizeof(r));
+	for (uint64_t inode = 2; inode <= 7; inode++)
+		if (inode != 4)
+			is_int(ledger_remove_cgroup(l, "oci", "a", inode, &err), 0, "removed");
+	is_int(kit_count(l), 0, "none");
+	ledger_close(l);
+}
+
+static void test_sweep(void)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+	char id[16];
+	struct ledger *l;
+	int gone = 0;
+
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", (int)i);
+		kit_add(l, id, i, &err);
+	}
+	is_int(ledger_sweep(l, false, &err), 0, "all live: none goes");
+	kit_fate(1, LIFE_GONE, 0);
+	kit_fate(2, LIFE_PENDING, 0);
+	kit_fate(3, LIFE_UNKNOWN, 0);
+	is_int(ledger_sweep(l, false, &err), 1, "the dead one goes");
+	is_int(kit_count(l), 4, "its share as well");
+	kit_record("c2", 2, &r);
+	kit.world.now = r.started + kit.world.patience;
+	ledger_close(l);
+	l = kit_open();
+	is_int(ledger_sweep(l, false, &err), 0, "a pending one is waited for");
+	kit.world.now++;
+	ledger_close(l);
+	l = kit_open();
+	is_int(ledger_sweep(l, true, &err), 1, "but not for ever");
+	is_int(kit_count(l), 3, "three left");
+	record_free(&r);
+	for (uint64_t i = 3; i <= 5; i++)
+		kit_fate(i, LIFE_PLACED, 4096 * i);
+	kit.fate[2].seen = 77;
+	is_int(ledger_sweep(l, false, &err), 0, "news of pages: none goes");
+	is_int(kit_count(l), 3, "the sums follow");
+	ledger_close(l);
+	is_int(kit_reopen(), 3, "and are written");
+	{
+		/* which of them has memory depends on chance: take one that has */
+		bool any = false;
+
+		l = kit_open();
+		for (int i = 3; i <= 5; i++) {
+			snprintf(id, sizeof(id), "c%d", i);
+			memset(&r, 0, sizeof(r));
+			ledger_find(l, "oci", id, &r, &err);
+			if (r.placement.share.nmem)
+				any |= r.placement.share.mem[0].seen == (i == 3 ? 77U : 4096U * (unsigned int)i);
+			record_free(&r);
+		}
+		memset(&r, 0, sizeof(r));
+		ok(any, "so is the record");
+		ledger_close(l);
+	}
+
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t i = 1; i <= 100; i++) {
+		snprintf(id, sizeof(id), "c%d", (int)i);
+		kit_add(l, id, i, &err);
+		if (i % 2)
+			continue;
+		if (kit.nfates < 50)
+			kit_fate(i, LIFE_GONE, 0);
+	}
+	for (int i = 0; i < 7; i++) {
+		int n = ledger_sweep(l, false, &err);
+
+		ok(n >= 0 && n <= 16, "sweep %d takes a few: %d", i, n);
+		gone += n;
+		ledger_close(l);
+		l = kit_open();
+	}
+	is_int(gone, 50, "seven sweeps in turn have looked at all hundred");
+	is_int(kit_count(l), 50, "and half of them are left");
+	ledger_close(l);
+}
+
+static void test_boot_and_growth(void)
+{
+	cleanup_record struct record r = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	kit_add(l, "a", 1, NULL);
+	kit_add(l, "b", 2, NULL);
+	ledger_close(l);
+	kit.topology.cpu_ids = KIT_CPUS * 2;
+	l = kit_open();
+	is_int(kit_count(l), 2, "a machine that has grown: all are there");
+	is_int(ledger_usage(l)->cpu_ids, KIT_CPUS * 2, "and the arrays are larger");
+	ok(kit_says(l, "counted again: 2"), "which is told");
+	kit_record("c", 3, &r);
+	idset_add(&r.placement.share.cpus, KIT_CPUS * 2 - 1);
+	is_int(ledger_add(l, "oci", &r, NULL), 0, "the new CPUs can be used");
+	ledger_close(l);
+	kit.topology.cpu_ids = KIT_CPUS;
+	l = kit_open();
+	is_int(kit_count(l), 3, "a machine that has shrunk: all are there");
+	ok(!ledger_message(l, 0), "without counting");
+	ledger_close(l);
+	unlinkat(kit.dir, "usage", 0);
+	is_int(kit_reopen(), 3, "also when counted again on the shrunk one");
+	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002";
+	kit_make_live("a", 1);
+	kit.asked_live = 0;
+	l = kit_open();
+	is_int(kit_count(l), 0, "another boot: empty");
+	is_int(kit.asked_live, 0, "and no live container was asked again");
+	ledger_close(l);
+}
+
+static void fill_five(void)
+{
+	char id[8];
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (int i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		kit_add(l, id, (uint64_t)i, NULL);
+		kit_make_live(id, (uint64_t)i);
+	}
+	ledger_close(l);
+}
+
+static void test_usage_damaged(void)
+{
+	cleanup_free char *good = NULL, *bad = NULL, *now = NULL;
+	int wrong = 0, silent = 0;
+	size_t len, len2;
+
+	fill_five();
+	good = kit_bytes(&len);
+	bad = malloc(len + 1);
+	for (size_t i = 0; i < len; i++) {
+		struct ledger *l;
+
+		memcpy(bad, good, len);
+		bad[i] = (char)(bad[i] ^ (1 << i % 8));
+		kit_write("usage", bad, len);
+		l = kit_open();
+		wrong += !l || kit_count(l) != 5;
+		silent += !ledger_message(l, 0);
+		ledger_close(l);
+		free(now);
+		now = kit_bytes(&len2);
+		wrong += len2 != len || memcmp(now, good, len) != 0;
+	}
+	is_int(wrong, 0, "each of the %zu bytes of usage flipped: counted again to the same bytes", len);
+	is_int(silent, 0, "and told");
+	for (size_t i = 0; i < len; i++) {
+		kit_write("usage", good, i);
+		wrong += kit_reopen() != 5;
+	}
+	is_int(wrong, 0, "cut at each byte: the same");
+	memcpy(bad, good, len);
+	bad[len] = 'x';
+	kit_write("usage", bad, len + 1);
+	is_int(kit_reopen(), 5, "a byte too many: the same");
+	kit.nlive = 0;
+	unlinkat(kit.dir, "usage", 0);
+	is_int(kit_reopen(), 5, "usage lost: counted again");
+	kit_fate(2, LIFE_GONE, 0);
+	unlinkat(kit.dir, "usage", 0);
+	is_int(kit_reopen(), 4, "where the boot is not known, those that do not live are not believed");
+}
+
+static unsigned int entries(const char *path)
+{
+	int fd = openat(kit.dir, path, O_RDONLY | O_DIRECTORY);
+	DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	unsigned int n = 0;
+
+	while (d && readdir(d))
+		n++;
+	if (d)
+		closedir(d);
+	return n < 2 ? 0 : n - 2;
+}
+
+static void test_record_damaged(void)
+{
+	cleanup_free char *good = NULL, *bad = NULL;
+	cleanup_record struct record r = { 0 };
+	int wrong = 0, silent = 0;
+	struct ledger *l;
+	ssize_t len;
+
+	fill_five();
+	len = file_read_all(kit.dir, "containers/oci:c3", 65536, &good);
+	bad = malloc((size_t)len);
+	for (ssize_t i = 0; i < len; i += 3) {
+		memcpy(bad, good, (size_t)len);
+		bad[i] ^= 4;
+		kit_write("containers/oci:c3", bad, (size_t)(i % 2 ? len : i));
+		l = kit_open();
+		wrong += ledger_sweep(l, i % 4, NULL) < 0;
+		wrong += kit_count(l) != 5;
+		silent += !kit_says(l, "oci:c3");
+		ledger_close(l);
+		wrong += kit_reopen() != 5;
+	}
+	is_int(wrong, 0, "a record flipped or cut at many places: rebuilt from the live container");
+	is_int(silent, 0, "and told");
+	is_int(entries("damaged"), 16, "sixteen of them are kept");
+
+	kit_write("containers/oci:c3", "x", 1);
+	l = kit_open();
+	is_int(ledger_find(l, "oci", "c3", &r, NULL), 0, "a search that meets a damaged one finds the rebuilt one");
+	is_int(r.cgroup_inode, 3, "itself");
+	record_free(&r);
+	memset(&r, 0, sizeof(r));
+	kit_write("containers/oci:c3", "x", 1);
+	is_int(kit_add(l, "c3", 3, NULL), 0, "so does an addition");
+	kit_write("containers/oci:c3", "x", 1);
+	is_int(ledger_remove(l, "oci", "c3", NULL), 0, "and a removal");
+	is_int(kit_count(l), 4, "that stays right");
+	ledger_close(l);
+
+	kit.nlive = 0;
+	kit_write("containers/oci:c2", "x", 1);
+	l = kit_open();
+	is_int(ledger_sweep(l, false, NULL), 0, "damaged, and no live container has it:");
+	is_int(kit_count(l), 3, "its share is not counted any more");
+	is_int(ledger_find(l, "oci", "c2", &r, NULL), -ENOENT, "and it is not found");
+	ledger_close(l);
+}
+
+static void test_lost(void)
+{
+	int fd, bad;
+	struct ledger *l;
+
+	fill_five();
+	fd = openat(kit.dir, "containers", O_RDONLY | O_DIRECTORY);
+	wipe(fd);
+	l = kit_open();
+	is_int(ledger_sweep(l, false, NULL), 0, "all files lost: the sweep notices");
+	is_int(kit_count(l), 5, "and all are back from the live containers");
+	ledger_close(l);
+	wipe(fd);
+	close(fd);
+	unlinkat(kit.dir, "containers", AT_REMOVEDIR);
+	l = kit_open();
+	is_int(kit_count(l), 5, "the folder lost: the same at once");
+	ledger_close(l);
+	wipe(kit.dir);
+	l = kit_open();
+	is_int(kit_count(l), 5, "everything lost: the same");
+	bad = ledger_remove(l, "oci", "c1", NULL);
+	is_int(bad, 0, "and it goes on");
+	ledger_close(l);
+	kit_write("containers/oci:c9", "", 0);
+	unlinkat(kit.dir, "containers/oci:c9", 0);
+	is_int(renameat(kit.dir, "containers/oci:c2", kit.dir, "containers/oci:c7"), 0, "a record under another name");
+	l = kit_open();
+	ledger_sweep(l, true, NULL);
+	ok(kit_says(l, "holds another container's record"), "is no record");
+	is_int(kit_count(l), 5, "and the live container brings back its own (c1 lives as well)");
+	ledger_close(l);
+}
+
+static void plant(const char *name, const char *what)
+{
+	unlinkat(kit.dir, name, 0);
+	if (symlinkat(what, kit.dir, name) < 0)
+		ok(false, "plant %s: %s", name, strerror(errno));
+}
+
+static void test_planted(void)
+{
+	struct error err = { 0 };
+	struct ledger *l = NULL;
+	struct stat st;
+	int fd;
+
+	fill_five();
+	kit_write("victim", "precious", 8);
+	plant("usage", "victim");
+	is_int(kit_reopen(), 5, "a symlink for usage");
+	plant("usage.tmp", "victim");
+	unlinkat(kit.dir, "usage", 0);
+	is_int(kit_reopen(), 5, "a symlink for usage.tmp");
+	unlinkat(kit.dir, "usage", 0);
+	is_int(linkat(kit.dir, "victim", kit.dir, "usage", 0), 0, "a hard link for usage");
+	is_int(kit_reopen(), 5, "is not written through");
+	plant("containers/oci:c3", "../victim");
+	plant("containers/.tmp", "../victim");
+	l = kit_open();
+	is_int(ledger_sweep(l, true, NULL), 0, "symlinks for a record and for .tmp");
+	is_int(kit_count(l), 5, "are replaced");
+	unlinkat(kit.dir, "containers/.tmp", 0);
+	is_int(mkdirat(kit.dir, "containers/.tmp", 0700), 0, "a folder for .tmp");
+	is_int(kit_add(l, "c6", 6, &err), 0, "is put aside %s", err.text);
+	is_int(mkdirat(kit.dir, "containers/oci:c7", 0700), 0, "a folder for a record");
+	is_int(kit_add(l, "c7", 7, &err), 0, "is put aside %s", err.text);
+	is_int(mkfifoat(kit.dir, "containers/oci:c8", 0600), 0, "a fifo for a record");
+	is_int(kit_add(l, "c8", 8, &err), 0, "is put aside %s", err.text);
+	is_int(kit_count(l), 8, "eight now");
+	ledger_close(l);
+	for (int i = 0; i < 3; i++) {
+		char c[16];
+
+		snprintf(c, sizeof(c), "c%d", 6 + i);
+		kit_make_live(c, (uint64_t)(6 + i));
+	}
+	fd = openat(kit.dir, "containers", O_RDONLY | O_DIRECTORY);
+	wipe(fd);
+	close(fd);
+	unlinkat(kit.dir, "containers", AT_REMOVEDIR);
+	is_int(mkdirat(kit.dir, "elsewhere", 0700), 0, "a symlink for containers/");
+	plant("containers", "elsewhere");
+	is_int(kit_reopen(), 8, "is not followed");
+	is_int(entries("elsewhere"), 0, "nothing is written there");
+	fd = openat(kit.dir, "damaged", O_RDONLY | O_DIRECTORY);
+	wipe(fd);
+	close(fd);
+	unlinkat(kit.dir, "damaged", AT_REMOVEDIR);
+	plant("damaged", "elsewhere");
+	kit_write("usage", "x", 1);
+	is_int(kit_reopen(), 8, "a symlink for damaged/");
+	is_int(entries("elsewhere"), 0, "nothing is written there");
+	unlinkat(kit.dir, "usage", 0);
+	is_int(mkfifoat(kit.dir, "usage", 0600), 0, "a fifo for usage");
+	is_int(kit_reopen(), 8, "is not waited for");
+
+	fstatat(kit.dir, "victim", &st, 0);
+	is_int(st.st_size, 8, "the victim is untouched");
+	plant("lock", "victim");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -ELOOP, "a symlink for the lock is refused");
+	is_str(err.text, "ledger: open lock: Too many levels of symbolic links", "and named");
+	unlinkat(kit.dir, "lock", 0);
+	is_int(linkat(kit.dir, "victim", kit.dir, "lock", 0), 0, "so is a hard link");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -EPERM, "%s", err.text);
+	unlinkat(kit.dir, "lock", 0);
+	is_int(fchmod(kit.dir, 0750), 0, "a folder that others may look into");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -EPERM, "is refused");
+	is_str(err.text, "ledger: the folder is open to others (mode 0750, wanted 0700)", "and told");
+	fchmod(kit.dir, 0700);
+	is_int(kit_reopen(), 8, "and well again");
+}
+
+int main(void)
+{
+	test_basics();
+	test_names();
+	test_twins();
+	test_sweep();
+	test_boot_and_growth();
+	test_usage_damaged();
+	test_record_damaged();
+	test_lost();
+	test_planted();
+	kit_end();
+	return done();
+}

@@ -1,0 +1,271 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The text of a record: read back it is the same record; cut, flipped or forged
+ * at any place it is refused.
+ */
+#include "plugin/record.h"
+
+#include <errno.h>
+
+#include "tests/unit/records.h"
+#include "tests/unit/tap.h"
+
+#include "plugin/util.h"
+
+/* @text without its last line, with a right checksum: what a clever forger would hand in. */
+static char *with_crc(const char *text)
+{
+	char *out;
+
+	if (asprintf(&out, "%scrc=%08x\n", text, crc32_of(text, strlen(text))) < 0)
+		abort();
+	return out;
+}
+
+static int parse(const char *text, size_t len, struct error *err)
+{
+	cleanup_record struct record r;
+
+	return record_parse(text, len, &r, err);
+}
+
+static void test_crc(void)
+{
+	const char *nine = "123456789";
+	unsigned char bytes[64];
+	uint32_t crc = ~0U;
+
+	is_int(crc32_of(nine, 9), 0xcbf43926, "the check value of CRC-32");
+	is_int(crc32_of("", 0), 0, "of nothing");
+	for (unsigned int i = 0; i < sizeof(bytes); i++) {
+		bytes[i] = (unsigned char)(i * 37 + 5);
+		crc ^= bytes[i];
+		for (int b = 0; b < 8; b++)
+			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0);
+	}
+	is_int(crc32_of(bytes, sizeof(bytes)), ~crc, "eight at a time is as one at a time");
+}
+
+static void test_round_trip(void)
+{
+	uint64_t seed = 7;
+	int bad = 0, differ = 0;
+
+	for (int i = 0; i < 2000; i++) {
+		cleanup_record struct record r = { 0 }, back = { 0 };
+		cleanup_free char *text = NULL, *again = NULL;
+		struct error err = { 0 };
+		char id[RECORD_ID_MAX + 1];
+		size_t len, len2;
+
+		random_text(&seed, id, 1 + random_below(&seed, RECORD_ID_MAX));
+		random_record(&seed, id, IDSET_MAX, NODE_ID_MAX, &r);
+		if (record_format(&r, &text, &len, &err) < 0 || record_parse(text, len, &back, &err) < 0) {
+			diag("%d: %s", i, err.text);
+			bad++;
+			continue;
+		}
+		record_format(&back, &again, &len2, NULL);
+		if (!same_record(&r, &back) || len != len2 || memcmp(text, again, len) != 0)
+			differ++;
+		if (strlen(text) != len || strspn(text, "\n") || text[len - 1] != '\n')
+			bad++;
+		for (size_t k = 0; k < len; k++)
+			bad += text[k] != '\n' && (text[k] < 0x20 || text[k] > 0x7e);
+	}
+	is_int(bad, 0, "2000 random records are written as printable lines and read");
+	is_int(differ, 0, "and are the same, field by field and byte by byte");
+}
+
+/* One with all kinds of lines in it. */
+static char *example(size_t *len, struct record *r)
+{
+	char *text = NULL;
+	uint64_t seed = 3;
+
+	random_record(&seed, "we/b\n1", 64, 8, r);
+	snprintf(r->reasons.text[0], sizeof(r->reasons.text[0]), "two nodes\nheld=0-63");
+	r->reasons.n = 1;
+	r->placement.share.held = r->placement.share.cpus;
+	record_format(r, &text, len, NULL);
+	return text;
+}
+
+static void test_cut_and_flipped(void)
+{
+	cleanup_record struct record r = { 0 };
+	cleanup_free char *text = NULL, *copy = NULL;
+	int cut = 0, flipped = 0, grown = 0;
+	size_t len;
+
+	text = example(&len, &r);
+	for (size_t i = 0; i < len; i++)
+		cut += parse(text, i, NULL) != -EBADMSG;
+	is_int(cut, 0, "cut at each of its %zu bytes: refused", len);
+	copy = malloc(len + 1);
+	memcpy(copy, text, len + 1);
+	for (size_t i = 0; i < len; i++) {
+		for (int bit = 0; bit < 8; bit++) {
+			copy[i] = (char)(text[i] ^ 1 << bit);
+			flipped += parse(copy, len, NULL) != -EBADMSG;
+		}
+		copy[i] = '\0';
+		flipped += parse(copy, len, NULL) != -EBADMSG;
+		copy[i] = text[i];
+	}
+	is_int(flipped, 0, "each bit of each byte flipped, and each byte a NUL: refused");
+	for (int c = 0; c < 256; c++) {
+		copy[len] = (char)c;
+		grown += parse(copy, len + 1, NULL) != -EBADMSG;
+	}
+	is_int(grown, 0, "a byte too many: refused");
+	is_int(parse(text, len, NULL), 0, "and as it was: read");
+	ok(strstr(text, "id=we%2Fb") == NULL && strstr(text, "id=we/b%0A1\n"), "a newline in an id forges no line");
+	ok(strstr(text, "why=two nodes%0Aheld=0-63\n") != NULL, "nor in a reason");
+}
+
+/* The lines of a good record, one of them replaced (or left out, doubled, moved). */
+static void forged(const char *good, const char *line, const char *by, const char *what)
+{
+	cleanup_free char *body = strndup(good, strlen(good) - 13), *text = NULL, *whole = NULL;
+	char *at = strstr(body, line);
+	struct error err = { 0 };
+	int r;
+
+	if (!at) {
+		ok(false, "%s: the record has no \"%s\"", what, line);
+		return;
+	}
+	if (asprintf(&text, "%.*s%s%s", (int)(at - body), body, by, at + strlen(line)) < 0)
+		abort();
+	whole = with_crc(text);
+	r = parse(whole, strlen(whole), &err);
+	if (!is_int(r, -EBADMSG, "%s", what))
+		diag("%s", whole);
+	if (r == -EBADMSG && !*err.text)
+		diag("no message");
+}
+
+static void test_forged(void)
+{
+	static const struct {
+		const char *line, *by, *what;
+	} cases[] = {
+		{ "id=a\n", "", "no id" },
+		{ "id=a\n", "id=\n", "an empty id" },
+		{ "id=a\n", "id=a\nid=a\n", "two ids" },
+		{ "id=a\nruntime=runc\n", "runtime=runc\nid=a\n", "another order" },
+		{ "id=a\n", "id=%61\n", "an escape that was not needed" },
+		{ "id=a\n", "id=%0a\n", "an escape in small letters" },
+		{ "id=a\n", "id=%0\n", "half an escape" },
+		{ "id=a\n", "id=%00\n", "an escaped NUL" },
+		{ "id=a\n", "id=a\tb\n", "a bare control byte" },
+		{ "id=a\n", "id=a\x80\n", "a bare high byte" },
+		{ "id=a\n", "id=a\nnew=1\n", "an unknown key" },
+		{ "id=a\n", "id=a\n\n", "an empty line" },
+		{ "id=a\n", "id=a\nheld\n", "a line without =" },
+		{ "runtime=runc\n", "runtime=0123456789abcdef\n", "a long runtime" },
+		{ "cgroup=/c\n", "cgroup=c\n", "a relative cgroup" },
+		{ "cgroup=/c\n", "cgroup=/../etc\n", "a cgroup that climbs" },
+		{ "cgroup=/c\n", "cgroup=/a/..\n", "a cgroup that climbs at its end" },
+		{ "inode=5\n", "inode=05\n", "a leading zero" },
+		{ "inode=5\n", "inode=+5\n", "a sign" },
+		{ "inode=5\n", "inode= 5\n", "a blank" },
+		{ "inode=5\n", "inode=18446744073709551616\n", "2^64" },
+		{ "inode=5\n", "inode=\n", "no number" },
+		{ "count=2\n", "count=1000001\n", "too many CPUs" },
+		{ "count=2\n", "ask.limits.cpu=2\nask.limits.cpu=2\ncount=2\n", "a key asked for twice" },
+		{ "count=2\n", "ask.limits.cpus=2\ncount=2\n", "an unknown key asked for" },
+		{ "count=2\n", "ask.limits.cpu=0\ncount=2\n", "a key with bad value" },
+		{ "count=2\n", "ask.limits.cpu=2\nown.cpus=2\ncount=2\n", "CPUs by key and by the runtime" },
+		{ "count=2\n", "own.cpus=0\ncount=2\n", "no CPUs by the runtime" },
+		{ "count=2\n", "own.memory=0\ncount=2\n", "no memory by the runtime" },
+		{ "count=2\n", "own.huge=1\ncount=2\n", "half a hugepage line" },
+		{ "count=2\n", "own.huge=1,1\nown.huge=1,2\ncount=2\n", "a page size twice" },
+		{ "cpus=1-2\n", "cpus=1-8192\n", "a CPU beyond all" },
+		{ "cpus=1-2\n", "cpus=2-1\n", "a list that runs backwards" },
+		{ "nodes=0\n", "nodes=1024\n", "a node beyond all" },
+		{ "policy=strict\n", "policy=lax\n", "an unknown policy" },
+		{ "overcommitted=0\n", "overcommitted=2\n", "neither true nor false" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10\n", "half a memory line" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0/0:0:0:0\n", "a page size less" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0:0\n", "a page size more" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=1152921504606846977,2,0:0:0:0/0:0:0:0\n", "over 2^60" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.1024=10,2,0:0:0:0/0:0:0:0\n", "memory beyond all nodes" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n",
+		  "mem.0=10,2,0:0:0:0/0:0:0:0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", "a node twice" },
+		{ "numaplace-record 1\n", "numaplace-record 2\n", "another version" },
+	};
+	struct share_node mem = { .id = 0, .memory = 10, .seen = 2 };
+	struct record r = { .id = "a", .runtime = "runc", .cgroup = (char *)"/c", .cgroup_inode = 5 };
+	cleanup_free char *good = NULL;
+	size_t len;
+
+	idset_add_range(&r.placement.share.cpus, 1, 2);
+	idset_add(&r.placement.nodes, 0);
+	r.placement.share.count = 2;
+	r.placement.share.nmem = 1;
+	r.placement.share.mem = &mem;
+	is_int(record_format(&r, &good, &len, NULL), 0, "a plain record");
+	forged(good, "applied=\n", "", "a line left out, with a right checksum");
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		forged(good, cases[i].line, cases[i].by, cases[i].what);
+	{
+		cleanup_free char *many = malloc(REASONS_MAX * 8 + 100);
+		char *p = many;
+
+		p += sprintf(p, "overcommitted=0\n");
+		for (int i = 0; i <= REASONS_MAX; i++)
+			p += sprintf(p, "why=x\n");
+		forged(good, "overcommitted=0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", many, "too many reasons");
+		memset(many, 'a', 16);
+		p = many + sprintf(many, "overcommitted=0\nwhy=");
+		many = realloc(many, 400);
+		p = many + strlen(many);
+		memset(p, 'a', 200);
+		memcpy(p + 200, "\n", 2);
+		forged(good, "overcommitted=0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", many, "too long a reason");
+	}
+}
+
+static void test_refused(void)
+{
+	cleanup_record struct record r = { 0 };
+	cleanup_free char *text = NULL;
+	struct error err = { 0 };
+	uint64_t seed = 9;
+	size_t len;
+
+	random_record(&seed, "a", 8, 2, &r);
+	*r.id = '\0';
+	is_int(record_format(&r, &text, &len, &err), -EINVAL, "an empty id is not written");
+	strcpy(r.id, "a");
+	free(r.cgroup);
+	r.cgroup = strdup("relative");
+	is_int(record_format(&r, &text, &len, &err), -EINVAL, "nor a relative cgroup");
+	is_str(err.text, "record of \"a\": the cgroup is no path from the root", "and why");
+	free(r.cgroup);
+	r.cgroup = NULL;
+	is_int(record_format(&r, &text, &len, &err), 0, "one whose cgroup is not known is");
+	ok(strstr(text, "cgroup=\n") != NULL, "as such");
+	free(text);
+	text = NULL;
+	for (unsigned int i = 0; i < IDSET_MAX; i += 2) {
+		idset_add(&r.placement.share.cpus, i);
+		idset_add(&r.placement.share.held, i);
+		idset_add(&r.request.pin_cpus, i);
+		idset_add(&r.request.pin_mems, i);
+	}
+	is_int(record_format(&r, &text, &len, &err), -E2BIG, "more text than the bound is refused, not cut");
+	ok(text == NULL, "and gives nothing");
+}
+
+int main(void)
+{
+	test_crc();
+	test_round_trip();
+	test_cut_and_flipped();
+	test_forged();
+	test_refused();
+	return done();
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Requests: every key, what it takes, what it refuses and with which words;
+ * sizes in both directions.
+ */
+#include "plugin/request.h"
+#include "tests/unit/made.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+
+static void takes(const char *key, const char *value, const char *as)
+{
+	struct request r;
+	struct error err = { 0 };
+	char back[512] = "";
+
+	request_init(&r);
+	if (request_set(&r, key, value, &err) == 0)
+		request_format(&r, (enum request_key)request_find_key(key), back, sizeof(back));
+	is_str(err.status ? err.text : back, as, "%s=%s", key, value);
+}
+
+static void refuses(const char *key, const char *value, const char *why)
+{
+	struct request r, before;
+	struct error err = { 0 };
+
+	request_init(&r);
+	before = r;
+	if (!ok(request_set(&r, key, value, &err) == -EINVAL && !memcmp(&r, &before, sizeof(r)) &&
+			strstr(err.text, key) && strstr(err.text, why),
+		"%s=\"%s\" is refused: %s", key, quote(value).text, why))
+		printf("# %s\n", err.text);
+}
+
+static void test_cpu(void)
+{
+	takes("limits.cpu", "48", "48");
+	takes("limits.cpu", "0-3,8", "0-3,8");
+	takes("limits.cpu", "2-2", "2-2");
+	takes("limits.cpu", "1000000", "1000000");
+	refuses("limits.cpu", "0", "no CPU at all");
+	refuses("limits.cpu", "-1", "a number is missing");
+	refuses("limits.cpu", "4294967297", "more than 1000000 CPUs");
+	refuses("limits.cpu", "99999999999999999999999999", "more than 1000000 CPUs");
+	refuses("limits.cpu", "1-", "a number is missing");
+	refuses("limits.cpu", "3-1", "runs backwards");
+	refuses("limits.cpu", "abc", "a number is missing");
+	refuses("limits.cpu", "", "empty");
+	refuses("limits.cpu", " 4", "a number is missing");
+	refuses("limits.cpu", "4\n", "not part of a list");
+	refuses("limits.cpu", "0,^0", "leaves no CPU");
+	takes("limits.cpu.nodes", "balanced", "balanced");
+	takes("limits.cpu.nodes", "0-4,^3", "0-2,4");
+	refuses("limits.cpu.nodes", "Balanced", "a number is missing");
+	refuses("limits.cpu.nodes", "1,^1", "leaves no node");
+	takes("limits.cpu.exclusive", "true", "true");
+	refuses("limits.cpu.exclusive", "yes", "not true or false");
+	takes("limits.cpu.device", "0000:3b:00.0", "0000:3b:00.0");
+	refuses("limits.cpu.device", "../eth0", "not a name of a device");
+	refuses("limits.cpu.device", "a/b", "not a name of a device");
+	refuses("limits.cpu.device", "", "1 to 127 characters");
+}
+
+static void test_memory(void)
+{
+	takes("limits.memory", "30GiB", "30GiB");
+	takes("limits.memory", "512MB", "500000KiB");
+	takes("limits.memory", "1048576", "1MiB");
+	takes("limits.memory", "1000", "1000");
+	refuses("limits.memory", "0", "no memory at all");
+	refuses("limits.memory", "-5", "a size like");
+	refuses("limits.memory", "GiB", "a size like");
+	refuses("limits.memory", "1.5GiB", "unknown unit");
+	refuses("limits.memory", "3 GiB", "unknown unit");
+	refuses("limits.memory", "2EiB", "more than 1EiB");
+	refuses("limits.memory", "18446744073709551617", "more than 1EiB");
+	refuses("limits.memory", "50%", "unknown unit");
+	takes("limits.memory.hugepages", "true", "true");
+	takes("limits.memory.hugepages", "2MiB=64,1GiB=4", "2MiB=64,1GiB=4");
+	refuses("limits.memory.hugepages", "2MiB", "not true, false");
+	refuses("limits.memory.hugepages", "3MiB=1", "power of two");
+	refuses("limits.memory.hugepages", "2MiB=1,2MiB=1", "twice");
+	refuses("limits.memory.hugepages", "2MiB=-1", "not a number of pages");
+	refuses("limits.memory.hugepages", "2MiB=1,", "not true, false");
+	refuses("limits.memory.hugepages", "1GiB=1099511627776", "more than 1EiB");
+	takes("limits.memory.policy", "weighted-interleave", "weighted-interleave");
+	refuses("limits.memory.policy", "bind", "not strict, preferred");
+	takes("volatile.cpu.nodes", "0,1", "0,1");
+}
+
+static void test_twice(void)
+{
+	struct request r;
+	struct error err = { 0 };
+
+	request_init(&r);
+	request_set(&r, "limits.cpu", "4", NULL);
+	ok(request_set(&r, "limits.cpu", "4", &err) == 0, "the same value twice is one value");
+	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice, and differently"),
+	   "two values are refused: %s", err.text);
+	is_int(r.cpu_count, 4, "and the first stands");
+	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is the caller's to judge");
+}
+
+static void test_together(void)
+{
+	struct request r;
+	struct error err = { 0 };
+
+	request_init(&r);
+	ok(!request_asks(&r), "nothing asked");
+	request_set(&r, "volatile.cpu.nodes", "1", NULL);
+	ok(!request_asks(&r), "a volatile key alone asks for nothing");
+	request_set(&r, "limits.cpu.exclusive", "true", NULL);
+	ok(request_asks(&r) && request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.cpu"),
+	   "exclusive without a count: %s", err.text);
+	request_fallback_cpus(&r, 150000, 100000);
+	ok(r.cpu_count == 2 && request_finish(&r, &err) == 0, "the runtime's own quota, rounded up, is a count");
+	request_fallback_cpus(&r, 900000, 100000);
+	is_int(r.cpu_count, 2, "a count that is there is not overridden");
+	request_init(&r);
+	request_set(&r, "limits.memory.hugepages", "true", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.memory"), "hugepages of what: %s",
+	   err.text);
+	request_fallback_memory(&r, 1 << 30);
+	ok(request_finish(&r, &err) == 0 && r.memory == 1 << 30, "of the runtime's own limit");
+	request_init(&r);
+	request_fallback_cpus(&r, -1, 100000);
+	request_fallback_cpus(&r, 100000, 0);
+	request_fallback_memory(&r, -1);
+	ok(!r.cpu_count && !r.memory, "no quota, no period, no limit: nothing said");
+	ok(request_fallback_hugepages(&r, 2 << 20, 64 << 20, &err) == 0 && r.nhuge == 1 && r.huge[0].count == 32,
+	   "a hugepage limit is so many pages");
+}
+
+static void test_sizes(void)
+{
+	struct rnd rnd = { 3 };
+	unsigned int same = 0;
+
+	for (int i = 0; i < 5000; i++) {
+		uint64_t v = ((uint64_t)rnd_below(&rnd, 1U << 30) + 1) << rnd_below(&rnd, 30), back = 0;
+		char text[32];
+
+		size_format(v, text, sizeof(text));
+		same += size_parse(text, &back, NULL) == 0 && back == v;
+	}
+	is_int(same, 5000, "5,000 sizes: format then parse gives the same bytes");
+}
+
+int main(void)
+{
+	test_cpu();
+	test_memory();
+	test_twice();
+	test_together();
+	test_sizes();
+	return done();
+}

@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Sums of shares: what is added is what the words say, taking away leaves what
+ * was there before, and what does not fit changes nothing.
+ */
+#include "plugin/usage.h"
+
+#include <errno.h>
+
+#include "tests/unit/records.h"
+#include "tests/unit/tap.h"
+
+static bool same_usage(const struct usage *a, const struct usage *b)
+{
+	return a->cpu_ids == b->cpu_ids && a->node_ids == b->node_ids && a->containers == b->containers &&
+	       memcmp(a->load, b->load, a->cpu_ids * sizeof(*a->load)) == 0 &&
+	       memcmp(a->exclusive, b->exclusive, a->cpu_ids * sizeof(*a->exclusive)) == 0 &&
+	       memcmp(a->pending, b->pending, a->node_ids * sizeof(*a->pending)) == 0 &&
+	       memcmp(a->asked, b->asked, a->node_ids * sizeof(*a->asked)) == 0 &&
+	       memcmp(a->huge_pending, b->huge_pending, a->node_ids * HUGE_SIZES_MAX * sizeof(uint64_t)) == 0;
+}
+
+static void test_words(void)
+{
+	cleanup_usage struct usage *u = usage_new(8, 2);
+	struct share_node mem[2] = {
+		{ .id = 0, .memory = 100, .seen = 30, .huge = { 4, 2 }, .huge_seen = { 1, 5 } },
+		{ .id = 1, .memory = 50, .seen = 80 },
+	};
+	struct share s = { .count = 2, .nmem = 2, .mem = mem };
+
+	idset_add_range(&s.cpus, 1, 3);
+	idset_add(&s.held, 5);
+	is_int(usage_add(u, &s), 0, "a share is added");
+	is_int(u->containers, 1, "one container");
+	is_int(u->load[1], 2 * LOAD_ONE / 3, "2 CPUs over 3, rounded down");
+	is_int(u->load[3], 2 * LOAD_ONE / 3, "the same on each");
+	is_int(u->load[0] + u->load[4], 0, "and on no other");
+	is_int(u->exclusive[5], 1, "what is held is held");
+	is_int(u->exclusive[1], 0, "and no more than that");
+	is_int(u->pending[0], 70, "still to fault in: asked less seen");
+	is_int(u->pending[1], 0, "more seen than asked is nothing to come");
+	is_int(u->asked[0], 100, "asked for, seen or not");
+	is_int(u->asked[1], 50, "on each node");
+	is_int(u->huge_pending[0], 3, "hugepages likewise");
+	is_int(u->huge_pending[1], 0, "of each size");
+	is_int(usage_remove(u, &s), 0, "taken away again");
+	is_int(u->load[1] + u->exclusive[5] + u->pending[0] + u->asked[0] + u->huge_pending[0] + u->containers, 0,
+	       "nothing is left");
+}
+
+static void test_refused(void)
+{
+	cleanup_usage struct usage *u = usage_new(8, 2), *empty = usage_new(8, 2);
+	struct share_node mem[2] = { { .id = 0, .memory = 1 }, { .id = 2, .memory = 1 } };
+	struct share s = { .count = 1, .nmem = 2, .mem = mem };
+
+	idset_add(&s.cpus, 1);
+	is_int(usage_add(u, &s), -ERANGE, "a node beyond the arrays");
+	ok(same_usage(u, empty), "nothing is changed by it");
+	mem[1].id = 0;
+	is_int(usage_add(u, &s), -ERANGE, "a node twice");
+	ok(same_usage(u, empty), "nothing is changed by it");
+	s.nmem = 0;
+	idset_add(&s.cpus, 8);
+	is_int(usage_add(u, &s), -ERANGE, "a CPU beyond the arrays");
+	idset_del(&s.cpus, 8);
+	idset_add(&s.held, IDSET_MAX - 1);
+	is_int(usage_add(u, &s), -ERANGE, "a held CPU beyond the arrays");
+	idset_clear(&s.held);
+	is_int(usage_remove(u, &s), -ERANGE, "taking away what is not there");
+	ok(same_usage(u, empty), "nothing is changed by all this");
+	s.count = CPU_COUNT_MAX;
+	is_int(usage_add(u, &s), -ERANGE, "a load that would wrap");
+	s.count = 65535;
+	is_int(usage_add(u, &s), 0, "the largest that does not");
+	is_int(usage_add(u, &s), -ERANGE, "two of them would");
+	is_int(u->containers, 1, "one is in");
+	ok(!usage_new(IDSET_MAX + 1, 1) && !usage_new(1, NODE_ID_MAX + 1), "arrays have their bounds");
+}
+
+static void test_any_order(void)
+{
+	cleanup_usage struct usage *u = usage_new(64, 8), *empty = usage_new(64, 8);
+	struct share s[100] = { 0 };
+	uint64_t seed = 42;
+	int bad = 0;
+
+	for (int i = 0; i < 100; i++) {
+		random_share(&seed, 64, 8, &s[i]);
+		bad += usage_add(u, &s[i]) != 0;
+	}
+	is_int(u->containers, 100, "100 random shares are in");
+	ok(!same_usage(u, empty), "and weigh something");
+	for (int i = 0; i < 100; i++) /* another order: 37 and 100 share no factor */
+		bad += usage_remove(u, &s[i * 37 % 100]) != 0;
+	is_int(bad, 0, "every step went well");
+	ok(same_usage(u, empty), "all taken away in another order: exactly nothing is left");
+	for (int i = 0; i < 100; i++)
+		share_free(&s[i]);
+}
+
+int main(void)
+{
+	test_words();
+	test_refused();
+	test_any_order();
+	return done();
+}
