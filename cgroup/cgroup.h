@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container's cgroup in the v2 hierarchy: found, looked at, written, read
+ * back.  Writes go through libcgroup (cgroup/libcgroup.c), nothing here knows
+ * what a placement is for.
+ */
+#ifndef NUMAPLACE_CGROUP_H
+#define NUMAPLACE_CGROUP_H
+
+#include "plugin/error.h"
+#include "plugin/idset.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define CGROUP_PATH_MAX 4096
+#define CGROUP_XATTR_NODES "trusted.volatile.cpu.nodes"
+#define CGROUP_XATTR_MEMS "trusted.volatile.memory.nodes"
+#define CGROUP_XATTR_RECORD "trusted.numaplace.record"
+
+/* An opened cgroup2 directory. */
+struct cgroup_dir {
+	int fd;                     /* O_PATH or O_RDONLY on the directory; -1: none */
+	uint64_t inode;
+	char path[CGROUP_PATH_MAX]; /* below the mount, begins with / */
+};
+#define CGROUP_DIR_NONE ((struct cgroup_dir){ .fd = -1 })
+void cgroup_dir_close(struct cgroup_dir *c);
+static inline void cleanup_cgroup_dirp(struct cgroup_dir *c)
+{
+	cgroup_dir_close(c);
+}
+#define cleanup_cgroup_dir __attribute__((cleanup(cleanup_cgroup_dirp)))
+
+/*
+ * The cgroup2 mount: its descriptor (caller closes) and, where asked, its path. -ENOENT with a message
+ * that says what there is instead (v1, hybrid, nothing) and the remedy.
+ * Looked for at /sys/fs/cgroup first, then in /proc/self/mountinfo.
+ */
+int cgroup_mount(int *fd, char *path, size_t size, struct error *err);
+
+/*
+ * The v2 cgroup of @pid, opened; @pid is checked to be in it after the open (a
+ * process that moved, or a pid used again, is -ESRCH), the file system to be
+ * cgroup2.  The root cgroup is refused (-EPERM).  @outer: where the process sits in a
+ * sub-cgroup named `.inner` (LXC) or `container` below a scope (crun), true gives
+ * the .inner's parent for `.inner`; the `container` one is left as it is.
+ */
+int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err);
+
+/* Opens @path (begins with /) below the mount; no "..", no symlinks. -ENOENT: gone. */
+int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err);
+
+/* The directory above. The root's parent is -EPERM. */
+int cgroup_parent(int mount, const struct cgroup_dir *c, struct cgroup_dir *out, struct error *err);
+
+/* Whether a process is in @c or below it; true where that cannot be told. */
+bool cgroup_populated(const struct cgroup_dir *c);
+
+/* cpuset as set ("" is the empty set) and as effective. -ENOENT: cpuset is not turned on here. */
+struct cpuset {
+	struct idset cpus, mems;
+	struct idset cpus_effective, mems_effective;
+};
+int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err);
+
+/* Only the effective ones (the root cgroup has only these). */
+int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct idset *mems, struct error *err);
+
+/*
+ * Turns the cpuset controller on from the root down to @c's parent. 0 also
+ * when it was on. What was turned on stays on. Message names the file and the remedy.
+ */
+int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err);
+
+/*
+ * Back to @before, as explicit lists: a populated cpuset cannot be cleared (ENOSPC), so
+ * "" becomes what was effective.
+ */
+int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err);
+
+/*
+ * Writes cpus and mems (an empty set: left alone), reads *.effective back, and where that is not
+ * what was asked, or the second write fails, puts the old state back (as an explicit list where
+ * a populated cpuset cannot be cleared) and returns the error (-EXDEV for
+ * "silently used the parent's").
+ */
+int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
+			struct error *err);
+
+/* Extended attributes on the directory. Get: length, -ENODATA, -ENOTSUP. */
+int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err);
+ssize_t cgroup_get_xattr(const struct cgroup_dir *c, const char *name, void *value, size_t size);
+int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name);
+
+/*
+ * Bytes that the cgroup holds per node id, from memory.numa_stat: anonymous, file,
+ * the other kernel kinds. -ENOENT: no memory controller here.
+ */
+#define NUMA_STAT_MAX 1024 /* node ids are below this */
+struct numa_stat {
+	unsigned int n;
+	struct {
+		uint16_t id;
+		uint64_t anon, file, kernel;
+	} node[NUMA_STAT_MAX];
+};
+int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
+
+/* The same for hugepages of @size bytes, as bytes in .anon. -ENOENT: no hugetlb controller, or before Linux 5.17. */
+int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct numa_stat *out, struct error *err);
+
+/* Calls @each for every live cgroup below the mount, depth first; a non-zero return stops the walk. */
+int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), void *arg, struct error *err);
+
+/* All-ones affinity, so that a mask inherited from the shell does not narrow the cpuset; best effort. */
+int cgroup_widen_affinity(pid_t pid);
+
+/* --- cgroup/libcgroup.c: the only file that knows libcgroup --- */
+
+/*
+ * Sets each given key once, on a fresh struct, mems before cpus; NULL or "": left alone. @path begins with /.
+ * @mount: where the caller found cgroup2; -EXDEV when libcgroup means another mount (cpuset on v1, a bind mount).
+ */
+int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The state folder, the ceilings of numaplace.conf, and the decision; place_plan
+ * is that decision alone, place_ledger the ledger alone.
+ */
+#include "cgroup/choose.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+void place_say(const struct place_env *env, const char *fmt, ...)
+{
+	char line[ERROR_TEXT_MAX];
+	va_list ap;
+
+	if (!env->message)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(line, sizeof(line), fmt, ap);
+	va_end(ap);
+	env->message(line);
+}
+
+void place_say_ledger(const struct place_env *env, const struct ledger *l)
+{
+	const char *line;
+
+	for (unsigned int i = 0; (line = ledger_message(l, i)); i++)
+		place_say(env, "%s", line);
+}
+
+/* Ours and nobody else's to write; one that others may read only is made private again. */
+static int check_state(int fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "stat %s", path);
+	if (st.st_uid != geteuid())
+		return error_set(err, -EPERM, "%s: owned by uid %u, must be %u", path, st.st_uid, geteuid());
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(err, -EPERM, "%s: mode %04o: others may write there, must be 0700", path,
+				 st.st_mode & 07777);
+	if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
+		return error_errno(err, -errno, "%s: make it 0700", path);
+	return 0;
+}
+
+int place_find_state(struct place_env *env, struct error *err)
+{
+	cleanup_close int fd = -1;
+	int rc;
+
+	if (env->state >= 0)
+		return 0;
+	if (!env->state_path)
+		return error_set(err, -ENOENT, "no ledger folder is given");
+	fd = open(env->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return error_errno(err, -errno, "open %s", env->state_path);
+	rc = check_state(fd, env->state_path, err);
+	if (rc == 0)
+		env->state = steal_fd(&fd);
+	return rc;
+}
+
+int place_open_state(struct place_env *env, struct error *err)
+{
+	if (env->state >= 0)
+		return 0;
+	if (env->state_path && mkdir(env->state_path, 0700) < 0 && errno != EEXIST)
+		return error_errno(err, -errno, "make %s", env->state_path);
+	return place_find_state(env, err);
+}
+
+static unsigned int cpus_asked(const struct request *r)
+{
+	return r->cpu_listed ? idset_count(&r->cpu_list) : r->cpu_count;
+}
+
+static int check_ceilings(const struct conf *conf, const struct request *r, struct error *err)
+{
+	if (conf->max_cpus && cpus_asked(r) > conf->max_cpus)
+		return error_set(err, -ENOSPC, "limits.cpu: %u CPUs, this host allows a container %u (max-cpus)",
+				 cpus_asked(r), conf->max_cpus);
+	if (!conf->devices_allowed && r->device[0])
+		return error_set(err, -EPERM, "limits.cpu.device: not allowed on this host (devices = false)");
+	return 0;
+}
+
+/* The ceiling of all exclusive CPUs together, with @more to come. */
+static int check_exclusive(const struct conf *conf, const struct usage *u, unsigned int more, struct error *err)
+{
+	unsigned int held = 0;
+
+	if (!conf->max_exclusive_cpus)
+		return 0;
+	for (unsigned int i = 0; i < u->cpu_ids; i++)
+		held += u->exclusive[i] > 0;
+	if (held + more <= conf->max_exclusive_cpus)
+		return 0;
+	return error_set(err, -ENOSPC,
+			 "limits.cpu.exclusive: %u more on top of %u held, this host allows %u in all "
+			 "(max-exclusive-cpus)",
+			 more, held, conf->max_exclusive_cpus);
+}
+
+int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err)
+{
+	int rc = check_ceilings(&env->conf, request, err);
+
+	*c = (struct choice){ .env = env, .request = *request, .device_node = -1 };
+	if (rc == 0)
+		rc = topology_read(env->root, &c->topology, err);
+	if (rc == 0 && request->device[0])
+		rc = topology_device_node(env->root, request->device, &c->device_node, err);
+	return rc;
+}
+
+void choice_close(struct choice *c)
+{
+	topology_free(c->topology);
+	c->topology = NULL;
+}
+
+static int choose(const struct choice *c, const struct usage *usage, struct placement *out, struct reasons *why,
+		  struct error *err)
+{
+	cleanup_placement struct placement p = { 0 };
+	const struct select_input in = {
+		.topology = c->topology,
+		.usage = usage,
+		.request = &c->request,
+		.policy = &c->env->conf.select,
+		.allowed_cpus = c->limited ? &c->allowed_cpus : NULL,
+		.allowed_mems = c->limited ? &c->allowed_mems : NULL,
+		.device_node = c->device_node,
+	};
+	int rc = 0;
+
+	if (c->request.exclusive)
+		rc = check_exclusive(&c->env->conf, usage, cpus_asked(&c->request), err);
+	if (rc < 0)
+		return rc;
+	if (why)
+		why->n = 0;
+	rc = select_placement(&in, &p, why, err);
+	/* Whole cores may be more CPUs than were asked for. */
+	if (rc == 0 && c->request.exclusive)
+		rc = check_exclusive(&c->env->conf, usage, idset_count(&p.share.held), err);
+	if (rc < 0)
+		return rc;
+	*out = p;
+	p = (struct placement){ 0 };
+	return 0;
+}
+
+int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
+{
+	cleanup_placement struct placement p = { 0 };
+	int rc = choose(c, ledger_usage(l), &p, why, err);
+	int gone;
+
+	if (rc == -ENOSPC || (rc == 0 && p.overcommitted)) {
+		struct error sweep_err;
+
+		gone = ledger_sweep(l, true, &sweep_err);
+		if (gone < 0)
+			return error_set(err, gone, "%s", sweep_err.text);
+		placement_free(&p);
+		p = (struct placement){ 0 };
+		rc = choose(c, ledger_usage(l), &p, why, err);
+	}
+	if (rc < 0)
+		return rc;
+	if (p.overcommitted)
+		place_say(c->env, "more CPUs are asked for than are free: they are shared");
+	*out = p;
+	p = (struct placement){ 0 };
+	return 0;
+}
+
+/* On an empty ledger: nothing has been placed here yet. */
+static int plan_empty(struct choice *c, struct placement *out, struct reasons *why, struct error *err)
+{
+	const struct topology *t = c->topology;
+	cleanup_usage struct usage *usage = NULL;
+
+	usage = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
+	if (!usage)
+		return error_errno(err, -ENOMEM, "plan");
+	return choose(c, usage, out, why, err);
+}
+
+static int plan_on_ledger(struct choice *c, struct placement *out, struct reasons *why, struct error *err)
+{
+	struct place_env *env = c->env;
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = ledger_open(env->state, c->topology, &c->world.ledger, env->timeout_ms, &l, err);
+
+	if (rc < 0)
+		return rc;
+	rc = choice_make(c, l, out, why, err);
+	place_say_ledger(env, l);
+	return rc;
+}
+
+/* The real machine's whole: what the root cgroup has.  A host without cgroup v2 can plan all the same. */
+static void limit_to_root(struct choice *c, int mount)
+{
+	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
+
+	c->limited = mount >= 0 && cgroup_open(mount, "/", &root, NULL) == 0 &&
+		     cgroup_read_effective(&root, &c->allowed_cpus, &c->allowed_mems, NULL) == 0;
+}
+
+int place_plan(struct place_env *env, const struct request *request, struct placement *out, struct reasons *why,
+	       struct error *err)
+{
+	cleanup_choice struct choice c = { 0 };
+	cleanup_close int mount = -1;
+	struct error state_err;
+	int rc = choice_open(&c, env, request, err);
+
+	if (rc < 0)
+		return rc;
+	if (env->real && cgroup_mount(&mount, NULL, 0, &state_err) < 0)
+		place_say(env, "%s", state_err.text);
+	limit_to_root(&c, mount);
+	world_init(&c.world, env->root, mount, c.topology);
+	rc = place_find_state(env, &state_err);
+	if (rc == 0)
+		return plan_on_ledger(&c, out, why, err);
+	if (rc != -ENOENT)
+		place_say(env, "%s: planned as if nothing were placed", state_err.text);
+	return plan_empty(&c, out, why, err);
+}
+
+int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+{
+	/* The ledger keeps pointers to these as long as it is open, and a process has one open at a time. */
+	static struct world world = { .mount = -1 };
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = place_find_state(env, err);
+
+	if (rc == -ENOENT) {
+		*out = NULL;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (world.mount < 0 && env->real)
+		cgroup_mount(&world.mount, NULL, 0, NULL);
+	world_init(&world, env->root, world.mount, t);
+	rc = ledger_open(env->state, t, &world.ledger, env->timeout_ms, &l, err);
+	if (rc == 0)
+		rc = ledger_sweep(l, true, err);
+	if (rc < 0)
+		return rc;
+	place_say_ledger(env, l);
+	*out = steal_ptr(l);
+	return 0;
+}

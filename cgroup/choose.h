@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What placing and planning share: the state folder, the host's ceilings, and
+ * a decision on the ledger's usage that looks twice before it says no.
+ */
+#ifndef NUMAPLACE_CGROUP_CHOOSE_H
+#define NUMAPLACE_CGROUP_CHOOSE_H
+
+#include "cgroup/place.h"
+#include "cgroup/world.h"
+
+/* All that a decision looks at besides the ledger. */
+struct choice {
+	struct place_env *env;
+	struct topology *topology;
+	struct request request;  /* a copy, to add pins and hints to */
+	bool limited;            /* the two sets below count */
+	struct idset allowed_cpus, allowed_mems;
+	int device_node;
+	struct world world;      /* the caller's world_init */
+};
+
+/* Reads the machine, checks the ceilings, looks the device up. */
+int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err);
+void choice_close(struct choice *c);
+#define cleanup_choice __attribute__((cleanup(choice_close)))
+
+/*
+ * Chooses on what @l says; a refusal, or CPUs shared beyond their number, is only
+ * believed once every dead container is out of the ledger.
+ */
+int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
+
+/* Opens the ledger folder if it is there; -ENOENT: it is not. */
+int place_find_state(struct place_env *env, struct error *err);
+
+void place_say(const struct place_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void place_say_ledger(const struct place_env *env, const struct ledger *l);
+
+#endif

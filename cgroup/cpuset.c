@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cpuset.cpus and cpuset.mems: read, turned on along the path, written, read
+ * back, and put back when what came out is not what was asked.  v2 accepts any well-formed list and uses
+ * the parent's where the two do not meet, so only *.effective tells.
+ */
+#include "cgroup/cgroup.h"
+#include "cgroup/open.h"
+#include "cgroup/text.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <string.h>
+
+#define CONTROLLERS_MAX 4096
+
+static int read_set(const struct cgroup_dir *c, const char *file, struct idset *out, struct error *err)
+{
+	char text[4096];
+	cleanup_free char *large = NULL;
+	ssize_t n = read_beneath(c->fd, file, text, sizeof(text));
+
+	if (n == -EFBIG) {
+		large = malloc(IDSET_TEXT_MAX);
+		if (!large)
+			return error_errno(err, -ENOMEM, "cgroup %.200s: read %s", c->path, file);
+		n = read_beneath(c->fd, file, large, IDSET_TEXT_MAX);
+	}
+	if (n == -ENOENT)
+		return error_set(err, -ENOENT, "cgroup %.200s: no %s: cpuset is not turned on here", c->path, file);
+	if (n < 0)
+		return error_errno(err, (int)n, "cgroup %.200s: read %s", c->path, file);
+	if (idset_parse_kernel(large ? large : text, out, err) < 0)
+		return error_prefix(err, "cgroup %.150s: %s", c->path, file);
+	return 0;
+}
+
+int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct idset *mems, struct error *err)
+{
+	struct idset found;
+	int rc = read_set(c, "cpuset.cpus.effective", &found, err);
+
+	if (rc < 0)
+		return rc;
+	rc = read_set(c, "cpuset.mems.effective", mems, err);
+	if (rc < 0)
+		return rc;
+	*cpus = found;
+	return 0;
+}
+
+int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err)
+{
+	struct cpuset found;
+	int rc = read_set(c, "cpuset.cpus", &found.cpus, err);
+
+	if (rc == 0)
+		rc = read_set(c, "cpuset.mems", &found.mems, err);
+	if (rc == 0)
+		rc = cgroup_read_effective(c, &found.cpus_effective, &found.mems_effective, err);
+	if (rc < 0)
+		return rc;
+	*out = found;
+	return 0;
+}
+
+/* Why cpuset could not be turned on for the children of @path, and what would help. */
+static int enable_error(int status, const char *path, struct error *err)
+{
+	const char *remedy;
+
+	switch (status) {
+	case -EBUSY:
+		remedy = "processes sit in that cgroup itself; move them into a child cgroup, or start the container "
+			 "elsewhere";
+		break;
+	case -EACCES:
+	case -EPERM:
+		remedy = strstr(path, "/user@")
+				 ? "rootless: it is not delegated; Delegate=cpu cpuset io memory pids for "
+				   "user@.service, and the hook as root"
+				 : "root is needed";
+		break;
+	case -EROFS:
+		remedy = "cgroup2 is mounted read-only here";
+		break;
+	case -ENOENT:
+		remedy = "the cgroup above does not give it; add Delegate=cpuset to its unit";
+		break;
+	default:
+		remedy = "write +cpuset there";
+		break;
+	}
+	return error_set(err, status, "cannot turn on cpuset in %.150s/cgroup.subtree_control: %s (%s)",
+			 strcmp(path, "/") == 0 ? "" : path, strerror(-status), remedy);
+}
+
+/* Lets the children of @path have a cpuset. */
+static int enable_in(int mount, const char *path, struct error *err)
+{
+	cleanup_close int fd = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
+	char words[CONTROLLERS_MAX];
+	ssize_t n = fd < 0 ? fd : read_beneath(fd, "cgroup.subtree_control", words, sizeof(words));
+	int rc;
+
+	if (n < 0)
+		return error_errno(err, (int)n, "read %.150s/cgroup.subtree_control", path);
+	if (words_have(words, "cpuset"))
+		return 0;
+	rc = write_beneath(fd, "cgroup.subtree_control", "+cpuset");
+	return rc < 0 ? enable_error(rc, path, err) : 0;
+}
+
+int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err)
+{
+	char path[CGROUP_PATH_MAX];
+	int rc;
+
+	if (faccessat(c->fd, "cpuset.cpus", F_OK, 0) == 0)
+		return 0;
+	rc = enable_in(mount, "/", err);
+	for (size_t i = 1; rc == 0 && c->path[i]; i++) {
+		if (c->path[i] != '/')
+			continue;
+		memcpy(path, c->path, i);
+		path[i] = '\0';
+		rc = enable_in(mount, path, err);
+	}
+	if (rc == 0 && faccessat(c->fd, "cpuset.cpus", F_OK, 0) < 0)
+		return error_errno(err, -errno, "cpuset is on above %.200s and still has no cpuset.cpus there",
+				   c->path);
+	return rc;
+}
+
+/*
+ * libcgroup loses the errno of a failed open and depends on its own table of mounts: a direct open of the
+ * same file tells which of the two it was.
+ */
+static int explain_write(const struct cgroup_dir *c, const char *file, int status, struct error *err)
+{
+	cleanup_close int fd = open_beneath(c->fd, file, O_WRONLY);
+
+	if (fd < 0) {
+		error_errno(err, fd, "cgroup %.200s: open %s for writing", c->path, file);
+		return fd;
+	}
+	error_prefix(err, "cgroup %.200s (%s itself can be opened, the trouble is libcgroup's)", c->path, file);
+	return status;
+}
+
+/* Through libcgroup; empty sets are left alone. */
+static int write_sets(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
+		      struct error *err)
+{
+	cleanup_free char *text = malloc(2 * IDSET_TEXT_MAX);
+	char *cpus_text = text, *mems_text = text ? text + IDSET_TEXT_MAX : NULL;
+	int rc;
+
+	if (!text)
+		return error_errno(err, -ENOMEM, "cgroup %.200s: write the cpuset", c->path);
+	idset_format(cpus, cpus_text, IDSET_TEXT_MAX);
+	idset_format(mems, mems_text, IDSET_TEXT_MAX);
+	if (!*cpus_text && !*mems_text)
+		return 0;
+	rc = libcgroup_write_cpuset(mount, c->path, cpus_text, mems_text, err);
+	if (rc == -ENOLINK) /* one of libcgroup's own codes */
+		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
+	if (rc < 0)
+		error_prefix(err, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
+	return rc;
+}
+
+static int check_set(const struct cgroup_dir *c, const char *file, const struct idset *asked, const struct idset *got,
+		     struct error *err)
+{
+	char want[120], have[120];
+
+	if (idset_empty(asked) || idset_equal(asked, got))
+		return 0;
+	idset_format(asked, want, sizeof(want));
+	idset_format(got, have, sizeof(have));
+	return error_set(err, -EXDEV,
+			 "cgroup %.150s: %s is \"%s\" where \"%s\" was written: the cgroups above do not "
+			 "allow all of it",
+			 c->path, file, have, want);
+}
+
+/* What is in effect must be what was asked: not less (the parent has shrunk), not the parent's instead. */
+static int check_effective(const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
+			   struct error *err)
+{
+	struct idset cpus_now, mems_now;
+	int rc = cgroup_read_effective(c, &cpus_now, &mems_now, err);
+
+	if (rc == 0)
+		rc = check_set(c, "cpuset.mems.effective", mems, &mems_now, err);
+	if (rc == 0)
+		rc = check_set(c, "cpuset.cpus.effective", cpus, &cpus_now, err);
+	return rc;
+}
+
+int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err)
+{
+	struct cpuset now;
+	struct idset cpus, mems;
+	int rc = cgroup_read_cpuset(c, &now, err);
+
+	if (rc < 0)
+		return rc;
+	cpus = idset_empty(&before->cpus) ? before->cpus_effective : before->cpus;
+	mems = idset_empty(&before->mems) ? before->mems_effective : before->mems;
+	/* What we did not change stays as it was, "" included. */
+	if (idset_equal(&now.cpus, &before->cpus))
+		idset_clear(&cpus);
+	if (idset_equal(&now.mems, &before->mems))
+		idset_clear(&mems);
+	return write_sets(mount, c, &cpus, &mems, err);
+}
+
+int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
+			struct error *err)
+{
+	struct idset new_cpus = *cpus, new_mems = *mems;
+	struct cpuset before;
+	struct error undo;
+	int rc;
+
+	if (strcmp(c->path, "/") == 0)
+		return error_set(err, -EPERM, "the root cgroup is not written to");
+	rc = cgroup_read_cpuset(c, &before, err);
+	if (rc < 0)
+		return rc;
+	if (idset_equal(cpus, &before.cpus))
+		idset_clear(&new_cpus);
+	if (idset_equal(mems, &before.mems))
+		idset_clear(&new_mems);
+	rc = write_sets(mount, c, &new_cpus, &new_mems, err);
+	if (rc == 0)
+		rc = check_effective(c, cpus, mems, err);
+	if (rc == 0)
+		return 0;
+	/* A cgroup that went away has nothing to put back. */
+	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, &before, &undo) < 0)
+		error_prefix(err, "not put back (%.150s)", undo.text);
+	return rc;
+}
+
+int cgroup_widen_affinity(pid_t pid)
+{
+	unsigned char all[IDSET_MAX / 8];
+
+	/* The kernel takes what its own CPU masks hold and narrows it to the cpuset. */
+	memset(all, 0xff, sizeof(all));
+	return sched_setaffinity(pid, sizeof(all), (const cpu_set_t *)(const void *)all) < 0 ? -errno : 0;
+}

@@ -1,0 +1,213 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From a pid or a path to an opened cgroup2 directory, believing neither: the
+ * file system is checked to be cgroup2, the pid to be in the directory that was opened.
+ */
+#include "cgroup/cgroup.h"
+#include "cgroup/open.h"
+#include "cgroup/text.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+
+#define USUAL_MOUNT    "/sys/fs/cgroup"
+#define UNIFIED_REMEDY "boot with systemd.unified_cgroup_hierarchy=1"
+#define PROC_TEXT_MAX  (1U << 20)
+
+void cgroup_dir_close(struct cgroup_dir *c)
+{
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static bool is_cgroup2(int fd)
+{
+	struct statfs fs;
+
+	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+/* Opens @path when it is a cgroup2 mount; -1: it is not. */
+static int open_mount(const char *path)
+{
+	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd >= 0 && is_cgroup2(fd) ? steal_fd(&fd) : -1;
+}
+
+/* There is no v2 mount with a cpuset: what there is instead, and what to do about it. */
+static int no_cpuset(const struct cgroup_mounts *m, const char *v2, struct error *err)
+{
+	if (v2 && m->v1_cpuset[0])
+		return error_set(err, -ENOENT,
+				 "hybrid cgroups: cgroup2 at %.100s has no cpuset, cgroup v1 holds it at "
+				 "%.100s; " UNIFIED_REMEDY,
+				 v2, m->v1_cpuset);
+	if (v2)
+		return error_set(err, -ENOENT,
+				 "cgroup2 at %.100s offers no cpuset: the kernel has none (CONFIG_CPUSETS, "
+				 "cgroup_disable=), or it is not delegated to here",
+				 v2);
+	if (m->v1)
+		return error_set(err, -ENOENT,
+				 "cgroup v1 only (cpuset at %.100s), numaplace needs cgroup v2; " UNIFIED_REMEDY,
+				 m->v1_cpuset[0] ? m->v1_cpuset : "no place");
+	return error_set(err, -ENOENT, "no cgroup2 is mounted; mount -t cgroup2 none " USUAL_MOUNT);
+}
+
+int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
+{
+	cleanup_close int found = open_mount(USUAL_MOUNT);
+	struct cgroup_mounts mounts = { .v2 = USUAL_MOUNT };
+	cleanup_free char *text = NULL;
+	char controllers[4096];
+
+	if (found < 0) {
+		ssize_t n = file_read_all(AT_FDCWD, "/proc/self/mountinfo", PROC_TEXT_MAX * 4, &text);
+
+		if (n < 0)
+			return error_errno(err, (int)n, "read /proc/self/mountinfo");
+		mountinfo_parse(text, &mounts);
+		found = mounts.v2[0] ? open_mount(mounts.v2) : -1;
+	}
+	if (found < 0)
+		return no_cpuset(&mounts, NULL, err);
+	if (read_beneath(found, "cgroup.controllers", controllers, sizeof(controllers)) < 0 ||
+	    !words_have(controllers, "cpuset"))
+		return no_cpuset(&mounts, mounts.v2, err);
+	if (path && (size_t)snprintf(path, size, "%s", mounts.v2) >= size)
+		return error_set(err, -ENAMETOOLONG, "%.100s...: too long a mount point", mounts.v2);
+	*fd = steal_fd(&found);
+	return 0;
+}
+
+int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err)
+{
+	cleanup_close int fd = -1;
+	struct stat st;
+
+	if (!path_is_plain(path))
+		return error_set(err, -EINVAL, "cgroup \"%s\": not a plain path", quote(path).text);
+	fd = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
+	if (fd < 0)
+		return error_errno(err, fd, "cgroup %.200s", path);
+	if (!is_cgroup2(fd))
+		return error_set(err, -ENOTSUP, "cgroup %.200s: not on cgroup2", path);
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "cgroup %.200s: stat", path);
+	snprintf(out->path, sizeof(out->path), "%s", path);
+	out->inode = st.st_ino;
+	out->fd = steal_fd(&fd);
+	return 0;
+}
+
+int cgroup_parent(int mount, const struct cgroup_dir *c, struct cgroup_dir *out, struct error *err)
+{
+	char path[CGROUP_PATH_MAX];
+	char *slash;
+
+	if (strcmp(c->path, "/") == 0)
+		return error_set(err, -EPERM, "the root cgroup has no parent");
+	memcpy(path, c->path, sizeof(path));
+	slash = strrchr(path, '/');
+	slash[slash == path] = '\0';
+	return cgroup_open(mount, path, out, err);
+}
+
+bool cgroup_populated(const struct cgroup_dir *c)
+{
+	char events[256];
+	ssize_t n = read_beneath(c->fd, "cgroup.events", events, sizeof(events));
+
+	return n < 0 || !strstr(events, "populated 0");
+}
+
+/* The v2 path of @pid as /proc has it. */
+static int read_membership(pid_t pid, char *path, size_t size, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	char name[64];
+	ssize_t n;
+	int rc;
+
+	snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
+	n = file_read_all(AT_FDCWD, name, PROC_TEXT_MAX, &text);
+	if (n == -ENOENT || n == -ESRCH)
+		return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
+	if (n < 0)
+		return error_errno(err, (int)n, "read %s", name);
+	rc = membership_parse(text, path, size);
+	if (rc == -ESRCH)
+		return error_set(err, rc, "pid %d: its cgroup is deleted", (int)pid);
+	if (rc == -EXDEV)
+		return error_set(err, rc, "pid %d is outside of this cgroup namespace", (int)pid);
+	if (rc == -ENOENT)
+		return error_set(err, rc, "pid %d is in no v2 cgroup; " UNIFIED_REMEDY, (int)pid);
+	if (rc < 0)
+		return error_errno(err, rc, "%s makes no sense", name);
+	return 0;
+}
+
+/*
+ * Whether @pid is in the directory that we have open.  Its own list of processes says it
+ * for certain; where that cannot be had (threaded, or very long), the path in /proc must be the same still.
+ */
+static int check_member(const struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
+{
+	char now[CGROUP_PATH_MAX], name[16], procs[16384];
+	ssize_t n = read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs));
+	int rc;
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	if (n >= 0 && words_have(procs, name))
+		return 0;
+	if (n >= 0)
+		return error_set(err, -ESRCH, "pid %d is not in %.200s: it moved or ended", (int)pid, path);
+	rc = read_membership(pid, now, sizeof(now), err);
+	if (rc < 0)
+		return rc;
+	if (strcmp(now, path) != 0)
+		return error_set(err, -ESRCH, "pid %d moved from %.200s to %.200s", (int)pid, path, now);
+	return 0;
+}
+
+int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir at = CGROUP_DIR_NONE, outer = CGROUP_DIR_NONE;
+	char path[CGROUP_PATH_MAX];
+	int rc;
+
+	if (pid <= 0)
+		return error_set(err, -EINVAL, "pid %d: not a process", (int)pid);
+	rc = read_membership(pid, path, sizeof(path), err);
+	if (rc < 0)
+		return rc;
+	if (strcmp(path, "/") == 0)
+		return error_set(err, -EPERM, "pid %d is in the root cgroup, which is not a container's", (int)pid);
+	rc = cgroup_open(mount, path, &at, err);
+	if (rc < 0)
+		return rc;
+	rc = check_member(&at, pid, path, err);
+	if (rc < 0)
+		return rc;
+	if (membership_outer(path)) {
+		if (strcmp(path, "/") == 0)
+			return error_set(err, -EPERM, "pid %d: /.inner lies in the root cgroup", (int)pid);
+		rc = cgroup_open(mount, path, &outer, err);
+		if (rc < 0)
+			return rc;
+		*out = outer;
+		outer.fd = -1;
+		return 0;
+	}
+	*out = at;
+	at.fd = -1;
+	return 0;
+}

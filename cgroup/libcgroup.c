@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The only file that knows libcgroup.  What it may be trusted with, and not:
+ *
+ * - a key set twice keeps 100 bytes of the second value and says 0: each key
+ *   is set once, on a struct made for this write;
+ * - "" is skipped and says 0: an empty list is never given to it;
+ * - it believes its own table of mounts, where cpuset may be v1's, or the first of
+ *   several bind mounts: the mount it means is compared with the caller's;
+ * - 2.0.2 does not know "0::/path" of /proc/PID/cgroup: the path is always given;
+ * - cgroup_create_cgroup may chown: only cgroup_modify_cgroup is called;
+ * - its errors are its own numbers from 50000, and a failed open loses its errno;
+ * - it writes to stdout and stderr unless given a logger.
+ */
+#include "cgroup/cgroup.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <libcgroup.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define VALUE_MAX 4096 /* CG_CONTROL_VALUE_MAX, with the NUL: longer ones are cut, or refused with a wrong code */
+
+static char last_words[160]; /* libcgroup's own, of the last failure */
+
+static void keep_words(void *userdata, int level, const char *fmt, va_list ap)
+{
+	(void)userdata;
+	(void)level;
+	vsnprintf(last_words, sizeof(last_words), fmt, ap);
+	last_words[strcspn(last_words, "\n")] = '\0';
+}
+
+/*
+ * -errno where libcgroup kept it.  -ENOLINK: it failed for a reason of its
+ * own, or lost the errno; the caller looks closer.
+ */
+static int translate(int code, const char *what, struct error *err)
+{
+	int saved = cgroup_get_last_errno();
+
+	if (code == ECGOTHER && saved > 0)
+		return error_errno(err, -saved, "%s", what);
+	return error_set(err, -ENOLINK, "%s: libcgroup: %s%s%s", what, cgroup_strerror(code), last_words[0] ? ": " : "",
+			 last_words);
+}
+
+static int init_once(struct error *err)
+{
+	static bool done;
+	int code;
+
+	if (done)
+		return 0;
+	cgroup_set_logger(keep_words, CGROUP_LOG_WARNING, NULL);
+	code = cgroup_init();
+	if (code)
+		return translate(code, "cgroup_init", err);
+	done = true;
+	return 0;
+}
+
+/* libcgroup must mean the mount that the caller means. */
+static int check_mount(int mount, struct error *err)
+{
+	cleanup_free char *point = NULL;
+	struct stat ours, theirs;
+	int code = cgroup_get_subsys_mount_point("cpuset", &point);
+
+	if (code)
+		return error_set(err, -EXDEV,
+				 "libcgroup does not find the cpuset of cgroup2 in its table of mounts (%s)",
+				 cgroup_strerror(code));
+	if (fstat(mount, &ours) < 0 || stat(point, &theirs) < 0)
+		return error_errno(err, -errno, "compare libcgroup's mount %.100s", point);
+	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
+		return error_set(err, -EXDEV,
+				 "libcgroup takes %.100s for the cpuset's mount, which is not the cgroup2 mount in use",
+				 point);
+	return 0;
+}
+
+static int add_value(struct cgroup_controller *cpuset, const char *key, const char *value, struct error *err)
+{
+	int code;
+
+	if (!value || !*value)
+		return 0;
+	if (strlen(value) >= VALUE_MAX)
+		return error_set(err, -E2BIG, "%s: a list of %zu bytes, libcgroup can write %d", key, strlen(value),
+				 VALUE_MAX - 1);
+	code = cgroup_add_value_string(cpuset, key, value);
+	return code ? translate(code, key, err) : 0;
+}
+
+static void free_cgroup(struct cgroup **c)
+{
+	if (*c)
+		cgroup_free(c);
+}
+
+int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const char *mems, struct error *err)
+{
+	__attribute__((cleanup(free_cgroup))) struct cgroup *group = NULL;
+	struct cgroup_controller *cpuset;
+	int rc = init_once(err), code;
+
+	if (rc == 0)
+		rc = check_mount(mount, err);
+	if (rc < 0)
+		return rc;
+	if (strlen(path) > CGROUP_PATH_MAX - 256)
+		return error_set(err, -ENAMETOOLONG, "%.100s...: too long a path for libcgroup", path);
+	group = cgroup_new_cgroup(path);
+	cpuset = group ? cgroup_add_controller(group, "cpuset") : NULL;
+	if (!cpuset)
+		return error_errno(err, -ENOMEM, "libcgroup: new cgroup");
+	/* Memory first: what is touched between the two is on the right nodes already. */
+	rc = add_value(cpuset, "cpuset.mems", mems, err);
+	if (rc == 0)
+		rc = add_value(cpuset, "cpuset.cpus", cpus, err);
+	if (rc < 0)
+		return rc;
+	last_words[0] = '\0';
+	code = cgroup_modify_cgroup(group);
+	if (code)
+		return translate(code, "write the cpuset", err);
+	return 0;
+}

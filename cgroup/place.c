@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One placement from end to end.  The ledger's lock covers the decision and its
+ * note, not the writing: a record without its mark on the cgroup is "pending", and
+ * whoever comes next for the same container finishes it.
+ */
+#include "cgroup/place.h"
+
+#include "cgroup/choose.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* What a placement gathers on its way. */
+struct work {
+	struct place_env *env;
+	const struct place_job *job;
+	struct choice choice;
+	int mount;
+	struct cgroup_dir cgroup;
+	struct cpuset before; /* of the cgroup, for the way back */
+};
+
+static void work_close(struct work *w)
+{
+	choice_close(&w->choice);
+	cgroup_dir_close(&w->cgroup);
+	if (w->mount >= 0)
+		close(w->mount);
+}
+#define cleanup_work __attribute__((cleanup(work_close)))
+
+/* A hook cannot set a memory policy; only strict is a cpuset alone. */
+static int check_policy(const struct place_job *job, struct error *err)
+{
+	if (job->request.policy == POLICY_STRICT || job->applied)
+		return 0;
+	return error_set(err, -ENOTSUP,
+			 "limits.memory.policy: \"%s\": needs numaplace-runtime or podman's precreate stage: "
+			 "a hook cannot set a memory policy",
+			 memory_policy_name(job->request.policy));
+}
+
+/* Narrows @pin by what the cgroup has; where the two do not meet, the cgroup is what the kernel obeys. */
+static void add_pin(struct idset *pin, const struct idset *set)
+{
+	struct idset both = *pin;
+
+	if (idset_empty(set))
+		return;
+	idset_and(&both, set);
+	*pin = idset_empty(&both) ? *set : both;
+}
+
+/* The container's cgroup, its cpuset, and what they leave to choose from. */
+static int find_cgroup(struct work *w, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	struct request *request = &w->choice.request;
+	int rc = cgroup_mount(&w->mount, NULL, 0, err);
+
+	if (rc == 0)
+		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
+	if (rc == 0)
+		rc = cgroup_enable_cpuset(w->mount, &w->cgroup, err);
+	if (rc == 0)
+		rc = cgroup_read_cpuset(&w->cgroup, &w->before, err);
+	if (rc == 0)
+		rc = cgroup_parent(w->mount, &w->cgroup, &parent, err);
+	if (rc == 0)
+		rc = cgroup_read_effective(&parent, &w->choice.allowed_cpus, &w->choice.allowed_mems, err);
+	if (rc < 0)
+		return rc;
+	w->choice.limited = true;
+	/* Where the CPUs are somebody else's business and the nodes are named, the CPUs of the moment say nothing. */
+	if (!w->job->mems_only || request->nodes_mode != NODES_LIST)
+		add_pin(&request->pin_cpus, &w->before.cpus);
+	add_pin(&request->pin_mems, &w->before.mems);
+	return 0;
+}
+
+static bool is_marked(const struct cgroup_dir *c)
+{
+	return cgroup_get_xattr(c, CGROUP_XATTR_RECORD, NULL, 0) >= 0;
+}
+
+/* The record that the cgroup itself carries, when it is this container's and of this cgroup. */
+static bool carried_record(const struct work *w, struct record *out)
+{
+	cleanup_record struct record r = { 0 };
+	cleanup_free char *text = NULL;
+	ssize_t n;
+
+	if (!is_marked(&w->cgroup))
+		return false;
+	text = malloc(RECORD_TEXT_MAX);
+	if (!text)
+		return false;
+	n = cgroup_get_xattr(&w->cgroup, CGROUP_XATTR_RECORD, text, RECORD_TEXT_MAX);
+	if (n <= 0 || record_parse(text, (size_t)n, &r, NULL) < 0)
+		return false;
+	if (strcmp(r.id, w->job->id) != 0 || strcmp(r.runtime, w->job->runtime) != 0 ||
+	    r.cgroup_inode != w->cgroup.inode)
+		return false;
+	*out = r;
+	r = (struct record){ 0 };
+	return true;
+}
+
+/* Where it was before is where it would like to be again. */
+static void hint_from(struct request *request, const struct record *old)
+{
+	if (idset_empty(&request->last_nodes))
+		request->last_nodes = old->placement.nodes;
+	if (idset_empty(&request->last_mems))
+		request->last_mems = old->placement.mems;
+}
+
+/*
+ * Another cgroup's container of the same id: one that is gone goes from the ledger too, so that its successor may have
+ * its place; one that lives (under another --root) is none of our business.
+ */
+static int retire(struct work *w, struct ledger *l, struct error *err)
+{
+	cleanup_record struct record old = { 0 };
+	bool changed;
+	int rc = ledger_find(l, w->job->runtime_class, w->job->id, &old, err);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	if (w->choice.world.ledger.life(w->choice.world.ledger.arg, &old, &changed) != LIFE_GONE)
+		return 0;
+	hint_from(&w->choice.request, &old);
+	rc = ledger_remove_cgroup(l, w->job->runtime_class, w->job->id, old.cgroup_inode, err);
+	return rc == -ENOENT ? 0 : rc;
+}
+
+/*
+ * What the ledger, or else the cgroup, knows of this container.  1 and @out: it has a place, *@marked tells
+ * whether that is written; 0: it has none (any more).
+ */
+static int known_place(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
+{
+	int rc = ledger_find_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, out, err);
+
+	if (rc == 0) {
+		*marked = is_marked(&w->cgroup);
+		return 1;
+	}
+	if (rc != -ENOENT)
+		return rc;
+	if (!carried_record(w, out))
+		return retire(w, l, err);
+	*marked = true;
+	rc = ledger_add(l, w->job->runtime_class, out, err);
+	return rc < 0 ? rc : 1;
+}
+
+/* Makes the record of a choice; takes the placement over. */
+static int fill_record(const struct work *w, struct placement *placement, const struct reasons *why, struct record *out,
+		       struct error *err)
+{
+	char *path = strdup(w->cgroup.path);
+
+	if (!path)
+		return error_errno(err, -ENOMEM, "note the placement");
+	memset(out, 0, sizeof(*out));
+	snprintf(out->id, sizeof(out->id), "%s", w->job->id);
+	snprintf(out->runtime, sizeof(out->runtime), "%s", w->job->runtime);
+	snprintf(out->applied, sizeof(out->applied), "%s",
+		 w->choice.request.policy == POLICY_STRICT || !w->job->applied ? "cpuset" : w->job->applied);
+	out->cgroup = path;
+	out->cgroup_inode = w->cgroup.inode;
+	out->started = w->choice.world.ledger.now;
+	out->request = w->choice.request;
+	out->placement = *placement;
+	*placement = (struct placement){ 0 };
+	out->reasons = *why;
+	return 0;
+}
+
+/* Under the lock: find, or choose and note. *@marked: nothing is left to write. */
+static int decide(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
+{
+	cleanup_placement struct placement placement = { 0 };
+	struct reasons why = { 0 };
+	int rc = known_place(w, l, out, marked, err);
+
+	if (rc)
+		return rc < 0 ? rc : 0;
+	*marked = false;
+	rc = ledger_sweep(l, false, err);
+	if (rc < 0)
+		return rc;
+	rc = choice_make(&w->choice, l, &placement, &why, err);
+	if (rc < 0)
+		return rc;
+	rc = fill_record(w, &placement, &why, out, err);
+	return rc < 0 ? rc : ledger_add(l, w->job->runtime_class, out, err);
+}
+
+static int decide_locked(struct work *w, struct record *out, bool *marked, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_record struct record r = { 0 };
+	int rc = ledger_open(w->env->state, w->choice.topology, &w->choice.world.ledger, w->env->timeout_ms, &l, err);
+
+	if (rc < 0)
+		return rc;
+	rc = decide(w, l, &r, marked, err);
+	place_say_ledger(w->env, l);
+	if (rc < 0)
+		return rc;
+	*out = r;
+	r = (struct record){ 0 };
+	return 0;
+}
+
+static int set_record(const struct cgroup_dir *c, const struct record *r, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int rc = record_format(r, &text, &len, err);
+
+	return rc < 0 ? rc : cgroup_set_xattr(c, CGROUP_XATTR_RECORD, text, len, err);
+}
+
+/* The whole record, or where an attribute may not be that long, one without its reasons. */
+static int mark_record(const struct cgroup_dir *c, const struct record *r, struct error *err)
+{
+	cleanup_free struct record *brief = NULL;
+	int rc = set_record(c, r, err);
+
+	if (rc != -E2BIG && rc != -ENOSPC && rc != -ERANGE)
+		return rc;
+	brief = malloc(sizeof(*brief));
+	if (!brief)
+		return rc;
+	*brief = *r; /* a view: what it points to stays @r's */
+	brief->reasons.n = 0;
+	return set_record(c, brief, err);
+}
+
+static void mark_ids(const struct work *w, const char *name, const struct idset *ids)
+{
+	char text[8192];
+	size_t len = idset_format_comma(ids, text, sizeof(text));
+	struct error why;
+
+	if (len < sizeof(text) && cgroup_set_xattr(&w->cgroup, name, text, len, &why) < 0)
+		place_say(w->env, "%s", why.text);
+}
+
+static void unmark(const struct cgroup_dir *c)
+{
+	cgroup_remove_xattr(c, CGROUP_XATTR_RECORD);
+	cgroup_remove_xattr(c, CGROUP_XATTR_NODES);
+	cgroup_remove_xattr(c, CGROUP_XATTR_MEMS);
+}
+
+/* Writes, reads back and marks; the cgroup is as before when that fails. */
+static int apply(struct work *w, const struct record *r, struct error *err)
+{
+	const struct placement *p = &r->placement;
+	static const struct idset none;
+	struct error undo;
+	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, w->job->mems_only ? &none : &p->share.cpus,
+				     p->policy == POLICY_PREFERRED ? &none : &p->mems, err);
+
+	if (rc < 0)
+		return rc;
+	mark_ids(w, CGROUP_XATTR_NODES, &p->nodes);
+	mark_ids(w, CGROUP_XATTR_MEMS, &p->mems);
+	/* The record comes last: it says that all the rest is done. */
+	rc = mark_record(&w->cgroup, r, err);
+	if (rc < 0) {
+		unmark(&w->cgroup);
+		if (cgroup_restore_cpuset(w->mount, &w->cgroup, &w->before, &undo) < 0)
+			place_say(w->env, "%s", undo.text);
+		return rc;
+	}
+	if (!w->job->mems_only)
+		cgroup_widen_affinity(w->job->pid);
+	return 0;
+}
+
+/* Takes back the note of a placement that could not be made. */
+static void forget(struct work *w)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct error why;
+	int rc = ledger_open(w->env->state, w->choice.topology, &w->choice.world.ledger, w->env->timeout_ms, &l, &why);
+
+	if (rc == 0)
+		rc = ledger_remove_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, &why);
+	if (rc < 0 && rc != -ENOENT)
+		place_say(w->env, "%s is left in the ledger for now: %s", w->job->id, why.text);
+}
+
+int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
+{
+	cleanup_work struct work w = { .env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE };
+	cleanup_record struct record r = { 0 };
+	bool marked = false;
+	int rc = check_policy(job, err);
+
+	if (rc < 0)
+		return rc;
+	if (!*job->id || strlen(job->id) > RECORD_ID_MAX)
+		return error_set(err, -EINVAL, "container id \"%s\": 1 to %d bytes are allowed", quote(job->id).text,
+				 RECORD_ID_MAX);
+	rc = choice_open(&w.choice, env, &job->request, err);
+	if (rc == 0)
+		rc = find_cgroup(&w, err);
+	if (rc == 0)
+		rc = place_open_state(env, err);
+	if (rc < 0)
+		return rc;
+	world_init(&w.choice.world, env->root, w.mount, w.choice.topology);
+	rc = decide_locked(&w, &r, &marked, err);
+	if (rc < 0)
+		return rc;
+	if (!marked) {
+		rc = apply(&w, &r, err);
+		if (rc < 0) {
+			forget(&w);
+			return rc;
+		}
+	}
+	*out = r;
+	r = (struct record){ 0 };
+	return 0;
+}
+
+/* Takes the mark off a cgroup that outlives its container, so that no rebuild finds it. */
+static void unmark_record(int mount, const struct record *r)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+
+	if (mount >= 0 && cgroup_open(mount, r->cgroup, &c, NULL) == 0 && c.inode == r->cgroup_inode)
+		unmark(&c);
+}
+
+static int release_locked(struct ledger *l, int mount, const char *runtime_class, const char *id, struct error *err)
+{
+	cleanup_record struct record old = { 0 }, left = { 0 };
+	int rc = ledger_find(l, runtime_class, id, &old, err);
+
+	if (rc == 0)
+		rc = ledger_remove(l, runtime_class, id, err);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
+	if (ledger_find_cgroup(l, runtime_class, id, old.cgroup_inode, &left, NULL) == -ENOENT)
+		unmark_record(mount, &old);
+	return 0;
+}
+
+int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_close int mount = -1;
+	struct world world;
+	int rc = place_find_state(env, err);
+
+	if (rc == -ENOENT)
+		return 0;
+	if (rc == 0)
+		rc = topology_read(env->root, &t, err);
+	if (rc < 0)
+		return rc;
+	if (env->real)
+		cgroup_mount(&mount, NULL, 0, NULL);
+	world_init(&world, env->root, mount, t);
+	rc = ledger_open(env->state, t, &world.ledger, env->timeout_ms, &l, err);
+	if (rc < 0)
+		return rc;
+	rc = release_locked(l, mount, runtime_class, id, err);
+	place_say_ledger(env, l);
+	return rc;
+}

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The whole way of one placement: lock the ledger, decide, note it, let the
+ * lock go, write the cgroup, read it back, mark it; and back again when a step fails.
+ * Every runtime's hook ends here.
+ */
+#ifndef NUMAPLACE_PLACE_H
+#define NUMAPLACE_PLACE_H
+
+#include "cgroup/cgroup.h"
+#include "plugin/conf.h"
+#include "plugin/ledger.h"
+
+/* Where this process finds things; set once by main. */
+struct place_env {
+	int root;             /* sysroot directory: holds sys/ and proc/ */
+	bool real;            /* root is / : cgroups are real */
+	int state;            /* ledger folder, or -1: not opened yet (place_open_state) */
+	const char *state_path; /* /run/numaplace; NULL (a recorded machine): no ledger, nothing is placed */
+	struct conf conf;
+	unsigned int timeout_ms; /* for the lock */
+	void (*message)(const char *line); /* warnings; may be NULL */
+};
+
+/* Opens (and makes, 0700) the ledger folder; owner and mode are checked. */
+int place_open_state(struct place_env *env, struct error *err);
+
+struct place_job {
+	const char *runtime;        /* "runc", "crun", "lxc", ... as status shows it */
+	const char *runtime_class;  /* "oci", "lxc", "incus", "lxd" */
+	const char *id;
+	pid_t pid;                  /* its first process, in its cgroup */
+	struct request request;     /* finished; the cgroup's own pin is added here */
+	bool mems_only;             /* cpuset.cpus is somebody else's business (Incus, follow) */
+	const char *applied;        /* how a policy other than strict takes effect, or NULL: it does not */
+};
+
+/*
+ * Places it. @out (zeroed before; record_free) is what the ledger holds now. A second
+ * call for the same container changes nothing and gives the first one's record.
+ */
+int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
+
+/* Forgets it. A container that was never placed is 0. */
+int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
+
+/* Chooses as place_container would, writing nothing (the ledger is read under its lock). @pid 0: no container yet. */
+int place_plan(struct place_env *env, const struct request *request, struct placement *out, struct reasons *why,
+	       struct error *err);
+
+/*
+ * The ledger for looking (status, topology), its dead containers dropped; locked, so close it before anything
+ * slow. 0 and *@out NULL where there is none yet (no folder; nothing is made).
+ */
+int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err);
+
+#endif

@@ -1,0 +1,269 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Parsers of /proc/PID/cgroup, mountinfo, controller lists and *.numa_stat.
+ * They meet the kernel's words only, and still believe no length and no number.
+ */
+#include "cgroup/text.h"
+
+#include "cgroup/open.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DELETED " (deleted)"
+
+/* The length of the line at @p, without its newline. */
+static size_t line_length(const char *p)
+{
+	return strcspn(p, "\n");
+}
+
+static const char *next_line(const char *p)
+{
+	p += line_length(p);
+	return *p ? p + 1 : p;
+}
+
+static bool ends_with(const char *p, size_t len, const char *end)
+{
+	size_t n = strlen(end);
+
+	return len >= n && memcmp(p + len - n, end, n) == 0;
+}
+
+int membership_parse(const char *text, char *path, size_t size)
+{
+	for (const char *p = text; *p; p = next_line(p)) {
+		size_t len = line_length(p);
+		char found[CGROUP_PATH_MAX];
+
+		if (strncmp(p, "0::", 3) != 0)
+			continue;
+		p += 3;
+		len -= 3;
+		if (ends_with(p, len, DELETED))
+			return -ESRCH;
+		if (len >= sizeof(found) || len >= size)
+			return -ENAMETOOLONG;
+		memcpy(found, p, len);
+		found[len] = '\0';
+		if (strncmp(found, "/..", 3) == 0 && (found[3] == '/' || !found[3]))
+			return -EXDEV;
+		if (!path_is_plain(found))
+			return -EINVAL;
+		memcpy(path, found, len + 1);
+		return 0;
+	}
+	return -ENOENT;
+}
+
+bool membership_outer(char *path)
+{
+	size_t len = strlen(path);
+
+	if (!ends_with(path, len, "/.inner"))
+		return false;
+	path[len - strlen("/.inner")] = '\0';
+	if (!*path)
+		memcpy(path, "/", 2);
+	return true;
+}
+
+/* The next word of a mountinfo line, its octal escapes undone; false at the end of the line. */
+static bool next_word(const char **at, char *word, size_t size)
+{
+	const char *p = *at + strspn(*at, " ");
+	size_t n = 0;
+
+	if (!*p || *p == '\n')
+		return false;
+	for (; *p && *p != ' ' && *p != '\n'; p++) {
+		unsigned char c = (unsigned char)*p;
+
+		if (c == '\\' && strspn(p + 1, "01234567") >= 3) {
+			c = (unsigned char)((p[1] - '0') << 6 | (p[2] - '0') << 3 | (p[3] - '0'));
+			p += 3;
+		}
+		if (n + 1 < size)
+			word[n++] = (char)c;
+	}
+	word[n] = '\0';
+	*at = p;
+	return true;
+}
+
+/* Whether a comma list of options has this one. */
+static bool options_have(const char *options, const char *option)
+{
+	size_t n = strlen(option);
+
+	for (const char *p = options; *p;) {
+		size_t len = strcspn(p, ",");
+
+		if (len == n && memcmp(p, option, n) == 0)
+			return true;
+		p += len + (p[len] == ',');
+	}
+	return false;
+}
+
+/* "36 35 98:0 ROOT MOUNTPOINT options [tags] - TYPE source super-options" */
+static void mountinfo_line(const char *line, struct cgroup_mounts *out, bool *whole)
+{
+	char root[CGROUP_PATH_MAX], point[CGROUP_PATH_MAX], word[CGROUP_PATH_MAX], type[32];
+
+	for (int i = 0; i < 3; i++)
+		if (!next_word(&line, word, sizeof(word)))
+			return;
+	if (!next_word(&line, root, sizeof(root)) || !next_word(&line, point, sizeof(point)))
+		return;
+	do
+		if (!next_word(&line, word, sizeof(word)))
+			return;
+	while (strcmp(word, "-") != 0);
+	if (!next_word(&line, type, sizeof(type)))
+		return;
+	if (strcmp(type, "cgroup2") == 0) {
+		bool is_whole = strcmp(root, "/") == 0;
+
+		if (!out->v2[0] || (is_whole && !*whole)) {
+			memcpy(out->v2, point, sizeof(out->v2));
+			*whole = is_whole;
+		}
+	} else if (strcmp(type, "cgroup") == 0) {
+		out->v1 = true;
+		if (next_word(&line, word, sizeof(word)) && next_word(&line, word, sizeof(word)) &&
+		    options_have(word, "cpuset") && !out->v1_cpuset[0])
+			memcpy(out->v1_cpuset, point, sizeof(out->v1_cpuset));
+	}
+}
+
+void mountinfo_parse(const char *text, struct cgroup_mounts *out)
+{
+	bool whole = false;
+
+	memset(out, 0, sizeof(*out));
+	for (const char *p = text; *p; p = next_line(p))
+		mountinfo_line(p, out, &whole);
+}
+
+bool words_have(const char *text, const char *word)
+{
+	size_t n = strlen(word);
+
+	for (const char *p = text; *p;) {
+		size_t len = strcspn(p, " \n");
+
+		if (len == n && memcmp(p, word, n) == 0)
+			return true;
+		p += len;
+		p += strspn(p, " \n");
+	}
+	return false;
+}
+
+/* The place of node @id in @s, made when it is new; NULL: no room. */
+static unsigned int node_place(struct numa_stat *s, unsigned int id)
+{
+	unsigned int i;
+
+	for (i = 0; i < s->n; i++)
+		if (s->node[i].id == id)
+			return i;
+	memset(&s->node[i], 0, sizeof(s->node[i]));
+	s->node[i].id = (uint16_t)id;
+	s->n++;
+	return i;
+}
+
+/* "N12=34567"; the end of it, or NULL when it is something else. */
+static const char *node_value(const char *p, unsigned int *id, uint64_t *bytes)
+{
+	char *end;
+	unsigned long n;
+
+	if (p[0] != 'N' || p[1] < '0' || p[1] > '9')
+		return NULL;
+	n = strtoul(p + 1, &end, 10);
+	if (n >= NUMA_STAT_MAX || *end != '=' || end[1] < '0' || end[1] > '9')
+		return NULL;
+	errno = 0;
+	*bytes = strtoumax(end + 1, &end, 10);
+	if (errno || (*end && *end != ' ' && *end != '\n'))
+		return NULL;
+	*id = (unsigned int)n;
+	return end;
+}
+
+enum kind { KIND_ANON, KIND_FILE, KIND_KERNEL, KIND_OTHER };
+
+/* The kinds that do not overlap; inactive_anon, file_mapped and their like are parts of them. */
+static enum kind kind_of(const char *p, size_t len)
+{
+	static const struct {
+		const char *name;
+		enum kind kind;
+	} kinds[] = {
+		{ "anon", KIND_ANON },
+		{ "file", KIND_FILE },
+		{ "kernel_stack", KIND_KERNEL },
+		{ "pagetables", KIND_KERNEL },
+		{ "sec_pagetables", KIND_KERNEL },
+		{ "slab_reclaimable", KIND_KERNEL },
+		{ "slab_unreclaimable", KIND_KERNEL },
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
+		if (strlen(kinds[i].name) == len && memcmp(kinds[i].name, p, len) == 0)
+			return kinds[i].kind;
+	return KIND_OTHER;
+}
+
+/* The " N0=.. N1=.." behind the name of a line. */
+static int stat_values(const char *p, enum kind kind, struct numa_stat *out)
+{
+	while (*p && *p != '\n') {
+		unsigned int id, place;
+		uint64_t bytes;
+		const char *end = node_value(p += strspn(p, " "), &id, &bytes);
+
+		if (!*p || *p == '\n')
+			break;
+		if (!end)
+			return -EINVAL;
+		place = node_place(out, id);
+		if (kind == KIND_ANON)
+			out->node[place].anon += bytes;
+		else if (kind == KIND_FILE)
+			out->node[place].file += bytes;
+		else
+			out->node[place].kernel += bytes;
+		p = end;
+	}
+	return 0;
+}
+
+int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
+{
+	out->n = 0;
+	for (const char *p = text; *p; p = next_line(p)) {
+		size_t name = strcspn(p, " \n");
+		enum kind kind = kind_of(p, name);
+
+		if (kind != KIND_OTHER && stat_values(p + name, kind, out) < 0)
+			return error_set(err, -EINVAL, "memory.numa_stat: \"%s\" makes no sense", quote(p).text);
+	}
+	return 0;
+}
+
+int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err)
+{
+	size_t name = strcspn(text, " \n");
+
+	out->n = 0;
+	if (strncmp(text, "total=", 6) != 0 || stat_values(text + name, KIND_ANON, out) < 0)
+		return error_set(err, -EINVAL, "hugetlb numa_stat: \"%s\" makes no sense", quote(text).text);
+	return 0;
+}

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Every cgroup below the mount, depth first.  Paths wait on a list of our own
+ * rather than on the stack, and one descriptor is open at a time: a tree that somebody
+ * has nested a thousand deep costs neither stack nor descriptors.
+ */
+#include "cgroup/cgroup.h"
+#include "cgroup/open.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+
+struct waiting {
+	char **path;
+	size_t n, room;
+};
+
+static void waiting_free(struct waiting *w)
+{
+	while (w->n)
+		free(w->path[--w->n]);
+	free(w->path);
+}
+#define cleanup_waiting __attribute__((cleanup(waiting_free)))
+
+/* Puts "@parent/@name" on the list. */
+static int waiting_push(struct waiting *w, const char *parent, const char *name)
+{
+	char *path;
+
+	if (w->n == w->room) {
+		size_t room = w->room ? w->room * 2 : 64;
+		char **bigger = reallocarray(w->path, room, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		w->path = bigger;
+		w->room = room;
+	}
+	if (asprintf(&path, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
+		return -ENOMEM;
+	w->path[w->n++] = path;
+	return 0;
+}
+
+static int push_children(struct waiting *w, const struct cgroup_dir *c)
+{
+	cleanup_close int fd = open_beneath(c->fd, ".", O_RDONLY | O_DIRECTORY);
+	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!dir)
+		return fd < 0 ? fd : -errno;
+	fd = -1; /* the DIR has it now */
+	while ((e = readdir(dir))) {
+		int rc;
+
+		if (e->d_type != DT_DIR || e->d_name[0] == '\0' || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
+			continue;
+		rc = waiting_push(w, c->path, e->d_name);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+/* One step: children on the list, then the visit.  What is gone by now, or too deep to name, is no error. */
+static int visit(int mount, const char *path, struct waiting *w, int (*each)(void *arg, const struct cgroup_dir *c),
+		 void *arg, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	bool root = strcmp(path, "/") == 0;
+	struct error why;
+	int rc;
+
+	if (!path_is_plain(path))
+		return 0;
+	rc = cgroup_open(mount, path, &c, &why);
+	if (!root && (rc == -ENOENT || rc == -ENODEV || rc == -ENOTSUP || rc == -EXDEV))
+		return 0;
+	if (rc < 0)
+		return error_set(err, rc, "%s", why.text);
+	rc = push_children(w, &c);
+	if (rc == -ENOENT || rc == -ENODEV)
+		return 0;
+	if (rc < 0)
+		return error_errno(err, rc, "cgroup %.200s: list", path);
+	return root ? 0 : each(arg, &c);
+}
+
+int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), void *arg, struct error *err)
+{
+	cleanup_waiting struct waiting w = { 0 };
+	int rc = visit(mount, "/", &w, each, arg, err);
+
+	while (rc == 0 && w.n) {
+		cleanup_free char *path = w.path[--w.n];
+
+		rc = visit(mount, path, &w, each, arg, err);
+	}
+	return rc;
+}

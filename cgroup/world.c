@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The ledger's callbacks.  They run under its lock: one open, one stat, one read
+ * and one attribute per container, and a statistics file where memory was asked for.
+ */
+#include "cgroup/world.h"
+
+#include "cgroup/cgroup.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#define PATIENCE 60               /* seconds; a placement takes less than one, its alarm is shorter */
+#define SEEN_STEP (16ULL << 20)   /* bytes: smaller moves are not worth a write to the ledger, */
+#define SEEN_PART 64              /* nor is less than this part of the share */
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : b - a;
+}
+
+/* What @stat has on node @id: anonymous and file together. */
+static uint64_t held_on(const struct numa_stat *stat, unsigned int id)
+{
+	for (unsigned int i = 0; i < stat->n; i++)
+		if (stat->node[i].id == id)
+			return stat->node[i].anon + stat->node[i].file;
+	return 0;
+}
+
+static bool asks_memory(const struct share *s)
+{
+	for (unsigned int i = 0; i < s->nmem; i++)
+		if (s->mem[i].memory)
+			return true;
+	return false;
+}
+
+static bool asks_huge(const struct share *s, unsigned int size)
+{
+	for (unsigned int i = 0; i < s->nmem; i++)
+		if (s->mem[i].huge[size])
+			return true;
+	return false;
+}
+
+static void see_memory(struct share *s, const struct numa_stat *stat, bool *changed)
+{
+	for (unsigned int i = 0; i < s->nmem; i++) {
+		struct share_node *n = &s->mem[i];
+		uint64_t now = held_on(stat, n->id);
+		uint64_t step = n->memory / SEEN_PART > SEEN_STEP ? n->memory / SEEN_PART : SEEN_STEP;
+
+		if (now > n->memory)
+			now = n->memory;
+		/* All of a small share, or of its rest, counts too. */
+		if (distance(now, n->seen) > step || (now == n->memory && now != n->seen)) {
+			n->seen = now;
+			*changed = true;
+		}
+	}
+}
+
+static void see_huge(struct share *s, unsigned int size, uint64_t bytes, const struct numa_stat *stat, bool *changed)
+{
+	for (unsigned int i = 0; i < s->nmem; i++) {
+		struct share_node *n = &s->mem[i];
+		uint64_t now = held_on(stat, n->id) / bytes;
+
+		if (now > n->huge[size])
+			now = n->huge[size];
+		if (now != n->huge_seen[size]) {
+			n->huge_seen[size] = now;
+			*changed = true;
+		}
+	}
+}
+
+/* Best effort: without the controllers, nothing has been seen. */
+static void see(const struct world *w, const struct cgroup_dir *c, struct share *s, bool *changed)
+{
+	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
+
+	if (!stat)
+		return;
+	if (asks_memory(s) && cgroup_read_numa_stat(c, stat, NULL) == 0)
+		see_memory(s, stat, changed);
+	for (unsigned int i = 0; i < w->t->nhuge; i++)
+		if (w->t->huge_size[i] && asks_huge(s, i) &&
+		    cgroup_read_hugetlb_stat(c, w->t->huge_size[i], stat, NULL) == 0)
+			see_huge(s, i, w->t->huge_size[i], stat, changed);
+}
+
+static enum life world_life(void *arg, struct record *r, bool *changed)
+{
+	const struct world *w = arg;
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	ssize_t n;
+	int rc;
+
+	if (w->mount < 0)
+		return LIFE_UNKNOWN;
+	rc = cgroup_open(w->mount, r->cgroup, &c, NULL);
+	if (rc == -ENOENT || rc == -ENODEV)
+		return LIFE_GONE;
+	if (rc < 0)
+		return LIFE_UNKNOWN;
+	if (c.inode != r->cgroup_inode)
+		return LIFE_GONE;
+	/* A stopped container keeps its cgroup until its runtime is told to delete it: it takes nothing any more. */
+	if (!cgroup_populated(&c))
+		return LIFE_GONE;
+	n = cgroup_get_xattr(&c, CGROUP_XATTR_RECORD, NULL, 0);
+	if (n == -ENODATA)
+		return LIFE_PENDING;
+	if (n < 0)
+		return LIFE_UNKNOWN;
+	see(w, &c, &r->placement.share, changed);
+	return LIFE_PLACED;
+}
+
+struct collector {
+	int (*add)(void *add_arg, const char *text, size_t len);
+	void *add_arg;
+	char *text; /* RECORD_TEXT_MAX */
+};
+
+static int collect(void *arg, const struct cgroup_dir *c)
+{
+	const struct collector *to = arg;
+	ssize_t n = cgroup_get_xattr(c, CGROUP_XATTR_RECORD, to->text, RECORD_TEXT_MAX);
+
+	return n > 0 ? to->add(to->add_arg, to->text, (size_t)n) : 0;
+}
+
+static int world_each_live(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
+			   struct error *err)
+{
+	const struct world *w = arg;
+	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
+	struct collector to = { .add = add, .add_arg = add_arg, .text = text };
+
+	if (!text)
+		return error_errno(err, -ENOMEM, "look for records on the cgroups");
+	return cgroup_walk(w->mount, collect, &to, err);
+}
+
+void world_init(struct world *w, int root, int mount, const struct topology *t)
+{
+	struct timespec now = { 0 };
+
+	memset(w, 0, sizeof(*w));
+	w->mount = mount;
+	w->t = t;
+	if (file_read(root, "proc/sys/kernel/random/boot_id", w->boot_id, sizeof(w->boot_id)) < 0)
+		w->boot_id[0] = '\0';
+	w->boot_id[strcspn(w->boot_id, "\n")] = '\0';
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	w->ledger = (struct ledger_world){
+		.life = world_life,
+		.each_live = mount < 0 ? NULL : world_each_live,
+		.arg = w,
+		.boot_id = w->boot_id,
+		.now = (uint64_t)now.tv_sec,
+		.patience = PATIENCE,
+	};
+}

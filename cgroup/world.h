@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the ledger asks of the world: whether a recorded container lives, how
+ * much of its memory it has touched, and who carries a record.
+ */
+#ifndef NUMAPLACE_CGROUP_WORLD_H
+#define NUMAPLACE_CGROUP_WORLD_H
+
+#include "plugin/ledger.h"
+
+struct world {
+	int mount;                /* cgroup2, kept by the caller; -1: none, so nobody's life can be told */
+	const struct topology *t; /* for the sizes of hugepages */
+	char boot_id[64];
+	struct ledger_world ledger; /* give this to ledger_open; points into this struct, which must not move */
+};
+
+/* @root: where proc/ is, for the boot id. */
+void world_init(struct world *w, int root, int mount, const struct topology *t);
+
+#endif

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * cgroup/pages: numa_maps line by line, and a whole one below a mock root.
+ */
+#include "cgroup/pages.h"
+#include "plugin/util.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static struct pages p;
+
+static int add(const char *line)
+{
+	memset(&p, 0, sizeof(p));
+	return pages_add_line(&p, line);
+}
+
+static void test_kinds(void)
+{
+	is_int(add("7f0000 default anon=3 dirty=3 active=0 N0=1 N2=2 kernelpagesize_kB=4\n"), 0, "anonymous");
+	ok(p.n == 2 && p.node[0].anon == 4096 && p.node[1].id == 2 && p.node[1].anon == 8192, "anonymous: bytes");
+	is_int(add("7f0000 bind:0-1 file=/lib/libc.so.6 mapped=10 mapmax=30 N1=10 kernelpagesize_kB=4\n"), 0, "file");
+	ok(p.n == 1 && p.node[0].file == 40960 && !p.node[0].anon, "file: bytes");
+	is_int(add("7f0000 default file=/lib/libc.so.6 anon=4 dirty=4 N1=4 kernelpagesize_kB=4\n"), 0,
+	       "copied on write");
+	ok(p.node[0].anon == 16384 && !p.node[0].file, "a file's pages that are all its own count as its own");
+	is_int(add("7f0000 default file=/x anon=1 mapped=3 N0=2 N1=2 kernelpagesize_kB=4\n"), 0, "both in one mapping");
+	ok(p.node[0].mixed == 8192 && p.node[1].mixed == 8192 && !p.node[0].anon && !p.node[0].file, "mixed: bytes");
+	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge anon=2 dirty=2 N1=2 "
+		   "kernelpagesize_kB=2048\n"),
+	       0, "hugetlb");
+	ok(p.node[0].huge == 2 * 2097152 && !p.node[0].anon, "hugetlb: in its own page size");
+	is_int(add("7ffd00 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4"), 0, "stack, no newline");
+	is_int(p.node[0].anon, 20480, "stack: bytes");
+	is_int(add("ffff00 default\n"), 0, "an empty mapping");
+	is_int(p.n, 0, "an empty mapping has no nodes");
+	is_int(add("7f0000 prefer=relative:1 anon=1 N1=1 kernelpagesize_kB=64\n"), 0, "another page size");
+	is_int(p.node[0].anon, 65536, "another page size: bytes");
+	is_int(add("7f0000 default file=/N5=9 mapped=1 N0=1\n"), 0, "a file named like a node");
+	ok(p.n == 1 && p.node[0].id == 0 && p.node[0].file == 4096, "a file named like a node: is none");
+	is_int(add("7f0000 default file=/a\\040N7=7 mapped=1 N0=1\n"), 0, "an escaped space in a name");
+	is_int(p.n, 1, "an escaped space in a name ends no word");
+	is_int(add("7f0000 default hugefile=1 N0=1\n"), 0, "a word that begins with huge");
+	is_int(p.node[0].huge, 0, "a word that begins with huge is not huge");
+}
+
+static void test_bad(void)
+{
+	static const char *const bad[] = {
+		"7f default N1024=1\n",
+		"7f default N4294967296=1\n",
+		"7f default N0=\n",
+		"7f default N0=-1\n",
+		"7f default N0=99999999999999999999\n",
+		"7f default anon=x N0=1\n",
+		"7f default N0=1x\n",
+		"7f default N0=1 kernelpagesize_kB=99999999999\n",
+		"7f default N0\n",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		is_int(add(bad[i]), -EINVAL, "refused: %.40s", quote(bad[i]).text);
+		is_int(p.n, 0, "refused: nothing added");
+	}
+	is_int(add(""), 0, "an empty line");
+	is_int(add("\n"), 0, "a newline");
+}
+
+static int mock(char *dir)
+{
+	char path[256];
+	FILE *f;
+
+	if (!mkdtemp(dir))
+		return -1;
+	snprintf(path, sizeof(path), "%s/proc", dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/proc/7", dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/proc/8", dir);
+	mkdir(path, 0700);
+	snprintf(path, sizeof(path), "%s/proc/7/numa_maps", dir);
+	f = fopen(path, "w");
+	for (int i = 0; i < 20000; i++)
+		fprintf(f, "%x default anon=1 N%d=1 kernelpagesize_kB=4\n", i, i % 3);
+	fclose(f);
+	return open(dir, O_RDONLY | O_DIRECTORY);
+}
+
+static void test_process(void)
+{
+	char dir[] = "/tmp/numaplace-pages-XXXXXX", clean[128];
+	cleanup_close int root = mock(dir);
+	struct error err;
+
+	is_int(pages_of_pid(root, 7, &p, &err), 0, "a process of 20,000 mappings");
+	ok(p.n == 3 && p.node[0].anon == 6667 * 4096ULL && p.node[2].anon == 6666 * 4096ULL, "its bytes");
+	is_int(pages_of_pid(root, 8, &p, &err), -ENOENT, "a kernel without numa_maps");
+	is_str(err.text, "proc/8/numa_maps: not there: a kernel without NUMA", "its message");
+	is_int(pages_of_pid(root, 9, &p, &err), -ESRCH, "a pid that is gone");
+	is_str(err.text, "pid 9 is gone", "its message");
+	ok(p.n == 3, "the output is untouched by failure");
+	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
+	ok(system(clean) == 0, "cleaned up");
+}
+
+int main(void)
+{
+	test_kinds();
+	test_bad();
+	test_process();
+	return done();
+}
