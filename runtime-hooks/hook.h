@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the mains of hooks share: a process that stands on its own feet
+ * whatever it inherited, one line for what went wrong, input that is
+ * bounded and read to its end.
+ */
+#ifndef NUMAPLACE_HOOK_H
+#define NUMAPLACE_HOOK_H
+
+#include "plugin/error.h"
+
+#include <stddef.h>
+#include <syslog.h>
+
+#define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
+#define HOOK_LOCK_SECONDS 5 /* of these, for the ledger's lock */
+#define HOOK_CONF	  "/etc/numaplace/numaplace.conf"
+#define HOOK_STATE	  "/run/numaplace"
+
+/*
+ * First thing in a main: standard descriptors that were closed are /dev/null, SIGPIPE
+ * is ignored, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
+ */
+void hook_begin(void);
+
+/* What lines are about from now on: "container web1". */
+void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* The exit status when time is up: 1 unless told. */
+void hook_time_up_status(int status);
+
+/* "numaplace: container web1: <text>" to stderr and to syslog's daemon facility. @priority: LOG_ERR, LOG_WARNING. */
+void hook_say(int priority, const char *text);
+
+/* The same as a warning; fits place_env.message. */
+void hook_warn(const char *text);
+
+/*
+ * Reads @fd to its end into malloc'd memory, a NUL behind it. Over @max bytes (a whole
+ * number of MiB): the rest is read and thrown away, -EINVAL.
+ */
+int hook_read(int fd, size_t max, char **text, size_t *len, struct error *err);
+
+/* Reads @fd to its end for the writer's sake (crun before 1.17 dies of EPIPE). */
+void hook_drain(int fd);
+
+#endif

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * config.json to struct, struct to request.
+ *
+ * The runtime has read this file already and found it good; the bundle's
+ * folder may belong to someone else all the same, so it is opened as a hostile one.
+ */
+#include "runtime-hooks/oci-config.h"
+
+#include "plugin/util.h"
+#include "runtime-hooks/hook.h"
+#include "runtime-hooks/json.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define DEFAULT_PERIOD 100000 /* microseconds: the kernel's */
+
+static int set_quota(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->cpu_quota = v->integer;
+	return 0;
+}
+
+static int set_period(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->cpu_period = v->integer;
+	return 0;
+}
+
+static int set_limit(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->memory_limit = v->integer;
+	return 0;
+}
+
+static int keep_list(char **where, const struct json_value *v, struct error *err)
+{
+	if (v->len > OCI_VALUE_MAX)
+		return error_set(err, -EINVAL, "longer than %d bytes", OCI_VALUE_MAX);
+	*where = strdup(v->text);
+	return *where ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+static int set_cpus(void *arg, const struct json_value *v, struct error *err)
+{
+	return keep_list(&((struct oci_config *)arg)->cpus, v, err);
+}
+
+static int set_mems(void *arg, const struct json_value *v, struct error *err)
+{
+	return keep_list(&((struct oci_config *)arg)->mems, v, err);
+}
+
+/* "2MB" is 2 MiB in OCI, as in the names of the hugetlb files. */
+static int parse_page_size(const char *text, uint64_t *out)
+{
+	static const char units[] = "KMG";
+	uint64_t size = 0;
+	const char *unit;
+
+	if (*text < '1' || *text > '9')
+		return -EINVAL;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		size = size * 10 + (uint64_t)(*text - '0');
+		if (size > 1U << 20)
+			return -EINVAL;
+	}
+	unit = *text ? strchr(units, *text) : NULL;
+	if (!unit || strcmp(text + 1, "B") != 0)
+		return -EINVAL;
+	*out = size << 10 * (unit - units + 1);
+	return 0;
+}
+
+static int see_huge(void *arg, const struct json_value *v, struct error *err)
+{
+	struct oci_config *c = arg;
+
+	if (v->index >= OCI_HUGE_MAX)
+		return error_set(err, -EINVAL, "more than %d page sizes", OCI_HUGE_MAX);
+	c->nhuge = v->index + 1;
+	return 0;
+}
+
+static int set_huge_size(void *arg, const struct json_value *v, struct error *err)
+{
+	struct oci_config *c = arg;
+
+	if (parse_page_size(v->text, &c->huge[v->index].page_size) < 0)
+		return error_set(err, -EINVAL, "\"%s\": a size like 2MB or 1GB is expected", quote(v->text).text);
+	return 0;
+}
+
+/* Unsigned in OCI: what does not fit in 63 bits means "no limit", so none is asked for. */
+static int set_huge_limit(void *arg, const struct json_value *v, struct error *err)
+{
+	struct oci_config *c = arg;
+	char *end;
+	long long limit;
+
+	errno = 0;
+	limit = strtoll(v->text, &end, 10);
+	if (*end || (errno && *v->text == '-'))
+		return error_set(err, -EINVAL, "a whole number is expected");
+	c->huge[v->index].limit = errno || limit < 0 ? 0 : (uint64_t)limit;
+	return 0;
+}
+
+static int set_annotation(void *arg, const struct json_value *v, struct error *err)
+{
+	return oci_annotation_add(&((struct oci_config *)arg)->annotations, v, err);
+}
+
+static int see_annotations(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)v;
+	(void)err;
+	((struct oci_config *)arg)->annotations.any = true;
+	return 0;
+}
+
+#define RESOURCES "linux/resources/"
+static const struct json_rule config_rules[] = {
+	{ .path = RESOURCES "cpu/quota", .types = JSON_INTEGER, .set = set_quota },
+	{ .path = RESOURCES "cpu/period", .types = JSON_INTEGER, .set = set_period },
+	{ .path = RESOURCES "cpu/cpus", .types = JSON_STRING, .set = set_cpus },
+	{ .path = RESOURCES "cpu/mems", .types = JSON_STRING, .set = set_mems },
+	{ .path = RESOURCES "memory/limit", .types = JSON_INTEGER, .set = set_limit },
+	{ .path = RESOURCES "hugepageLimits/#", .types = JSON_OBJECT, .set = see_huge },
+	{ .path = RESOURCES "hugepageLimits/#/pageSize", .types = JSON_STRING, .set = set_huge_size },
+	{ .path = RESOURCES "hugepageLimits/#/limit", .types = JSON_NUMBER, .set = set_huge_limit },
+	{ .path = "annotations", .types = JSON_OBJECT, .set = see_annotations },
+	{ .path = "annotations/*", .types = JSON_STRING, .wants = oci_annotation_wanted, .set = set_annotation },
+};
+
+int oci_config_parse(const char *text, size_t len, struct oci_config *out, struct error *err)
+{
+	*out = (struct oci_config){ 0 };
+	return json_parse(text, len, OCI_CONFIG_MAX, config_rules, ARRAY_SIZE(config_rules), out, err);
+}
+
+/* The file's descriptor, -ENOENT for "do without", or an error with its message. */
+static int open_config(const char *bundle, struct error *err)
+{
+	cleanup_close int dir = -1, fd = -1;
+	struct stat st;
+
+	if (!bundle || bundle[0] != '/' || !bundle[strspn(bundle, "/")])
+		return -ENOENT;
+	dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return errno == ENOENT || errno == ENOTDIR ? -ENOENT : error_errno(err, -errno, "open");
+	/* Non-blocking: a FIFO of that name must not hold us. */
+	fd = openat(dir, "config.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return -ENOENT;
+	if (fd < 0)
+		return error_errno(err, -errno, "open");
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "stat");
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "not a regular file");
+	if (st.st_size > (off_t)OCI_CONFIG_MAX)
+		return error_set(err, -EINVAL, "more than %u MiB", OCI_CONFIG_MAX >> 20);
+	return steal_fd(&fd);
+}
+
+int oci_config_read(const char *bundle, struct oci_config *out, struct error *err)
+{
+	cleanup_close int fd = -1;
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r;
+
+	*out = (struct oci_config){ 0 };
+	fd = open_config(bundle, err);
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : hook_read(fd, OCI_CONFIG_MAX, &text, &len, err);
+	if (r == 0)
+		r = oci_config_parse(text, len, out, err);
+	if (r < 0)
+		error_prefix(err, "config.json");
+	return r;
+}
+
+void oci_config_free(struct oci_config *c)
+{
+	free(c->cpus);
+	free(c->mems);
+	oci_annotations_free(&c->annotations);
+	*c = (struct oci_config){ 0 };
+}
+
+/*
+ * A pin as a set. The kernel reads more forms than we do ("0-31:2/4"); such a
+ * one is left to the container's cgroup, which shows it as a plain list.
+ */
+static void read_pin(const char *text, struct idset *out)
+{
+	struct idset pin;
+
+	if (text && *text && idset_parse_kernel(text, &pin, NULL) == 0)
+		*out = pin;
+}
+
+int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err)
+{
+	request_fallback_cpus(r, c->cpu_quota, c->cpu_period > 0 ? (uint64_t)c->cpu_period : DEFAULT_PERIOD);
+	request_fallback_memory(r, c->memory_limit);
+	for (unsigned int i = 0; i < c->nhuge; i++) {
+		int ret = request_fallback_hugepages(r, c->huge[i].page_size, c->huge[i].limit, err);
+
+		if (ret < 0)
+			return error_prefix(err, "hugepageLimits");
+	}
+	read_pin(c->cpus, &r->pin_cpus);
+	read_pin(c->mems, &r->pin_mems);
+	return 0;
+}
+
+int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct error *err)
+{
+	cleanup_free char *list = NULL;
+	struct idset pin;
+	size_t len;
+
+	idset_clear(&pin);
+	read_pin(c->cpus, &pin);
+	if (idset_empty(&pin) || (c->mems && *c->mems))
+		return 0;
+	len = idset_format(&pin, NULL, 0) + sizeof("-8191");
+	list = malloc(len);
+	if (!list)
+		return error_set(err, -ENOMEM, "out of memory");
+	idset_format(&pin, list, len);
+	/* A lone number would be a count: 2 becomes 2-2. */
+	if (idset_count(&pin) == 1)
+		snprintf(list + strlen(list), len - strlen(list), "-%d", idset_next(&pin, 0));
+	return request_set(r, request_keys[KEY_CPU], list, err);
+}

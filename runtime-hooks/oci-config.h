@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The parts of a bundle's config.json that speak where annotations are silent:
+ * linux.resources, and the annotations for a runtime that left them out of the state.
+ */
+#ifndef NUMAPLACE_OCI_CONFIG_H
+#define NUMAPLACE_OCI_CONFIG_H
+
+#include "runtime-hooks/oci-state.h"
+
+#define OCI_CONFIG_MAX (16U << 20)
+#define OCI_HUGE_MAX   16 /* page sizes in hugepageLimits; no architecture has more */
+
+struct oci_huge {
+	uint64_t page_size; /* bytes */
+	uint64_t limit;	    /* bytes; 0: none asked for */
+};
+
+struct oci_config {
+	int64_t cpu_quota;    /* microseconds per period; <= 0: none */
+	int64_t cpu_period;   /* <= 0: not said, the kernel's default */
+	char *cpus, *mems;    /* as written, "0-3:1/2" among others; NULL or "": no pin */
+	int64_t memory_limit; /* bytes; <= 0: none */
+	unsigned int nhuge;
+	struct oci_huge huge[OCI_HUGE_MAX];
+	struct oci_annotations annotations;
+};
+
+/* @out is zeroed first; free it also after a failure. */
+int oci_config_parse(const char *text, size_t len, struct oci_config *out, struct error *err);
+
+/*
+ * The same from @bundle's config.json. A bundle that is not known (NULL, "/": crun says so),
+ * and one without the file, are as an empty one, and 0. A symlink or anything else but a
+ * regular file there is an error.
+ */
+int oci_config_read(const char *bundle, struct oci_config *out, struct error *err);
+
+void oci_config_free(struct oci_config *c);
+static inline void cleanup_oci_configp(struct oci_config *c)
+{
+	oci_config_free(c);
+}
+#define cleanup_oci_config __attribute__((cleanup(cleanup_oci_configp)))
+
+/* Fills in what the keys in @r left out; before request_finish. */
+int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err);
+
+/*
+ * For default = follow-pins: a container whose CPUs are pinned and whose memory is not asks for exactly
+ * these CPUs, so that its memory comes to be on their nodes. Any other asks for nothing.
+ */
+int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct error *err);
+
+#endif

@@ -1,0 +1,124 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# oci-hook on input that is wrong: the exit status, the one line that says what
+# and where, and nothing recorded.
+# shellcheck source=tests/hooks/tap.bash
+. "${0%/*}/tap.bash"
+
+# refused NAME STATUS PATTERN, the state on stdin.
+refused() {
+	run_hook createRuntime
+	came_out "$1" "$2" "numaplace: $3"
+}
+
+malformed() {
+	refused 'no input' 2 'state: empty: a runtime gives it on stdin' < /dev/null
+	refused 'no JSON' 2 'state: lexical error: invalid char in json text (byte *)' <<< '@'
+	refused 'half a state' 2 'state: parse error: premature EOF (byte *)' <<< '{"id":"web1","pid":7'
+	refused 'something behind it' 2 'state: parse error: trailing garbage (byte *)' <<< '{"id":"web1"}{}'
+	refused 'an array' 2 'state: an object is expected (byte 1)' <<< '["web1"]'
+	refused 'not UTF-8' 2 'state: not UTF-8 (byte 7)' <<< $'{"id":"\xff"}'
+	refused 'a comment' 2 'state: lexical error: probable comment*' <<< '/* */ {"id":"web1"}'
+	refused 'an id given twice' 2 'state: id: given twice (byte *)' <<< '{"id":"web1","id":"web2"}'
+	refused 'a number for a key' 2 'state: annotations.limits.cpu: a string is expected (byte *)' \
+		<<< "$(state '"limits.cpu":4')"
+	refused 'a NUL in a value' 2 'state: annotations.limits.cpu: a NUL in it (byte *)' \
+		<<< "$(state '"limits.cpu":"4\u0000"')"
+	refused 'a key given twice' 2 'state: annotations.limits.cpu: given twice (byte *)' \
+		<<< "$(state '"limits.cpu":"4","limits\u002ecpu":"4"')"
+}
+
+big() {
+	local writer
+	refused '100000 arrays in one another' 2 'state: nested deeper than 64 (byte *)' \
+		< <(printf '{"x":' && head -c 100000 /dev/zero | tr '\0' '[')
+	refused 'the same for a state' 2 'state: an object is expected (byte 1)' \
+		< <(head -c 100000 /dev/zero | tr '\0' '[')
+	refused '100000 objects in one another' 2 'state: nested deeper than 64 (byte *)' \
+		< <(yes '{"a":' | head -n 100000)
+	head -c 10485760 /dev/zero | tr '\0' ' ' > "$tmp/10M"
+	refused '10 MiB of blanks' 2 'state: more than 1 MiB' < "$tmp/10M"
+	# shellcheck disable=SC2002 # a pipe, so that a hook that stops reading would show
+	cat "$tmp/10M" | "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime 2> /dev/null
+	writer=${PIPESTATUS[0]}
+	[ "$writer" = 0 ]
+	ok $? '10 MiB: read to the end, so that the runtime gets no EPIPE' "its writer ended with $writer"
+	state "\"limits.cpu\":\"$(head -c 50000 /dev/zero | tr '\0' '1')\"" > "$tmp/long"
+	refused 'a value of 50000 bytes' 2 'state: annotations.limits.cpu: longer than 40961 bytes' < "$tmp/long"
+}
+
+# The value as it stands in the JSON, so escapes are its own.
+bad_cpus() {
+	local value
+	for value in 0 -1 4294967297 18446744073709551617 1- 3-1 abc '' ' 4' 4.0 0x4 '1,,2' '0-99999999'; do
+		refused "limits.cpu \"$value\"" 2 "container web1: limits.cpu: *" <<< "$(state "\"limits.cpu\":\"$value\"")"
+		[[ $said == *"\"$value\""* ]]
+		ok $? "limits.cpu \"$value\": the value is shown" "$said"
+	done
+	refused 'a line end in a value' 2 'container web1: limits.cpu: *"4?numaplace: all is well"*' \
+		<<< "$(state '"limits.cpu":"4\nnumaplace: all is well"')"
+}
+
+bad_keys() {
+	refused 'spellings in conflict' 2 'container web1: limits.cpu is "4" but org.numaplace.limits.cpu is "8"' \
+		<<< "$(state '"limits.cpu":"4","org.numaplace.limits.cpu":"8"')"
+	refused 'an unknown key of ours' 2 'container web1: org.numaplace.limits.cpus: no such key' \
+		<<< "$(state '"org.numaplace.limits.cpus":"4"')"
+	refused 'nodes that are none' 2 'container web1: limits.cpu.nodes: *' \
+		<<< "$(state '"limits.cpu.nodes":"balance"')"
+	refused 'memory without end' 2 'container web1: limits.memory: *' <<< "$(state '"limits.memory":"9EiBs"')"
+	echo 'container-keys = limits.memory' > "$tmp/conf"
+	refused 'a key that containers may not set' 2 \
+		'container web1: limits.cpu: containers may not set this key (container-keys)' \
+		<<< "$(state '"limits.cpu":"4"')"
+	: > "$tmp/conf"
+}
+
+bad_ids() {
+	local long
+	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
+	refused 'no id' 2 'state: no id in it' <<< '{"pid":7}'
+	refused 'an empty id' 2 'state: id: "": empty' <<< '{"id":""}'
+	refused 'an id that is the folder above' 2 'state: id: "..": not a name' <<< '{"id":".."}'
+	refused 'an id with a slash' 2 'state: id: "../../etc/x": a slash in it' <<< '{"id":"../../etc/x"}'
+	refused 'an id with a newline' 2 'state: id: "a?b": a control character in it' <<< '{"id":"a\nb"}'
+	refused 'an id with a NUL' 2 'state: id: a NUL in it (byte *)' <<< '{"id":"a\u0000b"}'
+	refused 'an id of 4 KiB' 2 'state: id: "aaa*...": longer than 255 bytes' <<< "{\"id\":\"$long\"}"
+}
+
+bad_pids() {
+	refused 'a pid beyond pids' 2 'state: pid: 4294967297 is no process id' \
+		<<< "$(pid=4294967297 state '"limits.cpu":"1"')"
+	refused 'a negative pid' 2 'state: pid: -7 is no process id' <<< "$(pid=-7 state '"limits.cpu":"1"')"
+	refused 'no process yet' 2 'container web1: pid: 0: no process to place at stage createRuntime' \
+		<<< "$(pid=0 state '"limits.cpu":"1"')"
+	# The kernel's highest pid is 4194304.
+	refused 'a process that is gone' 1 'container web1: *' <<< "$(pid=4194305 state '"limits.cpu":"1"')"
+}
+
+bad_bundles() {
+	local text
+	mkdir "$tmp/bundle"
+	text="{\"id\":\"web1\",\"pid\":$$,\"bundle\":\"$tmp/bundle\",\"annotations\":{\"limits.cpu\":\"1\"}}"
+	ln -s /etc/passwd "$tmp/bundle/config.json"
+	refused 'config.json is a symlink' 1 'container web1: config.json: open: Too many levels of symbolic links' \
+		<<< "$text"
+	rm "$tmp/bundle/config.json"
+	mkfifo "$tmp/bundle/config.json"
+	refused 'config.json is a FIFO' 2 'container web1: config.json: not a regular file' <<< "$text"
+	rm "$tmp/bundle/config.json"
+	echo '{"linux":{"resources":{"cpu":{"quota":' > "$tmp/bundle/config.json"
+	refused 'config.json is cut' 2 'container web1: config.json: parse error: premature EOF (byte *)' <<< "$text"
+	truncate -s 17M "$tmp/bundle/config.json"
+	refused 'config.json has 17 MiB' 2 'container web1: config.json: more than 16 MiB' <<< "$text"
+}
+
+malformed
+big
+bad_cpus
+bad_keys
+bad_ids
+bad_pids
+bad_bundles
+done_testing

@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# oci-hook's stages, its conf, and the surroundings it may be started in: none
+# of them are to be relied on.
+# shellcheck source=tests/hooks/tap.bash
+. "${0%/*}/tap.bash"
+
+silent() {
+	came_out "$1" 0 ''
+}
+
+nothing_to_do() {
+	local stage
+	for stage in createRuntime prestart poststop; do
+		run_hook $stage <<< '{"id":"web1","pid":7,"status":"created"}'
+		silent "$stage, no annotations"
+		run_hook $stage <<< "$(state '"limits.cpu.node":"1","limits.network":"1","volatile.cpu.nodes":"0"')"
+		silent "$stage, none that asks"
+		[ ! -e "$tmp/state" ]
+		ok $? "$stage: the ledger folder was not even made"
+	done
+	run_hook createRuntime <<< "$(state '"limits.cpu":"2","io.kubernetes.cri-o.ContainerType":"sandbox"')"
+	silent "CRI-O's sandbox"
+	run_hook createRuntime <<< "$(state '"limits.cpu":"2","io.kubernetes.cri.container-type":"sandbox"')"
+	silent "containerd's sandbox"
+	run_hook poststop <<< '{"id":"web1","status":"stopped","annotations":{"limits.cpu":"2"}}'
+	silent 'poststop of one that was never placed'
+	run_hook poststop <<< '{"id":"web1","pid":0,"status":"stopped","annotations":{"limits.cpu":"abc"}}'
+	silent 'poststop of one that was refused'
+}
+
+other_stages() {
+	local stage writer
+	head -c 10485760 /dev/zero > "$tmp/10M"
+	for stage in poststart startContainer createContainer 'no such' ''; do
+		# shellcheck disable=SC2002 # a pipe, so that a hook that stops reading would show
+		cat "$tmp/10M" | run_hook "$stage"
+		writer=${PIPESTATUS[0]}
+		run_hook "$stage" < "$tmp/10M"
+		silent "stage \"$stage\""
+		[ "$writer" = 0 ]
+		ok $? "stage \"$stage\": stdin is read to its end" "the writer ended with $writer"
+	done
+}
+
+usage() {
+	run_hook < /dev/null
+	came_out 'no stage' 2 'numaplace: usage: oci-hook *'
+	run_hook createRuntime poststop < /dev/null
+	came_out 'two stages' 2 'numaplace: poststop: one stage is enough'
+	run_hook --verbose createRuntime < /dev/null
+	came_out 'an unknown option' 2 'numaplace: --verbose: no such option'
+	run_hook createRuntime --conf < /dev/null
+	came_out 'an option without its value' 2 'numaplace: --conf: a value is missing'
+	run_hook --sysroot "$tmp/none" createRuntime <<< "$(state '"limits.cpu":"1"')"
+	came_out 'a sysroot that is not there' 1 'numaplace: container web1: *: No such file or directory'
+}
+
+warn_only() {
+	echo 'on-failure = warn' > "$tmp/conf"
+	run_hook createRuntime <<< '{'
+	came_out 'warn: a malformed state' 0 'numaplace: state: parse error: premature EOF*'
+	run_hook createRuntime <<< "$(state '"limits.cpu":"abc"')"
+	came_out 'warn: a bad value' 0 'numaplace: container web1: limits.cpu: *"abc"*'
+	run_hook createRuntime < "$tmp/10M"
+	came_out 'warn: too much' 0 'numaplace: state: more than 1 MiB'
+	echo 'on-failure = perhaps' > "$tmp/conf"
+	run_hook createRuntime <<< "$(state '"limits.cpu":"1"')"
+	came_out 'a bad conf, and a container that asks' 2 'numaplace: container web1: *on-failure*'
+	run_hook createRuntime <<< "$(state '')"
+	came_out 'a bad conf, and one that does not' 0 'numaplace: container web1: *on-failure*'
+	rm "$tmp/conf"
+	run_hook createRuntime <<< "$(state '')"
+	silent 'no conf'
+	: > "$tmp/conf"
+}
+
+descriptors() {
+	local bad arguments=(--conf "$tmp/conf" --state "$tmp/state" createRuntime)
+	bad=$(state '"limits.cpu":"abc"')
+	"$hook" "${arguments[@]}" <&- 2> "$tmp/stderr"
+	ok $(($? != 2)) 'closed stdin: exit status 2'
+	[ "$(cat "$tmp/stderr")" = 'numaplace: state: empty: a runtime gives it on stdin' ]
+	ok $? 'closed stdin: says that it was empty' "$(cat "$tmp/stderr")"
+	"$hook" "${arguments[@]}" 2>&- <<< "$bad"
+	ok $(($? != 2)) 'closed stderr: exit status 2'
+	"$hook" "${arguments[@]}" >&- 2>&- <&-
+	ok $(($? != 2)) 'all closed: exit status 2'
+	"$hook" "${arguments[@]}" 2> /dev/full <<< "$bad"
+	ok $(($? != 2)) 'a full stderr: exit status 2'
+	# shellcheck disable=SC2094 # the read end is gone before the hook writes
+	(sleep 0.2; "$hook" "${arguments[@]}" <<< "$bad"; echo $? > "$tmp/status") 2>&1 > /dev/null | true
+	sleep 0.5
+	[ "$(cat "$tmp/status")" = 2 ]
+	ok $? 'a stderr that nobody reads: exit status 2, no SIGPIPE' "$(cat "$tmp/status")"
+	"$hook" "${arguments[@]}" < / 2> "$tmp/stderr"
+	ok $(($? != 1)) 'a folder for stdin: exit status 1' "$(cat "$tmp/stderr")"
+	[ ! -e "$tmp/state" ]
+	ok $? 'the ledger folder was not even made by any of these'
+}
+
+surroundings() {
+	mkdir "$tmp/gone"
+	(cd "$tmp/gone" && rmdir "$tmp/gone" && state '' | env -i "$hook" --conf "$tmp/conf" createRuntime)
+	ok $? 'no environment, and a working folder that is gone'
+	state '"limits.cpu":"abc"' | PATH='' IFS=a LANG=xx LD_LIBRARY_PATH="$tmp" TZ=:/etc/passwd "$hook" \
+		--conf "$tmp/conf" --state "$tmp/state" createRuntime 2> "$tmp/stderr"
+	[[ $? = 2 && $(cat "$tmp/stderr") == 'numaplace: container web1: limits.cpu: '*'"abc"'* ]]
+	ok $? 'an odd environment' "$(cat "$tmp/stderr")"
+}
+
+# SIGALRM ignored by whoever started it: the hook's own time limit holds all the same.
+endless() {
+	local start=$SECONDS
+	(
+		trap '' ALRM PIPE
+		exec "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime < /dev/zero 2> "$tmp/stderr"
+	)
+	ok $(($? != 1)) 'stdin without end: exit status 1'
+	[ "$(cat "$tmp/stderr")" = 'numaplace: gave up after 8 seconds' ]
+	ok $? 'stdin without end: says that it gave up' "$(cat "$tmp/stderr")"
+	[ $((SECONDS - start)) -ge 7 ] && [ $((SECONDS - start)) -le 12 ]
+	ok $? 'stdin without end: after 8 seconds' "it took $((SECONDS - start))"
+}
+
+nothing_to_do
+other_stages
+usage
+warn_only
+descriptors
+surroundings
+endless
+done_testing

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# For the tests of this folder: TAP, and one run of a hook with what came of it.
+#
+# run_hook ARG... runs oci-hook with stdin as given, in a folder of its own, and
+# sets $status, $said (stderr) and $printed (stdout).  The ledger folder is not
+# there before it, so whatever is in it afterwards the hook wrote.
+
+set -u
+hook=${NUMAPLACE_BUILD:-${O:-build}}/oci-hook
+case $hook in /*) ;; *) hook=$PWD/$hook ;; esac
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+tests=0 failures=0
+: > "$tmp/conf"
+
+# ok STATUS NAME [LINE...]: the lines are shown if it failed.
+ok() {
+	local status=$1 name=$2 word=ok
+	shift 2
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $name"
+	[ "$status" = 0 ] || printf '# %s\n' "$@"
+}
+
+done_testing() {
+	echo "1..$tests"
+	[ "$failures" = 0 ]
+	exit
+}
+
+run_hook() {
+	rm -rf "$tmp/state"
+	"$hook" --conf "$tmp/conf" --state "$tmp/state" "$@" > "$tmp/stdout" 2> "$tmp/stderr"
+	status=$?
+	said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
+}
+
+# came_out NAME STATUS PATTERN: status, the one line on stderr ("": none), silence on stdout, no ledger folder made.
+came_out() {
+	local lines want=1
+	lines=$(wc -l < "$tmp/stderr")
+	[ -n "$3" ] || want=0
+	[ "$status" = "$2" ]
+	ok $? "$1: exit status $2" "it was $status" "$said"
+	# shellcheck disable=SC2053 # a pattern
+	[[ $said == $3 ]] && [ "$lines" = $want ]
+	ok $? "$1: says: ${3:-nothing}" "$said"
+	[ -z "$printed" ] && [ ! -e "$tmp/state" ]
+	ok $? "$1: nothing on stdout, no ledger folder made" "$printed" "$(find "$tmp/state" 2> /dev/null)"
+}
+
+# state ANNOTATIONS: a container's state with this inside its annotations.
+state() {
+	printf '{"ociVersion":"1.0.2","id":"web1","status":"creating","pid":%s,"bundle":"/","annotations":{%s}}' \
+		"${pid:-$$}" "$1"
+}

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * runtime-hooks/oci-config: the runtime's own limits as a request, and a
+ * bundle that is not there, not ours, or not what it seems.
+ */
+#include "plugin/util.h"
+#include "runtime-hooks/oci-config.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static int config_request(const char *resources, struct request *r, struct error *err)
+{
+	cleanup_oci_config struct oci_config c = { 0 };
+	char text[2048];
+	int ret;
+
+	snprintf(text, sizeof(text), "{\"ociVersion\":\"1.0.2\",\"linux\":{\"resources\":{%s}}}", resources);
+	ret = oci_config_parse(text, strlen(text), &c, err);
+	return ret < 0 ? ret : oci_config_fallback(&c, r, err);
+}
+
+static void test_fallback(void)
+{
+	struct error err = { 0 };
+	struct request r;
+
+	request_init(&r);
+	is_int(config_request("\"cpu\":{\"quota\":250000,\"period\":100000,\"cpus\":\"0-3\",\"mems\":\"\"},"
+			      "\"memory\":{\"limit\":1073741824},"
+			      "\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":134217728},"
+			      "{\"pageSize\":\"1GB\",\"limit\":0}]",
+			      &r, &err),
+	       0, "podman's resources");
+	is_int(r.cpu_count, 3, "two and a half CPUs are three");
+	is_int(r.memory, 1073741824, "memory");
+	is_int(r.nhuge, 1, "a page size without pages is none");
+	ok(r.huge[0].size == 2 << 20 && r.huge[0].count == 64, "64 pages of 2 MiB");
+	ok(idset_count(&r.pin_cpus) == 4 && idset_empty(&r.pin_mems), "pinned to four CPUs, not to nodes");
+	ok(!request_asks(&r), "limits alone ask for nothing");
+
+	request_init(&r);
+	request_set(&r, "limits.cpu", "8", NULL);
+	is_int(config_request("\"cpu\":{\"quota\":50000}", &r, &err), 0, "a key beside a quota");
+	is_int(r.cpu_count, 8, "the key counts");
+	request_init(&r);
+	is_int(config_request("\"cpu\":{\"quota\":150000,\"period\":0,\"cpus\":\"0-7:1/2\"}", &r, &err), 0,
+	       "no period, and a list that only the kernel reads");
+	is_int(r.cpu_count, 2, "the kernel's period is taken");
+	ok(idset_empty(&r.pin_cpus), "the pin is left to the cgroup");
+	request_init(&r);
+	is_int(config_request("\"cpu\":{\"quota\":-1},\"memory\":{\"limit\":-1},\"hugepageLimits\":"
+			      "[{\"pageSize\":\"2MB\",\"limit\":18446744073709551615}]",
+			      &r, &err),
+	       0, "no limits at all");
+	ok(!r.cpu_count && !r.memory && !r.nhuge, "are no request");
+}
+
+static void test_refused(void)
+{
+	static const struct {
+		const char *resources, *message;
+	} cases[] = {
+		{ "\"hugepageLimits\":[{\"pageSize\":\"2MiB\",\"limit\":1}]",
+		  "linux.resources.hugepageLimits[0].pageSize: \"2MiB\": a size like 2MB or 1GB is expected" },
+		{ "\"hugepageLimits\":[{\"pageSize\":\"0MB\",\"limit\":1}]",
+		  "linux.resources.hugepageLimits[0].pageSize: \"0MB\": a size like 2MB or 1GB is expected" },
+		{ "\"hugepageLimits\":[{\"pageSize\":\"99999999999999999999MB\",\"limit\":1}]",
+		  "linux.resources.hugepageLimits[0].pageSize: \"99999999999999999999MB\": a size like 2MB or 1GB is "
+		  "expected" },
+		{ "\"hugepageLimits\":[{\"limit\":1.5}]",
+		  "linux.resources.hugepageLimits[0].limit: a whole number is expected" },
+		{ "\"cpu\":{\"quota\":\"1\"}", "linux.resources.cpu.quota: a whole number is expected (byte 62)" },
+		{ "\"cpu\":{\"cpus\":0}", "linux.resources.cpu.cpus: a string is expected (byte 59)" },
+		{ "\"memory\":{\"limit\":1},\"memory\":{\"limit\":2}",
+		  "linux.resources.memory: given twice (byte 73)" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct error err = { 0 };
+		struct request r;
+
+		request_init(&r);
+		is_int(config_request(cases[i].resources, &r, &err), -EINVAL, "refused: %s", cases[i].resources);
+		is_str(err.text, cases[i].message, "because: %s", cases[i].message);
+	}
+}
+
+static void test_follow_pins(void)
+{
+	static const struct {
+		const char *cpus, *mems;
+		unsigned int count;
+	} cases[] = { { "2-3", NULL, 2 }, { "2", "", 1 }, { "0-1,8190-8191", NULL, 4 },
+		      { "2-3", "1", 0 },  { "", "", 0 },  { NULL, NULL, 0 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct oci_config c = { .cpus = (char *)(uintptr_t)cases[i].cpus,
+					.mems = (char *)(uintptr_t)cases[i].mems };
+		struct request r;
+
+		request_init(&r);
+		is_int(oci_config_follow_pins(&c, &r, NULL), 0, "pins cpus %s, mems %s", cases[i].cpus ? c.cpus : "-",
+		       cases[i].mems ? c.mems : "-");
+		is_int(r.cpu_count, cases[i].count, "CPUs asked for");
+		is_int(r.cpu_listed, cases[i].count != 0, "as a list, if at all");
+	}
+}
+
+static void write_text(int dir, const char *name, const char *text)
+{
+	cleanup_close int fd = openat(dir, name, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		diag("%s: %m", name);
+}
+
+static void read_bundle(const char *bundle, int want, const char *message, const char *what)
+{
+	cleanup_oci_config struct oci_config c = { 0 };
+	struct error err = { 0 };
+
+	is_int(oci_config_read(bundle, &c, &err), want, "%s", what);
+	is_str(err.text, message, "with the message: %s", message);
+	is_int(c.memory_limit, 0, "and no limit out of it");
+}
+
+static void test_bundles(void)
+{
+	cleanup_oci_config struct oci_config c = { 0 };
+	char folder[] = "/tmp/numaplace-bundle-XXXXXX", path[64];
+	cleanup_close int dir = mkdtemp(folder) ? open(folder, O_DIRECTORY | O_RDONLY) : -1;
+
+	read_bundle(NULL, 0, "", "no bundle");
+	read_bundle("/", 0, "", "crun's /");
+	read_bundle("//", 0, "", "another way to write it");
+	read_bundle("relative", 0, "", "a relative bundle");
+	read_bundle("/no/such/folder", 0, "", "a bundle that is gone");
+	read_bundle(folder, 0, "", "a bundle without config.json");
+	write_text(dir, "good",
+		   "{\"linux\":{\"resources\":{\"memory\":{\"limit\":5}}},\"annotations\":{\"limits.cpu\":\"2\"}}");
+	symlinkat("good", dir, "config.json");
+	read_bundle(folder, -ELOOP, "config.json: open: Too many levels of symbolic links", "a symlink");
+	unlinkat(dir, "config.json", 0);
+	mkfifoat(dir, "config.json", 0600);
+	read_bundle(folder, -EINVAL, "config.json: not a regular file", "a FIFO");
+	unlinkat(dir, "config.json", 0);
+	write_text(dir, "config.json", "{");
+	read_bundle(folder, -EINVAL, "config.json: parse error: premature EOF (byte 1)", "half a file");
+	truncate(strcat(strcpy(path, folder), "/config.json"), (OCI_CONFIG_MAX) + 1L);
+	read_bundle(folder, -EINVAL, "config.json: more than 16 MiB", "a file of 16 MiB and a byte");
+	renameat(dir, "good", dir, "config.json");
+	is_int(oci_config_read(folder, &c, NULL), 0, "a good one");
+	is_int(c.memory_limit, 5, "is read");
+	ok(c.annotations.any && c.annotations.bare[KEY_CPU], "with its annotations");
+	unlinkat(dir, "config.json", 0);
+	rmdir(folder);
+}
+
+int main(void)
+{
+	test_fallback();
+	test_refused();
+	test_follow_pins();
+	test_bundles();
+	return done();
+}

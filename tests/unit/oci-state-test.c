@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * runtime-hooks/oci-state: states as runc and crun write them, ids that are no
+ * file names, annotations in both spellings.
+ */
+#include "plugin/util.h"
+#include "runtime-hooks/oci-state.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+
+#define ALL_KEYS (~0U)
+
+/* The request of a state with these annotations; its message in @err. */
+static int request_of(const char *annotations, unsigned int allowed, struct request *r, struct error *err)
+{
+	cleanup_oci_state struct oci_state s = { 0 };
+	char text[8192];
+	int ret;
+
+	snprintf(text, sizeof(text), "{\"id\":\"web1\",\"pid\":7,\"annotations\":{%s}}", annotations);
+	ret = oci_state_parse(text, strlen(text), &s, err);
+	return ret < 0 ? ret : oci_annotations_request(&s.annotations, allowed, r, err);
+}
+
+static void bad_request(const char *annotations, const char *message)
+{
+	struct request r;
+	struct error err = { 0 };
+
+	is_int(request_of(annotations, ALL_KEYS, &r, &err), -EINVAL, "refused: %s", annotations);
+	is_str(err.text, message, "because: %s", message);
+}
+
+static void bad_state(const char *text, const char *message)
+{
+	cleanup_oci_state struct oci_state s = { 0 };
+	struct error err = { 0 };
+
+	is_int(oci_state_parse(text, strlen(text), &s, &err), -EINVAL, "refused: %s", quote(text).text);
+	is_str(err.text, message, "because: %s", message);
+}
+
+static void test_runtimes(void)
+{
+	static const char runc[] = "{\"ociVersion\":\"1.0.2\",\"id\":\"web1\",\"status\":\"creating\",\"pid\":4242,"
+				   "\"bundle\":\"/run/b\",\"annotations\":{\"limits.cpu\":\"4\",\"other\":\"x\"}}";
+	static const char crun[] = "{\n  \"ociVersion\": \"1.0\",\n  \"id\": \"web1\",\n  \"pid\": 4242,\n"
+				   "  \"root\": \"\\/var\\/lib\",\n  \"bundle\": \"\\/run\\/b\",\n"
+				   "  \"status\": \"created\"\n}\n";
+	cleanup_oci_state struct oci_state a = { 0 }, b = { 0 }, c = { 0 };
+
+	is_int(oci_state_parse(runc, strlen(runc), &a, NULL), 0, "runc's state");
+	is_str(a.id, "web1", "its id");
+	is_int(a.pid, 4242, "its pid");
+	is_str(a.status, "creating", "its status");
+	is_str(a.bundle, "/run/b", "its bundle");
+	is_str(a.annotations.bare[KEY_CPU], "4", "its annotation");
+	ok(a.annotations.any && oci_annotations_ask(&a.annotations), "it asks");
+	is_int(oci_state_parse(crun, strlen(crun), &b, NULL), 0, "crun's pretty state, without annotations");
+	is_str(b.bundle, "/run/b", "its bundle");
+	is_str(b.status, "created", "its status");
+	ok(!b.annotations.any && !oci_annotations_ask(&b.annotations), "it asks for nothing");
+	is_int(oci_state_parse("{\"id\":\"w\",\"status\":\"stopped\"}", 29, &c, NULL), 0, "no pid, as at poststop");
+	is_int(c.pid, 0, "is 0");
+}
+
+static void test_sandbox(void)
+{
+	static const struct {
+		const char *annotation;
+		bool sandbox;
+	} cases[] = {
+		{ "\"io.kubernetes.cri-o.ContainerType\":\"sandbox\"", true },
+		{ "\"io.kubernetes.cri.container-type\":\"sandbox\",\"limits.cpu\":\"2\"", true },
+		{ "\"io.kubernetes.cri-o.ContainerType\":\"container\"", false },
+		{ "\"io.kubernetes.cri.container-type\":\"\"", false },
+		{ "\"limits.cpu\":\"2\"", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_oci_state struct oci_state s = { 0 };
+		char text[256];
+
+		snprintf(text, sizeof(text), "{\"id\":\"p\",\"annotations\":{%s}}", cases[i].annotation);
+		oci_state_parse(text, strlen(text), &s, NULL);
+		is_int(s.annotations.sandbox, cases[i].sandbox, "a sandbox or not: %s", cases[i].annotation);
+	}
+}
+
+static void test_ids(void)
+{
+	char text[400], id[300], message[128];
+
+	bad_state("{}", "no id in it");
+	bad_state("", "empty: a runtime gives it on stdin");
+	bad_state("{\"id\":null}", "no id in it");
+	bad_state("{\"id\":\"\"}", "id: \"\": empty");
+	bad_state("{\"id\":\".\"}", "id: \".\": not a name");
+	bad_state("{\"id\":\"..\"}", "id: \"..\": not a name");
+	bad_state("{\"id\":\"a/b\"}", "id: \"a/b\": a slash in it");
+	bad_state("{\"id\":\"a\\/b\"}", "id: \"a/b\": a slash in it");
+	bad_state("{\"id\":\"a\\nb\"}", "id: \"a?b\": a control character in it");
+	bad_state("{\"id\":\"a\\u001b[2Jb\"}", "id: \"a?[2Jb\": a control character in it");
+	bad_state("{\"id\":\"a\x7f\"}", "id: \"a?\": a control character in it");
+	bad_state("{\"id\":\"a\\u0000b\"}", "id: a NUL in it (byte 16)");
+	bad_state("{\"id\":7}", "id: a string is expected (byte 7)");
+	is_int(oci_id_check("a\xc2\x85", NULL), -EINVAL, "C1 controls are refused");
+	is_int(oci_id_check("caf\xc3\xa9-1_2.3+4", NULL), 0, "UTF-8 is a name");
+	is_int(oci_id_check("...", NULL), 0, "so are three dots");
+	memset(id, 'a', sizeof(id));
+	id[255] = '\0';
+	is_int(oci_id_check(id, NULL), 0, "255 bytes are taken");
+	id[255] = 'a';
+	id[256] = '\0';
+	snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
+	snprintf(message, sizeof(message), "id: \"%.61s...\": longer than 255 bytes", id);
+	bad_state(text, message);
+}
+
+static void test_pids(void)
+{
+	bad_state("{\"id\":\"w\",\"pid\":-1}", "pid: -1 is no process id");
+	bad_state("{\"id\":\"w\",\"pid\":4294967297}", "pid: 4294967297 is no process id");
+	bad_state("{\"id\":\"w\",\"pid\":1e2}", "pid: a whole number is expected (byte 19)");
+	bad_state("{\"id\":\"w\",\"pid\":\"7\"}", "pid: a whole number is expected (byte 19)");
+	bad_state("{\"id\":\"w\",\"pid\":7,\"pid\":7}", "pid: given twice (byte 23)");
+	bad_state("{\"id\":\"w\",\"annotations\":[]}", "annotations: an object is expected (byte 25)");
+	bad_state("{\"id\":\"w\",\"annotations\":{},\"annotations\":{}}", "annotations: given twice (byte 40)");
+	bad_state("{\"id\":\"w\",\"annotations\":{\"limits.cpu\":4}}",
+		  "annotations.limits.cpu: a string is expected (byte 39)");
+}
+
+static void test_spellings(void)
+{
+	struct error err = { 0 };
+	struct request r;
+
+	is_int(request_of("\"org.numaplace.limits.cpu\":\"4\"", ALL_KEYS, &r, &err), 0, "the prefixed spelling");
+	is_int(r.cpu_count, 4, "is heard");
+	is_int(request_of("\"org.numaplace.limits.cpu\":\"4\",\"limits.cpu\":\"4\"", ALL_KEYS, &r, &err), 0,
+	       "both spellings that agree");
+	is_int(r.cpu_count, 4, "are one");
+	is_int(request_of("\"limits.cpu\":\"0-3\",\"limits.cpu.nodes\":\"0-4,^3\",\"x\":\"y\"", ALL_KEYS, &r, &err), 0,
+	       "two keys");
+	ok(r.cpu_listed && r.nodes_mode == NODES_LIST, "are both heard");
+	is_int(request_of("\"limits.cpu.node\":\"1\",\"limits.network\":\"1\"", ALL_KEYS, &r, &err), 0,
+	       "foreign limits are passed over");
+	ok(!request_asks(&r), "and ask for nothing");
+	is_int(request_of("\"volatile.cpu.nodes\":\"1\"", 0, &r, &err), 0, "a hint needs no permission");
+	ok(!request_asks(&r) && idset_has(&r.last_nodes, 1), "and asks for nothing");
+	bad_request("\"limits.cpu\":\"4\",\"org.numaplace.limits.cpu\":\"8\"",
+		    "limits.cpu is \"4\" but org.numaplace.limits.cpu is \"8\"");
+	bad_request("\"org.numaplace.limits.cpus\":\"4\"", "org.numaplace.limits.cpus: no such key");
+	bad_request("\"org.numaplace.\":\"4\"", "org.numaplace.: no such key");
+	is_int(request_of("\"limits.cpu\":\"4\"", ALL_KEYS & ~(1U << KEY_CPU), &r, &err), -EINVAL,
+	       "a key that containers may not set");
+	is_str(err.text, "limits.cpu: containers may not set this key (container-keys)", "is named");
+}
+
+static void test_untouched(void)
+{
+	struct error err = { 0 };
+	struct request r;
+
+	memset(&r, 0x5a, sizeof(r));
+	is_int(request_of("\"limits.cpu\":\"4\",\"limits.memory\":\"x\"", ALL_KEYS, &r, &err), -EINVAL, "a bad value");
+	ok(strncmp(err.text, "limits.memory: \"x\"", 18) == 0, "is named: %s", err.text);
+	is_int(r.cpu_count, 0x5a5a5a5a, "and the request is as it was");
+}
+
+int main(void)
+{
+	test_runtimes();
+	test_sandbox();
+	test_ids();
+	test_pids();
+	test_spellings();
+	test_untouched();
+	return done();
+}
