@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the global options to the machine, the configuration and the ledger.
+ * Below a sysroot nothing of this host is looked at, unless it is named.
+ */
+#include "cli/cli.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#define LOCK_TIMEOUT_MS 10000
+
+void cli_warn(const char *line)
+{
+	fprintf(stderr, "numaplace: warning: %s\n", line);
+}
+
+int cli_topology(const struct cli *cli, struct topology **out, struct error *err)
+{
+	int ret = topology_read(cli->root, out, err);
+
+	if (ret < 0)
+		return ret;
+	for (unsigned int i = 0; i < (*out)->nwarnings; i++)
+		cli_warn((*out)->warnings[i]);
+	return 0;
+}
+
+int cli_conf(const struct cli *cli, struct conf *out, struct error *err)
+{
+	conf_init(out);
+	if (cli->conf) {
+		if (access(cli->conf, R_OK) < 0)
+			return error_set(err, -EINVAL, "--conf %s: %s", quote(cli->conf).text, strerror(errno));
+		return conf_read(AT_FDCWD, cli->conf, out, err);
+	}
+	return conf_read(cli->root, cli->sysroot ? &CLI_CONF[1] : CLI_CONF, out, err);
+}
+
+int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
+{
+	struct place_env env = {
+		.root = cli->root,
+		.real = !cli->sysroot,
+		.state = -1,
+		.state_path = cli->state,
+		.timeout_ms = LOCK_TIMEOUT_MS,
+		.message = cli_warn,
+	};
+	int ret = cli_conf(cli, &env.conf, err);
+
+	if (ret < 0)
+		return ret;
+	if (!env.state_path && !cli->sysroot)
+		env.state_path = CLI_STATE;
+	*out = env;
+	return 0;
+}
+
+int cli_with_ledger(const struct cli *cli, const struct topology *t,
+		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	cleanup_ledger struct ledger *ledger = NULL; /* goes before the folder it is in */
+	int ret = cli_env(cli, &env, err);
+
+	if (ret < 0)
+		return ret;
+	if (env.state_path) {
+		ret = place_ledger(&env, t, &ledger, err);
+		if (ret < 0)
+			return ret;
+	}
+	return look(arg, ledger, err);
+}
+
+int cli_set_key(struct request *r, const char *key, const char *value, struct error *err)
+{
+	int ret = request_set(r, key, value, err);
+
+	return ret == -ENOENT ? err->status = -EINVAL : ret;
+}
+
+int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err)
+{
+	if (!argc)
+		return 0;
+	return error_set(err, -EINVAL, "%s: unexpected argument: %s", verb, quote(argv[0]).text);
+}

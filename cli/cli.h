@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What the verbs share: the global options, and how to get at the machine, the
+ * configuration and the ledger that they name.
+ *
+ * A verb prints its result on stdout and returns 0, or a negative errno with
+ * @err set, which main turns into a message and the exit status.
+ */
+#ifndef NUMAPLACE_CLI_H
+#define NUMAPLACE_CLI_H
+
+#include "cgroup/place.h"
+#include "plugin/error.h"
+#include "plugin/util.h"
+
+#include <stdbool.h>
+
+#define CLI_STATE "/run/numaplace"
+#define CLI_CONF "/etc/numaplace/numaplace.conf"
+
+struct cli {
+	const char *sysroot; /* NULL: this machine */
+	const char *state;   /* NULL: CLI_STATE on this machine, none below a sysroot */
+	const char *conf;    /* NULL: CLI_CONF, below the sysroot if there is one */
+	bool json;
+	int root;            /* the sysroot, opened */
+};
+
+/* A warning on stderr, one line. */
+void cli_warn(const char *line);
+
+/* The machine; its warnings are printed. */
+int cli_topology(const struct cli *cli, struct topology **out, struct error *err);
+
+/* The configuration; one that was named must be there. */
+int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
+
+/* For the functions of cgroup/place.h (closed with cleanup_env); env->state_path is NULL where there is no ledger. */
+int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
+#define CLI_ENV_NONE ((struct place_env){ .state = -1 })
+static inline void cleanup_envp(struct place_env *env)
+{
+	cleanup_closep(&env->state);
+}
+#define cleanup_env __attribute__((cleanup(cleanup_envp)))
+
+/* Calls @look with the ledger (NULL: there is none) and lets it go again: nothing slow may happen in there. */
+int cli_with_ledger(const struct cli *cli, const struct topology *t,
+		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
+
+/* One KEY and VALUE of a request; a key that is not in the table is -EINVAL. */
+int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);
+
+/* A verb without arguments was given some. */
+int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err);
+
+int verb_plan(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_topology(struct cli *cli, int argc, char **argv, struct error *err);
+
+#endif

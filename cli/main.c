@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * numaplace: what people and scripts call.  Takes the global options, wherever
+ * they stand, finds the verb, and says what went wrong: one line on stderr, or an object on stdout with
+ * --json.  Exit status: 0 done, 1 cannot be placed or the system failed, 2 bad input.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct verb {
+	const char *name;
+	int (*run)(struct cli *cli, int argc, char **argv, struct error *err);
+	const char *arguments;
+	const char *summary;
+} verbs[] = {
+	{ "topology", verb_topology, "", "the machine's nodes: CPUs, memory, hugepages, distances, load" },
+	{ "plan", verb_plan, "KEY=VALUE...", "what would be chosen now; writes nothing" },
+	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
+	{ "status", verb_status, "", "the containers that are placed now" },
+};
+
+static void print_help(FILE *f)
+{
+	fputs("Usage: numaplace [OPTION...] VERB [ARGUMENT...]\n\n"
+	      "Chooses NUMA nodes for containers. Verbs:\n", f);
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		fprintf(f, "  %-10s%-14s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+	fputs("\nOptions, before or after the verb:\n"
+	      "  --sysroot DIR  a recorded machine: the folder that holds its sys/ and proc/\n"
+	      "  --state DIR    the ledger's folder (" CLI_STATE ")\n"
+	      "  --conf FILE    the configuration (" CLI_CONF ")\n"
+	      "  --json         one JSON object on stdout\n"
+	      "  --help, --version\n\n"
+	      "Keys of `plan`, as in a container's annotations or config:\n ", f);
+	for (int k = 0; k < KEY_COUNT; k++)
+		fprintf(f, " %s%s", request_keys[k], k % 4 == 3 && k + 1 < KEY_COUNT ? "\n " : "");
+	fputs("\n\nExit status: 0 done; 1 cannot be placed, or the system failed; 2 bad input or usage.\n", f);
+}
+
+static const struct verb *find_verb(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+		if (!strcmp(name, verbs[i].name))
+			return &verbs[i];
+	return NULL;
+}
+
+/* Where the option's value goes; NULL: no option with a value. */
+static const char **value_option(struct cli *cli, const char *name, size_t len)
+{
+	const struct {
+		const char *name;
+		const char **value;
+	} options[] = {
+		{ "--sysroot", &cli->sysroot },
+		{ "--state", &cli->state },
+		{ "--conf", &cli->conf },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
+		if (strlen(options[i].name) == len && !strncmp(name, options[i].name, len))
+			return options[i].value;
+	return NULL;
+}
+
+struct command {
+	int argc;
+	char **argv; /* the verb and its own arguments */
+	bool help, version;
+};
+
+/* Takes the global options out of @argv; what else begins with a dash is left to the verb. */
+static int take_options(struct cli *cli, struct command *cmd, int argc, char **argv, struct error *err)
+{
+	*cmd = (struct command){ .argv = argv };
+	for (int i = 0; i < argc; i++) {
+		size_t len = strcspn(argv[i], "=");
+		const char **value = value_option(cli, argv[i], len);
+
+		if (!strcmp(argv[i], "--")) {
+			while (++i < argc)
+				argv[cmd->argc++] = argv[i];
+		} else if (value && !argv[i][len] && i + 1 == argc) {
+			return error_set(err, -EINVAL, "%s: needs a value", argv[i]);
+		} else if (value) {
+			*value = argv[i][len] ? &argv[i][len + 1] : argv[++i];
+			if (!**value)
+				return error_set(err, -EINVAL, "%.*s: empty", (int)len, argv[i]);
+		} else if (!strcmp(argv[i], "--json")) {
+			cli->json = true;
+		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
+			cmd->help = true;
+		} else if (!strcmp(argv[i], "--version")) {
+			cmd->version = true;
+		} else {
+			argv[cmd->argc++] = argv[i];
+		}
+	}
+	return 0;
+}
+
+static int run(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_close int root = -1;
+	const struct verb *verb;
+	struct command cmd;
+	int ret = take_options(cli, &cmd, argc, argv, err);
+
+	if (ret < 0)
+		return ret;
+	if (cmd.help || (cmd.argc && !strcmp(cmd.argv[0], "help"))) {
+		print_help(stdout);
+		return 0;
+	}
+	if (cmd.version) {
+		puts("numaplace " NUMAPLACE_VERSION);
+		return 0;
+	}
+	if (!cmd.argc)
+		return error_set(err, -EINVAL, "no verb given: see numaplace --help");
+	verb = find_verb(cmd.argv[0]);
+	if (!verb)
+		return error_set(err, -EINVAL, "unknown %s: %s: see numaplace --help",
+				 *cmd.argv[0] == '-' ? "option" : "verb", quote(cmd.argv[0]).text);
+	root = open(cli->sysroot ? cli->sysroot : "/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (root < 0)
+		return error_set(err, -EINVAL, "--sysroot %s: %s", quote(cli->sysroot ? cli->sysroot : "/").text,
+				 strerror(errno));
+	cli->root = root;
+	return verb->run(cli, cmd.argc - 1, cmd.argv + 1, err);
+}
+
+int main(int argc, char **argv)
+{
+	struct cli cli = { .root = -1 };
+	struct error err = { 0 };
+	int status;
+
+	/* an error in the options themselves is told in the way that was asked for */
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], "--json"))
+			cli.json = true;
+	status = error_exit_status(run(&cli, argc - 1, argv + 1, &err));
+	if (status && cli.json) {
+		struct out o = JSON_OUT(stdout);
+
+		out_object(&o, NULL);
+		out_string(&o, "error", err.text);
+		out_end(&o);
+	} else if (status) {
+		fprintf(stderr, "numaplace: %s\n", err.text);
+	}
+	if (fflush(stdout) || ferror(stdout)) {
+		fprintf(stderr, "numaplace: stdout: %s\n", strerror(errno));
+		return 1;
+	}
+	return status;
+}

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What verbs print: JSON for scripts, aligned tables for people.
+ *
+ * JSON that leaves here is well-formed whatever text goes in; in a table nothing
+ * that goes in can move a terminal's cursor.
+ */
+#ifndef NUMAPLACE_OUT_H
+#define NUMAPLACE_OUT_H
+
+#include "plugin/idset.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+/* --- JSON: one value per call; @key NULL inside an array and for the outermost --- */
+
+struct out {
+	FILE *file;
+	bool comma;        /* something stands before in this object or array */
+	unsigned int depth;
+	uint64_t arrays;   /* bit per depth: an array, not an object */
+};
+#define JSON_OUT(stream) ((struct out){ .file = (stream) })
+
+void out_object(struct out *o, const char *key);
+void out_array(struct out *o, const char *key);
+/* Ends the innermost object or array; a newline behind the outermost. */
+void out_end(struct out *o);
+void out_string(struct out *o, const char *key, const char *value);
+void out_uint(struct out *o, const char *key, uint64_t value);
+void out_list(struct out *o, const char *key, const struct idset *s);  /* "0-3,8" */
+void out_comma(struct out *o, const char *key, const struct idset *s); /* "0,1" */
+
+/* --- tables --- */
+
+struct table {
+	FILE *file;
+	bool colour;         /* the heading stands out */
+	bool failed;         /* there was no memory for a cell */
+	unsigned int ncolumns;
+	const char *align;   /* a letter per column: l, r */
+	char **cells;        /* row by row; the first row is the heading */
+	size_t ncells, room;
+};
+
+/* @align is kept, not copied.  Whether there is colour: a terminal, and no NO_COLOR. */
+void table_init(struct table *t, FILE *file, const char *align);
+void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void table_list(struct table *t, const struct idset *s);
+void table_comma(struct table *t, const struct idset *s);
+/* Prints it.  false: there was no memory for all of it, and nothing was printed. */
+bool table_print(const struct table *t);
+
+void table_free(struct table *t);
+#define cleanup_table __attribute__((cleanup(table_free)))
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace plan KEY=VALUE...`: what a container that asks for this would get
+ * now.  Nothing is written.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* One argument, "limits.cpu=4". */
+static int take_key(struct request *r, const char *argument, struct error *err)
+{
+	size_t len = strcspn(argument, "=");
+	cleanup_free char *key = NULL;
+
+	if (!argument[len])
+		return error_set(err, -EINVAL, "plan: %s: not of the form KEY=VALUE", quote(argument).text);
+	key = strndup(argument, len);
+	if (!key)
+		return error_set(err, -ENOMEM, "out of memory");
+	return cli_set_key(r, key, argument + len + 1, err);
+}
+
+static int take_request(struct request *r, int argc, char **argv, struct error *err)
+{
+	request_init(r);
+	for (int i = 0; i < argc; i++) {
+		int ret = take_key(r, argv[i], err);
+
+		if (ret < 0)
+			return ret;
+	}
+	if (!request_asks(r))
+		return error_set(err, -EINVAL, "plan: nothing asked for: give a key, as limits.cpu=4");
+	return request_finish(r, err);
+}
+
+static void print_json(const struct placement *p, const struct reasons *why)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_comma(&o, "nodes", &p->nodes);
+	out_list(&o, "cpus", &p->share.cpus);
+	out_list(&o, "mems", &p->mems);
+	out_array(&o, "reasons");
+	for (unsigned int i = 0; i < why->n; i++)
+		out_string(&o, NULL, why->text[i]);
+	out_end(&o);
+	out_end(&o);
+}
+
+static int print_text(const struct placement *p, const struct reasons *why, struct error *err)
+{
+	cleanup_table struct table table;
+
+	table_init(&table, stdout, "lll");
+	table_cell(&table, "NODES");
+	table_cell(&table, "CPUS");
+	table_cell(&table, "MEMORY NODES");
+	table_comma(&table, &p->nodes);
+	table_list(&table, &p->share.cpus);
+	table_list(&table, &p->mems);
+	if (!table_print(&table))
+		return error_set(err, -ENOMEM, "out of memory");
+	if (why->n)
+		putchar('\n');
+	for (unsigned int i = 0; i < why->n; i++)
+		printf("%s\n", why->text[i]);
+	return 0;
+}
+
+int verb_plan(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_placement struct placement placement = { 0 };
+	struct reasons why = { 0 };
+	struct request request;
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	int ret = take_request(&request, argc, argv, err);
+
+	if (ret < 0)
+		return ret;
+	ret = cli_env(cli, &env, err);
+	if (ret < 0)
+		return ret;
+	ret = place_plan(&env, &request, &placement, &why, err);
+	if (ret < 0)
+		return ret;
+	if (!cli->json)
+		return print_text(&placement, &why, err);
+	print_json(&placement, &why);
+	return 0;
+}

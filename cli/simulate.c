@@ -1,0 +1,353 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace simulate`: containers started and stopped by JSON lines on stdin,
+ * placed on a machine that begins idle.  Nothing but memory is written; a driver may
+ * write a line and wait for its answer.
+ *
+ * A line that cannot be read ends it.  A start that cannot be placed, or asks
+ * for nonsense, is answered with the reason.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "plugin/util.h"
+#include "runtime-hooks/json.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define LINE_MAX_BYTES (1U << 20)
+
+struct container {
+	struct container *next; /* in its bucket */
+	char *id;
+	bool counted;           /* share is in the usage; a refused container's is not */
+	struct share share;
+};
+
+struct simulation {
+	const struct cli *cli;
+	struct topology *topology;
+	struct usage *usage;
+	struct conf conf;
+	bool flush;             /* somebody may wait for the answer */
+	unsigned long line;
+	unsigned long ignored;  /* lines that named what is not there */
+	struct container **bucket;
+	size_t nbuckets, ncontainers;
+};
+
+enum op { OP_NONE, OP_START, OP_STOP };
+
+struct line {
+	enum op op;
+	char id[RECORD_ID_MAX + 1];
+	struct request request;
+	struct error refused;   /* the first key that makes no sense */
+};
+
+/* --- containers by id --- */
+
+static size_t hash_of(const char *id)
+{
+	uint64_t h = 14695981039346656037ULL; /* FNV-1a */
+
+	for (; *id; id++)
+		h = (h ^ (unsigned char)*id) * 1099511628211ULL;
+	return (size_t)h;
+}
+
+/* Where the pointer to the container is, or would be. */
+static struct container **find_container(struct simulation *s, const char *id)
+{
+	struct container **c = &s->bucket[hash_of(id) & (s->nbuckets - 1)];
+
+	while (*c && strcmp((*c)->id, id) != 0)
+		c = &(*c)->next;
+	return c;
+}
+
+static int grow_buckets(struct simulation *s)
+{
+	size_t n = s->nbuckets ? s->nbuckets * 2 : 256;
+	struct container **bucket = calloc(n, sizeof(*bucket));
+
+	if (!bucket)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->nbuckets; i++) {
+		while (s->bucket[i]) {
+			struct container *c = s->bucket[i];
+			struct container **to = &bucket[hash_of(c->id) & (n - 1)];
+
+			s->bucket[i] = c->next;
+			c->next = *to;
+			*to = c;
+		}
+	}
+	free(s->bucket);
+	s->bucket = bucket;
+	s->nbuckets = n;
+	return 0;
+}
+
+/* Takes @share over when it returns 0. */
+static int add_container(struct simulation *s, const char *id, bool counted, struct share *share)
+{
+	cleanup_free struct container *c = calloc(1, sizeof(*c));
+	struct container **slot;
+
+	if (!c || (s->ncontainers >= s->nbuckets && grow_buckets(s) < 0))
+		return -ENOMEM;
+	c->id = strdup(id);
+	if (!c->id)
+		return -ENOMEM;
+	c->counted = counted;
+	c->share = *share;
+	*share = (struct share){ 0 };
+	slot = find_container(s, id);
+	*slot = steal_ptr(c);
+	s->ncontainers++;
+	return 0;
+}
+
+static void remove_container(struct simulation *s, struct container **slot)
+{
+	struct container *c = *slot;
+
+	*slot = c->next;
+	s->ncontainers--;
+	if (c->counted)
+		usage_remove(s->usage, &c->share);
+	share_free(&c->share);
+	free(c->id);
+	free(c);
+}
+
+static void simulation_free(struct simulation *s)
+{
+	for (size_t i = 0; i < s->nbuckets; i++)
+		while (s->bucket[i])
+			remove_container(s, &s->bucket[i]);
+	free(s->bucket);
+	usage_free(s->usage);
+	topology_free(s->topology);
+}
+
+/* --- a line in --- */
+
+static int set_op(void *arg, const struct json_value *v, struct error *err)
+{
+	struct line *l = arg;
+
+	l->op = !strcmp(v->text, "start") ? OP_START : !strcmp(v->text, "stop") ? OP_STOP : OP_NONE;
+	if (l->op == OP_NONE)
+		return error_set(err, -EINVAL, "\"%s\": neither start nor stop", quote(v->text).text);
+	return 0;
+}
+
+static int set_id(void *arg, const struct json_value *v, struct error *err)
+{
+	struct line *l = arg;
+
+	if (!v->len || v->len >= sizeof(l->id))
+		return error_set(err, -EINVAL, "must be 1 to %d bytes long", RECORD_ID_MAX);
+	memcpy(l->id, v->text, v->len + 1);
+	return 0;
+}
+
+/* A wrong key is the container's fault, not the line's: it is told as the start's answer. */
+static int set_config(void *arg, const struct json_value *v, struct error *err)
+{
+	const char *text = v->type == JSON_BOOL ? (v->boolean ? "true" : "false") : v->text;
+	struct line *l = arg;
+
+	(void)err;
+	if (!l->refused.status)
+		cli_set_key(&l->request, v->key, text, &l->refused);
+	return 0;
+}
+
+static int read_line(const char *text, size_t len, struct line *l, struct error *err)
+{
+	static const struct json_rule rules[] = {
+		{ .path = "op", .types = JSON_STRING, .set = set_op },
+		{ .path = "id", .types = JSON_STRING, .set = set_id },
+		{ .path = "config/*", .types = JSON_STRING | JSON_INTEGER | JSON_BOOL, .set = set_config },
+	};
+	int ret;
+
+	*l = (struct line){ 0 };
+	request_init(&l->request);
+	ret = json_parse(text, len, LINE_MAX_BYTES, rules, ARRAY_SIZE(rules), l, err);
+	if (ret < 0)
+		return ret;
+	if (l->op == OP_NONE)
+		return error_set(err, -EINVAL, "op is missing");
+	if (!*l->id)
+		return error_set(err, -EINVAL, "id is missing");
+	return 0;
+}
+
+/* --- a line out --- */
+
+static void answer(const struct simulation *s, const char *id, const struct placement *p, const char *error,
+		   uint64_t ns)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_string(&o, "id", id);
+	if (error) {
+		out_string(&o, "error", error);
+	} else {
+		out_comma(&o, "nodes", &p->nodes);
+		out_list(&o, "cpus", &p->share.cpus);
+		out_list(&o, "mems", &p->mems);
+	}
+	out_uint(&o, "ns", ns);
+	out_end(&o);
+	if (s->flush)
+		fflush(stdout);
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+/* Checks the request, decides, and counts it in; *@ns is the time of the decision alone. */
+static int place(struct simulation *s, struct line *l, struct placement *p, uint64_t *ns, struct error *err)
+{
+	struct select_input in = {
+		.topology = s->topology,
+		.usage = s->usage,
+		.request = &l->request,
+		.policy = &s->conf.select,
+		.device_node = -1,
+	};
+	uint64_t start;
+	int ret = request_finish(&l->request, err);
+
+	if (ret < 0)
+		return ret;
+	if (!request_asks(&l->request) && s->conf.without_keys != DEFAULT_BALANCED)
+		return 0;
+	if (*l->request.device) {
+		ret = topology_device_node(s->cli->root, l->request.device, &in.device_node, err);
+		if (ret < 0)
+			return ret;
+	}
+	start = now_ns();
+	ret = select_placement(&in, p, NULL, err);
+	*ns = now_ns() - start;
+	if (ret < 0)
+		return ret;
+	ret = usage_add(s->usage, &p->share);
+	if (ret < 0)
+		return error_errno(err, ret, "adding it up");
+	return 0;
+}
+
+static int start_container(struct simulation *s, struct line *l, struct error *err)
+{
+	cleanup_placement struct placement p = { 0 };
+	struct container **old = find_container(s, l->id);
+	struct error refused = l->refused;
+	uint64_t ns = 0;
+
+	if (*old && (*old)->counted) {
+		s->ignored++;
+		answer(s, l->id, NULL, "is running already", 0);
+		return 0;
+	}
+	if (*old)
+		remove_container(s, old);
+	if (!refused.status)
+		place(s, l, &p, &ns, &refused);
+	answer(s, l->id, &p, refused.status ? refused.text : NULL, ns);
+	if (add_container(s, l->id, !refused.status, &p.share) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+/* A refused container may be stopped like any other: drivers need not remember. */
+static void stop_container(struct simulation *s, const struct line *l)
+{
+	struct container **c = find_container(s, l->id);
+
+	if (*c) {
+		remove_container(s, c);
+		return;
+	}
+	s->ignored++;
+	fprintf(stderr, "numaplace: simulate: line %lu: stop: %s: no such container\n", s->line, quote(l->id).text);
+}
+
+static int follow_lines(struct simulation *s, FILE *in, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t room = 0;
+	struct line l;
+	ssize_t len;
+
+	while ((len = getline(&text, &room, in)) >= 0) {
+		int ret;
+
+		s->line++;
+		if (strspn(text, " \t\r\n") == (size_t)len)
+			continue;
+		ret = read_line(text, (size_t)len, &l, err);
+		if (ret == 0 && l.op == OP_START)
+			ret = start_container(s, &l, err);
+		else if (ret == 0)
+			stop_container(s, &l);
+		if (ret < 0) {
+			error_prefix(err, "simulate: line %lu", s->line);
+			return ret;
+		}
+	}
+	if (ferror(in))
+		return error_errno(err, -errno, "simulate: stdin");
+	return 0;
+}
+
+/* Only a plain file can wait for its answers to the end. */
+static bool somebody_waits(void)
+{
+	struct stat st;
+
+	return fstat(STDOUT_FILENO, &st) < 0 || !S_ISREG(st.st_mode);
+}
+
+int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	__attribute__((cleanup(simulation_free))) struct simulation s = { .cli = cli, .flush = somebody_waits() };
+	const struct topology *t;
+	int ret = cli_no_arguments("simulate", argc, argv, err);
+
+	if (ret < 0)
+		return ret;
+	ret = cli_conf(cli, &s.conf, err);
+	if (ret < 0)
+		return ret;
+	ret = cli_topology(cli, &s.topology, err);
+	if (ret < 0)
+		return ret;
+	t = s.topology;
+	topology_idle(s.topology);
+	s.usage = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 0);
+	if (!s.usage || grow_buckets(&s) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	ret = follow_lines(&s, stdin, err);
+	if (ret < 0)
+		return ret;
+	if (s.ignored)
+		return error_set(err, -EINVAL, "simulate: %lu lines ignored: starts of what ran, stops of what did not",
+				 s.ignored);
+	return 0;
+}
