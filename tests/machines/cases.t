@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Machines described here, one odd thing each, and what is chosen on them.
+# A case is a line of the machine's file:
+#	plan KEY=VALUE... -> NODES|CPUS|MEMS
+#	refuse STATUS KEY=VALUE... -> part of the message
+#	reason KEY=VALUE... -> part of a reason
+#	topology PATH -> VALUE	(a field of `topology --json`, as jq has it)
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+run=0 failed=0
+
+result() { # STATUS NAME GOT WANTED
+	run=$((run + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok $run - $2"
+	else
+		failed=1
+		printf 'not ok %d - %s\n#  got: %s\n# want: %s\n' "$run" "$2" "$3" "$4"
+	fi
+}
+
+ask() { "$numaplace" --sysroot "$work/$name" --state "$work/state" --json "$@"; }
+
+try() { # KIND WORDS WANTED
+	local kind=$1 want=$3 got status
+	# shellcheck disable=SC2086 # words are words
+	set -- $2
+	case $kind in
+	plan)
+		got=$(ask plan "$@" 2>&1 | jq -r 'if .error then .error else "\(.nodes)|\(.cpus)|\(.mems)" end' 2>&1)
+		[ "$got" = "$want" ]
+		;;
+	reason)
+		got=$(ask plan "$@" 2>&1 | jq -r '.reasons[]' 2>&1)
+		[[ $got == *"$want"* ]]
+		;;
+	refuse)
+		status=$1
+		shift
+		got=$(ask plan "$@" 2>&1)
+		got="$? $(jq -r .error <<< "$got" 2>&1)"
+		[[ $got == "$status "*"$want"* ]]
+		;;
+	topology)
+		got=$(ask topology 2> /dev/null | jq -r "$1" 2>&1)
+		[ "$got" = "$want" ]
+		;;
+	esac
+	result $? "$name: $kind $* -> $want" "$got" "$want"
+}
+
+for file in "$here"/*.machine; do
+	name=$(basename "$file" .machine)
+	"$here/make-machine" -v root="$work/$name" "$file"
+	while IFS= read -r line; do
+		case $line in
+		plan\ * | refuse\ * | reason\ * | topology\ *)
+			words=${line%% -> *}
+			try "${words%% *}" "${words#* }" "${line#* -> }"
+			;;
+		esac
+	done < "$file"
+done
+[ -e "$work/state" ] && result 1 "planning writes nothing" "$work/state" "no such folder"
+echo "1..$run"
+exit $failed

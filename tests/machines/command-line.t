@@ -1,0 +1,171 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The command line's contract, on a made machine of two nodes with two CPUs
+# each: options on either side of the verb, exit statuses, the JSON forms, and
+# one line for what is wrong.
+
+set -u
+numaplace=${NUMAPLACE_BUILD:-$PWD/build}/numaplace
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+machine=$tmp/machine
+tests=0 failures=0
+
+# node ID CPUS DISTANCES: 1 GiB each, all of it free.
+node() {
+	local dir=$machine/sys/devices/system/node/node$1 huge
+	huge=$dir/hugepages/hugepages-2048kB
+	mkdir -p "$huge"
+	echo "$2" > "$dir/cpulist"
+	echo "$3" > "$dir/distance"
+	printf 'Node %s MemTotal: 1048576 kB\nNode %s MemFree: 1048576 kB\n' "$1" "$1" > "$dir/meminfo"
+	echo 8 > "$huge/nr_hugepages"
+	echo 4 > "$huge/free_hugepages"
+}
+
+mkdir -p "$machine"/{proc,sys/devices/system/cpu}
+echo 0-3 | tee "$machine"/sys/devices/system/cpu/{online,present,possible} > /dev/null
+for cpu in 0 1 2 3; do mkdir -p "$machine/sys/devices/system/cpu/cpu$cpu"; done
+node 0 0-1 '10 21'
+node 1 2-3 '21 10'
+echo 0-1 | tee "$machine"/sys/devices/system/node/{online,has_memory,has_cpu,possible} > /dev/null
+
+ok() {
+	local status=$1 name=$2 word=ok
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $name"
+	[ "$status" = 0 ] || printf '# status %s\n# stdout: %s\n# stderr: %s\n' "$got" "$out" "$said"
+}
+
+run() {
+	out=$("$numaplace" "$@" 2> "$tmp/stderr" < "${stdin:-/dev/null}")
+	got=$? said=$(cat "$tmp/stderr")
+}
+
+# fails STATUS PATTERN ARG...: one line on stderr, none on stdout; with --json an object on stdout, nothing on stderr.
+fails() {
+	local want=$1 pattern=$2
+	shift 2
+	run "$@"
+	# shellcheck disable=SC2053 # a pattern
+	[[ $got = "$want" && -z $out && $said == numaplace:\ $pattern && $(wc -l < "$tmp/stderr") = 1 ]]
+	ok $? "'$*' fails with $want and says $pattern"
+	run --json "$@"
+	# shellcheck disable=SC2053
+	[[ $got = "$want" && -z $said && $(jq -r 'keys[]' <<< "$out") = error && $(jq -r .error <<< "$out") == $pattern ]]
+	ok $? "the same with --json, as an object"
+}
+
+# gives JSON ARG...: exit status 0, and that on stdout, whatever the order of keys.
+gives() {
+	local want=$1
+	shift
+	run "$@"
+	[ "$got" = 0 ] && [ "$(jq -cS . <<< "$out")" = "$(jq -cS . <<< "$want")" ]
+	ok $? "'${*//$tmp/}' gives $want"
+}
+
+M=(--sysroot "$machine")
+
+gives '{"nodes":[
+	{"id":0,"cpus":"0-1","mem_total":1073741824,"mem_free":1073741824,
+		"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":10,"1":21}},
+	{"id":1,"cpus":"2-3","mem_total":1073741824,"mem_free":1073741824,
+		"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":21,"1":10}}]}' "${M[@]}" --json topology
+run topology "${M[@]}"
+[ "$got" = 0 ] && grep -q '^DISTANCE   0   1$' <<< "$out" && ! grep -q $'\033' <<< "$out"
+ok $? 'topology for people: a table, no colour where no terminal is'
+
+run "${M[@]}" plan limits.cpu=4 --json
+[ "$got" = 0 ] && [ "$(jq -c '[.nodes, .cpus, .mems, (.reasons | type)]' <<< "$out")" = '["0,1","0-3","0-1","array"]' ]
+ok $? 'plan: nodes with commas, cpus and mems as lists, reasons as an array'
+run plan "--sysroot=$machine" limits.cpu.nodes=1
+[ "$got" = 0 ] && grep -Eq '^1 +2(-3)? +1$' <<< "$out"
+ok $? 'plan for people'
+
+fails 1 'limits.memory: 4GiB *2GiB*' "${M[@]}" plan limits.memory=4GiB
+for value in 0 -1 4294967297 1- 3-1 abc ''; do
+	fails 2 "limits.cpu: *\"$value\"*" "${M[@]}" plan "limits.cpu=$value"
+done
+fails 2 'limits.cpus: no such key' "${M[@]}" plan limits.cpus=1
+fails 2 'plan: x: not of the form KEY=VALUE' "${M[@]}" plan x
+fails 2 'plan: nothing asked for*' "${M[@]}" plan
+fails 2 'no verb given*' "${M[@]}"
+fails 2 'unknown verb: plane*' "${M[@]}" plane
+fails 2 'unknown option: --sysrot*' --sysrot
+fails 2 '--sysroot: needs a value' topology --sysroot
+fails 2 '--sysroot /nonexistent: *' topology --sysroot /nonexistent
+fails 2 '--conf /nonexistent: *' "${M[@]}" --conf /nonexistent plan limits.cpu=1
+fails 2 'topology: unexpected argument: x' "${M[@]}" topology x
+echo 'balanced = 1' > "$tmp/conf"
+fails 2 "$tmp/conf:1: *" "${M[@]}" --conf "$tmp/conf" plan limits.cpu=1
+
+gives '{"containers":[]}' "${M[@]}" status --json
+gives '{"containers":[]}' "${M[@]}" status --json --state "$tmp/none"
+[ ! -e "$tmp/none" ]
+ok $? 'looking does not make a ledger'
+
+run --help
+[ "$got" = 0 ] && [ -z "$said" ] && grep -q '^Usage: ' <<< "$out"
+ok $? 'help is on stdout'
+run --version
+[ "$got" = 0 ] && [[ $out == numaplace\ [0-9]* ]]
+ok $? 'version'
+"$numaplace" --help > /dev/full 2> "$tmp/stderr"
+[ $? = 1 ]
+ok $? 'a result that cannot be written is a failure'
+
+# --- simulate ---
+
+stdin=$tmp/lines
+cat > "$stdin" <<'LINES'
+{"op":"start","id":"a","config":{"limits.cpu":"2","limits.cpu.nodes":"balanced"}}
+{"op":"start","id":"b","config":{"limits.cpu":"2"}}
+
+{"op":"start","id":"much","config":{"limits.memory":"4GiB"}}
+{"op":"start","id":"wrong","config":{"limits.cpu":"0"}}
+{"op":"start","id":"none"}
+{"op":"stop","id":"much"}
+{"op":"stop","id":"a"}
+{"op":"start","id":"c\"\u0001","config":{"limits.cpu":2}}
+LINES
+run "${M[@]}" simulate
+[ "$got" = 0 ] && [ "$(jq -c '[.id, .nodes, .cpus, .mems]' <<< "$out" | grep -v null | tr '\n' ' ')" = \
+	'["a","0","0-1","0"] ["b","1","2-3","1"] ["none","","",""] ["c\"\u0001","0","0-1","0"] ' ]
+ok $? 'simulate: starts in order, a stop makes room'
+[ "$(jq -r 'select(.error) | .id' <<< "$out" | tr '\n' ' ')" = 'much wrong ' ]
+ok $? 'simulate: refusals are answers'
+[ "$(jq -c 'select(.ns | type != "number")' <<< "$out")" = '' ] && [ "$(jq -s '.[0].ns > 0' <<< "$out")" = true ]
+ok $? 'simulate: each answer has its time'
+
+printf '%s\n' '{"op":"start","id":"a","config":{"limits.cpu":"1"}}' '{"op":"start","id":"a"}' '{"op":"stop","id":"b"}' \
+	'{"op":"start","id":"c","config":{"limits.cpu":"1"}}' > "$stdin"
+run "${M[@]}" simulate
+[ "$got" = 2 ] && [ "$(jq -r .id <<< "$out" | tr '\n' ' ')" = 'a a c ' ] && grep -q 'line 3: stop: b' <<< "$said"
+ok $? 'simulate: a start of what runs and a stop of what does not are told, and the rest goes on'
+
+while IFS='|' read -r line pattern; do
+	printf '%s\n' "$line" > "$stdin"
+	fails 2 "simulate: line 1: $pattern" "${M[@]}" simulate
+done <<'LINES'
+nonsense|*
+{"op":"begin","id":"a"}|op: "begin": neither start nor stop
+{"id":"a"}|op is missing
+{"op":"stop"}|id is missing
+{"op":"stop","id":""}|id: must be 1 to 255 bytes long
+{"op":"start","op":"stop","id":"a"}|op: given twice*
+{"op":"start","id":"a","config":[]}|config: an object is expected*
+{"op":"start","id":"a"} {}|*
+LINES
+stdin=/dev/null
+
+coproc sim { "$numaplace" "${M[@]}" simulate; }
+echo '{"op":"start","id":"a","config":{"limits.cpu":"1"}}' >&"${sim[1]}"
+got=0 said='' out=''
+read -r -t 10 out <&"${sim[0]}"
+ok $? 'simulate: a driver gets its answer before it writes on'
+
+echo "1..$tests"
+[ "$failures" = 0 ]
