@@ -114,6 +114,19 @@ int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct n
 /* Calls @each for every live cgroup below the mount, depth first; a non-zero return stops the walk. */
 int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), void *arg, struct error *err);
 
+/* The same for the cgroup @path and those below it. A cgroup that is gone is 0. */
+int cgroup_walk_from(int mount, const char *path, int (*each)(void *arg, const struct cgroup_dir *c), void *arg,
+		     struct error *err);
+
+/* Every process in the cgroup @path and below it, added to @out (zero it before). */
+struct cgroup_pids {
+	size_t n, room;
+	pid_t *pid;
+};
+int cgroup_read_pids(int mount, const char *path, struct cgroup_pids *out, struct error *err);
+void cgroup_pids_free(struct cgroup_pids *p);
+#define cleanup_cgroup_pids __attribute__((cleanup(cgroup_pids_free)))
+
 /* All-ones affinity, so that a mask inherited from the shell does not narrow the cpuset; best effort. */
 int cgroup_widen_affinity(pid_t pid);
 

@@ -160,10 +160,35 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 	return 0;
 }
 
+/* @u less what the container itself has in it; made anew, as the ledger's is the ledger's. */
+static int choose_without(const struct choice *c, const struct usage *u, struct placement *out, struct reasons *why,
+			  struct error *err)
+{
+	cleanup_usage struct usage *rest = usage_new(u->cpu_ids, u->node_ids);
+
+	if (!rest)
+		return error_errno(err, -ENOMEM, "plan");
+	rest->containers = u->containers;
+	memcpy(rest->load, u->load, u->cpu_ids * sizeof(*u->load));
+	memcpy(rest->exclusive, u->exclusive, u->cpu_ids * sizeof(*u->exclusive));
+	memcpy(rest->pending, u->pending, u->node_ids * sizeof(*u->pending));
+	memcpy(rest->huge_pending, u->huge_pending, u->node_ids * HUGE_SIZES_MAX * sizeof(*u->huge_pending));
+	memcpy(rest->asked, u->asked, u->node_ids * sizeof(*u->asked));
+	if (usage_remove(rest, c->without) < 0)
+		return error_set(err, -ERANGE, "the ledger does not hold what the container has");
+	return choose(c, rest, out, why, err);
+}
+
+static int choose_on(const struct choice *c, const struct usage *u, struct placement *out, struct reasons *why,
+		     struct error *err)
+{
+	return c->without ? choose_without(c, u, out, why, err) : choose(c, u, out, why, err);
+}
+
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
 	cleanup_placement struct placement p = { 0 };
-	int rc = choose(c, ledger_usage(l), &p, why, err);
+	int rc = choose_on(c, ledger_usage(l), &p, why, err);
 	int gone;
 
 	if (rc == -ENOSPC || (rc == 0 && p.overcommitted)) {
@@ -174,7 +199,7 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 			return error_set(err, gone, "%s", sweep_err.text);
 		placement_free(&p);
 		p = (struct placement){ 0 };
-		rc = choose(c, ledger_usage(l), &p, why, err);
+		rc = choose_on(c, ledger_usage(l), &p, why, err);
 	}
 	if (rc < 0)
 		return rc;

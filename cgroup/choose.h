@@ -17,6 +17,7 @@ struct choice {
 	bool limited;            /* the two sets below count */
 	struct idset allowed_cpus, allowed_mems;
 	int device_node;
+	const struct share *without; /* to be counted out of the usage: the container's own; NULL */
 	struct world world;      /* the caller's world_init */
 };
 
@@ -30,6 +31,9 @@ void choice_close(struct choice *c);
  * believed once every dead container is out of the ledger.
  */
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
+
+/* Puts the record and its nodes on the cgroup; the record last, as it says that all the rest is done. */
+int place_mark(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, struct error *err);
 
 /* Opens the ledger folder if it is there; -ENOENT: it is not. */
 int place_find_state(struct place_env *env, struct error *err);

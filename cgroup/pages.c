@@ -15,7 +15,7 @@
 #include <string.h>
 
 struct line {
-	bool file, huge;
+	bool file, huge, shared;
 	uint64_t anon, total; /* pages */
 	uint64_t page_size;   /* bytes */
 };
@@ -57,6 +57,19 @@ static const char *next_word(const char *p)
 	return p + strspn(p, " ");
 }
 
+/* Memory that only looks like a file. A runtime's copy of itself is a file after all: it made that before. */
+static bool is_memory(const char *name)
+{
+	static const char *const begins[] = { "/memfd:", "/dev/zero", "/SYSV", "/dev/shm/" };
+
+	if (strncmp(name, "/memfd:runc_cloned", 18) == 0 || strncmp(name, "/memfd:crun_cloned", 18) == 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(begins); i++)
+		if (strncmp(name, begins[i], strlen(begins[i])) == 0)
+			return true;
+	return false;
+}
+
 /* What the line is; its nodes come in a second pass, when that is known. */
 static bool classify(const char *words, struct line *l)
 {
@@ -65,9 +78,10 @@ static bool classify(const char *words, struct line *l)
 
 	*l = (struct line){ .page_size = 4096 };
 	for (const char *p = words; *p && *p != '\n'; p = next_word(p)) {
-		if (strncmp(p, "file=", 5) == 0)
+		if (strncmp(p, "file=", 5) == 0) {
 			l->file = true;
-		else if (strncmp(p, "huge", 4) == 0 && (!p[4] || p[4] == ' ' || p[4] == '\n'))
+			l->shared = is_memory(p + 5);
+		} else if (strncmp(p, "huge", 4) == 0 && (!p[4] || p[4] == ' ' || p[4] == '\n'))
 			l->huge = true;
 		else if (node_word(p, &value, &good) >= 0)
 			l->total += value;
@@ -82,7 +96,7 @@ static bool classify(const char *words, struct line *l)
 	return true;
 }
 
-static struct pages_node *node_of(struct pages *p, int id)
+struct pages_node *pages_node(struct pages *p, unsigned int id)
 {
 	unsigned int i;
 
@@ -110,7 +124,7 @@ int pages_add_line(struct pages *p, const char *line)
 
 		if (id < 0)
 			continue;
-		n = node_of(p, id);
+		n = pages_node(p, (unsigned int)id);
 		if (l.huge)
 			n->huge += count * l.page_size;
 		else if (!l.file || l.anon >= l.total)
@@ -119,6 +133,44 @@ int pages_add_line(struct pages *p, const char *line)
 			n->file += count * l.page_size;
 		else
 			n->mixed += count * l.page_size;
+		/* Counted as a file's above: how much of it is no file's. */
+		if (l.shared && !l.huge && l.anon == 0)
+			n->shared += count * l.page_size;
+	}
+	return 0;
+}
+
+void pages_add(struct pages *to, const struct pages *from)
+{
+	for (unsigned int i = 0; i < from->n; i++) {
+		struct pages_node *n = pages_node(to, from->node[i].id);
+
+		n->anon += from->node[i].anon;
+		n->file += from->node[i].file;
+		n->mixed += from->node[i].mixed;
+		n->huge += from->node[i].huge;
+		n->shared += from->node[i].shared;
+	}
+}
+
+/* @path: PATH_SIZE bytes, the file's name for messages. */
+#define PATH_SIZE 64
+static int open_numa_maps(int root, pid_t pid, char *path, FILE **out, struct error *err)
+{
+	int fd;
+
+	snprintf(path, PATH_SIZE, "proc/%d/numa_maps", (int)pid);
+	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	*out = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!*out) {
+		int status = -errno;
+
+		snprintf(path, PATH_SIZE, "proc/%d", (int)pid);
+		if (status == -ENOENT && faccessat(root, path, F_OK, 0) < 0)
+			return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
+		if (status == -ENOENT)
+			return error_set(err, status, "%s/numa_maps: not there: a kernel without NUMA", path);
+		return error_errno(err, status, "open %s/numa_maps", path);
 	}
 	return 0;
 }
@@ -128,25 +180,15 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
 	cleanup_free struct pages *found = calloc(1, sizeof(*found));
 	cleanup_fclose FILE *file = NULL;
 	cleanup_free char *line = NULL;
+	char path[PATH_SIZE];
 	size_t size = 0;
-	char path[64];
-	int fd;
+	int r;
 
 	if (!found)
 		return error_errno(err, -ENOMEM, "pid %d", (int)pid);
-	snprintf(path, sizeof(path), "proc/%d/numa_maps", (int)pid);
-	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
-	file = fd < 0 ? NULL : fdopen(fd, "r");
-	if (!file) {
-		int status = -errno;
-
-		snprintf(path, sizeof(path), "proc/%d", (int)pid);
-		if (status == -ENOENT && faccessat(root, path, F_OK, 0) < 0)
-			return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
-		if (status == -ENOENT)
-			return error_set(err, status, "%s/numa_maps: not there: a kernel without NUMA", path);
-		return error_errno(err, status, "open %s/numa_maps", path);
-	}
+	r = open_numa_maps(root, pid, path, &file, err);
+	if (r < 0)
+		return r;
 	while (getline(&line, &size, file) >= 0)
 		if (pages_add_line(found, line) < 0)
 			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
@@ -154,4 +196,49 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
 		return error_errno(err, errno ? -errno : -EIO, "read %s", path);
 	*out = *found;
 	return 0;
+}
+
+/* The policy's words in a line: up to a word of the mapping. "prefer (many)" and "weighted interleave" are two. */
+static size_t policy_length(const char *p)
+{
+	size_t n = strcspn(p, " \n");
+
+	if ((strncmp(p, "prefer (many)", 13) == 0 || strncmp(p, "weighted interleave", 19) == 0) && p[n] == ' ')
+		n += 1 + strcspn(p + n + 1, " \n");
+	return n;
+}
+
+int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct error *err)
+{
+	cleanup_fclose FILE *file = NULL;
+	cleanup_free char *line = NULL;
+	char path[PATH_SIZE];
+	size_t room = 0;
+	int r = open_numa_maps(root, pid, path, &file, err);
+
+	if (r < 0)
+		return r;
+	if (getline(&line, &room, file) < 0) {
+		if (ferror(file))
+			return error_errno(err, errno ? -errno : -EIO, "read %s", path);
+		return error_set(err, -ESRCH, "pid %d has no memory: it is about to end", (int)pid);
+	}
+	snprintf(buf, size, "%.*s", (int)policy_length(next_word(line)), next_word(line));
+	return 0;
+}
+
+void pages_policy_text(enum memory_policy policy, const struct idset *nodes, char *buf, size_t size)
+{
+	const char *mode = policy == POLICY_INTERLEAVE ? "interleave" :
+			   policy == POLICY_WEIGHTED   ? "weighted interleave" :
+			   idset_count(nodes) == 1     ? "prefer" :
+							 "prefer (many)";
+	int n;
+
+	buf[0] = '\0';
+	if (policy == POLICY_STRICT)
+		return;
+	n = snprintf(buf, size, "%s=static:", mode);
+	if (n > 0 && (size_t)n < size)
+		idset_format(nodes, buf + n, size - (size_t)n);
 }

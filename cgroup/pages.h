@@ -5,8 +5,9 @@
 #ifndef NUMAPLACE_CGROUP_PAGES_H
 #define NUMAPLACE_CGROUP_PAGES_H
 
-#include "plugin/error.h"
+#include "plugin/request.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,8 +22,14 @@ struct pages {
 		uint64_t file;  /* of files and shared memory: others may have brought them in */
 		uint64_t mixed; /* in mappings that hold both: a line of numa_maps does not tell them apart */
 		uint64_t huge;  /* hugetlb */
+		uint64_t shared; /* of .file: memory without a file on disk (memfd, SysV, /dev/shm, MAP_SHARED) */
 	} node[PAGES_NODE_MAX];
 };
+
+/* The node's part, made where there is none yet. */
+struct pages_node *pages_node(struct pages *p, unsigned int id);
+
+void pages_add(struct pages *to, const struct pages *from);
 
 /* Adds one line of numa_maps.  Pure.  -EINVAL: makes no sense; @p untouched. */
 int pages_add_line(struct pages *p, const char *line);
@@ -30,9 +37,27 @@ int pages_add_line(struct pages *p, const char *line);
 /* The whole of numa_maps for @pid, below @root. -ENOENT: a kernel without NUMA; -ESRCH: gone. */
 int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err);
 
+/*
+ * What the kernel says of @pid's memory policy, as numa_maps has it of its first mapping without one of its own:
+ * "default", "interleave=static:0-1", "prefer (many)=static:0-1".
+ */
+int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct error *err);
+
+/* How the kernel shows a policy set by libnuma_set_policy; "" for strict. */
+void pages_policy_text(enum memory_policy policy, const struct idset *nodes, char *buf, size_t size);
+
 /* --- cgroup/numa.c: the only file that knows libnuma --- */
 
 /* The distance as libnuma sees it; 0: it does not know, -1: no NUMA here. This machine's, whatever the sysroot. */
 int libnuma_distance(int a, int b);
+
+/*
+ * The calling thread's memory policy: inherited by what it forks and execs. Its nodes are meant as they are, whatever
+ * cpuset it comes into. -ENOTSUP: the kernel is too old for it.
+ */
+int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, struct error *err);
+
+/* move_pages(2) on @n addresses: @nodes NULL: only asks. @status: node, or -errno. 0 or -errno. */
+int libnuma_move_pages(pid_t pid, size_t n, void **pages, const int *nodes, int *status, bool shared_too);
 
 #endif

@@ -34,12 +34,47 @@ static void work_close(struct work *w)
 /* A hook cannot set a memory policy; only strict is a cpuset alone. */
 static int check_policy(const struct place_job *job, struct error *err)
 {
+	const char *remedy = "needs numaplace-runtime or podman's precreate stage";
+
 	if (job->request.policy == POLICY_STRICT || job->applied)
 		return 0;
-	return error_set(err, -ENOTSUP,
-			 "limits.memory.policy: \"%s\": needs numaplace-runtime or podman's precreate stage: "
-			 "a hook cannot set a memory policy",
-			 memory_policy_name(job->request.policy));
+	if (strcmp(job->runtime_class, "oci") != 0)
+		remedy = "not under this runtime, whose containers can have strict alone";
+	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": %s: a hook cannot set a memory policy",
+			 memory_policy_name(job->request.policy), remedy);
+}
+
+/* Leaves of @pin (empty: anything) what is planned. */
+static int narrow(struct idset *pin, const struct idset *planned, const char *file, struct error *err)
+{
+	char want[120], have[120];
+	struct idset both = *planned;
+
+	if (idset_empty(planned))
+		return 0;
+	if (!idset_empty(pin))
+		idset_and(&both, pin);
+	if (idset_empty(&both)) {
+		idset_format(planned, want, sizeof(want));
+		idset_format(pin, have, sizeof(have));
+		return error_set(err, -ENOSPC, "planned for %s \"%s\", and its cgroup has \"%s\"", file, want, have);
+	}
+	*pin = both;
+	return 0;
+}
+
+/* The policy is set on the planned nodes already: any others would leave it without effect, unseen. */
+static int check_plan(const struct place_job *job, const struct placement *p, struct error *err)
+{
+	char want[120], have[120];
+
+	if (p->policy == POLICY_STRICT || idset_empty(&job->planned_mems) || idset_equal(&job->planned_mems, &p->mems))
+		return 0;
+	idset_format(&job->planned_mems, want, sizeof(want));
+	idset_format(&p->mems, have, sizeof(have));
+	return error_set(err, -EAGAIN,
+			 "limits.memory.policy: set for nodes %s, of which %s are left by now: start it again", want,
+			 have);
 }
 
 /* Narrows @pin by what the cgroup has; where the two do not meet, the cgroup is what the kernel obeys. */
@@ -180,6 +215,24 @@ static int fill_record(const struct work *w, struct placement *placement, const 
 	return 0;
 }
 
+/* Within the plan, if there is one; the record keeps the request as it was without. */
+static int make_choice(struct work *w, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
+{
+	struct request *r = &w->choice.request;
+	struct idset cpus = r->pin_cpus, mems = r->pin_mems;
+	int rc = check_policy(w->job, err);
+
+	if (rc == 0)
+		rc = narrow(&r->pin_cpus, &w->job->planned_cpus, "cpuset.cpus", err);
+	if (rc == 0)
+		rc = narrow(&r->pin_mems, &w->job->planned_mems, "cpuset.mems", err);
+	if (rc == 0)
+		rc = choice_make(&w->choice, l, out, why, err);
+	r->pin_cpus = cpus;
+	r->pin_mems = mems;
+	return rc < 0 ? rc : check_plan(w->job, out, err);
+}
+
 /* Under the lock: find, or choose and note. *@marked: nothing is left to write. */
 static int decide(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
@@ -193,7 +246,7 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	rc = ledger_sweep(l, false, err);
 	if (rc < 0)
 		return rc;
-	rc = choice_make(&w->choice, l, &placement, &why, err);
+	rc = make_choice(w, l, &placement, &why, err);
 	if (rc < 0)
 		return rc;
 	rc = fill_record(w, &placement, &why, out, err);
@@ -242,14 +295,22 @@ static int mark_record(const struct cgroup_dir *c, const struct record *r, struc
 	return set_record(c, brief, err);
 }
 
-static void mark_ids(const struct work *w, const char *name, const struct idset *ids)
+static void mark_ids(const struct place_env *env, const struct cgroup_dir *c, const char *name,
+		     const struct idset *ids)
 {
 	char text[8192];
 	size_t len = idset_format_comma(ids, text, sizeof(text));
 	struct error why;
 
-	if (len < sizeof(text) && cgroup_set_xattr(&w->cgroup, name, text, len, &why) < 0)
-		place_say(w->env, "%s", why.text);
+	if (len < sizeof(text) && cgroup_set_xattr(c, name, text, len, &why) < 0)
+		place_say(env, "%s", why.text);
+}
+
+int place_mark(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, struct error *err)
+{
+	mark_ids(env, c, CGROUP_XATTR_NODES, &r->placement.nodes);
+	mark_ids(env, c, CGROUP_XATTR_MEMS, &r->placement.mems);
+	return mark_record(c, r, err);
 }
 
 static void unmark(const struct cgroup_dir *c)
@@ -270,10 +331,7 @@ static int apply(struct work *w, const struct record *r, struct error *err)
 
 	if (rc < 0)
 		return rc;
-	mark_ids(w, CGROUP_XATTR_NODES, &p->nodes);
-	mark_ids(w, CGROUP_XATTR_MEMS, &p->mems);
-	/* The record comes last: it says that all the rest is done. */
-	rc = mark_record(&w->cgroup, r, err);
+	rc = place_mark(w->env, &w->cgroup, r, err);
 	if (rc < 0) {
 		unmark(&w->cgroup);
 		if (cgroup_restore_cpuset(w->mount, &w->cgroup, &w->before, &undo) < 0)
@@ -303,10 +361,8 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	cleanup_work struct work w = { .env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE };
 	cleanup_record struct record r = { 0 };
 	bool marked = false;
-	int rc = check_policy(job, err);
+	int rc;
 
-	if (rc < 0)
-		return rc;
 	if (!*job->id || strlen(job->id) > RECORD_ID_MAX)
 		return error_set(err, -EINVAL, "container id \"%s\": 1 to %d bytes are allowed", quote(job->id).text,
 				 RECORD_ID_MAX);

@@ -33,6 +33,11 @@ struct place_job {
 	struct request request;     /* finished; the cgroup's own pin is added here */
 	bool mems_only;             /* cpuset.cpus is somebody else's business (Incus, follow) */
 	const char *applied;        /* how a policy other than strict takes effect, or NULL: it does not */
+	/*
+	 * What was chosen before, by whoever set that policy: the nodes that it names, and CPUs to choose within.
+	 * Empty: nothing was.
+	 */
+	struct idset planned_cpus, planned_mems;
 };
 
 /*

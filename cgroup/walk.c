@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every cgroup below the mount, depth first.  Paths wait on a list of our own
+ * Every cgroup below the mount or below one of its cgroups, depth first.  Paths wait on a list of our own
  * rather than on the stack, and one descriptor is open at a time: a tree that somebody
  * has nested a thousand deep costs neither stack nor descriptors.
  */
@@ -93,13 +93,68 @@ static int visit(int mount, const char *path, struct waiting *w, int (*each)(voi
 
 int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), void *arg, struct error *err)
 {
+	return cgroup_walk_from(mount, "/", each, arg, err);
+}
+
+int cgroup_walk_from(int mount, const char *path, int (*each)(void *arg, const struct cgroup_dir *c), void *arg,
+		     struct error *err)
+{
 	cleanup_waiting struct waiting w = { 0 };
-	int rc = visit(mount, "/", &w, each, arg, err);
+	int rc = visit(mount, path, &w, each, arg, err);
 
 	while (rc == 0 && w.n) {
-		cleanup_free char *path = w.path[--w.n];
+		cleanup_free char *next = w.path[--w.n];
 
-		rc = visit(mount, path, &w, each, arg, err);
+		rc = visit(mount, next, &w, each, arg, err);
 	}
 	return rc;
+}
+
+struct pid_search {
+	struct cgroup_pids *pids;
+	struct error *err;
+};
+
+static int add_pid(struct cgroup_pids *p, pid_t pid)
+{
+	if (p->n == p->room) {
+		size_t room = p->room ? p->room * 2 : 64;
+		pid_t *bigger = reallocarray(p->pid, room, sizeof(*bigger));
+
+		if (!bigger)
+			return -ENOMEM;
+		p->pid = bigger;
+		p->room = room;
+	}
+	p->pid[p->n++] = pid;
+	return 0;
+}
+
+/* A cgroup that is gone, or one of threads, has no list of processes. */
+static int add_pids_of(void *arg, const struct cgroup_dir *c)
+{
+	const struct pid_search *s = arg;
+	cleanup_close int fd = open_beneath(c->fd, "cgroup.procs", O_RDONLY);
+	cleanup_fclose FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
+	int pid, rc = 0;
+
+	if (!file)
+		return 0;
+	fd = -1; /* the FILE has it now */
+	while (rc == 0 && fscanf(file, "%d", &pid) == 1)
+		rc = pid > 0 ? add_pid(s->pids, pid) : 0;
+	return rc < 0 ? error_errno(s->err, rc, "cgroup %.200s: list its processes", c->path) : 0;
+}
+
+int cgroup_read_pids(int mount, const char *path, struct cgroup_pids *out, struct error *err)
+{
+	struct pid_search search = { .pids = out, .err = err };
+
+	return cgroup_walk_from(mount, path, add_pids_of, &search, err);
+}
+
+void cgroup_pids_free(struct cgroup_pids *p)
+{
+	free(p->pid);
+	*p = (struct cgroup_pids){ 0 };
 }

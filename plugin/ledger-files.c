@@ -343,8 +343,6 @@ int files_some(const struct ledger *l, int64_t *cursor, unsigned int max,
 
 void names_free(struct names *list)
 {
-	for (unsigned int i = 0; i < list->n; i++)
-		free(list->name[i]);
 	free(list->name);
 	*list = (struct names){ 0 };
 }
@@ -355,23 +353,20 @@ static int add_name(void *arg, const char *name)
 
 	if (list->n == list->room) {
 		unsigned int room = list->room ? list->room * 2 : 64;
-		char **more = reallocarray(list->name, room, sizeof(*more));
+		char(*more)[LEDGER_NAME_MAX] = reallocarray(list->name, room, sizeof(*more));
 
 		if (!more)
 			return -ENOMEM;
 		list->name = more;
 		list->room = room;
 	}
-	list->name[list->n] = strdup(name);
-	if (!list->name[list->n])
-		return -ENOMEM;
-	list->n++;
+	snprintf(list->name[list->n++], LEDGER_NAME_MAX, "%s", name);
 	return 0;
 }
 
 static int by_name(const void *a, const void *b)
 {
-	return strcmp(*(char *const *)a, *(char *const *)b);
+	return strcmp(a, b);
 }
 
 int files_list(const struct ledger *l, struct names *out, struct error *err)

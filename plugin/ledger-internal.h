@@ -106,7 +106,7 @@ int files_remove_all(struct ledger *l, struct error *err);
 
 struct names {
 	unsigned int n, room;
-	char **name;
+	char (*name)[LEDGER_NAME_MAX];
 };
 void names_free(struct names *list);
 #define cleanup_names __attribute__((cleanup(names_free)))

@@ -334,6 +334,21 @@ static int replace(struct ledger *l, const char *name, const struct record *old,
 	return ret;
 }
 
+/*
+ * The sums could not be written, and the caller is told that it failed: then the files are to
+ * be as they were. Whether that works or not, the mark stays and the files are counted again.
+ */
+static void put_back(struct ledger *l, const char *name, const struct record *old, const struct record *r)
+{
+	int ret = *old->id ? file_store(l, name, old, NULL) : unlinkat(l->files, name, 0);
+
+	if (ret < 0)
+		return;
+	usage_remove(&l->sums, &r->placement.share);
+	if (*old->id)
+		usage_add(&l->sums, &old->placement.share);
+}
+
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err)
 {
 	cleanup_record struct record old = { 0 };
@@ -357,9 +372,8 @@ int ledger_add(struct ledger *l, const char *runtime_class, const struct record 
 	if (ret < 0)
 		return finish(l, ret, err);
 	ret = usage_commit(l, err);
-	/* Told that it failed, the caller takes it for not recorded. The mark stays, so the sums are counted again. */
-	if (ret < 0 && unlinkat(l->files, name, 0) == 0)
-		usage_remove(&l->sums, &r->placement.share);
+	if (ret < 0)
+		put_back(l, name, &old, r);
 	return ret;
 }
 

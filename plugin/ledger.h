@@ -3,10 +3,11 @@
  * Who is placed where now.
  *
  * A folder of mode 0700: `lock`, `usage` (the sums), `containers/` with a file for
- * each placed container, and `damaged/` with what was set aside.  The files are the truth, `usage` is their sum, marked while
- * the two may differ, and counted again from the files whenever it is marked,
- * damaged or of another boot.  So a transaction touches one file however many
- * there are, and may be cut off at any system call.
+ * each placed container, `damaged/` with what was set aside.  The files are the
+ * truth, `usage` is their sum, marked while the two may differ, and counted again
+ * from the files whenever it is marked or damaged; after a reboot all is emptied.
+ * So a transaction touches one file however many there are, and may be cut off at
+ * any system call.  Where files are lost, the live containers' own marks bring them back.
  */
 #ifndef NUMAPLACE_LEDGER_H
 #define NUMAPLACE_LEDGER_H

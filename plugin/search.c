@@ -26,6 +26,15 @@ static uint16_t near_of(const struct search *s, unsigned int a, unsigned int b)
 	return t->near[s->sites[a].node * t->nnodes + s->sites[b].node];
 }
 
+static void add_shares(struct sums *sum, const struct site *x, int sign)
+{
+	int64_t r = x->share, r2 = r * r;
+
+	sum->share1 += sign * r;
+	sum->share2 += sign * r2;
+	sum->share4 += sign * r2 * r2;
+}
+
 static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
 {
 	const struct site *x = &s->sites[v];
@@ -39,6 +48,7 @@ static void sums_add(const struct search *s, struct sums *sum, const uint16_t *s
 	sum->capacity += (int64_t)x->ncpus * LOAD_ONE;
 	sum->weight += x->weight;
 	sum->bias += x->weight * x->bias;
+	add_shares(sum, x, 1);
 	sum->avail += x->avail;
 	sum->total += x->total;
 	sum->level += x->level;
@@ -56,7 +66,28 @@ void search_sums(const struct search *s, const uint16_t *site, unsigned int n, s
 
 double search_memory_load(const struct search *s, const struct sums *sum)
 {
-	return (double)sum->level / (double)sum->levels + (double)s->need.memory / (double)sum->total;
+	return (double)sum->level / (double)sum->levels + (double)s->need.memory / (double)sum->total / 2;
+}
+
+/*
+ * What the request does to evenness.  It takes the part @part of each node's
+ * free share r, and the gain is r - keep r^3 summed up along the way, set
+ * against what taking as much from the average node would gain.
+ */
+static double uneven(const struct search *s, const struct sums *sum)
+{
+	const struct taste *t = &s->taste;
+	double part = sum->room > s->need.room ? (double)s->need.room / (double)sum->room : 1;
+	double left2 = (1 - part) * (1 - part);
+	double r1 = (double)sum->share1 / SHARES;
+	double r2 = (double)sum->share2 / ((double)SHARES * SHARES);
+	double r4 = (double)sum->share4 / ((double)SHARES * SHARES * SHARES * SHARES);
+	double gain = r2 * (part - part * part / 2) - t->keep / 4 * r4 * (1 - left2 * left2);
+
+	double takes = part * r1;
+
+	/* the average moves with it, the less the more nodes there are */
+	return (t->mean * takes - gain - takes * takes / (2 * t->nodes)) / t->step;
 }
 
 double search_cost(const struct search *s, const struct sums *sum)
@@ -66,8 +97,10 @@ double search_cost(const struct search *s, const struct sums *sum)
 
 	/* near counts both ways, so a local page is 20 */
 	cost = (double)sum->distance / (weight * weight) / 20.0 + (double)sum->bias / weight / 1e6;
-	if (sum->capacity)
+	if (s->need.overcommit)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
+	else
+		cost += s->taste.cpu * uneven(s, sum);
 	if (sum->total)
 		cost += s->taste.memory * search_memory_load(s, sum);
 	return cost;
@@ -169,6 +202,7 @@ struct bounds {
 	uint64_t *avail_most;  /* the largest avail from there on */
 	uint64_t *huge_most[HUGE_SIZES_MAX];
 	int64_t weight_most;   /* the largest weight of all */
+	double least_uneven;   /* no set costs less in evenness */
 	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
 };
 
@@ -222,7 +256,7 @@ static bool may_be_better(const struct branch *br, const struct sums *sum, unsig
 	const struct search *s = br->s;
 	const struct site_set *rival = s->want_second ? &s->second : &s->best;
 
-	return !rival->n || least_distance(br, sum, left) / 20.0 < rival->cost - COST_SAME;
+	return !rival->n || least_distance(br, sum, left) / 20.0 + br->b->least_uneven < rival->cost - COST_SAME;
 }
 
 static void branch(struct branch *br, const struct sums *sum, unsigned int depth, unsigned int from)
@@ -315,6 +349,8 @@ static double cost_with(const struct search *s, const struct greedy *g, unsigned
 	sum.load += x->load;
 	sum.capacity += (int64_t)x->ncpus * LOAD_ONE;
 	sum.bias += x->weight * x->bias;
+	sum.room += x->room;
+	add_shares(&sum, x, 1);
 	sum.total += x->total;
 	sum.level += x->level;
 	sum.levels += x->total ? LEVELS : 0;
@@ -409,6 +445,8 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	sum->capacity += ((int64_t)y->ncpus - (int64_t)x->ncpus) * LOAD_ONE;
 	sum->weight += y->weight - x->weight;
 	sum->bias += y->weight * y->bias - x->weight * x->bias;
+	add_shares(sum, y, 1);
+	add_shares(sum, x, -1);
 	sum->avail += y->avail - x->avail;
 	sum->total += y->total - x->total;
 	sum->level += y->level - x->level;
@@ -495,6 +533,21 @@ static void search_greedily(struct search *s, const struct bounds *b, struct gre
 	better_by_exchange(s, g);
 }
 
+/* Taking gains 1 at most, and takes at most step times the ratio of the smallest node to the average. */
+static double least_uneven(const struct search *s)
+{
+	double most = 0, smallest = 0;
+
+	if (s->need.overcommit)
+		return 0;
+	for (unsigned int i = 0; i < s->nsites; i++)
+		if (s->sites[i].ncpus && (smallest == 0 || s->sites[i].ncpus < smallest))
+			smallest = s->sites[i].ncpus;
+	if (smallest > 0)
+		most = (double)s->need.room / LOAD_ONE / smallest / s->taste.step;
+	return s->taste.mean < 1 ? s->taste.cpu * most * (s->taste.mean - 1 - s->taste.step * most / 2 / s->taste.nodes) : 0;
+}
+
 static void bounds_fill(const struct search *s, struct bounds *b)
 {
 	const struct topology *t = s->topology;
@@ -511,6 +564,7 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 		if (self < b->nearest)
 			b->nearest = self;
 	}
+	b->least_uneven = least_uneven(s);
 	/* a node is never nearer to another than the nearest is to itself: topology_finish sees to that */
 	for (unsigned int i = n; i-- > 0;) {
 		const struct site *x = &s->sites[i];

@@ -9,6 +9,7 @@
 #include "plugin/select.h"
 
 #define LEVELS 64
+#define SHARES 1024
 
 /* A node that may be chosen, for its CPUs, its memory or both. */
 struct site {
@@ -17,6 +18,7 @@ struct site {
 	int64_t room;          /* CPU that is not taken, 1/LOAD_ONE; exclusive: in whole free cores */
 	int64_t load;          /* CPU that is taken on the candidates */
 	int64_t weight;        /* its say in distances: room, in 1/64 CPU */
+	unsigned int share;    /* room as a part of the candidates, in 1/SHARES */
 	int64_t bias;          /* what choosing it costs besides, in millionths */
 	uint64_t avail;        /* bytes that may be asked for here; 0: no memory, or not for us */
 	uint64_t total;        /* bytes; 0: memory is no matter here */
@@ -35,15 +37,25 @@ struct need {
 /* What a set of sites adds up to. */
 struct sums {
 	int64_t room, load, capacity, weight, bias;
+	int64_t share1, share2, share4; /* sums of share, of its square, of its fourth power */
 	int64_t distance;      /* sum over ordered pairs of weight * weight * near */
 	uint64_t avail, total;
 	unsigned int level, levels; /* sum of levels, and of LEVELS */
 	uint64_t huge[HUGE_SIZES_MAX];
 };
 
-/* How much evenness of load weighs against distance; from select_policy.balance. */
+/*
+ * How much evenness weighs against distance, and what is meant by it: taking
+ * from a node whose part r of CPUs is free gains r - keep * r^3. keep 0 is
+ * worst fit (take where most is free); the larger it is, the more the
+ * emptiest nodes are kept for those who will need them whole.
+ */
 struct taste {
-	double cpu, memory;    /* cost of a wholly loaded set, in local distances */
+	double cpu, memory; /* cost of a wholly loaded set, in local distances */
+	double keep;
+	double mean;        /* of what taking gains, over all sites: only differences from it count */
+	double nodes;       /* sites with CPUs */
+	double step;        /* what the request takes of an average node */
 };
 
 struct site_set {

@@ -15,9 +15,15 @@
 
 #define LIST_TEXT 160 /* of a list in a message; longer ones are cut */
 
-/* How many local distances a wholly loaded set costs, at balance 100. */
-#define TASTE_CPU 0.4
-#define TASTE_MEMORY 0.2
+/* How many local distances a wholly loaded set costs. */
+#ifndef TASTE_CPU
+#define TASTE_CPU 0.2
+#define TASTE_MEMORY 0.1
+#define KEEP 0.6
+#endif
+#ifndef KEEP_MOST
+#define KEEP_MOST 20.0
+#endif
 #define TASTE_CROWDED 20.0 /* when CPUs are shared beyond their number, load is what counts */
 #define BIAS_DEVICE 1.0    /* a local distance away from the device */
 #define BIAS_HOME 0.05     /* of not going back to where it was */
@@ -252,6 +258,7 @@ static void find_sites(struct choice *c)
 		if (!x.ncpus && !x.avail)
 			continue;
 		x.weight = x.room >> 10;
+		x.share = x.ncpus ? (unsigned int)(x.room * SHARES / ((int64_t)x.ncpus * LOAD_ONE)) : 0;
 		x.bias = site_bias(c, i);
 		s->sites[s->nsites++] = x;
 	}
@@ -404,6 +411,46 @@ static void crowd(struct choice *c)
 	}
 }
 
+/*
+ * From 100, where evenness is all (worst fit, whatever the distance), over 50,
+ * the point chosen on the bench's curve, to 0, where containers are packed (best fit).
+ */
+static void balance_taste(unsigned int balance, struct taste *t)
+{
+	double away = ((double)balance - 50) / 50;
+
+	t->cpu = TASTE_CPU;
+	t->memory = TASTE_MEMORY;
+	if (away >= 0) {
+		t->keep = KEEP * (1 - away);
+		t->cpu *= 1 + 19 * away * away;
+	} else {
+		t->keep = KEEP + (KEEP_MOST - KEEP) * away * away;
+		t->cpu /= t->keep > 1 ? t->keep : 1;
+	}
+}
+
+static void set_taste(struct choice *c)
+{
+	struct taste *t = &c->search.taste;
+	double mean = 0, nodes = 0, cpus = 0;
+
+	balance_taste(c->in->policy->balance, t);
+	for (unsigned int i = 0; i < c->search.nsites; i++) {
+		const struct site *x = &c->search.sites[i];
+
+		if (!x->ncpus)
+			continue;
+		mean += (double)x->share / SHARES;
+		cpus += x->ncpus;
+		nodes++;
+	}
+	mean = nodes > 0 ? mean / nodes : 0;
+	t->nodes = nodes > 0 ? nodes : 1;
+	t->mean = mean - t->keep * mean * mean * mean;
+	t->step = cpus > 0 ? (double)c->search.need.room / LOAD_ONE * nodes / cpus : 1;
+}
+
 static int search_once(struct choice *c)
 {
 	search_free(&c->search);
@@ -411,8 +458,7 @@ static int search_once(struct choice *c)
 	weigh_memory_sites(&c->search);
 	clamp_count(c);
 	c->search.need.overcommit = false;
-	c->search.taste.cpu = TASTE_CPU * c->in->policy->balance / 100.0;
-	c->search.taste.memory = TASTE_MEMORY * c->in->policy->balance / 100.0;
+	set_taste(c);
 	c->search.want_second = c->why != NULL;
 	if (!c->ncandidates)
 		return -ENOSPC;

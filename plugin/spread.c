@@ -109,48 +109,26 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 		p->whole += core[k].free ? core[k].candidates : 0;
 }
 
-/* Hands out @want over the parts in proportion to @room, in steps of @unit, at most @room each; what is left. */
-static unsigned int share_out(struct spread *s, unsigned int want, unsigned int unit, const unsigned int *room)
+/*
+ * Hands out @want over the parts, in steps of @unit, always from the one that
+ * has most left of its @room: what stays free ends up as even as it can be.
+ */
+static void share_out(struct spread *s, unsigned int want, unsigned int unit, const unsigned int *room)
 {
-	uint64_t total = 0;
-	unsigned int left = want;
+	while (want) {
+		unsigned int most = 0, step;
 
-	for (unsigned int i = 0; i < s->nparts; i++)
-		total += room[i];
-	for (unsigned int i = 0; total && i < s->nparts; i++) {
-		unsigned int x = (unsigned int)((uint64_t)want * room[i] / total);
-
-		x = x < room[i] ? x : room[i];
-		x -= x % unit;
-		s->part[i].take += x;
-		left -= x;
+		for (unsigned int i = 1; i < s->nparts; i++)
+			if (room[i] - s->part[i].take > room[most] - s->part[most].take)
+				most = i;
+		step = room[most] - s->part[most].take;
+		if (!step)
+			return;
+		step = step < unit ? step : unit;
+		step = step < want ? step : want;
+		s->part[most].take += step;
+		want -= step;
 	}
-	/* the rest, a unit at a time, to whom is shortest of a fair share */
-	while (left) {
-		unsigned int best = s->nparts;
-		double most = 0;
-
-		for (unsigned int i = 0; i < s->nparts; i++) {
-			double after;
-
-			if (s->part[i].take >= room[i])
-				continue;
-			after = (double)(room[i] - s->part[i].take) / (double)(room[i] ? room[i] : 1);
-			if (best == s->nparts || after > most + 1e-12) {
-				best = i;
-				most = after;
-			}
-		}
-		if (best == s->nparts)
-			break;
-		unsigned int step = unit < left ? unit : left;
-		unsigned int fits = room[best] - s->part[best].take;
-
-		step = step < fits ? step : fits;
-		s->part[best].take += step;
-		left -= step;
-	}
-	return left;
 }
 
 static int share_over_nodes(struct spread *s, unsigned int count)

@@ -101,6 +101,13 @@ static inline void wipe(int dir)
 	closedir(d);
 }
 
+/* No live cgroup carries a record any more. */
+static inline void kit_forget_live(void)
+{
+	while (kit.nlive)
+		free(kit.live[--kit.nlive]);
+}
+
 /* An empty folder, no containers, the first boot. */
 static inline void kit_fresh(void)
 {
@@ -112,9 +119,8 @@ static inline void kit_fresh(void)
 			abort();
 	}
 	wipe(kit.dir);
-	for (unsigned int i = 0; i < kit.nlive; i++)
-		free(kit.live[i]);
-	kit.nlive = kit.nfates = kit.asked_live = 0;
+	kit_forget_live();
+	kit.nfates = kit.asked_live = 0;
 	for (unsigned int i = 0; i < KIT_NODES; i++)
 		kit.nodes[i].id = (uint16_t)i;
 	kit.topology = (struct topology){ .nnodes = KIT_NODES, .nodes = kit.nodes, .cpu_ids = KIT_CPUS };

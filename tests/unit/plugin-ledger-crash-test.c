@@ -106,7 +106,7 @@ static int do_boot(void *arg)
 
 static void fill_five(void)
 {
-	char id[8];
+	char id[16];
 	struct ledger *l;
 
 	l = kit_open();
@@ -200,25 +200,26 @@ static bool stands(const struct scene *s, bool done_it)
 static void test_killed(const struct scene *s)
 {
 	struct traced t = { .kill_at = -1, .fail_at = -1 };
-	int n, bad = 0;
+	int n, bad = 0, killed = 0;
 
 	s->before();
 	run_traced(&t, s->act, NULL);
 	n = t.calls;
-	if (!ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && stands(s, true), "%s: %d system calls", s->name, n))
+	if (!ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && stands(s, true), "%s: %d system calls", s->name,
+		n))
 		return;
 	for (int i = 0; i < n; i++) {
 		s->before();
 		t.kill_at = i;
 		run_traced(&t, s->act, NULL);
-		/* one more or less is malloc's: then it ended before */
-		if (!stands(s, WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0) ||
-		    (WIFEXITED(t.status) && i < n - 5)) {
+		killed += WIFSIGNALED(t.status) && WTERMSIG(t.status) == SIGKILL;
+		/* a few more or less are malloc's: then the last ones end well */
+		if (!stands(s, WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0)) {
 			diag("killed at %d", i);
 			bad++;
 		}
 	}
-	is_int(bad, 0, "%s: killed before each of them, the ledger is right", s->name);
+	ok(!bad && killed > n - 10, "%s: killed before each of them (%d), the ledger is right", s->name, killed);
 }
 
 static void test_failing(const struct scene *s)
@@ -231,22 +232,25 @@ static void test_failing(const struct scene *s)
 	s->before();
 	run_traced(&t, s->act, NULL);
 	n = t.calls;
-	for (size_t e = 0; e < ARRAY_SIZE(errors); e++) {
-		t.fail_with = errors[e];
+	/* an addition meets each error at each call; the others take turns */
+	for (size_t e = 0; e < (s->act == do_add_plain ? ARRAY_SIZE(errors) : 2); e++) {
 		for (int i = 0; i < n; i++, runs++) {
+			t.fail_with = errors[((size_t)i + e) % ARRAY_SIZE(errors)];
 			s->before();
 			t.fail_at = i;
 			run_traced(&t, s->act, NULL);
 			if (!WIFEXITED(t.status) || !stands(s, WEXITSTATUS(t.status) == 0)) {
-				diag("call %d failed with %s: status %x", i, strerror(errors[e]), (unsigned int)t.status);
+				diag("call %d failed with %s: status %x", i, strerror(t.fail_with),
+				     (unsigned int)t.status);
 				bad++;
 			} else if (s->act == do_add_plain && WEXITSTATUS(t.status) && kit_has("new")) {
-				diag("call %d failed with %s: reported as failed, but recorded", i, strerror(errors[e]));
+				diag("call %d failed with %s: reported as failed, but recorded", i,
+				     strerror(t.fail_with));
 				bad++;
 			}
 		}
 	}
-	is_int(bad, 0, "%s: each call failing in five ways (%d runs), the ledger is right", s->name, runs);
+	is_int(bad, 0, "%s: each call failing (%d runs), the ledger is right", s->name, runs);
 }
 
 /* --- without a tracer: at random --- */
@@ -255,7 +259,7 @@ static void churn(uint64_t seed)
 {
 	for (;;) {
 		struct ledger *l = NULL;
-		char id[8];
+		char id[16];
 
 		if (ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, NULL) < 0)
 			_exit(1);
@@ -402,12 +406,14 @@ static void test_stopped_holder(void)
 
 	kit_fresh();
 	pid = holder(stop);
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &l, &err), -ETIMEDOUT, "without waiting: %s", err.text);
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &l, &err), -ETIMEDOUT, "without waiting: %s",
+	       err.text);
 	is_int(waitpid(pid, &status, WNOHANG), 0, "nobody is killed");
 	sigaction(signo, NULL, &before);
 	sigprocmask(SIG_SETMASK, NULL, &mask_before);
 	start = now_ms();
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 300, &l, &err), 0, "a holder that is stopped is waited for");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 300, &l, &err), 0,
+	       "a holder that is stopped is waited for");
 	ok(now_ms() - start >= 300 && now_ms() - start < 5000, "for as long as was said: %d ms",
 	   (int)(now_ms() - start));
 	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "and killed then");
@@ -468,7 +474,8 @@ static void test_lock_taken_away(void)
 		usleep(50000);
 		_exit(unlinkat(kit.dir, "lock", 0));
 	}
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, NULL), 0, "lock taken away while it is waited for");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, NULL), 0,
+	       "lock taken away while it is waited for");
 	is_int(faccessat(kit.dir, "lock", F_OK, 0), 0, "what we hold is what others find");
 	ledger_close(l);
 	(void)pid;
@@ -495,6 +502,7 @@ static int on_tiny_tmpfs(void *arg)
 	struct ledger *l = NULL;
 
 	(void)arg;
+	kit_forget_live();
 	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		return 77;
 	snprintf(fd_path, sizeof(fd_path), "%s", kit.path);
@@ -510,7 +518,7 @@ static int on_tiny_tmpfs(void *arg)
 		else
 			refused++;
 	}
-	diag("%d added, %d refused, %d counted", added, refused, kit_count(l));
+	diag("%d added, %d refused", added, refused);
 	if (!added || !refused || kit_count(l) != added)
 		return 1;
 	if (ledger_remove(l, "oci", "1", NULL) < 0 || kit_add(l, "1", 1, NULL) < 0 || kit_count(l) != added)
@@ -530,7 +538,12 @@ static int in_child(int (*fn)(void *))
 	pid_t pid = fork();
 
 	if (pid == 0)
-		_exit(fn(NULL));
+	{
+			int r = fn(NULL);
+
+			fflush(stdout);
+			_exit(r);
+		}
 	waitpid(pid, &status, 0);
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }

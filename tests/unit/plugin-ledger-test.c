@@ -47,8 +47,8 @@ static void test_basics(void)
 
 static void test_names(void)
 {
-	static const char *const ids[] = { "a/b", "..", ".hidden", "new\nline", "../../etc/passwd", "%41", "A", "\xff\x01",
-					   "a~1", "sp ace", "\xc3\xa9" };
+	static const char *const ids[] = { "a/b", "..",	      ".hidden", "new\nline", "../../etc/passwd", "%41",
+					   "A",	  "\xff\x01", "a~1",	 "sp ace",    "\xc3\xa9" };
 	char id[RECORD_ID_MAX + 1];
 	struct error err = { 0 };
 	int bad = 0;
@@ -249,7 +249,7 @@ static void test_boot_and_growth(void)
 
 static void fill_five(void)
 {
-	char id[8];
+	char id[16];
 	struct ledger *l;
 
 	kit_fresh();
@@ -296,7 +296,7 @@ static void test_usage_damaged(void)
 	bad[len] = 'x';
 	kit_write("usage", bad, len + 1);
 	is_int(kit_reopen(), 5, "a byte too many: the same");
-	kit.nlive = 0;
+	kit_forget_live();
 	unlinkat(kit.dir, "usage", 0);
 	is_int(kit_reopen(), 5, "usage lost: counted again");
 	kit_fate(2, LIFE_GONE, 0);
@@ -356,7 +356,7 @@ static void test_record_damaged(void)
 	is_int(kit_count(l), 4, "that stays right");
 	ledger_close(l);
 
-	kit.nlive = 0;
+	kit_forget_live();
 	kit_write("containers/oci:c2", "x", 1);
 	l = kit_open();
 	is_int(ledger_sweep(l, false, NULL), 0, "damaged, and no live container has it:");
@@ -466,7 +466,8 @@ static void test_planted(void)
 	fstatat(kit.dir, "victim", &st, 0);
 	is_int(st.st_size, 8, "the victim is untouched");
 	plant("lock", "victim");
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -ELOOP, "a symlink for the lock is refused");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -ELOOP,
+	       "a symlink for the lock is refused");
 	is_str(err.text, "ledger: open lock: Too many levels of symbolic links", "and named");
 	unlinkat(kit.dir, "lock", 0);
 	is_int(linkat(kit.dir, "victim", kit.dir, "lock", 0), 0, "so is a hard link");

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #define GIB (1ULL << 30)
+#define KEEP 0.6
 
 struct world {
 	struct topology *t;
@@ -258,18 +259,43 @@ static double node_load(const struct world *w, unsigned int node, double *usable
 	return load;
 }
 
+/* What taking along from r down to r - d gains, at the middle of the balance. */
+static double gain(double r, double d)
+{
+	double after = r - d;
+
+	return (r * r - after * after) / 2 - KEEP / 4 * (r * r * r * r - after * after * after * after);
+}
+
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, d = 0, load = r->cpu_count ? r->cpu_count : 1, cap = 0, total = 0, level = 0, with = 0;
+	double weight = 0, d = 0, total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0;
+	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double usable, room = room_of(w, i, r->exclusive), bias = 0;
+		double usable, room = room_of(w, i, r->exclusive);
+
+		node_load(w, i, &usable);
+		if (usable > 0) {
+			mean += room / usable;
+			cpus += usable;
+			nodes++;
+		}
+		if (mask >> i & 1)
+			weight += room;
+	}
+	mean /= nodes;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		double usable, room = room_of(w, i, r->exclusive), takes = room * want / weight;
 
 		if (!(mask >> i & 1))
 			continue;
-		load += node_load(w, i, &usable);
-		cap += usable;
+		node_load(w, i, &usable);
+		if (usable > 0)
+			even += (mean - KEEP * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable);
+		if (usable > 0)
+			step += takes / usable;
 		if (t->nodes[i].has_memory && t->nodes[i].ncpus) {
 			total += (double)t->nodes[i].mem_total;
 			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
@@ -280,18 +306,15 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			for (unsigned int j = 0; j < t->nnodes; j++)
 				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
 					nearest = t->near[i * t->nnodes + j];
-			bias = nearest / 20.0 - 1;
+			d += (nearest - 20.0) * room / weight;
 		}
-		weight += room;
-		d += 20 * bias * room * 1e9;
-	}
-	d /= 1e9 * (weight > 0 ? weight : 1);
-	for (unsigned int i = 0; i < t->nnodes; i++)
 		for (unsigned int j = 0; j < t->nnodes; j++)
-			if (mask >> i & mask >> j & 1)
-				d += room_of(w, i, r->exclusive) * room_of(w, j, r->exclusive) *
-				     t->near[i * t->nnodes + j] / (weight * weight);
-	return d / 20 + 0.2 * (cap > 0 ? load / cap : 0) + 0.1 * (total > 0 ? level / with + (double)r->memory / total : 0);
+			if (mask >> j & 1)
+				d += room * room_of(w, j, r->exclusive) * t->near[i * t->nnodes + j] / (weight * weight);
+	}
+	even -= step * step / (2 * nodes);
+	return d / 20 + 0.2 * even / (want * nodes / cpus) +
+	       0.1 * (total > 0 ? level / with + (double)r->memory / total / 2 : 0);
 }
 
 static struct truth find_truth(const struct world *w, const struct request *r)

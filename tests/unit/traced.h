@@ -35,19 +35,20 @@ struct traced {
 };
 
 /* Makes the call that is about to begin one that does not exist, and its result -@error. */
-static inline void inject(pid_t pid, int error, bool at_end)
+static inline void inject(pid_t pid, unsigned long long nr, int error, bool at_end)
 {
 #if CAN_INJECT
 	struct user_regs_struct regs;
 
 	ptrace(PTRACE_GETREGS, pid, NULL, &regs);
 	if (at_end)
-		regs.rax = (unsigned long long)-error;
+		regs.rax = nr == SYS_brk ? 0 : (unsigned long long)-error; /* brk has its own way to say no */
 	else
 		regs.orig_rax = (unsigned long long)-1;
 	ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 #else
 	(void)pid;
+	(void)nr;
 	(void)error;
 	(void)at_end;
 #endif
@@ -83,7 +84,7 @@ static inline bool traced_entry(struct traced *t, pid_t pid, unsigned long long 
 	if (t->calls == t->kill_at)
 		return true;
 	if (t->calls == t->fail_at && !(t->not_memory && is_memory_call(nr))) {
-		inject(pid, t->fail_with, false);
+		inject(pid, nr, t->fail_with, false);
 		*failing = true;
 	}
 	t->calls++;
@@ -93,6 +94,7 @@ static inline bool traced_entry(struct traced *t, pid_t pid, unsigned long long 
 static inline void run_traced(struct traced *t, int (*fn)(void *), void *arg)
 {
 	pid_t pid = fork();
+	unsigned long long nr = 0;
 	bool failing = false;
 	int marks = 0, sig = 0;
 
@@ -113,11 +115,13 @@ static inline void run_traced(struct traced *t, int (*fn)(void *), void *arg)
 			continue;
 		}
 		ptrace(PTRACE_GET_SYSCALL_INFO, pid, (void *)sizeof(info), &info);
+		if (info.op == PTRACE_SYSCALL_INFO_ENTRY)
+			nr = info.entry.nr;
 		if (info.op == PTRACE_SYSCALL_INFO_EXIT && failing) {
-			inject(pid, t->fail_with, true);
+			inject(pid, nr, t->fail_with, true);
 			failing = false;
 		} else if (info.op == PTRACE_SYSCALL_INFO_ENTRY &&
-			   traced_entry(t, pid, info.entry.nr, &marks, &failing)) {
+			   traced_entry(t, pid, nr, &marks, &failing)) {
 			kill(pid, SIGKILL);
 			waitpid(pid, &t->status, 0);
 			return;

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# The main thing, under runc and crun, at either stage: 4 CPUs on 4 nodes of 2
+# are one near pair, CPUs and memory, from the container's first instruction
+# on, and it is recorded wherever one may look for it.
+# Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+
+for rt in runc crun; do
+	for stage in createRuntime prestart; do
+		id=$rt-$stage
+		ok "$id: starts" np_run $rt $stage "$id" limits.cpu=4 limits.cpu.nodes=balanced
+		cg=$(ct_cgroup "$id")
+		case $(cat "$cg/cpuset.cpus.effective") in
+		0-3) nodes=0-1 pair=0,1 cpus=0-3 ;;
+		*) nodes=2-3 pair=2,3 cpus=4-7 ;;
+		esac
+		is "$id: cpuset.cpus.effective is one near pair's" "$(cat "$cg/cpuset.cpus.effective")" $cpus
+		is "$id: cpuset.mems.effective is the same pair" "$(cat "$cg/cpuset.mems.effective")" $nodes
+		is "$id: they are written, not inherited" "$(cat "$cg/cpuset.cpus") $(cat "$cg/cpuset.mems")" "$cpus $nodes"
+		is "$id: its first instruction saw these CPUs" "$(ct_seen "$id" Cpus_allowed_list)" $cpus
+		is "$id: and these memory nodes" "$(ct_seen "$id" Mems_allowed_list)" $nodes
+		is "$id: its cgroup carries volatile.cpu.nodes" "$(xattr "$id" cpu)" $pair
+		is "$id: and volatile.memory.nodes" "$(xattr "$id" memory)" $pair
+		is "$id: status shows it" "$(np_status "$id")" "$pair $cpus $nodes $rt"
+		ok "$id: the ledger holds the nodes" \
+			grep -rqx "nodes=$nodes" /run/numaplace/containers
+		is "$id: the ledger's folder is private" "$(stat -c %u%a /run/numaplace)" 0700
+
+		# --- once more for the same container, as a second stage would
+		before=$(getfattr -d -m - --absolute-names "$cg" 2>/dev/null; cat "$cg/cpuset.cpus" "$cg/cpuset.mems"
+			cat /run/numaplace/containers/*)
+		ok "$id: the hook can run again" sh -c "$rt state $id | jq .annotations='{\"limits.cpu\":\"4\"}' | $np_hook prestart"
+		is "$id: and changes nothing" "$(getfattr -d -m - --absolute-names "$cg" 2>/dev/null
+			cat "$cg/cpuset.cpus" "$cg/cpuset.mems"; cat /run/numaplace/containers/*)" "$before"
+
+		ct_delete "$id"
+		is "$id: poststop takes it out of status" "$(np_ids)" ""
+	done
+
+	# --- nothing but cat: the very first program, no shell before it
+	ok "$rt, cat as its process: is created" np_create $rt createRuntime cat limits.cpu=2 \
+		-- /bin/cat /proc/self/status
+	cpus=$(np_cpus cat) mems=$(np_mems cat)
+	$rt start cat
+	eventually ct_gone "$(ct_pid cat)"
+	is "$rt, cat: sees its CPUs" "$(sed -n 's/^Cpus_allowed_list:\t//p' $ct_dir/cat/log)" "$cpus"
+	is "$rt, cat: and its node" "$(sed -n 's/^Mems_allowed_list:\t//p' $ct_dir/cat/log)" "$mems"
+	like "$rt, cat: which is one" "$mems" '^[0-3]$'
+	ct_delete cat
+
+	# --- no key at all
+	rm -rf /run/numaplace
+	ok "$rt, no key: starts" np_run $rt createRuntime none
+	is "$rt, no key: cpuset.cpus is untouched" "$(cat "$(ct_cgroup none)/cpuset.cpus")" ""
+	is "$rt, no key: cpuset.mems, too" "$(cat "$(ct_cgroup none)/cpuset.mems")" ""
+	is "$rt, no key: sees all" "$(ct_seen none Cpus_allowed_list) $(ct_seen none Mems_allowed_list)" "0-7 0-3"
+	not_ok "$rt, no key: carries no record" sh -c "getfattr -d -m . --absolute-names $(ct_cgroup none) | grep numaplace"
+	ct_delete none
+	not_ok "$rt, no key: no ledger folder was made" [ -e /run/numaplace ]
+
+	# --- the reverse DNS spelling
+	ok "$rt, org.numaplace.: starts" np_run $rt createRuntime dns org.numaplace.limits.cpu=2 org.numaplace.limits.cpu.nodes=3
+	shows dns 3 6-7 3
+	ct_delete dns
+done
+done_testing

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# Bad input under real runtimes: the container does not start, one line says why,
+# and nothing is left behind; and what a host may lack: cpuset not delegated, no
+# cgroup2.
+# Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+np_syslog
+
+# refused RUNTIME ERE KEY=VALUE...
+refused() {
+	r_rt=$1 r_ere=$2
+	shift 2
+	not_ok "$r_rt: $*: does not start" np_create "$r_rt" createRuntime bad "$@"
+	like "$r_rt: $*: says why" "$(ct_said bad)" "numaplace: container bad: $r_ere"
+	ct_delete bad
+	: > $np_log
+}
+refused runc 'limits.cpu: .*"0"' limits.cpu=0
+refused crun 'limits.cpu: .*"-1"' limits.cpu=-1
+refused runc 'limits.cpu: .*"4294967297"' limits.cpu=4294967297
+refused crun 'limits.cpu: .*"1-"' limits.cpu=1-
+refused runc 'limits.cpu: .*"3-1"' limits.cpu=3-1
+refused crun 'limits.cpu: .*"abc"' limits.cpu=abc
+refused runc 'limits.cpu: .*""' limits.cpu=
+refused runc 'limits.cpu.nodes: .*"9".*no such node here \(nodes 0-3\)' limits.cpu=1 limits.cpu.nodes=9
+refused crun 'limits.cpu.nodes: .*"4-7".*no such node here' limits.cpu.nodes=4-7
+refused runc 'limits.cpu: .*given twice, and differently' limits.cpu=1 org.numaplace.limits.cpu=2
+refused crun 'limits.cpu: CPU 8 .*not here' limits.cpu=7-8
+refused crun 'limits.memory.hugepages: ' limits.memory.hugepages=2MiB=4
+refused crun 'limits.memory.policy: "interleave": needs numaplace-runtime' limits.cpu=1 limits.memory.policy=interleave
+is "none of them is in the ledger" "$(np_ids)" ""
+is "nor left a cgroup" "$(find /sys/fs/cgroup -name bad -o -name 'crun-bad*')" ""
+
+# --- on-failure = warn
+cp /etc/numaplace/numaplace.conf /run/tests/conf
+echo 'on-failure = warn' >> /etc/numaplace/numaplace.conf
+ok "on-failure = warn: it starts" np_run runc createRuntime warned limits.cpu=abc
+is "untouched" "$(cat "$(ct_cgroup warned)/cpuset.cpus")" ""
+like "and syslog says why" "$(cat $np_log)" 'numaplace: container warned: limits.cpu: .*"abc"'
+cp /run/tests/conf /etc/numaplace/numaplace.conf
+ct_delete warned
+
+# by_hand PID ARG...: the hook, with a state made by hand; its words in $said.
+by_hand() {
+	b_pid=$1
+	shift
+	said=$(jq -n --argjson pid "$b_pid" '{ociVersion: "1.0.2", id: "hand", pid: $pid, bundle: "/nowhere",
+		status: "created", annotations: {"limits.cpu": "2"}}' | "$@" $np_hook createRuntime 2>&1)
+	b_rc=$?
+	echo "$said"
+	return $b_rc
+}
+not_ok "a pid that is gone: refused" by_hand 4194000
+is "in one line" "$said" "numaplace: container hand: pid 4194000 is gone"
+not_ok "a pid in the root cgroup: refused" by_hand 1
+is "in one line" "$said" "numaplace: container hand: pid 1 is in the root cgroup, which is not a container's"
+not_ok "pid 0: refused" by_hand 0
+like "in one line" "$said" "^numaplace: container hand: pid: 0: .*"
+not_ok "a pid below 0: refused" by_hand -1
+like "in one line" "$said" "^numaplace: (container hand: |state: )pid.*"
+
+# --- no cgroup2 in the hook's mount namespace; another file system in its place
+not_ok "no cgroup2: refused" by_hand $$ unshare -m sh -c 'umount /sys/fs/cgroup; exec "$@"' sh
+is "with the remedy" "$said" "numaplace: container hand: no cgroup2 is mounted; mount -t cgroup2 none /sys/fs/cgroup"
+
+# --- cpuset that is not delegated: a parent with processes of its own
+mkdir /sys/fs/cgroup/full /sys/fs/cgroup/full/ct
+sh -c 'echo $$ > /sys/fs/cgroup/full/cgroup.procs; exec sleep 1000' &
+sitter=$!
+sh -c 'echo $$ > /sys/fs/cgroup/full/ct/cgroup.procs; exec sleep 1000' &
+pid=$!
+eventually grep -qx $pid /sys/fs/cgroup/full/ct/cgroup.procs
+eventually grep -qx $sitter /sys/fs/cgroup/full/cgroup.procs
+not_ok "cpuset that is not delegated: refused" by_hand $pid
+like "with the file and the remedy" "$said" \
+	'numaplace: container hand: cannot turn on cpuset in /full/cgroup.subtree_control: Device or resource busy \(.*move them'
+kill $sitter
+eventually [ ! -s /sys/fs/cgroup/full/cgroup.procs ]
+ok "once it can be turned on, it is placed" by_hand $pid
+like "and cpuset is on" "$(cat /sys/fs/cgroup/full/cgroup.subtree_control)" cpuset
+kill $pid
+is "nothing else was ever in the ledger" "$(find /run/numaplace/containers -type f | wc -l)" 1
+done_testing

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
+#
+# The guest tests' library: TAP on descriptor 3, the test's own output in a log
+# that is shown, from the last test on, when one fails. A test file is
+#	. /tests/lib.sh
+#	is "what" "$got" "$wanted"
+#	done_testing
+# Containers (bundles, hooks, events) are in /tests/containers.sh.
+
+tap_count=0
+tap_failed=0
+tap_seen=0	# lines of the log that earlier tests used up
+
+diag() { printf '%s\n' "$*" | sed 's/^/# /' >&3; }
+
+# tap_result STATUS NAME: one TAP line, and on failure the log since the last one.
+tap_result() {
+	tap_count=$((tap_count + 1))
+	if [ "$1" = 0 ]; then
+		echo "ok - $TEST: $2" >&3
+	else
+		tap_failed=1
+		echo "not ok - $TEST: $2" >&3
+		tail -n "+$((tap_seen + 1))" "$LOG" | tail -n 60 | sed 's/^/# /' >&3
+	fi
+	tap_seen=$(wc -l < "$LOG")
+}
+
+# pass NAME, fail NAME [WHY]
+pass() { tap_result 0 "$1"; }
+fail() {
+	[ -z "${2:-}" ] || echo "$2"
+	tap_result 1 "$1"
+}
+
+# ok NAME COMMAND...: COMMAND succeeds. not_ok: it fails of itself, neither for want
+# of the command nor by a time limit or a signal.
+ok() {
+	tap_name=$1
+	shift
+	echo "\$ $*"
+	"$@"
+	tap_status=$?
+	[ $tap_status = 0 ] || echo "status $tap_status"
+	tap_result $tap_status "$tap_name"
+}
+not_ok() {
+	tap_name=$1
+	shift
+	echo "\$ $*"
+	"$@"
+	tap_status=$?
+	echo "status $tap_status, wanted a failure"
+	case $tap_status in
+	0 | 12[4-9] | 1[3-8]?) tap_result 1 "$tap_name" ;;
+	*) tap_result 0 "$tap_name" ;;
+	esac
+}
+
+# is NAME GOT WANTED
+is() {
+	[ "$2" = "$3" ] || printf 'got:    %s\nwanted: %s\n' "$2" "$3"
+	[ "$2" = "$3" ]
+	tap_result $? "$1"
+}
+
+# like NAME GOT ERE; unlike: the ERE is nowhere in it.
+like() {
+	printf 'got:         %s\nwanted like: %s\n' "$2" "$3"
+	printf '%s\n' "$2" | grep -Eq -- "$3"
+	tap_result $? "$1"
+}
+unlike() {
+	printf 'got:           %s\nwanted unlike: %s\n' "$2" "$3"
+	! printf '%s\n' "$2" | grep -Eq -- "$3"
+	tap_result $? "$1"
+}
+
+# skip NAME WHY: under STRICT a failure.
+skip() {
+	if [ "$STRICT" ]; then
+		fail "$1" "skipped although STRICT: $2"
+	else
+		tap_count=$((tap_count + 1))
+		echo "ok - $TEST: $1 # SKIP $2" >&3
+	fi
+}
+
+# bail WHY: nothing of what follows would make sense.
+bail() {
+	fail "goes on" "$1"
+	: > "$LOG.done"
+	exit 1
+}
+
+# done_testing [COUNT]: the end of every test file; COUNT is how many there should have been.
+done_testing() {
+	[ -z "${1:-}" ] || is "as many tests as planned" "$tap_count" "$1"
+	: > "$LOG.done"
+	exit $tap_failed
+}
+
+# eventually COMMAND...: until it succeeds, ten seconds at most. For what gives no event.
+eventually() {
+	tap_tries=100
+	until "$@"; do
+		tap_tries=$((tap_tries - 1))
+		[ $tap_tries -gt 0 ] || return 1
+		sleep 0.1
+	done
+}
