@@ -143,6 +143,17 @@ static int set_reserved_nodes(struct conf *c, char *value, struct error *err)
 	return parse_ids(value, &c->select.reserved_nodes, err);
 }
 
+static int set_share_out(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "nearest", "even", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->select.even_shares = i;
+	return 0;
+}
+
 static int set_balance(struct conf *c, char *value, struct error *err)
 {
 	return parse_count(value, 100, &c->select.balance, err);
@@ -223,6 +234,7 @@ static const struct conf_key {
 	{ "reserved-cpus", set_reserved_cpus },
 	{ "reserved-nodes", set_reserved_nodes },
 	{ "balance", set_balance },
+	{ "share-out", set_share_out },
 	{ "container-keys", set_container_keys },
 	{ "max-cpus", set_max_cpus },
 	{ "max-exclusive-cpus", set_max_exclusive },

@@ -14,7 +14,7 @@ enum conf_incus_mode { INCUS_FOLLOW, INCUS_LEAD };
 struct conf {
 	enum conf_default without_keys;   /* default = none | balanced | follow-pins */
 	bool warn_only;                   /* on-failure = fail | warn */
-	struct select_policy select;      /* reserved-cpus, reserved-nodes, balance */
+	struct select_policy select;      /* reserved-cpus, reserved-nodes, balance, share-out */
 	unsigned int container_keys;      /* container-keys = all | none | list: bits of keys a container may set */
 	unsigned int max_cpus;            /* max-cpus: ceiling of one container; 0 = none */
 	unsigned int max_exclusive_cpus;  /* max-exclusive-cpus: ceiling of all exclusive CPUs together; 0 = none */

@@ -90,6 +90,20 @@ static double uneven(const struct search *s, const struct sums *sum)
 	return (t->mean * takes - gain - takes * takes / (2 * t->nodes)) / t->step;
 }
 
+void takes_add(struct takes *t, const struct taste *taste, double share, double take)
+{
+	double r2 = share * share, left2 = (share - take) * (share - take);
+
+	t->gain += (r2 - left2) / 2 - taste->keep / 4 * (r2 * r2 - left2 * left2);
+	t->taken += take;
+}
+
+double takes_cost(const struct takes *t, const struct taste *taste)
+{
+	/* the average moves with it, the less the more nodes there are */
+	return (taste->mean * t->taken - t->gain - t->taken * t->taken / (2 * taste->nodes)) / taste->step;
+}
+
 double search_cost(const struct search *s, const struct sums *sum)
 {
 	double weight = sum->weight ? (double)sum->weight : 1;

@@ -88,6 +88,13 @@ double search_memory_load(const struct search *s, const struct sums *sums); /* p
 double search_cost(const struct search *s, const struct sums *sums);
 bool search_fits(const struct search *s, const struct sums *sums);
 
+/* What taking parts of nodes does to evenness, summed up node by node; the same measure as search_cost's. */
+struct takes {
+	double gain, taken;
+};
+void takes_add(struct takes *t, const struct taste *taste, double share, double take);
+double takes_cost(const struct takes *t, const struct taste *taste);
+
 /* CPUs that may be used, by CPU index; what spread chooses from. */
 struct spread_input {
 	const struct select_input *in;

@@ -19,7 +19,7 @@
 #ifndef TASTE_CPU
 #define TASTE_CPU 0.2
 #define TASTE_MEMORY 0.1
-#define KEEP 0.6
+#define KEEP 0.3
 #endif
 #ifndef KEEP_MOST
 #define KEEP_MOST 20.0

@@ -14,6 +14,7 @@
 struct select_policy {
 	struct idset reserved_cpus;
 	struct idset reserved_nodes;
+	bool even_shares;      /* every node of a set gives as much as it can, however far apart they are */
 	unsigned int balance;  /* 0 (pack: leave room for large ones) to 100 (spread: even load) */
 };
 void select_policy_init(struct select_policy *p);

@@ -131,13 +131,75 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 	}
 }
 
+/* Hands out @want by filling the roomiest part, then the next: few CPUs are far from the others. false: not all. */
+static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room)
+{
+	while (want) {
+		struct part *most = NULL;
+		unsigned int most_room = 0, step;
+
+		for (unsigned int i = 0; i < s->nparts; i++)
+			if (!s->part[i].take && room[i] > most_room) {
+				most = &s->part[i];
+				most_room = room[i];
+			}
+		if (!most)
+			return false;
+		step = most_room < want ? most_room : want;
+		most->take = step;
+		want -= step;
+	}
+	return true;
+}
+
+/* No more CPUs on a part than its memory can follow, as far as each CPU touches its part of it. */
+static void cap_by_memory(const struct spread *s, unsigned int count, unsigned int *room)
+{
+	uint64_t memory = s->in->search->need.memory;
+
+	for (unsigned int i = 0; memory && i < s->nparts; i++) {
+		double most = (double)count * ((double)s->part[i].site->avail / (double)memory);
+
+		if (most < room[i])
+			room[i] = (unsigned int)most;
+	}
+}
+
+/* What this sharing costs, in the same coin as the choice of nodes: distance, and evenness. */
+static double share_cost(const struct spread *s, unsigned int count)
+{
+	const struct search *search = s->in->search;
+	double distance = 0;
+	struct takes takes = { 0 };
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		const struct part *p = &s->part[i];
+
+		takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
+			  (double)p->take / p->site->ncpus);
+		for (unsigned int j = 0; j < s->nparts; j++)
+			distance += (double)p->take * s->part[j].take *
+				    s->t->near[p->site->node * s->t->nnodes + s->part[j].site->node];
+	}
+	return distance / ((double)count * count) / 20 + search->taste.cpu * takes_cost(&takes, &search->taste);
+}
+
+/* More parts than this are shared out evenly without looking further. */
+#define FILL_PARTS 64
+
+/*
+ * Evenly by room, or one node after the other, whichever costs less: near
+ * neighbours share evenly, of nodes far apart the first takes most.
+ */
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
-	cleanup_free unsigned int *room = calloc(s->nparts, sizeof(*room));
-	unsigned int cores = 0, idle = 0;
+	cleanup_free unsigned int *room = calloc(2 * (size_t)s->nparts, sizeof(*room));
+	unsigned int cores = 0, idle = 0, *even;
+	double even_cost;
 
 	if (!room)
 		return -ENOMEM;
+	even = room + s->nparts;
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		cores += s->part[i].whole;
 		idle += s->part[i].idle;
@@ -149,6 +211,18 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
 	}
 	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);
+	if (s->in->in->policy->even_shares || s->nparts == 1 || s->nparts > FILL_PARTS || s->in->search->need.overcommit)
+		return 0;
+	even_cost = share_cost(s, count);
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		even[i] = s->part[i].take;
+		s->part[i].take = 0;
+	}
+	cap_by_memory(s, count, room);
+	if (fill_up(s, count, room) && share_cost(s, count) < even_cost)
+		return 0;
+	for (unsigned int i = 0; i < s->nparts; i++)
+		s->part[i].take = even[i];
 	return 0;
 }
 

@@ -36,6 +36,7 @@ static void test_whole(void)
 				   "reserved-cpus=0-1,8\n"
 				   "reserved-nodes = 0-4,^3\n"
 				   "balance = 100\n"
+				   "share-out = even\n"
 				   "container-keys = limits.cpu, limits.memory\n"
 				   "max-cpus = 64\n"
 				   "max-exclusive-cpus = 8\n"
@@ -52,6 +53,7 @@ static void test_whole(void)
 	ok(!idset_has(&c.select.reserved_nodes, 3) && idset_count(&c.select.reserved_nodes) == 4,
 	   "reserved-nodes, with an exclusion");
 	is_int(c.select.balance, 100, "balance");
+	ok(c.select.even_shares, "share-out");
 	is_int(c.container_keys,
 	       1U << KEY_CPU | 1U << KEY_MEMORY | 1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES,
 	       "container-keys: those, and the hints that numaplace writes itself");
@@ -98,6 +100,7 @@ static void test_refused(void)
 		{ "record = x\n", "t.conf:1: record: \"x\": not config, file or none" },
 		{ "incus-mode = x\n", "t.conf:1: incus-mode: \"x\": not follow or lead" },
 		{ "balance = 101\n", "t.conf:1: balance: \"101\": more than 100" },
+		{ "share-out = odd\n", "t.conf:1: share-out: \"odd\": not nearest or even" },
 		{ "balance = -1\n", "t.conf:1: balance: \"-1\": not a number" },
 		{ "balance = 4294967297\n", "t.conf:1: balance: \"4294967297\": more than 100" },
 		{ "max-cpus =\n", "t.conf:1: max-cpus: \"\": a number is missing" },

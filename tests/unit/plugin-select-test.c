@@ -11,7 +11,7 @@
 #include <math.h>
 
 #define GIB (1ULL << 30)
-#define KEEP 0.6
+#define KEEP 0.3
 
 struct world {
 	struct topology *t;
