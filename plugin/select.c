@@ -19,7 +19,7 @@
 #ifndef TASTE_CPU
 #define TASTE_CPU 0.2
 #define TASTE_MEMORY 0.1
-#define KEEP 0.3
+#define KEEP 0.6
 #endif
 #ifndef KEEP_MOST
 #define KEEP_MOST 20.0
@@ -105,6 +105,8 @@ static int allow_nodes(struct choice *c, struct error *err)
 
 	all_nodes(t, &there);
 	c->nodes = there;
+	if (c->in->whole && c->req->cpu_listed)
+		topology_nodes_of(t, &c->req->cpu_list, &c->nodes);
 	if (c->req->nodes_mode == NODES_LIST) {
 		c->nodes = c->req->nodes;
 		if (idset_intersects(&c->nodes, &t->merged))
@@ -117,7 +119,8 @@ static int allow_nodes(struct choice *c, struct error *err)
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
 					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
 	}
-	idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
+	if (!c->in->whole)
+		idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
 	return 0;
 }
 
@@ -142,6 +145,13 @@ static void allow_mems(struct choice *c)
 		if (!idset_has(&c->nodes, id) || (!t->nodes[i].ncpus && !idset_has(&named, id)))
 			idset_del(&c->mems, id);
 	}
+	if (!c->in->whole || !idset_empty(&c->mems))
+		return;
+	/* The chosen nodes have CPUs alone: their nearest memory will do. */
+	c->mems = t->mem_nodes;
+	idset_and(&c->mems, &t->cpu_nodes);
+	if (c->in->allowed_mems)
+		idset_and(&c->mems, c->in->allowed_mems);
 }
 
 /* The CPUs that may be given, whoever holds them now; by id. */
@@ -154,7 +164,8 @@ static void allow_cpus(struct choice *c)
 		idset_and(&c->cpus, c->in->allowed_cpus);
 	if (!idset_empty(&req->pin_cpus))
 		idset_and(&c->cpus, &req->pin_cpus);
-	idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
+	if (!c->in->whole)
+		idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
 	if (req->cpu_listed)
 		idset_and(&c->cpus, &req->cpu_list);
 	else
@@ -174,7 +185,8 @@ static void find_candidates(struct choice *c, uint16_t capacity)
 		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
 			const struct topo_cpu *cpu = &t->cpus[i];
 
-			c->candidate[i] = ours && idset_has(&c->cpus, cpu->id) && !c->in->usage->exclusive[cpu->id] &&
+			c->candidate[i] = ours && idset_has(&c->cpus, cpu->id) &&
+					  (c->in->whole || !c->in->usage->exclusive[cpu->id]) &&
 					  (!capacity || cpu->capacity == capacity);
 			c->ncandidates += c->candidate[i];
 		}
@@ -413,19 +425,24 @@ static void crowd(struct choice *c)
 
 /*
  * From 100, where evenness is all (worst fit, whatever the distance), over 50,
- * the point chosen on the bench's curve, to 0, where containers are packed (best fit).
+ * the point chosen on the bench's curve, to 0, where containers are packed
+ * (best fit).  The more nodes there are, the less it hurts to keep some.
  */
 static void balance_taste(unsigned int balance, struct taste *t)
 {
 	double away = ((double)balance - 50) / 50;
+	double steep = away * away * away * away;
+	double keep = KEEP * (1 - 1 / t->nodes);
 
 	t->cpu = TASTE_CPU;
 	t->memory = TASTE_MEMORY;
+	t->keep = keep;
 	if (away >= 0) {
-		t->keep = KEEP * (1 - away);
-		t->cpu *= 1 + 19 * away * away;
+		t->keep *= 1 - away;
+		t->cpu *= 1 + 1000 * steep;
+		t->memory *= 1 + 1000 * steep;
 	} else {
-		t->keep = KEEP + (KEEP_MOST - KEEP) * away * away;
+		t->keep += (KEEP_MOST - keep) * away * away;
 		t->cpu /= t->keep > 1 ? t->keep : 1;
 	}
 }
@@ -435,7 +452,6 @@ static void set_taste(struct choice *c)
 	struct taste *t = &c->search.taste;
 	double mean = 0, nodes = 0, cpus = 0;
 
-	balance_taste(c->in->policy->balance, t);
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		const struct site *x = &c->search.sites[i];
 
@@ -447,6 +463,7 @@ static void set_taste(struct choice *c)
 	}
 	mean = nodes > 0 ? mean / nodes : 0;
 	t->nodes = nodes > 0 ? nodes : 1;
+	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;
 	t->step = cpus > 0 ? (double)c->search.need.room / LOAD_ONE * nodes / cpus : 1;
 }
@@ -634,6 +651,28 @@ static int choose_listed(struct choice *c, struct error *err)
 	}
 }
 
+/* All of the nodes that somebody else chose, if memory and hugepages fit there. */
+static int choose_whole(struct choice *c, struct error *err)
+{
+	struct search *s = &c->search;
+	struct sums sum;
+
+	if (!c->ncandidates)
+		return no_candidates(c, err);
+	find_sites(c);
+	clamp_count(c);
+	s->best.site = calloc(s->nsites + 1, sizeof(*s->best.site));
+	if (!s->best.site)
+		return error_errno(err, -ENOMEM, "selection");
+	for (unsigned int i = 0; i < s->nsites; i++)
+		if (idset_has(&c->nodes, c->t->nodes[s->sites[i].node].id))
+			s->best.site[s->best.n++] = (uint16_t)i;
+	s->need.overcommit = true; /* whoever else is there */
+	s->need.room = 0;
+	search_sums(s, s->best.site, s->best.n, &sum);
+	return search_fits(s, &sum) || c->req->policy == POLICY_PREFERRED ? 0 : refuse(c, err);
+}
+
 /* Memory-only nodes that were named, and are nearest to a chosen node, come along. */
 static void add_named_memory(const struct choice *c, struct idset *mems)
 {
@@ -758,19 +797,21 @@ static void explain_choice(const struct choice *c)
 static int settle(struct choice *c, struct placement *out, struct error *err)
 {
 	struct spread_input in = { .in = c->in, .search = &c->search, .candidate = c->candidate };
+	bool all = c->req->cpu_listed || c->in->whole;
+	unsigned int count = c->search.need.count;
 	int r;
 
 	out->policy = c->req->policy;
-	out->overcommitted = c->search.need.overcommit && !c->req->cpu_listed;
-	if (c->req->cpu_listed) {
+	out->overcommitted = c->search.need.overcommit && !all;
+	if (all) {
 		/* spread takes what it is given: all the candidates */
 		c->search.need.count = 0;
 	}
 	r = spread_cpus(&in, out);
 	if (r < 0)
 		return error_errno(err, r, "selection");
-	if (c->req->cpu_listed)
-		out->share.count = c->req->cpu_count;
+	if (all)
+		out->share.count = c->req->cpu_listed ? c->req->cpu_count : count ? count : 1;
 	topology_nodes_of(c->t, &out->share.cpus, &out->nodes);
 	r = settle_mems(c, out, err);
 	if (r < 0)
@@ -801,10 +842,13 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	if (c->req->device[0] && c->in->device_node < 0)
 		reasons_add(c->why, "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
 			    quote(c->req->device).text);
-	r = c->req->cpu_listed ? choose_listed(c, err) : choose_nodes(c, err);
+	if (c->in->whole)
+		r = choose_whole(c, err);
+	else
+		r = c->req->cpu_listed ? choose_listed(c, err) : choose_nodes(c, err);
 	if (r < 0)
 		return r;
-	if (!c->req->cpu_listed)
+	if (!c->req->cpu_listed && !c->in->whole)
 		explain_choice(c);
 	r = settle(c, &placed, err);
 	if (r < 0) {

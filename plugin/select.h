@@ -27,6 +27,11 @@ struct select_input {
 	const struct idset *allowed_cpus; /* the parent's cpuset.cpus.effective; NULL: all */
 	const struct idset *allowed_mems; /* the parent's cpuset.mems.effective; NULL: all */
 	int device_node;                  /* node id; -1: none */
+	/*
+	 * Somebody else has chosen the request's nodes, or its CPUs: all of them are taken, whoever is there,
+	 * and only memory and hugepages have to fit.
+	 */
+	bool whole;
 };
 
 struct placement {

@@ -11,7 +11,7 @@
 #include <math.h>
 
 #define GIB (1ULL << 30)
-#define KEEP 0.3
+#define KEEP 0.6
 
 struct world {
 	struct topology *t;
@@ -260,16 +260,16 @@ static double node_load(const struct world *w, unsigned int node, double *usable
 }
 
 /* What taking along from r down to r - d gains, at the middle of the balance. */
-static double gain(double r, double d)
+static double gain(double r, double d, double keep)
 {
 	double after = r - d;
 
-	return (r * r - after * after) / 2 - KEEP / 4 * (r * r * r * r - after * after * after * after);
+	return (r * r - after * after) / 2 - keep / 4 * (r * r * r * r - after * after * after * after);
 }
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, d = 0, total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0;
+	double weight = 0, d = 0, total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep;
 	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
@@ -286,6 +286,7 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			weight += room;
 	}
 	mean /= nodes;
+	keep = KEEP * (1 - 1 / nodes);
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		double usable, room = room_of(w, i, r->exclusive), takes = room * want / weight;
 
@@ -293,7 +294,7 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			continue;
 		node_load(w, i, &usable);
 		if (usable > 0)
-			even += (mean - KEEP * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable);
+			even += (mean - keep * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable, keep);
 		if (usable > 0)
 			step += takes / usable;
 		if (t->nodes[i].has_memory && t->nodes[i].ncpus) {
