@@ -140,6 +140,7 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 		.allowed_cpus = c->limited ? &c->allowed_cpus : NULL,
 		.allowed_mems = c->limited ? &c->allowed_mems : NULL,
 		.device_node = c->device_node,
+		.whole = c->whole,
 	};
 	int rc = 0;
 

@@ -17,6 +17,7 @@ struct choice {
 	bool limited;            /* the two sets below count */
 	struct idset allowed_cpus, allowed_mems;
 	int device_node;
+	bool whole;              /* the nodes, or CPUs, are somebody else's choice: select_input.whole */
 	const struct share *without; /* to be counted out of the usage: the container's own; NULL */
 	struct world world;      /* the caller's world_init */
 };

@@ -5,6 +5,7 @@
  */
 #include "cgroup/pages.h"
 
+#include "cgroup/cgroup.h"
 #include "cgroup/open.h"
 #include "plugin/util.h"
 
@@ -198,6 +199,42 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
 	return 0;
 }
 
+int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, struct error *err)
+{
+	cleanup_free struct pages *all = calloc(1, sizeof(*all)), *one = malloc(sizeof(*one));
+	cleanup_cgroup_pids struct cgroup_pids pids = { 0 };
+	int r;
+
+	if (!all || !one)
+		return error_errno(err, -ENOMEM, "cgroup %.200s", path);
+	r = cgroup_read_pids(mount, path, &pids, err);
+	for (size_t i = 0; r == 0 && i < pids.n; i++) {
+		r = pages_of_pid(root, pids.pid[i], one, err);
+		if (r == 0)
+			pages_add(all, one);
+		else if (r == -ESRCH || r == -EACCES)
+			r = 0; /* ended meanwhile */
+	}
+	if (r == 0)
+		*out = *all;
+	return r;
+}
+
+uint64_t pages_own(const struct pages_node *n)
+{
+	return n->anon + n->shared + n->huge;
+}
+
+uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < p->n; i++)
+		if (!idset_has(nodes, p->node[i].id))
+			sum += pages_own(&p->node[i]);
+	return sum;
+}
+
 /* The policy's words in a line: up to a word of the mapping. "prefer (many)" and "weighted interleave" are two. */
 static size_t policy_length(const char *p)
 {
@@ -241,4 +278,110 @@ void pages_policy_text(enum memory_policy policy, const struct idset *nodes, cha
 	n = snprintf(buf, size, "%s=static:", mode);
 	if (n > 0 && (size_t)n < size)
 		idset_format(nodes, buf + n, size - (size_t)n);
+}
+
+void mappings_free(struct mappings *m)
+{
+	free(m->map);
+	*m = (struct mappings){ 0 };
+}
+
+static struct mapping *new_mapping(struct mappings *m)
+{
+	if (m->n == m->room) {
+		size_t room = m->room ? m->room * 2 : 256;
+		struct mapping *bigger = reallocarray(m->map, room, sizeof(*bigger));
+
+		if (!bigger)
+			return NULL;
+		m->map = bigger;
+		m->room = room;
+	}
+	m->map[m->n] = (struct mapping){ 0 };
+	return &m->map[m->n++];
+}
+
+/* Starts and ends of all mappings, ascending as the kernel gives them. */
+static int read_maps(int root, pid_t pid, struct mappings *out, struct error *err)
+{
+	cleanup_fclose FILE *file = NULL;
+	cleanup_free char *line = NULL;
+	char path[PATH_SIZE];
+	size_t size = 0;
+	int fd;
+
+	snprintf(path, sizeof(path), "proc/%d/maps", (int)pid);
+	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	file = fd < 0 ? NULL : fdopen(fd, "r");
+	if (!file)
+		return error_errno(err, errno == ENOENT ? -ESRCH : -errno, "open %s", path);
+	while (getline(&line, &size, file) >= 0) {
+		struct mapping *m = new_mapping(out);
+
+		if (!m)
+			return error_errno(err, -ENOMEM, "read %s", path);
+		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &m->start, &m->end) != 2 || m->end <= m->start)
+			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+	}
+	return 0;
+}
+
+static struct mapping *find_mapping(const struct mappings *m, uint64_t start)
+{
+	size_t low = 0, high = m->n;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (m->map[middle].start < start)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < m->n && m->map[low].start == start ? &m->map[low] : NULL;
+}
+
+/* One line of numa_maps, put to the mapping that begins there; one that is new since is left for later. */
+static int judge_mapping(const char *line, const struct idset *nodes, const struct mappings *m, struct pages *p)
+{
+	struct mapping *map = find_mapping(m, strtoull(line, NULL, 16));
+	struct line l;
+
+	p->n = 0;
+	if (pages_add_line(p, line) < 0 || !classify(next_word(next_word(line)), &l))
+		return -EINVAL;
+	if (!map)
+		return 0;
+	map->page_size = l.page_size;
+	map->own = l.huge || l.shared || !l.file;
+	for (unsigned int i = 0; i < p->n; i++)
+		if (!idset_has(nodes, p->node[i].id))
+			map->elsewhere += pages_own(&p->node[i]) + p->node[i].mixed;
+	return 0;
+}
+
+int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappings *out, struct error *err)
+{
+	cleanup_mappings struct mappings all = { 0 };
+	cleanup_free struct pages *p = calloc(1, sizeof(*p));
+	cleanup_fclose FILE *file = NULL;
+	cleanup_free char *line = NULL;
+	char path[PATH_SIZE];
+	size_t size = 0, kept = 0;
+	int r = p ? read_maps(root, pid, &all, err) : error_errno(err, -ENOMEM, "pid %d", (int)pid);
+
+	if (r == 0)
+		r = open_numa_maps(root, pid, path, &file, err);
+	if (r < 0)
+		return r;
+	while (getline(&line, &size, file) >= 0)
+		if (judge_mapping(line, nodes, &all, p) < 0)
+			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+	for (size_t i = 0; i < all.n; i++)
+		if (all.map[i].elsewhere && all.map[i].page_size)
+			all.map[kept++] = all.map[i];
+	all.n = kept;
+	*out = all;
+	all = (struct mappings){ 0 };
+	return 0;
 }

@@ -38,6 +38,30 @@ int pages_add_line(struct pages *p, const char *line);
 int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err);
 
 /*
+ * The sum over every process in the cgroup @path and below. What several of them have in common counts
+ * for each. A process that ends meanwhile counts for nothing.
+ */
+int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, struct error *err);
+
+/* What is a process's own, whoever may have brought in the files that it maps: anonymous, shared, hugepages. */
+uint64_t pages_own(const struct pages_node *n);
+/* Of these, the bytes on nodes that are not in @nodes. */
+uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes);
+
+/* Mappings of @pid with own pages on other nodes than @nodes; their elsewhere is how many bytes. @out zeroed before. */
+struct mapping {
+	uint64_t start, end, page_size, elsewhere;
+	bool own; /* nothing of a file on disk is in it */
+};
+struct mappings {
+	size_t n, room;
+	struct mapping *map;
+};
+int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappings *out, struct error *err);
+void mappings_free(struct mappings *m);
+#define cleanup_mappings __attribute__((cleanup(mappings_free)))
+
+/*
  * What the kernel says of @pid's memory policy, as numa_maps has it of its first mapping without one of its own:
  * "default", "interleave=static:0-1", "prefer (many)=static:0-1".
  */

@@ -7,10 +7,12 @@
 #include "cgroup/place.h"
 
 #include "cgroup/choose.h"
+#include "plugin/counters.h"
 #include "plugin/util.h"
 
 #include <errno.h>
 #include <string.h>
+#include <time.h>
 
 /* What a placement gathers on its way. */
 struct work {
@@ -88,6 +90,26 @@ static void add_pin(struct idset *pin, const struct idset *set)
 	*pin = idset_empty(&both) ? *set : both;
 }
 
+/* A process that sits in the inner cgroup is limited by the one around it. */
+static int leave_inner(struct work *w, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir outer = CGROUP_DIR_NONE;
+	const char *inner = w->job->inner, *last = strrchr(w->cgroup.path, '/');
+	int rc;
+
+	if (!inner || !last || strcmp(last + 1, inner) != 0)
+		return 0;
+	rc = cgroup_parent(w->mount, &w->cgroup, &outer, err);
+	if (rc < 0)
+		return rc;
+	if (strcmp(outer.path, "/") == 0)
+		return error_set(err, -EPERM, "cgroup %.200s lies in the root cgroup", w->cgroup.path);
+	cgroup_dir_close(&w->cgroup);
+	w->cgroup = outer;
+	outer.fd = -1;
+	return 0;
+}
+
 /* The container's cgroup, its cpuset, and what they leave to choose from. */
 static int find_cgroup(struct work *w, struct error *err)
 {
@@ -97,6 +119,8 @@ static int find_cgroup(struct work *w, struct error *err)
 
 	if (rc == 0)
 		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
+	if (rc == 0)
+		rc = leave_inner(w, err);
 	if (rc == 0)
 		rc = cgroup_enable_cpuset(w->mount, &w->cgroup, err);
 	if (rc == 0)
@@ -197,14 +221,18 @@ static int fill_record(const struct work *w, struct placement *placement, const 
 		       struct error *err)
 {
 	char *path = strdup(w->cgroup.path);
+	const char *applied = "cpuset";
 
 	if (!path)
 		return error_errno(err, -ENOMEM, "note the placement");
 	memset(out, 0, sizeof(*out));
 	snprintf(out->id, sizeof(out->id), "%s", w->job->id);
 	snprintf(out->runtime, sizeof(out->runtime), "%s", w->job->runtime);
-	snprintf(out->applied, sizeof(out->applied), "%s",
-		 w->choice.request.policy == POLICY_STRICT || !w->job->applied ? "cpuset" : w->job->applied);
+	if (w->job->mems_only)
+		applied = PLACE_MEMS_ONLY;
+	else if (w->choice.request.policy != POLICY_STRICT && w->job->applied)
+		applied = w->job->applied;
+	snprintf(out->applied, sizeof(out->applied), "%s", applied);
 	out->cgroup = path;
 	out->cgroup_inode = w->cgroup.inode;
 	out->started = w->choice.world.ledger.now;
@@ -356,7 +384,7 @@ static void forget(struct work *w)
 		place_say(w->env, "%s is left in the ledger for now: %s", w->job->id, why.text);
 }
 
-int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
+static int place(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
 {
 	cleanup_work struct work w = { .env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE };
 	cleanup_record struct record r = { 0 };
@@ -367,6 +395,7 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 		return error_set(err, -EINVAL, "container id \"%s\": 1 to %d bytes are allowed", quote(job->id).text,
 				 RECORD_ID_MAX);
 	rc = choice_open(&w.choice, env, &job->request, err);
+	w.choice.whole = job->mems_only;
 	if (rc == 0)
 		rc = find_cgroup(&w, err);
 	if (rc == 0)
@@ -389,6 +418,24 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	return 0;
 }
 
+static uint64_t microseconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
+{
+	uint64_t began = microseconds();
+	int rc = place(env, job, out, err);
+
+	if (env->state >= 0)
+		counters_add(env->state, counters_of(rc), microseconds() - began);
+	return rc;
+}
+
 /* Takes the mark off a cgroup that outlives its container, so that no rebuild finds it. */
 static void unmark_record(int mount, const struct record *r)
 {
@@ -398,6 +445,7 @@ static void unmark_record(int mount, const struct record *r)
 		unmark(&c);
 }
 
+/* 1: it was there. */
 static int release_locked(struct ledger *l, int mount, const char *runtime_class, const char *id, struct error *err)
 {
 	cleanup_record struct record old = { 0 }, left = { 0 };
@@ -410,7 +458,7 @@ static int release_locked(struct ledger *l, int mount, const char *runtime_class
 	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
 	if (ledger_find_cgroup(l, runtime_class, id, old.cgroup_inode, &left, NULL) == -ENOENT)
 		unmark_record(mount, &old);
-	return 0;
+	return 1;
 }
 
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err)
@@ -435,5 +483,7 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		return rc;
 	rc = release_locked(l, mount, runtime_class, id, err);
 	place_say_ledger(env, l);
-	return rc;
+	if (rc > 0)
+		counters_add(env->state, COUNT_RELEASED, 0);
+	return rc < 0 ? rc : 0;
 }

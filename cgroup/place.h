@@ -25,13 +25,16 @@ struct place_env {
 /* Opens (and makes, 0700) the ledger folder; owner and mode are checked. */
 int place_open_state(struct place_env *env, struct error *err);
 
+#define PLACE_MEMS_ONLY "cpuset.mems" /* record.applied of a container whose CPUs are somebody else's business */
+
 struct place_job {
 	const char *runtime;        /* "runc", "crun", "lxc", ... as status shows it */
 	const char *runtime_class;  /* "oci", "lxc", "incus", "lxd" */
 	const char *id;
 	pid_t pid;                  /* its first process, in its cgroup */
+	const char *inner;          /* a cgroup of this name below is not its own (LXC's container.inner); NULL */
 	struct request request;     /* finished; the cgroup's own pin is added here */
-	bool mems_only;             /* cpuset.cpus is somebody else's business (Incus, follow) */
+	bool mems_only;             /* the nodes are chosen, and cpuset.cpus is written, by somebody else (Incus, follow) */
 	const char *applied;        /* how a policy other than strict takes effect, or NULL: it does not */
 	/*
 	 * What was chosen before, by whoever set that policy: the nodes that it names, and CPUs to choose within.

@@ -2,27 +2,69 @@
 /*
  * Extended attributes on the cgroup's directory: they die with it, so they
  * never speak of a container that is gone.
+ *
+ * trusted.* ones are for the owner of the machine.  To a user, and to root in a user namespace, the kernel gives
+ * neither sight nor write of them; these have user.* ones of the same names.  The owner never reads
+ * those: a container may be able to write them.
  */
 #include "cgroup/cgroup.h"
 
+#include "plugin/file.h"
+
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/xattr.h>
+#include <unistd.h>
+
+#define TRUSTED "trusted."
+
+/* 0 0 4294967295: the namespace that knows every id is the first one. */
+static bool own_the_machine(void)
+{
+	static int known = -1;
+	unsigned int inside, outside, count;
+	char map[256];
+
+	if (known < 0)
+		known = geteuid() == 0 && file_read(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 &&
+			sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && count == UINT32_MAX;
+	return known;
+}
+
+struct name {
+	char text[64];
+};
+
+static struct name name_for_us(const char *name)
+{
+	struct name n;
+
+	if (strncmp(name, TRUSTED, strlen(TRUSTED)) == 0 && !own_the_machine())
+		snprintf(n.text, sizeof(n.text), "user.%s", name + strlen(TRUSTED));
+	else
+		snprintf(n.text, sizeof(n.text), "%s", name);
+	return n;
+}
 
 int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err)
 {
-	if (fsetxattr(c->fd, name, value, len, 0) < 0)
-		return error_errno(err, -errno, "cgroup %.200s: set %s (%zu bytes)", c->path, name, len);
+	struct name n = name_for_us(name);
+
+	if (fsetxattr(c->fd, n.text, value, len, 0) < 0)
+		return error_errno(err, -errno, "cgroup %.200s: set %s (%zu bytes)", c->path, n.text, len);
 	return 0;
 }
 
 ssize_t cgroup_get_xattr(const struct cgroup_dir *c, const char *name, void *value, size_t size)
 {
-	ssize_t n = fgetxattr(c->fd, name, value, size);
+	ssize_t n = fgetxattr(c->fd, name_for_us(name).text, value, size);
 
 	return n < 0 ? -errno : n;
 }
 
 int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name)
 {
-	return fremovexattr(c->fd, name) < 0 ? -errno : 0;
+	return fremovexattr(c->fd, name_for_us(name).text) < 0 ? -errno : 0;
 }

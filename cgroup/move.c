@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The steps of a move.  The ledger has the new place first, so that nobody else is
+ * put there meanwhile.  cpuset.mems is widened to both, its pages are brought
+ * over some MiB at a time (writing the new nodes at once would have the kernel move
+ * everything in one system call, minutes long on a large container), then it is
+ * narrowed, which takes along what had been missed.
+ */
+#include "cgroup/move.h"
+
+#include "cgroup/choose.h"
+#include "cgroup/pages.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define STEP 4096        /* addresses per call: 16 MiB of small pages */
+#define ROUNDS 3         /* over all processes: they go on touching memory */
+#define SETTLE_TRIES 20  /* tenths of a second, for pages that were busy */
+
+struct move {
+	struct place_env *env;
+	const struct move_job *job;
+	struct choice choice;
+	int mount;
+	struct cgroup_dir cgroup;
+	struct cpuset cpuset;    /* as it was */
+	const struct record *old, *new;
+	const char *class;
+	bool mems_only;
+	time_t end;              /* CLOCK_MONOTONIC; 0: none */
+	uint64_t total, done;    /* bytes to bring over */
+	int node[PAGES_NODE_MAX]; /* ids to bring pages to, in turn */
+	unsigned int nnodes, turn;
+};
+
+static void move_close(struct move *m)
+{
+	choice_close(&m->choice);
+	cgroup_dir_close(&m->cgroup);
+	cleanup_closep(&m->mount);
+}
+#define cleanup_move __attribute__((cleanup(move_close)))
+
+static time_t now(void)
+{
+	struct timespec t = { 0 };
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec;
+}
+
+static int check_time(const struct move *m, struct error *err)
+{
+	if (!m->end || now() < m->end)
+		return 0;
+	return error_set(err, -ETIMEDOUT, "not done in %u seconds (%" PRIu64 " of %" PRIu64 " MiB moved)", m->job->seconds,
+			 m->done >> 20, m->total >> 20);
+}
+
+static void tell(const struct move *m)
+{
+	if (m->job->progress)
+		m->job->progress(m->job->arg, m->done < m->total ? m->done : m->total, m->total);
+}
+
+/* --- pages, step by step --- */
+
+struct step {
+	size_t n;
+	void *page[STEP];
+	int node[STEP], status[STEP];
+};
+
+/* Asks where the pages are, and brings over those that are elsewhere. Gone processes are no error. */
+static int move_step(struct move *m, pid_t pid, struct step *s, uint64_t page_size, bool shared_too)
+{
+	size_t n = 0;
+	int rc = libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false);
+
+	for (size_t i = 0; rc == 0 && i < s->n; i++) {
+		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
+			continue;
+		s->page[n] = s->page[i];
+		s->node[n++] = m->node[m->turn++ % m->nnodes];
+	}
+	s->n = 0;
+	if (rc < 0 || !n)
+		return rc == -ESRCH ? 0 : rc;
+	/* More than 0: some could not be moved; they are looked for again later. */
+	rc = libnuma_move_pages(pid, n, s->page, s->node, s->status, shared_too);
+	for (size_t i = 0; i < n; i++)
+		if (s->status[i] == s->node[i])
+			m->done += page_size;
+	tell(m);
+	return rc == -ESRCH || rc == -ENOMEM ? 0 : rc;
+}
+
+/* One mapping that has pages elsewhere. @left: how many bytes of them. */
+static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, uint64_t left, struct step *s,
+			struct error *err)
+{
+	uint64_t before = m->done;
+	int rc = 0;
+
+	for (uint64_t at = map->start; at < map->end && rc == 0; at += map->page_size) {
+		s->page[s->n++] = (void *)(uintptr_t)at;
+		if (s->n < STEP && at + map->page_size < map->end)
+			continue;
+		rc = move_step(m, pid, s, map->page_size, map->own);
+		if (rc < 0)
+			return error_errno(err, rc, "pid %d: move its pages", (int)pid);
+		if (m->done - before >= left)
+			break;
+		rc = check_time(m, err);
+	}
+	return rc;
+}
+
+static int move_process(struct move *m, pid_t pid, struct step *s, struct error *err)
+{
+	cleanup_mappings struct mappings maps = { 0 };
+	int rc = mappings_of_pid(m->env->root, pid, &m->new->placement.mems, &maps, err);
+
+	if (rc < 0)
+		return rc == -ESRCH ? 0 : rc;
+	for (size_t i = 0; i < maps.n && rc == 0; i++)
+		rc = move_mapping(m, pid, &maps.map[i], maps.map[i].elsewhere, s, err);
+	return rc;
+}
+
+/* What of its own is elsewhere, over all of its processes. */
+static int count_elsewhere(const struct move *m, uint64_t *bytes, struct error *err)
+{
+	cleanup_free struct pages *p = malloc(sizeof(*p));
+	int rc = p ? pages_of_cgroup(m->env->root, m->mount, m->cgroup.path, p, err) :
+		     error_errno(err, -ENOMEM, "look at its pages");
+
+	if (rc == 0)
+		*bytes = pages_elsewhere(p, &m->new->placement.mems);
+	return rc;
+}
+
+static int move_pages_over(struct move *m, struct error *err)
+{
+	cleanup_cgroup_pids struct cgroup_pids pids = { 0 };
+	cleanup_free struct step *s = calloc(1, sizeof(*s));
+	int rc = s ? cgroup_read_pids(m->mount, m->cgroup.path, &pids, err) : error_errno(err, -ENOMEM, "move");
+
+	for (size_t i = 0; i < pids.n && rc == 0; i++)
+		rc = move_process(m, pids.pid[i], s, err);
+	return rc;
+}
+
+/* --- the cgroup --- */
+
+static int widen(struct move *m, struct error *err)
+{
+	struct idset both = m->cpuset.mems_effective;
+	static const struct idset none;
+
+	idset_or(&both, &m->new->placement.mems);
+	return cgroup_write_cpuset(m->mount, &m->cgroup, &none, &both, err);
+}
+
+static int narrow_down(struct move *m, struct error *err)
+{
+	static const struct idset none;
+
+	return cgroup_write_cpuset(m->mount, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
+				   &m->new->placement.mems, err);
+}
+
+/* Nothing of its own is elsewhere in the end; pages that are busy get a little time. */
+static int settle(struct move *m, struct error *err)
+{
+	const struct timespec tenth = { .tv_nsec = 100000000 };
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	for (int i = 0; i < SETTLE_TRIES; i++) {
+		rc = count_elsewhere(m, &bytes, err);
+		if (rc < 0 || !bytes)
+			return rc;
+		rc = move_pages_over(m, err);
+		if (rc < 0)
+			return rc;
+		nanosleep(&tenth, NULL);
+	}
+	return error_set(err, -EBUSY, "%" PRIu64 " KiB cannot be moved (locked for devices, or shared)", bytes >> 10);
+}
+
+static int carry(struct move *m, struct error *err)
+{
+	uint64_t left = 0;
+	int rc = count_elsewhere(m, &m->total, err);
+
+	if (rc == 0)
+		rc = widen(m, err);
+	for (int i = 0; i < ROUNDS && rc == 0; i++) {
+		rc = move_pages_over(m, err);
+		if (rc == 0)
+			rc = count_elsewhere(m, &left, err);
+		if (rc == 0)
+			m->done = m->total > left ? m->total - left : 0;
+		if (!left)
+			break;
+	}
+	if (rc == 0)
+		rc = check_time(m, err);
+	if (rc == 0)
+		rc = narrow_down(m, err);
+	if (rc == 0)
+		rc = settle(m, err);
+	if (rc == 0)
+		m->done = m->total;
+	return rc;
+}
+
+/* Back: the kernel takes the pages along when it is narrowed to where they were. */
+static void carry_back(struct move *m)
+{
+	struct error why;
+
+	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0)
+		place_say(m->env, "not put back: %s", why.text);
+}
+
+/* --- the ledger --- */
+
+static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
+
+static int find_record(struct move *m, struct ledger *l, struct record *out, struct error *err)
+{
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes) && rc == -ENOENT; i++) {
+		m->class = classes[i];
+		rc = ledger_find(l, classes[i], m->job->id, out, err);
+	}
+	if (rc == -ENOENT)
+		return error_set(err, rc, "no container \"%s\" is placed", quote(m->job->id).text);
+	return rc;
+}
+
+/*
+ * A process's policy names its nodes, and only it can change that. interleave follows a cpuset that goes elsewhere
+ * altogether (its nodes being none of the new ones, it takes all of these).
+ */
+static int check_policy(const struct record *r, const struct idset *to, struct error *err)
+{
+	const char *why = NULL;
+
+	if (r->placement.policy == POLICY_PREFERRED)
+		why = "its processes go on preferring their nodes";
+	else if (r->placement.policy != POLICY_STRICT && idset_intersects(&r->placement.mems, to) &&
+		 !idset_subset(to, &r->placement.mems))
+		why = "it would be interleaved over those nodes alone that it has now";
+	return why ? error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": cannot be moved there: %s",
+			       memory_policy_name(r->placement.policy), why) : 0;
+}
+
+/* The new record, from the old one's request with other nodes. */
+static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
+{
+	struct request *r = &m->choice.request;
+	int rc;
+
+	*r = old->request;
+	r->nodes_mode = NODES_LIST;
+	r->nodes = m->job->nodes;
+	/* Where it is now is no wish of its own to be there. */
+	idset_clear(&r->last_nodes);
+	idset_clear(&r->last_mems);
+	m->choice.without = &old->placement.share;
+	memcpy(out->id, old->id, sizeof(out->id));
+	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
+	memcpy(out->applied, old->applied, sizeof(out->applied));
+	out->cgroup_inode = old->cgroup_inode;
+	out->started = old->started;
+	out->request = old->request;
+	out->cgroup = strdup(old->cgroup);
+	if (!out->cgroup)
+		return error_errno(err, -ENOMEM, "move");
+	rc = choice_make(&m->choice, l, &out->placement, &out->reasons, err);
+	return rc < 0 ? rc : check_policy(old, &out->placement.mems, err);
+}
+
+static int open_cgroup(struct move *m, const struct record *r, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	int rc = cgroup_open(m->mount, r->cgroup, &m->cgroup, err);
+
+	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
+		return error_set(err, -ENOENT, "cgroup %.200s is another one by now", r->cgroup);
+	if (rc == 0)
+		rc = cgroup_read_cpuset(&m->cgroup, &m->cpuset, err);
+	if (rc == 0)
+		rc = cgroup_parent(m->mount, &m->cgroup, &parent, err);
+	if (rc == 0)
+		rc = cgroup_read_effective(&parent, &m->choice.allowed_cpus, &m->choice.allowed_mems, err);
+	m->choice.limited = rc == 0;
+	return rc;
+}
+
+/* Under the lock: the old record, and the new one in its place. */
+static int decide(struct move *m, struct record *old, struct record *new, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, err);
+
+	if (rc == 0)
+		rc = ledger_sweep(l, false, err);
+	if (rc >= 0)
+		rc = find_record(m, l, old, err);
+	if (rc == 0)
+		rc = open_cgroup(m, old, err);
+	if (rc == 0)
+		rc = choose_new(m, l, old, new, err);
+	if (rc == 0 && !m->job->dry_run)
+		rc = ledger_add(l, m->class, new, err);
+	if (l)
+		place_say_ledger(m->env, l);
+	return rc;
+}
+
+static void put_back(struct move *m)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct error why;
+	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, &why);
+
+	if (rc == 0)
+		rc = ledger_add(l, m->class, m->old, &why);
+	if (rc < 0)
+		place_say(m->env, "the ledger has %s at the new place: %s", m->old->id, why.text);
+}
+
+static int carry_out(struct move *m, struct error *err)
+{
+	unsigned int n = 0;
+	int rc;
+
+	idset_foreach(id, &m->new->placement.mems)
+		m->node[n++] = id;
+	m->nnodes = n;
+	rc = carry(m, err);
+	if (rc == 0)
+		rc = place_mark(m->env, &m->cgroup, m->new, err);
+	if (rc < 0) {
+		carry_back(m);
+		put_back(m);
+	}
+	tell(m);
+	return rc;
+}
+
+int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,
+	       struct error *err)
+{
+	cleanup_record struct record old = { 0 }, new = { 0 };
+	cleanup_move struct move m = {
+		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new
+	};
+	struct request none;
+	int rc;
+
+	request_init(&none);
+	m.end = job->seconds ? now() + job->seconds : 0;
+	rc = choice_open(&m.choice, env, &none, err);
+	if (rc == 0)
+		rc = cgroup_mount(&m.mount, NULL, 0, err);
+	if (rc == 0)
+		rc = place_find_state(env, err);
+	if (rc < 0)
+		return rc;
+	world_init(&m.choice.world, env->root, m.mount, m.choice.topology);
+	rc = decide(&m, &old, &new, err);
+	if (rc < 0)
+		return rc;
+	/* Incus writes the CPUs itself, and would write them again. */
+	m.mems_only = env->conf.incus_mode == INCUS_FOLLOW &&
+		      (strcmp(m.class, "incus") == 0 || strcmp(m.class, "lxd") == 0);
+	rc = job->dry_run ? 0 : carry_out(&m, err);
+	if (rc < 0)
+		return error_prefix(err, "%s is where it was", old.id);
+	*before = old;
+	*after = new;
+	old = (struct record){ 0 };
+	new = (struct record){ 0 };
+	return 0;
+}
