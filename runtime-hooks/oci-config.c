@@ -57,6 +57,16 @@ static int set_mems(void *arg, const struct json_value *v, struct error *err)
 	return keep_list(&((struct oci_config *)arg)->mems, v, err);
 }
 
+static int set_policy_mode(void *arg, const struct json_value *v, struct error *err)
+{
+	return keep_list(&((struct oci_config *)arg)->policy_mode, v, err);
+}
+
+static int set_policy_nodes(void *arg, const struct json_value *v, struct error *err)
+{
+	return keep_list(&((struct oci_config *)arg)->policy_nodes, v, err);
+}
+
 /* "2MB" is 2 MiB in OCI, as in the names of the hugetlb files. */
 static int parse_page_size(const char *text, uint64_t *out)
 {
@@ -135,6 +145,8 @@ static const struct json_rule config_rules[] = {
 	{ .path = RESOURCES "hugepageLimits/#", .types = JSON_OBJECT, .set = see_huge },
 	{ .path = RESOURCES "hugepageLimits/#/pageSize", .types = JSON_STRING, .set = set_huge_size },
 	{ .path = RESOURCES "hugepageLimits/#/limit", .types = JSON_NUMBER, .set = set_huge_limit },
+	{ .path = "linux/memoryPolicy/mode", .types = JSON_STRING, .set = set_policy_mode },
+	{ .path = "linux/memoryPolicy/nodes", .types = JSON_STRING, .set = set_policy_nodes },
 	{ .path = "annotations", .types = JSON_OBJECT, .set = see_annotations },
 	{ .path = "annotations/*", .types = JSON_STRING, .wants = oci_annotation_wanted, .set = set_annotation },
 };
@@ -194,6 +206,8 @@ void oci_config_free(struct oci_config *c)
 {
 	free(c->cpus);
 	free(c->mems);
+	free(c->policy_mode);
+	free(c->policy_nodes);
 	oci_annotations_free(&c->annotations);
 	*c = (struct oci_config){ 0 };
 }
@@ -244,4 +258,52 @@ int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct
 	if (idset_count(&pin) == 1)
 		snprintf(list + strlen(list), len - strlen(list), "-%d", idset_next(&pin, 0));
 	return request_set(r, request_keys[KEY_CPU], list, err);
+}
+
+int oci_config_default(const struct oci_config *c, enum conf_default what, struct request *r, struct error *err)
+{
+	int ret = 0;
+
+	if (what == DEFAULT_FOLLOW_PINS)
+		return oci_config_follow_pins(c, r, err);
+	if (what == DEFAULT_BALANCED)
+		ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
+	return ret < 0 ? ret : oci_config_fallback(c, r, err);
+}
+
+int oci_config_request(const struct oci_config *c, const struct conf *conf, struct request *out, struct error *err)
+{
+	struct request r;
+	int ret;
+
+	request_init(&r);
+	*out = r;
+	if (c->annotations.sandbox)
+		return 0;
+	ret = oci_annotations_request(&c->annotations, conf->container_keys, &r, err);
+	if (ret == 0 && oci_annotations_ask(&c->annotations))
+		ret = oci_config_fallback(c, &r, err);
+	else if (ret == 0)
+		ret = oci_config_default(c, conf->without_keys, &r, err);
+	if (ret == 0 && request_asks(&r))
+		ret = request_finish(&r, err);
+	if (ret == 0)
+		*out = r;
+	return ret;
+}
+
+const char *oci_policy_mode(enum memory_policy policy, const struct idset *nodes)
+{
+	switch (policy) {
+	case POLICY_PREFERRED:
+		/* The older mode knows one node, and every kernel knows it. */
+		return idset_count(nodes) == 1 ? "MPOL_PREFERRED" : "MPOL_PREFERRED_MANY";
+	case POLICY_INTERLEAVE:
+		return "MPOL_INTERLEAVE";
+	case POLICY_WEIGHTED:
+		return "MPOL_WEIGHTED_INTERLEAVE";
+	case POLICY_STRICT:
+		break;
+	}
+	return NULL;
 }

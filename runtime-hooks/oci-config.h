@@ -6,6 +6,7 @@
 #ifndef NUMAPLACE_OCI_CONFIG_H
 #define NUMAPLACE_OCI_CONFIG_H
 
+#include "plugin/conf.h"
 #include "runtime-hooks/oci-state.h"
 
 #define OCI_CONFIG_MAX (16U << 20)
@@ -23,6 +24,7 @@ struct oci_config {
 	int64_t memory_limit; /* bytes; <= 0: none */
 	unsigned int nhuge;
 	struct oci_huge huge[OCI_HUGE_MAX];
+	char *policy_mode, *policy_nodes; /* linux.memoryPolicy, as written; NULL: none */
 	struct oci_annotations annotations;
 };
 
@@ -51,5 +53,17 @@ int oci_config_fallback(const struct oci_config *c, struct request *r, struct er
  * these CPUs, so that its memory comes to be on their nodes. Any other asks for nothing.
  */
 int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct error *err);
+
+/* What numaplace.conf says for a container that says nothing itself. */
+int oci_config_default(const struct oci_config *c, enum conf_default what, struct request *r, struct error *err);
+
+/*
+ * The whole request of a container that only its config speaks for (there is no state yet): keys, limits, the
+ * conf's default. One that asks for nothing comes out so (request_asks), a sandbox too; any other is finished.
+ */
+int oci_config_request(const struct oci_config *c, const struct conf *conf, struct request *out, struct error *err);
+
+/* A memory policy's mode as linux.memoryPolicy spells it. strict has none: NULL. */
+const char *oci_policy_mode(enum memory_policy policy, const struct idset *nodes);
 
 #endif

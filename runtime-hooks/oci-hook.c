@@ -3,16 +3,21 @@
  * The hook of OCI runtimes: oci-hook STAGE, the container's state on stdin.
  *
  * createRuntime (and prestart, its old name) places the container, poststop
- * forgets it, any other stage is nothing to us. A failure is one line on stderr and in syslog
+ * forgets it, podman's precreate (a config on stdin, the changed one on stdout) plans it; any other stage is nothing to
+ * us. A failure is one line on stderr and in syslog
  * and stops the container, unless numaplace.conf says on-failure = warn.  A
  * container that asks for nothing costs a look at the state and at the conf.
  */
+#include "cgroup/pages.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
+#include "runtime-hooks/confine.h"
 #include "runtime-hooks/hook.h"
 #include "runtime-hooks/oci-config.h"
+#include "runtime-hooks/oci-plan.h"
 #include "runtime-hooks/oci-state.h"
+#include "runtime-hooks/runtime-version.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,14 +26,21 @@
 
 struct options {
 	const char *conf, *state, *sysroot, *stage;
+	/*
+	 * From the spec's own entry for this hook, which no container can write: what was planned for it, and how its
+	 * memory policy takes effect.
+	 */
+	const char *cpus, *mems, *applied;
 };
 
-enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_OTHER };
+enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
 
 static enum stage find_stage(const char *name)
 {
 	if (strcmp(name, "createRuntime") == 0 || strcmp(name, "prestart") == 0)
 		return STAGE_PLACE;
+	if (strcmp(name, "precreate") == 0)
+		return STAGE_PLAN;
 	return strcmp(name, "poststop") == 0 ? STAGE_RELEASE : STAGE_OTHER;
 }
 
@@ -37,7 +49,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	struct {
 		const char *name;
 		const char **value;
-	} known[] = { { "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot } };
+	} known[] = { { "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
+		      { "--cpus", &o->cpus }, { "--mems", &o->mems },	{ "--applied", &o->applied } };
 
 	for (int i = 1; i < argc; i++) {
 		const char **value = argv[i][0] == '-' ? NULL : &o->stage;
@@ -84,18 +97,6 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
 
-/* What numaplace.conf says for a container that said nothing. */
-static int apply_default(enum conf_default what, const struct oci_config *config, struct request *r, struct error *err)
-{
-	int ret = 0;
-
-	if (what == DEFAULT_FOLLOW_PINS)
-		return oci_config_follow_pins(config, r, err);
-	if (what == DEFAULT_BALANCED)
-		ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
-	return ret < 0 ? ret : oci_config_fallback(config, r, err);
-}
-
 /*
  * State, then config, then conf: the first that asks is heard.  The config's annotations
  * count only where the state has none at all, and where it is read anyway.
@@ -118,8 +119,111 @@ static int make_request(const struct oci_state *s, const struct conf *conf, stru
 		return r;
 	if (config.annotations.sandbox && !s->annotations.any)
 		return 0;
-	r = asked ? oci_config_fallback(&config, out, err) : apply_default(conf->without_keys, &config, out, err);
+	r = asked ? oci_config_fallback(&config, out, err) : oci_config_default(&config, conf->without_keys, out, err);
 	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
+}
+
+static int parse_plan(const struct options *o, struct place_job *job, struct error *err)
+{
+	int r = o->cpus ? idset_parse_kernel(o->cpus, &job->planned_cpus, err) : 0;
+
+	if (r < 0)
+		return error_prefix(err, "--cpus");
+	r = o->mems ? idset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
+	return r < 0 ? error_prefix(err, "--mems") : 0;
+}
+
+static int not_applied(const struct place_job *job, const char *why, struct error *err)
+{
+	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": %s", memory_policy_name(job->request.policy), why);
+}
+
+/* The kernel itself is asked whether the process has the policy that it should have. */
+static int check_inherited(int root, const struct place_job *job, struct error *err)
+{
+	char want[IDSET_TEXT_MAX + 64], have[IDSET_TEXT_MAX + 64], text[300];
+	int r = pages_policy_of_pid(root, job->pid, have, sizeof(have), err);
+
+	if (r < 0)
+		return r;
+	pages_policy_text(job->request.policy, &job->planned_mems, want, sizeof(want));
+	if (strcmp(want, have) == 0)
+		return 0;
+	snprintf(text, sizeof(text), "the container's process has \"%s\", not \"%s\"", quote(have).text,
+		 quote(want).text);
+	return not_applied(job, text, err);
+}
+
+/* The spec that the runtime has read must say it: an engine may have dropped what it did not know. */
+static int check_spec(const struct oci_state *s, const struct place_job *job, struct error *err)
+{
+	cleanup_oci_config struct oci_config config = { 0 };
+	const char *mode = oci_policy_mode(job->request.policy, &job->planned_mems);
+	struct idset nodes = { { 0 } };
+	char cwd[64];
+	int r;
+
+	/* crun may say "/"; it works in the bundle. */
+	snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", (int)getppid());
+	r = oci_config_read(s->bundle && strcmp(s->bundle, "/") != 0 ? s->bundle : cwd, &config, err);
+	if (r < 0)
+		return r;
+	if (config.policy_nodes && idset_parse_kernel(config.policy_nodes, &nodes, NULL) == 0 && config.policy_mode &&
+	    mode && strcmp(config.policy_mode, mode) == 0 && idset_equal(&nodes, &job->planned_mems))
+		return 0;
+	return not_applied(job, "its config.json has no such linux.memoryPolicy: the engine has dropped it, "
+			   "use numaplace-runtime", err);
+}
+
+/* And the runtime, our parent, must know it: an old one passes it over in silence. */
+static int check_runtime(struct place_env *env, const struct place_job *job, struct error *err)
+{
+	struct runtime_version v;
+	char exe[64], text[200];
+	struct error why;
+	int r;
+
+	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)getppid());
+	place_open_state(env, &why);
+	r = runtime_version_ask(exe, env->state, &v, err);
+	if (r < 0)
+		return r;
+	if (runtime_knows_memory_policy(&v))
+		return 0;
+	snprintf(text, sizeof(text), "%s %u.%u does not know linux.memoryPolicy (runc 1.4 and crun 1.24 do): "
+		 "use numaplace-runtime", v.name, v.major, v.minor);
+	return not_applied(job, text, err);
+}
+
+/* What --applied claims, held against what can be seen. A container of strict policy has no need of it. */
+static int check_applied(struct place_env *env, const struct options *o, const struct oci_state *s,
+			 struct place_job *job, struct error *err)
+{
+	int r;
+
+	if (!o->applied || job->request.policy == POLICY_STRICT)
+		return 0;
+	if (idset_empty(&job->planned_mems))
+		return error_set(err, -EINVAL, "--applied: without --mems");
+	if (strcmp(o->applied, APPLIED_INHERITED) == 0) {
+		r = check_inherited(env->root, job, err);
+	} else if (strcmp(o->applied, APPLIED_SPEC) == 0) {
+		r = check_spec(s, job, err);
+		if (r == 0)
+			r = check_runtime(env, job, err);
+	} else {
+		r = error_set(err, -EINVAL, "--applied: \"%s\": not " APPLIED_SPEC " or " APPLIED_INHERITED,
+			      quote(o->applied).text);
+	}
+	if (r == 0)
+		job->applied = o->applied;
+	return r;
+}
+
+/* check_runtime's --version is a program, which cannot live with our few system calls. */
+static bool runs_a_program(const struct options *o)
+{
+	return o->applied && strcmp(o->applied, APPLIED_SPEC) == 0;
 }
 
 static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
@@ -138,6 +242,13 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 	if (r < 0)
 		return r;
 	job.runtime = runtime_name(env->root, s->status);
+	r = parse_plan(o, &job, err);
+	if (r == 0)
+		r = check_applied(env, o, s, &job, err);
+	if (r < 0)
+		return r;
+	if (runs_a_program(o))
+		confine_calls();
 	return place_container(env, &job, &placed, err);
 }
 
@@ -173,6 +284,71 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 	return find_stage(o->stage) == STAGE_PLACE ? place(env, o, s, err) : release(env, o, s, err);
 }
 
+/* --- precreate --- */
+
+static int print(const char *text, size_t len, struct error *err)
+{
+	if (fwrite(text, 1, len, stdout) != len || fflush(stdout))
+		return error_errno(err, errno ? -errno : -EIO, "write the config");
+	return 0;
+}
+
+/* The changed config; *@out NULL: it is to stay as it is. */
+static int plan_config(struct place_env *env, const struct options *o, const char *text, size_t len, char **out,
+		       size_t *out_len, struct error *err)
+{
+	cleanup_oci_config struct oci_config config = { 0 };
+	cleanup_oci_plan struct oci_plan plan = { 0 };
+	struct spec_edit edit = { 0 };
+	struct request request;
+	char self[4096];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int r = oci_config_parse(text, len, &config, err);
+
+	if (r == 0)
+		r = oci_config_request(&config, &env->conf, &request, err);
+	if (r < 0 || !request_asks(&request))
+		return r;
+	r = open_root(env, o, err);
+	if (r == 0)
+		r = oci_plan_make(env, &request, &plan, err);
+	if (r < 0)
+		return r;
+	self[n < 0 ? 0 : n] = '\0';
+	edit.hook = self;
+	edit.cpus = plan.cpus;
+	edit.mems = request.policy == POLICY_PREFERRED ? NULL : plan.mems;
+	edit.cpu_nodes = plan.cpu_nodes;
+	edit.memory_nodes = plan.memory_nodes;
+	oci_plan_policy(&plan, &edit);
+	oci_plan_options(&plan, edit.policy_mode ? APPLIED_SPEC : NULL, &edit);
+	return spec_edit(text, len, &edit, out, out_len, err);
+}
+
+/* podman takes stdout for the config, whatever becomes of us: it is written in one piece, at the end. */
+static int precreate(struct place_env *env, const struct options *o, struct error *err)
+{
+	cleanup_free char *text = NULL, *changed = NULL;
+	size_t len, changed_len = 0;
+	struct error conf_err;
+	int conf = conf_read(AT_FDCWD, o->conf, &env->conf, &conf_err);
+	int r = hook_read(STDIN_FILENO, OCI_CONFIG_MAX, &text, &len, err);
+
+	if (r < 0)
+		return error_prefix(err, "config");
+	if (conf < 0) {
+		/* The stages that follow say no where it matters. */
+		hook_warn(conf_err.text);
+		return print(text, len, err);
+	}
+	r = plan_config(env, o, text, len, &changed, &changed_len, err);
+	if (r < 0 && !env->conf.warn_only)
+		return r;
+	if (r < 0)
+		hook_warn(err->text);
+	return changed ? print(changed, changed_len, err) : print(text, len, err);
+}
+
 static int run(struct place_env *env, const struct options *o, struct error *err)
 {
 	cleanup_oci_state struct oci_state s = { 0 };
@@ -185,6 +361,8 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 		hook_drain(STDIN_FILENO);
 		return 0;
 	}
+	if (find_stage(o->stage) == STAGE_PLAN)
+		return precreate(env, o, err);
 	/* First, because it says what a failure means, that of reading stdin too. */
 	conf.status = conf_read(AT_FDCWD, o->conf, &env->conf, &conf.err);
 	if (env->conf.warn_only)
@@ -217,6 +395,10 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
+	/* Before the first byte that a tenant may have written. */
+	confine_privileges(o.applied ? CONFINE_LOOK : 0);
+	if (!runs_a_program(&o))
+		confine_calls();
 	env.state_path = o.state;
 	r = run(&env, &o, &err);
 	if (r == 0)

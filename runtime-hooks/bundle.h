@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A bundle's config.json, read to be written anew: aside, then renamed over
+ * it, with its mode and its owner.  The folder may be somebody else's: no
+ * symbolic link is followed there, and only a regular file is taken.
+ */
+#ifndef NUMAPLACE_BUNDLE_H
+#define NUMAPLACE_BUNDLE_H
+
+#include "plugin/error.h"
+
+#include <stddef.h>
+#include <sys/stat.h>
+
+struct bundle {
+	int dir;
+	char name[256]; /* of the file in it */
+	struct stat st;
+	char *text;
+	size_t len;
+};
+#define BUNDLE_NONE ((struct bundle){ .dir = -1 })
+
+/* @config: another file's path (crun's --config); NULL: config.json in @path. -ENOENT: there is none. */
+int bundle_open(const char *path, const char *config, struct bundle *out, struct error *err);
+int bundle_write(const struct bundle *b, const char *text, size_t len, struct error *err);
+void bundle_close(struct bundle *b);
+#define cleanup_bundle __attribute__((cleanup(bundle_close)))
+
+#endif

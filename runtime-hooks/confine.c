@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Least privilege for a hook, in five system calls.
+ *
+ * The filter is a table of our own and not built by libseccomp: its loading and
+ * building is 24 system calls and a fifth of a program that does nothing, in
+ * every container start, for a list that never changes.  tests/unit/runtime-confine-test.c holds
+ * the table against the kernel.
+ */
+#include "runtime-hooks/confine.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__) && !defined(__ILP32__)
+#define ARCH AUDIT_ARCH_X86_64
+#elif defined(__aarch64__) && defined(__AARCH64EL__)
+#define ARCH AUDIT_ARCH_AARCH64
+#elif defined(__riscv) && __riscv_xlen == 64
+#define ARCH AUDIT_ARCH_RISCV64
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define ARCH AUDIT_ARCH_PPC64LE
+#endif
+
+/* A sanitizer has system calls of its own, a leak checker even forks. */
+#if !defined(ARCH) || defined(__SANITIZE_ADDRESS__)
+#define FILTERED 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FILTERED 0
+#endif
+#endif
+#ifndef FILTERED
+#define FILTERED 1
+#endif
+
+#define X32_BIT 0x40000000 /* x86-64's other numbers for the same calls */
+
+/* --- capabilities --- */
+
+static void drop_capabilities(uint64_t keep)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct have[2], left[2] = { { 0 } };
+
+	/* Fewer than these may be there already: a user's LXC, a runtime that has dropped some. */
+	if (syscall(SYS_capget, &head, have) < 0)
+		return;
+	for (int i = 0; i < 2; i++) {
+		left[i].permitted = have[i].permitted & (uint32_t)(keep >> 32 * i);
+		left[i].effective = left[i].permitted;
+	}
+	syscall(SYS_capset, &head, left);
+}
+
+static uint64_t bit(int capability)
+{
+	return UINT64_C(1) << capability;
+}
+
+void confine_privileges(unsigned int keep)
+{
+	/* To read any bundle and write any cgroup; for trusted.* attributes; for others' affinity. */
+	uint64_t capabilities = bit(CAP_DAC_OVERRIDE) | bit(CAP_SYS_ADMIN) | bit(CAP_SYS_NICE);
+
+	if (keep & CONFINE_LOOK)
+		capabilities |= bit(CAP_SYS_PTRACE);
+	if (keep & CONFINE_OWNERS)
+		capabilities |= bit(CAP_CHOWN) | bit(CAP_FOWNER);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	drop_capabilities(capabilities);
+}
+
+/* --- system calls --- */
+
+#if FILTERED
+
+/* Those of every file first: the filter looks in this order. */
+static const int allowed[] = {
+	/* files */
+	SYS_openat, SYS_read, SYS_close, SYS_newfstatat, SYS_openat2, SYS_fcntl, SYS_write, SYS_pread64, SYS_pwrite64,
+	SYS_getdents64, SYS_lseek, SYS_fstat, SYS_fstatfs, SYS_statfs, SYS_statx, SYS_faccessat, SYS_faccessat2,
+	SYS_readlinkat, SYS_unlinkat, SYS_renameat2, SYS_mkdirat, SYS_symlinkat, SYS_fchmod, SYS_fchown, SYS_umask,
+	SYS_fgetxattr, SYS_fsetxattr, SYS_fremovexattr, SYS_ppoll, SYS_dup, SYS_ioctl, SYS_writev,
+#ifdef SYS_renameat
+	SYS_renameat,
+#endif
+#ifdef SYS_access
+	SYS_access, SYS_readlink, SYS_mkdir, SYS_poll,
+#endif
+	/* memory */
+	SYS_brk, SYS_mmap, SYS_munmap, SYS_mremap, SYS_mprotect, SYS_madvise, SYS_futex,
+	/* time and signals */
+	SYS_clock_gettime, SYS_clock_nanosleep, SYS_setitimer, SYS_timer_create, SYS_timer_settime, SYS_timer_delete,
+	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
+#ifdef SYS_alarm
+	SYS_alarm,
+#endif
+	/* who we are, how we end, the affinity of the container, the holder of the lock */
+	SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
+	SYS_prlimit64, SYS_sched_setaffinity, SYS_sched_getaffinity, SYS_tgkill, SYS_exit, SYS_exit_group,
+	SYS_pidfd_open, SYS_pidfd_send_signal,
+	/* syslog's socket; which family it is of is looked at */
+	SYS_connect, SYS_sendto,
+};
+
+/* No bug of ours makes these; whoever does has taken the process over. */
+static const int never[] = {
+	SYS_execve, SYS_execveat, SYS_clone, SYS_clone3, SYS_ptrace, SYS_process_vm_writev, SYS_mount, SYS_setns,
+	SYS_unshare, SYS_bpf, SYS_init_module, SYS_finit_module, SYS_open_by_handle_at,
+#ifdef SYS_fork
+	SYS_fork, SYS_vfork,
+#endif
+};
+
+#define OFFSET(field) ((uint32_t)offsetof(struct seccomp_data, field))
+#define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFFSET(field))
+#define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
+#define IF_EQUAL(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
+
+#define FILTER_MAX (ARRAY_SIZE(allowed) + ARRAY_SIZE(never) + 15)
+_Static_assert(FILTER_MAX < 255, "a jump reaches no further");
+
+/* Steps from behind instruction @from to @to. */
+static uint8_t steps(unsigned int from, size_t to)
+{
+	return (uint8_t)(to - from - 1);
+}
+
+static unsigned int make_filter(struct sock_filter *f)
+{
+	const size_t nallowed = ARRAY_SIZE(allowed), nnever = ARRAY_SIZE(never);
+	unsigned int n = 0;
+	size_t end;
+
+	/*
+	 * Looked at for nothing: a filter that knows more than numbers is not tried out by the kernel on all of them
+	 * for a cache, which would take a quarter of a millisecond, more than the few calls to come can win back.
+	 */
+	f[n++] = (struct sock_filter)LOAD(args[0]);
+	f[n++] = (struct sock_filter)LOAD(arch);
+	f[n++] = (struct sock_filter)IF_EQUAL(ARCH, 1, 0);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+	f[n++] = (struct sock_filter)LOAD(nr);
+#ifdef __x86_64__
+	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+#endif
+	f[n++] = (struct sock_filter)IF_EQUAL(SYS_socket, 0, 4);
+	f[n++] = (struct sock_filter)LOAD(args[0]); /* the low half comes first on all of these machines */
+	f[n++] = (struct sock_filter)IF_EQUAL(AF_UNIX, 0, 1);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT);
+	end = n + nallowed + nnever; /* then come: unknown, let through, the end */
+	for (size_t i = 0; i < nallowed; i++, n++)
+		f[n] = (struct sock_filter)IF_EQUAL((uint32_t)allowed[i], steps(n, end + 1), 0);
+	for (size_t i = 0; i < nnever; i++, n++)
+		f[n] = (struct sock_filter)IF_EQUAL((uint32_t)never[i], steps(n, end + 2), 0);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
+	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
+	return n;
+}
+
+void confine_calls(void)
+{
+	struct sock_filter filter[FILTER_MAX];
+	struct sock_fprog program = { .len = (unsigned short)make_filter(filter), .filter = filter };
+
+	/* Without the flag, kernels before 5.16 turn a speculation of the CPU off, which would cost more than all this. */
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0 &&
+	    errno == EINVAL)
+		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
+}
+
+unsigned int confine_allowed(const int **calls)
+{
+	*calls = allowed;
+	return ARRAY_SIZE(allowed);
+}
+
+#else
+
+void confine_calls(void)
+{
+}
+
+unsigned int confine_allowed(const int **calls)
+{
+	*calls = NULL;
+	return 0;
+}
+
+#endif

@@ -1,0 +1,354 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * incus-agent: keeps numaplace's word where it leads.  Incus's scheduler writes cpuset.cpus of every running
+ * container whenever one starts, stops or changes, and when a CPU comes or goes; the agent watches these very
+ * files, and puts back what the ledger says.  Once an instance's start is over it tells the daemon which nodes
+ * were chosen (volatile.cpu.nodes), from a child of its own with a time limit.
+ *
+ * It learns of containers from the ledger's folder alone, decides nothing, and may be restarted at any time.
+ */
+#include "cgroup/place.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+#include "runtime-hooks/hook.h"
+#include "runtime-hooks/incus-agent.h"
+#include "runtime-hooks/incus-hook.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/inotify.h>
+#include <sys/wait.h>
+
+#define CALM_MS	   150   /* from a write to the look at what came of it: who writes may not be done */
+#define LOOK_MS	   60000 /* without any event */
+#define TELLERS_MAX 4
+
+/* A container that is led. */
+struct led {
+	struct led *next;
+	bool seen;             /* in the scan that goes on */
+	char id[RECORD_ID_MAX + 1];
+	char runtime[16];
+	char *cgroup;
+	uint64_t inode;
+	struct idset cpus, nodes;
+	int watch;             /* of its cpuset.cpus; -1: none */
+	bool told;
+	pid_t teller;          /* 0: none at work */
+};
+
+struct agent {
+	struct place_env env;
+	const char *socket;    /* NULL: where the daemons have it */
+	int mount, notify, ledger_watch;
+	char mount_path[PATH_MAX];
+	struct led *led;
+};
+
+static void led_free(struct agent *a, struct led *l)
+{
+	if (l->watch >= 0)
+		inotify_rm_watch(a->notify, l->watch);
+	if (l->teller > 0)
+		kill(l->teller, SIGKILL);
+	free(l->cgroup);
+	free(l);
+}
+
+static void watch_cpus(struct agent *a, struct led *l)
+{
+	cleanup_free char *path = NULL;
+
+	if (asprintf(&path, "%s%s/cpuset.cpus", a->mount_path, l->cgroup) < 0)
+		path = NULL;
+	l->watch = path ? inotify_add_watch(a->notify, path, IN_MODIFY) : -1;
+}
+
+/* A record of the ledger: a new container, or one that was moved. */
+static int take_record(void *arg, const struct record *r)
+{
+	struct agent *a = arg;
+	struct led *l;
+
+	if ((strcmp(r->runtime, "incus") != 0 && strcmp(r->runtime, "lxd") != 0) ||
+	    strcmp(r->applied, PLACE_MEMS_ONLY) == 0)
+		return 0;
+	for (l = a->led; l; l = l->next)
+		if (l->inode == r->cgroup_inode && strcmp(l->id, r->id) == 0)
+			break;
+	if (!l) {
+		l = calloc(1, sizeof(*l));
+		if (!l)
+			return -ENOMEM;
+		snprintf(l->id, sizeof(l->id), "%s", r->id);
+		snprintf(l->runtime, sizeof(l->runtime), "%s", r->runtime);
+		l->cgroup = strdup(r->cgroup);
+		if (!l->cgroup) {
+			free(l);
+			return -ENOMEM;
+		}
+		l->inode = r->cgroup_inode;
+		watch_cpus(a, l);
+		l->next = a->led;
+		a->led = l;
+	}
+	l->seen = true;
+	if (!idset_equal(&l->nodes, &r->placement.nodes))
+		l->told = false;
+	l->cpus = r->placement.share.cpus;
+	l->nodes = r->placement.nodes;
+	return 0;
+}
+
+/* Reads the ledger again; it is locked no longer than that. */
+static int scan(struct agent *a, struct error *err)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *ledger = NULL;
+	int r = topology_read(a->env.root, &t, err);
+
+	if (r == 0)
+		r = place_ledger(&a->env, t, &ledger, err);
+	if (r < 0)
+		return r;
+	for (struct led *l = a->led; l; l = l->next)
+		l->seen = false;
+	if (ledger)
+		r = ledger_each(ledger, take_record, a, err);
+	if (r < 0)
+		return r;
+	for (struct led **at = &a->led; *at;) {
+		struct led *l = *at;
+
+		if (l->seen) {
+			at = &l->next;
+			continue;
+		}
+		*at = l->next;
+		led_free(a, l);
+	}
+	return 0;
+}
+
+/* Puts its CPUs back where somebody else changed them.  One that is offline stays in the list: it may come back. */
+static void keep_cpus(const struct agent *a, const struct led *l)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_free char *text = NULL;
+	struct cpuset now;
+	struct error err;
+	int r = cgroup_open(a->mount, l->cgroup, &c, &err);
+
+	if (r < 0 || c.inode != l->inode)
+		return; /* gone; the ledger will know */
+	/* Not marked yet: its hook is at work. */
+	if (cgroup_get_xattr(&c, CGROUP_XATTR_RECORD, NULL, 0) < 0)
+		return;
+	r = cgroup_read_cpuset(&c, &now, &err);
+	if (r == 0 && idset_equal(&now.cpus, &l->cpus))
+		return;
+	text = malloc(IDSET_TEXT_MAX);
+	if (r == 0 && text) {
+		idset_format(&l->cpus, text, IDSET_TEXT_MAX);
+		r = libcgroup_write_cpuset(a->mount, l->cgroup, text, NULL, &err);
+	}
+	if (r < 0) {
+		error_prefix(&err, "container %s", l->id);
+		hook_warn(err.text);
+	}
+}
+
+/* A child that tells the daemon; it has no hold on what is the agent's. */
+static void start_teller(const struct agent *a, struct led *l)
+{
+	pid_t pid = fork();
+
+	if (pid < 0)
+		return;
+	if (pid) {
+		l->teller = pid;
+		return;
+	}
+	close(a->env.state);
+	_exit(agent_tell(a->socket, l->runtime, l->id, &l->nodes));
+}
+
+static void tell(struct agent *a)
+{
+	unsigned int busy = 0;
+	int status;
+	pid_t pid;
+
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+		for (struct led *l = a->led; l; l = l->next)
+			if (l->teller == pid) {
+				l->teller = 0;
+				l->told = true; /* or given up on, which was said */
+			}
+	for (struct led *l = a->led; l; l = l->next)
+		busy += l->teller > 0;
+	for (struct led *l = a->led; l && busy < TELLERS_MAX; l = l->next)
+		if (!l->told && !l->teller) {
+			start_teller(a, l);
+			busy++;
+		}
+}
+
+static volatile sig_atomic_t ended;
+
+static void on_end(int signal_number)
+{
+	(void)signal_number;
+	ended = 1;
+}
+
+static void on_child(int signal_number)
+{
+	(void)signal_number; /* it interrupts poll, and that is all */
+}
+
+/* Takes what has happened; *@ledger: something of the ledger's.  What a file holds by now is looked at later. */
+static void drain(const struct agent *a, bool *ledger, bool *cpus)
+{
+	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n;
+
+	while ((n = read(a->notify, buf, sizeof(buf))) > 0)
+		for (char *at = buf; at < buf + n;) {
+			const struct inotify_event *e = (const void *)at;
+
+			if (e->wd == a->ledger_watch || e->mask & IN_Q_OVERFLOW)
+				*ledger = true;
+			else
+				*cpus = true;
+			at += sizeof(*e) + e->len;
+		}
+}
+
+static void run(struct agent *a)
+{
+	bool ledger = true, cpus = true;
+	struct pollfd p = { .fd = a->notify, .events = POLLIN };
+	struct error err;
+
+	while (!ended) {
+		if (ledger && scan(a, &err) < 0)
+			hook_warn(err.text);
+		if (ledger || cpus)
+			for (const struct led *l = a->led; l; l = l->next)
+				keep_cpus(a, l);
+		tell(a);
+		ledger = cpus = false;
+		if (poll(&p, 1, LOOK_MS) == 0)
+			ledger = true;
+		/* Several changes come in a row: one look serves for all. */
+		if (p.revents)
+			poll(NULL, 0, CALM_MS);
+		drain(a, &ledger, &cpus);
+	}
+}
+
+static int parse_options(int argc, char **argv, struct agent *a, struct error *err)
+{
+	struct {
+		const char *name;
+		const char **value;
+	} known[] = { { "--state", &a->env.state_path }, { "--socket", &a->socket } };
+
+	for (int i = 1; i < argc; i += 2) {
+		size_t k = 0;
+
+		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
+			k++;
+		if (k == ARRAY_SIZE(known) || i + 1 == argc)
+			return error_set(err, -EINVAL, "usage: incus-agent [--state DIR] [--socket PATH]");
+		*known[k].value = argv[i + 1];
+	}
+	return 0;
+}
+
+/* One agent for a ledger; hooks see by the lock that it is there. */
+static int take_lock(const struct place_env *env, int *lock, struct error *err)
+{
+	*lock = openat(env->state, INCUS_AGENT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (*lock < 0)
+		return error_errno(err, -errno, INCUS_AGENT_LOCK);
+	/* A hook that looks whether we are there holds it for a moment. */
+	for (int i = 0; flock(*lock, LOCK_EX | LOCK_NB) < 0; i++) {
+		if (errno != EWOULDBLOCK || i == 20)
+			return error_set(err, -EBUSY, "another agent is running");
+		poll(NULL, 0, 50);
+	}
+	return 0;
+}
+
+static int begin(struct agent *a, int *lock, struct error *err)
+{
+	cleanup_free char *folder = NULL;
+	int r = place_open_state(&a->env, err);
+
+	if (r == 0)
+		r = take_lock(&a->env, lock, err);
+	if (r == 0)
+		r = cgroup_mount(&a->mount, a->mount_path, sizeof(a->mount_path), err);
+	/* The first scan makes what is to be watched. */
+	if (r == 0)
+		r = scan(a, err);
+	if (r < 0)
+		return r;
+	if (asprintf(&folder, "%s/containers", a->env.state_path) < 0) {
+		folder = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	a->ledger_watch = inotify_add_watch(a->notify, folder, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE);
+	return a->ledger_watch < 0 ? error_errno(err, -errno, "watch %s", folder) : 0;
+}
+
+static void set_signals(void)
+{
+	struct sigaction end = { .sa_handler = on_end }, child = { .sa_handler = on_child };
+
+	sigaction(SIGTERM, &end, NULL);
+	sigaction(SIGINT, &end, NULL);
+	sigaction(SIGCHLD, &child, NULL);
+}
+
+int main(int argc, char **argv)
+{
+	struct agent a = { .env = { .root = -1, .real = true, .state = -1, .state_path = HOOK_STATE,
+				    .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn },
+			   .mount = -1, .ledger_watch = -1 };
+	cleanup_close int lock = -1;
+	struct error err = { 0 };
+	int r;
+
+	hook_begin();
+	alarm(0);
+	set_signals();
+	hook_subject("incus-agent");
+	conf_init(&a.env.conf);
+	a.env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	a.notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	r = parse_options(argc, argv, &a, &err);
+	if (r == 0 && (a.env.root < 0 || a.notify < 0))
+		r = error_errno(&err, -errno, "start");
+	if (r == 0)
+		r = begin(&a, &lock, &err);
+	if (r < 0) {
+		hook_say(LOG_ERR, err.text);
+		return error_exit_status(r);
+	}
+	run(&a);
+	while (a.led) {
+		struct led *l = a.led;
+
+		a.led = l->next;
+		led_free(&a, l);
+	}
+	return 0;
+}

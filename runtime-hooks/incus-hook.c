@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Start and stop of an instance.  Its configuration is read from its backup.yaml, which the daemon writes before a
+ * start with all profiles applied and its own choice of nodes: the socket would answer the same, but at boot the
+ * daemon answers nobody until the instances are up, and a hook that waits for it waits for ever.
+ */
+#include "runtime-hooks/incus-hook.h"
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+#include "runtime-hooks/incus-config.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#define BACKUP_BYTES (16U << 20)
+#define HOOK_CALL " callhook "
+
+/* The value of @line if its key begins with "lxc.hook.". */
+static const char *hook_value(const char *line)
+{
+	const char *equals = strchr(line, '=');
+
+	return strncmp(line, "lxc.hook.", 9) == 0 ? equals : NULL;
+}
+
+/* "... callhook /var/lib/incus "default" "c1" start": the folder, absolute; false: not such a line. */
+static bool daemon_folder(const char *line, char *out, size_t size)
+{
+	const char *value = hook_value(line);
+	const char *at = value ? strstr(value, HOOK_CALL) : NULL;
+	size_t len;
+
+	if (!at)
+		return false;
+	at += strlen(HOOK_CALL);
+	at += *at == '"' || *at == '\'';
+	len = strcspn(at, " \t\"'");
+	if (*at != '/' || len >= size)
+		return false;
+	memcpy(out, at, len);
+	out[len] = '\0';
+	return true;
+}
+
+bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *out)
+{
+	cleanup_free char *copy = strdup(lxc_conf);
+	char folder[PATH_MAX - 512] = "";
+	char *rest = copy;
+	bool lxd = false;
+
+	for (char *line; copy && (line = strsep(&rest, "\n"));) {
+		if (!*folder)
+			daemon_folder(line, folder, sizeof(folder));
+		if (strncmp(line, "lxc.mount.entry", 15) == 0 && strstr(line, " dev/lxd "))
+			lxd = true;
+	}
+	if (!*folder || strchr(id, '/'))
+		return false;
+	/* Where /dev/lxd is turned off, the name of the folder tells. */
+	lxd |= strstr(folder, "/lxd") != NULL;
+	out->runtime = lxd ? "lxd" : "incus";
+	out->id = id;
+	snprintf(out->folder, sizeof(out->folder), "%s/containers/%.255s", folder, id);
+	return true;
+}
+
+/* Its owner decides over placements, and so does who may write to it. */
+static int check_owner(int fd, const char *path, struct error *err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "%.300s", path);
+	if (!S_ISREG(st.st_mode))
+		return error_set(err, -EINVAL, "%.300s: not a regular file", path);
+	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
+		return error_set(err, -EPERM, "%.300s: uid %u may write to it, or others (mode %04o)", path, st.st_uid,
+				 st.st_mode & 07777);
+	return 0;
+}
+
+static int read_config(const struct place_env *env, const struct incus_instance *i, struct incus_config *c,
+		       struct error *err)
+{
+	cleanup_free char *path = NULL, *text = NULL;
+	cleanup_close int fd = -1;
+	ssize_t n;
+	int r;
+
+	if (asprintf(&path, "%s/backup.yaml", i->folder) < 0) {
+		path = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	fd = openat(env->root, path + strspn(path, "/"), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return error_errno(err, -errno, "%.300s", path);
+	r = check_owner(fd, path, err);
+	if (r < 0)
+		return r;
+	text = malloc(BACKUP_BYTES + 2);
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	n = file_read_fd(fd, text, BACKUP_BYTES + 1);
+	if (n < 0)
+		return error_errno(err, (int)n, "%.300s", path);
+	r = incus_config_parse(text, (size_t)n, "backup.yaml", c, err);
+	/* In a project, the instance's own name is the end of LXC's. */
+	if (r == 0 && strlen(c->name) <= strlen(i->id) &&
+	    strcmp(i->id + strlen(i->id) - strlen(c->name), c->name) != 0)
+		return error_set(err, -EINVAL, "%.300s: of instance \"%s\"", path, quote(c->name).text);
+	return r;
+}
+
+static uint64_t host_memory(int root)
+{
+	unsigned long long kib = 0;
+	char text[4096];
+	char *at;
+
+	if (file_read(root, "proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, "MemTotal:");
+	return at && sscanf(at, "MemTotal: %llu", &kib) == 1 ? kib << 10 : 0;
+}
+
+/* To lead is a promise that the agent keeps: Incus's scheduler comes after us. */
+static int check_agent(struct place_env *env, struct error *err)
+{
+	cleanup_close int lock = -1;
+	int r = place_open_state(env, err);
+
+	if (r < 0)
+		return r;
+	lock = openat(env->state, INCUS_AGENT_LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (lock >= 0 && flock(lock, LOCK_SH | LOCK_NB) < 0 && errno == EWOULDBLOCK)
+		return 0;
+	return error_set(err, -ESRCH,
+			 "user.numaplace.mode: \"lead\": the agent is not running: systemctl enable --now "
+			 "numaplace-incus-agent");
+}
+
+int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid, const struct error *conf_fault,
+		struct error *err)
+{
+	cleanup_incus_config struct incus_config c = { 0 };
+	struct place_job job = { .runtime = i->runtime, .runtime_class = i->runtime, .id = i->id, .pid = pid };
+	cleanup_record struct record placed = { 0 };
+	enum incus_way way;
+	int r = read_config(env, i, &c, err);
+
+	if (r == 0)
+		r = incus_plan(&c, &env->conf, host_memory(env->root), &way, &job.request, err);
+	if (r < 0 || way == INCUS_LEAVE)
+		return r;
+	if (conf_fault) {
+		*err = *conf_fault;
+		return err->status;
+	}
+	job.mems_only = way == INCUS_BEHIND;
+	if (way == INCUS_AHEAD)
+		r = check_agent(env, err);
+	return r < 0 ? r : place_container(env, &job, &placed, err);
+}
+
+int incus_stop(struct place_env *env, const struct incus_instance *i, struct error *err)
+{
+	return place_release(env, i->runtime, i->id, err);
+}

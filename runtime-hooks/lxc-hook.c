@@ -1,0 +1,466 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The hook of LXC: lxc-hook [OPTION...], the stage from LXC_HOOK_TYPE or from the "NAME lxc STAGE" that
+ * LXC adds with lxc.hook.version = 0.
+ *
+ * pre-start plans, and refuses before anything is built; start-host places, and looks at what the
+ * container's first process really has; post-stop forgets.  A failure is one line on
+ * stderr, in syslog and in the container's log, and stops the start unless numaplace.conf says
+ * on-failure = warn.  A container without our keys costs a look at its config file and at the conf.
+ */
+#include "cgroup/place.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+#include "runtime-hooks/hook.h"
+#include "runtime-hooks/lxc-config.h"
+#include "runtime-hooks/lxc-keys.h"
+#include "runtime-hooks/lxc-log.h"
+#include "runtime-hooks/lxc-record.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#define READ_LOCK_MS  500  /* to read, no lock is better than no start */
+#define WRITE_LOCK_MS 1500
+
+enum stage { STAGE_PLAN, STAGE_PLACE, STAGE_RELEASE, STAGE_START, STAGE_OTHER };
+
+struct options {
+	const char *conf, *state, *sysroot;
+	const char *file;       /* the container's config; NULL: it has none */
+	const char *name, *stage;
+	struct lxc_keys keys;	/* of --set, then of the file as well */
+};
+
+/* What goes on, for messages, which come from everywhere. */
+static struct {
+	int root;
+	const char *name;
+} subject = { .root = -1 };
+
+static void say(int priority, const char *text)
+{
+	hook_say(priority, text);
+	if (subject.name && subject.root >= 0)
+		lxc_log(subject.root, subject.name, getenv("LXC_LOG_LEVEL"), priority, text);
+}
+
+static void warn(const char *text)
+{
+	say(LOG_WARNING, text);
+}
+
+static enum stage find_stage(const char *name)
+{
+	static const struct {
+		const char *name;
+		enum stage stage;
+	} stages[] = {
+		{ "pre-start", STAGE_PLAN },
+		{ "start-host", STAGE_PLACE },
+		{ "post-stop", STAGE_RELEASE },
+		{ "start", STAGE_START },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(stages); i++)
+		if (strcmp(name, stages[i].name) == 0)
+			return stages[i].stage;
+	return STAGE_OTHER;
+}
+
+static int parse_options(int argc, char **argv, struct options *o, struct error *err)
+{
+	struct {
+		const char *name;
+		const char **value;
+	} known[] = {
+		{ "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
+		{ "--config", &o->file }, { "--set", NULL },
+	};
+
+	o->name = getenv("LXC_NAME");
+	o->stage = getenv("LXC_HOOK_TYPE");
+	o->file = getenv("LXC_CONFIG_FILE");
+	if (argc > 3 && strcmp(argv[argc - 2], "lxc") == 0) {
+		o->name = argv[argc - 3];
+		o->stage = argv[argc - 1];
+		argc -= 3;
+	}
+	for (int i = 1; i < argc; i++) {
+		size_t k = 0;
+		int r;
+
+		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
+			k++;
+		if (k == ARRAY_SIZE(known))
+			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
+		if (++i == argc)
+			return error_set(err, -EINVAL, "%s: a value is missing", known[k].name);
+		r = known[k].value ? 0 : lxc_keys_set(&o->keys, argv[i], err);
+		if (r < 0)
+			return r;
+		if (known[k].value)
+			*known[k].value = argv[i];
+	}
+	if (!o->name || !o->stage)
+		return error_set(err, -EINVAL,
+				 "usage: lxc-hook [--set KEY=VALUE...] [--conf FILE] [--state DIR] [--sysroot DIR] "
+				 "[--config FILE] [NAME lxc STAGE], or by LXC with LXC_NAME and LXC_HOOK_TYPE");
+	return 0;
+}
+
+/* It becomes a file name in the ledger, and part of messages. */
+static int check_name(const char *name, struct error *err)
+{
+	const char *wrong = NULL;
+	size_t len = strlen(name);
+
+	if (!len || len > RECORD_ID_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		wrong = "not a name of 1 to 255 bytes";
+	else if (strchr(name, '/'))
+		wrong = "a slash in it";
+	for (size_t i = 0; i < len; i++)
+		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
+			wrong = "a control character in it";
+	return wrong ? error_set(err, -EINVAL, "container name \"%s\": %s", quote(name).text, wrong) : 0;
+}
+
+/*
+ * Incus and LXD start containers through liblxc and take in common.conf.d, but their keys are elsewhere
+ * and their hook is another.  Their generated file is lxc.conf; LXC's own is named config.
+ */
+static bool is_of_a_daemon(const char *file)
+{
+	static const char *const places[] = { "/incus/", "/lxd/", "/lxd-" };
+	const char *slash = file ? strrchr(file, '/') : NULL;
+
+	if (!slash || strcmp(slash, "/lxc.conf") != 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
+		if (strstr(file, places[i]))
+			return true;
+	return false;
+}
+
+static int open_root(struct place_env *env, const struct options *o, struct error *err)
+{
+	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
+	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (env->root < 0)
+		return error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text);
+	subject.root = env->root;
+	return 0;
+}
+
+/* Where a user's ledger is; root's is one for the machine. */
+static const char *find_state(const char *given)
+{
+	static char path[PATH_MAX];
+	const char *dir = getenv("XDG_RUNTIME_DIR");
+
+	if (given || geteuid() == 0 || !dir)
+		return given ? given : HOOK_STATE;
+	snprintf(path, sizeof(path), "%s/numaplace", dir);
+	return path;
+}
+
+/* Adds what the file's lines say. A pipe, or no file at all: there are none. */
+static int read_file(const char *file, struct lxc_keys *keys, struct error *err)
+{
+	cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_free char *text = NULL;
+	struct stat st;
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : error_errno(err, -errno, "%.300s", file);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		return 0;
+	text = malloc(LXC_CONFIG_MAX + 2);
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	n = file_read_fd(fd, text, LXC_CONFIG_MAX + 1);
+	if (n < 0)
+		return error_errno(err, (int)n, "%.300s", file);
+	if (n > (ssize_t)LXC_CONFIG_MAX)
+		return error_set(err, -EINVAL, "%.300s: more than 1 MiB", file);
+	return lxc_keys_parse(text, (size_t)n, file, keys, err);
+}
+
+/* The file's keys below the command line's. */
+static int read_keys(struct options *o, enum conf_record where, struct error *err)
+{
+	cleanup_lxc_keys struct lxc_keys keys = { 0 };
+	cleanup_free char *beside = NULL;
+	int r = 0;
+
+	if (o->file)
+		r = read_file(o->file, &keys, err);
+	if (r == 0 && o->file && where == RECORD_FILE) {
+		beside = lxc_record_beside(o->file);
+		r = beside ? read_file(beside, &keys, err) : error_set(err, -ENOMEM, "out of memory");
+	}
+	if (r < 0)
+		return r;
+	for (int i = 0; i < KEY_COUNT; i++) {
+		if (o->keys.value[i])
+			continue;
+		o->keys.value[i] = steal_ptr(keys.value[i]);
+		o->keys.line[i] = keys.line[i];
+	}
+	o->keys.origin = steal_ptr(keys.origin);
+	return 0;
+}
+
+static void find_origin(int root, const char *name, char out[LXC_ORIGIN_LEN + 1])
+{
+	char id[64];
+
+	if (file_read(root, "etc/machine-id", id, sizeof(id)) < 0)
+		*id = '\0';
+	lxc_origin(name, id, out);
+}
+
+/* What numaplace.conf says for a container that said nothing. */
+static int apply_default(enum conf_default what, const struct lxc_limits *limits, struct request *r, struct error *err)
+{
+	int ret;
+
+	if (what == DEFAULT_FOLLOW_PINS) {
+		lxc_limits_follow_pins(limits, r);
+		return 0;
+	}
+	ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
+	return ret < 0 ? ret : lxc_limits_fallback(limits, r, err);
+}
+
+static int make_request(const struct place_env *env, struct options *o, struct request *out, struct lxc_limits *limits,
+			struct error *err)
+{
+	bool asked = lxc_keys_ask(&o->keys);
+	char origin[LXC_ORIGIN_LEN + 1];
+	int r;
+
+	find_origin(env->root, o->name, origin);
+	r = lxc_keys_request(&o->keys, origin, env->conf.container_keys, out, err);
+	if (r == 0 && o->file && access(o->file, F_OK) == 0)
+		r = lxc_config_read(o->name, o->file, limits, err);
+	if (r < 0)
+		return r;
+	r = asked ? lxc_limits_fallback(limits, out, err) : apply_default(env->conf.without_keys, limits, out, err);
+	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
+}
+
+/* A field of @pid's status as a set. */
+static int read_allowed(const char *status, const char *field, struct idset *out)
+{
+	const char *at = strstr(status, field);
+	char text[IDSET_TEXT_MAX];
+
+	if (!at)
+		return -ENOENT;
+	at += strlen(field);
+	at += strspn(at, " \t");
+	snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\n"), at);
+	return idset_parse_kernel(text, out, NULL);
+}
+
+static int check_allowed(const char *status, const char *field, const struct idset *wanted, struct error *err)
+{
+	char want[256], got[256];
+	struct idset set;
+
+	if (read_allowed(status, field, &set) < 0)
+		return error_set(err, -EIO, "%s: not found in its status", field);
+	if (idset_equal(&set, wanted))
+		return 0;
+	idset_format(wanted, want, sizeof(want));
+	idset_format(&set, got, sizeof(got));
+	return error_set(err, -EXDEV, "%s it has %s, and was given %s", field, got, want);
+}
+
+/*
+ * What the container's first process has now is what it will have at its first instruction: it is set up, waits
+ * for this hook, and LXC does not write to cgroups again.  lxc.hook.start runs before us, and could see nothing.
+ */
+static int check_inside(const struct place_env *env, pid_t pid, const struct placement *p, struct error *err)
+{
+	cleanup_free char *status = NULL;
+	char path[64];
+	ssize_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "proc/%d/status", (int)pid);
+	n = file_read_all(env->root, path, 65536, &status);
+	if (n < 0)
+		return error_errno(err, (int)n, "read %s", path);
+	r = check_allowed(status, "Cpus_allowed_list:", &p->share.cpus, err);
+	if (r == 0 && p->policy != POLICY_PREFERRED)
+		r = check_allowed(status, "Mems_allowed_list:", &p->mems, err);
+	return r < 0 ? (error_prefix(err, "pid %d", (int)pid), r) : 0;
+}
+
+static int write_record(const struct place_env *env, const struct options *o, const struct placement *p,
+			struct error *err)
+{
+	char origin[LXC_ORIGIN_LEN + 1];
+	struct lxc_volatile v = { .nodes = &p->nodes, .mems = &p->mems, .origin = origin };
+	cleanup_free char *beside = NULL;
+	cleanup_close int lock = -1;
+
+	find_origin(env->root, o->name, origin);
+	lock = lxc_lock(o->file, o->name, WRITE_LOCK_MS, err);
+	if (lock < 0)
+		return lock;
+	if (env->conf.record == RECORD_CONFIG)
+		return lxc_record_write(o->file, false, &v, err);
+	beside = lxc_record_beside(o->file);
+	return beside ? lxc_record_write(beside, true, &v, err) : error_set(err, -ENOMEM, "out of memory");
+}
+
+/* LXC_PID, which is its own invention: a number and nothing else. */
+static int find_pid(pid_t *pid, struct error *err)
+{
+	const char *text = getenv("LXC_PID");
+	char *end = NULL;
+	long v = text ? strtol(text, &end, 10) : 0;
+
+	if (v <= 0 || v > INT_MAX || *end)
+		return error_set(err, -EINVAL, "LXC_PID: \"%s\": no process to place", quote(text ? text : "").text);
+	*pid = (pid_t)v;
+	return 0;
+}
+
+static int place(struct place_env *env, const struct options *o, const struct request *request, const char *inner,
+		 struct error *err)
+{
+	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner };
+	cleanup_record struct record placed = { 0 };
+	struct error why;
+	int r = find_pid(&job.pid, err);
+
+	job.request = *request;
+	if (r == 0)
+		r = place_container(env, &job, &placed, err);
+	if (r == 0)
+		r = check_inside(env, job.pid, &placed.placement, err);
+	if (r < 0)
+		return r;
+	/* The ledger and the cgroup have it; this one is for the next start and for people. */
+	if (o->file && env->conf.record != RECORD_NONE && write_record(env, o, &placed.placement, &why) < 0)
+		warn(why.text);
+	return 0;
+}
+
+static int plan(struct place_env *env, const struct request *request, struct error *err)
+{
+	cleanup_placement struct placement p = { 0 };
+
+	/* What there is to warn of is said when it is placed. */
+	env->message = NULL;
+	return place_plan(env, request, &p, NULL, err);
+}
+
+/* What numaplace.conf said, beside place_env.conf. */
+struct conf_read {
+	int status;
+	struct error err;
+};
+
+static int start(struct place_env *env, struct options *o, const struct conf_read *conf, struct error *err)
+{
+	cleanup_lxc_limits struct lxc_limits limits = { 0 };
+	cleanup_close int lock = -1;
+	struct request request;
+	int r;
+
+	/* Not in the middle of somebody's writing, if that can be had soon. */
+	if (o->file)
+		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);
+	r = read_keys(o, env->conf.record, err);
+	if (r < 0)
+		return r;
+	if (!lxc_keys_ask(&o->keys)) {
+		/* A slip in the conf must not stop containers that want nothing from us. */
+		if (conf->status < 0)
+			warn(conf->err.text);
+		if (conf->status < 0 || env->conf.without_keys == DEFAULT_NONE)
+			return 0;
+	}
+	if (conf->status < 0) {
+		*err = conf->err;
+		return conf->status;
+	}
+	r = make_request(env, o, &request, &limits, err);
+	if (r < 0 || !request_asks(&request))
+		return r;
+	cleanup_closep(&lock);
+	lock = -1;
+	if (find_stage(o->stage) == STAGE_PLAN)
+		return plan(env, &request, err);
+	return place(env, o, &request, limits.inner, err);
+}
+
+static int run(struct place_env *env, struct options *o, struct error *err)
+{
+	struct conf_read conf = { 0 };
+	int r = check_name(o->name, err);
+
+	if (r < 0)
+		return r;
+	hook_subject("container %s", o->name);
+	subject.name = o->name;
+	if (is_of_a_daemon(o->file))
+		return 0;
+	conf.status = conf_read(AT_FDCWD, o->conf, &env->conf, &conf.err);
+	if (env->conf.warn_only)
+		hook_time_up_status(0);
+	r = open_root(env, o, err);
+	if (r < 0)
+		return r;
+	switch (find_stage(o->stage)) {
+	case STAGE_PLAN:
+	case STAGE_PLACE:
+		r = start(env, o, &conf, err);
+		if (r < 0 && o->file)
+			lxc_keys_locate(&o->keys, o->file, err);
+		return r;
+	case STAGE_RELEASE:
+		/* Whatever happens, it has stopped; an entry that stays behind is found to be dead later. */
+		hook_time_up_status(0);
+		env->conf.warn_only = true;
+		return place_release(env, "lxc", o->name, err);
+	case STAGE_START:
+		return error_set(err, -EINVAL, "lxc.hook.start: LXC runs it before the container is placed, so there "
+					       "is nothing to check yet: leave it out, lxc.hook.start-host checks");
+	case STAGE_OTHER:
+		break;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = { .conf = HOOK_CONF };
+	struct place_env env = { .root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
+	struct error err = { 0 };
+	int r;
+
+	hook_begin();
+	conf_init(&env.conf);
+	r = parse_options(argc, argv, &o, &err);
+	if (r < 0) {
+		hook_say(LOG_ERR, err.text);
+		return error_exit_status(r);
+	}
+	env.state_path = find_state(o.state);
+	r = run(&env, &o, &err);
+	if (r < 0)
+		say(env.conf.warn_only ? LOG_WARNING : LOG_ERR, err.text);
+	lxc_keys_free(&o.keys);
+	return r < 0 && !env.conf.warn_only ? error_exit_status(r) : 0;
+}

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * An OCI runtime's command line around runc or crun: at create and run it puts
+ * numaplace's hook into the bundle's config.json, and for memory policies that
+ * a hook cannot set, the policy itself: there where the runtime knows it, else on
+ * this process, which then becomes the runtime.  Every other command, and every
+ * container that asks for nothing, is passed on as it came.
+ */
+#include "cgroup/pages.h"
+#include "plugin/util.h"
+#include "runtime-hooks/bundle.h"
+#include "runtime-hooks/command.h"
+#include "runtime-hooks/hook.h"
+#include "runtime-hooks/oci-config.h"
+#include "runtime-hooks/oci-plan.h"
+#include "runtime-hooks/runtime-version.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#define PATHS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/* What hook_begin changes of what we were given, and the runtime is to get. */
+struct inherited {
+	mode_t umask;
+	struct sigaction on_pipe, on_alarm;
+	sigset_t mask;
+};
+
+static void begin(struct inherited *was)
+{
+	was->umask = umask(0);
+	umask(was->umask);
+	sigaction(SIGPIPE, NULL, &was->on_pipe);
+	sigaction(SIGALRM, NULL, &was->on_alarm);
+	sigprocmask(SIG_BLOCK, NULL, &was->mask);
+	hook_begin();
+}
+
+static void give_back(const struct inherited *was)
+{
+	alarm(0);
+	sigaction(SIGPIPE, &was->on_pipe, NULL);
+	sigaction(SIGALRM, &was->on_alarm, NULL);
+	sigprocmask(SIG_SETMASK, &was->mask, NULL);
+	umask(was->umask);
+}
+
+/* --- where the runtime is --- */
+
+/* A file that may be run, and is not this program under another name. */
+static bool is_program(const char *path)
+{
+	struct stat st, self;
+
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || access(path, X_OK) < 0)
+		return false;
+	return stat("/proc/self/exe", &self) < 0 || st.st_dev != self.st_dev || st.st_ino != self.st_ino;
+}
+
+/* In the caller's PATH, then where distributions put runtimes: an engine may give us no PATH at all. */
+static bool find_program(const char *name, char path[PATH_MAX])
+{
+	const char *env = getenv("PATH");
+	const char *lists[] = { env ? env : "", PATHS };
+
+	if (strchr(name, '/'))
+		return (size_t)snprintf(path, PATH_MAX, "%s", name) < PATH_MAX && is_program(path);
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		for (const char *p = lists[i]; *p; p += strcspn(p, ":"), p += *p == ':') {
+			int n = snprintf(path, PATH_MAX, "%.*s/%s", (int)strcspn(p, ":"), p, name);
+
+			if (*p == '/' && n < PATH_MAX && is_program(path))
+				return true;
+		}
+	}
+	return false;
+}
+
+/* --runtime, else what we are called by ("numaplace-crun"), else runc, else crun. */
+static int find_runtime(const struct command *c, char path[PATH_MAX], struct error *err)
+{
+	static const char *const usual[] = { "runc", "crun" };
+	const char *wanted = c->runtime;
+
+	for (size_t i = 0; i < ARRAY_SIZE(usual) && !wanted; i++)
+		if (command_is_called(c, usual[i]))
+			wanted = usual[i];
+	if (wanted)
+		return find_program(wanted, path) ? 0 : error_set(err, -ENOENT, "--runtime %s: no such program",
+								   quote(wanted).text);
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++)
+		if (find_program(usual[i], path))
+			return 0;
+	return error_set(err, -ENOENT, "neither runc nor crun is found: give --runtime");
+}
+
+/* The hook beside us in a build folder, or where it is installed with us. */
+static int find_hook(const struct command *c, char path[PATH_MAX], struct error *err)
+{
+	static const char *const places[] = { "oci-hook", "../libexec/numaplace/oci-hook" };
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	if (c->hook)
+		return snprintf(path, PATH_MAX, "%s", c->hook) < PATH_MAX ? 0 : error_set(err, -EINVAL, "--hook: too long");
+	self[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(self, '/');
+	for (size_t i = 0; i < ARRAY_SIZE(places) && slash; i++) {
+		char joined[2 * PATH_MAX];
+
+		snprintf(joined, sizeof(joined), "%.*s/%s", (int)(slash - self), self, places[i]);
+		/* In its plain form: it is compared with what hooks.d has put there. */
+		if (realpath(joined, path) && access(path, X_OK) == 0)
+			return 0;
+	}
+	snprintf(path, PATH_MAX, "/usr/libexec/numaplace/oci-hook");
+	if (access(path, X_OK) == 0)
+		return 0;
+	return error_set(err, -ENOENT, "oci-hook is not found: give --hook");
+}
+
+/* --- what the container needs --- */
+
+struct work {
+	const struct command *command;
+	struct place_env env;
+	struct request request;
+	struct oci_plan plan;
+	const char *applied;
+	char runtime[PATH_MAX], hook[PATH_MAX];
+};
+
+static void work_close(struct work *w)
+{
+	oci_plan_free(&w->plan);
+	cleanup_closep(&w->env.root);
+	cleanup_closep(&w->env.state);
+}
+#define cleanup_work __attribute__((cleanup(work_close)))
+
+static bool is_runtime(const struct runtime_version *v)
+{
+	return strcmp(v->name, "runc") == 0 || strcmp(v->name, "crun") == 0;
+}
+
+/* Nodes first, then who sets the policy on them. */
+static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err)
+{
+	struct runtime_version v;
+	struct error lost;
+	int r;
+
+	w->env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (w->env.root < 0)
+		return error_errno(err, -errno, "open /");
+	r = oci_plan_make(&w->env, &w->request, &w->plan, err);
+	if (r < 0)
+		return r;
+	place_open_state(&w->env, &lost);
+	r = runtime_version_ask(w->runtime, w->env.state, &v, err);
+	if (r == 0 && !is_runtime(&v))
+		r = error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": of %s it is not known whether it passes "
+			      "a memory policy on", memory_policy_name(w->request.policy), v.name);
+	if (r < 0)
+		return r;
+	w->applied = runtime_knows_memory_policy(&v) ? APPLIED_SPEC : APPLIED_INHERITED;
+	if (strcmp(w->applied, APPLIED_SPEC) == 0)
+		oci_plan_policy(&w->plan, edit);
+	oci_plan_options(&w->plan, w->applied, edit);
+	return 0;
+}
+
+static int edit_bundle(struct work *w, struct bundle *b, struct error *err)
+{
+	struct spec_edit edit = { .hook = w->hook, .poststop = true };
+	cleanup_free char *text = NULL;
+	size_t len;
+	int r = find_hook(w->command, w->hook, err);
+
+	if (r < 0)
+		return r;
+	if (w->command->conf)
+		oci_hook_option(edit.options, "--conf", w->command->conf);
+	if (w->command->state)
+		oci_hook_option(edit.options, "--state", w->command->state);
+	if (request_asks(&w->request) && w->request.policy != POLICY_STRICT)
+		r = plan_policy(w, &edit, err);
+	if (r == 0)
+		r = spec_edit(b->text, b->len, &edit, &text, &len, err);
+	if (r < 0)
+		return r;
+	return len == b->len && memcmp(text, b->text, len) == 0 ? 0 : bundle_write(b, text, len, err);
+}
+
+/* The policy comes last: what is done in between should not be done under it. */
+static int take_policy(const struct work *w, struct error *err)
+{
+	if (!w->applied || strcmp(w->applied, APPLIED_INHERITED) != 0)
+		return 0;
+	return libnuma_set_policy(w->plan.placement.policy, &w->plan.placement.mems, err);
+}
+
+/*
+ * A config that cannot be read is the runtime's to complain about, unless it looks as if it wanted something.
+ */
+static bool looks_asking(const struct bundle *b)
+{
+	return memmem(b->text, b->len, "limits.", strlen("limits.")) != NULL;
+}
+
+static int prepare(struct work *w, struct error *err)
+{
+	cleanup_oci_config struct oci_config config = { 0 };
+	cleanup_bundle struct bundle b = BUNDLE_NONE;
+	const struct command *c = w->command;
+	int r;
+
+	hook_subject("container %s", c->id ? quote(c->id).text : "?");
+	r = bundle_open(c->bundle ? c->bundle : ".", c->config, &b, err);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = oci_config_parse(b.text, b.len, &config, err);
+	if (r < 0 && !looks_asking(&b))
+		return 0;
+	if (r < 0)
+		return error_prefix(err, "config.json");
+	r = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, err);
+	if (r < 0 && !oci_annotations_ask(&config.annotations)) {
+		/* A slip in the conf must not stop containers that want nothing from us. */
+		hook_warn(err->text);
+		return 0;
+	}
+	if (r == 0)
+		r = oci_config_request(&config, &w->env.conf, &w->request, err);
+	if (r < 0 || !request_asks(&w->request))
+		return r;
+	r = edit_bundle(w, &b, err);
+	return r < 0 ? r : take_policy(w, err);
+}
+
+/* --- words --- */
+
+/* containerd and podman read what went wrong from the runtime's log, not from stderr. */
+static void write_log(const struct command *c, const char *text)
+{
+	cleanup_close int fd = c->log ? open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644) : -1;
+	char line[2 * ERROR_TEXT_MAX + 128], when[32], *to = line;
+	bool json = c->log_format && strcmp(c->log_format, "json") == 0;
+	time_t now = time(NULL);
+	struct tm tm;
+
+	if (fd < 0 || !gmtime_r(&now, &tm))
+		return;
+	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	if (json)
+		to += sprintf(to, "{\"level\":\"error\",\"msg\":\"numaplace: ");
+	else
+		to += sprintf(to, "time=\"%s\" level=error msg=\"numaplace: ", when);
+	for (; *text && to < line + sizeof(line) - 80; text++) {
+		if (*text == '"' || *text == '\\')
+			*to++ = '\\';
+		*to++ = *text;
+	}
+	to += json ? sprintf(to, "\",\"time\":\"%s\"}\n", when) : sprintf(to, "\"\n");
+	if (write(fd, line, (size_t)(to - line)) < 0)
+		return;
+}
+
+/* 0: go on to the runtime; else the exit status. */
+static int prepared(const struct command *c, struct work *w)
+{
+	struct inherited was;
+	struct error err = { 0 };
+	int r;
+
+	begin(&was);
+	conf_init(&w->env.conf);
+	r = prepare(w, &err);
+	if (r < 0) {
+		hook_say(w->env.conf.warn_only ? LOG_WARNING : LOG_ERR, err.text);
+		if (w->env.conf.warn_only)
+			r = 0;
+		else
+			write_log(c, err.text);
+	}
+	give_back(&was);
+	return r < 0 ? error_exit_status(r) : 0;
+}
+
+int main(int argc, char **argv)
+{
+	struct command c;
+	struct error err = { 0 };
+	cleanup_work struct work w = {
+		.command = &c,
+		.env = { .root = -1, .real = true, .state = -1, .state_path = HOOK_STATE,
+			 .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn },
+	};
+	int status = command_parse(argc, argv, &c, &err);
+
+	if (status == 0)
+		status = find_runtime(&c, w.runtime, &err);
+	if (status < 0) {
+		hook_say(LOG_ERR, err.text);
+		write_log(&c, err.text);
+		return error_exit_status(status);
+	}
+	if (c.state)
+		w.env.state_path = c.state;
+	if (c.creates) {
+		status = prepared(&c, &w);
+		if (status)
+			return status;
+	}
+	argv = c.argv;
+	argv[0] = w.runtime;
+	execv(w.runtime, argv);
+	error_errno(&err, -errno, "run %.200s", w.runtime);
+	hook_say(LOG_ERR, err.text);
+	write_log(&c, err.text);
+	return 127;
+}
