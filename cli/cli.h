@@ -23,6 +23,7 @@ struct cli {
 	const char *state;   /* NULL: CLI_STATE on this machine, none below a sysroot */
 	const char *conf;    /* NULL: CLI_CONF, below the sysroot if there is one */
 	bool json;
+	bool failed;         /* what a verb was to check is not so, as its result says: exit status 1 */
 	int root;            /* the sysroot, opened */
 };
 
@@ -54,9 +55,14 @@ int cli_set_key(struct request *r, const char *key, const char *value, struct er
 /* A verb without arguments was given some. */
 int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err);
 
+int verb_move(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_explain(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_map(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_plan(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_verify(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err);
 
 #endif

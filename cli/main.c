@@ -23,6 +23,11 @@ static const struct verb {
 	{ "plan", verb_plan, "KEY=VALUE...", "what would be chosen now; writes nothing" },
 	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
 	{ "status", verb_status, "", "the containers that are placed now" },
+	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
+	{ "explain", verb_explain, "ID", "why a container is where it is" },
+	{ "map", verb_map, "[-o FILE.svg]", "the machine and its containers, as a picture or in letters" },
+	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and what hooks have done" },
+	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, beside where they should be" },
 };
 
 static void print_help(FILE *f)
@@ -156,6 +161,8 @@ int main(int argc, char **argv)
 	} else if (status) {
 		fprintf(stderr, "numaplace: %s\n", err.text);
 	}
+	if (!status && cli.failed)
+		status = 1;
 	if (fflush(stdout) || ferror(stdout)) {
 		fprintf(stderr, "numaplace: stdout: %s\n", strerror(errno));
 		return 1;

@@ -113,6 +113,18 @@ void out_uint(struct out *o, const char *key, uint64_t value)
 	fprintf(o->file, "%" PRIu64, value);
 }
 
+void out_number(struct out *o, const char *key, double value)
+{
+	begin_value(o, key);
+	fprintf(o->file, "%.3f", value);
+}
+
+void out_bool(struct out *o, const char *key, bool value)
+{
+	begin_value(o, key);
+	fputs(value ? "true" : "false", o->file);
+}
+
 void out_list(struct out *o, const char *key, const struct idset *s)
 {
 	char text[IDSET_TEXT_MAX];

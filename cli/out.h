@@ -31,6 +31,8 @@ void out_array(struct out *o, const char *key);
 void out_end(struct out *o);
 void out_string(struct out *o, const char *key, const char *value);
 void out_uint(struct out *o, const char *key, uint64_t value);
+void out_number(struct out *o, const char *key, double value); /* three places behind the point */
+void out_bool(struct out *o, const char *key, bool value);
 void out_list(struct out *o, const char *key, const struct idset *s);  /* "0-3,8" */
 void out_comma(struct out *o, const char *key, const struct idset *s); /* "0,1" */
 

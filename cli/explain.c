@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace explain ID`: the decision as it was made, from the ledger: what
+ * was asked, what was chosen and why, how it was applied.  Nothing is decided
+ * again, so it says what was true then.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "cli/snapshot.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define VALUE_MAX (2 * IDSET_TEXT_MAX)
+
+/* What the runtime's own limits said, where no key did. */
+static bool own_limit(const struct request *r, unsigned int i, const char **name, char *value, size_t size)
+{
+	switch (i) {
+	case 0:
+		*name = "cpus";
+		snprintf(value, size, "%u", r->cpu_count);
+		return r->cpu_count && !(r->given >> KEY_CPU & 1);
+	case 1:
+		*name = "memory";
+		size_format(r->memory, value, size);
+		return r->memory && !(r->given >> KEY_MEMORY & 1);
+	default:
+		return false;
+	}
+}
+
+static uint64_t age_of(const struct record *r)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (uint64_t)now.tv_sec > r->started ? (uint64_t)now.tv_sec - r->started : 0;
+}
+
+static void json_asked(struct out *o, const struct request *r, char *value)
+{
+	const char *name;
+
+	out_object(o, "asked");
+	for (int k = 0; k < KEY_COUNT; k++)
+		if (request_format(r, (enum request_key)k, value, VALUE_MAX))
+			out_string(o, request_keys[k], value);
+	out_end(o);
+	out_object(o, "runtime_limits");
+	for (unsigned int i = 0; i < 2; i++)
+		if (own_limit(r, i, &name, value, VALUE_MAX))
+			out_string(o, name, value);
+	out_end(o);
+	out_list(o, "pinned_cpus", &r->pin_cpus);
+	out_list(o, "pinned_mems", &r->pin_mems);
+}
+
+static void json_memory(struct out *o, const struct share *s)
+{
+	out_array(o, "memory");
+	for (unsigned int i = 0; i < s->nmem; i++) {
+		out_object(o, NULL);
+		out_uint(o, "node", s->mem[i].id);
+		out_uint(o, "asked", s->mem[i].memory);
+		out_uint(o, "seen", s->mem[i].seen);
+		out_end(o);
+	}
+	out_end(o);
+}
+
+static void print_json(const struct record *r, char *value)
+{
+	const struct placement *p = &r->placement;
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_string(&o, "id", r->id);
+	out_string(&o, "runtime", r->runtime);
+	out_string(&o, "cgroup", r->cgroup);
+	out_uint(&o, "seconds_ago", age_of(r));
+	json_asked(&o, &r->request, value);
+	out_comma(&o, "nodes", &p->nodes);
+	out_list(&o, "cpus", &p->share.cpus);
+	out_list(&o, "mems", &p->mems);
+	out_list(&o, "held", &p->share.held);
+	out_uint(&o, "counts_for", p->share.count);
+	json_memory(&o, &p->share);
+	out_string(&o, "policy", memory_policy_name(p->policy));
+	out_string(&o, "applied", r->applied);
+	out_bool(&o, "overcommitted", p->overcommitted);
+	out_array(&o, "reasons");
+	for (unsigned int i = 0; i < r->reasons.n; i++)
+		out_string(&o, NULL, r->reasons.text[i]);
+	out_end(&o);
+	out_end(&o);
+}
+
+static void set_row(struct table *t, const char *name, const struct idset *s)
+{
+	if (idset_empty(s))
+		return;
+	table_cell(t, "%s", name);
+	table_list(t, s);
+}
+
+static void row(struct table *t, const char *name, const char *value)
+{
+	table_cell(t, "%s", name);
+	table_cell(t, "%s", value);
+}
+
+static void age_row(struct table *t, const struct record *r)
+{
+	uint64_t s = age_of(r);
+
+	table_cell(t, "decided");
+	table_cell(t, "%" PRIu64 " d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 " ago", s / 86400, s / 3600 % 24,
+		   s / 60 % 60, s % 60);
+}
+
+static void fill_asked(struct table *t, const struct request *r, char *value)
+{
+	const char *name;
+	char line[64];
+
+	for (int k = 0; k < KEY_COUNT; k++) {
+		if (!request_format(r, (enum request_key)k, value, VALUE_MAX))
+			continue;
+		snprintf(line, sizeof(line), "asked %s", request_keys[k]);
+		row(t, line, value);
+	}
+	for (unsigned int i = 0; i < 2; i++)
+		if (own_limit(r, i, &name, value, VALUE_MAX)) {
+			snprintf(line, sizeof(line), "runtime's limit, %s", name);
+			row(t, line, value);
+		}
+	set_row(t, "runtime's pin, CPUs", &r->pin_cpus);
+	set_row(t, "runtime's pin, memory", &r->pin_mems);
+}
+
+static void fill_chosen(struct table *t, const struct record *r)
+{
+	const struct placement *p = &r->placement;
+	char size[32], seen[32];
+
+	set_row(t, "chosen nodes", &p->nodes);
+	table_cell(t, "chosen CPUs");
+	table_list(t, &p->share.cpus);
+	set_row(t, "held for itself", &p->share.held);
+	set_row(t, "chosen memory nodes", &p->mems);
+	for (unsigned int i = 0; i < p->share.nmem; i++) {
+		const struct share_node *m = &p->share.mem[i];
+
+		if (!m->memory)
+			continue;
+		size_human(m->memory, size, sizeof(size));
+		size_human(m->seen, seen, sizeof(seen));
+		table_cell(t, "memory on node %u", m->id);
+		table_cell(t, "%s, of which %s was seen there", size, seen);
+	}
+	table_cell(t, "policy");
+	table_cell(t, "%s, by %s", memory_policy_name(p->policy), r->applied);
+	if (p->overcommitted)
+		row(t, "crowded", "no nodes had room: it shares CPUs beyond their number");
+}
+
+static int print_text(const struct record *r, char *value, struct error *err)
+{
+	cleanup_table struct table t;
+
+	table_init(&t, stdout, "ll");
+	row(&t, "container", r->id);
+	row(&t, "runtime", r->runtime);
+	row(&t, "cgroup", r->cgroup);
+	age_row(&t, r);
+	fill_asked(&t, &r->request, value);
+	fill_chosen(&t, r);
+	for (unsigned int i = 0; i < r->reasons.n; i++)
+		row(&t, i ? "" : "why", r->reasons.text[i]);
+	if (!table_print(&t))
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_snapshot struct snapshot s = { 0 };
+	cleanup_free char *value = malloc(VALUE_MAX);
+	const struct record *r;
+	int ret;
+
+	if (!value)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (argc < 1)
+		return error_set(err, -EINVAL, "explain: which container? see numaplace status");
+	ret = cli_no_arguments("explain", argc - 1, argv + 1, err);
+	if (ret == 0)
+		ret = snapshot_take(cli, &s, err);
+	if (ret == 0)
+		ret = snapshot_find(&s, "explain", argv[0], &r, err);
+	if (ret < 0)
+		return ret;
+	if (cli->json) {
+		print_json(r, value);
+		return 0;
+	}
+	return print_text(r, value, err);
+}

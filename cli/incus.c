@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace incus place INSTANCE`: chooses nodes for a stopped instance and sets them as its limits.cpu.nodes.
+ * For virtual machines: their memory is bound to these nodes when QEMU starts, and no hook is
+ * run then.  What the instance asked for is kept in user.numaplace.limits.cpu.nodes, so that the next time
+ * chooses anew.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "runtime-hooks/incus-api.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct options {
+	const char *instance, *project, *socket;
+	bool dry_run;
+};
+
+static int parse_options(int argc, char **argv, struct options *o, struct error *err)
+{
+	if (argc < 1 || strcmp(argv[0], "place") != 0)
+		return error_set(err, -EINVAL, "incus: %s: the one thing to do here is place: numaplace incus place "
+					       "INSTANCE [--project NAME] [--socket PATH] [--dry-run]",
+				 argc ? quote(argv[0]).text : "nothing said");
+	for (int i = 1; i < argc; i++) {
+		const char **value = !strcmp(argv[i], "--project") ? &o->project :
+				     !strcmp(argv[i], "--socket")  ? &o->socket : NULL;
+
+		if (!strcmp(argv[i], "--dry-run")) {
+			o->dry_run = true;
+		} else if (value) {
+			if (++i == argc)
+				return error_set(err, -EINVAL, "incus place: %s: a value is missing", argv[i - 1]);
+			*value = argv[i];
+		} else if (*argv[i] == '-' || o->instance) {
+			return error_set(err, -EINVAL, "incus place: unexpected argument: %s", quote(argv[i]).text);
+		} else {
+			o->instance = argv[i];
+		}
+	}
+	if (!o->instance)
+		return error_set(err, -EINVAL, "incus place: which instance?");
+	if (!o->project)
+		o->project = "default";
+	if (!o->socket)
+		o->socket = incus_socket(NULL);
+	return o->socket ? 0 : error_set(err, -ENOENT, "no socket of Incus or LXD is there (--socket)");
+}
+
+/* Of the whole machine, for limits in percent. */
+static uint64_t machine_memory(const struct topology *t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		sum += t->nodes[i].mem_total;
+	return sum;
+}
+
+static int choose(const struct cli *cli, const struct incus_config *c, struct placement *out, struct reasons *why,
+		  struct error *err)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	cleanup_topology struct topology *t = NULL;
+	struct request request;
+	int ret = cli_env(cli, &env, err);
+
+	if (ret == 0)
+		ret = cli_topology(cli, &t, err);
+	if (ret == 0)
+		ret = incus_plan_ahead(c, &env.conf, machine_memory(t), &request, err);
+	return ret < 0 ? ret : place_plan(&env, &request, out, why, err);
+}
+
+static int write_nodes(const struct options *o, const struct incus_config *c, const char *list, struct error *err)
+{
+	const char *wish = c->native[KEY_CPU_NODES] ? c->native[KEY_CPU_NODES] : "balanced";
+	cleanup_free char *keys = NULL;
+
+	/* The wish is a list or a word that was parsed a moment ago: nothing in it needs escaping. */
+	if (asprintf(&keys, "\"limits.cpu.nodes\":\"%s\"%s%s%s", list,
+		     c->asked[KEY_CPU_NODES] ? "" : ",\"" INCUS_PREFIX "limits.cpu.nodes\":\"",
+		     c->asked[KEY_CPU_NODES] ? "" : wish, c->asked[KEY_CPU_NODES] ? "" : "\"") < 0) {
+		keys = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	return incus_set(o->socket, o->project, o->instance, keys, err);
+}
+
+static void print(const struct cli *cli, const struct options *o, const struct placement *p, const char *list,
+		  const struct reasons *why)
+{
+	struct out out = JSON_OUT(stdout);
+
+	if (!cli->json) {
+		printf("%s: nodes %s\n", o->instance, list);
+		return;
+	}
+	out_object(&out, NULL);
+	out_string(&out, "instance", o->instance);
+	out_string(&out, "project", o->project);
+	out_comma(&out, "nodes", &p->nodes);
+	out_list(&out, "mems", &p->mems);
+	out_array(&out, "reasons");
+	for (unsigned int i = 0; i < why->n; i++)
+		out_string(&out, NULL, why->text[i]);
+	out_end(&out);
+	out_end(&out);
+}
+
+static int place(const struct cli *cli, const struct options *o, struct incus_answer *a, struct error *err)
+{
+	cleanup_placement struct placement p = { 0 };
+	struct reasons why = { 0 };
+	char list[4096];
+	int ret = incus_get(o->socket, o->project, o->instance, a, err);
+
+	if (ret < 0)
+		return ret;
+	if (!o->dry_run && strcmp(a->status, "Stopped") != 0)
+		return error_set(err, -EBUSY, "it is %s: nodes are chosen before a start", quote(a->status).text);
+	ret = choose(cli, &a->config, &p, &why, err);
+	if (ret < 0)
+		return ret;
+	idset_format_comma(&p.nodes, list, sizeof(list));
+	if (!o->dry_run)
+		ret = write_nodes(o, &a->config, list, err);
+	if (ret == 0)
+		print(cli, o, &p, list, &why);
+	return ret;
+}
+
+int verb_incus(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	struct incus_answer answer = { 0 };
+	struct options o = { 0 };
+	int ret = parse_options(argc, argv, &o, err);
+
+	if (ret < 0)
+		return ret;
+	ret = place(cli, &o, &answer, err);
+	incus_config_free(&answer.config);
+	if (ret < 0)
+		error_prefix(err, "instance %s", quote(o.instance).text);
+	return ret;
+}

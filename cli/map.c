@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace map [-o FILE.svg]`: the machine with its containers, as letters
+ * for a terminal, or as a picture.
+ */
+#include "cli/map.h"
+
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "cli/term.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+#define NLETTERS (sizeof(LETTERS) - 1)
+#define TEXT_BAR 16
+
+double map_load(const struct map *m, unsigned int node)
+{
+	unsigned int n = m->s->topology->nodes[node].ncpus;
+
+	return n ? (double)m->s->load[node] / LOAD_ONE / n : 0;
+}
+
+static void find_worst(struct map *m)
+{
+	const struct topology *t = m->s->topology;
+	double highest = 0, sum = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		double load = map_load(m, i);
+
+		highest = load > highest ? load : highest;
+		sum += (double)m->s->load[i] / LOAD_ONE;
+	}
+	m->worst = sum > 0 && t->ncpus ? highest / (sum / t->ncpus) : 0;
+}
+
+static int map_make(struct map *m, const struct snapshot *s, struct error *err)
+{
+	const struct topology *t = s->topology;
+
+	*m = (struct map){ .s = s, .cpu = calloc(t->ncpus + 1, sizeof(*m->cpu)) };
+	if (!m->cpu)
+		return error_set(err, -ENOMEM, "out of memory");
+	for (unsigned int k = 0; k < s->n; k++)
+		idset_foreach(id, &s->record[k]->placement.share.cpus) {
+			int i = topology_find_cpu(t, id);
+
+			if (i < 0)
+				continue;
+			if (m->cpu[i].n < MAP_SHOWN)
+				m->cpu[i].who[m->cpu[i].n] = k;
+			m->cpu[i].n++;
+		}
+	find_worst(m);
+	return 0;
+}
+
+static void map_free(struct map *m)
+{
+	free(m->cpu);
+}
+
+/* --- text --- */
+
+static char letter_of(unsigned int container)
+{
+	return container < NLETTERS ? LETTERS[container] : '*';
+}
+
+/* A colour of the terminal's own, so that it can be read on its background. */
+static void start_colour(unsigned int container, bool colour)
+{
+	if (colour)
+		printf("\033[%um", 31 + container % 6);
+}
+
+static void end_colour(bool colour)
+{
+	if (colour)
+		fputs("\033[0m", stdout);
+}
+
+static void print_cpu(const struct map_cpu *c, bool colour)
+{
+	if (c->n == 1)
+		start_colour(c->who[0], colour);
+	putchar(!c->n ? '.' : c->n > 1 ? '+' : letter_of(c->who[0]));
+	if (c->n == 1)
+		end_colour(colour);
+}
+
+/* Its CPUs as letters, a gap between last-level caches, wrapped at @width. */
+static void print_cpus(const struct map *m, const struct topo_node *n, unsigned int indent, unsigned int width,
+		       bool colour)
+{
+	const struct topology *t = m->s->topology;
+	unsigned int column = indent;
+
+	printf("%*s", (int)indent, "");
+	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
+		bool gap = i > n->first_cpu && t->cpus[i].llc != t->cpus[i - 1].llc;
+
+		if (column + 2 > width) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
+			gap = false;
+		}
+		if (gap)
+			putchar(' ');
+		print_cpu(&m->cpu[i], colour);
+		column += 1 + gap;
+	}
+	putchar('\n');
+}
+
+static void print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
+{
+	const struct topo_node *n = &m->s->topology->nodes[i];
+	char total[32], avail[32];
+
+	printf("node %-4u", n->id);
+	if (n->ncpus) {
+		term_bar(stdout, map_load(m, i), TEXT_BAR, colour);
+		printf(" %.1f of %u CPUs", (double)m->s->load[i] / LOAD_ONE, n->ncpus);
+	} else {
+		fputs("no CPUs", stdout);
+	}
+	if (n->mem_known) {
+		size_human(n->mem_total, total, sizeof(total));
+		size_human(n->mem_free, avail, sizeof(avail));
+		printf(", %s of %s free", avail, total);
+	}
+	putchar('\n');
+	if (n->ncpus)
+		print_cpus(m, n, 9, width, colour);
+}
+
+static int print_legend(const struct map *m, struct error *err)
+{
+	cleanup_table struct table table;
+
+	table_init(&table, stdout, "llll");
+	table_cell(&table, "%s", "");
+	table_cell(&table, "CONTAINER");
+	table_cell(&table, "NODES");
+	table_cell(&table, "MEMORY NODES");
+	for (unsigned int k = 0; k < m->s->n; k++) {
+		table_cell(&table, "%c", letter_of(k));
+		table_cell(&table, "%s", m->s->record[k]->id);
+		table_comma(&table, &m->s->record[k]->placement.nodes);
+		table_list(&table, &m->s->record[k]->placement.mems);
+	}
+	if (!table_print(&table))
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+static int print_text(const struct map *m, struct error *err)
+{
+	unsigned int width = term_width(stdout);
+	bool colour = term_colour(stdout);
+
+	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
+		print_node(m, i, width, colour);
+	fputs("\n. idle   + shared by several\n", stdout);
+	return m->s->n ? print_legend(m, err) : 0;
+}
+
+/* --- JSON --- */
+
+static void json_node(struct out *o, const struct map *m, unsigned int i)
+{
+	const struct topo_node *n = &m->s->topology->nodes[i];
+	struct idset cpus;
+
+	snapshot_cpus_of(m->s->topology, i, &cpus);
+	out_object(o, NULL);
+	out_uint(o, "id", n->id);
+	out_uint(o, "package", n->package);
+	out_list(o, "cpus", &cpus);
+	out_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
+	out_uint(o, "mem_total", n->mem_total);
+	out_uint(o, "mem_free", n->mem_free);
+	out_array(o, "containers");
+	for (unsigned int k = 0; k < m->s->n; k++)
+		if (idset_has(&m->s->record[k]->placement.nodes, n->id))
+			out_string(o, NULL, m->s->record[k]->id);
+	out_end(o);
+	out_end(o);
+}
+
+static void print_json(const struct map *m)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_number(&o, "max_load_over_mean", m->worst);
+	out_array(&o, "nodes");
+	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
+		json_node(&o, m, i);
+	out_end(&o);
+	out_end(&o);
+}
+
+static int write_svg(const struct map *m, const char *file, struct error *err)
+{
+	bool is_stdout = strcmp(file, "-") == 0;
+	FILE *f = is_stdout ? stdout : fopen(file, "we");
+	int ret;
+
+	if (!f)
+		return error_errno(err, -errno, "map: %s", quote(file).text);
+	ret = map_svg(m, f, err);
+	if (is_stdout)
+		return ret;
+	if (ret == 0 && (fflush(f) || ferror(f)))
+		ret = error_errno(err, errno ? -errno : -EIO, "map: %s", quote(file).text);
+	if (fclose(f) && ret == 0)
+		ret = error_errno(err, -errno, "map: %s", quote(file).text);
+	return ret;
+}
+
+int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_snapshot struct snapshot s = { 0 };
+	__attribute__((cleanup(map_free))) struct map m = { 0 };
+	const char *file = NULL;
+	int ret = 0;
+
+	if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
+		if (argc < 2)
+			return error_set(err, -EINVAL, "map: %s: needs a file name", argv[0]);
+		file = argv[1];
+		argv += 2;
+		argc -= 2;
+	}
+	ret = cli_no_arguments("map", argc, argv, err);
+	if (ret == 0)
+		ret = snapshot_take(cli, &s, err);
+	if (ret == 0)
+		ret = map_make(&m, &s, err);
+	if (ret < 0)
+		return ret;
+	if (file)
+		return write_svg(&m, file, err);
+	if (cli->json) {
+		print_json(&m);
+		return 0;
+	}
+	return print_text(&m, err);
+}

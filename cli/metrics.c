@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace metrics [-o FILE]`: Prometheus's text format.  -o writes aside and
+ * renames, as node-exporter's textfile folder wants it.  Names and labels are a contract:
+ * dashboards depend on them.
+ */
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "cli/snapshot.h"
+#include "cgroup/choose.h"
+#include "plugin/counters.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+
+struct metrics {
+	struct snapshot s;
+	struct counters counters;
+	bool looked;             /* elsewhere is known */
+	uint64_t *elsewhere;     /* by node index: bytes of containers that should not be there */
+};
+
+static void metrics_free(struct metrics *m)
+{
+	snapshot_free(&m->s);
+	free(m->elsewhere);
+}
+
+/* One container's anonymous memory on nodes that are not its own. */
+static void add_elsewhere(struct metrics *m, int mount, const struct record *r, struct numa_stat *stat)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+
+	if (r->placement.policy == POLICY_PREFERRED || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
+	    c.inode != r->cgroup_inode || cgroup_read_numa_stat(&c, stat, NULL) < 0)
+		return;
+	m->looked = true;
+	for (unsigned int i = 0; i < stat->n; i++) {
+		int node = topology_find_node(m->s.topology, stat->node[i].id);
+
+		if (node >= 0 && !idset_has(&r->placement.mems, stat->node[i].id))
+			m->elsewhere[node] += stat->node[i].anon;
+	}
+}
+
+static int look(const struct cli *cli, struct metrics *m, struct error *err)
+{
+	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	cleanup_close int mount = -1;
+	int ret = snapshot_take(cli, &m->s, err);
+
+	if (ret == 0)
+		ret = cli_env(cli, &env, err);
+	if (ret < 0)
+		return ret;
+	m->elsewhere = calloc(m->s.topology->nnodes + 1, sizeof(*m->elsewhere));
+	if (!m->elsewhere || !stat)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (env.state_path && place_find_state(&env, NULL) == 0)
+		counters_read(env.state, &m->counters, NULL);
+	if (env.real && cgroup_mount(&mount, NULL, 0, NULL) == 0)
+		for (unsigned int i = 0; i < m->s.n; i++)
+			add_elsewhere(m, mount, m->s.record[i], stat);
+	return 0;
+}
+
+/* --- Prometheus --- */
+
+static void head(FILE *f, const char *name, const char *type, const char *help)
+{
+	fprintf(f, "# HELP numaplace_%s %s\n# TYPE numaplace_%s %s\n", name, help, name, type);
+}
+
+
+static const struct topo_node *node_of(const struct metrics *m, unsigned int i)
+{
+	return &m->s.topology->nodes[i];
+}
+
+static double value_cpus(const struct metrics *m, unsigned int i)
+{
+	return node_of(m, i)->ncpus;
+}
+
+static double value_load(const struct metrics *m, unsigned int i)
+{
+	return (double)m->s.load[i] / LOAD_ONE;
+}
+
+static double value_total(const struct metrics *m, unsigned int i)
+{
+	return (double)node_of(m, i)->mem_total;
+}
+
+static double value_free(const struct metrics *m, unsigned int i)
+{
+	return (double)node_of(m, i)->mem_free;
+}
+
+static double value_asked(const struct metrics *m, unsigned int i)
+{
+	unsigned int id = node_of(m, i)->id;
+
+	return id < m->s.usage->node_ids ? (double)m->s.usage->asked[id] : 0;
+}
+
+static double value_pending(const struct metrics *m, unsigned int i)
+{
+	unsigned int id = node_of(m, i)->id;
+
+	return id < m->s.usage->node_ids ? (double)m->s.usage->pending[id] : 0;
+}
+
+static double value_containers(const struct metrics *m, unsigned int i)
+{
+	return snapshot_containers_on(&m->s, i);
+}
+
+static double value_elsewhere(const struct metrics *m, unsigned int i)
+{
+	return (double)m->elsewhere[i];
+}
+
+/* What is told of each node: a value of node @i. */
+static const struct {
+	const char *name, *help;
+	double (*value)(const struct metrics *m, unsigned int i);
+} per_node[] = {
+	{ "node_cpus", "Online CPUs.", value_cpus },
+	{ "node_load_cpus", "CPUs that placed containers count for.", value_load },
+	{ "node_memory_bytes", "Memory.", value_total },
+	{ "node_memory_free_bytes", "Memory that a new process could have.", value_free },
+	{ "node_memory_asked_bytes", "Memory that placed containers asked for.", value_asked },
+	{ "node_memory_pending_bytes", "Of that, what they have still to touch.", value_pending },
+	{ "node_containers", "Placed containers with CPUs here.", value_containers },
+	{ "node_misplaced_bytes", "Anonymous memory of placed containers that belongs on other nodes.",
+	  value_elsewhere },
+};
+
+static void print_nodes(FILE *f, const struct metrics *m)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(per_node); k++) {
+		if (per_node[k].value == value_elsewhere && !m->looked)
+			continue;
+		head(f, per_node[k].name, "gauge", per_node[k].help);
+		for (unsigned int i = 0; i < m->s.topology->nnodes; i++)
+			fprintf(f, "numaplace_%s{node=\"%u\"} %.15g\n", per_node[k].name, node_of(m, i)->id,
+				per_node[k].value(m, i));
+	}
+}
+
+static void print_hugepages(FILE *f, const struct metrics *m)
+{
+	const struct topology *t = m->s.topology;
+
+	for (int is_free = 0; is_free < 2 && t->nhuge; is_free++) {
+		const char *name = is_free ? "node_hugepages_free" : "node_hugepages";
+
+		head(f, name, "gauge", is_free ? "Free hugepages, by size in bytes." : "Hugepages, by size in bytes.");
+		for (unsigned int i = 0; i < t->nnodes; i++)
+			for (unsigned int h = 0; h < t->nhuge; h++)
+				fprintf(f, "numaplace_%s{node=\"%u\",size=\"%" PRIu64 "\"} %" PRIu64 "\n", name,
+					t->nodes[i].id, t->huge_size[h],
+					is_free ? t->nodes[i].huge_free[h] : t->nodes[i].huge_total[h]);
+	}
+}
+
+/* A runtime's name is of ours, or a hostile record's: only plain characters leave here. */
+static void print_runtimes(FILE *f, const struct metrics *m)
+{
+	head(f, "containers", "gauge", "Placed containers that live, by runtime.");
+	for (unsigned int i = 0; i < m->s.n; i++) {
+		const char *runtime = m->s.record[i]->runtime;
+		unsigned int n = 0;
+		bool seen = false;
+
+		for (unsigned int k = 0; k < m->s.n; k++) {
+			bool same = strcmp(runtime, m->s.record[k]->runtime) == 0;
+
+			seen |= same && k < i;
+			n += same;
+		}
+		if (seen)
+			continue;
+		fputs("numaplace_containers{runtime=\"", f);
+		for (const char *p = runtime; *p; p++)
+			putc(strchr("\"\\", *p) || *p < 0x20 || *p > 0x7e ? '?' : *p, f);
+		fprintf(f, "\"} %u\n", n);
+	}
+}
+
+static void print_counters(FILE *f, const struct counters *c)
+{
+	static const char *const result[] = { "placed", "refused", "failed" };
+	uint64_t sum = 0;
+
+	head(f, "decisions_total", "counter", "Containers that a hook placed, refused, or failed to place.");
+	for (int i = 0; i <= COUNT_FAILED; i++)
+		fprintf(f, "numaplace_decisions_total{result=\"%s\"} %" PRIu64 "\n", result[i], c->count[i]);
+	head(f, "releases_total", "counter", "Containers that a hook took out of the ledger.");
+	fprintf(f, "numaplace_releases_total %" PRIu64 "\n", c->count[COUNT_RELEASED]);
+	head(f, "hook_seconds", "histogram", "How long a placement took, from reading the machine to the mark on the cgroup.");
+	for (int i = 0; i < COUNTERS_BUCKETS; i++) {
+		sum += c->bucket[i];
+		fprintf(f, "numaplace_hook_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", counters_bounds[i] / 1e6, sum);
+	}
+	fprintf(f, "numaplace_hook_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", c->all);
+	fprintf(f, "numaplace_hook_seconds_sum %.6f\nnumaplace_hook_seconds_count %" PRIu64 "\n",
+		(double)c->microseconds / 1e6, c->all);
+}
+
+static void print_all(FILE *f, const struct metrics *m)
+{
+	print_nodes(f, m);
+	print_hugepages(f, m);
+	print_runtimes(f, m);
+	print_counters(f, &m->counters);
+}
+
+/* --- JSON: the same, as an object --- */
+
+static void print_json(FILE *f, const struct metrics *m)
+{
+	struct out o = JSON_OUT(f);
+
+	out_object(&o, NULL);
+	out_uint(&o, "containers", m->s.n);
+	out_uint(&o, "placed", m->counters.count[COUNT_PLACED]);
+	out_uint(&o, "refused", m->counters.count[COUNT_REFUSED]);
+	out_uint(&o, "failed", m->counters.count[COUNT_FAILED]);
+	out_uint(&o, "released", m->counters.count[COUNT_RELEASED]);
+	out_uint(&o, "hook_microseconds", m->counters.microseconds);
+	out_array(&o, "nodes");
+	for (unsigned int i = 0; i < m->s.topology->nnodes; i++) {
+		out_object(&o, NULL);
+		out_uint(&o, "id", node_of(m, i)->id);
+		for (size_t k = 0; k < ARRAY_SIZE(per_node); k++) {
+			if (per_node[k].value == value_load)
+				out_number(&o, "load_cpus", value_load(m, i));
+			else if (per_node[k].value != value_elsewhere || m->looked)
+				out_uint(&o, per_node[k].name + strlen("node_"), (uint64_t)per_node[k].value(m, i));
+		}
+		out_end(&o);
+	}
+	out_end(&o);
+	out_end(&o);
+}
+
+/* Readable for the exporter, whatever our umask; never half there under its name. */
+static int write_file(const struct metrics *m, bool json, const char *file, struct error *err)
+{
+	cleanup_free char *aside = NULL;
+	FILE *f = NULL;
+	int fd, bad;
+
+	if (asprintf(&aside, "%s.%d", file, (int)getpid()) < 0) {
+		aside = NULL;
+		return error_set(err, -ENOMEM, "out of memory");
+	}
+	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+	f = fd < 0 ? NULL : fdopen(fd, "w");
+	if (!f) {
+		cleanup_closep(&fd);
+		return error_errno(err, -errno, "metrics: %s", quote(aside).text);
+	}
+	if (json)
+		print_json(f, m);
+	else
+		print_all(f, m);
+	bad = fflush(f) || ferror(f) || fchmod(fd, 0644) < 0 ? errno : 0;
+	if (fclose(f) && !bad)
+		bad = errno;
+	if (!bad && rename(aside, file) < 0)
+		bad = errno;
+	if (!bad)
+		return 0;
+	unlink(aside);
+	return error_errno(err, -bad, "metrics: %s", quote(file).text);
+}
+
+int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	__attribute__((cleanup(metrics_free))) struct metrics m = { 0 };
+	const char *file = NULL;
+	int ret;
+
+	if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
+		if (argc < 2)
+			return error_set(err, -EINVAL, "metrics: %s: needs a file name", argv[0]);
+		file = argv[1];
+		argv += 2;
+		argc -= 2;
+	}
+	ret = cli_no_arguments("metrics", argc, argv, err);
+	if (ret == 0)
+		ret = look(cli, &m, err);
+	if (ret < 0)
+		return ret;
+	if (file && strcmp(file, "-") != 0)
+		return write_file(&m, cli->json, file, err);
+	if (cli->json)
+		print_json(stdout, &m);
+	else
+		print_all(stdout, &m);
+	return 0;
+}

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace move ID NODES`: a live container to other nodes, with progress on
+ * a terminal; done means that all of its pages were seen there.
+ */
+#include "cgroup/move.h"
+#include "cli/cli.h"
+#include "cli/out.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define MOVE_SECONDS 300
+
+struct options {
+	struct move_job job;
+	const char *nodes;
+	bool terminal, shown;
+};
+
+static void show_progress(void *arg, uint64_t done, uint64_t total)
+{
+	struct options *o = arg;
+
+	if (!o->terminal)
+		return;
+	o->shown = true;
+	fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " MiB", done >> 20, total >> 20);
+}
+
+static int parse_seconds(const char *text, unsigned int *out, struct error *err)
+{
+	char *end;
+	unsigned long n = strtoul(text, &end, 10);
+
+	if (*text < '0' || *text > '9' || *end || n > 86400)
+		return error_set(err, -EINVAL, "move: --timeout %s: seconds are expected (0: no limit)", quote(text).text);
+	*out = (unsigned int)n;
+	return 0;
+}
+
+static int parse_arguments(struct options *o, int argc, char **argv, struct error *err)
+{
+	int r = 0;
+
+	for (int i = 0; i < argc && r == 0; i++) {
+		if (strcmp(argv[i], "--dry-run") == 0)
+			o->job.dry_run = true;
+		else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc)
+			r = parse_seconds(argv[++i], &o->job.seconds, err);
+		else if (strncmp(argv[i], "--timeout=", 10) == 0)
+			r = parse_seconds(argv[i] + 10, &o->job.seconds, err);
+		else if (argv[i][0] == '-')
+			r = error_set(err, -EINVAL, "move: %s: no such option", quote(argv[i]).text);
+		else if (!o->job.id)
+			o->job.id = argv[i];
+		else if (!o->nodes)
+			o->nodes = argv[i];
+		else
+			r = error_set(err, -EINVAL, "move: unexpected argument: %s", quote(argv[i]).text);
+	}
+	if (r < 0)
+		return r;
+	if (!o->nodes)
+		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
+	r = idset_parse(o->nodes, &o->job.nodes, err);
+	return r < 0 ? error_prefix(err, "move: nodes") : 0;
+}
+
+static void print_json(const struct record *before, const struct record *after)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_string(&o, "id", after->id);
+	out_comma(&o, "nodes", &after->placement.nodes);
+	out_list(&o, "cpus", &after->placement.share.cpus);
+	out_list(&o, "mems", &after->placement.mems);
+	out_comma(&o, "nodes_before", &before->placement.nodes);
+	out_list(&o, "mems_before", &before->placement.mems);
+	out_end(&o);
+}
+
+static void print_text(const struct options *o, const struct record *before, const struct record *after)
+{
+	char from[IDSET_TEXT_MAX], to[IDSET_TEXT_MAX], cpus[IDSET_TEXT_MAX];
+
+	idset_format(&before->placement.mems, from, sizeof(from));
+	idset_format(&after->placement.mems, to, sizeof(to));
+	idset_format(&after->placement.share.cpus, cpus, sizeof(cpus));
+	printf("%s: memory from %s to %s, CPUs %s%s\n", after->id, from, to, cpus,
+	       o->job.dry_run ? " (not done: --dry-run)" : "");
+}
+
+int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	cleanup_record struct record before = { 0 }, after = { 0 };
+	struct options o = { .job = { .seconds = MOVE_SECONDS, .progress = show_progress },
+			     .terminal = isatty(STDERR_FILENO) };
+	int r = parse_arguments(&o, argc, argv, err);
+
+	o.job.arg = &o;
+	if (r == 0 && cli->sysroot)
+		r = error_set(err, -EINVAL, "move: not on a recorded machine");
+	if (r == 0)
+		r = cli_env(cli, &env, err);
+	if (r == 0)
+		r = place_move(&env, &o.job, &before, &after, err);
+	if (o.shown)
+		fputc('\n', stderr);
+	if (r < 0)
+		return r;
+	if (cli->json)
+		print_json(&before, &after);
+	else
+		print_text(&o, &before, &after);
+	return 0;
+}

@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The machine as a picture (SVG 1.1, no scripts, no links, fonts by family):
+ * packages hold nodes, nodes hold their last-level caches, these their cores, these their
+ * threads, coloured by container; below them each node's memory, then distances and
+ * containers.  A first pass measures what a second one draws, so boxes grow with
+ * what is in them and nothing overlaps.
+ */
+#include "cli/map.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define PAD 14
+#define NODE_WIDTH 244
+#define INNER (NODE_WIDTH - 2 * PAD)
+#define CORES_MOST 132 /* pixels high that a node's cores are to be at most, before they are drawn smaller */
+#define ENTRY_WIDTH 316
+#define ENTRY_HEIGHT 36
+#define NAME_MAX_CHARS 30
+#define LIST_MAX_CHARS 22
+
+struct svg {
+	const struct map *m;
+	FILE *f;
+	int cell;          /* a core's width and height, gap included */
+	int cores_height, node_height;
+	int columns;       /* nodes side by side in a package */
+	int packages_wide; /* packages side by side */
+	int width;
+	unsigned int npackages;
+	struct package {
+		unsigned int number, nnodes;
+		bool memory_only;
+	} *package;
+};
+
+/* --- text and colours --- */
+
+/* For XML: what is not printable ASCII, and so might be no character at all, becomes a question mark. */
+static void put_escaped(FILE *f, const char *text, size_t most)
+{
+	size_t n = 0, len = strlen(text);
+
+	for (const char *p = text; *p; p++, n++) {
+		if (len > most && n + 2 >= most) {
+			fputs("..", f);
+			return;
+		}
+		if (*p == '<')
+			fputs("&lt;", f);
+		else if (*p == '>')
+			fputs("&gt;", f);
+		else if (*p == '&')
+			fputs("&amp;", f);
+		else if (*p == '"')
+			fputs("&quot;", f);
+		else if (*p == '\'')
+			fputs("&apos;", f);
+		else
+			putc(*p < 0x20 || *p > 0x7e ? '?' : *p, f);
+	}
+}
+
+static void put_set(FILE *f, const struct idset *s)
+{
+	char text[IDSET_TEXT_MAX];
+
+	idset_format(s, text, sizeof(text));
+	put_escaped(f, *text ? text : "-", LIST_MAX_CHARS);
+}
+
+/* Neighbours in the list get far hues; every second turn around the wheel is darker. */
+static void container_colour(unsigned int k, char *buf, size_t size)
+{
+	unsigned int hue = (unsigned int)((k * 137508ULL + 210000) / 1000 % 360);
+
+	snprintf(buf, size, "hsl(%u,%u%%,%u%%)", hue, k / 12 % 2 ? 45 : 62, k / 6 % 2 ? 45 : 58);
+}
+
+/* From pale green (near) over yellow to red (far). */
+static void distance_colour(double part, char *buf, size_t size)
+{
+	snprintf(buf, size, "hsl(%.0f,65%%,%.0f%%)", 130 - 130 * part, 84 - 14 * part);
+}
+
+/* --- measuring --- */
+
+static unsigned int cores_of(const struct topology *t, const struct topo_node *n, unsigned int first,
+			     unsigned int llc, unsigned int *end)
+{
+	unsigned int cores = 0, i = first;
+
+	for (; i < n->first_cpu + n->ncpus; i++) {
+		bool seen = false;
+
+		if (t->cpus[i].llc != llc)
+			continue;
+		for (unsigned int k = first; k < i && !seen; k++)
+			seen = t->cpus[k].core == t->cpus[i].core;
+		cores += !seen;
+	}
+	*end = i;
+	return cores;
+}
+
+/* Whether CPU @i is the first of its cache, or of its core, within its node. */
+static bool first_of_llc(const struct topology *t, const struct topo_node *n, unsigned int i)
+{
+	for (unsigned int k = n->first_cpu; k < i; k++)
+		if (t->cpus[k].llc == t->cpus[i].llc)
+			return false;
+	return true;
+}
+
+static bool first_of_core(const struct topology *t, const struct topo_node *n, unsigned int i)
+{
+	for (unsigned int k = n->first_cpu; k < i; k++)
+		if (t->cpus[k].core == t->cpus[i].core)
+			return false;
+	return true;
+}
+
+/* Where the blocks of caches stand: left to right, then down. */
+struct flow {
+	int x, y, row_height;
+};
+
+struct block {
+	int x, y, wide, high; /* pixels; the cores' grid is one cell narrower on no side */
+	int columns;
+};
+
+/* The next block, for @cores cores. */
+static struct block flow_next(struct flow *flow, const struct svg *g, unsigned int cores)
+{
+	int most = (INNER - 4) / g->cell;
+	int columns = (int)cores < most ? (int)cores : most;
+	struct block b;
+
+	/* squarer ones waste less of a row when there are several */
+	while (columns > 4 && columns * columns > 4 * (int)cores)
+		columns--;
+	b.columns = columns > 0 ? columns : 1;
+	b.wide = b.columns * g->cell + 4;
+	b.high = ((int)cores + b.columns - 1) / b.columns * g->cell + 4;
+	if (flow->x && flow->x + b.wide > INNER) {
+		flow->x = 0;
+		flow->y += flow->row_height + 3;
+		flow->row_height = 0;
+	}
+	b.x = flow->x;
+	b.y = flow->y;
+	flow->x += b.wide + 3;
+	if (b.high > flow->row_height)
+		flow->row_height = b.high;
+	return b;
+}
+
+static int measure_node(const struct svg *g, const struct topo_node *n)
+{
+	const struct topology *t = g->m->s->topology;
+	struct flow flow = { 0 };
+
+	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
+		unsigned int end;
+
+		if (first_of_llc(t, n, i))
+			flow_next(&flow, g, cores_of(t, n, i, t->cpus[i].llc, &end));
+	}
+	return flow.y + flow.row_height;
+}
+
+static unsigned int huge_lines(const struct topology *t)
+{
+	unsigned int lines = 0;
+
+	for (unsigned int h = 0; h < t->nhuge; h++)
+		for (unsigned int i = 0; i < t->nnodes; i++)
+			if (t->nodes[i].huge_total[h]) {
+				lines++;
+				break;
+			}
+	return lines;
+}
+
+/* The largest cores with which every node stays within bounds. */
+static void measure_nodes(struct svg *g)
+{
+	static const int cells[] = { 30, 24, 20, 16, 13, 11, 9 };
+	const struct topology *t = g->m->s->topology;
+
+	for (size_t c = 0; c < ARRAY_SIZE(cells); c++) {
+		g->cell = cells[c];
+		g->cores_height = 0;
+		for (unsigned int i = 0; i < t->nnodes; i++) {
+			int high = measure_node(g, &t->nodes[i]);
+
+			g->cores_height = high > g->cores_height ? high : g->cores_height;
+		}
+		if (g->cores_height <= CORES_MOST)
+			break;
+	}
+	g->node_height = 34 + g->cores_height + 10 + 14 + 20 + 15 * (int)huge_lines(t) + 6;
+}
+
+static int find_packages(struct svg *g)
+{
+	const struct topology *t = g->m->s->topology;
+
+	g->package = calloc(t->nnodes + 1, sizeof(*g->package));
+	if (!g->package)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		bool memory_only = !t->nodes[i].ncpus;
+		unsigned int number = memory_only ? 0 : t->nodes[i].package, p = 0;
+
+		while (p < g->npackages &&
+		       (g->package[p].number != number || g->package[p].memory_only != memory_only))
+			p++;
+		if (p == g->npackages)
+			g->package[g->npackages++] =
+				(struct package){ .number = number, .memory_only = memory_only };
+		g->package[p].nnodes++;
+	}
+	return 0;
+}
+
+static int package_width(const struct svg *g)
+{
+	return g->columns * (NODE_WIDTH + PAD) + PAD;
+}
+
+static int package_height(const struct svg *g, const struct package *p)
+{
+	int rows = ((int)p->nnodes + g->columns - 1) / g->columns;
+
+	return 30 + rows * (g->node_height + PAD);
+}
+
+/* Up to 4 nodes side by side, on machines of many nodes up to 8; packages of one machine are of one width. */
+static void measure_packages(struct svg *g)
+{
+	unsigned int nodes = g->m->s->topology->nnodes, most = 0;
+	int across = nodes <= 16 ? 4 : nodes <= 36 ? 6 : 8;
+
+	for (unsigned int p = 0; p < g->npackages; p++)
+		most = g->package[p].nnodes > most ? g->package[p].nnodes : most;
+	g->columns = 1;
+	while (g->columns * g->columns < (int)most && g->columns < across)
+		g->columns++;
+	/* no gap in the last row, if one more a row does that */
+	if ((int)most % g->columns && (int)most % (g->columns + 1) == 0 && g->columns < across)
+		g->columns++;
+	g->packages_wide = across / g->columns > 1 ? across / g->columns : 1;
+	if (g->packages_wide > (int)g->npackages)
+		g->packages_wide = (int)g->npackages;
+	g->width = PAD + g->packages_wide * (package_width(g) + PAD);
+	if (g->width < 700)
+		g->width = 700;
+}
+
+/* --- drawing --- */
+
+static void draw_thread(const struct svg *g, unsigned int i, double x, double y, double wide, double high)
+{
+	const struct map_cpu *c = &g->m->cpu[i];
+	unsigned int shown = c->n < MAP_SHOWN ? c->n : MAP_SHOWN;
+	char colour[40];
+
+	if (!shown) {
+		fprintf(g->f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='idle'/>\n", x, y, wide, high);
+		return;
+	}
+	for (unsigned int k = 0; k < shown; k++) {
+		container_colour(c->who[k], colour, sizeof(colour));
+		fprintf(g->f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' fill='%s'/>\n",
+			x + wide * k / shown, y, wide / shown, high, colour);
+	}
+}
+
+/* All threads of the core that CPU @first begins, one below the other. */
+static void draw_core(const struct svg *g, const struct topo_node *n, unsigned int first, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	unsigned int threads = 0, k = 0;
+	double size = g->cell - (g->cell > 12 ? 3 : 2);
+
+	for (unsigned int i = first; i < n->first_cpu + n->ncpus; i++)
+		threads += t->cpus[i].core == t->cpus[first].core;
+	for (unsigned int i = first; i < n->first_cpu + n->ncpus; i++) {
+		if (t->cpus[i].core != t->cpus[first].core)
+			continue;
+		draw_thread(g, i, x, y + size * k / threads, size, size / threads - (k + 1 < threads ? 0.7 : 0));
+		k++;
+	}
+}
+
+static void draw_cores(const struct svg *g, const struct topo_node *n, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	struct flow flow = { 0 };
+
+	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
+		unsigned int end, at = 0;
+		struct block b;
+
+		if (!first_of_llc(t, n, i))
+			continue;
+		b = flow_next(&flow, g, cores_of(t, n, i, t->cpus[i].llc, &end));
+		fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' rx='3' class='llc'/>\n", x + b.x, y + b.y,
+			b.wide, b.high);
+		for (unsigned int k = i; k < n->first_cpu + n->ncpus; k++) {
+			if (t->cpus[k].llc != t->cpus[i].llc || !first_of_core(t, n, k))
+				continue;
+			draw_core(g, n, k, x + b.x + 3 + (int)at % b.columns * g->cell,
+				  y + b.y + 3 + (int)at / b.columns * g->cell);
+			at++;
+		}
+	}
+}
+
+/* A bar of what is taken; on its upper half, in colour, what placed containers asked for of it. */
+static void draw_memory(const struct svg *g, const struct topo_node *n, int x, int y)
+{
+	double total = n->mem_total ? (double)n->mem_total : 1, at = 0;
+	char size[32], avail[32], colour[40];
+
+	if (!n->mem_known || !n->mem_total) {
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>%s</text>\n", x, y + 28,
+			n->mem_known ? "no memory" : "memory not known");
+		return;
+	}
+	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='14' class='memory'/>\n", x, y, INNER);
+	fprintf(g->f, "<rect x='%d' y='%d' width='%.1f' height='14' class='taken'/>\n", x, y,
+		INNER * (1 - (double)n->mem_free / total));
+	for (unsigned int k = 0; k < g->m->s->n; k++) {
+		const struct share *s = &g->m->s->record[k]->placement.share;
+
+		for (unsigned int i = 0; i < s->nmem; i++) {
+			double part = (double)s->mem[i].memory / total;
+
+			if (s->mem[i].id != n->id || !s->mem[i].memory || at >= 1)
+				continue;
+			part = at + part > 1 ? 1 - at : part;
+			container_colour(k, colour, sizeof(colour));
+			fprintf(g->f, "<rect x='%.1f' y='%d' width='%.1f' height='6' fill='%s'/>\n", x + INNER * at,
+				y + 1, INNER * part, colour);
+			at += part;
+		}
+	}
+	size_human(n->mem_total, size, sizeof(size));
+	size_human(n->mem_free, avail, sizeof(avail));
+	fprintf(g->f, "<text x='%d' y='%d' class='small'>%s of %s free</text>\n", x, y + 28, avail, size);
+}
+
+static void draw_hugepages(const struct svg *g, const struct topo_node *n, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	char size[32];
+
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		if (!n->huge_total[h])
+			continue;
+		size_human(t->huge_size[h], size, sizeof(size));
+		fprintf(g->f,
+			"<text x='%d' y='%d' class='small'>hugepages of %s: %" PRIu64 " of %" PRIu64 " free</text>\n", x,
+			y, size, n->huge_free[h], n->huge_total[h]);
+		y += 15;
+	}
+}
+
+static void draw_node(const struct svg *g, unsigned int i, int x, int y)
+{
+	const struct topo_node *n = &g->m->s->topology->nodes[i];
+	double load = map_load(g->m, i);
+	int inner = x + PAD, memory = y + 34 + g->cores_height + 10;
+
+	fprintf(g->f, "<g class='node' id='node%u'>\n<rect x='%d' y='%d' width='%d' height='%d' rx='6' class='box'/>\n",
+		n->id, x, y, NODE_WIDTH, g->node_height);
+	fprintf(g->f, "<text x='%d' y='%d' class='name'>node %u</text>\n", inner, y + 22, n->id);
+	if (n->ncpus)
+		fprintf(g->f, "<text x='%d' y='%d' class='%s' text-anchor='end'>%.1f of %u CPUs</text>\n",
+			x + NODE_WIDTH - PAD, y + 22, load > 1 ? "hot" : "small",
+			(double)g->m->s->load[i] / LOAD_ONE, n->ncpus);
+	else
+		fprintf(g->f, "<text x='%d' y='%d' class='small' text-anchor='end'>memory only</text>\n",
+			x + NODE_WIDTH - PAD, y + 22);
+	draw_cores(g, n, inner, y + 34);
+	draw_memory(g, n, inner, memory);
+	draw_hugepages(g, n, inner, memory + 43);
+	fputs("</g>\n", g->f);
+}
+
+static void draw_package(const struct svg *g, const struct package *p, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	int at = 0;
+
+	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' rx='8' class='package'/>\n", x, y, package_width(g),
+		package_height(g, p));
+	if (p->memory_only)
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>memory without CPUs</text>\n", x + PAD, y + 20);
+	else
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>package %u</text>\n", x + PAD, y + 20, p->number);
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		bool ours = p->memory_only ? !t->nodes[i].ncpus :
+					     t->nodes[i].ncpus && t->nodes[i].package == p->number;
+
+		if (!ours)
+			continue;
+		draw_node(g, i, x + PAD + at % g->columns * (NODE_WIDTH + PAD),
+			  y + 30 + at / g->columns * (g->node_height + PAD));
+		at++;
+	}
+}
+
+/* The height that packages take; drawn where @draw. */
+static int packages(const struct svg *g, int y, bool draw)
+{
+	int row = 0, top = y;
+
+	for (unsigned int p = 0; p < g->npackages; p++) {
+		int column = (int)p % g->packages_wide, high = package_height(g, &g->package[p]);
+
+		if (column == 0 && p) {
+			y += row + PAD;
+			row = 0;
+		}
+		row = high > row ? high : row;
+		if (draw)
+			draw_package(g, &g->package[p], PAD + column * (package_width(g) + PAD), y);
+	}
+	return y + row - top;
+}
+
+static int matrix_cell(const struct svg *g)
+{
+	unsigned int n = g->m->s->topology->nnodes;
+
+	return n <= 16 ? 30 : n <= 64 ? 22 : 8;
+}
+
+static int matrix_size(const struct svg *g)
+{
+	return 34 + (int)g->m->s->topology->nnodes * matrix_cell(g);
+}
+
+static void draw_matrix(const struct svg *g, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
+	unsigned int far = 11;
+
+	for (unsigned int i = 0; i < t->nnodes * t->nnodes; i++)
+		far = t->distance[i] > far ? t->distance[i] : far;
+	fprintf(g->f, "<text x='%d' y='%d' class='name'>distances</text>\n", x, y);
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		int row = y + 32 + (int)i * cell;
+
+		if (cell < 12)
+			break;
+		fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='end'>%u</text>\n", x + 28,
+			row + cell / 2 + font / 3, font, t->nodes[i].id);
+		fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
+			x + 34 + (int)i * cell + cell / 2, y + 26, font, t->nodes[i].id);
+	}
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int k = 0; k < t->nnodes; k++) {
+			unsigned int d = topology_distance(t, i, k);
+			int left = x + 34 + (int)k * cell, top = y + 32 + (int)i * cell;
+			char colour[40];
+
+			distance_colour(d > 10 ? ((double)d - 10) / (far - 10) : 0, colour, sizeof(colour));
+			fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' fill='%s'/>\n", left, top, cell - 1,
+				cell - 1, colour);
+			if (cell >= 12)
+				fprintf(g->f,
+					"<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u"
+					"</text>\n",
+					left + cell / 2, top + cell / 2 + font / 3, font, d);
+		}
+}
+
+static void draw_container(const struct svg *g, unsigned int k, int x, int y)
+{
+	const struct record *r = g->m->s->record[k];
+	char colour[40];
+
+	container_colour(k, colour, sizeof(colour));
+	fputs("<g class='container' data-id='", g->f);
+	put_escaped(g->f, r->id, SIZE_MAX);
+	fprintf(g->f, "'>\n<rect x='%d' y='%d' width='16' height='26' rx='3' fill='%s'/>\n", x, y, colour);
+	fprintf(g->f, "<text x='%d' y='%d' class='entry'>", x + 24, y + 11);
+	put_escaped(g->f, r->id, NAME_MAX_CHARS);
+	fprintf(g->f, "</text>\n<text x='%d' y='%d' class='detail'>", x + 24, y + 25);
+	put_escaped(g->f, r->runtime, sizeof(r->runtime));
+	fprintf(g->f, ", CPUs ");
+	put_set(g->f, &r->placement.share.cpus);
+	fprintf(g->f, ", memory ");
+	put_set(g->f, &r->placement.mems);
+	fputs("</text>\n</g>\n", g->f);
+}
+
+/* Containers stand right of the distances where there is room for a column of them, else below. */
+static void legend_place(const struct svg *g, int y, int *x, int *top, int *columns)
+{
+	int right = PAD + matrix_size(g) + 40;
+
+	*x = right + ENTRY_WIDTH + PAD <= g->width ? right : PAD;
+	*top = *x == PAD ? y + matrix_size(g) + 44 : y;
+	*columns = (g->width - *x - PAD) / ENTRY_WIDTH;
+	if (*columns < 1)
+		*columns = 1;
+}
+
+/* The height of distances and containers; drawn where @draw. */
+static int legend(const struct svg *g, int y, bool draw)
+{
+	int x, top, columns, rows, bottom = y + matrix_size(g);
+
+	if (draw)
+		draw_matrix(g, PAD, y + 12);
+	legend_place(g, y, &x, &top, &columns);
+	rows = ((int)g->m->s->n + columns - 1) / columns;
+	if (draw)
+		fprintf(g->f, "<text x='%d' y='%d' class='name'>containers</text>\n", x, top + 12);
+	for (unsigned int k = 0; draw && k < g->m->s->n; k++)
+		draw_container(g, k, x + (int)k / rows * ENTRY_WIDTH, top + 24 + (int)k % rows * ENTRY_HEIGHT);
+	top += 24 + rows * ENTRY_HEIGHT;
+	return (top > bottom ? top : bottom) + 20 - y;
+}
+
+static void draw_head(const struct svg *g, int height)
+{
+	const struct topology *t = g->m->s->topology;
+	const char *load = g->m->worst > 0 ? ", highest load over mean " : "";
+
+	fprintf(g->f,
+		"<?xml version='1.0' encoding='UTF-8'?>\n"
+		"<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%d' viewBox='0 0 %d %d' "
+		"font-family='DejaVu Sans, Verdana, Helvetica, sans-serif'>\n"
+		"<title>numaplace map</title>\n<style>\n"
+		"text{fill:#1f2933}\n"
+		".title{font-size:18px;font-weight:bold}\n"
+		".name{font-size:14px;font-weight:bold}\n"
+		".small{font-size:12px;fill:#52606d}\n"
+		".hot{font-size:12px;fill:#c81e1e;font-weight:bold}\n"
+		".entry{font-size:13px}\n"
+		".detail{font-size:11px;fill:#52606d}\n"
+		".axis{fill:#323f4b}\n"
+		".package{fill:#f5f7fa;stroke:#9aa5b1}\n"
+		".box{fill:#ffffff;stroke:#7b8794}\n"
+		".llc{fill:#eef2f6;stroke:#cbd2d9}\n"
+		".idle{fill:#d5dce3}\n"
+		".memory{fill:#ffffff;stroke:#9aa5b1}\n"
+		".taken{fill:#b8c4ce}\n"
+		"</style>\n<rect width='%d' height='%d' fill='#ffffff'/>\n",
+		g->width, height, g->width, height, g->width, height);
+	fprintf(g->f, "<text x='%d' y='32' class='title'>%u node%s, %u CPUs, %u container%s</text>\n", PAD, t->nnodes,
+		t->nnodes == 1 ? "" : "s", t->ncpus, g->m->s->n, g->m->s->n == 1 ? "" : "s");
+	fprintf(g->f, "<text x='%d' y='52' class='small'>a square: a core, its threads one below the other%s", PAD,
+		load);
+	if (*load)
+		fprintf(g->f, "%.2f", g->m->worst);
+	fputs("</text>\n", g->f);
+}
+
+int map_svg(const struct map *m, FILE *f, struct error *err)
+{
+	struct svg g = { .m = m, .f = f };
+	int below, top = 66;
+
+	if (find_packages(&g) < 0)
+		return error_set(err, -ENOMEM, "out of memory");
+	measure_nodes(&g);
+	measure_packages(&g);
+	if (g.width < matrix_size(&g) + 2 * PAD)
+		g.width = matrix_size(&g) + 2 * PAD;
+	below = top + packages(&g, top, false) + 24;
+	draw_head(&g, below + legend(&g, below, false));
+	packages(&g, top, true);
+	legend(&g, below, true);
+	fputs("</svg>\n", f);
+	free(g.package);
+	return 0;
+}

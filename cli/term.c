@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The terminal: asked each time, since a window may change under a watch.
+ */
+#include "cli/term.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#define WATCH_SECONDS 2
+#define WIDTH 80
+
+bool term_colour(FILE *f)
+{
+	const char *no_colour = getenv("NO_COLOR");
+
+	return isatty(fileno(f)) && !(no_colour && *no_colour);
+}
+
+unsigned int term_width(FILE *f)
+{
+	const char *columns = getenv("COLUMNS");
+	struct winsize size = { 0 };
+	unsigned long n;
+
+	if (ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col)
+		return size.ws_col;
+	n = columns ? strtoul(columns, NULL, 10) : 0;
+	return n >= 20 && n <= 10000 ? (unsigned int)n : WIDTH;
+}
+
+void term_bar(FILE *f, double part, unsigned int width, bool colour)
+{
+	unsigned int full = 0;
+
+	if (part > 0)
+		full = (unsigned int)((part < 1 ? part : 1) * width + 0.5);
+	if (!full && part > 0)
+		full = 1; /* a little is not nothing */
+	if (colour)
+		fputs(part >= 1 ? "\033[31m" : part >= 0.75 ? "\033[33m" : "\033[32m", f);
+	for (unsigned int i = 0; i < width; i++)
+		putc(i < full ? '#' : '.', f);
+	if (colour)
+		fputs("\033[0m", f);
+}
+
+int term_watch_option(const char *verb, const char *argument, unsigned int *seconds, struct error *err)
+{
+	unsigned long n;
+	char *end;
+
+	if (strcmp(argument, "--watch") == 0) {
+		*seconds = WATCH_SECONDS;
+		return 1;
+	}
+	if (strncmp(argument, "--watch=", 8) != 0)
+		return 0;
+	n = strtoul(argument + 8, &end, 10);
+	if (argument[8] < '0' || argument[8] > '9' || *end || !n || n > 86400)
+		return error_set(err, -EINVAL, "%s: %s: 1 to 86400 seconds are expected", verb, quote(argument).text);
+	*seconds = (unsigned int)n;
+	return 1;
+}
+
+bool term_wait(unsigned int seconds)
+{
+	if (fflush(stdout) || ferror(stdout))
+		return false;
+	sleep(seconds);
+	return true;
+}
+
+void term_clear(FILE *f)
+{
+	if (isatty(fileno(f)))
+		fputs("\033[H\033[2J", f);
+}
