@@ -54,8 +54,11 @@ objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
 
 plugin = $(O)/libplugin.a
 cgroup = $(O)/libcgrouproom.a
-hook_parts = $(call objects,$(addprefix runtime-hooks/,hook.c json.c oci-state.c oci-config.c))
+hook_parts = $(call objects,$(addprefix runtime-hooks/,hook.c confine.c json.c oci-state.c oci-config.c spec-edit.c \
+	runtime-version.c command.c bundle.c))
+plan_parts = $(call objects,runtime-hooks/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci-hook.c)
+lxc_parts = $(call objects,$(addprefix runtime-hooks/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/,lxc-hook.c lxc-config.c))
 wrapper_objects = $(call objects,runtime-hooks/numaplace-runtime.c)
 cli_objects = $(call objects,cli/*.c)
@@ -97,17 +100,18 @@ $(cgroup): $(call objects,cgroup/*.c)
 
 $(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(cgroup) $(plugin)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
-$(O)/oci-hook: $(oci_hook_objects) $(hook_parts) $(cgroup) $(plugin)
+$(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
 $(O)/oci-hook: link_pkgs = libcgroup numa yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
 $(O)/lxc-hook: link_pkgs = libcgroup numa lxc
-$(O)/numaplace-runtime: $(wrapper_objects) $(hook_parts) $(cgroup) $(plugin)
+$(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
 # A unit test links its own room and no more: the linker guards the walls.
 $(unit_programs): $(O)/%: $(O)/%.o
-$(call unit_of,json-*.c oci-*.c): $(hook_parts)
-$(call unit_of,json-*.c oci-*.c): link_pkgs = yajl
+$(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): $(hook_parts)
+$(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
+$(call unit_of,lxc-*.c): $(lxc_parts)
 $(call unit_of,cgroup-*.c): $(cgroup)
 $(call unit_of,cgroup-*.c): link_pkgs = libcgroup numa
 $(unit_programs): $(plugin)
@@ -139,6 +143,10 @@ install: all
 	@for f in $(hooks_d); do \
 		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/hooks.d/$$f.in" > "$(O)/$$f" && \
 		$(INSTALL) -m 644 "$(O)/$$f" '$(DESTDIR)$(hooksdir)/'"$$f" || exit 1; done
+	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
+		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
+			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
+		$(INSTALL) -D -m 644 "$(O)/$${f##*/}" '$(DESTDIR)$(datadir)/'"$$f" || exit 1; done
 	@if [ -e '$(conf_target)' ] && ! cmp -s conf/numaplace.conf '$(conf_target)'; then \
 		echo 'kept as it is: $(conf_target)'; \
 	else $(INSTALL) -D -m 644 conf/numaplace.conf '$(conf_target)'; fi
@@ -151,7 +159,9 @@ uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
 	rm -f $(foreach p,oci-hook lxc-hook,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach p,$(man_pages),'$(call man_target,$(p))') $(foreach f,$(hooks_d),'$(DESTDIR)$(hooksdir)/$(f)')
-	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' 2>/dev/null || :
+	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
+	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
+		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
 	@if cmp -s conf/numaplace.conf '$(conf_target)'; then \
 		rm -f '$(conf_target)'; rmdir '$(dir $(conf_target))' 2>/dev/null || :; \
 	elif [ -e '$(conf_target)' ]; then echo 'changed, so kept: $(conf_target)'; fi
@@ -187,6 +197,39 @@ demo:
 .PHONY: bench
 bench: $(O)/bench
 	@$(O)/bench $(BENCH)
+
+# --- fuzzing -----------------------------------------------------------------
+
+# A harness is a file in tests/fuzz/; clang builds it, and all that it links, with sanitizers into $(O)/fuzz.
+fuzz_parsers = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
+fuzz_programs = $(fuzz_parsers:%=$(O)/tests/fuzz/%)
+fuzz_of = $(1:%=$(O)/tests/fuzz/%)
+sanitize = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sanitize-recover=all
+no_fortify = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
+
+$(fuzz_programs): $(O)/%: $(O)/%.o
+$(call fuzz_of,state config spec-edit command): $(hook_parts)
+$(call fuzz_of,state config spec-edit command): link_pkgs = yajl
+$(call fuzz_of,lxc): $(lxc_parts)
+$(call fuzz_of,kernel): $(cgroup)
+$(call fuzz_of,kernel): link_pkgs = libcgroup numa
+$(call fuzz_of,simulate): $(filter-out %/main.o %/simulate.o,$(cli_objects)) $(call objects,runtime-hooks/json.c) $(cgroup)
+$(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
+$(fuzz_programs): $(plugin)
+$(fuzz_programs):
+	$(call need-pkgs,$(link_pkgs))
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) $(filter %.o,$^) $(filter %.a,$^) $(call pkg-libs,$(link_pkgs)) $(LDLIBS) -o $@
+
+.PHONY: fuzz fuzz-afl fuzz-programs fuzz-build
+fuzz-programs: $(fuzz_programs)
+fuzz-build:
+	@$(MAKE) --no-print-directory O=$(O)/fuzz CC=clang CPPFLAGS='$(no_fortify)' \
+		CFLAGS='$(sanitize) -fsanitize=fuzzer-no-link' LDLIBS=-fsanitize=fuzzer fuzz-programs
+
+# RUNS=N of each; PARSERS='state conf': these alone; SEED=N: the same runs again.
+fuzz: fuzz-build
+	@RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run -b $(abspath $(O)) $(PARSERS)
 
 # --- the rest ----------------------------------------------------------------
 

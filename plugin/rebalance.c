@@ -64,6 +64,7 @@ struct plan {
 	bool failed;            /* there was no memory */
 	/* The state that is being looked at. */
 	unsigned int *at;       /* option by item */
+	unsigned int *stamp, now; /* by item: met on the way up */
 	uint64_t *load, *memory; /* by node index: load; bytes more than room was made for */
 	uint32_t *changed;      /* levels before and after, for comparing */
 };
@@ -350,10 +351,17 @@ static void go_to(struct plan *p, unsigned int s)
 	for (unsigned int i = 0; i < p->in->n; i++)
 		if (p->at[i] != p->item[i].first)
 			go(p, i, p->item[i].first);
+	p->now++;
 	/* the last move of an item, which is met first on the way up, is the one that counts */
-	for (; s; s = p->state[s].parent)
-		if (p->at[p->state[s].item] == p->item[p->state[s].item].first)
-			go(p, p->state[s].item, p->state[s].option);
+	for (; s; s = p->state[s].parent) {
+		unsigned int item = p->state[s].item;
+
+		if (p->stamp[item] == p->now)
+			continue;
+		p->stamp[item] = p->now;
+		if (p->state[s].option != p->at[item])
+			go(p, item, p->state[s].option);
+	}
 }
 
 static uint64_t hash_with(const struct plan *p, uint64_t hash, unsigned int item, unsigned int option, bool there)
@@ -690,10 +698,11 @@ static bool plan_start(struct plan *p)
 	p->changed = calloc(4 * nodes, sizeof(*p->changed));
 	p->item = calloc(items, sizeof(*p->item));
 	p->at = calloc(items, sizeof(*p->at));
+	p->stamp = calloc(items, sizeof(*p->stamp));
 	p->state = malloc(STATES_MOST * sizeof(*p->state));
 	p->heap = malloc(STATES_MOST * sizeof(*p->heap));
 	p->seen = calloc(SEEN_SIZE, sizeof(*p->seen));
-	return p->cpus && p->room && p->load && p->memory && p->changed && p->item && p->at && p->state && p->heap &&
+	return p->cpus && p->room && p->load && p->memory && p->changed && p->item && p->at && p->stamp && p->state && p->heap &&
 	       p->seen;
 }
 
@@ -706,6 +715,7 @@ static void plan_free(struct plan *p)
 	free(p->changed);
 	free(p->item);
 	free(p->at);
+	free(p->stamp);
 	free(p->option);
 	free(p->part);
 	free(p->state);
@@ -736,9 +746,8 @@ int rebalance_plan(const struct rebalance_input *in, struct rebalance_plan *out,
 		}
 		r = search(&p, &best);
 	}
-	if (r == 0) {
+	if (r == 0)
 		r = tell(&p, best, out);
-	}
 	plan_free(&p);
 	return r < 0 ? error_errno(err, r, "rebalance") : 0;
 }

@@ -11,6 +11,17 @@ crc_line() { # stdin's, in gzip's last eight bytes
 	printf 'crc=%s\n' "$(gzip -c | tail -c 8 | head -c 4 | od -An -tx1 | awk '{ print $4 $3 $2 $1 }')"
 }
 
+file_of() { # ID: as the ledger names its file
+	local LC_ALL=C text=$1 i c
+	for ((i = 0; i < ${#text}; i++)); do
+		c=${text:i:1}
+		case $c in
+		[A-Za-z0-9._-]) printf %s "$c" ;;
+		*) printf '%%%02X' "'$c" ;;
+		esac
+	done
+}
+
 record() {
 	local state=$1 id=$2 count=$3 cpus=$4 nodes=$5 mems=$6 runtime=runc class=oci word
 	local ask='' own='' mem='' why='' held='' policy=strict
@@ -35,7 +46,6 @@ record() {
 			"$ask" "$own" "$count" "$cpus" "$held" "$nodes" "$mems" "$policy" "$mem" "$why"
 	} > "$state/record"
 	crc_line < "$state/record" >> "$state/record.crc"
-	cat "$state/record" "$state/record.crc" > "$state/containers/$class:$id"
-	chmod 600 "$state/containers/$class:$id"
+	cat "$state/record" "$state/record.crc" > "$state/containers/$class:$(file_of "$id")"
 	rm "$state/record" "$state/record.crc"
 }

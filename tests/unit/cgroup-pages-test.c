@@ -47,6 +47,102 @@ static void test_kinds(void)
 	is_int(p.node[0].huge, 0, "a word that begins with huge is not huge");
 }
 
+static void test_shared(void)
+{
+	is_int(add("7f0000 default file=/memfd:x\\040(deleted) mapped=3 N1=3 kernelpagesize_kB=4\n"), 0, "a memfd");
+	ok(p.node[0].file == 12288 && p.node[0].shared == 12288, "a memfd is shared memory");
+	is_int(pages_own(&p.node[0]), 12288, "and its own");
+	is_int(add("7f0000 default file=/memfd:runc_cloned:/proc/self/exe\\040(deleted) mapped=3 N1=3\n"), 0, "runc's copy");
+	is_int(p.node[0].shared, 0, "runc's copy of itself is a file");
+	is_int(add("7f0000 default file=/dev/zero\\040(deleted) dirty=3 N1=3\n"), 0, "MAP_SHARED without a file");
+	is_int(p.node[0].shared, 12288, "MAP_SHARED without a file is shared memory");
+	is_int(add("7f0000 default file=/SYSV00000000\\040(deleted) dirty=1 N0=1\n"), 0, "SysV");
+	is_int(p.node[0].shared, 4096, "SysV is shared memory");
+	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge dirty=1 N0=1 kernelpagesize_kB=2048\n"), 0, "huge");
+	ok(!p.node[0].shared && pages_own(&p.node[0]) == 2097152, "hugetlb counts once");
+	is_int(add("7f0000 weighted interleave=static:0-1 anon=3 N0=2 N1=1 kernelpagesize_kB=4\n"), 0, "a policy of two words");
+	is_int(p.node[0].anon, 8192, "a policy of two words: bytes");
+}
+
+static struct idset set(const char *text)
+{
+	struct idset s;
+
+	idset_clear(&s);
+	idset_parse_kernel(text, &s, NULL);
+	return s;
+}
+
+static void test_policies(void)
+{
+	static const struct {
+		enum memory_policy policy;
+		const char *nodes, *text;
+	} cases[] = {
+		{ POLICY_STRICT, "1", "" },
+		{ POLICY_PREFERRED, "1", "prefer=static:1" },
+		{ POLICY_PREFERRED, "0-1", "prefer (many)=static:0-1" },
+		{ POLICY_INTERLEAVE, "0,2", "interleave=static:0,2" },
+		{ POLICY_WEIGHTED, "0-3", "weighted interleave=static:0-3" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct idset nodes = set(cases[i].nodes);
+		char text[64];
+
+		pages_policy_text(cases[i].policy, &nodes, text, sizeof(text));
+		is_str(text, cases[i].text, "policy: %s on %s", memory_policy_name(cases[i].policy), cases[i].nodes);
+	}
+}
+
+static void put(const char *dir, const char *name, const char *text)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", dir, name);
+	f = fopen(path, "w");
+	if (f) {
+		fputs(text, f);
+		fclose(f);
+	}
+}
+
+static void test_mappings(void)
+{
+	char dir[] = "/tmp/numaplace-maps-XXXXXX", clean[128], text[64];
+	cleanup_mappings struct mappings maps = { 0 };
+	struct idset nodes = set("1");
+	cleanup_close int root = -1;
+	struct error err = { 0 };
+
+	snprintf(clean, sizeof(clean), "mkdir -p %s/proc/7 %s/proc/8", mkdtemp(dir), dir);
+	ok(system(clean) == 0, "a mock process");
+	root = open(dir, O_RDONLY | O_DIRECTORY);
+	put(dir, "proc/7/maps",
+	    "00010000-00014000 rw-p 00000000 00:00 0 \n00020000-00040000 r--p 00000000 fe:01 9 /lib/x\n"
+	    "7f0000000000-7f0000400000 rw-p 00000000 00:0f 9 /anon_hugepage (deleted)\n7ffd00000000-7ffd00001000 rw-p 0 0:0 0 [stack]\n");
+	put(dir, "proc/7/numa_maps",
+	    "00010000 prefer (many)=static:0-1 anon=4 N0=3 N1=1 kernelpagesize_kB=4\n"
+	    "00020000 default file=/lib/x mapped=5 N0=5 kernelpagesize_kB=4\n"
+	    "7f0000000000 default file=/anon_hugepage\\040(deleted) huge anon=2 N2=2 kernelpagesize_kB=2048\n"
+	    "7ffd00000000 default stack anon=1 N1=1 kernelpagesize_kB=4\n7fff00000000 default anon=1 N0=1\n");
+	is_int(mappings_of_pid(root, 7, &nodes, &maps, &err), 0, "mappings (%s)", err.text);
+	is_int(maps.n, 2, "mappings: those with pages of its own elsewhere");
+	ok(maps.n == 2 && maps.map[0].start == 0x10000 && maps.map[0].end == 0x14000 && maps.map[0].elsewhere == 12288 &&
+		   maps.map[0].own && maps.map[0].page_size == 4096,
+	   "mappings: small pages");
+	ok(maps.n == 2 && maps.map[1].page_size == 2097152 && maps.map[1].elsewhere == 4194304, "mappings: hugepages");
+	is_int(pages_policy_of_pid(root, 7, text, sizeof(text), &err), 0, "policy of a process");
+	is_str(text, "prefer (many)=static:0-1", "policy of a process: text");
+	is_int(pages_policy_of_pid(root, 9, text, sizeof(text), &err), -ESRCH, "policy of one that is gone");
+	put(dir, "proc/8/maps", "");
+	put(dir, "proc/8/numa_maps", "");
+	is_int(pages_policy_of_pid(root, 8, text, sizeof(text), &err), -ESRCH, "policy of a zombie");
+	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
+	ok(system(clean) == 0, "cleaned up");
+}
+
 static void test_bad(void)
 {
 	static const char *const bad[] = {
@@ -110,6 +206,9 @@ static void test_process(void)
 int main(void)
 {
 	test_kinds();
+	test_shared();
+	test_policies();
+	test_mappings();
 	test_bad();
 	test_process();
 	return done();

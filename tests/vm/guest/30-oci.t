@@ -15,51 +15,54 @@ for rt in runc crun; do
 		id=$rt-$stage
 		ok "$id: starts" np_run $rt $stage "$id" limits.cpu=4 limits.cpu.nodes=balanced
 		cg=$(ct_cgroup "$id")
-		case $(cat "$cg/cpuset.cpus.effective") in
+		case $(slurp "$cg/cpuset.cpus.effective") in
 		0-3) nodes=0-1 pair=0,1 cpus=0-3 ;;
 		*) nodes=2-3 pair=2,3 cpus=4-7 ;;
 		esac
-		is "$id: cpuset.cpus.effective is one near pair's" "$(cat "$cg/cpuset.cpus.effective")" $cpus
-		is "$id: cpuset.mems.effective is the same pair" "$(cat "$cg/cpuset.mems.effective")" $nodes
-		is "$id: they are written, not inherited" "$(cat "$cg/cpuset.cpus") $(cat "$cg/cpuset.mems")" "$cpus $nodes"
+		is "$id: cpuset.cpus.effective is one near pair's" "$(slurp "$cg/cpuset.cpus.effective")" $cpus
+		is "$id: cpuset.mems.effective is the same pair" "$(slurp "$cg/cpuset.mems.effective")" $nodes
+		is "$id: they are written, not inherited" "$(slurp "$cg/cpuset.cpus") $(slurp "$cg/cpuset.mems")" "$cpus $nodes"
 		is "$id: its first instruction saw these CPUs" "$(ct_seen "$id" Cpus_allowed_list)" $cpus
 		is "$id: and these memory nodes" "$(ct_seen "$id" Mems_allowed_list)" $nodes
 		is "$id: its cgroup carries volatile.cpu.nodes" "$(xattr "$id" cpu)" $pair
 		is "$id: and volatile.memory.nodes" "$(xattr "$id" memory)" $pair
 		is "$id: status shows it" "$(np_status "$id")" "$pair $cpus $nodes $rt"
-		ok "$id: the ledger holds the nodes" \
-			grep -rqx "nodes=$nodes" /run/numaplace/containers
-		is "$id: the ledger's folder is private" "$(stat -c %u%a /run/numaplace)" 0700
-
-		# --- once more for the same container, as a second stage would
-		before=$(getfattr -d -m - --absolute-names "$cg" 2>/dev/null; cat "$cg/cpuset.cpus" "$cg/cpuset.mems"
-			cat /run/numaplace/containers/*)
-		ok "$id: the hook can run again" sh -c "$rt state $id | jq .annotations='{\"limits.cpu\":\"4\"}' | $np_hook prestart"
-		is "$id: and changes nothing" "$(getfattr -d -m - --absolute-names "$cg" 2>/dev/null
-			cat "$cg/cpuset.cpus" "$cg/cpuset.mems"; cat /run/numaplace/containers/*)" "$before"
-
+		ok "$id: the ledger holds the nodes" grep -rqx "nodes=$nodes" /run/numaplace/containers
+		if [ $stage = prestart ]; then
+			is "$id: status --json, too" "$(numaplace status --json)" \
+				"{\"containers\":[{\"id\":\"$id\",\"runtime\":\"$rt\",\"nodes\":\"$pair\",\"cpus\":\"$cpus\",\"mems\":\"$nodes\"}]}"
+			is "$id: the ledger's folder is private" "$(stat -c %u%a /run/numaplace)" 0700
+			# once more for the same container, as a second stage would
+			getfattr -d -m - --absolute-names "$cg" > /run/tests/before
+			cat "$cg/cpuset.cpus" "$cg/cpuset.mems" /run/numaplace/containers/* >> /run/tests/before
+			ok "$id: the hook can run again" \
+				sh -c "$rt state $id | jq .annotations='{\"limits.cpu\":\"4\"}' | $np_hook createRuntime"
+			getfattr -d -m - --absolute-names "$cg" > /run/tests/after
+			cat "$cg/cpuset.cpus" "$cg/cpuset.mems" /run/numaplace/containers/* >> /run/tests/after
+			ok "$id: and changes nothing" cmp /run/tests/before /run/tests/after
+		fi
 		ct_delete "$id"
 		is "$id: poststop takes it out of status" "$(np_ids)" ""
 	done
 
-	# --- nothing but cat: the very first program, no shell before it
+	# --- nothing but cat: the very first program, no shell before it; and both stages at once
 	ok "$rt, cat as its process: is created" np_create $rt createRuntime cat limits.cpu=2 \
-		-- /bin/cat /proc/self/status
+		-h prestart=$np_hook,prestart -- /bin/cat /proc/self/status
 	cpus=$(np_cpus cat) mems=$(np_mems cat)
+	like "$rt, cat: has one node" "$mems" '^[0-3]$'
 	$rt start cat
 	eventually ct_gone "$(ct_pid cat)"
 	is "$rt, cat: sees its CPUs" "$(sed -n 's/^Cpus_allowed_list:\t//p' $ct_dir/cat/log)" "$cpus"
 	is "$rt, cat: and its node" "$(sed -n 's/^Mems_allowed_list:\t//p' $ct_dir/cat/log)" "$mems"
-	like "$rt, cat: which is one" "$mems" '^[0-3]$'
 	ct_delete cat
 
 	# --- no key at all
 	rm -rf /run/numaplace
 	ok "$rt, no key: starts" np_run $rt createRuntime none
-	is "$rt, no key: cpuset.cpus is untouched" "$(cat "$(ct_cgroup none)/cpuset.cpus")" ""
-	is "$rt, no key: cpuset.mems, too" "$(cat "$(ct_cgroup none)/cpuset.mems")" ""
+	cg=$(ct_cgroup none)
+	is "$rt, no key: its cpuset is untouched" "$(slurp "$cg/cpuset.cpus")$(slurp "$cg/cpuset.mems")" ""
 	is "$rt, no key: sees all" "$(ct_seen none Cpus_allowed_list) $(ct_seen none Mems_allowed_list)" "0-7 0-3"
-	not_ok "$rt, no key: carries no record" sh -c "getfattr -d -m . --absolute-names $(ct_cgroup none) | grep numaplace"
+	unlike "$rt, no key: carries no record" "$(getfattr -d -m - --absolute-names "$cg")" trusted
 	ct_delete none
 	not_ok "$rt, no key: no ledger folder was made" [ -e /run/numaplace ]
 
@@ -68,4 +71,4 @@ for rt in runc crun; do
 	shows dns 3 6-7 3
 	ct_delete dns
 done
-done_testing
+done_testing 74

@@ -24,10 +24,11 @@ for_2x2() {
 	ok "2 CPUs start" np_run runc createRuntime a limits.cpu=2 limits.cpu.nodes=balanced
 	ok "2 more start" np_run crun createRuntime b limits.cpu=2 limits.cpu.nodes=balanced
 	is "on the two nodes" "$(printf '%s\n' "$(np_nodes a)" "$(np_nodes b)" | sort | xargs)" "0 1"
-	shows a "$(np_nodes a)" "$(($(np_nodes a) * 2))-$(($(np_nodes a) * 2 + 1))" "$(np_nodes a)"
+	node=$(np_nodes a)
+	shows a "$node" "$((node * 2))-$((node * 2 + 1))" "$node"
 	ct_delete_all
 	ok "5 CPUs of 4 start" np_run runc createRuntime five limits.cpu=5 limits.cpu.nodes=balanced
-	shows five 0-1 0-3 0-1
+	shows five 0,1 0-3 0-1
 	ct_delete_all
 	# The hugepages are all on node 1.
 	ok "hugepages start" np_run runc createRuntime huge limits.cpu=1 limits.memory.hugepages=2MiB=8
@@ -44,7 +45,7 @@ for_3_unequal() {
 	shows three 2 3-5 2
 	ct_delete three
 	ok "all 6 start" np_run crun createRuntime six limits.cpu=6 limits.cpu.nodes=balanced
-	shows six 0-2 0-5 0-2
+	shows six 0,1,2 0-5 0-2
 	ct_delete six
 	ok "memory larger than the three nodes' CPUs need starts" np_run runc createRuntime mem limits.cpu=1 limits.memory=1100MiB
 	unlike "and never takes the memory-only node unasked" "$(np_mems mem)" 3
@@ -52,7 +53,7 @@ for_3_unequal() {
 	ok "nodes 2,3 named: starts" np_run runc createRuntime cxl limits.cpu=2 limits.cpu.nodes=2,3
 	like "CPUs on node 2" "$(effective cxl cpus)" '^(3-4|4-5|3,5)$'
 	is "memory on both" "$(effective cxl mems) $(ct_seen cxl Mems_allowed_list)" "2-3 2-3"
-	is "the record tells the two apart" "$(xattr cxl cpu) $(xattr cxl memory)" "2 2,3"
+	is "the record tells the two apart" "$(xattrs cxl)" "2 2,3"
 	ct_delete cxl
 	not_ok "node 3 alone has no CPU: does not start" np_run runc createRuntime only limits.cpu.nodes=3
 	like "and it says so" "$(ct_said only)" 'limits.cpu.nodes: "3": no node with CPUs'
@@ -61,11 +62,11 @@ for_3_unequal() {
 for_8x2() {
 	ok "8 CPUs start" np_run runc createRuntime a limits.cpu=8 limits.cpu.nodes=balanced
 	case $(np_nodes a) in
-	0,1,2,3) shows a 0-3 0-7 0-3 ; rest=4-7 cpus=8-15 ;;
-	*) shows a 4-7 8-15 4-7 ; rest=0-3 cpus=0-7 ;;
+	0,1,2,3) shows a 0,1,2,3 0-7 0-3; nodes=4,5,6,7 mems=4-7 cpus=8-15 ;;
+	*) shows a 4,5,6,7 8-15 4-7; nodes=0,1,2,3 mems=0-3 cpus=0-7 ;;
 	esac
 	ok "the next 8 start" np_run crun createRuntime b limits.cpu=8 limits.cpu.nodes=balanced
-	shows b $rest $cpus $rest
+	shows b $nodes $cpus $mems
 	ct_delete_all
 	ok "3 CPUs start" np_run crun createRuntime c limits.cpu=3 limits.cpu.nodes=balanced
 	like "on two near nodes" "$(np_nodes c)" '^([0-3],[0-3]|[4-7],[4-7])$'

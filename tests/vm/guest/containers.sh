@@ -97,11 +97,22 @@ ct_start() {
 ct_run() { ct_create "$@" && ct_start "$2"; }
 
 # ct_seen ID FIELD: what the container itself saw first: ct_seen a Cpus_allowed_list
-ct_seen() { sed -n "s/^$2:[[:space:]]*//p" "$ct_dir/$1/status"; }
+ct_seen() {
+	while read -r ct_field ct_value; do
+		[ "$ct_field" != "$2:" ] || echo "$ct_value"
+	done < "$ct_dir/$1/status"
+}
 
 # ct_pid ID, ct_cgroup ID: its first process, and the folder of that one's cgroup.
-ct_pid() { cat "$ct_dir/$1/pid"; }
-ct_cgroup() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(ct_pid "$1")/cgroup")"; }
+ct_pid() {
+	# No line end behind it: read says 1 all the same.
+	read -r ct_line < "$ct_dir/$1/pid" || [ "$ct_line" ] && echo "$ct_line"
+}
+ct_cgroup() {
+	while read -r ct_line; do
+		case $ct_line in 0::*) echo "/sys/fs/cgroup${ct_line#0::}" ;; esac
+	done < "/proc/$(ct_pid "$1")/cgroup"
+}
 
 # ct_end ID: let the payload end, and wait until it has.
 ct_end() {

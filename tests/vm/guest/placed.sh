@@ -30,24 +30,37 @@ ct_said() { cat "$ct_dir/$1/log"; grep -F "container $1:" "$np_log" 2>/dev/null;
 np_log=/run/tests/syslog
 np_syslog() { busybox syslogd -S -O $np_log && eventually [ -S /dev/log ]; }
 
-effective() { cat "$(ct_cgroup "$1")/cpuset.$2.effective"; }
+# slurp FILE: its first line, without a process.
+slurp() { read -r np_line < "$1"; echo "$np_line"; }
+effective() { slurp "$(ct_cgroup "$1")/cpuset.$2.effective"; }
+
+# xattrs ID: "volatile.cpu.nodes volatile.memory.nodes" as its cgroup carries them.
+xattrs() {
+	getfattr --absolute-names -m '^trusted.volatile' -d "$(ct_cgroup "$1")" 2>/dev/null |
+		sed -n 's/^trusted.volatile.[a-z]*.nodes="\(.*\)"$/\1/p' | xargs
+}
 xattr() { getfattr --absolute-names --only-values -n "trusted.volatile.$2.nodes" "$(ct_cgroup "$1")" 2>/dev/null; }
+
 # np_status ID: "NODES CPUS MEMS RUNTIME" from status, or nothing.
 np_status() {
-	numaplace status --json | jq -r --arg id "$1" \
-		'.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems) \(.runtime)"'
+	numaplace status | while read -r np_i np_r np_n np_c np_m; do
+		[ "$np_i" != "$1" ] || echo "$np_n $np_c $np_m $np_r"
+	done
 }
-np_ids() { numaplace status --json | jq -r '[.containers[].id] | sort | join(" ")'; }
-# np_nodes ID, np_cpus ID, np_mems ID: from status
-np_nodes() { np_status "$1" | cut -d' ' -f1; }
-np_cpus() { np_status "$1" | cut -d' ' -f2; }
-np_mems() { np_status "$1" | cut -d' ' -f3; }
-comma() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "-"); for (k = r[1]; k <= r[n]; k++) { printf "%s%s", s, k; s = "," } } }'; }
+np_field() { np_status "$1" | cut -d' ' -f"$2"; }
+np_nodes() { np_field "$1" 1; }
+np_cpus() { np_field "$1" 2; }
+np_mems() { np_field "$1" 3; }
+np_ids() {
+	numaplace status | while read -r np_i np_r; do
+		[ "$np_i" = CONTAINER ] || printf '%s ' "$np_i"
+	done
+}
 
-# shows ID NODES CPUS MEMS (lists): cgroup, first instruction, xattrs and status agree; a test.
+# shows ID NODES CPUS MEMS (NODES as with commas): cgroup, first instruction, xattrs and status agree; a test.
 shows() {
-	s_nodes=$(comma "$2") s_mems=$(comma "$4")
+	case $4 in *-*) s_mems=$2 ;; *) s_mems=$4 ;; esac
 	is "$1: cgroup, first instruction, record and status say nodes $2, CPUs $3, memory $4" \
-		"$(effective "$1" cpus)|$(effective "$1" mems)|$(ct_seen "$1" Cpus_allowed_list)|$(ct_seen "$1" Mems_allowed_list)|$(xattr "$1" cpu)|$(xattr "$1" memory)|$(np_status "$1" | cut -d' ' -f1-3)" \
-		"$3|$4|$3|$4|$s_nodes|$s_mems|$s_nodes $3 $4"
+		"$(effective "$1" cpus)|$(effective "$1" mems)|$(ct_seen "$1" Cpus_allowed_list)|$(ct_seen "$1" Mems_allowed_list)|$(xattrs "$1")|$(np_field "$1" 1-3)" \
+		"$3|$4|$3|$4|$2 $s_mems|$2 $3 $4"
 }

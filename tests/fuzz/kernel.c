@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kernel's texts about cgroups and pages: /proc/PID/cgroup, mountinfo, lists of
+ * words, memory.numa_stat, hugetlb.SIZE.numa_stat, numa_maps.
+ */
+#include "tests/fuzz/fuzz.h"
+
+#include "cgroup/open.h"
+#include "cgroup/pages.h"
+#include "cgroup/text.h"
+
+static void check_stat(const struct numa_stat *s)
+{
+	must(s->n <= NUMA_STAT_MAX);
+	for (unsigned int i = 0; i < s->n; i++)
+		must(s->node[i].id < NUMA_STAT_MAX);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static struct numa_stat stat;
+	static struct pages pages;
+	cleanup_free char *text = fuzz_text(data, size);
+	char path[CGROUP_PATH_MAX], small[32], *rest = text;
+	struct cgroup_mounts mounts;
+	struct error err = { 0 };
+
+	if (membership_parse(text, path, sizeof(path)) == 0) {
+		must(path_is_plain(path));
+		membership_outer(path);
+		must(path_is_plain(path));
+	}
+	if (membership_parse(text, small, sizeof(small)) == 0)
+		must(strlen(small) < sizeof(small));
+	mountinfo_parse(text, &mounts);
+	words_have(text, "cpuset");
+	if (numa_stat_parse(text, &stat, &err) == 0)
+		check_stat(&stat);
+	if (hugetlb_stat_parse(text, &stat, &err) == 0)
+		check_stat(&stat);
+	pages.n = 0;
+	for (char *line; (line = strsep(&rest, "\n"));)
+		pages_add_line(&pages, line);
+	must(pages.n <= PAGES_NODE_MAX);
+	return 0;
+}

@@ -1,0 +1,160 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# numaplace-runtime around a runtime that only says how it was called: what is
+# passed on, what becomes of the bundle's config.json, what is refused and how
+# engines hear of it.
+# shellcheck source=tests/hooks/tap.bash
+. "${0%/*}/tap.bash"
+
+wrapper=${hook%/*}/numaplace-runtime
+mkdir "$tmp/b"
+config=$tmp/b/config.json
+
+# The fake: its arguments, umask, ignored signals and memory policy; and a version as it is told to have.
+cat > "$tmp/fake" <<'END'
+#!/bin/sh
+[ "$*" != --version ] || { cat "${0%/*}/version"; exit; }
+for a; do printf '<%s>' "$a"; done
+echo " $(umask) $(sed -n 's/^SigIgn:\t//p' /proc/self/status) $(head -n 1 /proc/self/numa_maps 2> /dev/null | cut -d' ' -f2)"
+END
+chmod +x "$tmp/fake"
+echo 'runc version 1.1.15' > "$tmp/version"
+
+wrap() {
+	(umask 027; "$wrapper" --runtime "$tmp/fake" --conf "$tmp/conf" --state "$tmp/state" --hook /x/oci-hook "$@") \
+		> "$tmp/stdout" 2> "$tmp/stderr"
+	status=$?
+	said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
+}
+
+# passed NAME ARGUMENTS [POLICY]: it got them, and is what it would be without us.
+passed() {
+	[ "$status" = 0 ] && [[ $printed == "$2 0027 0000000000000000"* ]]
+	ok $? "$1" "status $status" "$printed" "$said"
+}
+
+# with ANNOTATIONS [MORE]: a bundle.
+with() { printf '{"ociVersion":"1.0.2",%s\n  "annotations": {%s}}\n' "${2:-}" "$1" > "$config"; }
+
+passing_on() {
+	wrap state c1
+	passed 'another command' '<state><c1>'
+	wrap --root /r --log "$tmp/log" --log-format json kill c1 KILL
+	passed 'with global options' "<--root></r><--log><$tmp/log><--log-format><json><kill><c1><KILL>"
+	with ''
+	cp -p "$config" "$tmp/before"
+	wrap create --bundle "$tmp/b" --pid-file 'a b' c1
+	passed 'a container without keys' "<create><--bundle><$tmp/b><--pid-file><a b><c1>"
+	cmp "$config" "$tmp/before" && [ ! "$config" -nt "$tmp/before" ]
+	ok $? 'its config is untouched'
+	wrap create --bundle "$tmp/none" c1
+	passed 'a bundle that is not there is the runtime'\''s to complain about' "<create><--bundle><$tmp/none><c1>"
+	echo '{' > "$config"
+	wrap create -b "$tmp/b" c1
+	passed 'so is a config that is none' "<create><-b><$tmp/b><c1>"
+	[ ! -e "$tmp/state" ]
+	ok $? 'the ledger folder was not even made by any of these'
+}
+
+editing() {
+	with '"limits.cpu": "1"'
+	chmod 640 "$config"
+	chown 1:1 "$config" 2> /dev/null
+	wrap create --bundle "$tmp/b" c1
+	passed 'a container with keys' "<create><--bundle><$tmp/b><c1>"
+	printf '{"hooks":{"createRuntime":[%s],"poststop":[%s]},"ociVersion":"1.0.2",\n  "annotations": {"limits.cpu": "1"}}\n' \
+		"{\"path\":\"/x/oci-hook\",\"args\":[\"oci-hook\",\"--conf\",\"$tmp/conf\",\"--state\",\"$tmp/state\",\"createRuntime\"]}" \
+		"{\"path\":\"/x/oci-hook\",\"args\":[\"oci-hook\",\"--conf\",\"$tmp/conf\",\"--state\",\"$tmp/state\",\"poststop\"]}" |
+		cmp - "$config"
+	ok $? 'gets the hooks, and stays as it was besides' "$(cat "$config")"
+	[ "$(stat -c %a%u "$config")" = "6401" ] || [ "$(id -u)" != 0 ]
+	ok $? 'mode and owner are kept' "$(stat -c %a%u "$config")"
+	cp -p "$config" "$tmp/before"
+	wrap run --bundle="$tmp/b" c1
+	cmp "$config" "$tmp/before"
+	ok $? 'once more: nothing changes'
+	[ "$(ls -A "$tmp/b")" = config.json ]
+	ok $? 'nothing else is left in the bundle' "$(ls -A "$tmp/b")"
+	(cd "$tmp/b" && with '"org.numaplace.limits.cpu.nodes": "0"' && wrap run c1 && grep -q oci-hook config.json)
+	ok $? 'the bundle is where we are, if it is not said'
+	with '"limits.cpu": "1"'
+	mv "$config" "$tmp/other.json"
+	wrap create --bundle "$tmp/b" -f "$tmp/other.json" c1
+	grep -q oci-hook "$tmp/other.json"
+	ok $? 'another config'
+	with ''
+	echo 'default = balanced' > "$tmp/conf"
+	wrap create --bundle "$tmp/b" c1
+	grep -q oci-hook "$config"
+	ok $? 'default = balanced: the hook is there for those without keys too'
+	with '"io.kubernetes.cri.container-type": "sandbox"'
+	wrap create --bundle "$tmp/b" c1
+	! grep -q oci-hook "$config"
+	ok $? 'but not for a sandbox'
+	: > "$tmp/conf"
+}
+
+refusing() {
+	with '"limits.cpu": "none"'
+	cp "$config" "$tmp/before"
+	wrap --log "$tmp/log" --log-format json create --bundle "$tmp/b" c1
+	[ "$status" = 2 ] && [[ $said == 'numaplace: container c1: limits.cpu: *"none"*' || $said == *'"none"'* ]] && [ -z "$printed" ]
+	ok $? 'a bad value: the runtime is not called' "$status $said $printed"
+	[[ $(cat "$tmp/log") == '{"level":"error","msg":"numaplace: limits.cpu: list \"none\"'*'","time":"20'*'Z"}' ]]
+	ok $? 'and the engine finds it in the log' "$(cat "$tmp/log")"
+	cmp "$config" "$tmp/before"
+	ok $? 'the config is untouched'
+	echo 'on-failure = warn' > "$tmp/conf"
+	wrap create --bundle "$tmp/b" c1
+	passed 'on-failure = warn: it is' "<create><--bundle><$tmp/b><c1>"
+	[[ $said == *'"none"'* ]]
+	ok $? 'with a warning' "$said"
+	: > "$tmp/conf"
+	ln -sf "$tmp/other.json" "$config"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 1 ]
+	ok $? 'a config that is a symbolic link' "$status $said"
+	rm "$config"
+	wrap --runtime /no/such create c1
+	[ "$status" = 1 ] && [[ $said == *'--runtime /no/such: no such program' ]]
+	ok $? 'no such runtime' "$status $said"
+	wrap --runtime "$wrapper" create c1
+	[ "$status" = 1 ]
+	ok $? 'itself is no runtime' "$status $said"
+	"$wrapper" --runtime 2> "$tmp/stderr"
+	[ $? = 2 ]
+	ok $? 'an option without its value' "$(cat "$tmp/stderr")"
+}
+
+policies() {
+	with '"limits.memory.policy": "interleave", "limits.cpu": "1"'
+	wrap create --bundle "$tmp/b" c1
+	passed 'interleave, an old runtime' "<create><--bundle><$tmp/b><c1>"
+	[[ $printed == *'interleave=static:0' ]]
+	ok $? 'has the policy when it is called' "$printed"
+	grep -q '"--cpus","[0-9]*","--mems","0","--applied","inherited","createRuntime"' "$config" &&
+		! grep -q memoryPolicy "$config"
+	ok $? 'and its hook is told' "$(cat "$config")"
+	echo 'crun version 1.24' > "$tmp/version"
+	touch "$tmp/fake" # another file by now
+	wrap create --bundle "$tmp/b" c1
+	passed 'interleave, a new runtime' "<create><--bundle><$tmp/b><c1>"
+	[[ $printed == *' default' ]]
+	ok $? 'has no policy itself' "$printed"
+	grep -q '"memoryPolicy":{"mode":"MPOL_INTERLEAVE","nodes":"0","flags":\["MPOL_F_STATIC_NODES"\]}' "$config" &&
+		grep -q '"--applied","memoryPolicy"' "$config"
+	ok $? 'but finds it in its config' "$(cat "$config")"
+	echo 'gvisor version 3.1' > "$tmp/version"
+	touch -d '1 hour ago' "$tmp/fake"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 1 ] && [[ $said == *'"interleave": of gvisor it is not known'* ]]
+	ok $? 'a runtime that may not pass it on is refused' "$status $said"
+	rm -rf "$tmp/state"
+}
+
+passing_on
+editing
+refusing
+policies
+done_testing

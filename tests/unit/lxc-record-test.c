@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The record in a config file: every other byte stays, what is not a plain file is
+ * refused, and with writers that lock and truncate (LXC) and that rename without a
+ * lock (editors) at work, nothing is torn and nobody's change is lost.
+ */
+#include "runtime-hooks/lxc-record.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define ORIGIN "0123456789abcdef"
+
+static char folder[] = "/tmp/lxc-record-XXXXXX";
+static char config[64];
+static struct idset nodes, mems;
+static const struct lxc_volatile v = { .nodes = &nodes, .mems = &mems, .origin = ORIGIN };
+#define LINES "volatile.cpu.nodes = 0,1\nvolatile.memory.nodes = 1\nvolatile.numaplace.origin = " ORIGIN "\n"
+
+static const struct {
+	const char *what, *before, *after;
+} texts[] = {
+	{ "an empty file", "", LINES },
+	{ "lines at the end", "a = b\n", "a = b\n" LINES },
+	{ "a last line without its end", "a = b", "a = b\n" LINES },
+	{ "odd bytes stay", "\t a=\xff\r\n#\n\n  x", "\t a=\xff\r\n#\n\n  x\n" LINES },
+	{ "in place where they are",
+	  "volatile.memory.nodes = 0\nlxc.a = 1\n volatile.cpu.nodes=7 \nvolatile.numaplace.origin = x\n",
+	  "volatile.memory.nodes = 1\nlxc.a = 1\nvolatile.cpu.nodes = 0,1\nvolatile.numaplace.origin = " ORIGIN "\n" },
+	{ "a second one goes", LINES "volatile.cpu.nodes = 4\nz\n", LINES "z\n" },
+	{ "what says the same stays as spelled", "  volatile.cpu.nodes=0,1\nq\n",
+	  "  volatile.cpu.nodes=0,1\nq\nvolatile.memory.nodes = 1\nvolatile.numaplace.origin = " ORIGIN "\n" },
+	{ "other volatile lines and comments are not ours", "volatile.eth0 = 1\n#volatile.cpu.nodes = 3\n",
+	  "volatile.eth0 = 1\n#volatile.cpu.nodes = 3\n" LINES },
+};
+
+static void update(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		cleanup_free char *out = NULL, *again = NULL;
+		size_t len, len2;
+
+		is_int(lxc_record_update(texts[i].before, strlen(texts[i].before), &v, &out, &len, NULL), 0, "%s",
+		       texts[i].what);
+		ok(len == strlen(texts[i].after) && memcmp(out, texts[i].after, len) == 0, "%s: the text",
+		   texts[i].what);
+		lxc_record_update(out, len, &v, &again, &len2, NULL);
+		ok(len2 == len && memcmp(out, again, len) == 0, "%s: and stays like that", texts[i].what);
+	}
+}
+
+static void put_file(const char *text)
+{
+	FILE *f = fopen(config, "w");
+
+	fputs(text, f);
+	fclose(f);
+}
+
+static void files(void)
+{
+	char other[80], text[1000];
+	struct stat before, after;
+	struct error err = { 0 };
+
+	put_file("a\n");
+	chmod(config, 0604);
+	stat(config, &before);
+	is_int(lxc_record_write(config, false, &v, &err), 0, "a file (%s)", err.text);
+	stat(config, &after);
+	is_int(after.st_mode, before.st_mode, "its mode is kept");
+	file_read(AT_FDCWD, config, text, sizeof(text));
+	is_str(text, "a\n" LINES, "its text");
+	stat(config, &before);
+	is_int(lxc_record_write(config, false, &v, &err), 0, "once more");
+	stat(config, &after);
+	is_int(after.st_ino, before.st_ino, "what is right is not written again");
+	snprintf(other, sizeof(other), "%s/other", folder);
+	is_int(link(config, other), 0, "a second name");
+	idset_add(&nodes, 5);
+	is_int(lxc_record_write(config, false, &v, &err), -EMLINK, "is refused");
+	unlink(config);
+	is_int(symlink("other", config), 0, "a symlink");
+	is_int(lxc_record_write(config, false, &v, &err), -ELOOP, "is refused");
+	unlink(config);
+	is_int(mkfifo(config, 0600), 0, "a FIFO");
+	is_int(lxc_record_write(config, false, &v, &err), -EINVAL, "is refused");
+	unlink(config);
+	is_int(lxc_record_write(config, false, &v, &err), -ENOENT, "a file that is gone is not made");
+	ok(strncmp(err.text, config, strlen(config)) == 0, "the message begins with its name: %s", err.text);
+	is_int(lxc_record_write(config, true, &v, &err), 0, "unless it may be");
+	unlink(config);
+	unlink(other);
+	idset_del(&nodes, 5);
+}
+
+static void origins(void)
+{
+	char a[LXC_ORIGIN_LEN + 1], b[LXC_ORIGIN_LEN + 1];
+
+	lxc_origin("web1", "m", a);
+	lxc_origin("web2", "m", b);
+	ok(strlen(a) == LXC_ORIGIN_LEN && strcmp(a, b) != 0, "names differ: %s %s", a, b);
+	lxc_origin("web1", "n", b);
+	ok(strcmp(a, b) != 0, "machines differ");
+	lxc_origin("web1", "m", b);
+	is_str(a, b, "and the same are the same");
+}
+
+/* --- writers at once ------------------------------------------------------ */
+
+#define ROUNDS 150
+#define END_MARK "# the end\n"
+
+/* A counter line of @who, one up, by truncating and writing under LXC's lock, slowly. */
+static void write_like_lxc(void)
+{
+	for (int i = 1; i <= ROUNDS; i++) {
+		cleanup_close int lock = lxc_lock(config, "t", 60000, NULL);
+		cleanup_free char *text = NULL;
+		ssize_t len = file_read_all(AT_FDCWD, config, 100000, &text);
+		char *at = len > 0 ? strstr(text, "lxc.count = ") : NULL;
+		cleanup_close int fd = -1;
+
+		if (lock < 0 || !at)
+			_exit(1);
+		snprintf(at + strlen("lxc.count = "), 6, "%05d", i);
+		at[strlen("lxc.count = 00000")] = '\n';
+		fd = open(config, O_WRONLY | O_TRUNC | O_CLOEXEC);
+		for (ssize_t n = 0; n < len; n += 50)
+			if (write(fd, text + n, (size_t)(len - n < 50 ? len - n : 50)) < 0)
+				_exit(2);
+	}
+	_exit(0);
+}
+
+/* The same by renaming, without LXC's lock; it and LXC keep off each other by @others, for they know no better. */
+static void write_like_an_editor(void)
+{
+	char aside[80];
+
+	snprintf(aside, sizeof(aside), "%s/editor", folder);
+	for (int i = 1; i <= ROUNDS; i++) {
+		cleanup_free char *text = NULL;
+		ssize_t len = file_read_all(AT_FDCWD, config, 100000, &text);
+		char *at = len > 0 ? strstr(text, "editor.count = ") : NULL;
+		FILE *f;
+
+		if (!at)
+			_exit(1);
+		snprintf(at + strlen("editor.count = "), 6, "%05d", i);
+		at[strlen("editor.count = 00000")] = '\n';
+		f = fopen(aside, "w");
+		fwrite(text, 1, (size_t)len, f);
+		fclose(f);
+		if (rename(aside, config) < 0)
+			_exit(2);
+		usleep(5000);
+	}
+	_exit(0);
+}
+
+static unsigned int counted(const char *text, const char *what)
+{
+	const char *at = strstr(text, what);
+
+	return at ? (unsigned int)strtoul(at + strlen(what), NULL, 10) : 0;
+}
+
+/* Writes ever other nodes while @writer is at work; every version must be whole. */
+static void race(void (*writer)(void), const char *name, const char *count)
+{
+	unsigned int written = 0, torn = 0, failed = 0, back = 0, last = 0;
+	char text[1000] = "";
+	int status = -1;
+	struct error err;
+	pid_t pid;
+
+	put_file("lxc.count = 00000\neditor.count = 00000\n" END_MARK);
+	pid = fork();
+	if (pid == 0)
+		writer();
+	while (waitpid(pid, &status, WNOHANG) == 0) {
+		cleanup_close int lock = lxc_lock(config, "t", 60000, NULL);
+		unsigned int now;
+
+		idset_clear(&nodes);
+		idset_add(&nodes, written % 8);
+		if (lxc_record_write(config, false, &v, &err) < 0) {
+			failed++;
+			diag("%s", err.text);
+		}
+		written++;
+		file_read(AT_FDCWD, config, text, sizeof(text));
+		now = counted(text, count);
+		torn += !strstr(text, END_MARK) || !strstr(text, "volatile.cpu.nodes = ");
+		back += now < last;
+		last = now;
+	}
+	is_int(status, 0, "%s: has done its %d writings", name, ROUNDS);
+	file_read(AT_FDCWD, config, text, sizeof(text));
+	diag("beside %u of ours", written);
+	is_int(counted(text, count), ROUNDS, "%s: the last of them is there", name);
+	is_int(back, 0, "%s: none was ever undone", name);
+	is_int(torn, 0, "%s: every version was whole", name);
+	is_int(failed, 0, "%s: all of ours went well", name);
+	unlink(config);
+}
+
+static void lock(void)
+{
+	int held = lxc_lock(config, "t", 100, NULL);
+	struct error err;
+
+	ok(held >= 0, "the lock is taken");
+	is_int(lxc_lock(config, "t", 100, &err), -ETIMEDOUT, "and not twice: %s", err.text);
+	is_int(flock(held, LOCK_EX | LOCK_NB), 0, "an flock is no part of it");
+	close(held);
+	held = lxc_lock(config, "t", 100, NULL);
+	ok(held >= 0, "given back, it can be had");
+	close(held);
+}
+
+int main(void)
+{
+	if (!mkdtemp(folder))
+		return 1;
+	snprintf(config, sizeof(config), "%s/config", folder);
+	setenv("XDG_RUNTIME_DIR", folder, 1);
+	idset_add_range(&nodes, 0, 1);
+	idset_add(&mems, 1);
+	update();
+	files();
+	origins();
+	lock();
+	race(write_like_lxc, "LXC", "lxc.count = ");
+	race(write_like_an_editor, "an editor", "editor.count = ");
+	return done();
+}

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * runtime-hooks/command and runtime-version: command lines as engines give
+ * them, and what runtimes say of themselves.
+ */
+#include "plugin/util.h"
+#include "runtime-hooks/command.h"
+#include "runtime-hooks/runtime-version.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+
+static char words[1024];
+static char *args[64];
+
+/* Splits @line at spaces into args. */
+static int split(const char *line)
+{
+	int n = 0;
+
+	snprintf(words, sizeof(words), "%s", line);
+	for (char *p = strtok(words, " "); p; p = strtok(NULL, " "))
+		args[n++] = p;
+	args[n] = NULL;
+	return n;
+}
+
+static const char *joined(char **argv)
+{
+	static char text[1024];
+	size_t used = 0;
+
+	text[0] = '\0';
+	for (; *argv; argv++)
+		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%s", used ? " " : "", *argv);
+	return text;
+}
+
+static const struct {
+	const char *line, *rest, *verb, *runtime, *bundle, *config, *id, *log;
+} cases[] = {
+	{ "n create --bundle /b c1", "n create --bundle /b c1", "create", NULL, "/b", NULL, "c1", NULL },
+	{ "n --runtime crun create -b /b c1", "n create -b /b c1", "create", "crun", "/b", NULL, "c1", NULL },
+	{ "n --runtime=/x/crun --root /r run -d -b=/b c1", "n --root /r run -d -b=/b c1", "run", "/x/crun", "/b", NULL, "c1",
+	  NULL },
+	{ "n --root create --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file run c1",
+	  "n --root create --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file run c1", "create", NULL,
+	  "/b", NULL, "c1", "/l" },
+	{ "n --log=/l --runtime crun --cgroup-manager systemd run c1", "n --log=/l --cgroup-manager systemd run c1", "run",
+	  "crun", NULL, NULL, "c1", "/l" },
+	{ "n create -b/b -f other.json c1", "n create -b/b -f other.json c1", "create", NULL, "/b", "other.json", "c1", NULL },
+	{ "n -root /r create -bundle /b -- c1", "n -root /r create -bundle /b -- c1", "create", NULL, "/b", NULL, "c1", NULL },
+	{ "n --new-option value create c1", "n --new-option value create c1", "create", NULL, NULL, NULL, "c1", NULL },
+	{ "n state c1", "n state c1", "state", NULL, NULL, NULL, NULL, NULL },
+	{ "n exec c1 create --bundle /b", "n exec c1 create --bundle /b", "exec", NULL, NULL, NULL, NULL, NULL },
+	{ "n exec c1 x --runtime y", "n exec c1 x --runtime y", "exec", NULL, NULL, NULL, NULL, NULL },
+	{ "n --version", "n --version", NULL, NULL, NULL, NULL, NULL, NULL },
+	{ "n create", "n create", "create", NULL, NULL, NULL, NULL, NULL },
+	{ "n create --bundle", "n create --bundle", "create", NULL, NULL, NULL, NULL, NULL },
+	{ "n", "n", NULL, NULL, NULL, NULL, NULL, NULL },
+};
+
+static void test_lines(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct command c;
+		struct error err = { 0 };
+		int n = split(cases[i].line);
+
+		is_int(command_parse(n, args, &c, &err), 0, "%s", cases[i].line);
+		is_str(joined(c.argv), cases[i].rest, "%s: what the runtime gets", cases[i].line);
+		is_str(c.verb, cases[i].verb, "%s: command", cases[i].line);
+		is_str(c.runtime, cases[i].runtime, "%s: runtime", cases[i].line);
+		is_str(c.bundle, cases[i].bundle, "%s: bundle", cases[i].line);
+		is_str(c.config, cases[i].config, "%s: config", cases[i].line);
+		is_str(c.id, cases[i].id, "%s: id", cases[i].line);
+		is_str(c.log, cases[i].log, "%s: log", cases[i].line);
+	}
+}
+
+static void test_names(void)
+{
+	struct command c = { .self = "/usr/bin/numaplace-crun" };
+	struct error err = { 0 };
+
+	ok(command_is_called(&c, "crun") && !command_is_called(&c, "runc"), "numaplace-crun means crun");
+	c.self = "crun";
+	ok(!command_is_called(&c, "crun"), "crun itself does not");
+	is_int(command_parse(split("n create --runtime"), args, &c, &err), 0, "--runtime behind the command is not ours");
+	is_int(command_parse(split("n --runtime"), args, &c, &err), -EINVAL, "ours without its value");
+	is_str(err.text, "--runtime: a value is missing", "ours without its value: message");
+}
+
+static void test_versions(void)
+{
+	static const struct {
+		const char *text, *name;
+		unsigned int major, minor;
+		bool knows;
+	} said[] = {
+		{ "runc version 1.1.15+ds1\ncommit: x\n", "runc", 1, 1, false },
+		{ "runc version 1.4.0-rc.1\n", "runc", 1, 4, true },
+		{ "crun version 1.8.1\ncommit: y\n", "crun", 1, 8, false },
+		{ "crun version 1.24\n", "crun", 1, 24, true },
+		{ "crun version 2.0", "crun", 2, 0, true },
+		{ "youki version 1.99", "youki", 1, 99, false },
+	};
+	struct runtime_version v;
+
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		is_int(runtime_version_parse(said[i].text, &v), 0, "%s", said[i].name);
+		ok(strcmp(v.name, said[i].name) == 0 && v.major == said[i].major && v.minor == said[i].minor, "its parts");
+		is_int(runtime_knows_memory_policy(&v), said[i].knows, "whether it knows memoryPolicy");
+	}
+	is_int(runtime_version_parse("", &v), -EINVAL, "nothing");
+	is_int(runtime_version_parse("runsc version release-2024\n", &v), -EINVAL, "no number");
+}
+
+int main(void)
+{
+	test_lines();
+	test_names();
+	test_versions();
+	return done();
+}

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * runtime-hooks/spec-edit: what is put where, that all else stays byte for
+ * byte, and that twice is once.
+ */
+#include "plugin/util.h"
+#include "runtime-hooks/spec-edit.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+
+#define HOOK "/usr/libexec/numaplace/oci-hook"
+#define ENTRY(stage) "{\"path\":\"" HOOK "\",\"args\":[\"oci-hook\",\"" stage "\"]}"
+#define PLANNED "[\"oci-hook\",\"--mems\",\"0-1\",\"--applied\",\"memoryPolicy\",\"createRuntime\"]"
+
+static const struct spec_edit hook = { .hook = HOOK, .poststop = true };
+static const struct spec_edit lists = { .cpus = "0-3", .mems = "0" };
+static const struct spec_edit all = {
+	.cpus = "0-3", .mems = "0-1", .policy_mode = "MPOL_INTERLEAVE", .policy_nodes = "0-1", .cpu_nodes = "0,1",
+	.memory_nodes = "0,1", .hook = HOOK, .plan = { "--mems", "0-1", "--applied", "memoryPolicy" },
+};
+#define POLICY "\"memoryPolicy\":{\"mode\":\"MPOL_INTERLEAVE\",\"nodes\":\"0-1\",\"flags\":[\"MPOL_F_STATIC_NODES\"]}"
+#define CPU "\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0-1\"}"
+#define NOTES "\"annotations\":{\"volatile.cpu.nodes\":\"0,1\",\"volatile.memory.nodes\":\"0,1\"}"
+
+static const struct {
+	const char *name;
+	const struct spec_edit *edit;
+	const char *before, *after; /* after NULL: as before */
+} cases[] = {
+	{ "an empty object", &hook, "{}",
+	  "{\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") "]}}" },
+	{ "beside what is there", &hook, " { \"a\" : 1 }\n",
+	  " {\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop")
+	  "]}, \"a\" : 1 }\n" },
+	{ "hooks that are null", &hook, "{\"hooks\": null }",
+	  "{\"hooks\": {\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") "]} }" },
+	{ "stages that are null or empty", &hook, "{\"hooks\":{\"createRuntime\":null,\"poststop\":[ ]}}",
+	  "{\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") " ]}}" },
+	{ "in front of others' hooks", &hook, "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"}]}}",
+	  "{\"hooks\":{\"poststop\":[" ENTRY("poststop") "],\"createRuntime\":[" ENTRY("createRuntime")
+	  ",{\"path\":\"/x\"}]}}" },
+	{ "one from hooks.d gets the arguments, and keeps the rest", &hook,
+	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"},{\"timeout\":9,\"args\":[\"a\",\"]\\\"\"],\"path\":\"" HOOK
+	  "\"}],\"poststop\":[{\"path\":\"" HOOK "\"}]}}",
+	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"},{\"timeout\":9,\"args\":[\"oci-hook\",\"createRuntime\"],"
+	  "\"path\":\"" HOOK "\"}],\"poststop\":[{\"args\":[\"oci-hook\",\"poststop\"],\"path\":\"" HOOK "\"}]}}" },
+	{ "one at prestart serves", &hook, "{\"hooks\":{\"prestart\":[{\"path\":\"" HOOK "\",\"args\":null}],\"poststop\":["
+	  ENTRY("poststop") "]}}",
+	  "{\"hooks\":{\"prestart\":[" ENTRY("prestart") "],\"poststop\":[" ENTRY("poststop") "]}}" },
+	{ "lists, where nothing is", &lists, "{}", "{\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
+	{ "lists, where one is", &lists, "{\"linux\":{\"resources\":{\"cpu\":{\"shares\":2,\"cpus\":\"0-7\"}}}}",
+	  "{\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"0\",\"shares\":2,\"cpus\":\"0-3\"}}}}" },
+	{ "an empty string, a quote in a string", &lists,
+	  "{\"x\":\"\\\"}\",\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"\",\"cpus\":\"\\\"\"}}}}",
+	  "{\"x\":\"\\\"}\",\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"0\",\"cpus\":\"0-3\"}}}}" },
+	{ "cpu that is null", &lists, "{\"linux\":{\"resources\":{\"cpu\": null,\"pids\":{}}}}",
+	  "{\"linux\":{\"resources\":{\"cpu\": {\"cpus\":\"0-3\",\"mems\":\"0\"},\"pids\":{}}}}" },
+	{ "numbers, escapes and odd spaces stay", &lists,
+	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n \"resources\":{\"cpu\":{\"cpus\":null,\"mems\":null}}}}",
+	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n \"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
+	{ "everything at once", &all, "{\"linux\":{},\"annotations\":{}}",
+	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"" HOOK "\",\"args\":" PLANNED "}]},\"linux\":{" POLICY
+	  ",\"resources\":{" CPU "}}," NOTES "}" },
+	{ "a policy of ours is taken back", &hook, "{\"linux\":{" POLICY "},\"hooks\":{\"createRuntime\":[{\"path\":\"" HOOK
+	  "\",\"args\":" PLANNED "}],\"poststop\":[" ENTRY("poststop") "]}}",
+	  "{\"linux\":{\"memoryPolicy\":null},\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":["
+	  ENTRY("poststop") "]}}" },
+	{ "somebody's own policy stays", &lists,
+	  "{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\"},\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}",
+	  NULL },
+};
+
+static void test_cases(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *want = cases[i].after ? cases[i].after : cases[i].before;
+		cleanup_free char *once = NULL, *twice = NULL;
+		struct error err = { 0 };
+		size_t len = 0, again = 0;
+
+		is_int(spec_edit(cases[i].before, strlen(cases[i].before), cases[i].edit, &once, &len, &err), 0, "%s (%s)",
+		       cases[i].name, err.text);
+		is_str(once, want, "%s: text", cases[i].name);
+		if (!once)
+			continue;
+		is_int(spec_edit(once, len, cases[i].edit, &twice, &again, &err), 0, "%s: again", cases[i].name);
+		is_str(twice, want, "%s: and nothing changes", cases[i].name);
+	}
+}
+
+static void test_refused(void)
+{
+	static const char *const bad[] = {
+		"", "[]", "{", "{\"linux\":[]}", "{\"hooks\":{\"createRuntime\":{}}}", "{\"linux\":{},\"linux\":{}}",
+		"{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_BIND\",\"nodes\":\"0\"}}}",
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct error err = { 0 };
+		char *out = NULL;
+		size_t len;
+
+		is_int(spec_edit(bad[i], strlen(bad[i]), &all, &out, &len, &err), -EINVAL, "refused: %s", bad[i]);
+		ok(!out && *err.text, "refused: %s", err.text);
+	}
+}
+
+int main(void)
+{
+	test_cases();
+	test_refused();
+	return done();
+}

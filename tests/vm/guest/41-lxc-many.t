@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# LXC, many at a time: twenty starts at once, a config file that others rewrite
+# while we do, a lock that nobody gives back; id-mapped, a user's own and nested containers.
+# Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/lxc.sh
+
+# --- twenty at once
+many=$(seq -f m%g 20)
+for c in $many; do
+	lx_make "$c" 'limits.cpu = 1' 'limits.cpu.nodes = balanced'
+done
+for c in $many; do
+	lx_start "$c" > "$lx_out/$c.said" 2>&1 &
+	jobs="${jobs:-} $!"
+done
+for j in $jobs; do
+	wait "$j" || echo "one failed"
+done
+started=0
+for c in $many; do
+	if [ -e "$lx_out/$c/status" ]; then started=$((started + 1)); else cat "$lx_out/$c.said" "$lx_out/$c.log"; fi
+done
+is "twenty start at once" $started 20
+for c in $many; do
+	lx_seen "$c" Cpus_allowed_list
+done > /run/tests/cpus
+like "each on one CPU" "$(grep -vc '^[0-7]$' /run/tests/cpus)" '^0$'
+sort /run/tests/cpus | uniq -c > /run/tests/counts
+cat /run/tests/counts
+is "on each CPU two or three of them" "$(awk '$1 == 2 || $1 == 3' /run/tests/counts | wc -l)" 8
+is "five on each node" "$(awk '{ n[int($1 / 2)]++ } END { print n[0], n[1], n[2], n[3] }' /run/tests/cpus)" "5 5 5 5"
+is "with memory beside them" "$(for c in $many; do
+	lx_seen "$c" Mems_allowed_list; done | sort | uniq -c | awk '{ print $1, $2 }' | xargs)" "5 0 5 1 5 2 5 3"
+wrong=0
+for c in $many; do
+	[ "$(lx_line "$c" volatile.memory.nodes)" = "$(lx_seen "$c" Mems_allowed_list)" ] || wrong=$((wrong + 1))
+done
+is "every config says so" $wrong 0
+is "status has them all" "$(numaplace --json status | jq '.containers | length')" 20
+is "lxc-ls, too" "$(timeout 60 lxc-ls --running -1 | wc -l)" 20
+for c in $many; do
+	lx_stop "$c" &
+done
+wait
+is "all stopped: an empty ledger" "$(find /run/numaplace/containers -type f | wc -l)" 0
+for c in $many; do
+	rm -rf "${lx_path:?}/$c"
+done
+
+# --- others rewrite the config
+w=/run/tests/lxc-writer
+gcc -o $w /tests/lxc-writer.c -llxc || bail "gcc"
+lx_make w 'limits.cpu = 4' 'lxc.start.order = 0' '# the end'
+ok "a container" lx_start w
+LXC_PID=$(lxc-info -n w -pH) LXC_NAME=w LXC_CONFIG_FILE=$lx_path/w/config LXC_HOOK_TYPE=start-host
+export LXC_PID LXC_NAME LXC_CONFIG_FILE LXC_HOOK_TYPE
+nodes=$(lx_line w volatile.cpu.nodes)
+cp $lx_path/w/config /run/tests/w.before
+for how in save fresh; do
+	# An old handle knows of no volatile lines: it takes them out at each save.
+	[ $how = fresh ] || sed -i '/^volatile/d' $lx_path/w/config
+	$w $how w 60 &
+	writer=$!
+	$w check w 150 > /run/tests/check &
+	checker=$!
+	i=0 bad=0 found=0
+	while kill -0 $writer 2>/dev/null; do
+		[ "$(lx_line w volatile.cpu.nodes)" != "$nodes" ] || found=$((found + 1))
+		$lx_hook || bad=$((bad + 1))
+		i=$((i + 1))
+	done
+	wait $writer
+	is "$how: 60 savings through the API went well" $? 0
+	wait $checker
+	is "$how: whoever held the lock saw a whole file" "$(cat /run/tests/check)" "0 torn of 150"
+	echo "$how: $i hooks, $found found their lines" | sed 's/^/# /' >&3
+	is "$how: all $i hooks went well" $bad 0
+	ok "$how: one last time" $lx_hook
+	is "$how: our lines are there" "$(grep -c ^volatile $lx_path/w/config)" 3
+	is "$how: and right" "$(lx_line w volatile.cpu.nodes)" "$nodes"
+	is "$how: theirs is the last that they wrote" "$(lx_line w lxc.start.order)" 60
+	is "$how: every other line is as it was" "$(grep -v '^volatile\|^lxc.start.order' $lx_path/w/config | sort)" \
+		"$(grep -v '^volatile\|^lxc.start.order' /run/tests/w.before | sort)"
+	is "$how: nothing is left beside it" "$(find $lx_path/w -type f)" "$lx_path/w/config"
+done
+unset LXC_PID LXC_NAME LXC_CONFIG_FILE LXC_HOOK_TYPE
+lx_stop w
+
+# --- a lock that nobody gives back
+$w hold w 60 &
+holder=$!
+sed -i '/^volatile/d' $lx_path/w/config
+# Its own reading of the config waits for that lock, so a file of the same text is started.
+cp $lx_path/w/config /run/tests/w/config 2>/dev/null || { mkdir -p /run/tests/w && cp $lx_path/w/config /run/tests/w/config; }
+begin=$(date +%s)
+LXC_NAME=w LXC_CONFIG_FILE=$lx_path/w/config LXC_HOOK_TYPE=pre-start timeout 20 $lx_hook
+is "pre-start goes on without the lock" $? 0
+ok "in time" [ $(($(date +%s) - begin)) -lt 8 ]
+kill $holder
+
+# --- ids of its own
+lx_make map 'limits.cpu = 2' 'lxc.idmap = u 0 1000000 65536' 'lxc.idmap = g 0 1000000 65536'
+ok "an id-mapped container" lx_start map
+like "is placed" "$(lx_seen map Cpus_allowed_list)" '^[0-7]-[0-7]$'
+is "its init is nobody here" "$(stat -c %u "/proc/$(lxc-info -n map -pH)")" 1000000
+is "recorded" "$(in_ledger map)" 1
+lx_stop map
+is "and forgotten" "$(in_ledger map)" 0
+
+# --- a user's own, below a delegated cgroup
+home=/home/u1 cg=/sys/fs/cgroup/u1 run=/run/user/1000
+u1_dir=$home/.local/share/lxc/u
+grep -q ^u1: /etc/passwd || echo "u1:x:1000:1000::$home:/bin/sh" >> /etc/passwd
+echo u1:2000000:65536 >> /etc/subuid
+echo u1:2000000:65536 >> /etc/subgid
+mkdir -p $u1_dir $run $home/.cache $home/.config/lxc
+lx_make u 'limits.cpu = 4' 'lxc.idmap = u 0 2000000 65536' 'lxc.idmap = g 0 2000000 65536'
+mv $lx_path/u/config $u1_dir/config
+rmdir $lx_path/u
+chown -R 1000:1000 $home $run
+chmod 755 $home $home/.local $home/.local/share $home/.local/share/lxc $u1_dir
+chmod 700 $run
+mkdir $cg
+chown 1000:1000 $cg $cg/cgroup.procs $cg/cgroup.threads $cg/cgroup.subtree_control
+as_u1() { setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=$home XDG_RUNTIME_DIR=$run USER=u1 "$@"; }
+# lxc-start in the foreground is the monitor itself, and leaves $cg empty when it goes to a cgroup of its own.
+u1_start() {
+	rm -f $lx_out/u/status $home/u.log
+	sh -c 'echo $$ > '$cg'/cgroup.procs; exec setpriv --reuid 1000 --regid 1000 --clear-groups env HOME='$home' \
+		XDG_RUNTIME_DIR='$run' lxc-start -F -n u -o '$home'/u.log' < /dev/null &
+	monitor=$!
+	eventually [ -e $lx_out/u/status ]
+}
+ok "a user's container starts" u1_start
+cat $home/u.log
+nodes=$(sed -n 's/^volatile.cpu.nodes = //p' $u1_dir/config)
+like "is placed" "$(lx_seen u Cpus_allowed_list)" '^(0-3|4-7)$'
+like "recorded in its config" "$nodes" '^(0,1|2,3)$'
+is "in the user's own ledger" "$(find $run/numaplace/containers -type f | wc -l)" 1
+like "on its cgroup" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'user.numaplace.record'
+as_u1 timeout 60 lxc-stop -k -n u
+wait $monitor
+is "and forgotten" "$(find $run/numaplace/containers -type f | wc -l)" 0
+ok "the user's cgroup without cpuset" eval 'rmdir $cg/* 2>/dev/null; echo -cpuset > $cg/cgroup.subtree_control; echo -cpuset > /sys/fs/cgroup/cgroup.subtree_control'
+not_ok "is refused" u1_start
+kill $monitor 2>/dev/null
+wait $monitor
+like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset|cgroup'
+is "one line" "$(grep -c '^numaplace' $home/u.log)" 1
+grep '^numaplace' $home/u.log | sed 's/^/# /' >&3
+mkdir -p /etc/numaplace
+echo 'on-failure = warn' > /etc/numaplace/numaplace.conf
+ok "on-failure = warn: it starts" u1_start
+is "unplaced" "$(lx_seen u Cpus_allowed_list)" 0-7
+as_u1 timeout 60 lxc-stop -k -n u
+wait $monitor
+echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control
+: > /etc/numaplace/numaplace.conf
+
+# --- a container in a container
+lx_setup
+o=/run/tests/outer
+mkdir -p $o/usr $o/etc $o/proc $o/sys $o/dev $o/run $o/tmp $o/out $o/var/lib/lxc/in $o/var/cache $o/var/log $o/root
+for d in bin sbin lib lib64; do
+	ln -sf usr/$d $o/$d
+done
+mkdir -p $o/mnt
+lx_make in 'limits.cpu = 2'
+sed "s|$lx_root|/mnt|; s|$lx_out/in |/out |" $lx_path/in/config > $o/var/lib/lxc/in/config
+rm -r $lx_path/in
+lx_make out 'limits.cpu = 4'
+sed -i "s|^lxc.rootfs.path.*|lxc.rootfs.path = dir:$o|; s|^lxc.mount.auto.*|lxc.mount.auto = proc:rw sys:rw cgroup:rw|
+	s|^lxc.init.cmd.*|lxc.init.cmd = /root/go|" $lx_path/out/config
+cat >> $lx_path/out/config <<END
+lxc.mount.entry = /usr usr none bind,ro 0 0
+lxc.mount.entry = /etc etc none bind,ro 0 0
+lxc.mount.entry = $lx_root mnt none bind 0 0
+lxc.mount.entry = tmpfs run tmpfs mode=755 0 0
+END
+cat > $o/root/go <<'END'
+#!/bin/sh
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+cd /sys/fs/cgroup
+mkdir init
+echo 1 > init/cgroup.procs
+for c in $(cat cgroup.controllers); do echo "+$c" > cgroup.subtree_control; done
+grep allowed_list /proc/self/status > /out/outer
+lxc-start -n in -o /out/in.log > /out/in.said 2>&1
+numaplace --json status > /out/in.status 2>&1
+sed -n 's/^volatile.cpu.nodes = //p' /var/lib/lxc/in/config > /out/in.nodes
+lxc-stop -k -n in
+numaplace --json status > /out/in.after 2>&1
+touch /out/end
+sleep 1000
+END
+chmod 755 $o/root/go
+ok "a container that starts a container" timeout 100 lxc-start -n out -o $lx_out/out.log
+lx_try=0
+until [ -e $lx_out/out/end ] || [ $lx_try = 60 ]; do
+	sleep 1
+	lx_try=$((lx_try + 1))
+done
+cat $lx_out/out.log $lx_out/out/in.log $lx_out/out/in.said $lx_out/out/in.status $lx_out/out/outer
+like "the outer is placed" "$(cat $lx_out/out/outer)" 'Cpus_allowed_list:.(0-3|4-7)'
+like "the inner one, too" "$(lx_seen out Cpus_allowed_list)" '^[0-7]-[0-7]$'
+like "recorded in there" "$(cat $lx_out/out/in.nodes)" '^[0-3]$'
+is "in a ledger of its own" "$(jq -r '.containers[].id' $lx_out/out/in.status)" in
+is "within the outer one's nodes" "$(lx_line out volatile.cpu.nodes | grep -c "$(cat $lx_out/out/in.nodes)")" 1
+is "and forgotten" "$(jq -r '.containers | length' $lx_out/out/in.after)" 0
+lx_stop out
+is "the outer ledger is empty" "$(find /run/numaplace/containers -type f | wc -l)" 0
+done_testing

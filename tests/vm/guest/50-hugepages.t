@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# Hugepages: LXD issue 15082 as a container, with and without numaplace, and how
+# many are left. Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+mem_setup
+np_syslog
+
+is "hugepages are reserved on nodes 0 and 1" "$(reserve 48 48 0 0)" "48/48 48/48 0/0 0/0"
+
+for rt in runc crun; do
+	# --- as it was reported for LXD: limits.cpu.nodes=1 and hugepages, and they came from node 0
+	ok "$rt, LXD 15082: is created" np_create $rt createRuntime lxd limits.cpu=4 limits.cpu.nodes=1 \
+		limits.memory=64MiB limits.memory.hugepages=true -- /bin/touch-memory huge 64
+	ok "$rt, LXD 15082: touches 64 MiB of hugepages" mem_start lxd
+	is "$rt, LXD 15082: all of them are node 1's" "$(reserved)" "48/48 48/16 0/0 0/0"
+	ok "$rt, LXD 15082: verify finds no page elsewhere" verify lxd
+	is "$rt, LXD 15082: and 64 MiB on node 1" "$(kind huge)" "0 64 0 0"
+	like "$rt, LXD 15082: a table for people" "$(numaplace verify lxd)" '^hugepages +0\.0 +64\.0 +0\.0 +0\.0 +64\.0$'
+	like "$rt, LXD 15082: with a verdict" "$(numaplace verify lxd)" '^hit: [0-9.]+ MiB where they should be, 0\.0 MiB elsewhere$'
+	ok "$rt, LXD 15082: the same by its pid" verify "$(ct_pid lxd)"
+	ct_delete lxd
+
+	# --- without numaplace, started from node 0's CPUs
+	ok "$rt, without numaplace: starts" ct_create $rt bare -j '.linux.resources.cpu.cpus = "0-1"' \
+		-- /bin/touch-memory huge 64
+	ok "$rt, without numaplace: touches" mem_start bare
+	not_ok "$rt, without numaplace: verify finds pages elsewhere" verify "$(ct_pid bare)" --nodes 1
+	is "$rt, without numaplace: on node 0" "$(kind huge)" "64 0 0 0"
+	is "$rt, without numaplace: is a miss" "$(v_of verdict)" miss
+	ct_delete bare
+
+	# --- more than there is
+	not_ok "$rt: hugepages that node 1 has not are refused" np_create $rt createRuntime many limits.cpu=2 \
+		limits.cpu.nodes=1 limits.memory=200MiB limits.memory.hugepages=true -- /bin/touch-memory huge 200
+	like "$rt: with the numbers" "$(ct_said many)" '100 pages of 2MiB asked, 48 free \(node 1: 48\)'
+	ct_delete many
+
+	# --- OCI's own limit counts, pages promised and not yet touched are taken, and other nodes are tried
+	limit='.linux.resources.hugepageLimits = [{pageSize: "2MB", limit: 67108864}]'
+	ok "$rt, hugepageLimits: first" np_create $rt createRuntime h1 limits.cpu=1 -j "$limit" -- /bin/touch-memory
+	ok "$rt, hugepageLimits: second" np_create $rt createRuntime h2 limits.cpu=1 -j "$limit" -- /bin/touch-memory
+	is "$rt, hugepageLimits: each on a node of its own" \
+		"$(printf '%s\n' "$(np_mems h1)" "$(np_mems h2)" | sort | xargs)" "0 1"
+	more='.linux.resources.hugepageLimits = [{pageSize: "2MB", limit: 83886080}]'
+	not_ok "$rt, hugepageLimits: 40 are not left for a third" \
+		np_create $rt createRuntime h3 limits.cpu=1 -j "$more" -- /bin/touch-memory
+	like "$rt, hugepageLimits: with the numbers" "$(ct_said h3)" \
+		'40 pages of 2MiB asked, 32 free \(node 0: 16, 1: 16'
+	mem_start h1
+	touch_more h1 huge 64
+	ok "$rt, hugepageLimits: the first touches them" touched h1
+	not_ok "$rt, hugepageLimits: which makes no more of them" \
+		np_create $rt createRuntime h4 limits.cpu=1 -j "$more" -- /bin/touch-memory
+	like "$rt, hugepageLimits: with the same numbers" "$(ct_said h4)" \
+		'40 pages of 2MiB asked, 32 free \(node 0: 16, 1: 16'
+	ct_delete h1 h2 h3 h4
+done
+
+is "hugepages on node 2 alone" "$(reserve 0 0 24 0)" "0/0 0/0 24/24 0/0"
+ok "one that needs 16" np_create crun createRuntime there limits.cpu=1 limits.memory.hugepages=2MiB=16 -- /bin/touch-memory huge 32
+is "goes there" "$(np_mems there)" 2
+ok "touches them" mem_start there
+ok "where they should be" verify there
+is "is" "$(kind huge)" "0 0 32 0"
+ct_delete there
+reserve 0 0 0 0
+
+done_testing

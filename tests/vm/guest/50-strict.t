@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# strict: more than the nodes have is refused before the start, and what outgrows
+# them later is stopped by the kernel, not moved; and what verify counts as a
+# container's own. Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+mem_setup
+np_syslog
+
+for rt in runc crun; do
+	not_ok "$rt, strict: more than the node has is refused" np_create $rt createRuntime big limits.cpu=1 \
+		limits.cpu.nodes=3 limits.memory=1GiB -- /bin/touch-memory
+	like "$rt, strict: with the numbers" "$(ct_said big)" 'limits.memory: 1GiB asked, [0-9.]+MiB to be had \(node 3: [0-9.]+MiB\)'
+	ct_delete big
+done
+ok "strict: 100 MiB" np_create crun createRuntime grow limits.cpu=1 limits.cpu.nodes=3 limits.memory=100MiB \
+	-- /bin/touch-memory anon 100
+ok "strict: are touched" mem_start grow
+ok "strict: and on node 3" verify grow
+is "strict: all of them" "$(kind private)" "0 0 0 100"
+others=$(awk '/MemFree/ { s += $4 } END { print int(s / 1024) }' /sys/devices/system/node/node[012]/meminfo)
+touch_more grow anon 700
+ok "strict: one that outgrows its node is killed" eventually ct_gone "$(ct_pid grow)"
+like "strict: by the kernel, for want of memory on its nodes" "$(dmesg | grep oom-kill)" 'constraint=CONSTRAINT_CPUSET.*mems_allowed=3.*touch-memory'
+now=$(awk '/MemFree/ { s += $4 } END { print int(s / 1024) }' /sys/devices/system/node/node[012]/meminfo)
+ok "strict: the other nodes kept theirs ($others, $now MiB)" [ $((others - now)) -lt 100 ]
+ct_delete grow
+
+# --- shared memory and files
+ok "shared: is created" np_create crun createRuntime shm limits.cpu=1 limits.cpu.nodes=2 -- /bin/touch-memory shm 50 anon 20
+ok "shared: touches" mem_start shm
+ok "shared: is a hit" verify shm
+is "shared: on its node" "$(kind shared)" "0 0 50 0"
+not_ok "shared: on another it would be none" verify shm --nodes 1
+ok "shared: of which all was looked at" [ "$(v_of miss)" -ge $((70 << 20)) ]
+ct_delete shm
+ok "verify: nothing placed" numaplace verify
+not_ok "verify: no such container" numaplace verify nosuchone
+done_testing

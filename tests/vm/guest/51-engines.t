@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# numaplace-runtime under engines: podman (with --runtime, and with the precreate
+# stage from a hooks folder), containerd, and Docker's engine, by its API.
+# Layout: 4x2-pairs, systemd.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+mem_setup
+
+mkdir -p /run/tests/hooks /run/tests/none $ct_root/run $ct_root/etc
+tar -C $ct_root -cf /run/tests/root.tar .
+d=$ct_dir/out
+mkdir -p $d
+mkfifo $d/ready $d/go
+# ready: wait until the container's process has touched its memory.
+ready() { [ "$(timeout 120 cat $d/ready)" = ready ]; }
+
+# --- podman
+ok "podman: an image" podman import /run/tests/root.tar np
+for rt in runc crun; do
+	name=np-$rt
+	ok "podman --runtime numaplace-$rt, interleave: runs" podman --runtime /usr/local/bin/numaplace-$rt \
+		--hooks-dir /run/tests/none run --detach --network none --name $name --volume $d:/out \
+		--annotation limits.cpu=2 --annotation limits.cpu.nodes=2-3 --annotation limits.memory.policy=interleave \
+		np /bin/touch-memory anon 60
+	ok "podman, $rt: touches" ready
+	id=$(podman inspect --format '{{.Id}}' $name)
+	ok "podman, $rt: verify" verify "$id"
+	is "podman, $rt: half here, half there" "$(kind private)" "0 0 30 30"
+	is "podman, $rt: as it should" "$(v_of policy) $(v_of mems)" "interleave 2-3"
+	podman rm --force --time 0 $name
+	is "podman, $rt: forgotten with its end" "$(np_ids)" ""
+done
+
+# --- podman's precreate: what it says is the container's resources
+for stage in precreate createRuntime poststop; do
+	printf '{"version":"1.0.0","hook":{"path":"%s","args":["oci-hook","%s"]},"when":{"annotations":{"^limits\\\\.":".*"}},"stages":["%s"]}' \
+		$np_hook $stage $stage > /run/tests/hooks/50-$stage.json
+done
+ok "precreate: runs" podman --runtime crun --hooks-dir /run/tests/hooks run --detach --network none --name pre \
+	--volume $d:/out --annotation limits.cpu=2 --annotation limits.cpu.nodes=1 np /bin/touch-memory anon 30
+ok "precreate: touches" ready
+id=$(podman inspect --format '{{.Id}}' pre)
+ok "precreate: verify" verify "$id"
+is "precreate: on its node" "$(kind private)" "0 30 0 0"
+config=$(find / -xdev -path "*$id/userdata/config.json" 2>/dev/null | head -n 1)
+is "precreate: CPUs and memory are resources of the spec" "$(jq -c '.linux.resources.cpu | [.cpus, .mems]' "$config")" '["2-3","1"]'
+is "precreate: and an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' "$config")" 1
+podman rm --force --time 0 pre
+# What podman does not know it drops; or the runtime does not know it: not silently strict.
+ok "precreate, interleave: runs or is refused by name" sh -c "
+	out=\$(podman --runtime crun --hooks-dir /run/tests/hooks run --rm --network none --annotation limits.cpu=2 \
+		--annotation limits.cpu.nodes=0-1 --annotation limits.memory.policy=interleave np head -n 1 /proc/self/numa_maps 2>&1)
+	echo \"\$out\"; journalctl --boot --grep 'limits.memory.policy' | tail -n 2
+	case \$out in *interleave=static:0-1*) ;; *) ! echo \"\$out\" | grep -q default ;; esac"
+
+# --- containerd
+containerd > /run/tests/containerd.log 2>&1 &
+eventually ctr version > /dev/null
+ok "containerd: runs" ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
+	--annotation limits.cpu=2 --annotation limits.cpu.nodes=2-3 --annotation limits.memory.policy=interleave \
+	--mount type=bind,src=$d,dst=/out,options=rbind:rw $ct_root c1 /bin/touch-memory anon 60
+ok "containerd: touches" ready
+ok "containerd: verify" verify "$(ctr task ls | awk '$1 == "c1" { print $2 }')"
+is "containerd: half here, half there" "$(kind private)" "0 0 30 30"
+ctr task kill --signal KILL c1
+like "containerd: a refusal is told by name" "$(ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
+	--annotation limits.memory=9GiB --annotation limits.memory.policy=interleave $ct_root c2 /bin/true 2>&1)" \
+	'limits.memory: 9GiB asked'
+
+# --- Docker's engine, by its API: there is no client in the image
+dockerd --add-runtime numaplace=/usr/bin/numaplace-runtime --iptables=false --bridge=none --storage-driver=vfs \
+	--containerd /run/containerd/containerd.sock > /run/tests/dockerd.log 2>&1 &
+for _ in 1 2 3 4 5 6; do
+	eventually [ -S /run/docker.sock ] && break
+done
+# docker METHOD PATH [TYPE FILE]: one request; its answer.
+docker() {
+	perl -MIO::Socket::UNIX -e '
+		my ($m, $p, $type, $file) = @ARGV;
+		my $body = "";
+		if ($file) { local $/; open my $f, "<", $file or die; binmode $f; $body = <$f>; }
+		my $s = IO::Socket::UNIX->new("/run/docker.sock") or die "no docker: $!";
+		binmode $s;
+		print $s "$m $p HTTP/1.0\r\nHost: d\r\nContent-Type: " . ($type || "application/json") .
+			"\r\nContent-Length: " . length($body) . "\r\n\r\n" . $body;
+		$s->flush;
+		my $all = do { local $/; <$s> };
+		$all =~ s/.*?\r\n\r\n//s;
+		print $all' "$@"
+}
+docker POST '/images/create?fromSrc=-&repo=np' application/x-tar /run/tests/root.tar
+jq -n --arg d "$d:/out" '{Image: "np", Cmd: ["/bin/touch-memory", "anon", "60"], HostConfig: {Runtime: "numaplace",
+	NetworkMode: "none", Binds: [$d], Annotations: {"limits.cpu": "2", "limits.cpu.nodes": "0,2", "limits.memory.policy": "interleave"}}}' \
+	> /run/tests/create.json
+answer=$(docker POST '/containers/create?name=d1' application/json /run/tests/create.json)
+echo "$answer"
+id=$(echo "$answer" | jq -r .Id)
+docker POST /containers/d1/start
+ok "docker: touches" ready
+ok "docker: verify" verify "$id"
+is "docker: half here, half there" "$(kind private)" "30 0 30 0"
+like "docker: as it should" "$(v_of policy) $(v_of mems)" '^interleave 0,2$'
+docker DELETE '/containers/d1?force=1'
+tail -n 5 /run/tests/dockerd.log
+kill %2 %1 2>/dev/null
+done_testing

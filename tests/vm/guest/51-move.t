@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# A live container to other nodes: all of its pages there, alive throughout, its
+# record with it; and where it was when that cannot be. Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+mem_setup
+np_syslog
+# How often a process was stopped or not there while it was moved, would show here.
+ticks() { cut -d' ' -f22 "/proc/$1/stat"; }
+
+ok "300 MiB on node 0: is created" np_create crun createRuntime big limits.cpu=2 limits.cpu.nodes=0 limits.memory=320MiB \
+	-- /bin/touch-memory anon 300
+ok "are touched" mem_start big
+pid=$(ct_pid big)
+born=$(ticks "$pid")
+ok "they are there" verify big
+is "all of them" "$(kind private | cut -d' ' -f2-)" "0 0 0"
+cg=$(ct_cgroup big)
+like "--dry-run says what would be" "$(numaplace move big 2 --dry-run)" '^big: memory from 0 to 2, CPUs 4-5 \(not done'
+is "and does nothing" "$(effective big mems) $(np_mems big)" "0 0"
+echo "# $(date +%s.%N)"
+ok "move to node 2" numaplace move big 2
+echo "# $(date +%s.%N)"
+is "the cgroup says so" "$(effective big cpus) $(effective big mems)" "4-5 2"
+is "status says so" "$(np_status big)" "2 4-5 2 crun"
+is "so do the marks" "$(xattr big cpu) $(xattr big memory)" "2 2"
+ok "verify finds no page elsewhere" verify big
+ok "300 MiB are on node 2" [ "$(kind private | cut -d' ' -f3)" -ge 300 ]
+is "it is the same process" "$(ticks "$pid")" "$born"
+touch_more big anon 10
+ok "which goes on" touched big
+ok "also on its new node" verify big
+is "its ledger entry can be found by its cgroup" "$(crun state big | jq .annotations='{"limits.cpu":"1"}' | $np_hook prestart 2>&1)" ""
+is "and stays" "$(np_status big)" "2 4-5 2 crun"
+
+ok "to two nodes at once" numaplace --json move big 0-1
+is "one is enough" "$(echo "$(np_nodes big)" | grep -cx '[01]')" 1
+ok "verify agrees" verify big
+ok "and back" numaplace move big 2
+
+# --- what cannot be
+not_ok "a node that is not there is refused" numaplace move big 9
+ok "a neighbour with node 3's memory" np_create crun createRuntime full limits.cpu=1 limits.cpu.nodes=3 limits.memory=400MiB \
+	-- /bin/touch-memory
+not_ok "a node without room for it is refused" numaplace move big 3
+like "with the numbers" "$(numaplace move big 3 2>&1)" 'limits.memory: 320MiB asked, [0-9.]+MiB to be had'
+is "it is where it was" "$(np_status big) $(effective big mems)" "2 4-5 2 crun 2"
+not_ok "nobody" numaplace move nobody 1
+not_ok "no nodes" numaplace move big
+ct_delete full
+
+# --- a second too short: back to where it was
+kill -STOP "$pid"
+numaplace move big 3 --timeout 1
+late=$?
+kill -CONT "$pid"
+echo "status $late"
+if [ $late = 0 ]; then
+	ok "moved within a second" verify big
+	ok "and back again" numaplace move big 2
+else
+	ok "not done in time: it is where it was" verify big
+fi
+is "node 2" "$(np_status big) $(effective big mems)" "2 4-5 2 crun 2"
+
+# --- other kinds of pages, and several processes
+reserve 32 32 0 0 > /dev/null
+ok "hugepages: are created" np_create crun createRuntime huge limits.cpu=1 limits.cpu.nodes=0 limits.memory.hugepages=2MiB=16 \
+	-- /bin/touch-memory huge 32 shm 20 anon 20
+ok "hugepages: are touched" mem_start huge
+ok "hugepages: on node 0" verify huge
+ok "hugepages: move" numaplace move huge 1
+ok "hugepages: all are on node 1" verify huge
+is "hugepages: all kinds" "$(kind huge)|$(kind shared)|$(kind private)" "0 32 0 0|0 20 0 0|0 20 0 0"
+ct_delete huge
+reserve 0 0 0 0 > /dev/null
+
+ok "interleave: is created" ct_create numaplace-crun inter -a limits.cpu=2 -a limits.cpu.nodes=0-1 \
+	-a limits.memory.policy=interleave -- /bin/touch-memory anon 60
+ok "interleave: starts" mem_start inter
+not_ok "interleave: to nodes that are partly its own is refused" numaplace move inter 1-2
+ok "interleave: to others" numaplace move inter 2-3
+ok "interleave: is there" verify inter
+touch_more inter anon 60
+touched inter
+ok "interleave: and goes on, on these" verify inter
+ct_delete inter big
+done_testing

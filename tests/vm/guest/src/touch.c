@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * touch [DIR] KIND MIB...: maps and touches memory, and keeps it.  KIND: anon,
+ * shm (shared, without a file), huge (hugetlb, private).  Says "ready" on the fifo DIR/ready
+ * (/out), then does what each line of DIR/go says: "KIND MIB", or "end".  Ends with 3
+ * where memory cannot be mapped.  Static, so that it runs in a container of one file.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+static const char *dir = "/out";
+
+static void say(const char *word)
+{
+	char path[256];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/ready", dir);
+	f = fopen(path, "w");
+	if (f) {
+		fprintf(f, "%s\n", word);
+		fclose(f);
+	}
+}
+
+static void touch(const char *kind, size_t mib)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	size_t step = 4096, size = mib << 20;
+	char *p;
+
+	if (strcmp(kind, "shm") == 0)
+		flags = MAP_SHARED | MAP_ANONYMOUS;
+	if (strcmp(kind, "huge") == 0) {
+		flags |= MAP_HUGETLB;
+		step = 2 << 20;
+	}
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (p == MAP_FAILED) {
+		perror("mmap");
+		say("failed");
+		exit(3);
+	}
+	for (size_t i = 0; i < size; i += step)
+		p[i] = 1;
+}
+
+int main(int argc, char **argv)
+{
+	char path[256], line[256], kind[16];
+	unsigned long mib;
+	int i = 1;
+
+	if (argc > 1 && argv[1][0] == '/')
+		dir = argv[i++];
+	for (; i + 1 < argc; i += 2)
+		touch(argv[i], strtoul(argv[i + 1], NULL, 10));
+	say("ready");
+	snprintf(path, sizeof(path), "%s/go", dir);
+	for (;;) {
+		FILE *f = fopen(path, "r");
+
+		if (!f)
+			return 1;
+		while (fgets(line, sizeof(line), f)) {
+			if (sscanf(line, "%15s %lu", kind, &mib) != 2)
+				return 0;
+			touch(kind, mib);
+			say("ready");
+		}
+		fclose(f);
+	}
+}
