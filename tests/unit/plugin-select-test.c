@@ -483,6 +483,206 @@ static void test_random(void)
 	is_int(uneven, 0, "start then stop leaves nothing behind");
 }
 
+/* The same machine with its nodes in another order: @order[i] is the old place of the new node i. */
+static struct topology *renumbered(const struct topology *t, const unsigned int *order)
+{
+	struct made_node node[64];
+	struct topology *copy;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		const struct topo_node *x = &t->nodes[order[i]];
+
+		node[i] = (struct made_node){ t->nodes[i].id, x->ncpus, x->mem_total };
+	}
+	copy = made(node, t->nnodes, t->ncpus && t->ncores ? t->ncpus / t->ncores : 1, 0, NULL);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			copy->distance[i * t->nnodes + j] = t->distance[order[i] * t->nnodes + order[j]];
+	topology_finish(copy);
+	return copy;
+}
+
+/* The same load on both: CPUs of old and new nodes go in step. */
+static void load_alike(struct rnd *r, const struct world *a, struct world *b, const unsigned int *order)
+{
+	for (unsigned int i = 0; i < b->t->nnodes; i++) {
+		const struct topo_node *to = &b->t->nodes[i], *from = &a->t->nodes[order[i]];
+
+		for (unsigned int k = 0; k < to->ncpus; k++)
+			b->u->load[b->t->cpus[to->first_cpu + k].id] =
+				a->u->load[a->t->cpus[from->first_cpu + k].id] = rnd_below(r, 3) ? 0 : LOAD_ONE;
+		b->u->pending[to->id] = a->u->pending[from->id] = to->mem_total / 64 * rnd_below(r, 64);
+	}
+}
+
+static void test_renumbering(void)
+{
+	struct rnd r = { 99 };
+	unsigned int differ = 0, compared = 0;
+
+	for (unsigned int m = 0; m < 1500; m++) {
+		struct topology *t = made_random(&r, 8);
+		unsigned int order[64], n = t->nnodes;
+		struct world a, b;
+		struct placement pa, pb;
+		struct request q;
+		int ra, rb;
+
+		for (unsigned int i = 0; i < n; i++) {
+			unsigned int j = rnd_below(&r, i + 1);
+
+			order[i] = order[j];
+			order[j] = i;
+		}
+		a = world_of(t);
+		b = world_of(renumbered(t, order));
+		load_alike(&r, &a, &b, order);
+		q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
+		ra = select_in(&a, &q, &pa);
+		rb = select_in(&b, &q, &pb);
+		if (ra != rb) {
+			differ++;
+		} else if (ra == 0 && !pa.overcommitted) {
+			unsigned int ma = mask_of(&a, &q, &pa), mb = mask_of(&b, &q, &pb);
+
+			compared++;
+			differ += __builtin_popcount(ma) != __builtin_popcount(mb) ||
+				  fabs(truth_cost(&a, ma, &q) - truth_cost(&b, mb, &q)) > 1e-6;
+		}
+		placement_free(&pa);
+		placement_free(&pb);
+		world_end(&a);
+		world_end(&b);
+	}
+	ok(compared > 500, "%u placements on machines and on the same with other numbers", compared);
+	is_int(differ, 0, "other numbers change nothing but names: as many nodes, at the same cost");
+}
+
+static void test_more_nodes(void)
+{
+	struct rnd r = { 5 };
+	unsigned int fits = 0, lost = 0;
+
+	for (unsigned int m = 0; m < 1500; m++) {
+		struct topology *t = made_random(&r, 7), *more;
+		struct made_node node[64];
+		unsigned int n = t->nnodes, order[64];
+		struct world a, b;
+		struct placement pa, pb;
+		struct request q;
+
+		for (unsigned int i = 0; i < n; i++) {
+			node[i] = (struct made_node){ t->nodes[i].id, t->nodes[i].ncpus, t->nodes[i].mem_total };
+			order[i] = i;
+		}
+		node[n] = (struct made_node){ t->nodes[n - 1].id + 1U, 8, 8 * GIB };
+		more = made(node, n + 1, t->ncpus && t->ncores ? t->ncpus / t->ncores : 1, 0, NULL);
+		a = world_of(t);
+		b = world_of(more);
+		b.t->nnodes = n; /* the same load on the nodes that both have */
+		load_alike(&r, &a, &b, order);
+		b.t->nnodes = n + 1;
+		q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
+		if (select_in(&a, &q, &pa) == 0) {
+			fits++;
+			lost += select_in(&b, &q, &pb) != 0 || (pb.overcommitted && !pa.overcommitted);
+			placement_free(&pb);
+		}
+		placement_free(&pa);
+		world_end(&a);
+		world_end(&b);
+	}
+	ok(fits > 500, "%u requests that fit", fits);
+	is_int(lost, 0, "fit as well with one more free node");
+}
+
+/* Nodes one after the other, nearest to a start (or least loaded) first, until they suffice. */
+static double greedy(const struct world *w, const struct request *q, int start, unsigned int *count)
+{
+	const struct topology *t = w->t;
+	bool in[64] = { false };
+	double room = 0, avail = 0, weight = 0, d = 0;
+
+	*count = 0;
+	while (room < q->cpu_count - 1e-4 || avail < (double)q->memory) {
+		double best = INFINITY;
+		int next = -1;
+
+		for (unsigned int i = 0; i < t->nnodes; i++) {
+			double c = start < 0 ? -room_of(w, i, q->exclusive) : t->near[(unsigned int)start * t->nnodes + i];
+
+			if (!in[i] && c < best && room_of(w, i, q->exclusive) > 0) {
+				best = c;
+				next = (int)i;
+			}
+		}
+		if (next < 0)
+			return INFINITY;
+		in[next] = true;
+		room += room_of(w, (unsigned int)next, q->exclusive);
+		avail += avail_of(w, (unsigned int)next);
+		(*count)++;
+	}
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		weight += in[i] ? room_of(w, i, q->exclusive) : 0;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (in[i] && in[j])
+				d += room_of(w, i, q->exclusive) * room_of(w, j, q->exclusive) * t->near[i * t->nnodes + j];
+	return d / (weight * weight);
+}
+
+static void test_greedy(void)
+{
+	struct rnd r = { 17 };
+	unsigned int wider = 0, compared = 0;
+	double ours = 0, theirs = 0;
+
+	for (unsigned int m = 0; m < 60; m++) {
+		struct world w = world_of(made_random(&r, 48));
+		struct request q = random_request(&r, w.t, 1);
+		struct placement p;
+		unsigned int fewest = 1000, k;
+		double best = INFINITY, mine = 0, weight = 0;
+
+		w.policy.balance = 50;
+		for (unsigned int i = 0; i < w.t->ncpus; i++)
+			w.u->load[i] = rnd_below(&r, 3) ? 0 : LOAD_ONE;
+		q.exclusive = false;
+		q.memory = 0;
+		for (int start = -1; start < (int)w.t->nnodes; start++) {
+			double d = greedy(&w, &q, start, &k);
+
+			if (isinf(d) || k > fewest)
+				continue;
+			best = k < fewest || d < best ? d : best;
+			fewest = k;
+		}
+		if (select_in(&w, &q, &p) == 0 && !p.overcommitted && !isinf(best)) {
+			unsigned int n = idset_count(&p.nodes);
+
+			compared++;
+			wider += n > fewest;
+			idset_foreach(a, &p.nodes)
+				weight += room_of(&w, w.t->node_index[a], false);
+			idset_foreach(a, &p.nodes)
+				idset_foreach(b, &p.nodes)
+					mine += room_of(&w, w.t->node_index[a], false) *
+						room_of(&w, w.t->node_index[b], false) *
+						w.t->near[w.t->node_index[a] * w.t->nnodes + w.t->node_index[b]];
+			if (n == fewest) {
+				ours += mine / (weight * weight);
+				theirs += best;
+			}
+		}
+		placement_free(&p);
+		world_end(&w);
+	}
+	ok(compared > 20, "%u sets on machines of up to 48 nodes", compared);
+	is_int(wider, 0, "none is wider than the best greedy one, by distance from any start or by load");
+	ok(ours <= theirs * 1.02, "and together not farther apart: %.1f, %.1f", ours, theirs);
+}
+
 int main(void)
 {
 	test_filling();
@@ -491,5 +691,8 @@ int main(void)
 	test_lists();
 	test_exclusive();
 	test_random();
+	test_renumbering();
+	test_more_nodes();
+	test_greedy();
 	return done();
 }

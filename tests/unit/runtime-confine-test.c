@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A confined process: what it has left, which system calls it may make, of all that there
+ * are.  Each call is made with arguments that make no sense, in a child of its own.
+ */
+#include "runtime-hooks/confine.h"
+
+#include "plugin/util.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#define CALLS 470
+
+enum { SAME = 100, UNKNOWN, OTHER };
+
+static bool is_allowed(int nr)
+{
+	const int *calls;
+	unsigned int n = confine_allowed(&calls);
+
+	for (unsigned int i = 0; i < n; i++)
+		if (calls[i] == nr)
+			return true;
+	return false;
+}
+
+/* These do not come back, whatever they are given, or take the test away. */
+static bool is_special(int nr)
+{
+	static const int special[] = {
+		SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
+#ifdef __x86_64__
+		335, 336, /* uretprobe and uprobe: the kernel lets these by every filter */
+#endif
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(special); i++)
+		if (special[i] == nr)
+			return true;
+	return false;
+}
+
+/* How the call ends in a confined child: its exit status, or -signal. */
+static int try_call(int nr, bool confined)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		long r;
+
+		alarm(5);
+		if (confined) {
+			confine_privileges(0);
+			confine_calls();
+		}
+		errno = 0;
+		r = syscall(nr, -1L, -1L, -1L, -1L, -1L, -1L);
+		_exit(r < 0 && errno == ENOSYS ? UNKNOWN : OTHER);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return 0;
+	return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+static void test_calls(void)
+{
+	static const int never[] = { SYS_execve, SYS_execveat, SYS_clone, SYS_ptrace, SYS_mount, SYS_setns, SYS_bpf };
+	int through = 0, refused = 0, wrong = 0, ended = 0;
+
+	for (int nr = 0; nr < CALLS; nr++) {
+		int how;
+
+		if (is_special(nr))
+			continue;
+		how = try_call(nr, true);
+		through += how == OTHER;
+		refused += how == UNKNOWN;
+		ended += how == -SIGSYS;
+		/* An allowed one may be one that this kernel does not have. */
+		if (is_allowed(nr) ? how == -SIGSYS || (how == UNKNOWN && try_call(nr, false) == OTHER) :
+				     how == OTHER && nr != SYS_socket) {
+			diag("call %d: %d", nr, how);
+			wrong++;
+		}
+	}
+	is_int(wrong, 0, "of %d calls %d go through, %d are unknown, %d end the process", CALLS, through, refused,
+	       ended);
+	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
+		is_int(try_call(never[i], true), -SIGSYS, "call %d is the end", never[i]);
+#ifdef __x86_64__
+	is_int(try_call(SYS_getpid | 0x40000000, true), -SIGSYS, "so is another way to number them");
+#endif
+	is_int(try_call(-1, true), UNKNOWN, "a call that a debugger took out is merely not there");
+}
+
+static bool status_has(const char *line)
+{
+	char text[8192];
+	int fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+	ssize_t n = read(fd, text, sizeof(text) - 1);
+
+	close(fd);
+	text[n > 0 ? n : 0] = '\0';
+	return strstr(text, line);
+}
+
+static int in_child(bool (*check)(void))
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		confine_privileges(0);
+		confine_calls();
+		_exit(!check());
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static bool no_privileges(void)
+{
+	return status_has("\nNoNewPrivs:\t1\n") && status_has("\nSeccomp:\t2\n");
+}
+
+/* DAC_OVERRIDE 1, SYS_ADMIN 21, SYS_NICE 23, as far as they were there. */
+static bool few_capabilities(void)
+{
+	return status_has("\nCapEff:\t0000000000a00002\n") || status_has("\nCapEff:\t0000000000000002\n") ||
+	       status_has("\nCapEff:\t0000000000000000\n") || status_has("\nCapEff:\t0000000000800002\n");
+}
+
+static bool permitted_alike(void)
+{
+	return !status_has("\nCapPrm:\t000001ffffffffff\n") && status_has("\nCapInh:\t0000000000000000\n");
+}
+
+/* prctl itself is not among the calls that are left, so this one is confined by half. */
+static bool no_core(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		confine_privileges(0);
+		_exit(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static bool unix_socket(void)
+{
+	return socket(AF_UNIX, SOCK_DGRAM, 0) >= 0;
+}
+
+static bool no_other_socket(void)
+{
+	return socket(AF_INET, SOCK_DGRAM, 0) < 0 && errno == EAFNOSUPPORT && socket(AF_NETLINK, SOCK_RAW, 0) < 0 &&
+	       errno == EAFNOSUPPORT;
+}
+
+int main(void)
+{
+	const int *calls;
+
+	if (!confine_allowed(&calls)) {
+		ok(no_core(), "no core dump; no filter on this machine, or beside a sanitizer");
+		return done();
+	}
+	is_int(in_child(no_privileges), 0, "no new privileges, and a filter");
+	is_int(in_child(few_capabilities), 0, "three capabilities at most");
+	is_int(in_child(permitted_alike), 0, "and none to be had back");
+	ok(no_core(), "no core dump");
+	is_int(in_child(unix_socket), 0, "a socket for syslog");
+	is_int(in_child(no_other_socket), 0, "and none for any network");
+	test_calls();
+	return done();
+}
