@@ -16,8 +16,12 @@ libexecdir = $(exec_prefix)/libexec
 datadir = $(prefix)/share
 mandir = $(datadir)/man
 hooksdir = $(datadir)/containers/oci/hooks.d
+completionsdir = $(datadir)/bash-completion/completions
+unitdir = $(prefix)/lib/systemd/system
+tmpfilesdir = $(prefix)/lib/tmpfiles.d
 # Where the programs look for it; here only so that a package can redirect it.
 sysconfdir = /etc
+unitdir = $(prefix)/lib/systemd/system
 
 O = build
 CFLAGS = -O2 -g
@@ -60,12 +64,16 @@ plan_parts = $(call objects,runtime-hooks/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/,lxc-hook.c lxc-config.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/,incus-hook.c incus-config.c incus-backup.c yaml.c))
+incus_api_parts = $(call objects,$(addprefix runtime-hooks/,incus-api.c incus-config.c))
+incus_agent_objects = $(call objects,$(addprefix runtime-hooks/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,runtime-hooks/numaplace-runtime.c)
 cli_objects = $(call objects,cli/*.c)
 
 # Programs whose source is there: users' and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
-libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook)
+libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
+	$(if $(incus_agent_objects),$(O)/incus-agent)
 
 unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
@@ -74,6 +82,7 @@ unit_of = $(patsubst %.c,$(O)/%,$(wildcard $(addprefix tests/unit/,$(1))))
 bench_objects = $(call objects,tests/bench/*.c)
 
 man_pages = $(wildcard man/*.[158])
+units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/hooks.d/*.json.in)))
 
 .PHONY: all
@@ -84,6 +93,7 @@ $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/json.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc-config.o: cc_pkgs = lxc
+$(O)/runtime-hooks/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
 
 $(O)/%.o: %.c
@@ -98,12 +108,15 @@ $(cgroup): $(call objects,cgroup/*.c)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(cgroup) $(plugin)
+$(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(incus_api_parts) $(cgroup) $(plugin)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
 $(O)/oci-hook: link_pkgs = libcgroup numa yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
-$(O)/lxc-hook: link_pkgs = libcgroup numa lxc
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
+$(O)/lxc-hook: link_pkgs = libcgroup numa lxc yaml-0.1
+$(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/json.c) \
+	$(cgroup) $(plugin)
+$(O)/incus-agent: link_pkgs = libcgroup numa yajl
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -112,6 +125,8 @@ $(unit_programs): $(O)/%: $(O)/%.o
 $(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): $(hook_parts)
 $(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts)
+$(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(call objects,runtime-hooks/json.c) $(cgroup)
+$(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
 $(call unit_of,cgroup-*.c): $(cgroup)
 $(call unit_of,cgroup-*.c): link_pkgs = libcgroup numa
 $(unit_programs): $(plugin)
@@ -147,6 +162,17 @@ install: all
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
 		$(INSTALL) -D -m 644 "$(O)/$${f##*/}" '$(DESTDIR)$(datadir)/'"$$f" || exit 1; done
+	$(INSTALL) -D -m 644 contrib/bash-completion/numaplace '$(DESTDIR)$(completionsdir)/numaplace'
+	$(INSTALL) -D -m 644 contrib/systemd/numaplace.tmpfiles '$(DESTDIR)$(tmpfilesdir)/numaplace.conf'
+	@for f in $(units); do \
+		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
+		sed 's|@bindir@|$(bindir)|g' "$$g" > "$(O)/$$f" && \
+		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
+	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
+		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
+		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
+		sed 's|/usr/libexec/|$(libexecdir)/|g' "contrib/incus/$$f" > "$(O)/$$f" && \
+		$(INSTALL) -D -m $$mode "$(O)/$$f" "$$to/$$f" || exit 1; done
 	@if [ -e '$(conf_target)' ] && ! cmp -s conf/numaplace.conf '$(conf_target)'; then \
 		echo 'kept as it is: $(conf_target)'; \
 	else $(INSTALL) -D -m 644 conf/numaplace.conf '$(conf_target)'; fi
@@ -157,9 +183,13 @@ install: all
 .PHONY: uninstall
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook incus-agent,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach p,$(man_pages),'$(call man_target,$(p))') $(foreach f,$(hooks_d),'$(DESTDIR)$(hooksdir)/$(f)')
+	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
+		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus'
+	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
 	@if cmp -s conf/numaplace.conf '$(conf_target)'; then \
@@ -170,19 +200,28 @@ uninstall:
 
 run_tiers = tests/run -b $(abspath $(O))
 
-.PHONY: test test-unit test-machines test-hooks test-vm unit-programs
+.PHONY: test test-lint test-package test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory all unit-programs
-	@$(run_tiers) unit machines hooks vm
+	@$(MAKE) --no-print-directory san-build fuzz-build || echo 'going on without' >&2
+	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
 unit-programs: $(unit_programs)
+test-lint:
+	@$(run_tiers) lint
+test-package: all
+	@$(run_tiers) package
 test-unit: unit-programs
 	@$(run_tiers) unit
 test-machines: all
 	@$(run_tiers) machines
 test-hooks: all
 	@$(run_tiers) hooks
+test-san: san-build
+	@$(run_tiers) san
+test-fuzz: fuzz-build
+	@$(run_tiers) fuzz
 test-vm:
 	@$(run_tiers) vm
 
@@ -231,6 +270,21 @@ fuzz-build:
 fuzz: fuzz-build
 	@RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run -b $(abspath $(O)) $(PARSERS)
 
+# --- sanitizers and analyzers ------------------------------------------------
+
+.PHONY: san-build analyze tidy
+san-build:
+	@$(MAKE) --no-print-directory O=$(O)/san CPPFLAGS='$(no_fortify)' CFLAGS='$(sanitize)' all unit-programs
+
+# Compiles for nothing but the warnings.
+analyze:
+	@$(MAKE) --no-print-directory O=$(O)/analyze CFLAGS='-O1 -g -fanalyzer -Werror' all
+
+# .clang-tidy says what is looked for.
+tidy:
+	@clang-tidy --quiet --warnings-as-errors='*' $(wildcard $(addsuffix /*.c,plugin cgroup runtime-hooks cli)) -- \
+		-std=gnu11 -D_GNU_SOURCE -DNUMAPLACE_VERSION='"$(VERSION)"' -I. $(call pkg-cflags,yajl) 2>/dev/null
+
 # --- the rest ----------------------------------------------------------------
 
 .PHONY: deps
@@ -247,7 +301,9 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
-	@echo 'make test-unit        also test-machines, test-hooks, test-vm: one tier'
+	@echo 'make test-unit        also test-machines, test-hooks, test-san, test-fuzz, test-vm: one tier'
+	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
+	@echo 'make analyze          gcc -fanalyzer; make tidy: clang-tidy'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
 	@echo 'make bench            how long decisions take, and how good they are'
 	@echo 'make clean            take the build folder away'

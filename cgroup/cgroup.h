@@ -24,6 +24,7 @@ struct cgroup_dir {
 	int fd;                     /* O_PATH or O_RDONLY on the directory; -1: none */
 	uint64_t inode;
 	char path[CGROUP_PATH_MAX]; /* below the mount, begins with / */
+	bool ours;                  /* of cgroup_of_pid: this process was seen in there, too */
 };
 #define CGROUP_DIR_NONE ((struct cgroup_dir){ .fd = -1 })
 void cgroup_dir_close(struct cgroup_dir *c);

@@ -159,13 +159,15 @@ static int read_membership(pid_t pid, char *path, size_t size, struct error *err
  * Whether @pid is in the directory that we have open.  Its own list of processes says it
  * for certain; where that cannot be had (threaded, or very long), the path in /proc must be the same still.
  */
-static int check_member(const struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
+static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
 {
-	char now[CGROUP_PATH_MAX], name[16], procs[16384];
+	char now[CGROUP_PATH_MAX], name[16], self[16], procs[16384];
 	ssize_t n = read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs));
 	int rc;
 
 	snprintf(name, sizeof(name), "%d", (int)pid);
+	snprintf(self, sizeof(self), "%d", (int)getpid());
+	c->ours = n >= 0 && words_have(procs, self);
 	if (n >= 0 && words_have(procs, name))
 		return 0;
 	if (n >= 0)

@@ -57,8 +57,8 @@ static int check_time(const struct move *m, struct error *err)
 {
 	if (!m->end || now() < m->end)
 		return 0;
-	return error_set(err, -ETIMEDOUT, "not done in %u seconds (%" PRIu64 " of %" PRIu64 " MiB moved)", m->job->seconds,
-			 m->done >> 20, m->total >> 20);
+	return error_set(err, -ETIMEDOUT, "not done in %u seconds (%" PRIu64 " of %" PRIu64 " MiB moved)",
+			 m->job->seconds, m->done >> 20, m->total >> 20);
 }
 
 static void tell(const struct move *m)

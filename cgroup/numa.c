@@ -59,7 +59,8 @@ int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, str
 	if (set_mempolicy(mode | MPOL_F_STATIC_NODES, mask, PAGES_NODE_MAX + 1) == 0)
 		return 0;
 	if (errno == EINVAL && since)
-		return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": this kernel does not know it (Linux %s does)",
+		return error_set(err, -ENOTSUP,
+				 "limits.memory.policy: \"%s\": this kernel does not know it (Linux %s does)",
 				 memory_policy_name(policy), since);
 	return error_errno(err, -errno, "limits.memory.policy: \"%s\": set_mempolicy", memory_policy_name(policy));
 }

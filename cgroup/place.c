@@ -119,6 +119,10 @@ static int find_cgroup(struct work *w, struct error *err)
 
 	if (rc == 0)
 		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
+	/* podman --cgroups=disabled, or a pid that is somebody else's by now: a login's cpuset is not a container's. */
+	if (rc == 0 && w->cgroup.ours)
+		rc = error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
+			       w->cgroup.path);
 	if (rc == 0)
 		rc = leave_inner(w, err);
 	if (rc == 0)

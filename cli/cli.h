@@ -56,10 +56,13 @@ int cli_set_key(struct request *r, const char *key, const char *value, struct er
 int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err);
 
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_explain(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_map(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_incus(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_plan(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err);

@@ -5,6 +5,7 @@
  * --json.  Exit status: 0 done, 1 cannot be placed or the system failed, 2 bad input.
  */
 #include "cli/cli.h"
+#include "cli/help.h"
 #include "cli/out.h"
 #include "plugin/util.h"
 
@@ -21,13 +22,16 @@ static const struct verb {
 } verbs[] = {
 	{ "topology", verb_topology, "", "the machine's nodes: CPUs, memory, hugepages, distances, load" },
 	{ "plan", verb_plan, "KEY=VALUE...", "what would be chosen now; writes nothing" },
-	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
 	{ "status", verb_status, "", "the containers that are placed now" },
-	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
-	{ "explain", verb_explain, "ID", "why a container is where it is" },
 	{ "map", verb_map, "[-o FILE.svg]", "the machine and its containers, as a picture or in letters" },
-	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and what hooks have done" },
+	{ "explain", verb_explain, "ID", "why a container is where it is" },
 	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, beside where they should be" },
+	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
+	{ "rebalance", verb_rebalance, "[--dry-run]", "move containers where that evens the machine or joins split ones" },
+	{ "doctor", verb_doctor, "", "what on this host is as numaplace needs it, and what is to be done" },
+	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and what hooks have done" },
+	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
+	{ "incus", verb_incus, "place NAME", "choose nodes for a stopped instance, such as a virtual machine" },
 };
 
 static void print_help(FILE *f)
@@ -41,7 +45,7 @@ static void print_help(FILE *f)
 	      "  --state DIR    the ledger's folder (" CLI_STATE ")\n"
 	      "  --conf FILE    the configuration (" CLI_CONF ")\n"
 	      "  --json         one JSON object on stdout\n"
-	      "  --help, --version\n\n"
+	      "  --help, --version; `numaplace help VERB` for one verb\n\n"
 	      "Keys of `plan`, as in a container's annotations or config:\n ", f);
 	for (int k = 0; k < KEY_COUNT; k++)
 		fprintf(f, " %s%s", request_keys[k], k % 4 == 3 && k + 1 < KEY_COUNT ? "\n " : "");
@@ -110,6 +114,15 @@ static int take_options(struct cli *cli, struct command *cmd, int argc, char **a
 	return 0;
 }
 
+static int give_help(const struct command *cmd, struct error *err)
+{
+	if (!cmd->argc)
+		print_help(stdout);
+	else if (!help_print(stdout, cmd->argv[0]))
+		return error_set(err, -EINVAL, "unknown verb: %s: see numaplace --help", quote(cmd->argv[0]).text);
+	return 0;
+}
+
 static int run(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_close int root = -1;
@@ -119,10 +132,13 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 
 	if (ret < 0)
 		return ret;
-	if (cmd.help || (cmd.argc && !strcmp(cmd.argv[0], "help"))) {
-		print_help(stdout);
-		return 0;
+	if (cmd.argc && !strcmp(cmd.argv[0], "help")) {
+		cmd.help = true;
+		cmd.argv++;
+		cmd.argc--;
 	}
+	if (cmd.help)
+		return give_help(&cmd, err);
 	if (cmd.version) {
 		puts("numaplace " NUMAPLACE_VERSION);
 		return 0;

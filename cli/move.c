@@ -35,7 +35,8 @@ static int parse_seconds(const char *text, unsigned int *out, struct error *err)
 	unsigned long n = strtoul(text, &end, 10);
 
 	if (*text < '0' || *text > '9' || *end || n > 86400)
-		return error_set(err, -EINVAL, "move: --timeout %s: seconds are expected (0: no limit)", quote(text).text);
+		return error_set(err, -EINVAL, "move: --timeout %s: seconds are expected (0: no limit)",
+				 quote(text).text);
 	*out = (unsigned int)n;
 	return 0;
 }

@@ -195,16 +195,51 @@ static int print_text(const struct cli *cli, const struct topology *t, struct er
 	return print_distances(t, err);
 }
 
+/*
+ * Labels for node-feature-discovery's local source, one KEY=VALUE a line; a value is at most 63 letters, digits and
+ * "-_.", so sizes are whole GiB.
+ */
+static void print_nfd(const struct topology *t)
+{
+	unsigned int least = 0, memory_only = 0, nodes = 0, far = 0;
+	uint64_t memory = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		const struct topo_node *n = node_at(t, i);
+
+		for (unsigned int k = 0; k < t->nnodes; k++)
+			far = topology_distance(t, i, k) > far ? topology_distance(t, i, k) : far;
+		memory_only += !n->ncpus;
+		if (!n->ncpus)
+			continue;
+		least = !nodes || n->ncpus < least ? n->ncpus : least;
+		memory = !nodes || n->mem_total < memory ? n->mem_total : memory;
+		nodes++;
+	}
+	printf("numaplace.org/nodes=%u\n", nodes);
+	printf("numaplace.org/memory-only-nodes=%u\n", memory_only);
+	printf("numaplace.org/cpus-per-node=%u\n", least);
+	printf("numaplace.org/memory-gib-per-node=%" PRIu64 "\n", memory >> 30);
+	printf("numaplace.org/cores=%u\n", t->ncores);
+	printf("numaplace.org/last-level-caches=%u\n", t->nllcs);
+	printf("numaplace.org/largest-distance=%u\n", far);
+}
+
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
-	int ret = cli_no_arguments("topology", argc, argv, err);
+	bool nfd = argc && strcmp(argv[0], "--nfd") == 0;
+	int ret = cli_no_arguments("topology", argc - nfd, argv + nfd, err);
 
 	if (ret < 0)
 		return ret;
 	ret = cli_topology(cli, &t, err);
 	if (ret < 0)
 		return ret;
+	if (nfd) {
+		print_nfd(t);
+		return 0;
+	}
 	if (cli->json) {
 		print_json(t);
 		return 0;

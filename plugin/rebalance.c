@@ -578,7 +578,8 @@ static int expand(struct plan *p, unsigned int s)
 
 	go_to(p, s);
 	for (unsigned int i = 0; i < p->in->n; i++)
-		for (unsigned int o = p->item[i].first; o < p->item[i].first + p->item[i].noptions; o++) {
+		/* not back to where it began: its very CPUs may be somebody else's by then */
+		for (unsigned int o = p->item[i].first + 1; o < p->item[i].first + p->item[i].noptions; o++) {
 			struct state to;
 
 			if (o == p->at[i] || !try_move(p, &p->state[s], i, o, &to))

@@ -14,7 +14,7 @@
 struct command {
 	const char *self;                        /* argv[0] */
 	const char *runtime, *conf, *state, *hook; /* our own options, taken out; NULL: not given */
-	char **argv;                             /* the rest, for the runtime; argv[0] and the NULL at the end included */
+	char **argv;                             /* the rest, for the runtime, from argv[0] to the NULL */
 	const char *verb;                        /* NULL: none */
 	bool creates;                            /* create or run */
 	const char *bundle, *config, *id;        /* of these; NULL: not given */

@@ -23,9 +23,13 @@
 static char subject[300];
 
 /* Made ready ahead of time: a signal handler must not format. */
-static char time_up_line[2][400];
-static const char *volatile time_up = "";
+struct last_words {
+	char time_up[400], fault[400];
+};
+static struct last_words last_words[2];
+static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
+static unsigned int time_limit = HOOK_SECONDS;
 
 /* "<27>" in front is the priority; stderr gets the rest and a line end. Async-signal-safe. */
 static void send_line(const char *line)
@@ -54,26 +58,55 @@ static void print_line(const char *line, size_t len)
 	}
 }
 
-/* Two lines side by side: the handler sees the old one or the new one. */
-static void prepare_time_up(void)
+/* Two of each side by side: a handler sees the old ones or the new ones. */
+static void prepare_last_words(void)
 {
-	char *line = time_up == time_up_line[0] ? time_up_line[1] : time_up_line[0];
+	struct last_words *w = last == &last_words[0] ? &last_words[1] : &last_words[0];
+	const char *colon = *subject ? ": " : "";
 
-	snprintf(line, sizeof(time_up_line[0]), "<%d>numaplace: %s%sgave up after %d seconds\n", LOG_DAEMON | LOG_ERR,
-		 subject, *subject ? ": " : "", HOOK_SECONDS);
-	time_up = line;
+	snprintf(w->time_up, sizeof(w->time_up), "<%d>numaplace: %s%sgave up after %u seconds\n",
+		 LOG_DAEMON | LOG_ERR, subject, colon, time_limit);
+	snprintf(w->fault, sizeof(w->fault), "<%d>numaplace: %s%sended by SIGSEGV: no memory for its stack, or a bug\n",
+		 LOG_DAEMON | LOG_ERR, subject, colon);
+	last = w;
 }
 
-static void on_alarm(int signal_number)
+static void end_with(const char *line)
 {
-	const char *line = time_up;
 	const char *text = strchr(line, '>');
 
-	(void)signal_number;
 	if (text)
 		print_line(text + 1, strlen(text + 1));
 	send_line(line);
 	_exit(time_up_status);
+}
+
+static void on_alarm(int signal_number)
+{
+	(void)signal_number;
+	end_with(last->time_up);
+}
+
+/* Nothing can be done but to say it: a runtime like crun tells nobody of a hook's signal. */
+static void on_fault(int signal_number)
+{
+	(void)signal_number;
+	end_with(last->fault);
+}
+
+/* On a stack of its own, as the usual one may be what there is no memory for. Sanitizers have a handler of theirs. */
+static void catch_faults(void)
+{
+#ifndef __SANITIZE_ADDRESS__
+	static char stack[16384];
+	const stack_t own = { .ss_sp = stack, .ss_size = sizeof(stack) };
+	const struct sigaction on = { .sa_handler = on_fault, .sa_flags = SA_ONSTACK | (int)SA_RESETHAND };
+
+	if (sigaltstack(&own, NULL) == 0)
+		sigaction(SIGSEGV, &on, NULL);
+#else
+	(void)on_fault;
+#endif
 }
 
 void hook_begin(void)
@@ -90,12 +123,21 @@ void hook_begin(void)
 		close(fd);
 	umask(0077);
 	sigaction(SIGPIPE, &ignore, NULL);
-	prepare_time_up();
+	sigaction(SIGXFSZ, &ignore, NULL); /* a limit on files is an error like others, with its line */
+	prepare_last_words();
+	catch_faults();
 	sigaction(SIGALRM, &on_time_up, NULL);
 	sigemptyset(&alarm_only);
 	sigaddset(&alarm_only, SIGALRM);
 	sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
 	alarm(HOOK_SECONDS);
+}
+
+void hook_time_limit(unsigned int seconds)
+{
+	time_limit = seconds;
+	prepare_last_words();
+	alarm(time_limit);
 }
 
 void hook_subject(const char *fmt, ...)
@@ -105,7 +147,7 @@ void hook_subject(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(subject, sizeof(subject), fmt, ap);
 	va_end(ap);
-	prepare_time_up();
+	prepare_last_words();
 }
 
 void hook_time_up_status(int status)

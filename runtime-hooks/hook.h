@@ -19,9 +19,12 @@
 
 /*
  * First thing in a main: standard descriptors that were closed are /dev/null, SIGPIPE
- * is ignored, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
+ * and SIGXFSZ are ignored, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
  */
 void hook_begin(void);
+
+/* As if HOOK_SECONDS were @seconds, from now on; for tests, and for machines that are very slow. */
+void hook_time_limit(unsigned int seconds);
 
 /* What lines are about from now on: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

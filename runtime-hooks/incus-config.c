@@ -7,12 +7,9 @@
 #include "runtime-hooks/incus-config.h"
 
 #include "plugin/util.h"
-#include "runtime-hooks/yaml.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define BACKUP_MAX (16U << 20)
 
 static const struct {
 	const char *key;
@@ -54,47 +51,6 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 		if (strcmp(key, huge_keys[i].key) == 0)
 			return keep(&c->huge[i], value, err);
 	return 0;
-}
-
-static int take_config(void *arg, const char *key, const char *value, struct error *err)
-{
-	return incus_config_add(arg, key, value, err);
-}
-
-static int take_name(void *arg, const char *key, const char *value, struct error *err)
-{
-	struct incus_config *c = arg;
-
-	(void)key;
-	return keep(&c->name, value, err);
-}
-
-static int take_type(void *arg, const char *key, const char *value, struct error *err)
-{
-	struct incus_config *c = arg;
-
-	(void)key;
-	return keep(&c->type, value, err);
-}
-
-int incus_config_parse(const char *text, size_t len, const char *name, struct incus_config *c, struct error *err)
-{
-	/* LXD before 4.0 called it container. */
-	static const struct yaml_rule rules[] = {
-		{ "instance/expanded_config/*", take_config },
-		{ "instance/name", take_name },
-		{ "instance/type", take_type },
-		{ "container/expanded_config/*", take_config },
-		{ "container/name", take_name },
-		{ "container/type", take_type },
-	};
-	int r = yaml_parse(text, len, BACKUP_MAX, rules, ARRAY_SIZE(rules), c, err);
-
-	if (r < 0)
-		error_prefix(err, "%s", name);
-	else if (!c->name)
-		r = error_set(err, -EINVAL, "%s: no instance in it", name);
-	return r;
 }
 
 void incus_config_free(struct incus_config *c)

@@ -13,6 +13,7 @@
 
 #define INCUS_PREFIX "user.numaplace."
 #define INCUS_HUGE_SIZES 4
+#define INCUS_BACKUP_MAX (16U << 20) /* bytes of a backup.yaml */
 
 struct incus_config {
 	char *native[KEY_COUNT];       /* the daemon's own keys that are named as ours; NULL: not given */
@@ -25,7 +26,7 @@ struct incus_config {
 /* Takes a key of the configuration; one that is nothing to us is passed over, an unknown user.numaplace one is -EINVAL. */
 int incus_config_add(struct incus_config *c, const char *key, const char *value, struct error *err);
 
-/* From the text of a backup.yaml; @name is for messages. */
+/* From the text of a backup.yaml (incus-backup.c); @name is for messages. */
 int incus_config_parse(const char *text, size_t len, const char *name, struct incus_config *c, struct error *err);
 
 void incus_config_free(struct incus_config *c);

@@ -16,7 +16,6 @@
 #include <sys/file.h>
 #include <sys/stat.h>
 
-#define BACKUP_BYTES (16U << 20)
 #define HOOK_CALL " callhook "
 
 /* The value of @line if its key begins with "lxc.hook.". */
@@ -102,10 +101,10 @@ static int read_config(const struct place_env *env, const struct incus_instance 
 	r = check_owner(fd, path, err);
 	if (r < 0)
 		return r;
-	text = malloc(BACKUP_BYTES + 2);
+	text = malloc(INCUS_BACKUP_MAX + 2);
 	if (!text)
 		return error_set(err, -ENOMEM, "out of memory");
-	n = file_read_fd(fd, text, BACKUP_BYTES + 1);
+	n = file_read_fd(fd, text, INCUS_BACKUP_MAX + 1);
 	if (n < 0)
 		return error_errno(err, (int)n, "%.300s", path);
 	r = incus_config_parse(text, (size_t)n, "backup.yaml", c, err);

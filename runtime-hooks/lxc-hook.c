@@ -12,6 +12,7 @@
 #include "plugin/file.h"
 #include "plugin/util.h"
 #include "runtime-hooks/hook.h"
+#include "runtime-hooks/incus-hook.h"
 #include "runtime-hooks/lxc-config.h"
 #include "runtime-hooks/lxc-keys.h"
 #include "runtime-hooks/lxc-log.h"
@@ -144,6 +145,17 @@ static bool is_of_a_daemon(const char *file)
 		if (strstr(file, places[i]))
 			return true;
 	return false;
+}
+
+/* Whose instance it is, as the daemon's file says. */
+static bool find_instance(const struct options *o, struct incus_instance *out)
+{
+	const char *slash = o->file ? strrchr(o->file, '/') : NULL;
+	cleanup_free char *text = NULL;
+
+	if (!slash || strcmp(slash, "/lxc.conf") != 0)
+		return false;
+	return file_read_all(AT_FDCWD, o->file, LXC_CONFIG_MAX, &text) > 0 && incus_detect(text, o->name, out);
 }
 
 static int open_root(struct place_env *env, const struct options *o, struct error *err)
@@ -405,16 +417,39 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	return place(env, o, &request, limits.inner, err);
 }
 
+/* Incus or LXD. */
+static int run_instance(struct place_env *env, const struct options *o, const struct incus_instance *instance,
+			const struct conf_read *conf, struct error *err)
+{
+	pid_t pid;
+	int r;
+
+	switch (find_stage(o->stage)) {
+	case STAGE_PLACE:
+		r = find_pid(&pid, err);
+		return r < 0 ? r : incus_start(env, instance, pid, conf->status < 0 ? &conf->err : NULL, err);
+	case STAGE_RELEASE:
+		hook_time_up_status(0);
+		env->conf.warn_only = true;
+		return incus_stop(env, instance, err);
+	default:
+		return 0;
+	}
+}
+
 static int run(struct place_env *env, struct options *o, struct error *err)
 {
+	struct incus_instance instance;
 	struct conf_read conf = { 0 };
 	int r = check_name(o->name, err);
+	bool of_incus;
 
 	if (r < 0)
 		return r;
 	hook_subject("container %s", o->name);
 	subject.name = o->name;
-	if (is_of_a_daemon(o->file))
+	of_incus = find_instance(o, &instance);
+	if (!of_incus && is_of_a_daemon(o->file))
 		return 0;
 	conf.status = conf_read(AT_FDCWD, o->conf, &env->conf, &conf.err);
 	if (env->conf.warn_only)
@@ -422,6 +457,8 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 	r = open_root(env, o, err);
 	if (r < 0)
 		return r;
+	if (of_incus)
+		return run_instance(env, o, &instance, &conf, err);
 	switch (find_stage(o->stage)) {
 	case STAGE_PLAN:
 	case STAGE_PLACE:

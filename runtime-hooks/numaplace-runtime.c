@@ -109,7 +109,8 @@ static int find_hook(const struct command *c, char path[PATH_MAX], struct error 
 	char *slash;
 
 	if (c->hook)
-		return snprintf(path, PATH_MAX, "%s", c->hook) < PATH_MAX ? 0 : error_set(err, -EINVAL, "--hook: too long");
+		return snprintf(path, PATH_MAX, "%s", c->hook) < PATH_MAX ? 0 :
+									   error_set(err, -EINVAL, "--hook: too long");
 	self[n < 0 ? 0 : n] = '\0';
 	slash = strrchr(self, '/');
 	for (size_t i = 0; i < ARRAY_SIZE(places) && slash; i++) {

@@ -31,6 +31,7 @@ struct options {
 	 * memory policy takes effect.
 	 */
 	const char *cpus, *mems, *applied;
+	const char *timeout; /* seconds; NULL: HOOK_SECONDS */
 };
 
 enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
@@ -50,7 +51,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		const char *name;
 		const char **value;
 	} known[] = { { "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		      { "--cpus", &o->cpus }, { "--mems", &o->mems },	{ "--applied", &o->applied } };
+		      { "--cpus", &o->cpus }, { "--mems", &o->mems },	{ "--applied", &o->applied },
+		      { "--timeout", &o->timeout } };
 
 	for (int i = 1; i < argc; i++) {
 		const char **value = argv[i][0] == '-' ? NULL : &o->stage;
@@ -66,6 +68,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			return error_set(err, -EINVAL, "%s: a value is missing", quote(argv[i - 1]).text);
 		*value = argv[i];
 	}
+	if (o->timeout && (strspn(o->timeout, "0123456789") != strlen(o->timeout) || atoi(o->timeout) < 1 ||
+			   strlen(o->timeout) > 3))
+		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted",
+				 quote(o->timeout).text);
 	if (!o->stage)
 		return error_set(err, -EINVAL, "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] STAGE");
 	return 0;
@@ -135,7 +141,8 @@ static int parse_plan(const struct options *o, struct place_job *job, struct err
 
 static int not_applied(const struct place_job *job, const char *why, struct error *err)
 {
-	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": %s", memory_policy_name(job->request.policy), why);
+	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": %s",
+			 memory_policy_name(job->request.policy), why);
 }
 
 /* The kernel itself is asked whether the process has the policy that it should have. */
@@ -395,6 +402,8 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
+	if (o.timeout)
+		hook_time_limit((unsigned int)atoi(o.timeout));
 	/* Before the first byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))

@@ -193,7 +193,7 @@ static void race(void (*writer)(void), const char *name, const char *count)
 
 		idset_clear(&nodes);
 		idset_add(&nodes, written % 8);
-		if (lxc_record_write(config, false, &v, &err) < 0) {
+		if (lock < 0 || lxc_record_write(config, false, &v, &err) < 0) {
 			failed++;
 			diag("%s", err.text);
 		}

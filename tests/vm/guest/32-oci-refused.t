@@ -29,7 +29,7 @@ refused crun 'limits.cpu: .*"abc"' limits.cpu=abc
 refused runc 'limits.cpu: .*""' limits.cpu=
 refused runc 'limits.cpu.nodes: .*"9".*no such node here \(nodes 0-3\)' limits.cpu=1 limits.cpu.nodes=9
 refused crun 'limits.cpu.nodes: .*"4-7".*no such node here' limits.cpu.nodes=4-7
-refused runc 'limits.cpu: .*given twice, and differently' limits.cpu=1 org.numaplace.limits.cpu=2
+refused runc 'limits.cpu is .*1.* but org.numaplace.limits.cpu is .*2' limits.cpu=1 org.numaplace.limits.cpu=2
 refused crun 'limits.cpu: CPU 8 .*not here' limits.cpu=7-8
 refused crun 'limits.memory.hugepages: ' limits.memory.hugepages=2MiB=4
 refused crun 'limits.memory.policy: "interleave": needs numaplace-runtime' limits.cpu=1 limits.memory.policy=interleave

@@ -7,6 +7,7 @@
 # Layout: 4x2-pairs.
 
 . /tests/lib.sh
+# shellcheck source=lxc.sh
 . /tests/lxc.sh
 
 # pair NODES: whether these two are neighbours.
@@ -62,7 +63,8 @@ ok "a clean stop" timeout 60 lxc-stop -n a -t 20
 is "no ledger entry after it" "$(in_ledger a)" 0
 ok "lxc-copy" timeout 100 lxc-copy -n a -N b -B dir
 sed -i "s|$lx_out/a |$lx_out/b |" $lx_path/b/config
-mkdir -p -m 777 $lx_out/b
+mkdir $lx_out/b
+chmod 777 $lx_out/b
 is "the copy carries a's line" "$(lx_line b volatile.cpu.nodes)" "$nodes"
 origin=$(lx_line b volatile.numaplace.origin)
 ok "a starts again" lx_start a
@@ -137,7 +139,7 @@ lx_make bad '' 'limits.cpus = 4'
 ok "an unknown key: refused" lx_refused bad
 is "one line in its log, with file, line and value" "$(lx_said bad | sed 's/.* - //')" \
 	"$lx_path/bad/config:10: limits.cpus: \"4\": no such key"
-echo "$(cat $lx_out/bad.log)"
+cat $lx_out/bad.log
 lx_make bad 'limits.cpu = 4' 'limits.cpu = many'
 ok "a bad value: refused" lx_refused bad
 like "file, line, value" "$(lx_said bad)" " - $lx_path/bad/config:10: limits.cpu: .*\"many\""

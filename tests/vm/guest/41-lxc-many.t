@@ -6,6 +6,7 @@
 # Layout: 4x2-pairs.
 
 . /tests/lib.sh
+# shellcheck source=lxc.sh
 . /tests/lxc.sh
 
 # --- twenty at once
@@ -94,8 +95,7 @@ lx_stop w
 $w hold w 60 &
 holder=$!
 sed -i '/^volatile/d' $lx_path/w/config
-# Its own reading of the config waits for that lock, so a file of the same text is started.
-cp $lx_path/w/config /run/tests/w/config 2>/dev/null || { mkdir -p /run/tests/w && cp $lx_path/w/config /run/tests/w/config; }
+sleep 1
 begin=$(date +%s)
 LXC_NAME=w LXC_CONFIG_FILE=$lx_path/w/config LXC_HOOK_TYPE=pre-start timeout 20 $lx_hook
 is "pre-start goes on without the lock" $? 0
@@ -143,12 +143,17 @@ like "recorded in its config" "$nodes" '^(0,1|2,3)$'
 is "in the user's own ledger" "$(find $run/numaplace/containers -type f | wc -l)" 1
 like "on its cgroup" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'user.numaplace.record'
 as_u1 timeout 60 lxc-stop -k -n u
-wait $monitor
+wait "$monitor"
 is "and forgotten" "$(find $run/numaplace/containers -type f | wc -l)" 0
-ok "the user's cgroup without cpuset" eval 'rmdir $cg/* 2>/dev/null; echo -cpuset > $cg/cgroup.subtree_control; echo -cpuset > /sys/fs/cgroup/cgroup.subtree_control'
+no_cpuset() {
+	find $cg -mindepth 1 -depth -type d -exec rmdir {} +
+	echo -cpuset > $cg/cgroup.subtree_control
+	echo -cpuset > /sys/fs/cgroup/cgroup.subtree_control
+}
+ok "the user's cgroup without cpuset" no_cpuset
 not_ok "is refused" u1_start
-kill $monitor 2>/dev/null
-wait $monitor
+kill "$monitor" 2>/dev/null
+wait "$monitor"
 like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset|cgroup'
 is "one line" "$(grep -c '^numaplace' $home/u.log)" 1
 grep '^numaplace' $home/u.log | sed 's/^/# /' >&3
@@ -157,7 +162,7 @@ echo 'on-failure = warn' > /etc/numaplace/numaplace.conf
 ok "on-failure = warn: it starts" u1_start
 is "unplaced" "$(lx_seen u Cpus_allowed_list)" 0-7
 as_u1 timeout 60 lxc-stop -k -n u
-wait $monitor
+wait "$monitor"
 echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control
 : > /etc/numaplace/numaplace.conf
 

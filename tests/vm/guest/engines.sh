@@ -16,7 +16,11 @@ engine_up() {
 		cli=lxc
 		systemctl start lxd.service && lxd init --minimal
 		;;
-	esac || return 1
+	esac || {
+		systemctl list-units --failed
+		journalctl --boot --no-pager --lines 40
+		return 1
+	}
 	# No container here wants a network.
 	$cli profile device remove default eth0
 	engine_image && $cli image import /run/tests/np.tar --alias np

@@ -23,7 +23,7 @@ tap_result() {
 	else
 		tap_failed=1
 		echo "not ok - $TEST: $2" >&3
-		sed "1,/^=== before test $tap_count\$/d" "$LOG" | tail -n 60 | sed 's/^/# /' >&3
+		sed "0,/^=== before test $tap_count\$/d" "$LOG" | tail -n 60 | sed 's/^/# /' >&3
 	fi
 	echo "=== before test $((tap_count + 1))"
 }

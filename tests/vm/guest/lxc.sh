@@ -11,6 +11,7 @@
 lx_path=/var/lib/lxc
 lx_root=/run/tests/lxc-root
 lx_out=/run/tests/lxc-out
+# shellcheck disable=SC2034 # for tests
 lx_hook=/usr/libexec/numaplace/lxc-hook
 
 lx_setup() {

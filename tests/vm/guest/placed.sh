@@ -53,7 +53,8 @@ np_cpus() { np_field "$1" 2; }
 np_mems() { np_field "$1" 3; }
 np_ids() {
 	numaplace status | while read -r np_i np_r; do
-		[ "$np_i" = CONTAINER ] || printf '%s ' "$np_i"
+		# A summary follows the table.
+		case $np_r in runc* | crun*) printf '%s ' "$np_i" ;; esac
 	done
 }
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The doctor's look at runtimes: which are there, whether our hook is where each
+ * looks for it, and which known traps apply on this host.
+ */
+#include "cli/doctor.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HOOK_FILE "usr/share/containers/oci/hooks.d/50-numaplace.json"
+
+/* The numbers of the first "1.2.3" in @text; false: none. */
+static bool find_version(const char *text, unsigned int v[3])
+{
+	for (const char *p = text; *p; p++)
+		if (*p >= '0' && *p <= '9') {
+			v[2] = 0;
+			if (sscanf(p, "%u.%u.%u", &v[0], &v[1], &v[2]) >= 2)
+				return true;
+			p += strspn(p, "0123456789") - 1;
+		}
+	return false;
+}
+
+static bool older(const unsigned int v[3], unsigned int major, unsigned int minor, unsigned int patch)
+{
+	if (v[0] != major)
+		return v[0] < major;
+	if (v[1] != minor)
+		return v[1] < minor;
+	return v[2] < patch;
+}
+
+/* A runtime that is there: told with its version, where it can be asked. */
+static bool found(struct doctor *d, const char *name, unsigned int v[3])
+{
+	char path[128], line[160];
+
+	memset(v, 0, 3 * sizeof(*v));
+	if (!*doctor_program(d, name, path, sizeof(path)))
+		return false;
+	if (doctor_version(d, path, line, sizeof(line))) {
+		find_version(line, v);
+		doctor_say(d, VERDICT_FINE, name, "/%s: %.120s", path, line);
+	} else {
+		doctor_say(d, VERDICT_FINE, name, "/%s", path);
+	}
+	return true;
+}
+
+/* "path": "/usr/libexec/numaplace/oci-hook" of the hooks.d file, without the leading slash. */
+static bool hook_path(const char *json, char *out, size_t size)
+{
+	const char *p = strstr(json, "\"path\"");
+	size_t len;
+
+	p = p ? strchr(p + 6, '/') : NULL;
+	len = p ? strcspn(p, "\"") : 0;
+	if (len < 2 || len > size)
+		return false;
+	memcpy(out, p + 1, len - 1);
+	out[len - 1] = '\0';
+	return true;
+}
+
+static void check_hooks_d(struct doctor *d)
+{
+	char json[4096], path[256], conf[16384];
+
+	if (!d->podman && !d->crio)
+		return;
+	if (!doctor_read(d, HOOK_FILE, json, sizeof(json))) {
+		doctor_say(d, VERDICT_DO, "hooks.d", "podman and CRI-O do not know the hook: no /%s: make install "
+			   "prefix=/usr, or install the package", HOOK_FILE);
+		return;
+	}
+	if (!hook_path(json, path, sizeof(path)) || !doctor_has(d, path)) {
+		doctor_say(d, VERDICT_DO, "hooks.d", "/%s names a hook that is not there, so no container with our keys "
+			   "starts: install numaplace again, or remove that file", HOOK_FILE);
+		return;
+	}
+	doctor_say(d, VERDICT_FINE, "hooks.d", "/%s", HOOK_FILE);
+	if (doctor_read(d, "etc/containers/containers.conf", conf, sizeof(conf)) && strstr(conf, "\nhooks_dir") &&
+	    !strstr(conf, "/usr/share/containers/oci/hooks.d"))
+		doctor_say(d, VERDICT_DO, "hooks.d", "/etc/containers/containers.conf sets hooks_dir without "
+			   "/usr/share/containers/oci/hooks.d: add that folder there");
+}
+
+static void check_docker(struct doctor *d)
+{
+	char json[16384];
+
+	if (d->docker && (!doctor_read(d, "etc/docker/daemon.json", json, sizeof(json)) ||
+			  !strstr(json, "numaplace-runtime")))
+		doctor_say(d, VERDICT_NOTE, "docker", "has no hooks.d: containers are placed once /etc/docker/daemon.json "
+			   "names numaplace-runtime as a runtime (README, Docker)");
+	else if (d->docker)
+		doctor_say(d, VERDICT_FINE, "docker", "knows numaplace-runtime");
+	if (d->containerd && !d->docker &&
+	    (!doctor_read(d, "etc/containerd/config.toml", json, sizeof(json)) || !strstr(json, "numaplace-runtime")))
+		doctor_say(d, VERDICT_NOTE, "containerd", "has no hooks.d: containers are placed once its config.toml names "
+			   "numaplace-runtime as BinaryName (README, containerd)");
+}
+
+static void check_lxc(struct doctor *d)
+{
+	if (d->lxc && !doctor_has(d, "usr/share/lxc/config/numaplace.conf"))
+		doctor_say(d, VERDICT_DO, "lxc", "no /usr/share/lxc/config/numaplace.conf to include: install with prefix=/usr");
+	else if (d->lxc && !doctor_has(d, "usr/share/lxc/config/common.conf.d/50-numaplace.conf"))
+		doctor_say(d, VERDICT_NOTE, "lxc", "a container is placed if its config has lxc.include = "
+			   "/usr/share/lxc/config/numaplace.conf; for all of them, copy "
+			   "/usr/share/numaplace/lxc/50-numaplace.conf to /usr/share/lxc/config/common.conf.d/");
+	if (d->incus || d->lxd)
+		doctor_say(d, VERDICT_NOTE, d->incus ? "incus" : "lxd", "instances are placed once their profile has the "
+			   "hook; its own scheduler rewrites their CPUs, so memory follows them (incus-mode = follow)");
+}
+
+void doctor_check_runtimes(struct doctor *d)
+{
+	unsigned int v[3];
+
+	if (found(d, "runc", v))
+		d->runc_scopes = v[0] && older(v, 1, 1, 6);
+	if (found(d, "crun", v) && v[0] && older(v, 1, 17, 0))
+		doctor_say(d, VERDICT_NOTE, "crun", "before 1.17 it ends a container whose hook does not read stdin: ours does");
+	d->podman = found(d, "podman", v);
+	d->crio = found(d, "crio", v);
+	d->docker = found(d, "dockerd", v);
+	d->containerd = found(d, "containerd", v);
+	d->lxc = found(d, "lxc-start", v);
+	d->incus = found(d, "incusd", v);
+	d->lxd = found(d, "lxd", v);
+	if (!d->podman && !d->crio && !d->docker && !d->containerd && !d->lxc && !d->incus && !d->lxd)
+		doctor_say(d, VERDICT_NOTE, "runtimes", "no engine that we know is installed here");
+	check_hooks_d(d);
+	check_docker(d);
+	check_lxc(d);
+}
+
+/* --- traps --- */
+
+static void check_numad(struct doctor *d)
+{
+	if (doctor_runs(d, "numad"))
+		doctor_say(d, VERDICT_DO, "numad", "it moves processes between nodes behind our back: systemctl disable "
+			   "--now numad");
+}
+
+static void check_balancing(struct doctor *d)
+{
+	char text[16];
+
+	if (doctor_read(d, "proc/sys/kernel/numa_balancing", text, sizeof(text)) && *text != '0')
+		doctor_say(d, VERDICT_NOTE, "numa_balancing", "on: within a container's nodes it still moves pages, which "
+			   "costs faults where all are on one node: sysctl kernel.numa_balancing=0 turns it off");
+	else
+		doctor_say(d, VERDICT_FINE, "numa_balancing", "off");
+}
+
+static void check_kubelet(struct doctor *d)
+{
+	char text[4096];
+
+	if (!doctor_read(d, "var/lib/kubelet/cpu_manager_state", text, sizeof(text)))
+		return;
+	if (strstr(text, "\"static\""))
+		doctor_say(d, VERDICT_DO, "kubelet", "its CPU manager is static and rewrites cpuset.cpus of containers: set "
+			   "cpuManagerPolicy: none on nodes that numaplace places on");
+	else
+		doctor_say(d, VERDICT_FINE, "kubelet", "its CPU manager leaves CPUs alone");
+}
+
+/* Kernels from 7.0 on let systemd take a unit's cpuset back at a daemon-reload. */
+static void check_scopes(struct doctor *d)
+{
+	unsigned int v[3] = { 0 };
+	char text[256];
+
+	if (!doctor_has(d, "run/systemd/system") && !d->cli->sysroot)
+		return;
+	if (d->runc_scopes)
+		doctor_say(d, VERDICT_DO, "runc", "before 1.1.6 a cpuset in the spec becomes wrong AllowedCPUs above 8 CPUs "
+			   "under systemd: update runc, use crun, or --cgroup-manager=cgroupfs");
+	if (doctor_read(d, "proc/sys/kernel/osrelease", text, sizeof(text)) && find_version(text, v) && v[0] >= 7 &&
+	    (d->podman || d->crio))
+		doctor_say(d, VERDICT_NOTE, "systemd scopes", "from Linux 7.0 on, daemon-reload takes back a cpuset that "
+			   "systemd does not know; the hook tells systemd (AllowedCPUs), and says so where that fails");
+}
+
+void doctor_check_traps(struct doctor *d)
+{
+	check_scopes(d);
+	check_numad(d);
+	check_balancing(d);
+	check_kubelet(d);
+}

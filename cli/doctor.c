@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace doctor`: one row a check, each saying that it is fine or what to do
+ * about it; exit status 1 when there is something to do.  Nothing is changed.
+ */
+#include "cli/doctor.h"
+
+#include "cli/out.h"
+#include "cli/term.h"
+#include "plugin/file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#define VERSION_MS 3000
+
+void doctor_say(struct doctor *d, enum verdict v, const char *subject, const char *fmt, ...)
+{
+	struct finding *f;
+	va_list ap;
+
+	if (d->n == FINDINGS_MAX)
+		return;
+	f = &d->finding[d->n++];
+	f->verdict = v;
+	f->subject = subject;
+	va_start(ap, fmt);
+	vsnprintf(f->text, sizeof(f->text), fmt, ap);
+	va_end(ap);
+}
+
+bool doctor_read(const struct doctor *d, const char *path, char *buf, size_t size)
+{
+	ssize_t n = file_read(d->cli->root, path, buf, size);
+
+	if (n < 0 && n != -EFBIG)
+		return false;
+	if (n == -EFBIG)
+		buf[size - 1] = '\0';
+	return true;
+}
+
+bool doctor_has(const struct doctor *d, const char *path)
+{
+	return faccessat(d->cli->root, path, F_OK, 0) == 0;
+}
+
+const char *doctor_program(const struct doctor *d, const char *name, char *buf, size_t size)
+{
+	static const char *const folders[] = { "usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin",
+					       "usr/libexec/incus", "opt/incus/bin", "snap/bin" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		snprintf(buf, size, "%s/%s", folders[i], name);
+		if (doctor_has(d, buf))
+			return buf;
+	}
+	buf[0] = '\0';
+	return buf;
+}
+
+bool doctor_runs(const struct doctor *d, const char *name)
+{
+	int fd = openat(d->cli->root, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!proc) {
+		cleanup_closep(&fd);
+		return false;
+	}
+	while ((e = readdir(proc))) {
+		char path[300], comm[32];
+
+		if (e->d_name[strspn(e->d_name, "0123456789")])
+			continue;
+		snprintf(path, sizeof(path), "proc/%s/comm", e->d_name);
+		if (!doctor_read(d, path, comm, sizeof(comm)))
+			continue;
+		comm[strcspn(comm, "\n")] = '\0';
+		if (strcmp(comm, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static pid_t start_program(const char *program, int *out)
+{
+	char path[300];
+	int pipes[2];
+	pid_t pid;
+
+	snprintf(path, sizeof(path), "/%s", program);
+	if (pipe2(pipes, O_CLOEXEC) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		int null = open("/dev/null", O_RDWR);
+
+		dup2(null, STDIN_FILENO);
+		dup2(pipes[1], STDOUT_FILENO);
+		dup2(null, STDERR_FILENO);
+		execl(path, path, "--version", (char *)NULL);
+		_exit(127);
+	}
+	close(pipes[1]);
+	*out = pipes[0];
+	return pid;
+}
+
+bool doctor_version(const struct doctor *d, const char *program, char *buf, size_t size)
+{
+	cleanup_close int fd = -1;
+	struct pollfd wait = { .events = POLLIN };
+	size_t used = 0;
+	pid_t pid;
+
+	if (d->cli->sysroot)
+		return false;
+	pid = start_program(program, &fd);
+	if (pid < 0)
+		return false;
+	wait.fd = fd;
+	while (used < size - 1 && poll(&wait, 1, VERSION_MS) > 0) {
+		ssize_t n = read(fd, buf + used, size - 1 - used);
+
+		if (n <= 0 || memchr(buf + used, '\n', (size_t)n)) {
+			used += n > 0 ? (size_t)n : 0;
+			break;
+		}
+		used += (size_t)n;
+	}
+	buf[used] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return *buf != '\0';
+}
+
+/* --- the host itself --- */
+
+static bool word_in(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	for (const char *p = text; (p = strstr(p, word)); p += len)
+		if ((p == text || p[-1] == ' ') && (p[len] == ' ' || p[len] == '\n' || !p[len]))
+			return true;
+	return false;
+}
+
+static void check_machine(struct doctor *d)
+{
+	cleanup_topology struct topology *t = NULL;
+	struct error err = { 0 };
+
+	if (topology_read(d->cli->root, &t, &err) < 0) {
+		doctor_say(d, VERDICT_DO, "machine", "%.300s", err.text);
+		return;
+	}
+	if (t->nnodes < 2)
+		doctor_say(d, VERDICT_NOTE, "machine", "one node: nothing to choose between here");
+	else
+		doctor_say(d, VERDICT_FINE, "machine", "%u nodes, %u CPUs", t->nnodes, t->ncpus);
+	for (unsigned int i = 0; i < t->nwarnings; i++)
+		doctor_say(d, VERDICT_NOTE, "machine", "%s", t->warnings[i]);
+}
+
+static void check_cgroup(struct doctor *d)
+{
+	static const char remedy[] = "boot with systemd.unified_cgroup_hierarchy=1";
+	char text[1024];
+
+	if (!doctor_read(d, "sys/fs/cgroup/cgroup.controllers", text, sizeof(text))) {
+		doctor_say(d, VERDICT_DO, "cgroup v2", "not mounted at /sys/fs/cgroup (v1, or hybrid): %s", remedy);
+		return;
+	}
+	if (!word_in(text, "cpuset")) {
+		doctor_say(d, VERDICT_DO, "cgroup v2",
+			   "mounted, but without the cpuset controller (a v1 hierarchy has it, or the kernel lacks it): %s",
+			   remedy);
+		return;
+	}
+	doctor_say(d, VERDICT_FINE, "cgroup v2", "mounted, with cpuset");
+	if (!word_in(text, "memory"))
+		doctor_say(d, VERDICT_NOTE, "cgroup v2", "no memory controller: what containers hold per node is not seen");
+	if (doctor_read(d, "sys/fs/cgroup/cgroup.subtree_control", text, sizeof(text)) && !word_in(text, "cpuset"))
+		doctor_say(d, VERDICT_NOTE, "cgroup v2", "cpuset is not delegated yet: hooks turn it on as they need it");
+}
+
+/* Below a sysroot, that one's; else what was named, or the usual one. */
+static void check_conf(struct doctor *d)
+{
+	struct error err = { 0 };
+	struct conf conf;
+
+	if (cli_conf(d->cli, &conf, &err) < 0)
+		doctor_say(d, VERDICT_DO, "configuration", "%.300s", err.text);
+	else if (conf.warn_only)
+		doctor_say(d, VERDICT_NOTE, "configuration",
+			   "on-failure = warn: containers that cannot be placed start all the same");
+	else
+		doctor_say(d, VERDICT_FINE, "configuration", "can be read");
+}
+
+static void count_damaged(struct doctor *d, int state)
+{
+	int fd = openat(state, "damaged", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+	unsigned int n = 0;
+
+	if (!dir) {
+		cleanup_closep(&fd);
+		return;
+	}
+	while ((e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	if (n)
+		doctor_say(d, VERDICT_DO, "ledger", "%u damaged files were set aside in its folder damaged/: look at "
+			   "them, then delete them", n);
+}
+
+static void check_ledger(struct doctor *d)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	struct stat st;
+
+	if (cli_env(d->cli, &env, NULL) < 0 || !env.state_path)
+		return;
+	env.state = open(env.state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (env.state < 0 && errno == ENOENT) {
+		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: not there yet, nothing was placed since boot",
+			   env.state_path);
+		return;
+	}
+	if (env.state < 0 || fstat(env.state, &st) < 0) {
+		doctor_say(d, VERDICT_NOTE, "ledger", "%.200s: %s: run this as root to have it checked", env.state_path,
+			   strerror(errno));
+		return;
+	}
+	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0700)
+		doctor_say(d, VERDICT_DO, "ledger", "%.200s: owner %u and mode %04o, must be root's and 0700: chown, chmod",
+			   env.state_path, st.st_uid, st.st_mode & 07777);
+	else
+		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: private", env.state_path);
+	count_damaged(d, env.state);
+}
+
+void doctor_check_host(struct doctor *d)
+{
+	check_machine(d);
+	check_cgroup(d);
+	check_conf(d);
+	check_ledger(d);
+}
+
+/* --- the report --- */
+
+static const char *const verdicts[] = { "fine", "note", "do" };
+
+static void print_json(const struct doctor *d)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_array(&o, "checks");
+	for (unsigned int i = 0; i < d->n; i++) {
+		out_object(&o, NULL);
+		out_string(&o, "check", d->finding[i].subject);
+		out_string(&o, "verdict", verdicts[d->finding[i].verdict]);
+		out_string(&o, "text", d->finding[i].text);
+		out_end(&o);
+	}
+	out_end(&o);
+	out_end(&o);
+}
+
+/* A text behind an indent, wrapped at blanks. */
+static void print_wrapped(const char *text, unsigned int indent, unsigned int width)
+{
+	unsigned int column = indent;
+
+	while (*text) {
+		unsigned int len = (unsigned int)strcspn(text, " ");
+
+		if (column > indent && column + 1 + len > width) {
+			printf("\n%*s", (int)indent, "");
+			column = indent;
+		} else if (column > indent) {
+			putchar(' ');
+			column++;
+		}
+		for (unsigned int i = 0; i < len; i++)
+			putchar(text[i] < 0x20 || text[i] > 0x7e ? '?' : text[i]);
+		column += len;
+		text += len;
+		text += strspn(text, " ");
+	}
+	putchar('\n');
+}
+
+static void print_text(const struct doctor *d)
+{
+	static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m" };
+	unsigned int width = term_width(stdout);
+	bool colour = term_colour(stdout);
+
+	for (unsigned int i = 0; i < d->n; i++) {
+		const struct finding *f = &d->finding[i];
+
+		printf("%s%-4s%s  %-18s  ", colour ? colours[f->verdict] : "", verdicts[f->verdict],
+		       colour ? "\033[0m" : "", f->subject);
+		print_wrapped(f->text, 26, width > 60 ? width : 60);
+	}
+}
+
+int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	cleanup_free struct doctor *d = calloc(1, sizeof(*d));
+	int ret = cli_no_arguments("doctor", argc, argv, err);
+
+	if (!d)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (ret < 0)
+		return ret;
+	d->cli = cli;
+	doctor_check_host(d);
+	doctor_check_runtimes(d);
+	doctor_check_traps(d);
+	for (unsigned int i = 0; i < d->n; i++)
+		cli->failed |= d->finding[i].verdict == VERDICT_DO;
+	if (cli->json)
+		print_json(d);
+	else
+		print_text(d);
+	return 0;
+}

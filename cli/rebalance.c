@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * `numaplace rebalance [--dry-run] [--max-move BYTES]`: the moves that even the
+ * machine or bring split containers together, what each costs, and then these moves,
+ * one at a time, each looked at when it is done.  Each gains by itself, so it may be
+ * interrupted between any two; the first that fails ends it.
+ */
+#include "cgroup/move.h"
+#include "cli/cli.h"
+#include "cli/out.h"
+#include "cli/snapshot.h"
+#include "plugin/rebalance.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#define MOVE_SECONDS 300
+
+struct rebalance {
+	struct cli *cli;
+	struct snapshot s;
+	struct conf conf;
+	struct rebalance_item *item;
+	uint64_t *held;      /* by item and node index */
+	struct rebalance_plan plan;
+	uint64_t max_move;
+	unsigned int done;   /* moves */
+	bool dry_run;
+};
+
+static volatile sig_atomic_t interrupted;
+
+static void on_signal(int signal_number)
+{
+	(void)signal_number;
+	interrupted = 1;
+}
+
+static void free_all(struct rebalance *b)
+{
+	snapshot_free(&b->s);
+	free(b->item);
+	free(b->held);
+	rebalance_free(&b->plan);
+}
+
+/* What its cgroup says it has on each node: private and shared memory, and its files. */
+static bool read_held(const struct rebalance *b, int mount, const struct record *r, struct numa_stat *stat,
+		      uint64_t *held)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+
+	if (mount < 0 || cgroup_open(mount, r->cgroup, &c, NULL) < 0 || c.inode != r->cgroup_inode ||
+	    cgroup_read_numa_stat(&c, stat, NULL) < 0)
+		return false;
+	for (unsigned int i = 0; i < stat->n; i++) {
+		int node = topology_find_node(b->s.topology, stat->node[i].id);
+
+		if (node >= 0)
+			held[node] = stat->node[i].anon + stat->node[i].file;
+	}
+	return true;
+}
+
+static int make_plan(struct rebalance *b, struct error *err)
+{
+	unsigned int nodes = b->s.topology->nnodes;
+	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
+	cleanup_close int mount = -1;
+	struct rebalance_input in = {
+		.topology = b->s.topology,
+		.usage = b->s.usage,
+		.policy = &b->conf.select,
+		.n = b->s.n,
+		.max_move = b->max_move,
+	};
+
+	b->item = calloc(b->s.n + 1, sizeof(*b->item));
+	b->held = calloc((size_t)b->s.n * nodes + 1, sizeof(*b->held));
+	if (!b->item || !b->held || !stat)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (!b->cli->sysroot)
+		cgroup_mount(&mount, NULL, 0, NULL);
+	for (unsigned int i = 0; i < b->s.n; i++) {
+		const struct record *r = b->s.record[i];
+		uint64_t *held = &b->held[(size_t)i * nodes];
+
+		b->item[i].record = r;
+		if (read_held(b, mount, r, stat, held))
+			b->item[i].held = held;
+	}
+	in.item = b->item;
+	return rebalance_plan(&in, &b->plan, err);
+}
+
+/* --- saying it --- */
+
+static void print_json(const struct rebalance *b)
+{
+	struct out o = JSON_OUT(stdout);
+
+	out_object(&o, NULL);
+	out_number(&o, "load_over_mean", b->plan.before);
+	out_number(&o, "load_over_mean_after", b->plan.after);
+	out_uint(&o, "bytes", b->plan.bytes);
+	out_bool(&o, "dry_run", b->dry_run);
+	out_array(&o, "moves");
+	for (unsigned int i = 0; i < b->plan.n; i++) {
+		const struct rebalance_move *m = &b->plan.move[i];
+
+		out_object(&o, NULL);
+		out_string(&o, "id", b->s.record[m->item]->id);
+		out_comma(&o, "from", &b->s.record[m->item]->placement.nodes);
+		out_comma(&o, "to", &m->nodes);
+		out_uint(&o, "bytes", m->bytes);
+		out_number(&o, "load_over_mean", m->after);
+		out_bool(&o, "joins", m->joins);
+		out_bool(&o, "done", i < b->done);
+		out_end(&o);
+	}
+	out_end(&o);
+	out_end(&o);
+}
+
+static int print_plan(const struct rebalance *b, struct error *err)
+{
+	cleanup_table struct table t = { 0 };
+	char size[32];
+
+	printf("highest load of a node over the mean: %.2f", b->plan.before);
+	if (!b->plan.n) {
+		puts("; no move gains");
+		return 0;
+	}
+	size_human(b->plan.bytes, size, sizeof(size));
+	printf(", after %u move%s of %s in all: %.2f\n\n", b->plan.n, b->plan.n == 1 ? "" : "s", size, b->plan.after);
+	table_init(&t, stdout, "lllrrl");
+	table_cell(&t, "CONTAINER");
+	table_cell(&t, "FROM");
+	table_cell(&t, "TO");
+	table_cell(&t, "MEMORY");
+	table_cell(&t, "LOAD");
+	table_cell(&t, "GAIN");
+	for (unsigned int i = 0; i < b->plan.n; i++) {
+		const struct rebalance_move *m = &b->plan.move[i];
+
+		size_human(m->bytes, size, sizeof(size));
+		table_cell(&t, "%s", b->s.record[m->item]->id);
+		table_comma(&t, &b->s.record[m->item]->placement.nodes);
+		table_comma(&t, &m->nodes);
+		table_cell(&t, "%s", size);
+		table_cell(&t, "%.2f", m->after);
+		table_cell(&t, "%s", m->joins ? "together" : m->after < m->before ? "evener" : "makes room");
+	}
+	return table_print(&t) ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+/* --- doing it --- */
+
+static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, struct error *err)
+{
+	const struct rebalance_move *m = &b->plan.move[i];
+	cleanup_record struct record before = { 0 }, after = { 0 };
+	struct move_job job = { .id = b->s.record[m->item]->id, .nodes = m->nodes, .seconds = MOVE_SECONDS };
+	char list[200];
+	int ret = place_move(env, &job, &before, &after, err);
+
+	/* it ended by itself meanwhile: nothing to even out there any more */
+	if (ret == -ENOENT) {
+		cli_warn(err->text);
+		return 0;
+	}
+	if (ret < 0)
+		return ret;
+	b->done = i + 1;
+	idset_format_comma(&after.placement.nodes, list, sizeof(list));
+	if (!b->cli->json)
+		printf("moved %s to node%s %s\n", job.id, idset_count(&after.placement.nodes) == 1 ? "" : "s", list);
+	return fflush(stdout) ? error_errno(err, -errno, "stdout") : 0;
+}
+
+static int move_all(struct rebalance *b, struct error *err)
+{
+	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	cleanup_env struct place_env env = CLI_ENV_NONE;
+	int ret = cli_env(b->cli, &env, err);
+
+	if (ret == 0 && b->cli->sysroot)
+		return error_set(err, -EINVAL, "rebalance: containers of a recorded machine cannot be moved: --dry-run");
+	sigaction(SIGINT, &stop, NULL);
+	sigaction(SIGTERM, &stop, NULL);
+	for (unsigned int i = 0; i < b->plan.n && ret == 0; i++) {
+		if (interrupted)
+			return error_set(err, -EINTR, "rebalance: interrupted after %u of %u moves", b->done, b->plan.n);
+		ret = move_one(b, &env, i, err);
+	}
+	return ret;
+}
+
+static int parse_arguments(struct rebalance *b, int argc, char **argv, struct error *err)
+{
+	int ret = 0;
+
+	b->max_move = UINT64_MAX;
+	for (int i = 0; i < argc && ret == 0; i++) {
+		if (strcmp(argv[i], "--dry-run") == 0)
+			b->dry_run = true;
+		else if (strcmp(argv[i], "--max-move") == 0 && i + 1 < argc)
+			ret = size_parse(argv[++i], &b->max_move, err);
+		else if (strncmp(argv[i], "--max-move=", 11) == 0)
+			ret = size_parse(argv[i] + 11, &b->max_move, err);
+		else
+			return error_set(err, -EINVAL, "rebalance: unexpected argument: %s", quote(argv[i]).text);
+		if (ret < 0)
+			error_prefix(err, "rebalance: --max-move");
+	}
+	return ret;
+}
+
+int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)
+{
+	__attribute__((cleanup(free_all))) struct rebalance b = { .cli = cli };
+	int ret = parse_arguments(&b, argc, argv, err), moved;
+
+	if (ret == 0)
+		ret = cli_conf(cli, &b.conf, err);
+	if (ret == 0)
+		ret = snapshot_take(cli, &b.s, err);
+	if (ret == 0)
+		ret = make_plan(&b, err);
+	if (ret == 0 && !cli->json)
+		ret = print_plan(&b, err);
+	if (ret < 0)
+		return ret;
+	moved = b.dry_run || !b.plan.n ? 0 : move_all(&b, err);
+	if (cli->json && moved == 0)
+		print_json(&b);
+	return moved;
+}

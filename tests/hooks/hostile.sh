@@ -1,0 +1,213 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# oci-hook against people and surroundings that mean it harm: names, planted
+# files, environment, descriptors, limits.  Whatever it is, the answer is an exit status and
+# one line, and no file of anybody's is written to.
+# shellcheck source=tests/hooks/tap.bash
+. "${0%/*}/tap.bash"
+
+victim=$tmp/victim
+echo 'not for you' > "$victim"
+chmod 600 "$victim"
+
+unharmed() {
+	[ "$(cat "$victim")" = 'not for you' ] && [ "$(stat -c '%a %F' "$victim")" = '600 regular file' ]
+	ok $? "$1: the victim is unharmed" "$(ls -l "$victim")" "$(head -c 200 "$victim")"
+}
+
+# --- names: an id becomes a file's name, and part of a line
+
+names() {
+	local id long
+	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
+	for id in '../../etc/passwd' '/etc/passwd' 'a/b' '..' '.' '' 'a\nb' 'a\u0000b' 'a\u0007b' 'a\u007fb' \
+		'a\u0085b' '\ud800' "$long" 'a\u001b]0;owned\u0007'; do
+		for stage in createRuntime poststop; do
+			run_hook $stage <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
+			came_out "$stage, id \"${id:0:20}\"" 2 'numaplace: state: *'
+		done
+	done
+	run_hook createRuntime <<< '{"id":"h\u00e4nschen-\ud83d\ude00","pid":4194305,"annotations":{"limits.cpu":"1"}}'
+	came_out 'a UTF-8 id is a name like others' 1 'numaplace: container hänschen-😀: *'
+	run_hook createRuntime <<< '{"id":"a%n%s%s%s%99999d","pid":4194305,"annotations":{"limits.cpu":"1"}}'
+	came_out 'one full of printf' 1 'numaplace: container a%n%s%s%s%99999d: *'
+}
+
+# --- the state folder: what is planted there is not followed. poststop comes as far as the ledger on any machine.
+
+# planted NAME STATUS PATTERN [COMMAND]: a new state folder, COMMAND in it, poststop.
+planted() {
+	rm -rf "$tmp/state" "$tmp/elsewhere"
+	mkdir -m 700 "$tmp/state" "$tmp/elsewhere"
+	(cd "$tmp/state" && eval "${4:-:}")
+	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 5 poststop > "$tmp/stdout" 2> "$tmp/stderr" <<< \
+		'{"id":"web1","pid":0,"annotations":{"limits.cpu":"1"}}'
+	status=$? said=$(cat "$tmp/stderr")
+	[ $status = "$2" ]
+	ok $? "$1: exit status $2" "it was $status" "$said"
+	# shellcheck disable=SC2053 # a pattern
+	[[ $said == $3 ]]
+	ok $? "$1: says: ${3:-nothing}" "$said"
+	[ -z "$(find "$tmp/elsewhere" -mindepth 1)" ]
+	ok $? "$1: nothing was written elsewhere" "$(find "$tmp/elsewhere")"
+	unharmed "$1"
+}
+
+folder() {
+	planted 'a folder as it should be' 0 ''
+	planted 'a symlink for a folder' 1 'numaplace: container web1: open *: Not a directory' \
+		"rm -rf ../state; ln -s elsewhere ../state"
+	planted 'a folder for everybody' 1 'numaplace: container web1: *: mode 0777: others may write there, must be 0700' \
+		'chmod 777 .'
+	planted 'a folder that others may read' 0 '' 'chmod 755 .'
+	[ "$(stat -c %a "$tmp/state")" = 700 ]
+	ok $? 'it is made private again'
+	if [ "$(id -u)" = 0 ]; then
+		planted "somebody else's folder" 1 'numaplace: container web1: *: owned by uid 65534, must be 0' 'chown 65534 .'
+	fi
+	planted 'a file for a folder' 1 'numaplace: container web1: open *: Not a directory' \
+		"rm -rf ../state; : > ../state"
+}
+
+files() {
+	planted 'lock is a symlink' 1 'numaplace: container web1: ledger: open lock: Too many levels of symbolic links' \
+		"ln -s $victim lock"
+	planted 'lock is a hard link' 1 'numaplace: container web1: ledger: lock: not a file of its own: take it away' \
+		"ln $victim lock"
+	planted 'lock is a folder' 1 'numaplace: container web1: ledger: open lock: Is a directory' 'mkdir lock'
+	planted 'lock is a FIFO' 1 'numaplace: container web1: ledger: lock: *' 'mkfifo lock'
+	planted 'usage is a symlink' 0 '*damaged: set aside as damaged/usage.0*' "ln -s $victim usage"
+	planted 'usage is a hard link' 0 '*damaged: set aside as damaged/usage.0*' "ln $victim usage"
+	planted 'usage is a FIFO' 0 '*damaged: set aside as damaged/usage.0*' 'mkfifo usage'
+	planted 'usage is a folder' 0 '*damaged: set aside as damaged/usage.0*' 'mkdir usage'
+	planted 'usage is 1 GiB of nothing' 0 '*damaged: set aside as damaged/usage.0*' 'truncate -s 1G usage'
+	planted 'usage.tmp is a symlink' 0 '' "ln -s $victim usage.tmp"
+	planted 'usage.tmp is a folder' 0 '*set aside as damaged/usage.tmp.0*' 'mkdir usage.tmp'
+	planted 'containers is a symlink' 0 '*set aside as damaged/containers.0*' 'ln -s ../elsewhere containers'
+	planted 'containers is a file' 0 '*set aside as damaged/containers.0*' ': > containers'
+	planted 'the record is a symlink' 0 '*set aside as damaged/oci:web1.0*' \
+		"mkdir -m 700 containers; ln -s $victim containers/oci:web1"
+	planted 'the record is a hard link' 0 '*set aside as damaged/oci:web1.0*' \
+		"mkdir -m 700 containers; ln $victim containers/oci:web1"
+	planted 'the record is a device' 0 '*set aside as damaged/oci:web1.0*' \
+		'mkdir -m 700 containers; mkfifo containers/oci:web1'
+	planted 'damaged is a symlink' 0 '*set aside as damaged/usage.0*' "ln -s ../elsewhere damaged; echo x > usage"
+	planted 'damaged is full' 0 '*damaged: removed usage*' \
+		'mkdir damaged; for i in $(seq 16); do : > damaged/usage.$i; done; echo x > usage'
+}
+
+# --- the bundle: what the hook reads there it does not tell
+
+bundle() {
+	local text
+	mkdir "$tmp/bundle"
+	text="{\"id\":\"web1\",\"pid\":$$,\"bundle\":\"$tmp/bundle\",\"annotations\":{\"limits.cpu\":\"1\"}}"
+	ln "$victim" "$tmp/bundle/config.json"
+	run_hook createRuntime <<< "$text"
+	came_out 'config.json is a hard link to a secret' 2 'numaplace: container web1: config.json: *byte 1)'
+	[[ $said != *'not for'* ]]
+	ok $? 'and the secret is not told' "$said"
+	rm "$tmp/bundle/config.json"
+	ln -s /dev/zero "$tmp/bundle/config.json"
+	run_hook createRuntime <<< "$text"
+	came_out 'config.json is a symlink to /dev/zero' 1 'numaplace: container web1: config.json: *symbolic links'
+	rm "$tmp/bundle/config.json"
+	run_hook createRuntime <<< "${text//$tmp\/bundle/$tmp/bundle/../../../../../../etc}"
+	came_out 'a bundle that climbs' 1 'numaplace: container web1: *'
+	run_hook createRuntime <<< "${text//$tmp\/bundle/$tmp/no\\nsuch}"
+	came_out 'a bundle with a line end' 1 'numaplace: container web1: *'
+	unharmed 'bundles'
+}
+
+# --- the environment
+
+environment() {
+	local i big
+	state '"limits.cpu":"abc"' > "$tmp/in"
+	env -i LD_PRELOAD=/nonexistent.so LD_LIBRARY_PATH="$tmp" PATH=/nonexistent IFS=n ENV="$victim" BASH_ENV="$victim" \
+		TZ=:/etc/shadow LANG=../../etc LOCPATH=/ MALLOC_CHECK_=3 GCONV_PATH="$tmp" HOME=/nonexistent \
+		"$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime < "$tmp/in" 2> "$tmp/stderr"
+	[[ $? = 2 && $(tail -n 1 "$tmp/stderr") == 'numaplace: container web1: limits.cpu: '*'"abc"'* ]]
+	ok $? 'an environment that misleads' "$(cat "$tmp/stderr")"
+	for i in 1 2 3 4 5 6 7 8; do
+		big[i]="X$i=$(head -c 130000 /dev/zero | tr '\0' x)"
+	done
+	env -i "${big[@]}" "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime < "$tmp/in" 2> "$tmp/stderr"
+	[[ $? = 2 && $(cat "$tmp/stderr") == 'numaplace: container web1: limits.cpu: '*'"abc"'* ]]
+	ok $? '1 MiB of environment' "$(head -c 300 "$tmp/stderr")"
+	env -i NUMAPLACE_STATE="$tmp/elsewhere" NUMAPLACE_CONF="$victim" "$hook" --conf "$tmp/conf" \
+		--state "$tmp/state" createRuntime <<< "$(state '')" 2> "$tmp/stderr"
+	[[ $? = 0 && ! -s $tmp/stderr ]]
+	ok $? 'and none of it names its files' "$(cat "$tmp/stderr")"
+}
+
+# --- descriptors and limits
+
+descriptors() {
+	local which
+	for which in '<&-' '>&-' '2>&-' '<&- >&-' '>&- 2>&-' '<&- 2>&-' '<&- >&- 2>&-'; do
+		rm -rf "$tmp/state"
+		eval "'$hook' --conf '$tmp/conf' --state '$tmp/state' createRuntime < '$tmp/in' $which 2>> '$tmp/null'" \
+			2> /dev/null
+		ok $(($? != 2)) "without $which: exit status 2"
+	done
+	mkfifo "$tmp/fifo"
+	exec 9<> "$tmp/fifo"
+	run_hook --timeout 1 createRuntime < "$tmp/fifo"
+	came_out 'stdin that says nothing' 1 'numaplace: gave up after 1 seconds'
+	run_hook --timeout 1 createRuntime < /dev/zero
+	came_out 'stdin that never ends' 1 'numaplace: gave up after 1 seconds'
+	exec 9>&-
+	run_hook --timeout 0 createRuntime < /dev/null
+	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'
+	run_hook --timeout 1x createRuntime < /dev/null
+	came_out 'a time that is none' 2 'numaplace: --timeout: "1x": 1 to 999 seconds are wanted'
+}
+
+# limited NAME LIMIT...: a run below a limit ends by itself, with one line or for the loader's want.
+limited() {
+	local name=$1
+	shift
+	# By a pipe: a file would be below the limit itself.
+	said=$( (ulimit "$@" && exec "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime) \
+		< "$tmp/place" 2>&1 > /dev/null)
+	status=$?
+	case $status in
+	1) [[ $said == 'numaplace: '* && $(wc -l <<< "$said") = 1 ]] ;;
+	127) [[ $said == *'error while loading shared libraries'* ]] ;;
+	*) false ;;
+	esac
+	ok $? "$name: one line and exit status 1, or not loaded" "status $status" "$said"
+}
+
+limits() {
+	local size
+	# A process that is not there, so that it is refused on every machine, at the end of the way.
+	pid=4194305 state '"limits.cpu":"1","limits.memory":"1MiB"' > "$tmp/place"
+	limited '8 descriptors' -n 8
+	limited '4 descriptors' -n 4
+	limited 'files of no length' -f 0
+	# A sanitizer needs more of these than there is.
+	if [ -z "${SANITIZED:-}" ]; then
+		limited '256 KiB of stack' -s 256
+		limited '96 KiB of stack' -s 96
+		for size in $(seq 2000 500 12000); do
+			limited "$size KiB of memory" -v "$size"
+		done
+	fi
+	rm -rf "$tmp/state"
+	mkdir -m 700 "$tmp/state"
+	said=$( (ulimit -f 0 && exec "$hook" --conf "$tmp/conf" --state "$tmp/state" poststop) < "$tmp/place" 2>&1)
+	[[ $? = 1 && $said == 'numaplace: container web1: ledger: write usage: File too large' ]]
+	ok $? 'a limit on files is a line, not a signal' "$said"
+}
+
+names
+folder
+files
+bundle
+environment
+descriptors
+limits
+done_testing

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# lxc-hook in the surroundings of Incus and LXD, with made folders: what is looked at, what is
+# refused and how that is said. Nothing is placed: the process is not in a container.
+# shellcheck source=tests/hooks/tap.bash
+. "${0%/*}/tap.bash"
+hook=${hook%/*}/lxc-hook
+
+# instance NAME KEY=VALUE...: an instance's folder and the daemon's lxc.conf.
+instance() {
+	local name=$1 key
+	shift
+	mkdir -p "$tmp/inc/containers/$name" "$tmp/run/$name"
+	{
+		echo 'container:'
+		echo '  expanded_config:'
+		echo '    raw.idmap: "both 1 1"'
+		for key; do echo "    ${key%%=*}: \"${key#*=}\""; done
+		echo "  name: ${name##*_}"
+	} > "$tmp/inc/containers/$name/backup.yaml"
+	{
+		echo 'lxc.hook.version = 1'
+		echo "lxc.hook.pre-start = /proc/1/exe callhook $tmp/inc \"default\" \"$name\" start"
+	} > "$tmp/run/$name/lxc.conf"
+}
+
+# staged NAME STAGE STATUS PATTERN
+staged() {
+	LXC_NAME=$1 LXC_HOOK_TYPE=$2 LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/$1/lxc.conf run_hook
+	came_out "$1 at $2" "$3" "$4"
+}
+
+instance plain
+staged plain start-host 0 ''
+staged plain post-stop 0 ''
+instance roaming limits.cpu=4 limits.memory=1GiB
+staged roaming start-host 0 ''
+instance mode-unknown limits.cpu.nodes=1 user.numaplace.mode=leads
+staged mode-unknown start-host 2 \
+	'numaplace: container mode-unknown: user.numaplace.mode: "leads": not follow or lead'
+instance slip user.numaplace.limits.cpus=4
+staged slip start-host 2 \
+	'numaplace: container slip: backup.yaml: user.numaplace.limits.cpus: "4": no such key'
+instance pr_in-project user.numaplace.limits.cpu.device=eth0
+staged pr_in-project start-host 2 'numaplace: container pr_in-project: *needs user.numaplace.mode = lead*'
+instance leading user.numaplace.mode=lead limits.cpu=1
+echo 'on-failure = fail' > "$tmp/conf"
+LXC_NAME=leading LXC_HOOK_TYPE=start-host LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/leading/lxc.conf run_hook
+[ "$status" = 1 ] && [[ $said == *'the agent is not running: systemctl enable --now numaplace-incus-agent' ]]
+ok $? 'lead without the agent: refused, with the remedy' "$status" "$said"
+echo 'on-failure = warn' > "$tmp/conf"
+staged slip start-host 0 'numaplace: container slip: backup.yaml: *no such key'
+echo 'nonsense' > "$tmp/conf"
+staged roaming start-host 0 ''
+instance asks limits.cpu.nodes=0
+staged asks start-host 2 'numaplace: container asks: *not key = value'
+: > "$tmp/conf"
+instance other-name limits.cpu.nodes=0
+sed -i 's/name: .*/name: somebody/' "$tmp/inc/containers/other-name/backup.yaml"
+staged other-name start-host 2 'numaplace: container other-name: *of instance "somebody"'
+instance writable limits.cpu.nodes=0
+chmod o+w "$tmp/inc/containers/writable/backup.yaml"
+staged writable start-host 1 'numaplace: container writable: *may write to it*'
+instance gone
+rm "$tmp/inc/containers/gone/backup.yaml"
+staged gone start-host 1 'numaplace: container gone: */backup.yaml: No such file or directory'
+# The environment is the instance's to set.
+instance honest limits.cpu=1
+INCUS_DIR=/evil LXD_DIR=/evil staged honest start-host 0 ''
+done_testing

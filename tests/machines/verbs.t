@@ -1,0 +1,237 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The verbs for people, on made machines with ledgers made by hand: status,
+# explain, map, metrics, rebalance, topology --nfd, help, and completion.
+
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+tests=0 failures=0
+# shellcheck source=tests/machines/ledger.bash
+. "$here/ledger.bash"
+
+ok() {
+	local status=$1 word=ok
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $2"
+	[ "$status" = 0 ] || printf '# status %s\n# stdout: %s\n# stderr: %s\n' "$got" "$out" "$(cat "$tmp/stderr")"
+}
+
+run() {
+	out=$("$numaplace" --sysroot "$tmp/$machine" --state "$tmp/$machine/state" "$@" 2> "$tmp/stderr" < /dev/null)
+	got=$?
+}
+
+is() { # NAME WANT: the last run's stdout, and status 0
+	[ "$got" = 0 ] && [ "$out" = "$2" ]
+	ok $? "$1 (want: $2)"
+}
+
+jq_is() { # NAME FILTER WANT
+	[ "$got" = 0 ] && [ "$(jq -cr "$2" <<< "$out")" = "$3" ]
+	ok $? "$1 ($2 = $3)"
+}
+
+has() { # NAME PATTERN
+	grep -Eq -- "$2" <<< "$out"
+	ok $? "$1: $2"
+}
+
+refused() { # NAME STATUS PATTERN
+	[ "$got" = "$2" ] && [ -z "$out" ] && grep -Eq -- "$3" "$tmp/stderr"
+	ok $? "$1: status $2, $3"
+}
+
+# --- four nodes of two threads by four cores, in two packages ---
+machine=four
+cat > "$tmp/four.machine" <<'END'
+node 0 cpus 0-7 mem 32768 free 20000
+node 1 cpus 8-15 mem 32768 free 30000
+node 2 cpus 16-23 mem 32768 free 8000
+node 3 cpus 24-31 mem 32768 free 31000
+distance 0 10 12 21 21
+distance 1 12 10 21 21
+distance 2 21 21 10 12
+distance 3 21 21 12 10
+smt 2
+llc 4
+package 16
+hugepages 0 2048 64 32
+END
+"$here/make-machine" -v root="$tmp/four" "$tmp/four.machine"
+record "$tmp/four/state" web1 4 0-3 0 0 ask.limits.cpu=4 own.memory=4294967296 mem.0=4294967296 \
+	'why=node 0: the fewest that have room' 'why=runner-up: node 1, as good, with higher numbers'
+record "$tmp/four/state" db 8 16-23 2 2 runtime=crun ask.limits.cpu=8 mem.2=21474836480
+record "$tmp/four/state" 6f1d2c3b4a5968778695a4b3c2d1e0f0 4 24-27 3 3 runtime=crun ask.limits.cpu=4
+record "$tmp/four/state" split 4 8-9,28-29 1,3 1,3 runtime=lxc ask.limits.cpu=4
+record "$tmp/four/state" "<&'\">" 1 0 0 0 ask.limits.cpu=0-0 held=0-1
+
+run status --json
+jq_is 'status' '[.containers[] | .id + " " + .nodes]' \
+	'["split 1,3","<&'"'"'\"> 0","6f1d2c3b4a5968778695a4b3c2d1e0f0 3","db 2","web1 0"]'
+run status
+has 'status: a bar of load' '^node 2 +#+ +8\.0 of 8 +[#.]+ +7\.8GiB of 32GiB free$'
+has 'status: hugepages' '^node 0 .* 32 of 64 x 2MiB free$'
+has 'status: containers' '^web1 +runc +0 +0-3 +0$'
+! grep -q $'\033' <<< "$out"
+ok $? 'status: no colour where no terminal is'
+run status --watch=0
+refused 'status --watch=0' 2 'seconds are expected'
+out=$(timeout 5 script -qec "'$numaplace' --sysroot '$tmp/four' --state '$tmp/four/state' status" /dev/null)
+got=$?
+grep -q $'\033\[32m' <<< "$out"
+ok $? 'status: colour on a terminal'
+out=$(NO_COLOR=1 timeout 5 script -qec "'$numaplace' --sysroot '$tmp/four' --state '$tmp/four/state' status" /dev/null)
+! grep -q $'\033' <<< "$out"
+ok $? 'status: none with NO_COLOR'
+
+run explain web1 --json
+jq_is 'explain' '[.id, .asked["limits.cpu"], .runtime_limits.memory, .nodes, .cpus, .mems, .policy, .applied,
+	(.reasons | length), .memory[0].asked]' '["web1","4","4GiB","0","0-3","0","strict","cpuset",2,4294967296]'
+run explain 6f1d
+has 'explain: by the beginning of its id' '^container +6f1d2c3b4a5968778695a4b3c2d1e0f0$'
+run explain web1
+has 'explain: why' '^why +node 0: the fewest that have room$'
+has 'explain: asked' '^asked limits\.cpu +4$'
+run explain 6f1
+refused 'explain: three characters of an id' 2 'no such container'
+run explain
+refused 'explain: nobody' 2 'which container'
+
+run map
+has 'map: letters' '^ +c\+aa \.\.\.\.|^ +[a-z+][a-z+]ee \.\.\.\.$'
+has 'map: the legend' '^[a-z] +db +2 +2$'
+run map --json
+jq_is 'map' '[.nodes[] | .load | round]' '[5,2,8,6]'
+run map -o "$tmp/map.svg"
+is 'map -o: says nothing' ''
+xmllint --noout "$tmp/map.svg" 2> "$tmp/stderr"
+ok $? 'map -o: is well-formed'
+each=$(xmllint --xpath "//*[local-name()='g'][@class='container']/@data-id" "$tmp/map.svg" 2> "$tmp/stderr" | sort)
+out=$each got=0
+[ "$(wc -l <<< "$each")" = 5 ] && [ "$(sort -u <<< "$each")" = "$each" ] && grep -q '"web1"' <<< "$each"
+ok $? 'map -o: each container is in it once'
+out=$(xmllint --xpath "string(//*[local-name()='g'][@class='container'][2]/@data-id)" "$tmp/map.svg") got=0
+is 'map -o: a name of markup is only a name' "<&'\">"
+[ "$(xmllint --xpath "count(//*[local-name()='g'][@class='node'])" "$tmp/map.svg")" = 4 ]
+ok $? 'map -o: each node is in it'
+run map -o /nonexistent/x.svg
+refused 'map -o to nowhere' 1 'No such file'
+
+run metrics
+has 'metrics: load' '^numaplace_node_load_cpus\{node="2"\} 8$'
+has 'metrics: asked' '^numaplace_node_memory_asked_bytes\{node="0"\} 4294967296$'
+has 'metrics: runtimes' '^numaplace_containers\{runtime="crun"\} 2$'
+has 'metrics: decisions' '^numaplace_decisions_total\{result="placed"\} 0$'
+[ "$(grep -c '^# TYPE' <<< "$out")" = "$(grep '^# TYPE' <<< "$out" | sort -u | wc -l)" ] &&
+	! grep -Evq '^(# (HELP|TYPE) numaplace_[a-z_]+ .*|numaplace_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+]+)$' <<< "$out"
+ok $? "metrics: every line is of Prometheus's form"
+run metrics -o "$tmp/n.prom"
+[ "$got" = 0 ] && [ "$(stat -c %a "$tmp/n.prom")" = 644 ] && grep -q hook_seconds_count "$tmp/n.prom"
+ok $? 'metrics -o: a file for all to read'
+run metrics --json
+jq_is 'metrics' '[.containers, (.nodes[3].load_cpus | round)]' '[5,6]'
+
+# --- rebalance ---
+before=$(find "$tmp/four/state" -type f -exec sha256sum {} + -exec stat -c '%n %Y %i' {} + | sort)
+run rebalance --dry-run --json
+jq_is 'rebalance' '[(.load_over_mean * 1000 | round), (.load_over_mean_after * 1000 | round), (.moves | length),
+	.moves[0].id, .moves[0].to, .moves[0].joins]' '[1667,1667,1,"split","1",true]'
+[ "$before" = "$(find "$tmp/four/state" -type f -exec sha256sum {} + -exec stat -c '%n %Y %i' {} + | sort)" ]
+ok $? 'rebalance --dry-run writes nothing'
+run rebalance
+[ "$got" = 2 ] && grep -q 'cannot be moved' "$tmp/stderr"
+ok $? 'rebalance: not on a recorded machine'
+run rebalance --max-move x
+refused 'rebalance --max-move x' 2 'max-move'
+
+machine=uneven
+sed 's/^hugepages.*//' "$tmp/four.machine" > "$tmp/uneven.machine"
+"$here/make-machine" -v root="$tmp/uneven" "$tmp/uneven.machine"
+for n in 1 2 3 4; do record "$tmp/uneven/state" "c$n" 4 0-7 0 0 ask.limits.cpu=4 mem.0=1073741824; done
+record "$tmp/uneven/state" listed 4 0-3 0 0 ask.limits.cpu=0-3
+run rebalance --dry-run --json
+jq_is 'rebalance: three of five on one node go elsewhere' '[(.load_over_mean * 10 | round), (.load_over_mean_after * 10 | round), .bytes,
+	([.moves[] | .id] | unique | length), ([.moves[] | .to | select(. == "0")] | length)]' '[40,16,3221225472,3,0]'
+jq_is 'rebalance: never a move that does not gain' \
+	'[.moves[] | .load_over_mean] | . == (sort | reverse)' true
+run rebalance --dry-run --max-move=2GiB --json
+jq_is 'rebalance: within --max-move' '[(.load_over_mean_after * 10 | round), .bytes, (.moves | length)]' '[24,2147483648,2]'
+run rebalance --dry-run --max-move=1MiB
+has 'rebalance: nothing gains' 'no move gains$'
+
+# --- the machine as labels ---
+machine=four
+run topology --nfd
+has 'topology --nfd' '^numaplace\.org/nodes=4$'
+! grep -Evq '^[a-z.]+/[a-z-]+=[A-Za-z0-9._-]{1,63}$' <<< "$out"
+ok $? 'topology --nfd: every line is a label'
+
+# --- doctor, on a made host ---
+run doctor
+[ "$got" = 1 ] && grep -Eq '^do +cgroup v2' <<< "$out"
+ok $? 'doctor: no cgroup v2: something to do, status 1'
+mkdir -p "$tmp/four"/{sys/fs/cgroup,usr/bin,usr/libexec/numaplace,usr/share/containers/oci/hooks.d,proc/sys/kernel}
+echo 'cpuset cpu memory' | tee "$tmp/four/sys/fs/cgroup/cgroup."{controllers,subtree_control} > /dev/null
+echo 0 > "$tmp/four/proc/sys/kernel/numa_balancing"
+chmod 700 "$tmp/four/state"
+run doctor --json
+jq_is 'doctor: all fine' '[.checks[] | select(.verdict == "do")]' '[]'
+touch "$tmp/four/usr/bin/podman"
+run doctor
+[ "$got" = 1 ] && grep -Eq '^do +hooks\.d' <<< "$out"
+ok $? 'doctor: podman without the hook'
+echo '{"hook":{"path":"/usr/libexec/numaplace/oci-hook"}}' > "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace.json"
+run doctor
+[ "$got" = 1 ] && grep -q 'names a hook that is not there' <<< "$out"
+ok $? 'doctor: a hook file that names nothing'
+touch "$tmp/four/usr/libexec/numaplace/oci-hook"
+run doctor
+[ "$got" = 0 ]
+ok $? 'doctor: podman with the hook'
+mkdir -p "$tmp/four/proc/77" "$tmp/four/var/lib/kubelet"
+echo numad > "$tmp/four/proc/77/comm"
+run doctor
+[ "$got" = 1 ] && grep -Eq '^do +numad' <<< "$out"
+ok $? 'doctor: numad'
+rm -r "$tmp/four/proc/77"
+echo '{"policyName":"static"}' > "$tmp/four/var/lib/kubelet/cpu_manager_state"
+run doctor --json
+[ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = kubelet ]
+ok $? 'doctor: a static CPU manager'
+rm -r "$tmp/four/var"
+chmod 755 "$tmp/four/state"
+run doctor --json
+[ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = ledger ]
+ok $? 'doctor: a ledger that others can read'
+
+# --- help, man pages and completion have every verb ---
+verbs=$("$numaplace" help | awk '/Verbs:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
+for verb in $verbs; do
+	out=$("$numaplace" help "$verb" 2> "$tmp/stderr") got=$?
+	[ "$got" = 0 ] && [[ $out == Usage:*numaplace*"$verb"* ]] && [ "$out" = "$("$numaplace" "$verb" --help)" ] &&
+		[ -e "$here/../../man/numaplace-$verb.1" ]
+	ok $? "$verb: help, --help and a man page"
+done
+run help nonsense
+refused 'help of what is no verb' 2 'unknown verb'
+complete_words() { # WORD...: what the last of them may become
+	bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); PATH=$0:$PATH; _numaplace; echo "${COMPREPLY[*]}"' \
+		"${numaplace%/*}" "$here/../../contrib/bash-completion/numaplace" "$@" 2> /dev/null
+}
+got=0 out=$(complete_words numaplace '')
+for verb in $verbs; do [[ " $out " == *" $verb "* ]] || got=1; done
+ok $got 'completion has every verb'
+out=$(complete_words numaplace reb)
+is 'completion of a verb' rebalance
+out=$(complete_words numaplace --json plan limits.memory.policy = int)
+is "completion of a key's value" interleave
+out=$(complete_words numaplace rebalance --dr)
+is "completion of a verb's option" --dry-run
+
+echo "1..$tests"
+[ "$failures" = 0 ]

@@ -1,0 +1,71 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The Debian packages, built with the distribution's own tools from a copy of
+# the tree: they hold what `make install` installs, lintian finds nothing in them,
+# and a second build is the same to the byte. Installing and purging is done in
+# a guest (tests/vm/guest/71-package.t), not on the machine of whoever runs this.
+set -u
+tests=0 failures=0
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+ok() {
+	local status=$1 word=ok
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $2"
+	[ "$status" = 0 ] || tail -n "${3:-40}" "$tmp/log" | sed 's/^/# /'
+}
+
+for tool in dpkg-buildpackage dh lintian; do
+	command -v $tool > /dev/null || {
+		echo "1..0 # SKIP no $tool: tests/packages test"
+		exit 0
+	}
+done
+
+# build DIR: the tree in a folder of that name, built; its packages beside it.
+build() {
+	mkdir -p "$tmp/$1/numaplace"
+	{ git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*'; } |
+		while read -r f; do [ -f "$f" ] && echo "$f"; done |
+		tar -cf - -T - | tar -C "$tmp/$1/numaplace" -xf -
+	(cd "$tmp/$1/numaplace" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" SOURCE_DATE_EPOCH=1763683200 \
+		dpkg-buildpackage -us -uc -b --no-check-builddeps) > "$tmp/log" 2>&1
+}
+
+build one
+ok $? 'dpkg-buildpackage -b'
+(cd "$tmp/one/numaplace" && dpkg-checkbuilddeps) > "$tmp/log" 2>&1
+ok $? 'its build dependencies are what tests/packages installs'
+deb=$(ls "$tmp"/one/numaplace_*.deb) lxc=$(ls "$tmp"/one/numaplace-lxc_*.deb)
+dpkg-deb -c "$deb" > "$tmp/log"
+for f in usr/bin/numaplace usr/bin/numaplace-runtime usr/libexec/numaplace/oci-hook etc/numaplace/numaplace.conf \
+	usr/share/containers/oci/hooks.d/50-numaplace.json usr/share/man/man1/numaplace-map.1.gz \
+	usr/lib/tmpfiles.d/numaplace.conf usr/share/bash-completion/completions/numaplace; do
+	grep -q " \./$f\$" "$tmp/log"
+	ok $? "numaplace has $f"
+done
+grep -Eq ' \./(usr/)?lib/systemd/system/numaplace-rebalance\.timer$' "$tmp/log"
+ok $? 'numaplace has its timers'
+dpkg-deb -f "$deb" Depends > "$tmp/log"
+! grep -q liblxc "$tmp/log"
+ok $? 'numaplace does not want liblxc'
+dpkg-deb -c "$lxc" > "$tmp/log"
+grep -q ' \./usr/libexec/numaplace/lxc-hook$' "$tmp/log"
+ok $? "numaplace-lxc has LXC's hook"
+dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./conffiles > "$tmp/log" 2>&1
+grep -qx /etc/numaplace/numaplace.conf "$tmp/log"
+ok $? 'numaplace.conf is a conffile'
+lintian --fail-on error,warning --info "$tmp"/one/*.changes > "$tmp/log" 2>&1
+ok $? 'lintian finds nothing' 100
+
+build two
+ok $? 'once more, in another folder'
+(cd "$tmp" && for f in one/*.deb; do cmp "$f" "two/${f##*/}" || diffs=1; done; [ -z "${diffs:-}" ]) > "$tmp/log" 2>&1
+ok $? 'and the packages are the same to the byte'
+
+[ -z "${PACKAGES_TO:-}" ] || cp "$tmp"/one/*.deb "$PACKAGES_TO/"
+echo "1..$tests"
+[ "$failures" = 0 ]

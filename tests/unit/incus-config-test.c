@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * backup.yaml and lxc.conf as Incus 6.0 and LXD 5.0 write them, and what is made of their keys.
+ */
+#include "runtime-hooks/incus-api.h"
+#include "runtime-hooks/incus-config.h"
+#include "runtime-hooks/incus-hook.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* As Incus 6.0.4 has it: a container's top key is "container". */
+static const char backup[] =
+	"container:\n"
+	"  config:\n"
+	"    limits.cpu: \"2\"\n"
+	"  expanded_config:\n"
+	"    limits.cpu: \"4\"\n"
+	"    limits.cpu.nodes: balanced\n"
+	"    limits.memory: 300MiB\n"
+	"    raw.lxc: |\n"
+	"      lxc.hook.start-host = sh -c 'x: y'\n"
+	"    user.numaplace.limits.memory.policy: strict\n"
+	"    volatile.cpu.nodes: 2,3\n"
+	"    volatile.idmap.current: '[{\"Isuid\":true}]'\n"
+	"  expanded_devices:\n"
+	"    root: { path: /, pool: default }\n"
+	"  profiles:\n"
+	"  - default\n"
+	"  name: c1\n"
+	"  type: container\n"
+	"pool:\n"
+	"  name: default\n"
+	"profiles:\n"
+	"- config: {}\n"
+	"  name: default\n";
+
+static void test_backup(void)
+{
+	struct incus_config c = { 0 };
+	struct error err = { 0 };
+	int r = incus_config_parse(backup, strlen(backup), "backup.yaml", &c, &err);
+
+	is_int(r, 0, "a backup.yaml of Incus 6.0: %s", err.text);
+	is_str(c.name, "c1", "its instance's name, not its pool's");
+	is_str(c.type, "container", "its type");
+	is_str(c.native[KEY_CPU], "4", "limits.cpu of the expanded configuration");
+	is_str(c.native[KEY_CPU_NODES], "balanced", "limits.cpu.nodes");
+	is_str(c.native[KEY_VOLATILE_CPU_NODES], "2,3", "volatile.cpu.nodes");
+	is_str(c.asked[KEY_MEMORY_POLICY], "strict", "user.numaplace.limits.memory.policy");
+	incus_config_free(&c);
+}
+
+static void refused(const char *text, size_t len, const char *message)
+{
+	struct incus_config c = { 0 };
+	struct error err = { 0 };
+
+	is_int(incus_config_parse(text, len, "b", &c, &err), -EINVAL, "refused");
+	is_str(err.text, message, "and said why");
+	incus_config_free(&c);
+}
+
+static void test_hostile(void)
+{
+	static char deep[200000];
+	cleanup_incus_config struct incus_config c = { 0 };
+	struct error err;
+
+	refused("", 0, "b: empty");
+	refused("x: [", 4, "b: did not find expected node content (line 2)");
+	refused("{}", 2, "b: no instance in it");
+	refused("- a\n", 4, "b: a mapping is expected (line 1)");
+	refused("text", 4, "b: a mapping is expected (line 1)");
+	refused("instance: 5\n", 12, "b: instance: a mapping is expected (line 1)");
+	refused("instance:\n- a\n", 14, "b: instance: a mapping is expected (line 2)");
+	refused("instance: {name: [a]}", 21, "b: name: a text is expected (line 1)");
+	refused("instance: {name: a, name: b}", 28, "b: name: given twice (line 1)");
+	refused("instance: {name: a}\ninstance: {name: b}", 39, "b: instance: given twice (line 2)");
+	refused("instance: &x {name: a}", 22, "b: anchors and aliases are not taken (line 1)");
+	refused("a: &x b\nc: *x", 13, "b: anchors and aliases are not taken (line 1)");
+	refused("instance: {name: a}\n---\nb: c\n", 29, "b: more than one document (line 2)");
+	refused("instance: {name: \"a\\0b\"}", 24, "b: name: a NUL in it (line 1)");
+	refused("? [a]\n: b\n", 10, "b: a key that is no text (line 1)");
+	refused("instance: {expanded_config: {user.numaplace.limits.cpus: 4}}", 60,
+		"b: user.numaplace.limits.cpus: \"4\": no such key");
+	memset(deep, '[', sizeof(deep));
+	memcpy(deep, "x: ", 3);
+	refused(deep, sizeof(deep), "b: nested deeper than 32 (line 1)");
+	for (size_t i = 3; i + 1 < sizeof(deep); i += 2)
+		memcpy(deep + i, "- ", 2);
+	is_int(incus_config_parse(deep, sizeof(deep), "b", &c, &err), -EINVAL, "a hundred thousand sequences: %s",
+	       err.text);
+	is_int(incus_config_parse(deep, INCUS_BACKUP_MAX + 1, "b", &c, &err), -EINVAL, "too large: %s", err.text);
+}
+
+/* "KEY=VALUE ..." to what is made of it: "behind limits.cpu.nodes=2-3 cpus=4 memory=..." or the error. */
+static const char *plan(const char *keys, const struct conf *conf)
+{
+	static const char *const ways[] = { "leave", "behind", "ahead" };
+	static char out[800];
+	struct incus_config c = { 0 };
+	enum incus_way way = INCUS_LEAVE;
+	struct request r;
+	struct error err = { 0 };
+	char *copy = strdup(keys), *rest = copy;
+	int status = 0;
+
+	for (char *word; status == 0 && (word = strsep(&rest, " "));) {
+		char *equals = strchr(word, '=');
+
+		if (!equals)
+			continue;
+		*equals = '\0';
+		status = incus_config_add(&c, word, equals + 1, &err);
+	}
+	free(copy);
+	if (status == 0)
+		status = incus_plan(&c, conf, 1ULL << 30, &way, &r, &err);
+	incus_config_free(&c);
+	if (status < 0)
+		return strcpy(out, err.text);
+	strcpy(out, ways[way]);
+	if (way == INCUS_LEAVE)
+		return out;
+	for (int k = 0; k < KEY_COUNT; k++) {
+		char value[200];
+
+		if (request_format(&r, k, value, sizeof(value)))
+			sprintf(out + strlen(out), " %s=%s", request_keys[k], value);
+	}
+	if (r.memory && !(r.given & 1U << KEY_MEMORY))
+		sprintf(out + strlen(out), " own-memory=%llu", (unsigned long long)r.memory);
+	if (r.nhuge && !(r.given & 1U << KEY_MEMORY_HUGEPAGES))
+		sprintf(out + strlen(out), " own-huge=%llux%llu", (unsigned long long)r.huge[0].count,
+			(unsigned long long)r.huge[0].size);
+	return out;
+}
+
+static void test_follow(void)
+{
+	struct conf conf;
+
+	conf_init(&conf);
+	is_str(plan("", &conf), "leave", "no keys: left alone");
+	is_str(plan("limits.cpu=4 limits.memory=1GiB", &conf), "leave", "no nodes: Incus's own, left alone");
+	is_str(plan("limits.cpu=4 limits.cpu.nodes=balanced volatile.cpu.nodes=0,1", &conf),
+	       "behind limits.cpu=4 limits.cpu.nodes=0-1", "balanced: what Incus chose");
+	is_str(plan("limits.cpu.nodes=1,3 volatile.cpu.nodes=0", &conf), "behind limits.cpu.nodes=1,3",
+	       "a list counts, whatever is left over from before");
+	is_str(plan("limits.cpu.nodes=1 limits.cpu=2-5", &conf), "behind limits.cpu.nodes=1", "CPUs pinned beside nodes");
+	is_str(plan("limits.cpu.nodes=1 limits.memory=50%", &conf), "behind limits.cpu.nodes=1 own-memory=536870900",
+	       "half of a GiB");
+	is_str(plan("limits.cpu.nodes=1 limits.memory=1GiB user.numaplace.limits.memory=64MiB", &conf),
+	       "behind limits.cpu.nodes=1 limits.memory=64MiB", "what is asked for counts before the ceiling");
+	is_str(plan("limits.cpu.nodes=1 limits.hugepages.2MB=64MiB", &conf),
+	       "behind limits.cpu.nodes=1 own-huge=32x2097152", "hugepages that may be taken must be there");
+	is_str(plan("limits.cpu.nodes=balanced", &conf),
+	       "limits.cpu.nodes: \"balanced\": and no volatile.cpu.nodes says what was chosen", "nothing was chosen");
+	is_str(plan("limits.cpu=2 user.numaplace.limits.cpu.exclusive=true", &conf),
+	       "user.numaplace.limits.cpu.exclusive: \"true\": needs user.numaplace.mode = lead: with follow the CPUs are "
+	       "chosen elsewhere",
+	       "exclusive is not for him who follows");
+	is_str(plan("limits.cpu.nodes=2,3 user.numaplace.limits.cpu.nodes=balanced", &conf),
+	       "behind limits.cpu.nodes=2-3", "placed before its start: the wish is beside it");
+	is_str(plan("limits.cpu=2-3", &conf), "leave", "pins alone: left alone");
+	conf.without_keys = DEFAULT_FOLLOW_PINS;
+	is_str(plan("limits.cpu=2-3", &conf), "behind limits.cpu=2-3", "follow-pins: their nodes");
+	is_str(plan("limits.cpu=2", &conf), "leave", "follow-pins: a number is no pin");
+}
+
+static void test_lead(void)
+{
+	struct conf conf;
+
+	conf_init(&conf);
+	is_str(plan("user.numaplace.mode=lead limits.cpu=4 limits.cpu.nodes=balanced volatile.cpu.nodes=0,1", &conf),
+	       "ahead limits.cpu=4 limits.cpu.nodes=balanced", "lead: Incus's choice is no pin");
+	is_str(plan("user.numaplace.mode=lead limits.cpu=4", &conf), "ahead limits.cpu=4 limits.cpu.nodes=balanced",
+	       "lead alone asks for a choice");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu.nodes=1-3 limits.cpu.nodes=2", &conf),
+	       "ahead limits.cpu.nodes=1-3", "the wish, not the earlier choice");
+	is_str(plan("user.numaplace.mode=lead limits.cpu=2 user.numaplace.limits.cpu=4", &conf),
+	       "limits.cpu: \"2\": given twice, and differently", "two numbers of CPUs");
+	is_str(plan("user.numaplace.mode=leads", &conf), "user.numaplace.mode: \"leads\": not follow or lead",
+	       "a mode that is none");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=lots", &conf),
+	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 512MB or a number of bytes is wanted",
+	       "the whole key is named");
+	conf.incus_mode = INCUS_LEAD;
+	is_str(plan("limits.cpu=4", &conf), "leave", "a host that leads: only those that ask");
+	is_str(plan("limits.cpu=4 limits.cpu.nodes=balanced", &conf), "ahead limits.cpu=4 limits.cpu.nodes=balanced",
+	       "a host that leads");
+	is_str(plan("limits.cpu.nodes=1 user.numaplace.mode=follow", &conf), "behind limits.cpu.nodes=1",
+	       "and one that would rather follow");
+	conf.container_keys = 1U << KEY_CPU;
+	is_str(plan("user.numaplace.limits.cpu.exclusive=true limits.cpu=2", &conf),
+	       "user.numaplace.limits.cpu.exclusive: \"true\": containers may not set this key (container-keys)",
+	       "a key that the host does not allow");
+}
+
+static void detected(const char *conf, const char *id, const char *wanted)
+{
+	struct incus_instance i;
+	char got[PATH_MAX + 32] = "none";
+
+	if (incus_detect(conf, id, &i))
+		snprintf(got, sizeof(got), "%s %s", i.runtime, i.folder);
+	is_str(got, wanted, "%s", wanted);
+}
+
+static void test_detect(void)
+{
+	detected("lxc.log.level = warn\n"
+		 "lxc.hook.pre-start = /proc/475/exe callhook /var/lib/incus \"default\" \"c1\" start\n"
+		 "lxc.mount.entry = /var/lib/incus/guestapi dev/incus none bind,create=dir 0 0\n",
+		 "c1", "incus /var/lib/incus/containers/c1");
+	detected("lxc.hook.post-stop = /usr/libexec/incus/incusd callhook /srv/inc_us \"p1\" \"c1\" stop\n", "p1_c1",
+		 "incus /srv/inc_us/containers/p1_c1");
+	detected("lxc.hook.pre-start = /proc/1/exe callhook \"/srv/x\" \"p\" \"c\" start\n"
+		 "lxc.mount.entry = /srv/x/devlxd dev/lxd none bind,create=dir 0 0\n",
+		 "p_c", "lxd /srv/x/containers/p_c");
+	detected("lxc.hook.pre-start = /snap/lxd/current/bin/lxd callhook /var/snap/lxd/common/lxd \"default\" \"c\" start\n",
+		 "c", "lxd /var/snap/lxd/common/lxd/containers/c");
+	detected("lxc.uts.name = callhook /var/lib/incus\n", "c", "none");
+	detected("lxc.hook.pre-start = /bin/x callhook relative\n", "c", "none");
+	detected("lxc.hook.start-host = /usr/libexec/numaplace/lxc-hook\n", "c", "none");
+	detected("", "c", "none");
+}
+
+static void test_names(void)
+{
+	char project[64], instance[64], path[200];
+
+	incus_split("c1", project, instance, sizeof(project));
+	is_str(project, "default", "no underscore: the default project");
+	is_str(instance, "c1", "and the whole name");
+	incus_split("my_pro_c1", project, instance, sizeof(project));
+	is_str(project, "my_pro", "a project with an underscore");
+	is_str(instance, "c1", "the instance is behind the last one");
+	incus_path("a b&c", "c1", path, sizeof(path));
+	is_str(path, "/1.0/instances/c1?project=a%20b%26c", "escaped");
+}
+
+int main(void)
+{
+	test_backup();
+	test_hostile();
+	test_follow();
+	test_lead();
+	test_detect();
+	test_names();
+	return done();
+}

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
+#
+# Real Incus on four nodes: an instance that follows has its memory where Incus put its CPUs; one that
+# leads is where numaplace put it, and ledger, cgroup and Incus say so whatever happens to others.
+. /tests/lib.sh
+. /tests/incus.sh
+
+incus_up
+ok "install twice is install once" inc_install
+ok "the agent runs" systemctl is-active numaplace-incus-agent
+
+# follow
+inc_init f1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c limits.memory=400MiB
+ok "follow: it starts" inc_start f1
+nodes=$(incus_says f1)
+is "follow: cpuset.mems.effective is volatile.cpu.nodes" "$(cat "$(inc_cgroup f1)/cpuset.mems.effective")" "$(list "$nodes")"
+is "follow: and the ledger's nodes" "$(ledger_says f1 | cut -d' ' -f1,3)" "$nodes $(list "$nodes")"
+like "follow: its CPUs are Incus's" "$(eventually [ -s "$(inc_cgroup f1)/cpuset.cpus" ]; cat "$(inc_cgroup f1)/cpuset.cpus")" '^[0-7,-]+$'
+is "follow: what its first process saw" "$(try incus exec f1 -- cat /run/first | sed -n 's/^Mems_allowed_list:[[:space:]]*//p')" \
+	"$(list "$nodes")"
+root=/proc/$(head -n 1 "$(inc_cgroup f1)/cgroup.procs")/root
+mkfifo "$root/out/ready" "$root/out/go"
+incus exec f1 -- /bin/touch-memory anon 200 > /run/touch.log 2>&1 < /dev/null &
+timeout 120 cat "$root/out/ready"
+verify=$(numaplace --json verify f1)
+ok "follow: 200 MiB touched, verify finds no page elsewhere" numaplace verify f1
+echo "$verify"
+elsewhere=$(awk -v nodes=",$nodes," '$1 == "anon" { for (i = 2; i <= NF; i++) { split($i, p, "[N=]"); if (index(nodes, "," p[2] ",")) here += p[3]; else away += p[3] } }
+	END { print (here >= 200 * 1048576 ? "all here" : "here " here), away + 0 }' "$(inc_cgroup f1)/memory.numa_stat")
+is "follow: 200 MiB on its nodes, nothing on others" "$elsewhere" "all here 0"
+timeout 20 sh -c "echo end > '$root/out/go'"
+
+# lead: f1 has one pair of nodes, so the other is to be taken
+case $nodes in
+0,1) want=2,3 cpus=4-7 away=5 ;;
+2,3) want=0,1 cpus=0-3 away=1 ;;
+*) want='' ;;
+esac
+if [ "$want" ]; then
+	inc_init l1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c user.numaplace.mode=lead
+	ok "lead: it starts" inc_start l1
+	ok "lead: nodes $want: ledger, cgroup and Incus agree" agree l1 "$want" "$cpus"
+	for i in 1 2 3 4 5; do
+		inc_init s$i -c limits.cpu=3
+		inc_start s$i
+		ok "lead: another one starts: $i" agree l1 "$want" "$cpus"
+	done
+	for i in 1 2 3 4 5; do
+		inc_stop s$i
+	done
+	ok "lead: all others stopped" agree l1 "$want" "$cpus"
+	echo 0 > "/sys/devices/system/cpu/cpu$away/online"
+	sleep 3
+	ok "lead: a CPU goes" agree l1 "$want" "$cpus"
+	echo 1 > "/sys/devices/system/cpu/cpu$away/online"
+	sleep 3
+	ok "lead: and comes back" agree l1 "$want" "$cpus"
+	is "lead: it has all its CPUs again" "$(cat "$(inc_cgroup l1)/cpuset.cpus.effective")" "$cpus"
+	systemctl stop numaplace-incus-agent
+	inc_init l2 -c limits.cpu=1 -c user.numaplace.mode=lead
+	not_ok "lead without the agent: refused" inc_start l2
+	like "and said why" "$(incus info --show-log l2)" 'numaplace: .*the agent is not running'
+	systemctl start numaplace-incus-agent
+	ok "the agent is back: nothing has changed" agree l1 "$want" "$cpus"
+else
+	fail "Incus chose $nodes, of two pairs"
+fi
+done_testing

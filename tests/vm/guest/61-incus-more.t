@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
+#
+# Incus: projects, privileged instances, restart, copy, move, what is refused, a daemon that starts
+# its instances itself, virtual machines' way of being placed, numaplace gone, and the cluster scriptlet.
+. /tests/lib.sh
+. /tests/incus.sh
+
+mems() { cat "/sys/fs/cgroup/lxc.payload.$1/cpuset.mems.effective"; }
+follows() { [ "$(mems "$1")" = "$(list "$(incus_says "$1")")" ] && [ "$(mems "$1")" != 0-3 ]; }
+
+incus_up
+keys='-c limits.cpu=2 -c limits.cpu.nodes=balanced'
+
+# shellcheck disable=SC2086 # options
+inc_init a1 $keys
+ok "it starts" inc_start a1
+ok "it follows" follows a1
+try incus restart -f a1
+ok "restart: it follows" eventually follows a1
+inc_stop a1
+try incus copy a1 a2
+ok "copy: it starts" inc_start a2
+ok "copy: it follows its own nodes" follows a2
+inc_stop a2
+try incus move a2 a3
+ok "move: it starts under its new name" inc_start a3
+ok "move: it follows" follows a3
+is "move: and the ledger has the new name alone" "$(numaplace status --json | jq -r '[.containers[].id] | join(" ")')" a3
+inc_stop a3
+is "stopped: the ledger is empty" "$(numaplace status --json | jq -r '.containers | length')" 0
+
+# shellcheck disable=SC2086 # options
+inc_init b1 $keys -c security.privileged=true
+ok "privileged: it starts" inc_start b1
+ok "privileged: it follows" follows b1
+inc_stop b1
+
+# a project, with profiles of its own
+try incus project create pr -c features.images=false -c features.profiles=false
+try incus init t w1 --project pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
+try incus start w1 --project pr
+pr_nodes=$(ledger_says pr_w1 | cut -d' ' -f1)
+pr_cpus=$(ledger_says pr_w1 | cut -d' ' -f2)
+like "project: one node in the ledger, as PROJECT_NAME" "$pr_nodes" '^[0-3]$'
+ok "project, lead: ledger, cgroup and Incus agree" agree pr_w1 "$pr_nodes" "$pr_cpus"
+try incus stop -f w1 --project pr
+
+# what is refused
+inc_init c1 -c limits.cpu.nodes=1 -c user.numaplace.limits.memory=lots
+not_ok "a bad value: no start" inc_start c1
+like "a bad value: said in its log" "$(incus info --show-log c1)" 'numaplace: .*user.numaplace.limits.memory: "lots": a size'
+incus config set c1 user.numaplace.limits.memory=100GiB < /dev/null
+not_ok "more memory than the node has: no start" inc_start c1
+like "more memory: said in its log" "$(incus info --show-log c1)" 'limits.memory: 100GiB asked, .* to be had \(node 1: '
+incus config unset c1 user.numaplace.limits.memory < /dev/null
+ok "mended, it starts" inc_start c1
+is "on its node" "$(mems c1)" 1
+inc_stop c1
+
+# numaplace incus place: as for a virtual machine, which cannot run here
+inc_init v1 -c limits.cpu=3
+ok "incus place" numaplace incus place v1
+like "it set two nodes" "$(inc_get v1 limits.cpu.nodes)" '^[0-3],[0-3]$'
+is "the wish is kept" "$(inc_get v1 user.numaplace.limits.cpu.nodes)" balanced
+ok "again: it chooses anew" numaplace incus place v1
+ok "it starts there" inc_start v1
+is "its memory is there" "$(mems v1)" "$(list "$(inc_get v1 limits.cpu.nodes)")"
+not_ok "running, it is not placed" numaplace incus place v1
+inc_stop v1
+not_ok "no such instance" numaplace incus place v9
+
+# the daemon starts its instances itself
+for i in a1 a3 b1; do
+	try incus config set $i boot.autostart=true
+done
+systemctl stop incus
+pkill incusd
+rm -rf /run/numaplace/containers
+systemctl start incus
+try incus query /1.0 >/dev/null
+ok "the daemon answers" incus list
+for i in a1 a3 b1; do
+	inc_running $i || inc_start $i
+	ok "autostart: $i is up and follows" eventually follows $i
+	inc_stop $i
+done
+
+# the scriptlet: Incus compiles it when it is set
+ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < $inc_dir/instance_placement.star"
+if incus config set core.https_address=127.0.0.1:8443 && incus cluster enable one; then
+	# shellcheck disable=SC2086 # options
+	try incus init t k1 -p bare $keys
+	like "scriptlet: it ran and chose the one member" "$(journalctl -u incus -o cat; cat /var/log/incus/incus*.log)" \
+		'Instance placement scriptlet set member target.*one|numaplace: .*k1.*one'
+else
+	skip "scriptlet in a cluster" "incus cluster enable failed"
+fi
+
+# gone without --remove
+mv /usr/libexec/numaplace /usr/libexec/numaplace.away
+ok "numaplace is gone: an instance with the profile starts" inc_start a1
+inc_stop a1
+mv /usr/libexec/numaplace.away /usr/libexec/numaplace
+ok "install --remove" inc_install --remove
+not_ok "no profile any more" incus profile show numaplace
+ok "removed: it starts" inc_start a1
+ok "install --remove twice" inc_install --remove
+done_testing

@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash
+#
+# Incus in guest tests: the daemon, an image made of busybox, instances and where everybody says they are.
+# An emulated start takes 10 to 50 seconds, and Incus's client gives up on a
+# daemon that is slow to take a request: what may be asked again is. Needs lib.sh.
+
+export HOME=/root
+inc_dir=/usr/share/numaplace/incus
+inc_profiles='-p bare -p numaplace'
+
+# try COMMAND...: again where the client only lost patience.
+try() {
+	echo "\$ $*"
+	for _ in 1 2 3 4 5; do
+		try_said=$("$@" 2>&1 < /dev/null)
+		try_status=$?
+		case $try_said in
+		*'i/o timeout'* | *'is busy running'*) sleep 2 ;;
+		*) break ;;
+		esac
+	done
+	printf '%s\n' "$try_said"
+	return "$try_status"
+}
+
+inc_image() {
+	mkdir -p /run/image/rootfs
+	(
+		cd /run/image || exit
+		for d in bin dev proc sys run tmp etc sbin out; do mkdir -p "rootfs/$d"; done
+		cp /bin/busybox rootfs/bin/
+		cp /tests/bin/touch rootfs/bin/touch-memory
+		for a in sh sleep cat mount; do ln -sf busybox "rootfs/bin/$a"; done
+		printf '%s\n' '#!/bin/sh' 'cat /proc/self/status > /run/first' \
+			"trap 'exit 0' TERM PWR INT HUP" 'while :; do sleep 1000 & wait $!; done' > rootfs/sbin/init
+		chmod +x rootfs/sbin/init
+		printf 'architecture: x86_64\ncreation_date: 1700000000\nproperties:\n  os: busybox\n' > metadata.yaml
+		tar -cf /run/image.tar metadata.yaml rootfs
+	)
+}
+
+# inc_install [--remove]
+inc_install() { "$inc_dir/install" "$@"; }
+
+# incus_up: the daemon runs, with a storage pool, an image "t", a profile "bare" (no network) and ours.
+incus_up() {
+	try incus query /1.0 >/dev/null || systemctl start incus || bail "incus does not start"
+	if ! try incus profile show bare; then
+		try incus storage create default dir || bail "no storage pool"
+		inc_image
+		try incus image import /run/image.tar --alias t || bail "no image"
+		try incus profile create bare
+		try incus profile device add bare root disk pool=default path=/ || bail "no profile"
+	fi
+	inc_install || bail "contrib/incus/install"
+}
+
+# inc_init NAME [OPTION...]: an instance with our profile. Options as incus init's.
+inc_init() {
+	inc_n=$1
+	shift
+	# shellcheck disable=SC2086 # options
+	try incus init t "$inc_n" $inc_profiles "$@"
+}
+inc_running() { [ -d "/sys/fs/cgroup/lxc.payload.$1" ] && [ "$(incus list -f csv -c s "$1" 2>&1)" = RUNNING ]; }
+# inc_start NAME: also where the client did not wait for the end of it.
+inc_start() {
+	try incus start "$1" || case $try_said in
+	*'already running'*) ;;
+	*) return 1 ;;
+	esac
+}
+inc_stop() { try incus stop -f "$1" || case $try_said in *'already stopped'*) ;; *) return 1 ;; esac; }
+
+inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
+inc_get() {
+	try incus config get "$1" "$2" ${3:+--project "$3"} >/dev/null
+	echo "$try_said"
+}
+commas() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "-"); for (k = r[1]; k <= r[n]; k++) { printf "%s%s", s, k; s = "," } } }'; }
+
+# says ID: "NODES CPUS MEMS" of the ledger, of the cgroup and of Incus, which are to be the same.
+ledger_says() {
+	numaplace status --json | jq -r --arg id "$1" '.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems)"'
+}
+cgroup_says() { echo "$(cat "$(inc_cgroup "$1")/cpuset.cpus") $(cat "$(inc_cgroup "$1")/cpuset.mems.effective")"; }
+incus_says() {
+	case $1 in
+	*_*) inc_get "${1##*_}" volatile.cpu.nodes "${1%_*}" ;;
+	*) inc_get "$1" volatile.cpu.nodes ;;
+	esac
+}
+
+# agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later.
+agree() {
+	ag_n=0
+	until [ "$(ledger_says "$1") / $(cgroup_says "$1") / $(incus_says "$1")" = \
+		"$2 $3 $(list "$2") / $3 $(list "$2") / $2" ]; do
+		ag_n=$((ag_n + 1))
+		if [ $ag_n -gt 20 ]; then
+			echo "ledger: $(ledger_says "$1"); cgroup: $(cgroup_says "$1"); Incus: $(incus_says "$1")"
+			return 1
+		fi
+		sleep 3
+	done
+}
+# list 0,1,2,5: as the kernel has it, 0-2,5
+list() {
+	echo "$1" | tr ',' '\n' | awk '
+		function out() { printf "%s%s%s", s, a, b > a ? "-" b : ""; s = "," }
+		NR > 1 && $1 == b + 1 { b = $1; next }
+		NR > 1 { out() }
+		{ a = b = $1 }
+		END { out() }'
+}
