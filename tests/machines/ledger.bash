@@ -38,7 +38,8 @@ record() {
 		esac
 	done
 	case $runtime in lxc | incus | lxd) class=$runtime ;; esac
-	mkdir -p -m 700 "$state" "$state/containers"
+	mkdir -p "$state/containers"
+	chmod 700 "$state" "$state/containers"
 	{
 		printf 'numaplace-record 1\nid=%s\nruntime=%s\ncgroup=/made/%s\ninode=%s\nstarted=0\napplied=cpuset\n' \
 			"$id" "$runtime" "$id" "${#id}$count"
