@@ -36,6 +36,13 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 /* Puts the record and its nodes on the cgroup; the record last, as it says that all the rest is done. */
 int place_mark(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, struct error *err);
 
+/*
+ * systemd is told what was written, where the cgroup is a unit of its own; a failure is a warning, as what was
+ * written holds until something reloads it.
+ */
+void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
+			const struct idset *mems);
+
 /* Opens the ledger folder if it is there; -ENOENT: it is not. */
 int place_find_state(struct place_env *env, struct error *err);
 

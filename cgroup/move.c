@@ -341,6 +341,7 @@ static void put_back(struct move *m)
 
 static int carry_out(struct move *m, struct error *err)
 {
+	static const struct idset none;
 	unsigned int n = 0;
 	int rc;
 
@@ -353,6 +354,9 @@ static int carry_out(struct move *m, struct error *err)
 	if (rc < 0) {
 		carry_back(m);
 		put_back(m);
+	} else {
+		place_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
+				   &m->new->placement.mems);
 	}
 	tell(m);
 	return rc;

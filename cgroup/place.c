@@ -7,12 +7,15 @@
 #include "cgroup/place.h"
 
 #include "cgroup/choose.h"
+#include "cgroup/systemd.h"
 #include "plugin/counters.h"
 #include "plugin/util.h"
 
 #include <errno.h>
 #include <string.h>
 #include <time.h>
+
+#define SYSTEMD_MS 1500 /* of a hook's seconds, for systemd's answer */
 
 /* What a placement gathers on its way. */
 struct work {
@@ -352,14 +355,24 @@ static void unmark(const struct cgroup_dir *c)
 	cgroup_remove_xattr(c, CGROUP_XATTR_MEMS);
 }
 
+void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
+			const struct idset *mems)
+{
+	struct error why;
+
+	if (systemd_set_cpuset(SYSTEMD_SOCKET, c->path, cpus, mems, SYSTEMD_MS, &why) < 0)
+		place_say(env, "%s: placed, but a daemon-reload may undo it", why.text);
+}
+
 /* Writes, reads back and marks; the cgroup is as before when that fails. */
 static int apply(struct work *w, const struct record *r, struct error *err)
 {
 	const struct placement *p = &r->placement;
 	static const struct idset none;
+	const struct idset *cpus = w->job->mems_only ? &none : &p->share.cpus;
+	const struct idset *mems = p->policy == POLICY_PREFERRED ? &none : &p->mems;
 	struct error undo;
-	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, w->job->mems_only ? &none : &p->share.cpus,
-				     p->policy == POLICY_PREFERRED ? &none : &p->mems, err);
+	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, cpus, mems, err);
 
 	if (rc < 0)
 		return rc;
@@ -372,6 +385,7 @@ static int apply(struct work *w, const struct record *r, struct error *err)
 	}
 	if (!w->job->mems_only)
 		cgroup_widen_affinity(w->job->pid);
+	place_tell_systemd(w->env, &w->cgroup, cpus, mems);
 	return 0;
 }
 

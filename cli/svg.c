@@ -76,7 +76,7 @@ static void container_colour(unsigned int k, char *buf, size_t size)
 {
 	unsigned int hue = (unsigned int)((k * 137508ULL + 210000) / 1000 % 360);
 
-	snprintf(buf, size, "hsl(%u,%u%%,%u%%)", hue, k / 12 % 2 ? 45 : 62, k / 6 % 2 ? 45 : 58);
+	snprintf(buf, size, "hsl(%u,%u%%,%u%%)", hue, k / 12 % 2 ? 45U : 62U, k / 6 % 2 ? 45U : 58U);
 }
 
 /* From pale green (near) over yellow to red (far). */

@@ -28,7 +28,7 @@
 /* What hook_begin changes of what we were given, and the runtime is to get. */
 struct inherited {
 	mode_t umask;
-	struct sigaction on_pipe, on_alarm;
+	struct sigaction on_pipe, on_alarm, on_file_limit;
 	sigset_t mask;
 };
 
@@ -38,6 +38,7 @@ static void begin(struct inherited *was)
 	umask(was->umask);
 	sigaction(SIGPIPE, NULL, &was->on_pipe);
 	sigaction(SIGALRM, NULL, &was->on_alarm);
+	sigaction(SIGXFSZ, NULL, &was->on_file_limit);
 	sigprocmask(SIG_BLOCK, NULL, &was->mask);
 	hook_begin();
 }
@@ -47,6 +48,7 @@ static void give_back(const struct inherited *was)
 	alarm(0);
 	sigaction(SIGPIPE, &was->on_pipe, NULL);
 	sigaction(SIGALRM, &was->on_alarm, NULL);
+	sigaction(SIGXFSZ, &was->on_file_limit, NULL);
 	sigprocmask(SIG_SETMASK, &was->mask, NULL);
 	umask(was->umask);
 }

@@ -19,6 +19,7 @@ struct world {
 	struct select_policy policy;
 	struct error err;
 	struct reasons why;
+	bool whole; /* what is asked for is somebody else's choice */
 };
 
 static struct world world_of(struct topology *t)
@@ -39,7 +40,8 @@ static void world_end(struct world *w)
 static int select_in(struct world *w, const struct request *req, struct placement *p)
 {
 	struct select_input in = {
-		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy, .device_node = -1
+		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy, .device_node = -1,
+		.whole = w->whole
 	};
 
 	memset(p, 0, sizeof(*p));
@@ -149,6 +151,26 @@ static void test_incus_cases(void)
 		place(&w, text);
 	}
 	is_str(place(&w, "limits.cpu=48"), "6,7,8|96-143|6-8", "24x16, nodes 0 to 5 in use: three neighbours");
+	world_end(&w);
+}
+
+/* Incus has chosen, and numaplace follows: all of it, whoever is there. */
+static void test_whole(void)
+{
+	struct made_node nodes[4] = { { 0, 2, GIB }, { 1, 2, GIB }, { 2, 2, 0 }, { 3, 2, GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
+
+	place(&w, "limits.cpu=2 limits.cpu.nodes=0 limits.cpu.exclusive=true");
+	idset_add(&w.policy.reserved_cpus, 2);
+	idset_add(&w.policy.reserved_nodes, 3);
+	w.whole = true;
+	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1", "whole: both nodes, held and reserved or not");
+	is_str(place(&w, "limits.cpu.nodes=3"), "3|6-7|3", "whole: a reserved node");
+	is_str(place(&w, "limits.cpu=2-3"), "1|2-3|1", "whole: a list of CPUs stands for its nodes");
+	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: a node without memory gets the nearest");
+	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"), "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
+	   "whole: memory must fit on these nodes: %s", w.err.text);
+	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that is not here: %s", w.err.text);
 	world_end(&w);
 }
 
@@ -687,6 +709,7 @@ int main(void)
 {
 	test_filling();
 	test_incus_cases();
+	test_whole();
 	test_memory();
 	test_lists();
 	test_exclusive();

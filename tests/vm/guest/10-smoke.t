@@ -5,7 +5,9 @@
 # asked for, cgroup2 is pure and delegates cpuset, and runc and crun run a
 # container with hooks whose cpuset is in force at its first instruction.
 
+# shellcheck source=lib.sh
 . /tests/lib.sh
+# shellcheck source=containers.sh
 . /tests/containers.sh
 
 nodes=/sys/devices/system/node

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
+# time limit: 1400 s
 #
 # Real Incus on four nodes: an instance that follows has its memory where Incus put its CPUs; one that
 # leads is where numaplace put it, and ledger, cgroup and Incus say so whatever happens to others.
@@ -13,6 +14,8 @@ ok "the agent runs" systemctl is-active numaplace-incus-agent
 # follow
 inc_init f1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c limits.memory=400MiB
 ok "follow: it starts" inc_start f1
+# Incus's answer comes from its database, which may be a moment behind.
+ok "follow: Incus has chosen" eventually has_nodes f1
 nodes=$(incus_says f1)
 is "follow: cpuset.mems.effective is volatile.cpu.nodes" "$(cat "$(inc_cgroup f1)/cpuset.mems.effective")" "$(list "$nodes")"
 is "follow: and the ledger's nodes" "$(ledger_says f1 | cut -d' ' -f1,3)" "$nodes $(list "$nodes")"
@@ -20,7 +23,7 @@ like "follow: its CPUs are Incus's" "$(eventually [ -s "$(inc_cgroup f1)/cpuset.
 is "follow: what its first process saw" "$(try incus exec f1 -- cat /run/first | sed -n 's/^Mems_allowed_list:[[:space:]]*//p')" \
 	"$(list "$nodes")"
 root=/proc/$(head -n 1 "$(inc_cgroup f1)/cgroup.procs")/root
-mkfifo "$root/out/ready" "$root/out/go"
+mkfifo -m 666 "$root/out/ready" "$root/out/go"
 incus exec f1 -- /bin/touch-memory anon 200 > /run/touch.log 2>&1 < /dev/null &
 timeout 120 cat "$root/out/ready"
 verify=$(numaplace --json verify f1)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
+# time limit: 1400 s
 #
 # Incus: projects, privileged instances, restart, copy, move, what is refused, a daemon that starts
 # its instances itself, virtual machines' way of being placed, numaplace gone, and the cluster scriptlet.
@@ -38,7 +39,7 @@ inc_stop b1
 
 # a project, with profiles of its own
 try incus project create pr -c features.images=false -c features.profiles=false
-try incus init t w1 --project pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
+try incus -q init t w1 --project pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
 try incus start w1 --project pr
 pr_nodes=$(ledger_says pr_w1 | cut -d' ' -f1)
 pr_cpus=$(ledger_says pr_w1 | cut -d' ' -f2)
@@ -87,10 +88,10 @@ for i in a1 a3 b1; do
 done
 
 # the scriptlet: Incus compiles it when it is set
-ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < $inc_dir/instance_placement.star"
+ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < /usr/share/numaplace/incus/instance_placement.star"
 if incus config set core.https_address=127.0.0.1:8443 && incus cluster enable one; then
 	# shellcheck disable=SC2086 # options
-	try incus init t k1 -p bare $keys
+	try incus -q init t k1 -p bare $keys
 	like "scriptlet: it ran and chose the one member" "$(journalctl -u incus -o cat; cat /var/log/incus/incus*.log)" \
 		'Instance placement scriptlet set member target.*one|numaplace: .*k1.*one'
 else
@@ -102,8 +103,8 @@ mv /usr/libexec/numaplace /usr/libexec/numaplace.away
 ok "numaplace is gone: an instance with the profile starts" inc_start a1
 inc_stop a1
 mv /usr/libexec/numaplace.away /usr/libexec/numaplace
-ok "install --remove" inc_install --remove
+ok "install --remove" inc_remove
 not_ok "no profile any more" incus profile show numaplace
 ok "removed: it starts" inc_start a1
-ok "install --remove twice" inc_install --remove
+ok "install --remove twice" inc_remove
 done_testing

@@ -40,8 +40,8 @@ inc_image() {
 	)
 }
 
-# inc_install [--remove]
-inc_install() { "$inc_dir/install" "$@"; }
+inc_install() { $inc_dir/install; }
+inc_remove() { $inc_dir/install --remove; }
 
 # incus_up: the daemon runs, with a storage pool, an image "t", a profile "bare" (no network) and ours.
 incus_up() {
@@ -61,7 +61,7 @@ inc_init() {
 	inc_n=$1
 	shift
 	# shellcheck disable=SC2086 # options
-	try incus init t "$inc_n" $inc_profiles "$@"
+	try incus -q init t "$inc_n" $inc_profiles "$@"
 }
 inc_running() { [ -d "/sys/fs/cgroup/lxc.payload.$1" ] && [ "$(incus list -f csv -c s "$1" 2>&1)" = RUNNING ]; }
 # inc_start NAME: also where the client did not wait for the end of it.
@@ -91,6 +91,8 @@ incus_says() {
 	*) inc_get "$1" volatile.cpu.nodes ;;
 	esac
 }
+
+has_nodes() { [ "$(incus_says "$1")" ]; }
 
 # agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later.
 agree() {

@@ -1,0 +1,66 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Every script through ShellCheck, every man page through groff's and mandoc's
+# warnings: a test for each, so that a finding is shown with its file.
+set -u
+tests=0 failures=0
+tmp=$(mktemp -d) || exit 1
+trap 'rm -rf "$tmp"' EXIT
+
+ok() {
+	local status=$1 word=ok
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $2"
+	[ "$status" = 0 ] || sed 's/^/# /' "$tmp/log"
+}
+
+# needs TOOL NAME: it is here; else a skip.
+needs() {
+	command -v "$1" > /dev/null && return
+	tests=$((tests + 1))
+	echo "ok $tests - $2 # SKIP no $1: tests/packages test"
+	return 1
+}
+
+# Files of the tree that say that they are scripts, and parts of scripts that name their shell.
+scripts() {
+	{ git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*'; } |
+		while read -r f; do
+			[ -f "$f" ] || continue
+			case $f in *.c | *.h | *.md | debian/rules | tests/fuzz/corpus/*) continue ;; esac
+			case $(head -c 60 "$f" 2> /dev/null | tr -d '\0' | head -n 1) in
+			'#!'*bash* | '#!'*/sh | '#!'*/sh\ *) echo "$f" ;;
+			*) head -n 8 "$f" 2> /dev/null | tr -d '\0' | grep -q '^# shellcheck shell=' && echo "$f" ;;
+			esac
+		done
+}
+
+if needs shellcheck 'shell scripts'; then
+	# Guest tests find their library at /tests, where ShellCheck does not look: what it assigns is not seen.
+	# shellcheck disable=SC2016 # the inner shell expands it
+	scripts | xargs -P "$(nproc)" -I{} sh -c '
+		out=$2/$(echo "$1" | tr / _)
+		case $1 in tests/vm/guest/*) not=SC2154,SC1091 ;; *) not=SC1091 ;; esac
+		cd "${1%/*}" && shellcheck -x -P SCRIPTDIR:"$3" -S warning -e "$not" "${1##*/}" > "$out" 2>&1 ||
+			: > "$out.failed"' - {} "$tmp" "$PWD"
+	for f in $(scripts); do
+		name=$tmp/${f//\//_}
+		cp "$name" "$tmp/log"
+		[ ! -e "$name.failed" ]
+		ok $? "shellcheck $f"
+	done
+fi
+for page in man/*.[158]; do
+	if needs mandoc "$page"; then
+		mandoc -T lint -W warning "$page" > "$tmp/log" 2>&1
+		ok $? "mandoc -T lint $page"
+	fi
+	if needs groff "$page"; then
+		groff -mdoc -ww -z -T utf8 "$page" > "$tmp/log" 2>&1 && [ ! -s "$tmp/log" ]
+		ok $? "groff -ww $page"
+	fi
+done
+echo "1..$tests"
+[ "$failures" = 0 ]

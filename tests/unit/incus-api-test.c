@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The daemon's socket, played by a child: what is asked of it, and every odd way in which it may answer.
+ */
+#include "runtime-hooks/incus-api.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static char path[] = "/tmp/numaplace-api-XXXXXX";
+static char socket_path[64], asked_path[64], asked[4096];
+
+/* A child that takes one question, keeps it in a file, and gives this answer in two parts. */
+static pid_t serve(const char *answer)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
+	size_t half = strlen(answer) / 2;
+	ssize_t n, got = 0;
+	pid_t pid;
+
+	unlink(socket_path);
+	strcpy(at.sun_path, socket_path);
+	if (bind(fd, (struct sockaddr *)&at, sizeof(at)) < 0 || listen(fd, 1) < 0)
+		exit(1);
+	pid = fork();
+	if (pid) {
+		close(fd);
+		return pid;
+	}
+	alarm(20);
+	client = accept(fd, NULL, NULL);
+	while ((n = read(client, asked + got, sizeof(asked) - 1 - (size_t)got)) > 0) {
+		const char *body = strstr(asked, "\r\n\r\n"), *length = strstr(asked, "Content-Length: ");
+
+		got += n;
+		if (body && length && strlen(body + 4) >= (size_t)atoi(length + 16))
+			break;
+	}
+	FILE *f = fopen(asked_path, "w");
+
+	fputs(asked, f);
+	fclose(f);
+	if (*answer) {
+		if (write(client, answer, half) < 0)
+			exit(1);
+		usleep(20000);
+		if (write(client, answer + half, strlen(answer) - half) < 0)
+			exit(1);
+	} else {
+		pause();
+	}
+	_exit(0);
+}
+
+static const char *was_asked(pid_t pid)
+{
+	FILE *f;
+	size_t n;
+
+	waitpid(pid, NULL, 0);
+	f = fopen(asked_path, "r");
+	n = f ? fread(asked, 1, sizeof(asked) - 1, f) : 0;
+	asked[n] = '\0';
+	if (f)
+		fclose(f);
+	return asked;
+}
+
+static void test_get(void)
+{
+	struct incus_answer a = { 0 };
+	struct error err = { 0 };
+	pid_t pid = serve("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
+			  "{\"type\":\"sync\",\"error\":\"\",\"metadata\":{\"status\":\"Stopped\",\"type\":\"virtual-machine\","
+			  "\"config\":{\"limits.cpu\":\"2\"},\"expanded_config\":{\"limits.cpu\":\"4\",\"x\":\"y\"}}}");
+	int r = incus_get(socket_path, "default", "v1", &a, &err);
+
+	is_int(r, 0, "an instance is asked for: %s", err.text);
+	is_str(a.status, "Stopped", "its status");
+	is_str(a.config.type, "virtual-machine", "its type");
+	is_str(a.config.native[KEY_CPU], "4", "its expanded configuration");
+	ok(strncmp(was_asked(pid), "GET /1.0/instances/v1?project=default HTTP/1.0\r\n", 48) == 0, "the question");
+	incus_config_free(&a.config);
+}
+
+static void test_set(void)
+{
+	static const struct {
+		const char *answer, *message;
+		int status;
+	} cases[] = {
+		{ "HTTP/1.0 200 OK\r\n\r\n{}", "", 0 },
+		{ "HTTP/1.0 400 Bad Request\r\n\r\n{\"error\":\"Instance is busy running a \\\"start\\\" operation\"}",
+		  "Instance is busy running a \"start\" operation (HTTP status 400)", -EBUSY },
+		{ "HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Failed to create instance update operation: Instance is busy\"}",
+		  "Failed to create instance update operation: Instance is busy (HTTP status 500)", -EBUSY },
+		{ "HTTP/1.0 400 Bad Request\r\n\r\n{\"error\":\"Unknown configuration key: volatile.cpu.nodes\"}",
+		  "Unknown configuration key: volatile.cpu.nodes (HTTP status 400)", -EINVAL },
+		{ "HTTP/1.0 404 Not Found\r\n\r\n{\"error\":\"Instance not found\"}", "Instance not found", -ENOENT },
+		{ "HTTP/1.0 500 Oh\r\n\r\nno json", " (HTTP status 500)", -EPROTO },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct error err = { 0 };
+		pid_t pid = serve(cases[i].answer);
+
+		is_int(incus_set(socket_path, "p", "c1", "\"volatile.cpu.nodes\":\"2,3\"", &err), cases[i].status,
+		       "set: case %zu", i);
+		is_str(err.text, cases[i].message, "and what was said");
+		ok(strstr(was_asked(pid), "PATCH /1.0/instances/c1?project=p ") == asked &&
+			   strstr(asked, "\r\n\r\n{\"config\":{\"volatile.cpu.nodes\":\"2,3\"}}"),
+		   "the question");
+	}
+}
+
+static void test_odd(void)
+{
+	static const char *const answers[] = { "x", "HTTP/1.0 200 OK\r\n", "HTTP/9.9 what\r\n\r\n", "\r\n\r\n" };
+	struct incus_answer a;
+	struct error err;
+	char *text;
+	size_t len;
+	pid_t pid;
+
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		pid = serve(answers[i]);
+		is_int(incus_get(socket_path, "default", "c1", &a, &err), -EPROTO, "no HTTP: %s", err.text);
+		was_asked(pid);
+	}
+	pid = serve("HTTP/1.0 200 OK\r\n\r\n[1");
+	is_int(incus_get(socket_path, "default", "c1", &a, &err), -EINVAL, "no JSON: %s", err.text);
+	was_asked(pid);
+	pid = serve("");
+	is_int(incus_request(socket_path, "GET", "/", NULL, 200, &text, &len, &err), -ETIMEDOUT, "no answer: %s",
+	       err.text);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	is_int(incus_get(socket_path, "default", "c1", &a, &err), -ECONNREFUSED, "nobody there: %s", err.text);
+	unlink(socket_path);
+	is_int(incus_get(socket_path, "default", "c1", &a, &err), -ENOENT, "no socket: %s", err.text);
+}
+
+int main(void)
+{
+	if (!mkdtemp(path))
+		return 1;
+	snprintf(socket_path, sizeof(socket_path), "%s/s", path);
+	snprintf(asked_path, sizeof(asked_path), "%s/asked", path);
+	test_get();
+	test_set();
+	test_odd();
+	unlink(asked_path);
+	unlink(socket_path);
+	rmdir(path);
+	return done();
+}

@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR disable=SC2016
+#
+# The hook among real containers that are not on its side: what it has left of
+# its privileges, pids that are another's by now, processes that move, a cgroup that is not
+# the container's own, few descriptors, a holder of the lock that was stopped, and
+# everybody at once.
+# Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+
+np_syslog
+cg=/sys/fs/cgroup
+here=$cg/trust
+mkdir -p $here
+
+# --- privileges: every call of a real placement is one of those that are let through
+for rt in runc crun; do
+	for stage in createRuntime poststop; do
+		cat > /run/tests/traced-$rt-$stage <<-END
+			#!/bin/sh
+			exec strace -f -o /run/tests/calls-$rt-$stage $np_hook $stage
+		END
+		chmod +x /run/tests/traced-$rt-$stage
+	done
+	ok "$rt: starts with its hook looked at" ct_run $rt few-$rt -j \
+		'.annotations["limits.cpu"] = "2" | .annotations["limits.memory"] = "16MiB"' \
+		-h createRuntime=/run/tests/traced-$rt-createRuntime -h poststop=/run/tests/traced-$rt-poststop
+	like "$rt: and is placed" "$(np_cpus few-$rt)" '^[0-7]-[0-7]$'
+	ct_delete few-$rt
+	for stage in createRuntime poststop; do
+		calls=/run/tests/calls-$rt-$stage
+		is "$rt, $stage: no new privileges, capabilities dropped, a filter" \
+			"$(grep -c -e 'PR_SET_NO_NEW_PRIVS, 1.* = 0' -e 'capset.* = 0' -e 'seccomp(SECCOMP_SET_MODE_FILTER.* = 0' \
+			-e 'PR_SET_DUMPABLE, SUID_DUMP_DISABLE.* = 0' $calls)" 4
+		is "$rt, $stage: none of its calls is refused" "$(sed '1,/seccomp(SECCOMP/d' $calls | grep -e ENOSYS -e SIGSYS)" ''
+		like "$rt, $stage: system calls: $(wc -l < $calls), confined $(sed '1,/seccomp(SECCOMP/d' $calls | wc -l)" \
+			"$(tail -n 1 $calls)" 'exited with 0'
+	done
+done
+
+# --- who is meant
+# box NAME: a cgroup with a process in it; its pid in $pid.
+box() {
+	mkdir -p "$here/$1"
+	sh -c 'echo $$ > "$0/cgroup.procs"; exec sleep 1000' "$here/$1" > /dev/null 2>&1 &
+	pid=$!
+	eventually grep -qx $pid "$here/$1/cgroup.procs"
+}
+unbox() {
+	echo 1 > "$here/$1/cgroup.kill"
+	eventually rmdir "$here/$1"
+}
+# place ID PID [OPTION...]: the hook as a runtime calls it; its words in $said.
+place() {
+	p_id=$1 p_pid=$2
+	shift 2
+	said=$(printf '{"ociVersion":"1.0.2","id":"%s","pid":%s,"bundle":"/none","status":"created","annotations":{"limits.cpu":"2"}}' \
+		"$p_id" "$p_pid" | $np_hook "$@" createRuntime 2>&1)
+	p_rc=$?
+	echo "place $p_id: $p_rc $said"
+	return $p_rc
+}
+cpus_of() { cat "$here/$1/cpuset.cpus"; }
+
+box gone
+kill -9 $pid
+wait $pid 2>/dev/null
+not_ok "a process that has ended" place gone $pid
+like "is told" "$said" "^numaplace: container gone: pid $pid is gone"
+is "its cgroup is as it was" "$(cpus_of gone)" ''
+unbox gone
+
+# One pid, two cgroups in turn: whichever it is in when it is looked at, or neither; never another.
+mkdir -p $here/hop1 $here/hop2 $here/calm
+sh -c 'cd "$0"; while :; do echo $$ > hop1/cgroup.procs; echo $$ > hop2/cgroup.procs; done' $here > /dev/null 2>&1 &
+hopper=$!
+moved='' other=''
+for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
+	if place hop $hopper; then
+		printf '{"id":"hop","annotations":{"limits.cpu":"2"}}' | $np_hook poststop
+	else
+		case $said in
+		*"moved or ended"* | *"moved from"*) moved=1 ;;
+		*) other="$other$said" ;;
+		esac
+	fi
+done
+is "a process that hops is placed where it is, or refused with the reason" "$other" ''
+echo "moved while it was looked at: ${moved:-never}"
+is "no cgroup but its own was written to" "$(cat $here/calm/cpuset.cpus $here/cpuset.cpus)" ''
+kill -9 $hopper
+wait $hopper 2>/dev/null
+eventually rmdir $here/hop1 && eventually rmdir $here/hop2 && rmdir $here/calm
+
+# The hook's own cgroup is not a container's (podman --cgroups=disabled).
+mkdir -p $here/shared
+said=$(sh -c 'echo $$ > "$0/shared/cgroup.procs"
+	printf "{\"id\":\"shared\",\"pid\":$$,\"annotations\":{\"limits.cpu\":\"2\"}}" > /run/tests/shared
+	"$1" createRuntime < /run/tests/shared' $here "$np_hook" 2>&1)
+like "a cgroup that the runtime is in, too, is refused" "$said" \
+	'container shared: cgroup /trust/shared holds the runtime, too: it is not the container.s own'
+is "and as it was" "$(cpus_of shared)" ''
+rmdir $here/shared
+
+# --- few descriptors: refused with a line, and nothing done, or done as usual
+box few
+for n in 4 5 6 7 8 9 10 12; do
+	if (ulimit -n $n && place few $pid); then
+		is "with $n descriptors: placed" "$(getfattr --only-values -n trusted.numaplace.record --absolute-names $here/few 2>/dev/null | grep -c '^id=few')" 1
+		printf '{"id":"few","annotations":{"limits.cpu":"2"}}' | $np_hook poststop
+	else
+		said=$(ulimit -n $n && place few $pid)
+		like "with $n descriptors: refused, and it is said why" "$said" 'place few: [1-9].*(numaplace: .*Too many open files|shared libraries)'
+		like "and the cgroup is as it was" "$(cat $here/few/cpuset.cpus.effective)" '^0-7$'
+	fi
+	unbox few
+	box few
+done
+unbox few
+
+# --- a holder of the lock that was stopped
+box a
+box b
+b_pid=$pid
+mkfifo /run/tests/held
+# The lock's holder is a hook that stops itself: strace stops it at its first write into the ledger.
+(printf '{"id":"stopped","pid":%s,"annotations":{"limits.cpu":"2"}}' "$(cat $here/a/cgroup.procs)" |
+	strace -o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal=SIGSTOP:when=1 $np_hook --timeout 100 createRuntime) &
+eventually pgrep -f 'oci-hook --timeout 100' > /dev/null
+eventually sh -c 'grep -q "^State:.*[Tt]" /proc/$(pgrep -n -x oci-hook)/status'
+start=$(cut -d. -f1 /proc/uptime)
+ok "another one waits for its alarm, and goes on" place b $b_pid --timeout 30
+took=$(($(cut -d. -f1 /proc/uptime) - start))
+like "and says what it did" "$said" 'killed process [0-9]+: it held the ledger.s lock for 5000 ms'
+ok "after about five seconds: $took" [ $took -le 12 ]
+unbox a
+unbox b
+
+# --- all at once: 40 starts, each with a core of its own, on 8 CPUs
+rm -rf /run/numaplace
+for i in 0 1 2 3 4 5 6 7 8 9; do
+	for j in 0 1 2 3; do
+		case $j in [01]) rt=runc ;; *) rt=crun ;; esac
+		bundle c$i$j -j '.annotations["limits.cpu"] = "1" | .annotations["limits.cpu.exclusive"] = "true"' \
+			-h createRuntime=$np_hook,--timeout,200,createRuntime -h poststop=$np_hook,poststop
+		echo $rt > $ct_dir/c$i$j/runtime
+	done
+done
+start=$(cut -d. -f1 /proc/uptime)
+for c in $ct_dir/c??; do
+	id=${c##*/}
+	(timeout 250 "$(cat $c/runtime)" create --bundle $c --pid-file $c/pid $id > $c/log 2>&1 < /dev/null; echo $? > $c/rc) &
+	all="${all:-} $!"
+done
+# shellcheck disable=SC2086 # pids
+wait $all
+took=$(($(cut -d. -f1 /proc/uptime) - start))
+placed=$(grep -lx 0 $ct_dir/c??/rc | wc -l)
+is "40 at once ($took s): as many get a CPU as there are" "$placed" 8
+is "the ledger has these and no other" "$(np_ids)" \
+	"$(grep -lx 0 $ct_dir/c??/rc | sed 's,.*/\(c..\)/rc,\1,' | sort | xargs)"
+is "no CPU is granted twice" "$(numaplace status --json | jq -r '.containers[].cpus' | sort -u | wc -l)" 8
+refused=$(grep -c 'limits.cpu' $np_log)
+ok "the others are told why (syslog: $refused lines)" [ "$refused" -ge 32 ]
+is "nobody gave up or was killed" "$(grep -e 'gave up' -e 'killed process' -e damaged -e 'counted again' $np_log | tail -n +2)" ''
+ct_delete_all
+is "and the ledger is empty at the end" "$(np_ids)" ""
+rmdir $here
+done_testing
