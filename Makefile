@@ -270,6 +270,14 @@ fuzz-build:
 fuzz: fuzz-build
 	@RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run -b $(abspath $(O)) $(PARSERS)
 
+# The same harnesses with AFL++ (package afl++): SECONDS=N for each of PARSERS.
+fuzz-afl: SECONDS = 60
+fuzz-afl:
+	@$(MAKE) --no-print-directory O=$(O)/afl CC=afl-clang-fast CPPFLAGS='$(no_fortify)' \
+		CFLAGS='-O1 -g -fsanitize=address,undefined' LDLIBS=-fsanitize=fuzzer \
+		fuzz_parsers='$(or $(PARSERS),state idset)' fuzz-programs
+	@SECONDS_EACH=$(SECONDS) tests/fuzz/afl $(abspath $(O)/afl) $(or $(PARSERS),state idset)
+
 # --- sanitizers and analyzers ------------------------------------------------
 
 .PHONY: san-build analyze tidy

@@ -208,7 +208,7 @@ static int receive(const struct line *l, void *data, size_t len)
 	char *p = data;
 
 	while (len) {
-		ssize_t n = recv(l->fd, p, len, MSG_DONTWAIT);
+		ssize_t n = read(l->fd, p, len); /* the socket does not block, and hooks may do no other call */
 		int r = 0;
 
 		if (n == 0)

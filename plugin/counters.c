@@ -27,7 +27,7 @@ const uint32_t counters_bounds[COUNTERS_BUCKETS] = {
 	1000, 2000, 5000, 10000, 20000, 50000, 100000, 500000, 1000000, 5000000,
 };
 
-/* A new file is filled aside and linked in whole: who finds one finds all of it. */
+/* A new file is filled aside and gets its name in whole: who finds one finds all of it. */
 static int make_file(int dir)
 {
 	struct image zero = { .mark = MARK };
@@ -40,7 +40,9 @@ static int make_file(int dir)
 		return -errno;
 	r = file_pwrite_all(fd, &zero, sizeof(zero), 0);
 	close(fd);
-	if (r == 0 && linkat(dir, name, dir, FILE_NAME, 0) < 0 && errno != EEXIST)
+	if (r == 0 && renameat2(dir, name, dir, FILE_NAME, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (r == 0 && errno != EEXIST)
 		r = -errno;
 	unlinkat(dir, name, 0);
 	return r;

@@ -32,6 +32,7 @@ enum stage { STAGE_PLAN, STAGE_PLACE, STAGE_RELEASE, STAGE_START, STAGE_OTHER };
 
 struct options {
 	const char *conf, *state, *sysroot;
+	const char *timeout;	/* seconds; NULL: HOOK_SECONDS */
 	const char *file;       /* the container's config; NULL: it has none */
 	const char *name, *stage;
 	struct lxc_keys keys;	/* of --set, then of the file as well */
@@ -80,7 +81,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		const char **value;
 	} known[] = {
 		{ "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		{ "--config", &o->file }, { "--set", NULL },
+		{ "--timeout", &o->timeout }, { "--config", &o->file }, { "--set", NULL },
 	};
 
 	o->name = getenv("LXC_NAME");
@@ -107,10 +108,14 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		if (known[k].value)
 			*known[k].value = argv[i];
 	}
+	if (o->timeout && (strspn(o->timeout, "0123456789") != strlen(o->timeout) || atoi(o->timeout) < 1 ||
+			   strlen(o->timeout) > 3))
+		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted",
+				 quote(o->timeout).text);
 	if (!o->name || !o->stage)
 		return error_set(err, -EINVAL,
 				 "usage: lxc-hook [--set KEY=VALUE...] [--conf FILE] [--state DIR] [--sysroot DIR] "
-				 "[--config FILE] [NAME lxc STAGE], or by LXC with LXC_NAME and LXC_HOOK_TYPE");
+				 "[--timeout SECONDS] [--config FILE] [NAME lxc STAGE], or by LXC with LXC_NAME and LXC_HOOK_TYPE");
 	return 0;
 }
 
@@ -493,6 +498,10 @@ int main(int argc, char **argv)
 	if (r < 0) {
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
+	}
+	if (o.timeout) {
+		hook_time_limit((unsigned int)atoi(o.timeout));
+		env.timeout_ms = (unsigned int)atoi(o.timeout) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS;
 	}
 	env.state_path = find_state(o.state);
 	r = run(&env, &o, &err);

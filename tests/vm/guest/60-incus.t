@@ -14,8 +14,6 @@ ok "the agent runs" systemctl is-active numaplace-incus-agent
 # follow
 inc_init f1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c limits.memory=400MiB
 ok "follow: it starts" inc_start f1
-# Incus's answer comes from its database, which may be a moment behind.
-ok "follow: Incus has chosen" eventually has_nodes f1
 nodes=$(incus_says f1)
 is "follow: cpuset.mems.effective is volatile.cpu.nodes" "$(cat "$(inc_cgroup f1)/cpuset.mems.effective")" "$(list "$nodes")"
 is "follow: and the ledger's nodes" "$(ledger_says f1 | cut -d' ' -f1,3)" "$nodes $(list "$nodes")"

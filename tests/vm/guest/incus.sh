@@ -92,8 +92,6 @@ incus_says() {
 	esac
 }
 
-has_nodes() { [ "$(incus_says "$1")" ]; }
-
 # agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later.
 agree() {
 	ag_n=0
@@ -110,7 +108,7 @@ agree() {
 # list 0,1,2,5: as the kernel has it, 0-2,5
 list() {
 	echo "$1" | tr ',' '\n' | awk '
-		function out() { printf "%s%s%s", s, a, b > a ? "-" b : ""; s = "," }
+		function out() { printf "%s%s%s", s, a, (b > a ? "-" b : ""); s = "," }
 		NR > 1 && $1 == b + 1 { b = $1; next }
 		NR > 1 { out() }
 		{ a = b = $1 }

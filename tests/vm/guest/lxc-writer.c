@@ -29,7 +29,7 @@ static int save(const char *name, int n, int fresh)
 
 	for (int i = 1; i <= n && c; i++) {
 		failed += order(c, i);
-		usleep(10000);
+		usleep(100000);
 		if (!fresh)
 			continue;
 		lxc_container_put(c);

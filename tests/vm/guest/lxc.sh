@@ -62,7 +62,7 @@ lx_start() {
 	lx_name=$1
 	shift
 	rm -f "$lx_out/$lx_name/status" "$lx_out/$lx_name.log"
-	timeout 100 lxc-start -n "$lx_name" -o "$lx_out/$lx_name.log" "$@" &&
+	timeout 200 lxc-start -n "$lx_name" -o "$lx_out/$lx_name.log" "$@" &&
 		eventually [ -e "$lx_out/$lx_name/status" ]
 }
 

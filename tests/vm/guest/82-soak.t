@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# Five hundred containers, one after another and some at a time, each placed and
+# forgotten by the hook: the ledger and the machine are then as they were.
+# Layout: 4x2-pairs.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+
+CRUN=440 RUNC=60
+np_syslog
+soak=$ct_dir/soak
+bundle soak -j '.annotations["limits.cpu"] = "2" | .annotations["limits.memory"] = "8MiB"' \
+	-h "createRuntime=$np_hook,createRuntime" -h "poststop=$np_hook,poststop" -- /bin/true
+
+# starts RUNTIME FIRST LAST STEP: of that many containers; how many did not.
+starts() {
+	s_bad=0 s_n=$2
+	while [ "$s_n" -le "$3" ]; do
+		$1 run --bundle "$soak" "soak-$1-$s_n" || s_bad=$((s_bad + 1))
+		s_n=$((s_n + $4))
+	done
+	echo "$s_bad"
+}
+groups() { find /sys/fs/cgroup -type d | wc -l; }
+descriptors() { cut -f1 /proc/sys/fs/file-nr; }
+ledger_size() { du -sb /run/numaplace | cut -f1; }
+
+starts crun 1 20 1 > /dev/null
+groups_before=$(groups) size_before=$(ledger_size) files_before=$(descriptors)
+begin=$(cut -d. -f1 /proc/uptime)
+for lane in 1 2; do
+	starts crun $lane $CRUN 2 > /run/tests/soak-$lane 2> /run/tests/soak-$lane.err &
+	lanes="${lanes:-} $!"
+done
+# shellcheck disable=SC2086 # pids
+wait $lanes
+is "crun: $CRUN containers start, two at a time" "$(cat /run/tests/soak-1 /run/tests/soak-2 | xargs)" "0 0"
+is "runc: $RUNC more" "$(starts runc 1 $RUNC 1 2> /run/tests/soak-3.err)" 0
+took=$(($(cut -d. -f1 /proc/uptime) - begin))
+cat /run/tests/soak-*.err
+is "the ledger is empty ($took s)" "$(np_ids)" ""
+is "its folder holds nothing else" "$(cd /run/numaplace && find . | sort | xargs)" ". ./containers ./lock ./usage"
+ok "and is as large as before: $size_before, $(ledger_size) bytes" [ "$(ledger_size)" -le $((size_before + 4096)) ]
+is "no cgroup is left" "$(groups)" "$groups_before"
+ok "no descriptor is, in the whole machine: $files_before, $(descriptors)" [ "$(descriptors)" -le $((files_before + 200)) ]
+is "nobody had anything to say" "$(grep -F numaplace: $np_log)" ""
+done_testing
