@@ -25,6 +25,7 @@ for rt in runc crun; do
 	done
 done
 
+# shellcheck disable=SC2317 # called by eventually
 two_cpus() { [ "$("$cli" exec a -- nproc)" = 2 ]; }
 case $SUITE in
 trixie) engine=incus docker=1 ;;

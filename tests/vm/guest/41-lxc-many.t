@@ -2,7 +2,7 @@
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
 # LXC, many at a time: twenty starts at once, a config file that others rewrite
-# while we do, a lock that nobody gives back; id-mapped, a user's own and nested containers.
+# while we do, a lock that nobody gives back, and ids of its own.
 # Layout: 4x2-pairs.
 
 . /tests/lib.sh
@@ -115,112 +115,4 @@ is "its init is nobody here" "$(stat -c %u "/proc/$(lxc-info -n map -pH)")" 1000
 is "recorded" "$(in_ledger map)" 1
 lx_stop map
 is "and forgotten" "$(in_ledger map)" 0
-
-# --- a user's own, below a delegated cgroup
-home=/home/u1 cg=/sys/fs/cgroup/u1 run=/run/user/1000
-u1_dir=$home/.local/share/lxc/u
-grep -q ^u1: /etc/passwd || echo "u1:x:1000:1000::$home:/bin/sh" >> /etc/passwd
-echo u1:2000000:65536 >> /etc/subuid
-echo u1:2000000:65536 >> /etc/subgid
-mkdir -p $u1_dir $run $home/.cache $home/.config/lxc
-lx_make u 'limits.cpu = 4' 'lxc.idmap = u 0 2000000 65536' 'lxc.idmap = g 0 2000000 65536'
-mv $lx_path/u/config $u1_dir/config
-rmdir $lx_path/u
-chown -R 1000:1000 $home $run
-chmod 755 $home $home/.local $home/.local/share $home/.local/share/lxc $u1_dir
-chmod 700 $run
-mkdir $cg
-chown 1000:1000 $cg $cg/cgroup.procs $cg/cgroup.threads $cg/cgroup.subtree_control
-as_u1() { setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=$home XDG_RUNTIME_DIR=$run USER=u1 "$@"; }
-# lxc-start in the foreground is the monitor itself, and leaves $cg empty when it goes to a cgroup of its own.
-u1_start() {
-	rm -f $lx_out/u/status $home/u.log
-	sh -c 'echo $$ > '$cg'/cgroup.procs; exec setpriv --reuid 1000 --regid 1000 --clear-groups env HOME='$home' \
-		XDG_RUNTIME_DIR='$run' lxc-start -F -n u -o '$home'/u.log' < /dev/null &
-	monitor=$!
-	eventually [ -e $lx_out/u/status ]
-}
-ok "a user's container starts" u1_start
-cat $home/u.log
-nodes=$(sed -n 's/^volatile.cpu.nodes = //p' $u1_dir/config)
-like "is placed" "$(lx_seen u Cpus_allowed_list)" '^(0-3|4-7)$'
-like "recorded in its config" "$nodes" '^(0,1|2,3)$'
-is "in the user's own ledger" "$(find $run/numaplace/containers -type f | wc -l)" 1
-like "on its cgroup" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'user.numaplace.record'
-as_u1 timeout 60 lxc-stop -k -n u
-wait "$monitor"
-is "and forgotten" "$(find $run/numaplace/containers -type f | wc -l)" 0
-no_cpuset() {
-	find $cg -mindepth 1 -depth -type d -exec rmdir {} +
-	echo -cpuset > $cg/cgroup.subtree_control
-	echo -cpuset > /sys/fs/cgroup/cgroup.subtree_control
-}
-ok "the user's cgroup without cpuset" no_cpuset
-not_ok "is refused" u1_start
-kill "$monitor" 2>/dev/null
-wait "$monitor"
-like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset|cgroup'
-is "one line" "$(grep -c '^numaplace' $home/u.log)" 1
-grep '^numaplace' $home/u.log | sed 's/^/# /' >&3
-mkdir -p /etc/numaplace
-echo 'on-failure = warn' > /etc/numaplace/numaplace.conf
-ok "on-failure = warn: it starts" u1_start
-is "unplaced" "$(lx_seen u Cpus_allowed_list)" 0-7
-as_u1 timeout 60 lxc-stop -k -n u
-wait "$monitor"
-echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control
-: > /etc/numaplace/numaplace.conf
-
-# --- a container in a container
-lx_setup
-o=/run/tests/outer
-mkdir -p $o/usr $o/etc $o/proc $o/sys $o/dev $o/run $o/tmp $o/out $o/var/lib/lxc/in $o/var/cache $o/var/log $o/root
-for d in bin sbin lib lib64; do
-	ln -sf usr/$d $o/$d
-done
-mkdir -p $o/mnt
-lx_make in 'limits.cpu = 2'
-sed "s|$lx_root|/mnt|; s|$lx_out/in |/out |" $lx_path/in/config > $o/var/lib/lxc/in/config
-rm -r $lx_path/in
-lx_make out 'limits.cpu = 4'
-sed -i "s|^lxc.rootfs.path.*|lxc.rootfs.path = dir:$o|; s|^lxc.mount.auto.*|lxc.mount.auto = proc:rw sys:rw cgroup:rw|
-	s|^lxc.init.cmd.*|lxc.init.cmd = /root/go|" $lx_path/out/config
-cat >> $lx_path/out/config <<END
-lxc.mount.entry = /usr usr none bind,ro 0 0
-lxc.mount.entry = /etc etc none bind,ro 0 0
-lxc.mount.entry = $lx_root mnt none bind 0 0
-lxc.mount.entry = tmpfs run tmpfs mode=755 0 0
-END
-cat > $o/root/go <<'END'
-#!/bin/sh
-export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-cd /sys/fs/cgroup
-mkdir init
-echo 1 > init/cgroup.procs
-for c in $(cat cgroup.controllers); do echo "+$c" > cgroup.subtree_control; done
-grep allowed_list /proc/self/status > /out/outer
-lxc-start -n in -o /out/in.log > /out/in.said 2>&1
-numaplace --json status > /out/in.status 2>&1
-sed -n 's/^volatile.cpu.nodes = //p' /var/lib/lxc/in/config > /out/in.nodes
-lxc-stop -k -n in
-numaplace --json status > /out/in.after 2>&1
-touch /out/end
-sleep 1000
-END
-chmod 755 $o/root/go
-ok "a container that starts a container" timeout 100 lxc-start -n out -o $lx_out/out.log
-lx_try=0
-until [ -e $lx_out/out/end ] || [ $lx_try = 60 ]; do
-	sleep 1
-	lx_try=$((lx_try + 1))
-done
-cat $lx_out/out.log $lx_out/out/in.log $lx_out/out/in.said $lx_out/out/in.status $lx_out/out/outer
-like "the outer is placed" "$(cat $lx_out/out/outer)" 'Cpus_allowed_list:.(0-3|4-7)'
-like "the inner one, too" "$(lx_seen out Cpus_allowed_list)" '^[0-7]-[0-7]$'
-like "recorded in there" "$(cat $lx_out/out/in.nodes)" '^[0-3]$'
-is "in a ledger of its own" "$(jq -r '.containers[].id' $lx_out/out/in.status)" in
-is "within the outer one's nodes" "$(lx_line out volatile.cpu.nodes | grep -c "$(cat $lx_out/out/in.nodes)")" 1
-is "and forgotten" "$(jq -r '.containers | length' $lx_out/out/in.after)" 0
-lx_stop out
-is "the outer ledger is empty" "$(find /run/numaplace/containers -type f | wc -l)" 0
 done_testing
