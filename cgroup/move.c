@@ -247,27 +247,22 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 }
 
 /*
- * A process's policy names its nodes, and only it can change that. interleave follows a cpuset that goes elsewhere
- * altogether (its nodes being none of the new ones, it takes all of these).
+ * A process's policy names its nodes, and only the process can change that: preferred would go on preferring the old
+ * ones.  An interleaved one should follow its cpuset, but where that was tried (Linux 6.12, emulated) it did not end.
  */
-static int check_policy(const struct record *r, const struct idset *to, struct error *err)
+static int check_policy(const struct record *r, struct error *err)
 {
-	const char *why = NULL;
-
-	if (r->placement.policy == POLICY_PREFERRED)
-		why = "its processes go on preferring their nodes";
-	else if (r->placement.policy != POLICY_STRICT && idset_intersects(&r->placement.mems, to) &&
-		 !idset_subset(to, &r->placement.mems))
-		why = "it would be interleaved over those nodes alone that it has now";
-	return why ? error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": cannot be moved there: %s",
-			       memory_policy_name(r->placement.policy), why) : 0;
+	if (r->placement.policy == POLICY_STRICT)
+		return 0;
+	return error_set(err, -ENOTSUP,
+			 "limits.memory.policy: \"%s\": cannot be moved: its processes' policy names their nodes",
+			 memory_policy_name(r->placement.policy));
 }
 
 /* The new record, from the old one's request with other nodes. */
 static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
 {
 	struct request *r = &m->choice.request;
-	int rc;
 
 	*r = old->request;
 	r->nodes_mode = NODES_LIST;
@@ -285,8 +280,7 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	out->cgroup = strdup(old->cgroup);
 	if (!out->cgroup)
 		return error_errno(err, -ENOMEM, "move");
-	rc = choice_make(&m->choice, l, &out->placement, &out->reasons, err);
-	return rc < 0 ? rc : check_policy(old, &out->placement.mems, err);
+	return choice_make(&m->choice, l, &out->placement, &out->reasons, err);
 }
 
 static int open_cgroup(struct move *m, const struct record *r, struct error *err)
@@ -318,6 +312,8 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 		rc = find_record(m, l, old, err);
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
+	if (rc == 0)
+		rc = check_policy(old, err);
 	if (rc == 0)
 		rc = choose_new(m, l, old, new, err);
 	if (rc == 0 && !m->job->dry_run)

@@ -98,4 +98,4 @@ ok "quota 150000 of 100000 and a node: starts" np_run crun createRuntime quota l
 	-j '.linux.resources = {cpu: {quota: 150000, period: 100000}, memory: {limit: 67108864}}'
 shows quota 3 6-7 3
 ct_delete quota
-done_testing 50
+done_testing 48
