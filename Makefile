@@ -250,9 +250,11 @@ $(fuzz_programs): $(O)/%: $(O)/%.o
 $(call fuzz_of,state config spec-edit command): $(hook_parts)
 $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
+$(call fuzz_of,incus): $(call objects,runtime-hooks/incus-config.c runtime-hooks/incus-backup.c runtime-hooks/yaml.c)
+$(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): $(cgroup)
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
-$(call fuzz_of,simulate): $(filter-out %/main.o %/simulate.o,$(cli_objects)) $(call objects,runtime-hooks/json.c) $(cgroup)
+$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c runtime-hooks/json.c) $(cgroup)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(plugin)
 $(fuzz_programs):

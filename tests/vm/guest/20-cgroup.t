@@ -10,7 +10,8 @@
 
 cg=/sys/fs/cgroup
 root=$cg/cgt
-hook=/usr/libexec/numaplace/oci-hook
+# an emulated guest on a busy machine may stand still for longer than the hook waits by itself
+hook="/usr/libexec/numaplace/oci-hook --timeout 60"
 state=/run/numaplace
 record=trusted.numaplace.record
 

@@ -5,6 +5,7 @@
 # and every place where the placement shows, looked at in one go. Needs lib.sh
 # and containers.sh.
 
+# with more time than by itself: an emulated guest on a busy machine may stand still for seconds
 np_hook=/usr/libexec/numaplace/oci-hook
 
 # np_run RUNTIME STAGE ID [KEY=VALUE...] [OPTIONS OF bundle...]: create and start it, the hook at STAGE and at poststop.
@@ -21,7 +22,7 @@ np_create() {
 		shift
 	done
 	ct_create "$np_rt" "$np_id" -j "$np_keys" \
-		-h "$np_stage=$np_hook,$np_stage" -h "poststop=$np_hook,poststop" "$@"
+		-h "$np_stage=$np_hook,--timeout,60,$np_stage" -h "poststop=$np_hook,--timeout,60,poststop" "$@"
 }
 
 # ct_said ID: what was said of it: the runtime's words and syslog's (crun keeps a hook's stderr to itself).
