@@ -38,11 +38,12 @@ scripts() {
 }
 
 if needs shellcheck 'shell scripts'; then
-	# Guest tests find their library at /tests, where ShellCheck does not look: what it assigns is not seen.
+	# Guest tests find their library at /tests, where ShellCheck does not look: what it assigns
+	# and what it reads is not seen.
 	# shellcheck disable=SC2016 # the inner shell expands it
 	scripts | xargs -P "$(nproc)" -I{} sh -c '
 		out=$2/$(echo "$1" | tr / _)
-		case $1 in tests/vm/guest/*) not=SC2154,SC1091 ;; *) not=SC1091 ;; esac
+		case $1 in tests/vm/guest/*) not=SC2154,SC2034,SC1091 ;; *) not=SC1091 ;; esac
 		cd "${1%/*}" && shellcheck -x -P SCRIPTDIR:"$3" -S warning -e "$not" "${1##*/}" > "$out" 2>&1 ||
 			: > "$out.failed"' - {} "$tmp" "$PWD"
 	for f in $(scripts); do
@@ -54,7 +55,9 @@ if needs shellcheck 'shell scripts'; then
 fi
 for page in man/*.[158]; do
 	if needs mandoc "$page"; then
-		mandoc -T lint -W warning "$page" > "$tmp/log" 2>&1
+		# In which order sections and references stand is taste.
+		mandoc -T lint -W warning "$page" 2>&1 | grep -Ev 'conventional order|unusual Xr order' > "$tmp/log"
+		[ ! -s "$tmp/log" ]
 		ok $? "mandoc -T lint $page"
 	fi
 	if needs groff "$page"; then
