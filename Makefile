@@ -199,12 +199,14 @@ uninstall:
 # --- tests -------------------------------------------------------------------
 
 run_tiers = tests/run -b $(abspath $(O))
+# All CPUs, without a line for each file; your own -j wins.
+parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 .PHONY: test test-lint test-package test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
 test:
 	@tests/packages build test || echo 'going on without' >&2
-	@$(MAKE) --no-print-directory all unit-programs
-	@$(MAKE) --no-print-directory san-build fuzz-build || echo 'going on without' >&2
+	@$(MAKE) --no-print-directory $(parallel) all unit-programs
+	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
 unit-programs: $(unit_programs)
