@@ -42,6 +42,12 @@ static inline void cleanup_cgroup_dirp(struct cgroup_dir *c)
 int cgroup_mount(int *fd, char *path, size_t size, struct error *err);
 
 /*
+ * The same for who finds a cpuset below it or does not: what is mounted at the usual place is not asked whether it
+ * offers one.
+ */
+int cgroup_mount_any(int *fd, struct error *err);
+
+/*
  * The v2 cgroup of @pid, opened; @pid is checked to be in it after the open (a
  * process that moved, or a pid used again, is -ESRCH), the file system to be
  * cgroup2.  The root cgroup is refused (-EPERM).  @outer: where the process sits in a
@@ -82,13 +88,20 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err);
 
 /*
- * Writes cpus and mems (an empty set: left alone), reads *.effective back, and where that is not
+ * Writes cpus and mems (an empty set: left alone) over @before (NULL: it is read), reads *.effective back, and where that is not
  * what was asked, or the second write fails, puts the old state back (as an explicit list where
  * a populated cpuset cannot be cleared) and returns the error (-EXDEV for
  * "silently used the parent's").
  */
-int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
-			struct error *err);
+int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
+			const struct idset *mems, struct error *err);
+
+/*
+ * Has somebody else than cpuset.c itself write the files: libcgroup_write_cpuset, from now on.  A hook does without:
+ * libcgroup's cgroup_init() alone takes as long as the rest of a hook, and reads every mount of the host.
+ */
+typedef int cgroup_writer(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
+void cgroup_write_by(cgroup_writer *writer);
 
 /* Extended attributes on the directory. Get: length, -ENODATA, -ENOTSUP. */
 int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err);
@@ -108,6 +121,9 @@ struct numa_stat {
 	} node[NUMA_STAT_MAX];
 };
 int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
+
+/* Of these, anonymous and file pages alone: on many nodes a small part of the file. */
+int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
 
 /* The same for hugepages of @size bytes, as bytes in .anon. -ENOENT: no hugetlb controller, or before Linux 5.17. */
 int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct numa_stat *out, struct error *err);
@@ -137,6 +153,6 @@ int cgroup_widen_affinity(pid_t pid);
  * Sets each given key once, on a fresh struct, mems before cpus; NULL or "": left alone. @path begins with /.
  * @mount: where the caller found cgroup2; -EXDEV when libcgroup means another mount (cpuset on v1, a bind mount).
  */
-int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
+cgroup_writer libcgroup_write_cpuset;
 
 #endif

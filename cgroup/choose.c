@@ -9,9 +9,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#define FEW_CONTAINERS 64 /* all of which can be looked at in a millisecond */
 
 void place_say(const struct place_env *env, const char *fmt, ...)
 {
@@ -41,8 +44,8 @@ static int check_state(int fd, const char *path, struct error *err)
 
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "stat %s", path);
-	if (st.st_uid != geteuid())
-		return error_set(err, -EPERM, "%s: owned by uid %u, must be %u", path, st.st_uid, geteuid());
+	if (st.st_uid != own_uid())
+		return error_set(err, -EPERM, "%s: owned by uid %u, must be %u", path, st.st_uid, own_uid());
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(err, -EPERM, "%s: mode %04o: others may write there, must be 0700", path,
 				 st.st_mode & 07777);
@@ -110,21 +113,75 @@ static int check_exclusive(const struct conf *conf, const struct usage *u, unsig
 			 more, held, conf->max_exclusive_cpus);
 }
 
+/* --- the machine --- */
+
+/* -ESTALE: it is not what it was. */
+static int load_machine(struct machine *m, struct place_env *env, bool memory, bool huge)
+{
+	cleanup_topology struct topology *t = NULL;
+	struct error why;
+	int rc = place_find_state(env, &why); /* whether it should be there is the business of who needs it */
+
+	if (rc == 0)
+		rc = topology_load(env->state, &m->key, &t);
+	if (rc == 0 && memory)
+		rc = topology_refresh(env->root, t, huge, &why);
+	if (rc < 0)
+		return rc;
+	m->topology = steal_ptr(t);
+	return 0;
+}
+
+int machine_read(struct machine *m, struct place_env *env, bool memory, bool huge, struct error *err)
+{
+	struct topology_key after;
+	int rc;
+
+	*m = (struct machine){ 0 };
+	m->keyed = env->real && topology_key_read(env->root, &m->key);
+	if (m->keyed && load_machine(m, env, memory, huge) == 0)
+		return 0;
+	rc = topology_read(env->root, &m->topology, err);
+	/* A CPU that came or went meanwhile: what was read is neither of before nor of now. */
+	m->fresh = rc == 0 && m->keyed && topology_key_read(env->root, &after) &&
+		   memcmp(&after, &m->key, sizeof(after)) == 0;
+	return rc;
+}
+
+void machine_close(struct machine *m)
+{
+	topology_free(m->topology);
+	m->topology = NULL;
+}
+
+void machine_keep(const struct machine *m, const struct place_env *env)
+{
+	if (m->fresh && env->state >= 0)
+		topology_keep(env->state, &m->key, m->topology);
+}
+
 int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err)
 {
-	int rc = check_ceilings(&env->conf, request, err);
+	bool huge = !request || request->huge_memory || request->nhuge;
+	int rc;
 
-	*c = (struct choice){ .env = env, .request = *request, .device_node = -1 };
+	*c = (struct choice){ .env = env, .device_node = -1 };
+	if (request)
+		c->request = *request;
+	else
+		request_init(&c->request);
+	rc = check_ceilings(&env->conf, &c->request, err);
 	if (rc == 0)
-		rc = topology_read(env->root, &c->topology, err);
-	if (rc == 0 && request->device[0])
-		rc = topology_device_node(env->root, request->device, &c->device_node, err);
+		rc = machine_read(&c->machine, env, true, huge, err);
+	c->topology = c->machine.topology;
+	if (rc == 0 && c->request.device[0])
+		rc = topology_device_node(env->root, c->request.device, &c->device_node, err);
 	return rc;
 }
 
 void choice_close(struct choice *c)
 {
-	topology_free(c->topology);
+	machine_close(&c->machine);
 	c->topology = NULL;
 }
 
@@ -190,11 +247,12 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 {
 	cleanup_placement struct placement p = { 0 };
 	int rc = choose_on(c, ledger_usage(l), &p, why, err);
-	int gone;
 
-	if (rc == -ENOSPC || (rc == 0 && p.overcommitted)) {
+	if (rc == -ENOSPC || (rc == 0 && p.overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS)) {
 		struct error sweep_err;
+		int gone;
 
+		c->world.looks = UINT_MAX;
 		gone = ledger_sweep(l, true, &sweep_err);
 		if (gone < 0)
 			return error_set(err, gone, "%s", sweep_err.text);
@@ -231,6 +289,7 @@ static int plan_on_ledger(struct choice *c, struct placement *out, struct reason
 
 	if (rc < 0)
 		return rc;
+	machine_keep(&c->machine, env);
 	rc = choice_make(c, l, out, why, err);
 	place_say_ledger(env, l);
 	return rc;
@@ -258,7 +317,7 @@ int place_plan(struct place_env *env, const struct request *request, struct plac
 	if (env->real && cgroup_mount(&mount, NULL, 0, &state_err) < 0)
 		place_say(env, "%s", state_err.text);
 	limit_to_root(&c, mount);
-	world_init(&c.world, env->root, mount, c.topology);
+	world_init(&c.world, env->root, mount, c.topology, machine_boot_id(&c.machine));
 	rc = place_find_state(env, &state_err);
 	if (rc == 0)
 		return plan_on_ledger(&c, out, why, err);
@@ -282,7 +341,7 @@ int place_ledger(struct place_env *env, const struct topology *t, struct ledger 
 		return rc;
 	if (world.mount < 0 && env->real)
 		cgroup_mount(&world.mount, NULL, 0, NULL);
-	world_init(&world, env->root, world.mount, t);
+	world_init(&world, env->root, world.mount, t, NULL);
 	rc = ledger_open(env->state, t, &world.ledger, env->timeout_ms, &l, err);
 	if (rc == 0)
 		rc = ledger_sweep(l, true, err);

@@ -8,11 +8,32 @@
 
 #include "cgroup/place.h"
 #include "cgroup/world.h"
+#include "plugin/topology-cache.h"
+
+/* The machine, and what is to be kept of it. */
+struct machine {
+	struct topology *topology;
+	bool keyed, fresh;       /* the key is known; it was read from the kernel and not from the kept file */
+	struct topology_key key;
+};
+
+/*
+ * Of the kept file where there is one for this machine (the real one only: recorded ones are edited), else from the
+ * kernel.  Memory is left out unless @memory, hugepages unless @huge.
+ */
+int machine_read(struct machine *m, struct place_env *env, bool memory, bool huge, struct error *err);
+
+void machine_close(struct machine *m);
+#define cleanup_machine __attribute__((cleanup(machine_close)))
+
+/* Keeps what was read from the kernel; under the ledger's lock. */
+void machine_keep(const struct machine *m, const struct place_env *env);
 
 /* All that a decision looks at besides the ledger. */
 struct choice {
 	struct place_env *env;
-	struct topology *topology;
+	struct machine machine;
+	const struct topology *topology; /* of it */
 	struct request request;  /* a copy, to add pins and hints to */
 	bool limited;            /* the two sets below count */
 	struct idset allowed_cpus, allowed_mems;
@@ -22,14 +43,20 @@ struct choice {
 	struct world world;      /* the caller's world_init */
 };
 
-/* Reads the machine, checks the ceilings, looks the device up. */
+static inline const char *machine_boot_id(const struct machine *m)
+{
+	return m->keyed ? m->key.boot_id : NULL;
+}
+
+/* Reads the machine, checks the ceilings, looks the device up. @request NULL: it is not known yet. */
 int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err);
 void choice_close(struct choice *c);
 #define cleanup_choice __attribute__((cleanup(choice_close)))
 
 /*
- * Chooses on what @l says; a refusal, or CPUs shared beyond their number, is only
- * believed once every dead container is out of the ledger.
+ * Chooses on what @l says; a refusal is only believed once every dead container is out of the ledger.  That CPUs
+ * must be shared beyond their number is believed, too, where there are many containers: on a full machine that is every
+ * start, which must not take longer for each of them.  The dead are found in turn, a few at every start.
  */
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
 

@@ -134,6 +134,28 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 	return rc;
 }
 
+static cgroup_writer *other_writer;
+
+void cgroup_write_by(cgroup_writer *writer)
+{
+	other_writer = writer;
+}
+
+static int write_file(const struct cgroup_dir *c, const char *file, const char *list, struct error *err)
+{
+	int rc = *list ? write_beneath(c->fd, file, list) : 0;
+
+	return rc < 0 ? error_errno(err, rc, "%s", file) : 0;
+}
+
+/* Memory first: what is touched between the two is on the right nodes already. */
+static int write_files(const struct cgroup_dir *c, const char *cpus, const char *mems, struct error *err)
+{
+	int rc = write_file(c, "cpuset.mems", mems, err);
+
+	return rc < 0 ? rc : write_file(c, "cpuset.cpus", cpus, err);
+}
+
 /*
  * libcgroup loses the errno of a failed open and depends on its own table of mounts: a direct open of the
  * same file tells which of the two it was.
@@ -150,22 +172,23 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 	return status;
 }
 
-/* Through libcgroup; empty sets are left alone. */
+/* Empty sets are left alone. */
 static int write_sets(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
 		      struct error *err)
 {
-	cleanup_free char *text = malloc(2 * IDSET_TEXT_MAX);
-	char *cpus_text = text, *mems_text = text ? text + IDSET_TEXT_MAX : NULL;
+	size_t cpus_size = idset_format(cpus, NULL, 0) + 1, mems_size = idset_format(mems, NULL, 0) + 1;
+	cleanup_free char *cpus_text = malloc(cpus_size), *mems_text = malloc(mems_size);
 	int rc;
 
-	if (!text)
+	if (!cpus_text || !mems_text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write the cpuset", c->path);
-	idset_format(cpus, cpus_text, IDSET_TEXT_MAX);
-	idset_format(mems, mems_text, IDSET_TEXT_MAX);
+	idset_format(cpus, cpus_text, cpus_size);
+	idset_format(mems, mems_text, mems_size);
 	if (!*cpus_text && !*mems_text)
 		return 0;
-	rc = libcgroup_write_cpuset(mount, c->path, cpus_text, mems_text, err);
-	if (rc == -ENOLINK) /* one of libcgroup's own codes */
+	rc = other_writer ? other_writer(mount, c->path, cpus_text, mems_text, err)
+			  : write_files(c, cpus_text, mems_text, err);
+	if (rc == -ENOLINK && other_writer) /* one of libcgroup's own codes */
 		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
 	if (rc < 0)
 		error_prefix(err, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
@@ -219,22 +242,24 @@ int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cp
 	return write_sets(mount, c, &cpus, &mems, err);
 }
 
-int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
-			struct error *err)
+int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
+			const struct idset *mems, struct error *err)
 {
 	struct idset new_cpus = *cpus, new_mems = *mems;
-	struct cpuset before;
+	struct cpuset found;
 	struct error undo;
 	int rc;
 
 	if (strcmp(c->path, "/") == 0)
 		return error_set(err, -EPERM, "the root cgroup is not written to");
-	rc = cgroup_read_cpuset(c, &before, err);
+	rc = before ? 0 : cgroup_read_cpuset(c, &found, err);
 	if (rc < 0)
 		return rc;
-	if (idset_equal(cpus, &before.cpus))
+	if (!before)
+		before = &found;
+	if (idset_equal(cpus, &before->cpus))
 		idset_clear(&new_cpus);
-	if (idset_equal(mems, &before.mems))
+	if (idset_equal(mems, &before->mems))
 		idset_clear(&new_mems);
 	rc = write_sets(mount, c, &new_cpus, &new_mems, err);
 	if (rc == 0)
@@ -242,7 +267,7 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct idse
 	if (rc == 0)
 		return 0;
 	/* A cgroup that went away has nothing to put back. */
-	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, &before, &undo) < 0)
+	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
 		error_prefix(err, "not put back (%.150s)", undo.text);
 	return rc;
 }

@@ -62,6 +62,12 @@ static int no_cpuset(const struct cgroup_mounts *m, const char *v2, struct error
 	return error_set(err, -ENOENT, "no cgroup2 is mounted; mount -t cgroup2 none " USUAL_MOUNT);
 }
 
+int cgroup_mount_any(int *fd, struct error *err)
+{
+	*fd = open_mount(USUAL_MOUNT);
+	return *fd >= 0 ? 0 : cgroup_mount(fd, NULL, 0, err);
+}
+
 int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
 {
 	cleanup_close int found = open_mount(USUAL_MOUNT);
@@ -90,6 +96,7 @@ int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
 
 int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err)
 {
+	static dev_t known; /* a file system that was found to be cgroup2; there is no device 0 */
 	cleanup_close int fd = -1;
 	struct stat st;
 
@@ -98,10 +105,11 @@ int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct erro
 	fd = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
 	if (fd < 0)
 		return error_errno(err, fd, "cgroup %.200s", path);
-	if (!is_cgroup2(fd))
-		return error_set(err, -ENOTSUP, "cgroup %.200s: not on cgroup2", path);
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "cgroup %.200s: stat", path);
+	if (st.st_dev != known && !is_cgroup2(fd))
+		return error_set(err, -ENOTSUP, "cgroup %.200s: not on cgroup2", path);
+	known = st.st_dev;
 	snprintf(out->path, sizeof(out->path), "%s", path);
 	out->inode = st.st_ino;
 	out->fd = steal_fd(&fd);
@@ -133,17 +141,19 @@ bool cgroup_populated(const struct cgroup_dir *c)
 static int read_membership(pid_t pid, char *path, size_t size, struct error *err)
 {
 	cleanup_free char *text = NULL;
-	char name[64];
+	char name[64], usual[4096];
 	ssize_t n;
 	int rc;
 
 	snprintf(name, sizeof(name), "/proc/%d/cgroup", (int)pid);
-	n = file_read_all(AT_FDCWD, name, PROC_TEXT_MAX, &text);
+	n = file_read(AT_FDCWD, name, usual, sizeof(usual));
+	if (n == -EFBIG)
+		n = file_read_all(AT_FDCWD, name, PROC_TEXT_MAX, &text);
 	if (n == -ENOENT || n == -ESRCH)
 		return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
 	if (n < 0)
 		return error_errno(err, (int)n, "read %s", name);
-	rc = membership_parse(text, path, size);
+	rc = membership_parse(text ? text : usual, path, size);
 	if (rc == -ESRCH)
 		return error_set(err, rc, "pid %d: its cgroup is deleted", (int)pid);
 	if (rc == -EXDEV)
@@ -161,8 +171,10 @@ static int read_membership(pid_t pid, char *path, size_t size, struct error *err
  */
 static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
 {
-	char now[CGROUP_PATH_MAX], name[16], self[16], procs[16384];
-	ssize_t n = read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs));
+	const size_t size = 16384;
+	cleanup_free char *procs = malloc(size);
+	char now[CGROUP_PATH_MAX], name[16], self[16];
+	ssize_t n = procs ? read_beneath(c->fd, "cgroup.procs", procs, size) : -ENOMEM;
 	int rc;
 
 	snprintf(name, sizeof(name), "%d", (int)pid);

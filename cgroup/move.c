@@ -163,15 +163,15 @@ static int widen(struct move *m, struct error *err)
 	static const struct idset none;
 
 	idset_or(&both, &m->new->placement.mems);
-	return cgroup_write_cpuset(m->mount, &m->cgroup, &none, &both, err);
+	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL, &none, &both, err);
 }
 
 static int narrow_down(struct move *m, struct error *err)
 {
 	static const struct idset none;
 
-	return cgroup_write_cpuset(m->mount, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
-				   &m->new->placement.mems, err);
+	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL,
+				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
 }
 
 /* Nothing of its own is elsewhere in the end; pages that are busy get a little time. */
@@ -365,19 +365,18 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	cleanup_move struct move m = {
 		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new
 	};
-	struct request none;
 	int rc;
 
-	request_init(&none);
+	cgroup_write_by(libcgroup_write_cpuset);
 	m.end = job->seconds ? now() + job->seconds : 0;
-	rc = choice_open(&m.choice, env, &none, err);
+	rc = choice_open(&m.choice, env, NULL, err);
 	if (rc == 0)
 		rc = cgroup_mount(&m.mount, NULL, 0, err);
 	if (rc == 0)
 		rc = place_find_state(env, err);
 	if (rc < 0)
 		return rc;
-	world_init(&m.choice.world, env->root, m.mount, m.choice.topology);
+	world_init(&m.choice.world, env->root, m.mount, m.choice.topology, machine_boot_id(&m.choice.machine));
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;

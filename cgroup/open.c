@@ -5,6 +5,7 @@
 #include "cgroup/open.h"
 
 #include "cgroup/cgroup.h"
+#include "plugin/file.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -111,25 +112,14 @@ int open_beneath_by_steps(int dir, const char *path, int flags)
 ssize_t read_beneath(int dir, const char *path, char *buf, size_t size)
 {
 	cleanup_close int fd = open_beneath(dir, path, O_RDONLY);
-	size_t used = 0;
+	ssize_t n = fd < 0 ? fd : file_read_value(fd, buf, size);
 
-	if (fd < 0)
-		return fd;
-	while (used < size) {
-		ssize_t n = read(fd, buf + used, size - used);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		used += (size_t)n;
-	}
-	if (used == size)
+	if (n < 0)
+		return n;
+	if ((size_t)n == size)
 		return -EFBIG;
-	buf[used] = '\0';
-	return (ssize_t)used;
+	buf[n] = '\0';
+	return n;
 }
 
 int write_beneath(int dir, const char *path, const char *text)

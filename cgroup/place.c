@@ -113,12 +113,40 @@ static int leave_inner(struct work *w, struct error *err)
 	return 0;
 }
 
-/* The container's cgroup, its cpuset, and what they leave to choose from. */
-static int find_cgroup(struct work *w, struct error *err)
+/* What the cgroup has; where there is no cpuset at all, it is turned on. */
+static int read_own(struct work *w, struct error *err)
+{
+	cleanup_close int mount = -1;
+	int rc = cgroup_read_cpuset(&w->cgroup, &w->before, err);
+
+	if (rc != -ENOENT)
+		return rc;
+	rc = cgroup_mount(&mount, NULL, 0, err); /* says what is wrong with a host that has none */
+	if (rc == 0)
+		rc = cgroup_enable_cpuset(w->mount, &w->cgroup, err);
+	return rc < 0 ? rc : cgroup_read_cpuset(&w->cgroup, &w->before, err);
+}
+
+/* The parent's: which is what is in effect in a cgroup that has none of its own, as nearly all have not. */
+static int read_allowed(struct work *w, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	int rc;
+
+	if (idset_empty(&w->before.cpus) && idset_empty(&w->before.mems)) {
+		w->choice.allowed_cpus = w->before.cpus_effective;
+		w->choice.allowed_mems = w->before.mems_effective;
+		return 0;
+	}
+	rc = cgroup_parent(w->mount, &w->cgroup, &parent, err);
+	return rc < 0 ? rc : cgroup_read_effective(&parent, &w->choice.allowed_cpus, &w->choice.allowed_mems, err);
+}
+
+/* The container's cgroup, its cpuset, and what they leave to choose from. */
+static own_frame int find_cgroup(struct work *w, struct error *err)
+{
 	struct request *request = &w->choice.request;
-	int rc = cgroup_mount(&w->mount, NULL, 0, err);
+	int rc = cgroup_mount_any(&w->mount, err);
 
 	if (rc == 0)
 		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
@@ -129,13 +157,9 @@ static int find_cgroup(struct work *w, struct error *err)
 	if (rc == 0)
 		rc = leave_inner(w, err);
 	if (rc == 0)
-		rc = cgroup_enable_cpuset(w->mount, &w->cgroup, err);
+		rc = read_own(w, err);
 	if (rc == 0)
-		rc = cgroup_read_cpuset(&w->cgroup, &w->before, err);
-	if (rc == 0)
-		rc = cgroup_parent(w->mount, &w->cgroup, &parent, err);
-	if (rc == 0)
-		rc = cgroup_read_effective(&parent, &w->choice.allowed_cpus, &w->choice.allowed_mems, err);
+		rc = read_allowed(w, err);
 	if (rc < 0)
 		return rc;
 	w->choice.limited = true;
@@ -152,14 +176,12 @@ static bool is_marked(const struct cgroup_dir *c)
 }
 
 /* The record that the cgroup itself carries, when it is this container's and of this cgroup. */
-static bool carried_record(const struct work *w, struct record *out)
+static own_frame bool carried_record(const struct work *w, struct record *out)
 {
 	cleanup_record struct record r = { 0 };
 	cleanup_free char *text = NULL;
 	ssize_t n;
 
-	if (!is_marked(&w->cgroup))
-		return false;
 	text = malloc(RECORD_TEXT_MAX);
 	if (!text)
 		return false;
@@ -187,18 +209,15 @@ static void hint_from(struct request *request, const struct record *old)
  * Another cgroup's container of the same id: one that is gone goes from the ledger too, so that its successor may have
  * its place; one that lives (under another --root) is none of our business.
  */
-static int retire(struct work *w, struct ledger *l, struct error *err)
+static own_frame int retire(struct work *w, struct ledger *l, struct record *old, struct error *err)
 {
-	cleanup_record struct record old = { 0 };
 	bool changed;
-	int rc = ledger_find(l, w->job->runtime_class, w->job->id, &old, err);
+	int rc;
 
-	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc;
-	if (w->choice.world.ledger.life(w->choice.world.ledger.arg, &old, &changed) != LIFE_GONE)
+	if (!*old->id || w->choice.world.ledger.life(w->choice.world.ledger.arg, old, &changed) != LIFE_GONE)
 		return 0;
-	hint_from(&w->choice.request, &old);
-	rc = ledger_remove_cgroup(l, w->job->runtime_class, w->job->id, old.cgroup_inode, err);
+	hint_from(&w->choice.request, old);
+	rc = ledger_remove_cgroup(l, w->job->runtime_class, w->job->id, old->cgroup_inode, err);
 	return rc == -ENOENT ? 0 : rc;
 }
 
@@ -206,18 +225,21 @@ static int retire(struct work *w, struct ledger *l, struct error *err)
  * What the ledger, or else the cgroup, knows of this container.  1 and @out: it has a place, *@marked tells
  * whether that is written; 0: it has none (any more).
  */
-static int known_place(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
+static own_frame int known_place(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
-	int rc = ledger_find_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, out, err);
+	cleanup_record struct record first = { 0 };
+	int rc = ledger_find(l, w->job->runtime_class, w->job->id, &first, err);
 
+	if (rc == 0)
+		rc = ledger_find_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, out, err);
 	if (rc == 0) {
 		*marked = is_marked(&w->cgroup);
 		return 1;
 	}
 	if (rc != -ENOENT)
 		return rc;
-	if (!carried_record(w, out))
-		return retire(w, l, err);
+	if (!is_marked(&w->cgroup) || !carried_record(w, out))
+		return retire(w, l, &first, err);
 	*marked = true;
 	rc = ledger_add(l, w->job->runtime_class, out, err);
 	return rc < 0 ? rc : 1;
@@ -278,6 +300,7 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	if (rc)
 		return rc < 0 ? rc : 0;
 	*marked = false;
+	world_look_at_few(&w->choice.world);
 	rc = ledger_sweep(l, false, err);
 	if (rc < 0)
 		return rc;
@@ -288,21 +311,17 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	return rc < 0 ? rc : ledger_add(l, w->job->runtime_class, out, err);
 }
 
-static int decide_locked(struct work *w, struct record *out, bool *marked, struct error *err)
+static own_frame int decide_locked(struct work *w, struct record *out, bool *marked, struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
-	cleanup_record struct record r = { 0 };
 	int rc = ledger_open(w->env->state, w->choice.topology, &w->choice.world.ledger, w->env->timeout_ms, &l, err);
 
 	if (rc < 0)
 		return rc;
-	rc = decide(w, l, &r, marked, err);
+	machine_keep(&w->choice.machine, w->env);
+	rc = decide(w, l, out, marked, err);
 	place_say_ledger(w->env, l);
-	if (rc < 0)
-		return rc;
-	*out = r;
-	r = (struct record){ 0 };
-	return 0;
+	return rc;
 }
 
 static int set_record(const struct cgroup_dir *c, const struct record *r, struct error *err)
@@ -365,14 +384,14 @@ void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c,
 }
 
 /* Writes, reads back and marks; the cgroup is as before when that fails. */
-static int apply(struct work *w, const struct record *r, struct error *err)
+static own_frame int apply(struct work *w, const struct record *r, struct error *err)
 {
 	const struct placement *p = &r->placement;
 	static const struct idset none;
 	const struct idset *cpus = w->job->mems_only ? &none : &p->share.cpus;
 	const struct idset *mems = p->policy == POLICY_PREFERRED ? &none : &p->mems;
 	struct error undo;
-	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, cpus, mems, err);
+	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, &w->before, cpus, mems, err);
 
 	if (rc < 0)
 		return rc;
@@ -402,7 +421,7 @@ static void forget(struct work *w)
 		place_say(w->env, "%s is left in the ledger for now: %s", w->job->id, why.text);
 }
 
-static int place(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
+static own_frame int place(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
 {
 	cleanup_work struct work w = { .env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE };
 	cleanup_record struct record r = { 0 };
@@ -420,7 +439,7 @@ static int place(struct place_env *env, const struct place_job *job, struct reco
 		rc = place_open_state(env, err);
 	if (rc < 0)
 		return rc;
-	world_init(&w.choice.world, env->root, w.mount, w.choice.topology);
+	world_init(&w.choice.world, env->root, w.mount, w.choice.topology, machine_boot_id(&w.choice.machine));
 	rc = decide_locked(&w, &r, &marked, err);
 	if (rc < 0)
 		return rc;
@@ -431,8 +450,10 @@ static int place(struct place_env *env, const struct place_job *job, struct reco
 			return rc;
 		}
 	}
-	*out = r;
-	r = (struct record){ 0 };
+	if (out) {
+		*out = r;
+		r = (struct record){ 0 };
+	}
 	return 0;
 }
 
@@ -481,7 +502,7 @@ static int release_locked(struct ledger *l, int mount, const char *runtime_class
 
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err)
 {
-	cleanup_topology struct topology *t = NULL;
+	cleanup_machine struct machine machine = { 0 };
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_close int mount = -1;
 	struct world world;
@@ -490,13 +511,13 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 	if (rc == -ENOENT)
 		return 0;
 	if (rc == 0)
-		rc = topology_read(env->root, &t, err);
+		rc = machine_read(&machine, env, false, false, err);
 	if (rc < 0)
 		return rc;
 	if (env->real)
-		cgroup_mount(&mount, NULL, 0, NULL);
-	world_init(&world, env->root, mount, t);
-	rc = ledger_open(env->state, t, &world.ledger, env->timeout_ms, &l, err);
+		cgroup_mount_any(&mount, NULL);
+	world_init(&world, env->root, mount, machine.topology, machine_boot_id(&machine));
+	rc = ledger_open(env->state, machine.topology, &world.ledger, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
 	rc = release_locked(l, mount, runtime_class, id, err);

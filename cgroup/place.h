@@ -44,7 +44,7 @@ struct place_job {
 };
 
 /*
- * Places it. @out (zeroed before; record_free) is what the ledger holds now. A second
+ * Places it. @out (zeroed before; record_free; NULL: nobody asks) is what the ledger holds now. A second
  * call for the same container changes nothing and gives the first one's record.
  */
 int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);

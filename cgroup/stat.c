@@ -4,39 +4,71 @@
  */
 #include "cgroup/open.h"
 #include "cgroup/text.h"
+#include "plugin/file.h"
 #include "plugin/util.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
+#include <string.h>
 
 #define STAT_TEXT_MAX (1U << 20) /* some 40 kinds on 1024 nodes */
 
-static int read_stat(const struct cgroup_dir *c, const char *file, char **text, struct error *err)
+/* Behind the first @lines lines of @text; NULL: they are not all there. */
+static char *end_of_lines(char *text, unsigned int lines)
 {
-	size_t size = 16384;
+	while (text && lines--) {
+		text = strchr(text, '\n');
+		text = text ? text + 1 : NULL;
+	}
+	return text;
+}
 
+/* @lines: of the file's first ones alone; 0: all. The kernel makes the text once for each opening, so it is read on. */
+static int read_stat(const struct cgroup_dir *c, const char *file, unsigned int lines, char **text, struct error *err)
+{
+	cleanup_close int fd = open_beneath(c->fd, file, O_RDONLY);
+	cleanup_free char *buf = NULL;
+	size_t size = 8192, used = 0;
+
+	if (fd < 0)
+		return error_errno(err, fd, "cgroup %.200s: %s", c->path, file);
 	for (;;) {
-		cleanup_free char *buf = malloc(size);
+		char *bigger = size <= STAT_TEXT_MAX ? realloc(buf, size) : NULL, *end;
 		ssize_t n;
 
-		if (!buf)
-			return error_errno(err, -ENOMEM, "cgroup %.200s: %s", c->path, file);
-		n = read_beneath(c->fd, file, buf, size);
-		if (n == -EFBIG && size < STAT_TEXT_MAX) {
-			size *= 4;
-			continue;
-		}
+		if (!bigger)
+			return error_errno(err, size > STAT_TEXT_MAX ? -EFBIG : -ENOMEM, "cgroup %.200s: %s", c->path,
+					   file);
+		buf = bigger;
+		n = file_read_value(fd, buf + used, size - 1 - used);
 		if (n < 0)
 			return error_errno(err, (int)n, "cgroup %.200s: %s", c->path, file);
-		*text = steal_ptr(buf);
-		return 0;
+		used += (size_t)n;
+		buf[used] = '\0';
+		end = lines ? end_of_lines(buf, lines) : NULL;
+		if (end)
+			*end = '\0';
+		if (end || used < size - 1)
+			break;
+		size *= 4;
 	}
+	*text = steal_ptr(buf);
+	return 0;
 }
 
 int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err)
 {
 	cleanup_free char *text = NULL;
-	int rc = read_stat(c, "memory.numa_stat", &text, err);
+	int rc = read_stat(c, "memory.numa_stat", 0, &text, err);
+
+	return rc < 0 ? rc : numa_stat_parse(text, out, err);
+}
+
+int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	int rc = read_stat(c, "memory.numa_stat", 2, &text, err); /* anon and file, in this order since Linux 5.9 */
 
 	return rc < 0 ? rc : numa_stat_parse(text, out, err);
 }
@@ -54,6 +86,6 @@ int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct n
 		snprintf(file, sizeof(file), "hugetlb.%" PRIu64 "MB.numa_stat", size >> 20);
 	else
 		snprintf(file, sizeof(file), "hugetlb.%" PRIu64 "KB.numa_stat", size >> 10);
-	rc = read_stat(c, file, &text, err);
+	rc = read_stat(c, file, 0, &text, err);
 	return rc < 0 ? rc : hugetlb_stat_parse(text, out, err);
 }

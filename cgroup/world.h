@@ -12,10 +12,17 @@ struct world {
 	int mount;                /* cgroup2, kept by the caller; -1: none, so nobody's life can be told */
 	const struct topology *t; /* for the sizes of hugepages */
 	char boot_id[64];
+	unsigned int looks;       /* left at where a container's pages are; without end from world_init */
 	struct ledger_world ledger; /* give this to ledger_open; points into this struct, which must not move */
 };
 
-/* @root: where proc/ is, for the boot id. */
-void world_init(struct world *w, int root, int mount, const struct topology *t);
+/* @root: where proc/ is, for the boot id; or that itself, where it is known. */
+void world_init(struct world *w, int root, int mount, const struct topology *t, const char *boot_id);
+
+/*
+ * For a sweep of a few in a hook: that file has some forty numbers for every node of the machine, so on many nodes fewer
+ * containers are looked at, at least one; the others keep what was seen of them.
+ */
+void world_look_at_few(struct world *w);
 
 #endif

@@ -362,7 +362,7 @@ int conf_read(int dir, const char *path, struct conf *c, struct error *err)
 	text = malloc(CONF_SIZE_MAX + 2);
 	if (!text)
 		return error_errno(err, -ENOMEM, "%s", path);
-	n = file_read_fd(fd, text, CONF_SIZE_MAX + 1);
+	n = file_read_value(fd, text, CONF_SIZE_MAX + 1);
 	if (n < 0)
 		return error_errno(err, (int)n, "%s", path);
 	if (n > CONF_SIZE_MAX)

@@ -10,7 +10,9 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
-ssize_t file_read_fd(int fd, char *buf, size_t size)
+#define HALF_A_PAGE 2048
+
+static ssize_t read_until(int fd, char *buf, size_t size, ssize_t enough)
 {
 	size_t used = 0;
 
@@ -21,11 +23,21 @@ ssize_t file_read_fd(int fd, char *buf, size_t size)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		used += (size_t)n;
+		if (n < enough)
+			break;
 	}
 	return (ssize_t)used;
+}
+
+ssize_t file_read_fd(int fd, char *buf, size_t size)
+{
+	return read_until(fd, buf, size, 1);
+}
+
+ssize_t file_read_value(int fd, char *buf, size_t size)
+{
+	return read_until(fd, buf, size, HALF_A_PAGE);
 }
 
 ssize_t file_read(int dir, const char *path, char *buf, size_t size)
@@ -35,7 +47,7 @@ ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 
 	if (fd < 0)
 		return -errno;
-	n = file_read_fd(fd, buf, size);
+	n = file_read_value(fd, buf, size);
 	if (n < 0)
 		return n;
 	if ((size_t)n == size)

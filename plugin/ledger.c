@@ -114,7 +114,7 @@ static int check_folder(struct ledger *l, struct error *err)
 		return error_errno(err, -errno, "ledger");
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, -ENOTDIR, "ledger: not a folder");
-	if (st.st_uid != geteuid())
+	if (st.st_uid != own_uid())
 		return error_set(err, -EPERM, "ledger: the folder belongs to user %u", st.st_uid);
 	if (st.st_mode & 077)
 		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, wanted 0700)",

@@ -8,7 +8,7 @@
  * two nodes) is mended with a warning; what makes no sense is an error that
  * names the file.
  */
-#include "plugin/topology.h"
+#include "plugin/topology-internal.h"
 
 #include "plugin/file.h"
 #include "plugin/util.h"
@@ -28,8 +28,7 @@ struct reading {
 	int root, node_dir, cpu_dir;  /* -1: not there */
 	struct idset *claims;         /* by node index: CPUs that it says are its own */
 	struct idset ids;             /* node ids found */
-	uint64_t machine_bytes;       /* MemTotal of the machine; 0 unknown */
-	uint64_t low_bytes;           /* the kernel's low watermark, over the machine */
+	struct memory_reading memory;
 	uint16_t *core, *llc, *capacity; /* by CPU id */
 	char text[TEXT_MAX];
 };
@@ -78,21 +77,6 @@ static int read_set(struct reading *r, int dir, const char *list, const char *ma
 	return ret;
 }
 
-static bool read_u64(int dir, const char *path, uint64_t *out)
-{
-	char text[64], *end;
-	unsigned long long v;
-
-	if (file_read(dir, path, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || (*end && *end != '\n'))
-		return false;
-	*out = v;
-	return true;
-}
-
 static int find_nodes(struct reading *r, struct error *err)
 {
 	cleanup_closedir DIR *dir = NULL;
@@ -122,90 +106,13 @@ static int find_nodes(struct reading *r, struct error *err)
 	return 0;
 }
 
-/* "Node 0 MemFree:   1234 kB", or /proc's without the node: bytes of one line; false when it is not there. */
-static bool meminfo_field(const char *text, const char *name, uint64_t *out)
-{
-	size_t len = strlen(name);
-
-	for (const char *p = text; (p = strstr(p, name)); p += len) {
-		char *end;
-		unsigned long long v;
-
-		if ((p != text && p[-1] != ' ' && p[-1] != '\n') || p[len] != ':')
-			continue;
-		v = strtoull(p + len + 1, &end, 10);
-		if (end == p + len + 1 || v > UINT64_MAX / 1024)
-			return false;
-		*out = v * 1024;
-		return true;
-	}
-	return false;
-}
-
-static uint64_t less_half_or(uint64_t value, uint64_t low)
-{
-	return value - (value / 2 < low ? value / 2 : low);
-}
-
-/*
- * What could be had without swapping, reckoned as the kernel does for
- * MemAvailable: free above the low watermark, and the page cache and slab that can be given back.
- */
-static uint64_t available(const char *text, uint64_t total, uint64_t low)
-{
-	uint64_t mem_free = total, active = 0, inactive = 0, slab = 0, sum;
-
-	if (!meminfo_field(text, "MemFree", &mem_free))
-		return total;
-	meminfo_field(text, "Active(file)", &active);
-	meminfo_field(text, "Inactive(file)", &inactive);
-	if (!meminfo_field(text, "KReclaimable", &slab))
-		meminfo_field(text, "SReclaimable", &slab);
-	sum = mem_free > low ? mem_free - low : 0;
-	sum += less_half_or(active + inactive, low);
-	sum += less_half_or(slab, low);
-	return sum < total ? sum : total;
-}
-
-/* Reads memory into @node, adding to what is there: several ids may be one node. */
-static void add_node_memory(struct reading *r, int dir, struct topo_node *node)
-{
-	uint64_t total = 0, low = 0;
-
-	if (file_read(dir, "meminfo", r->text, sizeof(r->text)) <= 0 || !meminfo_field(r->text, "MemTotal", &total))
-		return;
-	if (r->machine_bytes)
-		low = (uint64_t)((double)r->low_bytes * (double)total / (double)r->machine_bytes);
-	node->mem_known = true;
-	node->mem_total += total;
-	node->mem_free += available(r->text, total, low);
-}
-
-static void add_node_huge(const struct topology *t, int dir, struct topo_node *node)
-{
-	char path[96];
-
-	for (unsigned int i = 0; i < t->nhuge; i++) {
-		unsigned long long kb = t->huge_size[i] / 1024;
-		uint64_t total = 0, idle = 0;
-
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/nr_hugepages", kb);
-		if (!read_u64(dir, path, &total) || !total)
-			continue;
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/free_hugepages", kb);
-		read_u64(dir, path, &idle);
-		node->huge_total[i] += total;
-		node->huge_free[i] += idle;
-	}
-}
-
 static void read_node_attributes(int dir, struct topo_node *node)
 {
 	uint64_t v;
 
-	if (read_u64(dir, "access0/initiators/read_bandwidth", &v) && v < UINT32_MAX)
+	if (topology_read_u64(dir, "access0/initiators/read_bandwidth", &v) && v < UINT32_MAX)
 		node->read_bandwidth = (uint32_t)v;
-	if (node->read_bandwidth && read_u64(dir, "access0/initiators/read_latency", &v) && v < UINT32_MAX)
+	if (node->read_bandwidth && topology_read_u64(dir, "access0/initiators/read_latency", &v) && v < UINT32_MAX)
 		node->read_latency = (uint32_t)v;
 }
 
@@ -235,23 +142,6 @@ static void read_huge_sizes(struct topology *t, int dir, const char *path)
 		memmove(&t->huge_size[i + 1], &t->huge_size[i], (t->nhuge - i - 1) * sizeof(t->huge_size[0]));
 		t->huge_size[i] = kb * 1024;
 	}
-}
-
-static void read_machine_files(struct reading *r)
-{
-	struct topology *t = r->t;
-	uint64_t v;
-
-	if (file_read(r->root, "proc/meminfo", r->text, sizeof(r->text)) > 0) {
-		const char *p = strstr(r->text, "Hugepagesize:");
-
-		if (p)
-			t->huge_default = strtoull(p + strlen("Hugepagesize:"), NULL, 10) * 1024;
-		if (!strncmp(r->text, "MemTotal:", 9))
-			r->machine_bytes = strtoull(r->text + 9, NULL, 10) * 1024;
-	}
-	if (read_u64(r->root, "proc/sys/vm/min_free_kbytes", &v) && v < 1ULL << 40)
-		r->low_bytes = v * 1024 / 4 * 5;
 }
 
 /* The row of distances that @from's file holds; false: not there or not one per node. */
@@ -313,8 +203,8 @@ static int read_node(struct reading *r, unsigned int i, bool *distances, struct 
 		*distances = read_distances(r, dir, i);
 	if (i == 0 && !r->t->nhuge)
 		read_huge_sizes(r->t, dir, "hugepages");
-	add_node_memory(r, dir, node);
-	add_node_huge(r->t, dir, node);
+	memory_add_node(&r->memory, dir, "meminfo", node);
+	memory_add_huge(r->t, dir, node);
 	read_node_attributes(dir, node);
 	return 0;
 }
@@ -357,7 +247,6 @@ static int make_single_node(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
 	cleanup_close int mm = -1;
-	uint64_t total = 0;
 	int ret;
 
 	t->nnodes = 1;
@@ -374,13 +263,8 @@ static int make_single_node(struct reading *r, struct error *err)
 	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");
 	mm = openat(r->root, "sys/kernel/mm", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (mm >= 0)
-		add_node_huge(t, mm, &t->nodes[0]);
-	if (file_read(r->root, "proc/meminfo", r->text, sizeof(r->text)) > 0 &&
-	    meminfo_field(r->text, "MemTotal", &total)) {
-		t->nodes[0].mem_known = true;
-		t->nodes[0].mem_total = total;
-		t->nodes[0].mem_free = available(r->text, total, 0);
-	}
+		memory_add_huge(t, mm, &t->nodes[0]);
+	memory_add_machine(&r->memory, r->root, &t->nodes[0]);
 	return 0;
 }
 
@@ -531,7 +415,7 @@ static int read_cpus(struct reading *r, struct error *err)
 			read_core(r, cpu, dir);
 		if (r->llc[cpu] == NO_NODE)
 			read_llc(r, cpu, dir, &llc_index);
-		if (capacities && read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
+		if (capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
 			r->capacity[cpu] = (uint16_t)v;
 		else
 			capacities = 0; /* all CPUs have the file, or none */
@@ -592,7 +476,7 @@ static void read_packages(struct reading *r)
 		if (!node->ncpus)
 			continue;
 		snprintf(path, sizeof(path), "cpu%u/topology/physical_package_id", r->t->cpus[node->first_cpu].id);
-		if (read_u64(r->cpu_dir, path, &v) && v < UINT16_MAX)
+		if (topology_read_u64(r->cpu_dir, path, &v) && v < UINT16_MAX)
 			node->package = (uint16_t)v;
 	}
 }
@@ -624,7 +508,7 @@ static void read_weights(struct reading *r)
 		uint64_t v;
 
 		snprintf(name, sizeof(name), "node%u", r->t->nodes[i].id);
-		if (read_u64(dir, name, &v) && v < UINT32_MAX)
+		if (topology_read_u64(dir, name, &v) && v < UINT32_MAX)
 			r->t->nodes[i].weight = (uint32_t)v;
 	}
 }
@@ -638,7 +522,7 @@ static int read_machine(struct reading *r, struct error *err)
 	ret = find_nodes(r, err);
 	if (ret < 0)
 		return ret;
-	read_machine_files(r);
+	memory_begin(&r->memory, r->root, t);
 	ret = idset_empty(&r->ids) ? make_single_node(r, err) : read_nodes(r, err);
 	if (ret < 0)
 		return ret;
@@ -709,49 +593,5 @@ int topology_read(int root, struct topology **out, struct error *err)
 	reading_end(r);
 	if (ret == 0)
 		*out = steal_ptr(t);
-	return ret;
-}
-
-/* The memory of one node id, added to @node. */
-static int refresh_id(struct reading *r, struct topo_node *node, unsigned int id, struct error *err)
-{
-	cleanup_close int dir = -1;
-	char path[64];
-
-	snprintf(path, sizeof(path), NODE_DIR "/node%u", id);
-	dir = openat(r->root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return errno == ENOENT ? 0 : error_errno(err, -errno, "open %s", path);
-	add_node_memory(r, dir, node);
-	add_node_huge(r->t, dir, node);
-	return 0;
-}
-
-int topology_refresh(int root, struct topology *t, struct error *err)
-{
-	struct reading *r = reading_start(root, t);
-	int ret = 0;
-
-	if (!r)
-		return error_errno(err, -ENOMEM, "read the machine");
-	read_machine_files(r);
-	for (unsigned int i = 0; ret == 0 && i < t->nnodes; i++) {
-		struct topo_node *node = &t->nodes[i];
-		struct topo_node fresh = *node;
-
-		fresh.mem_total = fresh.mem_free = 0;
-		memset(fresh.huge_total, 0, sizeof(fresh.huge_total));
-		memset(fresh.huge_free, 0, sizeof(fresh.huge_free));
-		if (idset_has(&t->merged, node->id)) {
-			idset_foreach(id, &t->merged)
-				if (ret == 0)
-					ret = refresh_id(r, &fresh, (unsigned int)id, err);
-		} else {
-			ret = refresh_id(r, &fresh, node->id, err);
-		}
-		if (ret == 0 && fresh.mem_total)
-			*node = fresh;
-	}
-	reading_end(r);
 	return ret;
 }

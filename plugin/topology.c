@@ -10,18 +10,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 
 void topology_free(struct topology *t)
 {
 	if (!t)
 		return;
 	free(t->nodes);
-	free(t->cpus);
-	free(t->distance);
-	free(t->near);
-	free(t->twin);
-	free(t->cpu_index);
-	free(t->node_index);
+	if (t->image) {
+		munmap(t->image, t->image_len);
+	} else {
+		free(t->cpus);
+		free(t->distance);
+		free(t->near);
+		free(t->twin);
+		free(t->cpu_index);
+		free(t->node_index);
+	}
 	free(t);
 }
 

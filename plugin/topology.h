@@ -62,6 +62,7 @@ struct topology {
 	unsigned int nhuge;
 	uint64_t huge_size[HUGE_SIZES_MAX]; /* bytes */
 	uint64_t huge_default;   /* bytes; 0 unknown */
+	uint64_t machine_bytes;  /* MemTotal of the machine; 0 unknown */
 	struct idset online;     /* CPUs */
 	struct idset isolated;   /* CPUs */
 	struct idset mem_nodes;  /* node ids with memory */
@@ -73,6 +74,9 @@ struct topology {
 	struct idset merged;
 	unsigned int nwarnings;
 	char warnings[4][160];
+	/* Of topology_load: a file that all arrays but nodes are parts of. */
+	void *image;
+	size_t image_len;
 };
 
 /*
@@ -95,8 +99,11 @@ static inline void cleanup_topologyp(struct topology **t)
  */
 int topology_finish(struct topology *t);
 
-/* Reads mem_free and huge_free again. */
-int topology_refresh(int root, struct topology *t, struct error *err);
+/*
+ * Reads memory again, and hugepages with @huge (else their numbers are 0).  -ESTALE: nodes have come or gone, or
+ * have memory that had none: the machine is to be read afresh.
+ */
+int topology_refresh(int root, struct topology *t, bool huge, struct error *err);
 
 /* As the machine would be if nothing ran on it: all memory and hugepages free. */
 void topology_idle(struct topology *t);

@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -109,18 +110,34 @@ static void catch_faults(void)
 #endif
 }
 
-void hook_begin(void)
+/* Descriptors that were closed become /dev/null: else a file of ours would be one of them. */
+static void fill_standard(void)
 {
-	struct sigaction on_time_up = { .sa_handler = on_alarm };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t alarm_only;
+	struct pollfd standard[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO }, { .fd = STDERR_FILENO } };
+	bool closed = poll(standard, ARRAY_SIZE(standard), 0) < 0;
 	int fd;
 
+	for (size_t i = 0; i < ARRAY_SIZE(standard); i++)
+		closed |= standard[i].revents & POLLNVAL;
+	if (!closed)
+		return;
 	do
 		fd = open("/dev/null", O_RDWR);
 	while (fd >= 0 && fd <= STDERR_FILENO);
 	if (fd >= 0)
 		close(fd);
+}
+
+void hook_begin(void)
+{
+	struct sigaction on_time_up = { .sa_handler = on_alarm };
+	struct sigaction ignore = { .sa_handler = SIG_IGN };
+	sigset_t alarm_only;
+
+	/* One growth of the heap is enough for all that follows, and none of it is given back before the end. */
+	mallopt(M_TOP_PAD, 1 << 20);
+	mallopt(M_TRIM_THRESHOLD, 1 << 24);
+	fill_standard();
 	umask(0077);
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL); /* a limit on files is an error like others, with its line */

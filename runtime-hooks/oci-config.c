@@ -13,6 +13,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -160,20 +161,18 @@ int oci_config_parse(const char *text, size_t len, struct oci_config *out, struc
 /* The file's descriptor, -ENOENT for "do without", or an error with its message. */
 static int open_config(const char *bundle, struct error *err)
 {
-	cleanup_close int dir = -1, fd = -1;
+	cleanup_close int fd = -1;
+	char path[PATH_MAX];
 	struct stat st;
 
 	if (!bundle || bundle[0] != '/' || !bundle[strspn(bundle, "/")])
 		return -ENOENT;
-	dir = open(bundle, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (dir < 0)
-		return errno == ENOENT || errno == ENOTDIR ? -ENOENT : error_errno(err, -errno, "open");
+	if ((size_t)snprintf(path, sizeof(path), "%s/config.json", bundle) >= sizeof(path))
+		return error_errno(err, -ENAMETOOLONG, "open");
 	/* Non-blocking: a FIFO of that name must not hold us. */
-	fd = openat(dir, "config.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT)
-		return -ENOENT;
+	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
-		return error_errno(err, -errno, "open");
+		return errno == ENOENT || errno == ENOTDIR ? -ENOENT : error_errno(err, -errno, "open");
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "stat");
 	if (!S_ISREG(st.st_mode))

@@ -148,12 +148,17 @@ static int not_applied(const struct place_job *job, const char *why, struct erro
 /* The kernel itself is asked whether the process has the policy that it should have. */
 static int check_inherited(int root, const struct place_job *job, struct error *err)
 {
-	char want[IDSET_TEXT_MAX + 64], have[IDSET_TEXT_MAX + 64], text[300];
-	int r = pages_policy_of_pid(root, job->pid, have, sizeof(have), err);
+	const size_t size = IDSET_TEXT_MAX + 64;
+	cleanup_free char *want = malloc(size), *have = malloc(size);
+	char text[300];
+	int r;
 
+	if (!want || !have)
+		return error_set(err, -ENOMEM, "out of memory");
+	r = pages_policy_of_pid(root, job->pid, have, size, err);
 	if (r < 0)
 		return r;
-	pages_policy_text(job->request.policy, &job->planned_mems, want, sizeof(want));
+	pages_policy_text(job->request.policy, &job->planned_mems, want, size);
 	if (strcmp(want, have) == 0)
 		return 0;
 	snprintf(text, sizeof(text), "the container's process has \"%s\", not \"%s\"", quote(have).text,
@@ -233,10 +238,9 @@ static bool runs_a_program(const struct options *o)
 	return o->applied && strcmp(o->applied, APPLIED_SPEC) == 0;
 }
 
-static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
+static own_frame int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
-	cleanup_record struct record placed = { 0 };
 	int r;
 
 	if (s->pid <= 0)
@@ -256,7 +260,7 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 		return r;
 	if (runs_a_program(o))
 		confine_calls();
-	return place_container(env, &job, &placed, err);
+	return place_container(env, &job, NULL, err);
 }
 
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)

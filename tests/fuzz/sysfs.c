@@ -142,7 +142,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	check(t);
 	input.p = text;
-	fuzz_check_error(topology_refresh(which, t, &err), &err);
+	fuzz_check_error(topology_refresh(which, t, true, &err), &err);
 	check(t);
 	return 0;
 }

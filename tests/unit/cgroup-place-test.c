@@ -212,7 +212,7 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 	struct world world;
 	struct error err = { 0 };
 
-	world_init(&world, env->root, -1, t);
+	world_init(&world, env->root, -1, t, NULL);
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	r.cgroup = strdup("/gone");
 	request_init(&r.request);

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The file: a head with the key and a checksum, the struct itself, the arrays behind it.
+ * It is mapped, not copied (on a thousand nodes the distances are megabytes); only the nodes
+ * are, as their memory is filled in.
+ */
+#include "plugin/topology-cache.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#define FILE_NAME "topology"
+#define TMP_NAME "topology.tmp"
+#define MAGIC "numatop1" /* another one for every change of what the structs mean */
+
+struct head {
+	char magic[8];
+	uint32_t struct_size, node_size, cpu_size, key_size; /* of the program that wrote it */
+	uint64_t sum;                                        /* of all that follows */
+	struct topology_key key;
+};
+
+/* Where each array lies; all begin at a multiple of 8. */
+struct layout {
+	size_t nodes, cpus, distance, near, twin, cpu_index, node_index, end;
+};
+
+static size_t place(size_t *at, size_t n, size_t size)
+{
+	size_t here = *at;
+
+	*at += (n * size + 7) & ~(size_t)7;
+	return here;
+}
+
+static struct layout lay_out(const struct topology *t)
+{
+	size_t at = sizeof(struct head), n = t->nnodes;
+	struct layout l;
+
+	place(&at, 1, sizeof(*t));
+	l.nodes = place(&at, n, sizeof(*t->nodes));
+	l.cpus = place(&at, t->ncpus, sizeof(*t->cpus));
+	l.distance = place(&at, n * n, sizeof(*t->distance));
+	l.near = place(&at, n * n, sizeof(*t->near));
+	l.twin = place(&at, n, sizeof(*t->twin));
+	l.cpu_index = place(&at, t->cpu_ids, sizeof(*t->cpu_index));
+	l.node_index = place(&at, NODE_ID_MAX, sizeof(*t->node_index));
+	l.end = at;
+	return l;
+}
+
+static uint64_t turn(uint64_t x, unsigned int by)
+{
+	return x << by | x >> (64 - by);
+}
+
+/* Against damage, not against people, and fast: four lanes, as megabytes are summed in every hook. @len: words of 8. */
+static uint64_t sum_of(const uint64_t *word, size_t len)
+{
+	uint64_t lane[4] = { 1, 2, 3, 4 }, sum = len;
+	size_t i = 0;
+
+	for (; i + 4 <= len; i += 4)
+		for (unsigned int k = 0; k < 4; k++)
+			lane[k] = turn(lane[k] ^ word[i + k], 29) * 0x9e3779b97f4a7c15U;
+	for (; i < len; i++)
+		lane[0] = turn(lane[0] ^ word[i], 29) * 0x9e3779b97f4a7c15U;
+	for (unsigned int k = 0; k < 4; k++)
+		sum = turn(sum ^ lane[k], 31) * 0xbf58476d1ce4e5b9U;
+	return sum;
+}
+
+static uint64_t sum_of_image(const char *image, size_t len)
+{
+	const size_t from = offsetof(struct head, key);
+
+	_Static_assert(sizeof(struct head) % 8 == 0 && offsetof(struct head, key) % 8 == 0, "words");
+	return sum_of((const uint64_t *)(const void *)(image + from), (len - from) / 8);
+}
+
+static struct head head_of(const struct topology_key *key)
+{
+	struct head h = {
+		.magic = MAGIC,
+		.struct_size = sizeof(struct topology),
+		.node_size = sizeof(struct topo_node),
+		.cpu_size = sizeof(struct topo_cpu),
+		.key_size = sizeof(struct topology_key),
+		.key = *key,
+	};
+
+	return h;
+}
+
+bool topology_key_read(int root, struct topology_key *out)
+{
+	char text[4096]; /* a longer list is not worth keeping */
+	struct stat st;
+
+	memset(out, 0, sizeof(*out));
+	if (fstatat(root, "sys/devices/system/node", &st, 0) < 0)
+		return false;
+	out->device = st.st_dev;
+	out->inode = st.st_ino;
+	if (file_read(root, "proc/sys/kernel/random/boot_id", out->boot_id, sizeof(out->boot_id)) <= 0)
+		return false;
+	out->boot_id[strcspn(out->boot_id, "\n")] = '\0';
+	return file_read(root, "sys/devices/system/node/online", text, sizeof(text)) > 0 &&
+	       idset_parse_kernel(text, &out->nodes, NULL) == 0 &&
+	       file_read(root, "sys/devices/system/cpu/online", text, sizeof(text)) > 0 &&
+	       idset_parse_kernel(text, &out->cpus, NULL) == 0;
+}
+
+/* --- from the file --- */
+
+static int map_file(int dir, struct topology *t)
+{
+	cleanup_close int fd = openat(dir, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	struct stat st;
+	void *p;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size % 8 ||
+	    st.st_size < (off_t)(sizeof(struct head) + sizeof(struct topology)) || st.st_size > 1 << 24)
+		return -EBADMSG;
+	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	t->image = p;
+	t->image_len = (size_t)st.st_size;
+	return 0;
+}
+
+/* Whether every index stays within its array: what the sum does not tell. */
+static bool makes_sense(const struct topology *t)
+{
+	if (t->nhuge > HUGE_SIZES_MAX || t->nwarnings > ARRAY_SIZE(t->warnings))
+		return false;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		const struct topo_node *n = &t->nodes[i];
+
+		if (n->id >= NODE_ID_MAX || n->first_cpu > t->ncpus || n->ncpus > t->ncpus - n->first_cpu ||
+		    t->twin[i] >= t->nnodes)
+			return false;
+	}
+	for (unsigned int i = 0; i < t->ncpus; i++) {
+		const struct topo_cpu *c = &t->cpus[i];
+
+		if (c->id >= t->cpu_ids || c->node >= t->nnodes || c->core >= t->ncores || c->llc >= t->nllcs)
+			return false;
+	}
+	for (unsigned int i = 0; i < t->cpu_ids; i++)
+		if (t->cpu_index[i] != NO_NODE && t->cpu_index[i] >= t->ncpus)
+			return false;
+	for (unsigned int i = 0; i < NODE_ID_MAX; i++)
+		if (t->node_index[i] != NO_NODE && t->node_index[i] >= t->nnodes)
+			return false;
+	return true;
+}
+
+/* Makes @t what the image says; -EBADMSG: it is not ours, not whole, or not of this machine. */
+static int take_over(struct topology *t, const struct topology_key *key)
+{
+	const struct head want = head_of(key), *have = (const struct head *)t->image;
+	char *image = t->image;
+	size_t len = t->image_len;
+	struct layout l;
+
+	if (memcmp(have, &want, offsetof(struct head, sum)) != 0 || memcmp(&have->key, key, sizeof(*key)) != 0 ||
+	    have->sum != sum_of_image(image, len))
+		return -EBADMSG;
+	memcpy(t, image + sizeof(*have), sizeof(*t));
+	t->image = image;
+	t->image_len = len;
+	t->nodes = NULL;
+	if (t->nnodes - 1 >= NODE_ID_MAX || t->ncpus - 1 >= IDSET_MAX || t->cpu_ids - 1 >= IDSET_MAX ||
+	    t->ncores > IDSET_MAX || t->nllcs > IDSET_MAX)
+		return -EBADMSG;
+	l = lay_out(t);
+	if (l.end != len)
+		return -EBADMSG;
+	t->nodes = malloc(t->nnodes * sizeof(*t->nodes));
+	if (!t->nodes)
+		return -ENOMEM;
+	memcpy(t->nodes, image + l.nodes, t->nnodes * sizeof(*t->nodes));
+	t->cpus = (struct topo_cpu *)(void *)(image + l.cpus);
+	t->distance = (uint16_t *)(void *)(image + l.distance);
+	t->near = (uint16_t *)(void *)(image + l.near);
+	t->twin = (uint16_t *)(void *)(image + l.twin);
+	t->cpu_index = (uint16_t *)(void *)(image + l.cpu_index);
+	t->node_index = (uint16_t *)(void *)(image + l.node_index);
+	return makes_sense(t) ? 0 : -EBADMSG;
+}
+
+int topology_load(int dir, const struct topology_key *key, struct topology **out)
+{
+	cleanup_topology struct topology *t = calloc(1, sizeof(*t));
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	r = map_file(dir, t);
+	if (r == 0)
+		r = take_over(t, key);
+	if (r < 0)
+		return r == -ENOMEM ? r : -ENOENT;
+	*out = steal_ptr(t);
+	return 0;
+}
+
+/* --- to the file --- */
+
+static void copy_nodes(const struct topology *t, struct topo_node *to)
+{
+	memcpy(to, t->nodes, t->nnodes * sizeof(*to));
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		to[i].mem_total = to[i].mem_free = 0;
+		memset(to[i].huge_total, 0, sizeof(to[i].huge_total));
+		memset(to[i].huge_free, 0, sizeof(to[i].huge_free));
+		to[i].weight = 0;
+	}
+}
+
+static void copy_all(const struct topology *t, const struct topology_key *key, const struct layout *l, char *image)
+{
+	struct head *head = (struct head *)(void *)image;
+	struct topology *shell = (struct topology *)(void *)(image + sizeof(*head));
+	size_t n = t->nnodes;
+
+	*head = head_of(key);
+	*shell = *t;
+	shell->nodes = NULL;
+	shell->cpus = NULL;
+	shell->distance = shell->near = shell->twin = shell->cpu_index = shell->node_index = NULL;
+	shell->image = NULL;
+	shell->image_len = 0;
+	copy_nodes(t, (struct topo_node *)(void *)(image + l->nodes));
+	memcpy(image + l->cpus, t->cpus, t->ncpus * sizeof(*t->cpus));
+	memcpy(image + l->distance, t->distance, n * n * sizeof(*t->distance));
+	memcpy(image + l->near, t->near, n * n * sizeof(*t->near));
+	memcpy(image + l->twin, t->twin, n * sizeof(*t->twin));
+	memcpy(image + l->cpu_index, t->cpu_index, t->cpu_ids * sizeof(*t->cpu_index));
+	memcpy(image + l->node_index, t->node_index, NODE_ID_MAX * sizeof(*t->node_index));
+	head->sum = sum_of_image(image, l->end);
+}
+
+/* All online CPUs are in, and all online nodes: not one that came or went while the machine was read. */
+static bool is_of(const struct topology *t, const struct topology_key *key)
+{
+	struct idset nodes = t->merged;
+
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		idset_add(&nodes, t->nodes[i].id);
+	return idset_equal(&t->online, &key->cpus) && idset_equal(&nodes, &key->nodes);
+}
+
+void topology_keep(int dir, const struct topology_key *key, const struct topology *t)
+{
+	struct layout l = lay_out(t);
+	cleanup_free char *image = NULL;
+	cleanup_close int fd = -1;
+
+	if (!is_of(t, key))
+		return;
+	image = calloc(1, l.end);
+	if (!image)
+		return;
+	copy_all(t, key, &l, image);
+	unlinkat(dir, TMP_NAME, 0); /* of one that was cut off */
+	fd = openat(dir, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return;
+	if (file_pwrite_all(fd, image, l.end, 0) < 0 || renameat(dir, TMP_NAME, dir, FILE_NAME) < 0)
+		unlinkat(dir, TMP_NAME, 0);
+}

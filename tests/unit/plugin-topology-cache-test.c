@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The kept machine: it is the one that was read, and whatever is wrong with the file or
+ * has changed on the machine, it is read afresh.
+ */
+#include "plugin/topology-cache.h"
+
+#include "plugin/util.h"
+#include "tests/unit/tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+
+static char dir[] = "/tmp/numaplace-topology-XXXXXX";
+static int root, state;
+
+static _Noreturn void bail_out(const char *why)
+{
+	printf("Bail out! %s\n", why);
+	exit(1);
+}
+
+static void sh(const char *command)
+{
+	char line[1500];
+
+	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
+	if (system(line) != 0)
+		diag("failed: %s", command);
+}
+
+/* Four nodes of two CPUs, two threads a core; node 3 has no memory. */
+static void make_machine(void)
+{
+	sh("mkdir -p proc/sys/kernel/random proc/sys/vm sys/devices/system/node sys/devices/system/cpu state && "
+	   "chmod 700 state && echo 11111111-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id && "
+	   "echo 4096 > proc/sys/vm/min_free_kbytes && "
+	   "printf 'MemTotal: 3145728 kB\\nHugepagesize: 2048 kB\\n' > proc/meminfo && "
+	   "echo 0-7 > sys/devices/system/cpu/online && echo 0-3 > sys/devices/system/node/online && "
+	   "for n in 0 1 2 3; do d=sys/devices/system/node/node$n; mkdir -p $d/hugepages/hugepages-2048kB; "
+	   "echo $((n*2))-$((n*2+1)) > $d/cpulist; echo 16 > $d/hugepages/hugepages-2048kB/nr_hugepages; "
+	   "echo 8 > $d/hugepages/hugepages-2048kB/free_hugepages; "
+	   "t=1048576; [ $n = 3 ] && t=0; "
+	   "printf 'Node %d MemTotal: %d kB\\nNode %d MemFree: %d kB\\n' $n $t $n $((t/2)) > $d/meminfo; done; "
+	   "mkdir -p sys/kernel/mm/mempolicy/weighted_interleave sys/kernel/mm/hugepages/hugepages-2048kB; "
+	   "echo 7 > sys/kernel/mm/mempolicy/weighted_interleave/node0; "
+	   "cd sys/devices/system/node; echo 10 12 20 22 > node0/distance; echo 12 10 20 20 > node1/distance; "
+	   "echo 20 20 10 12 > node2/distance; echo 22 20 12 10 > node3/distance");
+	for (int i = 0; i < 8; i++) {
+		char line[300];
+
+		snprintf(line, sizeof(line),
+			 "d=sys/devices/system/cpu/cpu%d; mkdir -p $d/topology $d/cache/index3 && echo %d-%d | tee "
+			 "$d/topology/thread_siblings_list > $d/cache/index3/shared_cpu_list",
+			 i, i / 2 * 2, i / 2 * 2 + 1);
+		sh(line);
+	}
+}
+
+static bool same_array(const void *a, const void *b, size_t n, size_t size)
+{
+	return memcmp(a, b, n * size) == 0;
+}
+
+/* All but what is read afresh. */
+static void is_same(const struct topology *a, const struct topology *b, const char *what)
+{
+	size_t n = a->nnodes;
+	bool nodes = a->nnodes == b->nnodes;
+
+	for (unsigned int i = 0; nodes && i < n; i++) {
+		const struct topo_node *x = &a->nodes[i], *y = &b->nodes[i];
+
+		nodes = x->id == y->id && x->package == y->package && x->has_memory == y->has_memory &&
+			x->mem_known == y->mem_known && x->first_cpu == y->first_cpu && x->ncpus == y->ncpus;
+	}
+	ok(nodes, "%s: nodes", what);
+	ok(a->ncpus == b->ncpus && same_array(a->cpus, b->cpus, a->ncpus, sizeof(*a->cpus)), "%s: CPUs", what);
+	ok(same_array(a->distance, b->distance, n * n, 2) && same_array(a->near, b->near, n * n, 2) &&
+		   same_array(a->twin, b->twin, n, 2) && a->near_least == b->near_least,
+	   "%s: distances", what);
+	ok(a->cpu_ids == b->cpu_ids && same_array(a->cpu_index, b->cpu_index, a->cpu_ids, 2) &&
+		   same_array(a->node_index, b->node_index, NODE_ID_MAX, 2),
+	   "%s: indexes", what);
+	ok(idset_equal(&a->online, &b->online) && idset_equal(&a->isolated, &b->isolated) &&
+		   idset_equal(&a->mem_nodes, &b->mem_nodes) && idset_equal(&a->cpu_nodes, &b->cpu_nodes) &&
+		   idset_equal(&a->merged, &b->merged),
+	   "%s: sets", what);
+	ok(a->ncores == b->ncores && a->nllcs == b->nllcs && a->nhuge == b->nhuge &&
+		   same_array(a->huge_size, b->huge_size, HUGE_SIZES_MAX, 8) && a->huge_default == b->huge_default &&
+		   a->machine_bytes == b->machine_bytes,
+	   "%s: numbers", what);
+}
+
+static struct topology *read_machine(void)
+{
+	struct topology *t = NULL;
+	struct error err;
+
+	if (topology_read(root, &t, &err) < 0)
+		bail_out(err.text);
+	return t;
+}
+
+static struct topology_key read_key(void)
+{
+	struct topology_key key;
+
+	if (!topology_key_read(root, &key))
+		bail_out("no key");
+	return key;
+}
+
+static void keep_machine(void)
+{
+	cleanup_topology struct topology *t = read_machine();
+	struct topology_key key = read_key();
+
+	topology_keep(state, &key, t);
+}
+
+static int try_load(void)
+{
+	cleanup_topology struct topology *t = NULL;
+	struct topology_key key = read_key();
+
+	return topology_load(state, &key, &t);
+}
+
+static void test_same(void)
+{
+	cleanup_topology struct topology *read = read_machine(), *kept = NULL, *again = NULL;
+	struct topology_key key = read_key();
+	struct error err;
+	struct stat st;
+
+	is_int(topology_load(state, &key, &kept), -ENOENT, "nothing is kept yet");
+	topology_keep(state, &key, read);
+	ok(fstatat(state, "topology", &st, 0) == 0 && (st.st_mode & 07777) == 0600, "kept, for its owner alone");
+	ok(faccessat(state, "topology.tmp", F_OK, 0) < 0, "and nothing beside it");
+	is_int(topology_load(state, &key, &kept), 0, "and found again");
+	if (!kept)
+		bail_out("not kept");
+	is_same(read, kept, "as it was read");
+	ok(kept->nodes[0].mem_total == 0 && kept->nodes[0].mem_free == 0 && kept->nodes[0].huge_free[0] == 0 &&
+		   kept->nodes[0].weight == 0,
+	   "memory, hugepages and weights are not in it");
+	is_int(topology_refresh(root, kept, true, &err), 0, "memory is read");
+	for (unsigned int i = 0; i < kept->nnodes; i++)
+		ok(kept->nodes[i].mem_total == read->nodes[i].mem_total &&
+			   kept->nodes[i].mem_free == read->nodes[i].mem_free &&
+			   kept->nodes[i].huge_free[0] == read->nodes[i].huge_free[0] &&
+			   kept->nodes[i].huge_total[0] == read->nodes[i].huge_total[0],
+		   "node %u: as much as there is", kept->nodes[i].id);
+	sh("printf 'Node 1 MemTotal: 1048576 kB\\nNode 1 MemFree: 262144 kB\\n' > sys/devices/system/node/node1/meminfo; "
+	   "echo 1024 > proc/sys/vm/min_free_kbytes");
+	again = read_machine();
+	is_int(topology_refresh(root, kept, false, &err), 0, "and read again");
+	ok(kept->nodes[1].mem_free == again->nodes[1].mem_free && kept->nodes[1].mem_free != read->nodes[1].mem_free,
+	   "what has changed is seen, the watermark, too");
+	ok(kept->nodes[0].huge_total[0] == 0, "hugepages are left out where nobody asks");
+}
+
+static void test_changes(void)
+{
+	cleanup_topology struct topology *t = NULL;
+	struct topology_key key = read_key(), none;
+	struct error err;
+
+	sh("echo 99999999-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
+	is_int(try_load(), -ENOENT, "another boot");
+	sh("echo 11111111-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
+	is_int(try_load(), 0, "that one again");
+	sh("echo 0-6 > sys/devices/system/cpu/online");
+	is_int(try_load(), -ENOENT, "a CPU is offline");
+	sh("echo 0-7 > sys/devices/system/cpu/online && echo 0-2 > sys/devices/system/node/online");
+	is_int(try_load(), -ENOENT, "a node is gone");
+	sh("echo 0-3 > sys/devices/system/node/online");
+	is_int(topology_load(state, &key, &t), 0, "all are back");
+	sh("printf 'Node 3 MemTotal: 4096 kB\\nNode 3 MemFree: 4096 kB\\n' > sys/devices/system/node/node3/meminfo");
+	is_int(topology_refresh(root, t, false, &err), -ESTALE, "a node has got memory");
+	sh("printf 'Node 3 MemTotal: 0 kB\\nNode 3 MemFree: 0 kB\\n' > sys/devices/system/node/node3/meminfo; "
+	   "mv sys/devices/system/node/node2/meminfo sys/devices/system/node/node2/was");
+	is_int(topology_refresh(root, t, false, &err), -ESTALE, "a node's memory is not told any more");
+	sh("mv sys/devices/system/node/node2/was sys/devices/system/node/node2/meminfo; "
+	   "cp -r sys/devices/system/node sys/devices/system/copy; mv sys/devices/system/node sys/devices/system/old; "
+	   "mv sys/devices/system/copy sys/devices/system/node");
+	is_int(try_load(), -ENOENT, "another folder of nodes: another sysroot");
+	sh("rm -r sys/devices/system/node; mv sys/devices/system/old sys/devices/system/node");
+	sh("mv sys/devices/system/node/online sys/devices/system/node/was");
+	ok(!topology_key_read(root, &none), "a kernel that does not tell its nodes: no key");
+	sh("mv sys/devices/system/node/was sys/devices/system/node/online");
+}
+
+/* What is read while a CPU goes, under a key from before it. */
+static void test_torn(void)
+{
+	cleanup_topology struct topology *t = read_machine();
+	struct topology_key key;
+
+	sh("rm state/topology; echo 0-6 > sys/devices/system/cpu/online");
+	key = read_key();
+	topology_keep(state, &key, t);
+	ok(faccessat(state, "topology", F_OK, 0) < 0, "a machine of other CPUs than its key's is not kept");
+	sh("echo 0-7 > sys/devices/system/cpu/online");
+}
+
+static void test_damage(void)
+{
+	char image[65536], byte;
+	ssize_t len;
+	int fd, taken = 0;
+
+	keep_machine();
+	fd = openat(state, "topology", O_RDWR | O_CLOEXEC);
+	len = pread(fd, image, sizeof(image), 0);
+	ok(len > 1000 && len < (ssize_t)sizeof(image), "%zd bytes", len);
+	for (ssize_t i = 0; i < len; i++) {
+		byte = (char)(image[i] ^ (1 << i % 8));
+		if (pwrite(fd, &byte, 1, i) != 1)
+			diag("not written");
+		taken += try_load() != -ENOENT;
+		if (pwrite(fd, image + i, 1, i) != 1)
+			diag("not written");
+	}
+	is_int(taken, 0, "a bit anywhere is wrong: never believed");
+	is_int(try_load(), 0, "all are right again");
+	taken = 0;
+	for (ssize_t i = len - 1; i >= 0; i -= 7) {
+		if (ftruncate(fd, i) < 0)
+			diag("not cut");
+		taken += try_load() != -ENOENT;
+	}
+	is_int(taken, 0, "cut anywhere: never believed");
+	close(fd);
+}
+
+static void is_refused(const char *make, const char *what)
+{
+	sh("rm -rf state/topology");
+	keep_machine();
+	sh(make);
+	is_int(try_load(), -ENOENT, "%s", what);
+}
+
+static void test_not_a_file(void)
+{
+	is_refused("mv state/topology good; ln -s ../good state/topology", "a symbolic link");
+	is_refused("ln state/topology good2", "a file with a second name");
+	is_refused("rm state/topology; mkfifo state/topology", "a FIFO");
+	is_refused("rm state/topology; mkdir state/topology", "a folder");
+	is_refused(": > state/topology", "nothing in it");
+	is_refused("head -c 20000000 /dev/zero > state/topology", "too much in it");
+	sh("rm -rf state/topology; mkdir state/topology.tmp");
+	keep_machine();
+	is_int(try_load(), -ENOENT, "no file can be made: none is there");
+	sh("rmdir state/topology.tmp; echo cut > state/topology.tmp");
+	keep_machine();
+	is_int(try_load(), 0, "what one that was cut off has left is no hindrance");
+}
+
+/* A right checksum does not make an index right. */
+static void test_forged(void)
+{
+	cleanup_topology struct topology *t = read_machine();
+	struct topology_key key = read_key();
+
+	for (int what = 0; what < 6; what++) {
+		uint16_t *field[] = { &t->cpus[1].node, &t->cpus[1].core,   &t->cpus[1].llc,
+				      &t->cpus[1].id,	&t->cpu_index[2], &t->twin[1] };
+		uint16_t was = *field[what];
+
+		*field[what] = 999;
+		topology_keep(state, &key, t);
+		is_int(try_load(), -ENOENT, "forged: index %d is out of its array", what);
+		*field[what] = was;
+	}
+	t->nodes[1].ncpus = 4000;
+	topology_keep(state, &key, t);
+	is_int(try_load(), -ENOENT, "forged: a node has CPUs beyond the last");
+}
+
+int main(void)
+{
+	if (!mkdtemp(dir))
+		bail_out("mkdtemp");
+	make_machine();
+	root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	state = openat(root, "state", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	test_same();
+	test_changes();
+	test_torn();
+	test_damage();
+	test_not_a_file();
+	test_forged();
+	sh("rm -rf ./*; rmdir \"$PWD\"");
+	return done();
+}
