@@ -25,6 +25,8 @@ unitdir = $(prefix)/lib/systemd/system
 
 O = build
 CFLAGS = -O2 -g
+# Whether oci-hook, that lives for half a millisecond, is linked statically: auto (where that works) or no.
+STATIC = auto
 PKG_CONFIG = pkg-config
 INSTALL = install
 export STRICT HOST
@@ -48,9 +50,16 @@ fortify = $(if $(findstring FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
 	-U_FORTIFY_SOURCE $(or $(call cc-option,fortify,-D_FORTIFY_SOURCE=3),-D_FORTIFY_SOURCE=2)))
 hardening = -fPIE -fstack-protector-strong \
 	$(call cc-option,clash,-fstack-clash-protection) $(call cc-option,cf,-fcf-protection)
-all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(fortify) \
+# A function that is called once keeps its own frame: those of a hook's steps, one over the other, touch half the stack.
+frames = $(call cc-option,once,-fno-inline-functions-called-once)
+all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(fortify) \
 	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
-all_ldflags = -pie -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+all_ldflags = $(or $(link_static),-pie) -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
+
+# -static-pie where libc and yajl are there for it, and nothing in your flags stands against it (a sanitizer).
+try-static = echo 'int main(void) { return 0; }' | $(CC) -static-pie $(CFLAGS) $(LDFLAGS) -x c - -l:libyajl_s.a \
+	-o /dev/null 2>/dev/null && echo -static-pie
+static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
 
 # --- what is built from what -------------------------------------------------
 
@@ -111,9 +120,12 @@ $(cgroup): $(call objects,cgroup/*.c)
 $(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(incus_api_parts) $(cgroup) $(plugin)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
-$(O)/oci-hook: link_pkgs = libcgroup numa yajl
+$(O)/oci-hook: link_static = $(static_pie)
+# For valgrind, which knows a program's memory by the functions of a shared libc.
+$(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
 $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
-$(O)/lxc-hook: link_pkgs = libcgroup numa lxc yaml-0.1
+$(O)/lxc-hook: link_pkgs = lxc yaml-0.1
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/json.c) \
 	$(cgroup) $(plugin)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
@@ -133,11 +145,6 @@ $(unit_programs): $(plugin)
 
 $(O)/bench: $(bench_objects) $(plugin)
 $(O)/bench: LDLIBS += -lm
-
-$(bin_programs) $(libexec_programs) $(unit_programs) $(O)/bench:
-	$(call need-pkgs,$(link_pkgs))
-	@mkdir -p $(@D)
-	$(CC) $(all_ldflags) $(filter %.o,$^) $(filter %.a,$^) $(call pkg-libs,$(link_pkgs)) $(LDLIBS) -o $@
 
 .SECONDARY:
 -include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d)
@@ -209,7 +216,7 @@ test:
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
-unit-programs: $(unit_programs)
+unit-programs: $(unit_programs) $(O)/dynamic/oci-hook
 test-lint:
 	@$(run_tiers) lint
 test-package: all
@@ -218,7 +225,7 @@ test-unit: unit-programs
 	@$(run_tiers) unit
 test-machines: all
 	@$(run_tiers) machines
-test-hooks: all
+test-hooks: all $(O)/dynamic/oci-hook
 	@$(run_tiers) hooks
 test-san: san-build
 	@$(run_tiers) san
@@ -238,6 +245,16 @@ demo:
 .PHONY: bench
 bench: $(O)/bench
 	@$(O)/bench $(BENCH)
+
+# --- linking -----------------------------------------------------------------
+
+linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench
+link_libs = $(call pkg-libs,$(link_pkgs))
+$(linked_programs):
+	$(call need-pkgs,$(link_pkgs))
+	@mkdir -p $(@D)
+	$(CC) $(all_ldflags) $(filter %.o,$^) $(filter %.a,$^) \
+		$(if $(link_static),$(patsubst -lyajl,-l:libyajl_s.a,$(link_libs)),$(link_libs)) $(LDLIBS) -o $@
 
 # --- fuzzing -----------------------------------------------------------------
 

@@ -24,12 +24,13 @@ hasnt() {
 for path in "${hook%/*}"/{oci-hook,lxc-hook,incus-agent,numaplace,numaplace-runtime}; do
 	[ -x "$path" ] || continue
 	program=${path##*/}
-	about=$(readelf -W --file-header --program-headers --dynamic --dyn-syms --notes "$path" 2> /dev/null)
+	about=$(readelf -W --file-header --program-headers --dynamic --syms --notes "$path" 2> /dev/null)
 	has 'position-independent' 'Type: +DYN \(Position-Independent Executable|FLAGS_1.*PIE'
 	has 'read-only once it is loaded (RELRO)' 'GNU_RELRO'
 	has 'and all of it is bound by then (NOW)' 'FLAGS.*(BIND_)?NOW|\(BIND_NOW\)'
 	has 'no code on the stack' 'GNU_STACK +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ RW '
 	hasnt 'nothing is both written and run' 'LOAD .* RWE '
+	# A program that is linked statically shows libc's own ones, too; the others are built alike.
 	has 'a canary on the stack' '__stack_chk_fail'
 	has 'buffers are checked (FORTIFY)' '__(snprintf|vsnprintf|memcpy|strcpy|fprintf|read|asprintf)_chk'
 	hasnt 'no library path of its own' 'R(UN)?PATH'

@@ -5,6 +5,7 @@
 # nothing leaked, on the good way and on those that end early.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
+hook=${hook%/*}/dynamic/oci-hook # the same objects
 
 command -v valgrind > /dev/null || {
 	echo '1..0 # SKIP no valgrind here'
