@@ -147,7 +147,7 @@ $(O)/bench: $(bench_objects) $(plugin)
 $(O)/bench: LDLIBS += -lm
 
 .SECONDARY:
--include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d)
+-include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d $(O)/tests/*/*/*.d)
 
 # --- install -----------------------------------------------------------------
 
@@ -216,7 +216,7 @@ test:
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
-unit-programs: $(unit_programs) $(O)/dynamic/oci-hook
+unit-programs: $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/stage
 test-lint:
 	@$(run_tiers) lint
 test-package: all
@@ -225,7 +225,7 @@ test-unit: unit-programs
 	@$(run_tiers) unit
 test-machines: all
 	@$(run_tiers) machines
-test-hooks: all $(O)/dynamic/oci-hook
+test-hooks: all $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/stage
 	@$(run_tiers) hooks
 test-san: san-build
 	@$(run_tiers) san
@@ -241,14 +241,41 @@ demo:
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
-# BENCH='--quick --rows ...': its options.
-.PHONY: bench
-bench: $(O)/bench
+# BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third.
+.PHONY: bench bench-select bench-hook bench-vm hook-bench-programs
+bench: bench-select bench-hook bench-vm
+bench-select: $(O)/bench
 	@$(O)/bench $(BENCH)
+bench-hook: hook-bench-programs
+	@BUILD=$(abspath $(O)/bench-hook) tests/bench/hook/run $(HOOK_BENCH)
+bench-vm:
+	@tests/bench/vm/run $(VM_BENCH)
+
+# The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
+hook_tools = $(addprefix $(O)/bench-hook/,drive stage)
+hook_noops = $(addprefix $(O)/bench-hook/noop-,static plain dynamic libcgroup)
+hook_wrapped = $(addprefix $(O)/bench-hook/oci-hook,-dynamic -phases) $(O)/bench-hook/oci-hook
+hook_bench_programs = $(hook_tools) $(hook_noops) $(hook_wrapped)
+hook-bench-programs: $(hook_bench_programs)
+
+$(hook_tools): $(O)/bench-hook/%: $(O)/tests/bench/hook/%.o
+$(O)/bench-hook/stage: $(plugin)
+$(O)/bench-hook/drive $(O)/bench-hook/noop-static: link_static = -static-pie
+$(hook_noops): $(O)/tests/bench/hook/noop.o
+$(O)/bench-hook/noop-dynamic: link_libs = -Wl,--no-as-needed $(call pkg-libs,yajl)
+$(O)/bench-hook/noop-libcgroup: link_libs = -Wl,--no-as-needed $(call pkg-libs,libcgroup yajl)
+$(hook_wrapped): $(call objects,tests/bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(O)/bench-hook/oci-hook $(O)/bench-hook/oci-hook-phases: link_static = $(static_pie)
+$(O)/bench-hook/oci-hook-phases: $(call objects,tests/bench/hook/phases.c)
+# Around every function that has a __wrap_ in these objects.
+wrapped_functions = $(shell nm $(filter $(O)/tests/bench/hook/%.o,$^) | sed -n 's/.* T __wrap_//p')
+$(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(addprefix -Wl$(comma)--wrap=,$(wrapped_functions))
+comma := ,
 
 # --- linking -----------------------------------------------------------------
 
-linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench
+linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench \
+	$(hook_bench_programs)
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
 	$(call need-pkgs,$(link_pkgs))

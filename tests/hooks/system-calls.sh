@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# How many system calls a hook makes, which unlike time is the same every time: without keys, for a
+# placement from end to end, and that the number grows with nodes by what is read of each, with containers not
+# at all. The machine and its cgroups are tests/bench/hook/cell's, files over those of the kernel.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
+. "${0%/*}/tap.bash"
+
+for need in strace unshare; do
+	command -v "$need" > /dev/null || {
+		echo "1..0 # SKIP no $need here"
+		exit
+	}
+done
+export BUILD=${hook%/*}/bench-hook tmp
+cell=$PWD/tests/bench/hook/cell
+if ! "$cell" 1 1 0 true 2> "$tmp/why"; then
+	echo "1..0 # SKIP no mounts of our own here: $(tail -n 1 "$tmp/why")"
+	exit
+fi
+
+# Run by cell. traced NAME INPUT STAGE: the hook's calls in $tmp/NAME.
+traced() {
+	strace -o "$tmp/$1" "$BUILD/oci-hook" --conf conf "$3" < "$2" 2>> "$tmp/said" && return
+	echo "status $?" >> "$tmp/$1"
+}
+placed() {
+	traced "$1.first" keyed createRuntime
+	traced "$1.poststop" keyed poststop
+	: > "$CGROUP/c0/cpuset.cpus"
+	: > "$CGROUP/c0/cpuset.mems"
+	traced "$1" keyed createRuntime
+	cat "$CGROUP/c0/cpuset.cpus" "$CGROUP/c0/cpuset.mems" > "$tmp/$1.cpuset"
+	traced "$1.again" keyed createRuntime
+	traced "$1.keyless" keyless createRuntime
+}
+export -f traced placed
+
+calls() {
+	! grep -q '^status' "$tmp/$1" && grep -c '^[a-z]' "$tmp/$1"
+}
+# at_most NAME TRACE MOST
+at_most() {
+	local n
+	n=$(calls "$2") && [ "$n" -gt 10 ] && [ "$n" -le "$3" ]
+	ok $? "$1: at most $3 system calls" "${n:-it failed}" "$(tail -n 3 "$tmp/said")"
+}
+
+"$cell" 4 4 0 bash -c 'placed small'
+at_most 'no keys' small.keyless 45
+opened=$(grep -c '^open' "$tmp/small.keyless")
+[ "$opened" = 1 ] && grep -q '^open.*"conf"' "$tmp/small.keyless"
+ok $? 'no keys: no file but the conf is opened' "$(grep '^open' "$tmp/small.keyless")"
+at_most 'placed, 4 nodes, nobody else' small 149
+[ "$(cat "$tmp/small.cpuset")" = 0-10 ]
+ok $? 'and it is placed, on CPUs 0-1 and node 0' "$(cat "$tmp/small.cpuset")"
+grep -q 'cpu0/topology' "$tmp/small.first" && ! grep -q 'cpu0/topology' "$tmp/small"
+ok $? 'the first after boot reads the machine, the next one does not'
+at_most 'a second stage of the same container' small.again 149
+at_most 'poststop' small.poststop 100
+
+"$cell" 64 4 0 bash -c 'placed wide'
+grown=$(($(calls wide) - $(calls small)))
+[ "$grown" -ge 180 ] && [ "$grown" -le 185 ]
+ok $? '60 nodes more: one file more to read of each, three calls' "$grown system calls more, not 180"
+
+# 300 on 256 CPUs: all are taken, and the next must share; 3,000 likewise.
+"$cell" 64 4 300 bash -c 'placed many'
+"$cell" 64 4 3000 bash -c 'placed more'
+at_most '300 placed on 64 nodes' many 600
+grown=$(($(calls more) - $(calls many)))
+[ "${grown#-}" -le 6 ] # a folder is read in pieces
+ok $? 'ten times as many: no more system calls' "$grown"
+done_testing
