@@ -7,8 +7,8 @@
  */
 #include "runtime-hooks/oci-config.h"
 
+#include "plugin/file.h"
 #include "plugin/util.h"
-#include "runtime-hooks/hook.h"
 #include "runtime-hooks/json.h"
 
 #include <errno.h>
@@ -159,7 +159,7 @@ int oci_config_parse(const char *text, size_t len, struct oci_config *out, struc
 }
 
 /* The file's descriptor, -ENOENT for "do without", or an error with its message. */
-static int open_config(const char *bundle, struct error *err)
+static int open_config(const char *bundle, size_t *size, struct error *err)
 {
 	cleanup_close int fd = -1;
 	char path[PATH_MAX];
@@ -179,23 +179,33 @@ static int open_config(const char *bundle, struct error *err)
 		return error_set(err, -EINVAL, "not a regular file");
 	if (st.st_size > (off_t)OCI_CONFIG_MAX)
 		return error_set(err, -EINVAL, "more than %u MiB", OCI_CONFIG_MAX >> 20);
+	*size = (size_t)st.st_size;
 	return steal_fd(&fd);
+}
+
+/* As long as it was when it was opened: the runtime has read it long since. */
+static int read_config(int fd, size_t size, struct oci_config *out, struct error *err)
+{
+	cleanup_free char *text = malloc(size + 1);
+	ssize_t n = text ? file_read_fd(fd, text, size) : -ENOMEM;
+
+	if (n < 0)
+		return error_errno(err, (int)n, "read");
+	text[n] = '\0';
+	return oci_config_parse(text, (size_t)n, out, err);
 }
 
 int oci_config_read(const char *bundle, struct oci_config *out, struct error *err)
 {
 	cleanup_close int fd = -1;
-	cleanup_free char *text = NULL;
-	size_t len;
+	size_t size = 0;
 	int r;
 
 	*out = (struct oci_config){ 0 };
-	fd = open_config(bundle, err);
+	fd = open_config(bundle, &size, err);
 	if (fd == -ENOENT)
 		return 0;
-	r = fd < 0 ? fd : hook_read(fd, OCI_CONFIG_MAX, &text, &len, err);
-	if (r == 0)
-		r = oci_config_parse(text, len, out, err);
+	r = fd < 0 ? fd : read_config(fd, size, out, err);
 	if (r < 0)
 		error_prefix(err, "config.json");
 	return r;
