@@ -248,11 +248,11 @@ bench-select: $(O)/bench
 	@$(O)/bench $(BENCH)
 bench-hook: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) tests/bench/hook/run $(HOOK_BENCH)
-bench-vm:
-	@tests/bench/vm/run $(VM_BENCH)
+bench-vm: hook-bench-programs
+	@BUILD=$(abspath $(O)/bench-hook) tests/bench/vm/run $(VM_BENCH)
 
 # The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
-hook_tools = $(addprefix $(O)/bench-hook/,drive stage)
+hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)
 hook_noops = $(addprefix $(O)/bench-hook/noop-,static plain dynamic libcgroup)
 hook_wrapped = $(addprefix $(O)/bench-hook/oci-hook,-dynamic -phases) $(O)/bench-hook/oci-hook
 hook_bench_programs = $(hook_tools) $(hook_noops) $(hook_wrapped)
@@ -260,6 +260,8 @@ hook-bench-programs: $(hook_bench_programs)
 
 $(hook_tools): $(O)/bench-hook/%: $(O)/tests/bench/hook/%.o
 $(O)/bench-hook/stage: $(plugin)
+$(O)/tests/bench/hook/libcgroup.o: cc_pkgs = libcgroup
+$(O)/bench-hook/libcgroup: link_pkgs = libcgroup
 $(O)/bench-hook/drive $(O)/bench-hook/noop-static: link_static = -static-pie
 $(hook_noops): $(O)/tests/bench/hook/noop.o
 $(O)/bench-hook/noop-dynamic: link_libs = -Wl,--no-as-needed $(call pkg-libs,yajl)
@@ -364,5 +366,6 @@ help:
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer; make tidy: clang-tidy'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
-	@echo 'make bench            how long decisions take, and how good they are'
+	@echo 'make bench            how good decisions are (bench-select), what a hook costs (bench-hook, as root),'
+	@echo '                      and container starts with it in a guest (bench-vm)'
 	@echo 'make clean            take the build folder away'
