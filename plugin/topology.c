@@ -70,16 +70,45 @@ static unsigned int latency_scaled(const struct topology *t, unsigned int d, uns
 	return scaled < 15000 ? (unsigned int)scaled : 15000;
 }
 
-static bool alike(const struct topology *t, unsigned int a, unsigned int b)
+/* What a row's sum counts column @i by: an odd number of its own. */
+static uint64_t factor(unsigned int i)
+{
+	return (2ULL * i + 1) * 0x9e3779b97f4a7c15U;
+}
+
+/* @sums: of each row, by which nearly all that are not alike are told at once. */
+static bool alike(const struct topology *t, const uint64_t *sums, unsigned int a, unsigned int b)
 {
 	const uint16_t *ra = t->near + (size_t)a * t->nnodes, *rb = t->near + (size_t)b * t->nnodes;
 
-	if (ra[a] != rb[b])
+	if (ra[a] != rb[b] || sums[a] - factor(a) * ra[a] - factor(b) * ra[b] !=
+				      sums[b] - factor(a) * rb[a] - factor(b) * rb[b])
 		return false;
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		if (ra[i] != rb[i] && i != a && i != b)
 			return false;
 	return true;
+}
+
+static int find_twins(struct topology *t)
+{
+	unsigned int n = t->nnodes;
+	cleanup_free uint64_t *sums = calloc(n, sizeof(*sums));
+
+	if (!sums)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < n; i++)
+		for (unsigned int j = 0; j < n; j++)
+			sums[i] += factor(j) * t->near[i * n + j];
+	for (unsigned int i = 0; i < n; i++) {
+		t->twin[i] = (uint16_t)i;
+		for (unsigned int j = 0; j < i; j++)
+			if (t->twin[j] == j && alike(t, sums, i, j)) {
+				t->twin[i] = (uint16_t)j;
+				break;
+			}
+	}
+	return 0;
 }
 
 int topology_finish(struct topology *t)
@@ -106,15 +135,7 @@ int topology_finish(struct topology *t)
 				least = both;
 		}
 	t->near_least = (uint16_t)(least ? least : 20);
-	for (unsigned int i = 0; i < n; i++) {
-		t->twin[i] = (uint16_t)i;
-		for (unsigned int j = 0; j < i; j++)
-			if (t->twin[j] == j && alike(t, i, j)) {
-				t->twin[i] = (uint16_t)j;
-				break;
-			}
-	}
-	return 0;
+	return find_twins(t);
 }
 
 void topology_idle(struct topology *t)
