@@ -70,5 +70,13 @@ for rt in runc crun; do
 	ok "$rt, org.numaplace.: starts" np_run $rt createRuntime dns org.numaplace.limits.cpu=2 org.numaplace.limits.cpu.nodes=3
 	shows dns 3 6-7 3
 	ct_delete dns
+
+	# --- how much a placement asks of this kernel, the machine being known (an emulated CPU's clock is one call more)
+	ok "$rt, counted: is created" ct_create $rt counted
+	ok "$rt, counted: is placed, under strace" sh -c "$rt state counted | jq .annotations='{\"limits.cpu\":\"2\"}' |
+		strace -o /run/tests/trace $np_hook createRuntime"
+	ok "$rt, counted: in fewer than 150 system calls" \
+		[ "$(grep -v '^clock_gettime' /run/tests/trace | grep -c '^[a-z]')" -lt 150 ]
+	ct_delete counted
 done
-done_testing 74
+done_testing 80
