@@ -17,7 +17,7 @@
 
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
-#define MAGIC "numatop1" /* another one for every change of what the structs mean */
+#define MAGIC "numatop2" /* another one for every change of what the structs mean */
 
 struct head {
 	char magic[8];

@@ -26,6 +26,9 @@ void memory_add_node(struct memory_reading *m, int dir, const char *path, struct
 /* The hugepages in @dir, of @t's sizes, likewise. */
 void memory_add_huge(const struct topology *t, int dir, struct topo_node *node);
 
+/* MemTotal of all nodes together. */
+uint64_t memory_of_nodes(const struct topology *t);
+
 /* A machine without nodes: all of its memory. */
 void memory_add_machine(struct memory_reading *m, int root, struct topo_node *node);
 

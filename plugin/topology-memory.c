@@ -235,19 +235,41 @@ static int refresh_node(struct memory_reading *m, int nodes, const struct topolo
 	return 0;
 }
 
+uint64_t memory_of_nodes(const struct topology *t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		sum += t->nodes[i].mem_total;
+	return sum;
+}
+
+static int refresh_nodes(struct memory_reading *m, int nodes, struct topology *t, bool huge, struct error *err)
+{
+	m->machine_bytes = t->machine_bytes;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (refresh_node(m, nodes, t, huge, &t->nodes[i]) < 0)
+			return error_set(err, -ESTALE, "node %u has changed", t->nodes[i].id);
+	return 0;
+}
+
 int topology_refresh(int root, struct topology *t, bool huge, struct error *err)
 {
 	cleanup_close int nodes = openat(root, NODE_DIR, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	cleanup_free struct memory_reading *m = malloc(sizeof(*m));
+	int r;
 
 	if (!m)
 		return error_errno(err, -ENOMEM, "read memory");
 	if (nodes < 0)
 		return error_errno(err, -ESTALE, "open %s", NODE_DIR);
-	m->machine_bytes = t->machine_bytes;
 	read_watermark(m, root);
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		if (refresh_node(m, nodes, t, huge, &t->nodes[i]) < 0)
-			return error_set(err, -ESTALE, "node %u has changed", t->nodes[i].id);
-	return 0;
+	r = refresh_nodes(m, nodes, t, huge, err);
+	if (r < 0 || memory_of_nodes(t) == t->nodes_bytes)
+		return r;
+	/* Memory was added, or taken by a balloon: the machine has so much more or less, and nodes other shares of it. */
+	if (t->machine_bytes)
+		t->machine_bytes += memory_of_nodes(t) - t->nodes_bytes;
+	t->nodes_bytes = memory_of_nodes(t);
+	return refresh_nodes(m, nodes, t, huge, err);
 }

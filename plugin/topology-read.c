@@ -550,6 +550,7 @@ static int read_machine(struct reading *r, struct error *err)
 		return ret;
 	read_packages(r);
 	read_weights(r);
+	t->nodes_bytes = memory_of_nodes(t);
 	ret = topology_finish(t);
 	return ret < 0 ? error_errno(err, ret, "read %s", NODE_DIR) : 0;
 }

@@ -63,6 +63,7 @@ struct topology {
 	uint64_t huge_size[HUGE_SIZES_MAX]; /* bytes */
 	uint64_t huge_default;   /* bytes; 0 unknown */
 	uint64_t machine_bytes;  /* MemTotal of the machine; 0 unknown */
+	uint64_t nodes_bytes;    /* of all nodes together, at that time */
 	struct idset online;     /* CPUs */
 	struct idset isolated;   /* CPUs */
 	struct idset mem_nodes;  /* node ids with memory */

@@ -159,6 +159,15 @@ static void test_same(void)
 	is_int(topology_refresh(root, kept, false, &err), 0, "and read again");
 	ok(kept->nodes[1].mem_free == again->nodes[1].mem_free && kept->nodes[1].mem_free != read->nodes[1].mem_free,
 	   "what has changed is seen, the watermark, too");
+	sh("printf 'Node 1 MemTotal: 3145728 kB\\nNode 1 MemFree: 3145728 kB\\n' > "
+	   "sys/devices/system/node/node1/meminfo; echo 400000 > proc/sys/vm/min_free_kbytes; "
+	   "printf 'MemTotal: 5242880 kB\\nHugepagesize: 2048 kB\\n' > proc/meminfo");
+	topology_free(steal_ptr(again));
+	again = read_machine();
+	is_int(topology_refresh(root, kept, false, &err), 0, "memory was added");
+	for (unsigned int i = 0; i < kept->nnodes; i++)
+		is_int((int64_t)kept->nodes[i].mem_free, (int64_t)again->nodes[i].mem_free,
+		       "node %u: its share of the watermark is of all there is now", kept->nodes[i].id);
 	ok(kept->nodes[0].huge_total[0] == 0, "hugepages are left out where nobody asks");
 }
 
