@@ -6,7 +6,8 @@
  * file of another boot, of other online nodes or CPUs, of another program's layout,
  * damaged or cut is as good as none.  Memory, hugepages and the kernel's watermark are
  * never taken from it; what it holds (distances, caches, cores, page sizes, the bandwidth of memory) the kernel fixes
- * when a node or CPU comes.  Weights of interleaving, which it does not, are left out (0).
+ * when a node or CPU comes.  Weights of interleaving, which it does not, are left out (0); CPUs that a partition
+ * isolates later are missing from every other cgroup's effective set, and so from every choice.
  * The file lies in the ledger's folder and is trusted as the ledger is: who can write there, is root.
  */
 #ifndef NUMAPLACE_TOPOLOGY_CACHE_H
