@@ -216,7 +216,8 @@ static int plan_behind(const struct incus_config *c, const struct conf *conf, ui
 		ret = chosen_nodes(c, &nodes, err);
 	if (ret < 0)
 		return ret;
-	if (!nodes && !(listed && conf->without_keys == DEFAULT_FOLLOW_PINS)) {
+	/* To say follow of an instance with CPUs of its own is to ask for memory beside them. */
+	if (!nodes && !(listed && (c->mode || conf->without_keys == DEFAULT_FOLLOW_PINS))) {
 		*way = INCUS_LEAVE;
 		return 0;
 	}

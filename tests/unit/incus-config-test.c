@@ -165,6 +165,9 @@ static void test_follow(void)
 	is_str(plan("limits.cpu.nodes=2,3 user.numaplace.limits.cpu.nodes=balanced", &conf),
 	       "behind limits.cpu.nodes=2-3", "placed before its start: the wish is beside it");
 	is_str(plan("limits.cpu=2-3", &conf), "leave", "pins alone: left alone");
+	is_str(plan("limits.cpu=2-3 user.numaplace.mode=follow", &conf), "behind limits.cpu=2-3",
+	       "CPUs of its own, and follow asked: their nodes");
+	is_str(plan("limits.cpu=2 user.numaplace.mode=follow", &conf), "leave", "follow asked, with a number: no pin");
 	conf.without_keys = DEFAULT_FOLLOW_PINS;
 	is_str(plan("limits.cpu=2-3", &conf), "behind limits.cpu=2-3", "follow-pins: their nodes");
 	is_str(plan("limits.cpu=2", &conf), "leave", "follow-pins: a number is no pin");
