@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
-# time limit: 1400 s
+# time limit: 800 s
 #
-# Incus: projects, privileged instances, restart, copy, move, what is refused, a daemon that starts
-# its instances itself, virtual machines' way of being placed, numaplace gone, and the cluster scriptlet.
+# Incus: projects, privileged instances, restart, copy, move, what is refused, virtual machines' way of
+# being placed, numaplace gone, and the cluster scriptlet.
 . /tests/lib.sh
 . /tests/incus.sh
 
@@ -38,23 +38,23 @@ ok "privileged: it follows" follows b1
 inc_stop b1
 
 # a project, with profiles of its own
-try incus project create pr -c features.images=false -c features.profiles=false
-try incus -q init t w1 --project pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
-try incus start w1 --project pr
-pr_nodes=$(ledger_says pr_w1 | cut -d' ' -f1)
-pr_cpus=$(ledger_says pr_w1 | cut -d' ' -f2)
+try incus project create my-pr -c features.images=false -c features.profiles=false
+try incus -q init t w1 --project my-pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
+try incus start w1 --project my-pr
+pr_nodes=$(ledger_says my-pr_w1 | cut -d' ' -f1)
+pr_cpus=$(ledger_says my-pr_w1 | cut -d' ' -f2)
 like "project: one node in the ledger, as PROJECT_NAME" "$pr_nodes" '^[0-3]$'
-ok "project, lead: ledger, cgroup and Incus agree" agree pr_w1 "$pr_nodes" "$pr_cpus"
-try incus stop -f w1 --project pr
+ok "project, lead: ledger, cgroup and Incus agree" agree my-pr_w1 "$pr_nodes" "$pr_cpus"
+try incus stop -f w1 --project my-pr
 
 # what is refused
 inc_init c1 -c limits.cpu.nodes=1 -c user.numaplace.limits.memory=lots
 not_ok "a bad value: no start" inc_start c1
-like "a bad value: said in its log" "$(incus info --show-log c1)" 'numaplace: .*user.numaplace.limits.memory: "lots": a size'
-incus config set c1 user.numaplace.limits.memory=100GiB < /dev/null
+like "a bad value: said in its log" "$(try incus info --show-log c1)" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
+inc_set c1 user.numaplace.limits.memory=100GiB
 not_ok "more memory than the node has: no start" inc_start c1
-like "more memory: said in its log" "$(incus info --show-log c1)" 'limits.memory: 100GiB asked, .* to be had \(node 1: '
-incus config unset c1 user.numaplace.limits.memory < /dev/null
+like "more memory: said in its log" "$(try incus info --show-log c1)" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
+inc_set c1 user.numaplace.limits.memory=
 ok "mended, it starts" inc_start c1
 is "on its node" "$(mems c1)" 1
 inc_stop c1
@@ -71,32 +71,18 @@ not_ok "running, it is not placed" numaplace incus place v1
 inc_stop v1
 not_ok "no such instance" numaplace incus place v9
 
-# the daemon starts its instances itself
-for i in a1 a3 b1; do
-	try incus config set $i boot.autostart=true
-done
-systemctl stop incus
-pkill incusd
-rm -rf /run/numaplace/containers
-systemctl start incus
-try incus query /1.0 >/dev/null
-ok "the daemon answers" incus list
-for i in a1 a3 b1; do
-	inc_running $i || inc_start $i
-	ok "autostart: $i is up and follows" eventually follows $i
-	inc_stop $i
-done
-
-# the scriptlet: Incus compiles it when it is set
-ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < /usr/share/numaplace/incus/instance_placement.star"
-if incus config set core.https_address=127.0.0.1:8443 && incus cluster enable one; then
-	# shellcheck disable=SC2086 # options
-	try incus -q init t k1 -p bare $keys
-	like "scriptlet: it ran and chose the one member" "$(journalctl -u incus -o cat; cat /var/log/incus/incus*.log)" \
-		'Instance placement scriptlet set member target.*one|numaplace: .*k1.*one'
-else
-	skip "scriptlet in a cluster" "incus cluster enable failed"
-fi
+# The scriptlet: Incus compiles it when it is set.
+# shellcheck disable=SC2154 # of incus.sh
+ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < $inc_dir/instance_placement.star"
+try incus config set core.https_address=127.0.0.1:8443
+ok "a cluster of one member" try incus cluster enable one
+# shellcheck disable=SC2086 # options
+ok "scriptlet: an instance is made" try incus -q init t k1 -p bare $keys
+like "scriptlet: it counted the nodes and chose the member" "$(cat /var/log/incus/incus*.log)" \
+	'numaplace: k1 on one: nodes needed, CPUs left: \[1, [0-9.]+\]'
+# shellcheck disable=SC2086 # options
+ok "scriptlet: what fits nowhere is Incus's to place" try incus -q init t k2 -p bare $keys -c limits.memory=1TiB
+like "scriptlet: and it saw that" "$(cat /var/log/incus/incus*.log)" 'numaplace: k2 on one: nodes needed, CPUs left: None'
 
 # gone without --remove
 mv /usr/libexec/numaplace /usr/libexec/numaplace.away

@@ -8,6 +8,9 @@
 export HOME=/root
 inc_dir=/usr/share/numaplace/incus
 inc_profiles='-p bare -p numaplace'
+# LXD's tests say their own.
+inc_unit=incus
+inc_nodes_key=volatile.cpu.nodes
 
 # try COMMAND...: again where the client only lost patience.
 try() {
@@ -43,9 +46,21 @@ inc_image() {
 inc_install() { $inc_dir/install; }
 inc_remove() { $inc_dir/install --remove; }
 
+# What the cluster's scriptlet says is told to those who want to hear more.
+inc_verbose() {
+	[ "$inc_unit" = incus ] || return 0
+	[ ! -e /etc/systemd/system/incus.service.d ] || return 0
+	mkdir /etc/systemd/system/incus.service.d
+	printf '%s\n' '[Service]' 'ExecStart=' \
+		'ExecStart=/usr/libexec/incus/incusd --group incus-admin --verbose --logfile=/var/log/incus/incus.log' \
+		> /etc/systemd/system/incus.service.d/verbose.conf
+	systemctl daemon-reload
+}
+
 # incus_up: the daemon runs, with a storage pool, an image "t", a profile "bare" (no network) and ours.
 incus_up() {
-	try incus query /1.0 >/dev/null || systemctl start incus || bail "incus does not start"
+	inc_verbose
+	try incus query /1.0 >/dev/null || systemctl start "$inc_unit" || bail "$inc_unit does not start"
 	if ! try incus profile show bare; then
 		try incus storage create default dir || bail "no storage pool"
 		inc_image
@@ -67,13 +82,14 @@ inc_running() { [ -d "/sys/fs/cgroup/lxc.payload.$1" ] && [ "$(incus list -f csv
 # inc_start NAME: also where the client did not wait for the end of it.
 inc_start() {
 	try incus start "$1" || case $try_said in
-	*'already running'*) ;;
+	*'already running'*) eventually inc_running "$1" ;;
 	*) return 1 ;;
 	esac
 }
 inc_stop() { try incus stop -f "$1" || case $try_said in *'already stopped'*) ;; *) return 1 ;; esac; }
 
 inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
+inc_set() { try incus config set "$@"; }
 inc_get() {
 	try incus config get "$1" "$2" ${3:+--project "$3"} >/dev/null
 	echo "$try_said"
@@ -84,25 +100,40 @@ commas() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "
 ledger_says() {
 	numaplace status --json | jq -r --arg id "$1" '.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems)"'
 }
+inc_in_ledger() {
+	for in_id; do
+		[ "$(ledger_says "$in_id")" ] || return 1
+	done
+}
+inc_cpus_are() { [ "$(cat "$(inc_cgroup "$1")/cpuset.cpus")" = "$2" ]; }
+inc_runs_on() { [ "$(cat "$(inc_cgroup "$1")/cpuset.cpus.effective")" = "$2" ]; }
 cgroup_says() { echo "$(cat "$(inc_cgroup "$1")/cpuset.cpus") $(cat "$(inc_cgroup "$1")/cpuset.mems.effective")"; }
 incus_says() {
 	case $1 in
-	*_*) inc_get "${1##*_}" volatile.cpu.nodes "${1%_*}" ;;
-	*) inc_get "$1" volatile.cpu.nodes ;;
+	*_*) inc_get "${1##*_}" "$inc_nodes_key" "${1%_*}" ;;
+	*) inc_get "$1" "$inc_nodes_key" ;;
 	esac
 }
 
-# agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later.
+# agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later: Incus's scheduler
+# gives no sign of having been there.
 agree() {
 	ag_n=0
-	until [ "$(ledger_says "$1") / $(cgroup_says "$1") / $(incus_says "$1")" = \
-		"$2 $3 $(list "$2") / $3 $(list "$2") / $2" ]; do
+	ag_times=0
+	while [ $ag_times -lt 2 ]; do
+		ag_said="$(ledger_says "$1") / $(cgroup_says "$1") / $(incus_says "$1" | tail -n 1)"
+		if [ "$ag_said" = "$2 $3 $(list "$2") / $3 $(list "$2") / $2" ]; then
+			ag_times=$((ag_times + 1))
+			sleep 1
+			continue
+		fi
+		ag_times=0
 		ag_n=$((ag_n + 1))
-		if [ $ag_n -gt 20 ]; then
-			echo "ledger: $(ledger_says "$1"); cgroup: $(cgroup_says "$1"); Incus: $(incus_says "$1")"
+		if [ $ag_n -gt 30 ]; then
+			echo "ledger / cgroup / Incus: $ag_said"
 			return 1
 		fi
-		sleep 3
+		sleep 2
 	done
 }
 # list 0,1,2,5: as the kernel has it, 0-2,5

@@ -88,6 +88,16 @@ skip() {
 	fi
 }
 
+# reboot_guest: in a test with a line "# reboots the guest", under systemd: reboots the machine, and runs the test from its
+# beginning with "rebooted" true. What it has said so far counts.
+boot_of_test=/var/lib/numaplace-tests/boot
+reboot_guest() {
+	[ ! -e $boot_of_test ] || bail "a second reboot"
+	cat /proc/sys/kernel/random/boot_id > $boot_of_test
+	exit 75
+}
+rebooted() { [ -e $boot_of_test ] && ! cmp -s /proc/sys/kernel/random/boot_id $boot_of_test; }
+
 # bail WHY: nothing of what follows would make sense.
 bail() {
 	fail "goes on" "$1"
