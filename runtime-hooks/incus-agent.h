@@ -7,7 +7,7 @@
 
 #include "plugin/idset.h"
 
-#define TELL_SECONDS 180 /* an instance's start may take its time, and so may a daemon's after a reboot */
+#define TELL_SECONDS 600 /* an instance's start may take its time, and so may a daemon with many of them after a reboot */
 
 /*
  * Sets volatile.cpu.nodes of the instance, as soon as no operation on it is under way; for a daemon that does not know

@@ -288,7 +288,7 @@ int incus_set(const char *socket, const char *project, const char *instance, con
 	char path[2048];
 	size_t len = 0;
 	const char *said;
-	int r;
+	int r, status;
 
 	if (asprintf(&body, "{\"config\":{%s}}", keys) < 0) {
 		body = NULL;
@@ -301,6 +301,8 @@ int incus_set(const char *socket, const char *project, const char *instance, con
 	said = daemon_error(text, len, &a);
 	if (r == 404)
 		return error_set(err, -ENOENT, "%.200s", said);
-	return error_set(err, strstr(said, "busy") ? -EBUSY : r == 400 ? -EINVAL : -EPROTO, "%.200s (HTTP status %d)", said,
-			 r);
+	/* LXD 5.0 and Incus 6.0 call a key that they do not know an error of their own (500). */
+	status = strstr(said, "busy") ? -EBUSY :
+		 r == 400 || strstr(said, "nknown configuration key") ? -EINVAL : -EPROTO;
+	return error_set(err, status, "%.200s (HTTP status %d)", said, r);
 }

@@ -103,6 +103,8 @@ static void test_set(void)
 		  "Failed to create instance update operation: Instance is busy (HTTP status 500)", -EBUSY },
 		{ "HTTP/1.0 400 Bad Request\r\n\r\n{\"error\":\"Unknown configuration key: volatile.cpu.nodes\"}",
 		  "Unknown configuration key: volatile.cpu.nodes (HTTP status 400)", -EINVAL },
+		{ "HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Invalid config: Unknown configuration key: volatile.cpu.nodes\"}",
+		  "Invalid config: Unknown configuration key: volatile.cpu.nodes (HTTP status 500)", -EINVAL },
 		{ "HTTP/1.0 404 Not Found\r\n\r\n{\"error\":\"Instance not found\"}", "Instance not found", -ENOENT },
 		{ "HTTP/1.0 500 Oh\r\n\r\nno json", " (HTTP status 500)", -EPROTO },
 	};

@@ -131,6 +131,7 @@ agree() {
 		ag_n=$((ag_n + 1))
 		if [ $ag_n -gt 30 ]; then
 			echo "ledger / cgroup / Incus: $ag_said"
+			journalctl -u numaplace-incus-agent -o cat -n 5
 			return 1
 		fi
 		sleep 2
