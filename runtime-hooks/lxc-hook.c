@@ -363,8 +363,12 @@ static int place(struct place_env *env, const struct options *o, const struct re
 	job.request = *request;
 	if (r == 0)
 		r = place_container(env, &job, &placed, err);
-	if (r == 0)
-		r = check_inside(env, job.pid, &placed.placement, err);
+	if (r < 0)
+		return r;
+	r = check_inside(env, job.pid, &placed.placement, err);
+	/* It will not run, so it has no place; one that starts all the same keeps what its cgroup says. */
+	if (r < 0 && !env->conf.warn_only)
+		place_release(env, job.runtime_class, o->name, NULL);
 	if (r < 0)
 		return r;
 	/* The ledger and the cgroup have it; this one is for the next start and for people. */

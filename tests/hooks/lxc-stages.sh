@@ -146,10 +146,30 @@ logs() {
 	ok $? 'nor where it is for worse things' "$(cat "$tmp/log")"
 }
 
+# An included file that liblxc waits for without end, and the hook all the same ends: its own time is up.
+alarms() {
+	local began=$SECONDS
+	mkfifo "$tmp/fifo"
+	printf '%s\n' 'limits.cpu = 1' "lxc.include = $tmp/fifo" > "$config"
+	run_hook --config "$config" --timeout 1 web1 lxc pre-start
+	came_out 'liblxc never comes back' 1 'numaplace: container web1: gave up after 1 seconds'
+	run_hook --config "$config" web1 lxc pre-start
+	came_out 'with the time that is usual' 1 'numaplace: container web1: gave up after 8 seconds'
+	echo 'on-failure = warn' > "$tmp/conf"
+	run_hook --config "$config" --timeout 1 web1 lxc pre-start
+	came_out 'on-failure = warn' 0 'numaplace: container web1: gave up after 1 seconds'
+	: > "$tmp/conf"
+	[ $((SECONDS - began)) -lt 20 ]
+	ok $? 'all in their times' "$((SECONDS - began)) s"
+	run_hook --timeout 0 web1 lxc pre-start
+	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'
+}
+
 stages
 versions
 options
 bad_lines
 names
 logs
+alarms
 done_testing
