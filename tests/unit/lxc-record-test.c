@@ -141,6 +141,29 @@ static void write_like_lxc(void)
 	_exit(0);
 }
 
+static unsigned int counted(const char *text, const char *what)
+{
+	const char *at = strstr(text, what);
+
+	return at ? (unsigned int)strtoul(at + strlen(what), NULL, 10) : 0;
+}
+
+/*
+ * The text once it has @count at @what again; NULL: it has not within a second, so it was undone.  While ours is
+ * swapped in, the version before may be seen.
+ */
+static char *read_back(const char *what, unsigned int count)
+{
+	for (int i = 0; i < 500; i++) {
+		cleanup_free char *text = NULL;
+
+		if (file_read_all(AT_FDCWD, config, 100000, &text) > 0 && counted(text, what) == count)
+			return steal_ptr(text);
+		usleep(2000);
+	}
+	return NULL;
+}
+
 /* The same by renaming, without LXC's lock; it and LXC keep off each other by @others, for they know no better. */
 static void write_like_an_editor(void)
 {
@@ -148,9 +171,8 @@ static void write_like_an_editor(void)
 
 	snprintf(aside, sizeof(aside), "%s/editor", folder);
 	for (int i = 1; i <= ROUNDS; i++) {
-		cleanup_free char *text = NULL;
-		ssize_t len = file_read_all(AT_FDCWD, config, 100000, &text);
-		char *at = len > 0 ? strstr(text, "editor.count = ") : NULL;
+		cleanup_free char *text = read_back("editor.count = ", (unsigned int)i - 1);
+		char *at = text ? strstr(text, "editor.count = ") : NULL;
 		FILE *f;
 
 		if (!at)
@@ -158,20 +180,13 @@ static void write_like_an_editor(void)
 		snprintf(at + strlen("editor.count = "), 6, "%05d", i);
 		at[strlen("editor.count = 00000")] = '\n';
 		f = fopen(aside, "w");
-		fwrite(text, 1, (size_t)len, f);
+		fputs(text, f);
 		fclose(f);
 		if (rename(aside, config) < 0)
 			_exit(2);
 		usleep(5000);
 	}
 	_exit(0);
-}
-
-static unsigned int counted(const char *text, const char *what)
-{
-	const char *at = strstr(text, what);
-
-	return at ? (unsigned int)strtoul(at + strlen(what), NULL, 10) : 0;
 }
 
 /* Writes ever other nodes while @writer is at work; every version must be whole. */

@@ -66,10 +66,16 @@ LXC_PID=$(lxc-info -n w -pH) LXC_NAME=w LXC_CONFIG_FILE=$lx_path/w/config LXC_HO
 export LXC_PID LXC_NAME LXC_CONFIG_FILE LXC_HOOK_TYPE
 nodes=$(lx_line w volatile.cpu.nodes)
 cp $lx_path/w/config /run/tests/w.before
-for how in save fresh; do
+# As lxc-update-config: without a lock, and by renaming.
+edit() {
+	for n in $(seq "$1"); do
+		sed -i "s/^lxc.start.order.*/lxc.start.order = $n/" $lx_path/w/config || return
+	done
+}
+for how in save fresh edit; do
 	# An old handle knows of no volatile lines: it takes them out at each save.
-	[ $how = fresh ] || sed -i '/^volatile/d' $lx_path/w/config
-	$w $how w 60 &
+	[ $how != save ] || sed -i '/^volatile/d' $lx_path/w/config
+	if [ $how = edit ]; then edit 60; else $w $how w 60; fi &
 	writer=$!
 	$w check w 150 > /run/tests/check &
 	checker=$!
@@ -80,7 +86,7 @@ for how in save fresh; do
 		i=$((i + 1))
 	done
 	wait $writer
-	is "$how: 60 savings through the API went well" $? 0
+	is "$how: 60 writings by others went well" $? 0
 	wait $checker
 	is "$how: whoever held the lock saw a whole file" "$(cat /run/tests/check)" "0 torn of 150"
 	echo "$how: $i hooks, $found found their lines" | sed 's/^/# /' >&3
