@@ -92,6 +92,8 @@ bench_objects = $(call objects,tests/bench/*.c)
 
 man_pages = $(wildcard man/*.[158])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
+# Not where engines look by themselves: an administrator names these folders.
+more_hooks_d = $(patsubst runtime-hooks/%.in,%,$(wildcard runtime-hooks/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/hooks.d/*.json.in)))
 
 .PHONY: all
@@ -165,6 +167,9 @@ install: all
 	@for f in $(hooks_d); do \
 		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/hooks.d/$$f.in" > "$(O)/$$f" && \
 		$(INSTALL) -m 644 "$(O)/$$f" '$(DESTDIR)$(hooksdir)/'"$$f" || exit 1; done
+	@for f in $(more_hooks_d); do \
+		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/$$f.in" > "$(O)/hook.json" && \
+		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
@@ -195,7 +200,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus'
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
