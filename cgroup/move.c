@@ -186,6 +186,8 @@ static int settle(struct move *m, struct error *err)
 		if (rc < 0 || !bytes)
 			return rc;
 		rc = move_pages_over(m, err);
+		if (rc == 0)
+			rc = check_time(m, err);
 		if (rc < 0)
 			return rc;
 		nanosleep(&tenth, NULL);

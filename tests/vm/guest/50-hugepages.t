@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# Hugepages: LXD issue 15082 as a container, with and without numaplace, and how
-# many are left. Layout: 4x2-pairs.
+# Hugepages: LXD issue 15082 as a container, with and without numaplace, once with a
+# process that touches them and once with a real QEMU; and how many are left.
+# Layout: 4x2-pairs.
 
+# shellcheck disable=SC2086 # $qemu is words
 . /tests/lib.sh
 . /tests/containers.sh
 . /tests/placed.sh
@@ -12,6 +14,22 @@ mem_setup
 np_syslog
 
 is "hugepages are reserved on nodes 0 and 1" "$(reserve 48 48 0 0)" "48/48 48/48 0/0 0/0"
+
+# QEMU in a container: its programs are the guest's, its memory comes from a hugetlbfs.
+ln -s usr/lib $ct_root/lib
+ln -s usr/lib64 $ct_root/lib64
+mkdir $ct_root/usr $ct_root/huge
+qemu_mounts='.mounts += [{destination: "/usr", type: "bind", source: "/usr", options: ["rbind", "ro"]},
+	{destination: "/huge", type: "hugetlbfs", source: "hugetlbfs", options: ["pagesize=2M"]}]'
+# qemu_up ID: start it, and wait for its first answer: it comes when all memory is touched.
+qemu_up() {
+	mkfifo "$ct_dir/$1/qmp.in" "$ct_dir/$1/qmp.out"
+	"$(cat "$ct_dir/$1/runtime")" start "$1" &&
+		timeout 60 sh -c "echo '{\"execute\": \"qmp_capabilities\"}' > '$ct_dir/$1/qmp.in'" &&
+		timeout 120 grep -m 1 '"return"' "$ct_dir/$1/qmp.out"
+}
+qemu='/usr/bin/qemu-system-x86_64 -M microvm -accel tcg -nodefaults -display none -S
+	-m 64 -mem-path /huge -mem-prealloc -qmp pipe:/out/qmp'
 
 for rt in runc crun; do
 	# --- as it was reported for LXD: limits.cpu.nodes=1 and hugepages, and they came from node 0
@@ -34,6 +52,21 @@ for rt in runc crun; do
 	is "$rt, without numaplace: on node 0" "$(kind huge)" "64 0 0 0"
 	is "$rt, without numaplace: is a miss" "$(v_of verdict)" miss
 	ct_delete bare
+
+	# --- the same with a real QEMU
+	ok "$rt, QEMU: is created" np_create $rt createRuntime vm limits.cpu=4 limits.cpu.nodes=1 \
+		limits.memory=64MiB limits.memory.hugepages=true -j "$qemu_mounts" -- $qemu
+	ok "$rt, QEMU: has all of its memory" qemu_up vm
+	is "$rt, QEMU: it is the container's process" "$(slurp "/proc/$(ct_pid vm)/comm")" qemu-system-x86
+	is "$rt, QEMU: all hugepages are node 1's" "$(reserved)" "48/48 48/16 0/0 0/0"
+	ok "$rt, QEMU: verify finds no page elsewhere" verify vm
+	is "$rt, QEMU: and 64 MiB on node 1" "$(kind huge)" "0 64 0 0"
+	ct_delete vm
+	ok "$rt, QEMU without numaplace: is created" ct_create $rt vm -j '.linux.resources.cpu.cpus = "0-1"' -j "$qemu_mounts" -- $qemu
+	ok "$rt, QEMU without numaplace: has all of its memory" qemu_up vm
+	not_ok "$rt, QEMU without numaplace: verify finds pages elsewhere" verify "$(ct_pid vm)" --nodes 1
+	is "$rt, QEMU without numaplace: 64 MiB on node 0" "$(kind huge)" "64 0 0 0"
+	ct_delete vm
 
 	# --- more than there is
 	not_ok "$rt: hugepages that node 1 has not are refused" np_create $rt createRuntime many limits.cpu=2 \

@@ -2,22 +2,27 @@
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
 # numaplace-runtime under engines: podman (with --runtime, and with the precreate
-# stage from a hooks folder), containerd, and Docker's engine, by its API.
+# stage from a hooks folder), containerd, and Docker's engine, by its API. And
+# pinned CPUs without a key, from a hooks folder.
 # Layout: 4x2-pairs, systemd.
 
+# shellcheck disable=SC2086 # options for hooks folders are words
 . /tests/lib.sh
 . /tests/containers.sh
 . /tests/placed.sh
 . /tests/memory.sh
 mem_setup
 
-mkdir -p /run/tests/hooks /run/tests/none $ct_root/run $ct_root/etc
+mkdir -p /run/tests/none $ct_root/run $ct_root/etc
 tar -C $ct_root -cf /run/tests/root.tar .
 d=$ct_dir/out
 mkdir -p $d
 mkfifo $d/ready $d/go
 # ready: wait until the container's process has touched its memory.
 ready() { [ "$(timeout 120 cat $d/ready)" = ready ]; }
+
+# allowed PID: its CPUs and its memory nodes.
+allowed() { sed -n 's/^\(Cpus\|Mems\)_allowed_list:[[:space:]]*//p' "/proc/$1/status" | xargs; }
 
 # --- podman
 ok "podman: an image" podman import /run/tests/root.tar np
@@ -37,11 +42,9 @@ for rt in runc crun; do
 done
 
 # --- podman's precreate: what it says is the container's resources
-for stage in precreate createRuntime poststop; do
-	printf '{"version":"1.0.0","hook":{"path":"%s","args":["oci-hook","%s"]},"when":{"annotations":{"^limits\\\\.":".*"}},"stages":["%s"]}' \
-		$np_hook $stage $stage > /run/tests/hooks/50-$stage.json
-done
-ok "precreate: runs" podman --runtime crun --hooks-dir /run/tests/hooks run --detach --network none --name pre \
+hooks='--hooks-dir /usr/share/containers/oci/hooks.d'
+precreate="$hooks --hooks-dir /usr/share/numaplace/hooks.d-precreate"
+ok "precreate: runs" podman --runtime crun $precreate run --detach --network none --name pre \
 	--volume $d:/out --annotation limits.cpu=2 --annotation limits.cpu.nodes=1 np /bin/touch-memory anon 30
 ok "precreate: touches" ready
 id=$(podman inspect --format '{{.Id}}' pre)
@@ -53,10 +56,31 @@ is "precreate: and an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' 
 podman rm --force --time 0 pre
 # What podman does not know it drops; or the runtime does not know it: not silently strict.
 ok "precreate, interleave: runs or is refused by name" sh -c "
-	out=\$(podman --runtime crun --hooks-dir /run/tests/hooks run --rm --network none --annotation limits.cpu=2 \
+	out=\$(podman --runtime crun $precreate run --rm --network none --annotation limits.cpu=2 \
 		--annotation limits.cpu.nodes=0-1 --annotation limits.memory.policy=interleave np head -n 1 /proc/self/numa_maps 2>&1)
 	echo \"\$out\"; journalctl --boot --grep 'limits.memory.policy' | tail -n 2
 	case \$out in *interleave=static:0-1*) ;; *) ! echo \"\$out\" | grep -q default ;; esac"
+
+# --- hooks.d: default = follow-pins, for containers without any key
+mkdir -p /etc/numaplace
+echo 'default = follow-pins' > /etc/numaplace/numaplace.conf
+always="$hooks --hooks-dir /usr/share/numaplace/hooks.d-always"
+for rt in runc crun; do
+	ok "follow-pins, $rt: runs" podman --runtime $rt $always run --detach --network none --name pins --volume $d:/out \
+		--cpuset-cpus 2-3 np /bin/touch-memory anon 60
+	ok "follow-pins, $rt: touches" ready
+	pid=$(podman inspect --format '{{.State.Pid}}' pins)
+	ok "follow-pins, $rt: verify" verify "$pid" --nodes 1
+	is "follow-pins, $rt: its memory is on the node of its CPUs" "$(kind private)" "0 60 0 0"
+	is "follow-pins, $rt: and may be nowhere else" "$(allowed "$pid")" "2-3 1"
+	podman rm --force --time 0 pins
+	ok "follow-pins, $rt, with --cpuset-mems: runs" podman --runtime $rt $always run --detach --network none --name pins \
+		--volume $d:/out --cpuset-cpus 2-3 --cpuset-mems 0-1 np /bin/touch-memory anon 10
+	ok "follow-pins, $rt, with --cpuset-mems: touches" ready
+	is "follow-pins, $rt, with --cpuset-mems: that stands" "$(allowed "$(podman inspect --format '{{.State.Pid}}' pins)")" "2-3 0-1"
+	podman rm --force --time 0 pins
+done
+rm /etc/numaplace/numaplace.conf
 
 # --- containerd
 containerd > /run/tests/containerd.log 2>&1 &

@@ -21,6 +21,8 @@ way() {
 }
 # near PART WHOLE PERCENT TOLERANCE: in MiB, whether PART is PERCENT of WHOLE.
 near() { [ $(($1 * 100)) -ge $(($2 * ($3 - $4))) ] && [ $(($1 * 100)) -le $(($2 * ($3 + $4))) ]; }
+# explained ID: the policy and the way it took effect, as explain says.
+explained() { numaplace explain "$1" | sed -n 's/^policy  *//p'; }
 # on NODE KIND: MiB
 on() { kind "$2" | cut -d' ' -f$(($1 + 1)); }
 
@@ -42,7 +44,7 @@ for rt in runc crun; do
 	ok "$np, strict: starts" mem_start strict
 	ok "$np, strict: is a hit" verify strict
 	is "$np, strict: on its node" "$(kind private)" "0 0 50 0"
-	is "$np, strict: by its cpuset" "$(v_of applied)" cpuset
+	is "$np, strict: by its cpuset" "$(v_of applied)|$(explained strict)" "cpuset|strict, by cpuset"
 	is "$np, strict: the hook is in its config once" "$(grep -o 'oci-hook","createRuntime' $ct_dir/strict/config.json | wc -l)" 1
 	ct_delete strict
 	is "$np, strict: and its end is noted" "$(np_ids)" ""
@@ -54,7 +56,7 @@ for rt in runc crun; do
 	ok "$np, interleave: is a hit" verify inter
 	ok "$np, interleave: half on node 0 within 5 % ($(kind private))" near "$(on 0 private)" 200 50 5
 	ok "$np, interleave: half on node 2" near "$(on 2 private)" 200 50 5
-	is "$np, interleave: the way is said" "$(v_of policy),$(v_of applied)" "interleave,$(way $rt)"
+	is "$np, interleave: the way is said" "$(v_of policy),$(v_of applied)|$(explained inter)" "interleave,$(way $rt)|interleave, by $(way $rt)"
 	ct_delete inter
 
 	# --- weighted
@@ -68,7 +70,7 @@ for rt in runc crun; do
 		ok "$np, weighted: is a hit" verify weigh
 		ok "$np, weighted: 3 of 4 on node 0 within 10 % ($(kind private))" near "$(on 0 private)" 200 75 10
 		ok "$np, weighted: 1 of 4 on node 1" near "$(on 1 private)" 200 25 10
-		is "$np, weighted: the way is said" "$(v_of policy),$(v_of applied)" "weighted-interleave,$(way $rt)"
+		is "$np, weighted: the way is said" "$(v_of policy),$(v_of applied)|$(explained weigh)" "weighted-interleave,$(way $rt)|weighted-interleave, by $(way $rt)"
 		ct_delete weigh
 	else
 		skip "$np, weighted" "the kernel has no weights"
@@ -86,7 +88,7 @@ for rt in runc crun; do
 	is "$np, preferred: but says so" "$(v_of verdict)" spilled
 	ok "$np, preferred: node 2 is full ($(kind private))" [ "$(on 2 private)" -gt 400 ]
 	ok "$np, preferred: and node 3, its near one, has the rest" [ "$(on 3 private)" -gt 50 -a "$(on 0 private)" -lt 10 -a "$(on 1 private)" -lt 10 ]
-	is "$np, preferred: the way is said" "$(v_of policy),$(v_of applied)" "preferred,$(way $rt)"
+	is "$np, preferred: the way is said" "$(v_of policy),$(v_of applied)|$(explained pref)" "preferred,$(way $rt)|preferred, by $(way $rt)"
 	ct_delete pref
 
 	# --- what a hook alone cannot do
@@ -132,9 +134,9 @@ bundle pre -a limits.cpu=2 -a limits.cpu.nodes=3 -h "createRuntime=$np_hook,crea
 ok "precreate: config in, config out" sh -c "$np_hook precreate < $ct_dir/pre/config.json > $ct_dir/pre/new"
 is "precreate: CPUs and memory are resources" "$(jq -c '.linux.resources.cpu' $ct_dir/pre/new)" '{"cpus":"6-7","mems":"3"}'
 is "precreate: and annotations" "$(jq -r '.annotations["volatile.cpu.nodes"]' $ct_dir/pre/new)" 3
-is "precreate: the rest is what it was" "$(jq -S 'del(.linux.resources.cpu, .annotations["volatile.cpu.nodes"],
-	.annotations["volatile.memory.nodes"], .hooks.createRuntime[0].args)' $ct_dir/pre/new)" \
-	"$(jq -S 'del(.hooks.createRuntime[0].args)' $ct_dir/pre/config.json)"
+is "precreate: the rest is what it was, but for our own hooks" "$(jq -S 'del(.linux.resources.cpu, .annotations["volatile.cpu.nodes"],
+	.annotations["volatile.memory.nodes"], .hooks[][0].args)' $ct_dir/pre/new)" \
+	"$(jq -S 'del(.hooks[][0].args)' $ct_dir/pre/config.json)"
 mv $ct_dir/pre/new $ct_dir/pre/config.json
 echo crun > $ct_dir/pre/runtime
 ok "precreate: the container is created" crun create --bundle $ct_dir/pre --pid-file $ct_dir/pre/pid pre

@@ -68,7 +68,7 @@ bundle() {
 		b_n=$((b_n - 2)) b_i=$((b_i + 2))
 	done
 	jq -n --arg root $ct_root --arg out "$b" --arg payload "$ct_payload" \
-		"$(cat /tests/config.jq) $b_change" --args "$@" > "$b/config.json" || bail "bundle: jq: $b_change"
+		"$(cat /tests/config.jq) $b_change" --args -- "$@" > "$b/config.json" || bail "bundle: jq: $b_change"
 }
 
 # ct_create RUNTIME ID [bundle's options]: create. Its words: $ct_dir/ID/log.

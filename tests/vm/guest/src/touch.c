@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * touch [DIR] KIND MIB...: maps and touches memory, and keeps it.  KIND: anon,
- * shm (shared, without a file), huge (hugetlb, private).  Says "ready" on the fifo DIR/ready
+ * shm (shared, without a file), huge (hugetlb, private), pinned (anon, with its first
+ * page in a pipe, so that it cannot be moved).  Says "ready" on the fifo DIR/ready
  * (/out), then does what each line of DIR/go says: "KIND MIB", or "end".  Ends with 3
  * where memory cannot be mapped.  Static, so that it runs in a container of one file.
  */
+#define _GNU_SOURCE
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 static const char *dir = "/out";
 
@@ -25,6 +30,23 @@ static void say(const char *word)
 	}
 }
 
+static void fail(const char *what)
+{
+	perror(what);
+	say("failed");
+	exit(3);
+}
+
+/* The pipe, which nobody reads, holds on to the page itself. */
+static void pin(void *page)
+{
+	struct iovec one = { .iov_base = page, .iov_len = 4096 };
+	int ends[2];
+
+	if (pipe(ends) < 0 || vmsplice(ends[1], &one, 1, 0) != 4096)
+		fail("vmsplice");
+}
+
 static void touch(const char *kind, size_t mib)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
@@ -38,13 +60,12 @@ static void touch(const char *kind, size_t mib)
 		step = 2 << 20;
 	}
 	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
-	if (p == MAP_FAILED) {
-		perror("mmap");
-		say("failed");
-		exit(3);
-	}
+	if (p == MAP_FAILED)
+		fail("mmap");
 	for (size_t i = 0; i < size; i += step)
 		p[i] = 1;
+	if (strcmp(kind, "pinned") == 0)
+		pin(p);
 }
 
 int main(int argc, char **argv)
