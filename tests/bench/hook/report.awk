@@ -88,6 +88,10 @@ END {
 		"more %d and %d us\n", init[0], init_faults[0], through[0], init[1000], through[1000]
 	printf "\n16 at a time: %.0f that do nothing a second, %.0f hooks, all placing\n\n", rate_of("noop"), rate_of("hook")
 
+	split(load, average, " ")
+	if (average[1] + 0 > processors || average[2] + 0 > processors)
+		printf "this machine was busy (load %s, then %s, on %d processors): times, above all the longer ones, are too long\n",
+			average[1], average[2], processors
 	bound("4 nodes, 16 CPUs, none placed: times the dynamic no-op", over(small, "oci-hook", "noop-dynamic"), 1.5)
 	bound("4 nodes, 16 CPUs, none placed: times the static no-op", over(small, "oci-hook", "noop-static"), 3)
 	bound("4 nodes, 16 CPUs, none placed: system calls", calls[small, "hook"], 149)
