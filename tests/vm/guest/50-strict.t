@@ -32,11 +32,19 @@ ok "strict: the other nodes kept theirs ($others, $now MiB)" [ $((others - now))
 ct_delete grow
 
 # --- shared memory and files
+# The program itself was brought into memory by somebody else, on node 1.
+rm $ct_root/bin/touch-memory
+numactl --membind=1 cp /tests/bin/touch $ct_root/bin/touch-memory
 ok "shared: is created" np_create crun createRuntime shm limits.cpu=1 limits.cpu.nodes=2 -- /bin/touch-memory shm 50 anon 20
 ok "shared: touches" mem_start shm
 ok "shared: is a hit" verify shm
 is "shared: on its node" "$(kind shared)" "0 0 50 0"
+ok "shared: the program's own pages are on node 1, and no miss" \
+	[ "$(echo "$v" | jq '.containers[0] | .nodes[1].files > 0 and .nodes[1].miss == 0 and .miss == 0')" = true ]
+is "verify --watch looks again and again" \
+	"$(timeout 60 numaplace --json verify --watch=1 shm | jq --unbuffered -r '.containers[0].verdict' | head -n 2 | xargs)" "hit hit"
 not_ok "shared: on another it would be none" verify shm --nodes 1
+is "shared: and the status says so" $v_rc 1
 ok "shared: of which all was looked at" [ "$(v_of miss)" -ge $((70 << 20)) ]
 ct_delete shm
 ok "verify: nothing placed" numaplace verify
