@@ -126,7 +126,8 @@ $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which knows a program's memory by the functions of a shared libc.
 $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(call objects,runtime-hooks/hook.c) $(cgroup) $(plugin)
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/confine.c) \
+	$(cgroup) $(plugin)
 $(O)/lxc-hook: link_pkgs = lxc yaml-0.1
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/json.c) \
 	$(cgroup) $(plugin)

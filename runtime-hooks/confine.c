@@ -117,6 +117,10 @@ static const int allowed[] = {
 	SYS_connect, SYS_sendto,
 };
 
+static const int for_liblxc[] = {
+	SYS_memfd_create, SYS_sendfile, SYS_flock, SYS_flistxattr, SYS_fsync,
+};
+
 /* No bug of ours makes these; whoever does has taken the process over. */
 static const int never[] = {
 	SYS_execve, SYS_execveat, SYS_clone, SYS_clone3, SYS_ptrace, SYS_process_vm_writev, SYS_mount, SYS_setns,
@@ -131,7 +135,7 @@ static const int never[] = {
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define IF_EQUAL(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
-#define FILTER_MAX (ARRAY_SIZE(allowed) + ARRAY_SIZE(never) + 17)
+#define FILTER_MAX (ARRAY_SIZE(allowed) + ARRAY_SIZE(for_liblxc) + ARRAY_SIZE(never) + 17)
 _Static_assert(FILTER_MAX < 255, "a jump reaches no further");
 
 /* Steps from behind instruction @from to @to. */
@@ -140,9 +144,10 @@ static uint8_t steps(unsigned int from, size_t to)
 	return (uint8_t)(to - from - 1);
 }
 
-static unsigned int make_filter(struct sock_filter *f)
+static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
 {
 	const size_t nallowed = ARRAY_SIZE(allowed), nnever = ARRAY_SIZE(never);
+	const size_t nliblxc = keep & CONFINE_LIBLXC ? ARRAY_SIZE(for_liblxc) : 0;
 	unsigned int n = 0;
 	size_t end;
 
@@ -166,9 +171,11 @@ static unsigned int make_filter(struct sock_filter *f)
 	f[n++] = (struct sock_filter)IF_EQUAL(AF_UNIX, 0, 1);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	end = n + nallowed + nnever; /* then come: unknown, let through, the end */
+	end = n + nallowed + nliblxc + nnever; /* then come: unknown, let through, the end */
 	for (size_t i = 0; i < nallowed; i++, n++)
 		f[n] = (struct sock_filter)IF_EQUAL((uint32_t)allowed[i], steps(n, end + 1), 0);
+	for (size_t i = 0; i < nliblxc; i++, n++)
+		f[n] = (struct sock_filter)IF_EQUAL((uint32_t)for_liblxc[i], steps(n, end + 1), 0);
 	for (size_t i = 0; i < nnever; i++, n++)
 		f[n] = (struct sock_filter)IF_EQUAL((uint32_t)never[i], steps(n, end + 2), 0);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | ENOSYS);
@@ -177,10 +184,10 @@ static unsigned int make_filter(struct sock_filter *f)
 	return n;
 }
 
-void confine_calls(void)
+void confine_calls(unsigned int keep)
 {
 	struct sock_filter filter[FILTER_MAX];
-	struct sock_fprog program = { .len = (unsigned short)make_filter(filter), .filter = filter };
+	struct sock_fprog program = { .len = (unsigned short)make_filter(keep, filter), .filter = filter };
 
 	/* Without the flag, kernels before 5.16 turn a speculation of the CPU off, which would cost more than all this. */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0 &&
@@ -188,22 +195,42 @@ void confine_calls(void)
 		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);
 }
 
-unsigned int confine_allowed(const int **calls)
+static bool is_among(const int *calls, size_t n, int call)
 {
-	*calls = allowed;
-	return ARRAY_SIZE(allowed);
+	for (size_t i = 0; i < n; i++)
+		if (calls[i] == call)
+			return true;
+	return false;
+}
+
+bool confine_allows(unsigned int keep, int call)
+{
+	return is_among(allowed, ARRAY_SIZE(allowed), call) ||
+	       (keep & CONFINE_LIBLXC && is_among(for_liblxc, ARRAY_SIZE(for_liblxc), call));
+}
+
+bool confine_has_filter(void)
+{
+	return true;
 }
 
 #else
 
-void confine_calls(void)
+void confine_calls(unsigned int keep)
 {
+	(void)keep;
 }
 
-unsigned int confine_allowed(const int **calls)
+bool confine_allows(unsigned int keep, int call)
 {
-	*calls = NULL;
-	return 0;
+	(void)keep;
+	(void)call;
+	return true;
+}
+
+bool confine_has_filter(void)
+{
+	return false;
 }
 
 #endif

@@ -6,10 +6,13 @@
 #ifndef NUMAPLACE_CONFINE_H
 #define NUMAPLACE_CONFINE_H
 
+#include <stdbool.h>
+
 /* What is kept beyond the least. */
 enum confine {
-	CONFINE_LOOK = 1,  /* into other processes: their memory map, folder and program */
+	CONFINE_LOOK = 1,   /* into other processes: their memory map, folder and program */
 	CONFINE_OWNERS = 2, /* to give a file to its owner again */
+	CONFINE_LIBLXC = 4, /* the calls by which liblxc reads a config, and by which such a file is written */
 };
 
 /*
@@ -22,9 +25,10 @@ void confine_privileges(unsigned int keep);
  * From here on system calls are those of reading, deciding and writing: no process is made, no program
  * run, no network spoken to. An unknown one is ENOSYS, an attempt at those is the end of the process.
  */
-void confine_calls(void);
+void confine_calls(unsigned int keep);
 
-/* For its test: the numbers of the calls that are let through; how many, or 0 on a machine without a filter. */
-unsigned int confine_allowed(const int **calls);
+/* For its test: whether a call of this number is let through, and whether there is a filter on this machine at all. */
+bool confine_allows(unsigned int keep, int call);
+bool confine_has_filter(void);
 
 #endif

@@ -11,6 +11,7 @@
 #include "cgroup/place.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
+#include "runtime-hooks/confine.h"
 #include "runtime-hooks/hook.h"
 #include "runtime-hooks/incus-hook.h"
 #include "runtime-hooks/lxc-config.h"
@@ -508,6 +509,9 @@ int main(int argc, char **argv)
 		env.timeout_ms = (unsigned int)atoi(o.timeout) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS;
 	}
 	env.state_path = find_state(o.state);
+	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */
+	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
+	confine_calls(CONFINE_LIBLXC);
 	r = run(&env, &o, &err);
 	if (r < 0)
 		say(env.conf.warn_only ? LOG_WARNING : LOG_ERR, err.text);

@@ -259,7 +259,7 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 	if (r < 0)
 		return r;
 	if (runs_a_program(o))
-		confine_calls();
+		confine_calls(0);
 	return place_container(env, &job, NULL, err);
 }
 
@@ -411,7 +411,7 @@ int main(int argc, char **argv)
 	/* Before the first byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))
-		confine_calls();
+		confine_calls(0);
 	env.state_path = o.state;
 	r = run(&env, &o, &err);
 	if (r == 0)

@@ -110,14 +110,14 @@ void bench_reads(const char *path, bool begins)
 AROUND_VOID(hook_begin, (void), (), CONFINE)
 AROUND_VOID(confine_privileges, (unsigned int keep), (keep), CONFINE)
 
-void __real_confine_calls(void);
-void __wrap_confine_calls(void);
-void __wrap_confine_calls(void)
+void __real_confine_calls(unsigned int keep);
+void __wrap_confine_calls(unsigned int keep);
+void __wrap_confine_calls(unsigned int keep)
 {
 	enum part was = turn_to(CONFINE);
 
 	if (!count_faults) /* getrusage() is not among the calls that are left then */
-		__real_confine_calls();
+		__real_confine_calls(keep);
 	turn_to(was);
 }
 
