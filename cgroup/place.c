@@ -367,11 +367,19 @@ int place_mark(const struct place_env *env, const struct cgroup_dir *c, const st
 	return mark_record(c, r, err);
 }
 
-static void unmark(const struct cgroup_dir *c)
+/* All of them, as far as can be; the first that fails is told. */
+static int unmark(const struct cgroup_dir *c, struct error *err)
 {
-	cgroup_remove_xattr(c, CGROUP_XATTR_RECORD);
-	cgroup_remove_xattr(c, CGROUP_XATTR_NODES);
-	cgroup_remove_xattr(c, CGROUP_XATTR_MEMS);
+	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		int r = cgroup_remove_xattr(c, names[i]);
+
+		if (r < 0 && r != -ENODATA && rc == 0)
+			rc = error_errno(err, r, "cgroup %s: take %s off", quote(c->path).text, names[i]);
+	}
+	return rc;
 }
 
 void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
@@ -396,14 +404,16 @@ static own_frame int apply(struct work *w, const struct record *r, struct error 
 	if (rc < 0)
 		return rc;
 	rc = place_mark(w->env, &w->cgroup, r, err);
+	if (rc == 0 && !w->job->mems_only)
+		cgroup_widen_affinity(w->job->pid);
+	if (rc == 0 && w->job->check)
+		rc = w->job->check(w->env, w->job->pid, p, err);
 	if (rc < 0) {
-		unmark(&w->cgroup);
+		unmark(&w->cgroup, NULL);
 		if (cgroup_restore_cpuset(w->mount, &w->cgroup, &w->before, &undo) < 0)
 			place_say(w->env, "%s", undo.text);
 		return rc;
 	}
-	if (!w->job->mems_only)
-		cgroup_widen_affinity(w->job->pid);
 	place_tell_systemd(w->env, &w->cgroup, cpus, mems);
 	return 0;
 }
@@ -449,6 +459,10 @@ static own_frame int place(struct place_env *env, const struct place_job *job, s
 			forget(&w);
 			return rc;
 		}
+	} else if (job->check) {
+		rc = job->check(env, job->pid, &r.placement, err);
+		if (rc < 0)
+			return rc;
 	}
 	if (out) {
 		*out = r;
@@ -476,27 +490,36 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 }
 
 /* Takes the mark off a cgroup that outlives its container, so that no rebuild finds it. */
-static void unmark_record(int mount, const struct record *r)
+static int unmark_record(int mount, const struct record *r, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	int rc = cgroup_open(mount, r->cgroup, &c, err);
 
-	if (mount >= 0 && cgroup_open(mount, r->cgroup, &c, NULL) == 0 && c.inode == r->cgroup_inode)
-		unmark(&c);
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	return c.inode == r->cgroup_inode ? unmark(&c, err) : 0;
 }
 
-/* 1: it was there. */
-static int release_locked(struct ledger *l, int mount, const char *runtime_class, const char *id, struct error *err)
+/*
+ * 1: it was there.  The mark goes before the record: who is cut off between the two leaves a record without a mark,
+ * which the next one drops, and not a mark that nobody looks for any more.
+ */
+static int release_locked(const struct place_env *env, struct ledger *l, int *mount, const char *runtime_class,
+			  const char *id, struct error *err)
 {
-	cleanup_record struct record old = { 0 }, left = { 0 };
+	cleanup_record struct record old = { 0 };
 	int rc = ledger_find(l, runtime_class, id, &old, err);
 
+	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
+	if (rc == 0 && env->real && ledger_count(l, runtime_class, id) == 1) {
+		rc = *mount < 0 ? cgroup_mount_any(mount, err) : 0;
+		if (rc == 0)
+			rc = unmark_record(*mount, &old, err);
+	}
 	if (rc == 0)
 		rc = ledger_remove(l, runtime_class, id, err);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
-	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
-	if (ledger_find_cgroup(l, runtime_class, id, old.cgroup_inode, &left, NULL) == -ENOENT)
-		unmark_record(mount, &old);
 	return 1;
 }
 
@@ -514,13 +537,14 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		rc = machine_read(&machine, env, false, false, err);
 	if (rc < 0)
 		return rc;
+	/* On a host without a cpuset nothing is placed; it matters if something is, and then it is tried again. */
 	if (env->real)
 		cgroup_mount_any(&mount, NULL);
 	world_init(&world, env->root, mount, machine.topology, machine_boot_id(&machine));
 	rc = ledger_open(env->state, machine.topology, &world.ledger, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
-	rc = release_locked(l, mount, runtime_class, id, err);
+	rc = release_locked(env, l, &mount, runtime_class, id, err);
 	place_say_ledger(env, l);
 	if (rc > 0)
 		counters_add(env->state, COUNT_RELEASED, 0);

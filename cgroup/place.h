@@ -41,6 +41,8 @@ struct place_job {
 	 * Empty: nothing was.
 	 */
 	struct idset planned_cpus, planned_mems;
+	/* Looks at what the process has now; what it does not accept is undone. NULL: nobody looks. */
+	int (*check)(const struct place_env *env, pid_t pid, const struct placement *p, struct error *err);
 };
 
 /*

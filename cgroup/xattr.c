@@ -27,8 +27,10 @@ static bool own_the_machine(void)
 	static int known = -1;
 	struct stat st;
 
+	/* Root that cannot be told is the machine's: it hears of a mark that fails, and leaves none where nobody looks. */
 	if (known < 0)
-		known = own_uid() == 0 && stat("/proc/self/ns/user", &st) == 0 && st.st_ino == FIRST_USER_NAMESPACE;
+		known = own_uid() == 0 &&
+			(stat("/proc/self/ns/user", &st) < 0 || st.st_ino == FIRST_USER_NAMESPACE);
 	return known;
 }
 

@@ -254,6 +254,13 @@ int ledger_find(struct ledger *l, const char *runtime_class, const char *id, str
 	return r < 0 ? r : load_or_repair(l, name, out, err);
 }
 
+unsigned int ledger_count(struct ledger *l, const char *runtime_class, const char *id)
+{
+	char base[LEDGER_NAME_MAX];
+
+	return file_name(runtime_class, id, base, NULL) < 0 ? 0 : slots_used(l, base);
+}
+
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
 		       struct record *out, struct error *err)
 {

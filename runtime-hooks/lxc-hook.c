@@ -196,7 +196,9 @@ static int read_file(const char *file, struct lxc_keys *keys, struct error *err)
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, -errno, "%.300s", file);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "%.300s", file);
+	if (!S_ISREG(st.st_mode))
 		return 0;
 	text = malloc(LXC_CONFIG_MAX + 2);
 	if (!text)
@@ -356,7 +358,8 @@ static int find_pid(pid_t *pid, struct error *err)
 static int place(struct place_env *env, const struct options *o, const struct request *request, const char *inner,
 		 struct error *err)
 {
-	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner };
+	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner,
+				 .check = check_inside };
 	cleanup_record struct record placed = { 0 };
 	struct error why;
 	int r = find_pid(&job.pid, err);
@@ -364,12 +367,6 @@ static int place(struct place_env *env, const struct options *o, const struct re
 	job.request = *request;
 	if (r == 0)
 		r = place_container(env, &job, &placed, err);
-	if (r < 0)
-		return r;
-	r = check_inside(env, job.pid, &placed.placement, err);
-	/* It will not run, so it has no place; one that starts all the same keeps what its cgroup says. */
-	if (r < 0 && !env->conf.warn_only)
-		place_release(env, job.runtime_class, o->name, NULL);
 	if (r < 0)
 		return r;
 	/* The ledger and the cgroup have it; this one is for the next start and for people. */
