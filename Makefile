@@ -219,7 +219,7 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
-	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build || echo 'going on without' >&2
+	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/stage
@@ -235,7 +235,7 @@ test-hooks: all $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/s
 	@$(run_tiers) hooks
 test-san: san-build
 	@$(run_tiers) san
-test-fuzz: fuzz-build
+test-fuzz: fuzz-build fuzz-afl-build
 	@$(run_tiers) fuzz
 test-vm:
 	@$(run_tiers) vm
@@ -316,7 +316,7 @@ $(fuzz_programs):
 	@mkdir -p $(@D)
 	$(CC) $(all_ldflags) $(filter %.o,$^) $(filter %.a,$^) $(call pkg-libs,$(link_pkgs)) $(LDLIBS) -o $@
 
-.PHONY: fuzz fuzz-afl fuzz-programs fuzz-build
+.PHONY: fuzz fuzz-afl fuzz-afl-build fuzz-programs fuzz-build
 fuzz-programs: $(fuzz_programs)
 fuzz-build:
 	@$(MAKE) --no-print-directory O=$(O)/fuzz CC=clang CPPFLAGS='$(no_fortify)' \
@@ -328,15 +328,16 @@ fuzz: fuzz-build
 
 # The same harnesses with AFL++ (package afl++): SECONDS=N for each of PARSERS.
 fuzz-afl: SECONDS = 60
-fuzz-afl:
+fuzz-afl: fuzz-afl-build
+	@SECONDS_EACH=$(SECONDS) tests/fuzz/afl -b $(abspath $(O)) $(PARSERS)
+fuzz-afl-build:
 	@$(MAKE) --no-print-directory O=$(O)/afl CC=afl-clang-fast CPPFLAGS='$(no_fortify)' \
 		CFLAGS='-O1 -g -fsanitize=address,undefined' LDLIBS=-fsanitize=fuzzer \
 		fuzz_parsers='$(or $(PARSERS),state idset)' fuzz-programs
-	@SECONDS_EACH=$(SECONDS) tests/fuzz/afl $(abspath $(O)/afl) $(or $(PARSERS),state idset)
 
 # --- sanitizers and analyzers ------------------------------------------------
 
-.PHONY: san-build analyze tidy
+.PHONY: san-build analyze
 san-build:
 	@$(MAKE) --no-print-directory O=$(O)/san CPPFLAGS='$(no_fortify)' CFLAGS='$(sanitize)' all unit-programs
 
@@ -346,11 +347,6 @@ analyzer = -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitializ
 	-Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 analyze:
 	@$(MAKE) --no-print-directory O=$(O)/analyze CFLAGS='-O1 -g -Werror $(analyzer)' all
-
-# .clang-tidy says what is looked for.
-tidy:
-	@clang-tidy --quiet --warnings-as-errors='*' $(wildcard $(addsuffix /*.c,plugin cgroup runtime-hooks cli)) -- \
-		-std=gnu11 -D_GNU_SOURCE -DNUMAPLACE_VERSION='"$(VERSION)"' -I. $(call pkg-cflags,yajl) 2>/dev/null
 
 # --- the rest ----------------------------------------------------------------
 
@@ -370,7 +366,7 @@ help:
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        also test-machines, test-hooks, test-san, test-fuzz, test-vm: one tier'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
-	@echo 'make analyze          gcc -fanalyzer; make tidy: clang-tidy'
+	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
 	@echo 'make bench            how good decisions are (bench-select), what a hook costs (bench-hook, as root),'
 	@echo '                      and container starts with it in a guest (bench-vm)'

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# cppcheck and clang-tidy over the rooms, a test per room and tool. What they
+# cppcheck and clang-tidy over the rooms, a test per room and tool, and gcc's analyzer over all. What they
 # are asked for is what they are good at: mistakes, not taste. All findings are shown.
 set -u
 tests=0 failures=0
@@ -47,6 +47,10 @@ if needs clang-tidy; then
 			-DNUMAPLACE_VERSION='"0"' > "$tmp/log" 2> /dev/null
 		ok $? "clang-tidy $room"
 	done
+fi
+if needs gcc; then
+	make -s -j"$(nproc)" CC=gcc O="${NUMAPLACE_BUILD:-build}" analyze > "$tmp/log" 2>&1
+	ok $? 'gcc -fanalyzer'
 fi
 echo "1..$tests"
 [ "$failures" = 0 ]
