@@ -10,6 +10,8 @@
 . /tests/lib.sh
 . /tests/containers.sh
 . /tests/placed.sh
+. /tests/lxc.sh
+trap 'ct_delete_all; lx_end' EXIT
 
 np_syslog
 cg=/sys/fs/cgroup
@@ -17,11 +19,20 @@ here=$cg/trust
 mkdir -p $here
 
 # --- privileges: every call of a real placement is one of those that are let through
+# confined NAME TRACE
+confined() {
+	is "$1: no new privileges, capabilities dropped, no core dump, a filter" \
+		"$(grep -c -e 'PR_SET_NO_NEW_PRIVS, 1.* = 0' -e 'capset.* = 0' -e 'seccomp(SECCOMP_SET_MODE_FILTER.* = 0' \
+		-e 'PR_SET_DUMPABLE, SUID_DUMP_DISABLE.* = 0' "$2")" 4
+	is "$1: none of its calls is refused" "$(sed '1,/seccomp(SECCOMP/d' "$2" | grep -e ENOSYS -e SIGSYS -e EPERM)" ''
+	like "$1: $(wc -l < "$2") system calls, $(sed '1,/seccomp(SECCOMP/d' "$2" | wc -l) of them confined" \
+		"$(tail -n 1 "$2")" 'exited with 0'
+}
 for rt in runc crun; do
 	for stage in createRuntime poststop; do
 		cat > /run/tests/traced-$rt-$stage <<-END
 			#!/bin/sh
-			exec strace -f -o /run/tests/calls-$rt-$stage $np_hook $stage
+			exec strace -f -o /run/tests/calls-$rt-$stage $np_hook --timeout 60 $stage
 		END
 		chmod +x /run/tests/traced-$rt-$stage
 	done
@@ -31,14 +42,29 @@ for rt in runc crun; do
 	like "$rt: and is placed" "$(np_cpus few-$rt)" '^[0-7]-[0-7]$'
 	ct_delete few-$rt
 	for stage in createRuntime poststop; do
-		calls=/run/tests/calls-$rt-$stage
-		is "$rt, $stage: no new privileges, capabilities dropped, a filter" \
-			"$(grep -c -e 'PR_SET_NO_NEW_PRIVS, 1.* = 0' -e 'capset.* = 0' -e 'seccomp(SECCOMP_SET_MODE_FILTER.* = 0' \
-			-e 'PR_SET_DUMPABLE, SUID_DUMP_DISABLE.* = 0' $calls)" 4
-		is "$rt, $stage: none of its calls is refused" "$(sed '1,/seccomp(SECCOMP/d' $calls | grep -e ENOSYS -e SIGSYS)" ''
-		like "$rt, $stage: system calls: $(wc -l < $calls), confined $(sed '1,/seccomp(SECCOMP/d' $calls | wc -l)" \
-			"$(tail -n 1 $calls)" 'exited with 0'
+		confined "$rt, $stage" /run/tests/calls-$rt-$stage
 	done
+done
+cat > /run/tests/traced-lxc <<-END
+	#!/bin/sh
+	exec strace -f -o "/run/tests/calls-lxc-\$3" $lx_hook --timeout 60 "\$@"
+END
+chmod +x /run/tests/traced-lxc
+lx_make few 'limits.cpu = 2' 'limits.memory = 16MiB'
+# somebody else's, so that it must be given back
+chown 44:44 $lx_path/few/config
+for stage in pre-start start-host post-stop; do
+	hooks="${hooks:-}lxc.hook.$stage = /run/tests/traced-lxc\\n"
+done
+sed -i "s|^lxc.include.*|$hooks|" $lx_path/few/config
+ok "lxc: starts with its hook looked at" lx_start few
+like "lxc: and is placed" "$(lx_seen few Cpus_allowed_list)" '^[0-7]-[0-7]$'
+like "lxc: and its config says so, whose owner is kept" "$(lx_line few volatile.cpu.nodes) $(stat -c %u:%g $lx_path/few/config)" \
+	'^[0-3](,[0-3])? 44:44$'
+lx_stop few
+is "lxc: and is forgotten" "$(in_ledger few)" 0
+for stage in pre-start start-host post-stop; do
+	confined "lxc, $stage" /run/tests/calls-lxc-$stage
 done
 
 # --- who is meant
@@ -77,6 +103,7 @@ unbox gone
 mkdir -p $here/hop1 $here/hop2 $here/calm
 sh -c 'cd "$0"; while :; do echo $$ > hop1/cgroup.procs; echo $$ > hop2/cgroup.procs; done' $here > /dev/null 2>&1 &
 hopper=$!
+eventually grep -q trust/hop /proc/$hopper/cgroup
 moved='' other=''
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	if place hop $hopper; then
@@ -107,35 +134,41 @@ rmdir $here/shared
 
 # --- few descriptors: refused with a line, and nothing done, or done as usual
 box few
-for n in 4 5 6 7 8 9 10 12; do
-	if (ulimit -n $n && place few $pid); then
+for n in 3 4 5 6 7 8 9 10 12; do
+	printf '{"id":"few","pid":%s,"annotations":{"limits.cpu":"2"}}' $pid > /run/tests/few
+	if said=$(prlimit --nofile=$n $np_hook createRuntime < /run/tests/few 2>&1); then
 		is "with $n descriptors: placed" "$(getfattr --only-values -n trusted.numaplace.record --absolute-names $here/few 2>/dev/null | grep -c '^id=few')" 1
-		printf '{"id":"few","annotations":{"limits.cpu":"2"}}' | $np_hook poststop
+		is "without a word" "$said" ''
+		enough=$n
+		$np_hook poststop < /run/tests/few
 	else
-		said=$(ulimit -n $n && place few $pid)
-		like "with $n descriptors: refused, and it is said why" "$said" 'place few: [1-9].*(numaplace: .*Too many open files|shared libraries)'
-		like "and the cgroup is as it was" "$(cat $here/few/cpuset.cpus.effective)" '^0-7$'
+		like "with $n descriptors: refused, and it is said why" "$said" '^numaplace: .*Too many open files$'
+		is "and the cgroup is as it was" "$(cpus_of few)" ''
 	fi
 	unbox few
 	box few
 done
+is "twelve are enough" "$enough" 12
 unbox few
 
 # --- a holder of the lock that was stopped
 box a
+a_pid=$pid
 box b
 b_pid=$pid
-mkfifo /run/tests/held
-# The lock's holder is a hook that stops itself: strace stops it at its first write into the ledger.
-(printf '{"id":"stopped","pid":%s,"annotations":{"limits.cpu":"2"}}' "$(cat $here/a/cgroup.procs)" |
-	strace -o /dev/null -e trace=pwrite64 -e inject=pwrite64:signal=SIGSTOP:when=1 $np_hook --timeout 100 createRuntime) &
-eventually pgrep -f 'oci-hook --timeout 100' > /dev/null
-eventually sh -c 'grep -q "^State:.*[Tt]" /proc/$(pgrep -n -x oci-hook)/status'
+# The lock's holder is a hook that is stopped where it first writes into the ledger.
+(printf '{"id":"stopped","pid":%s,"annotations":{"limits.cpu":"2"}}' $a_pid |
+	strace -o /run/tests/stopped -e trace=pwrite64,fcntl -e inject=pwrite64:signal=SIGSTOP:when=1 \
+		$np_hook --timeout 100 createRuntime) &
+ok "a hook stops with the lock" eventually grep -q 'stopped by SIGSTOP' /run/tests/stopped
+cat /run/tests/stopped
 start=$(cut -d. -f1 /proc/uptime)
 ok "another one waits for its alarm, and goes on" place b $b_pid --timeout 30
 took=$(($(cut -d. -f1 /proc/uptime) - start))
-like "and says what it did" "$said" 'killed process [0-9]+: it held the ledger.s lock for 5000 ms'
-ok "after about five seconds: $took" [ $took -le 12 ]
+like "and says what it did" "$said" 'killed process [0-9]+: it held the ledger.s lock for [0-9]+ ms'
+ok "after about five seconds: $took" [ $took -ge 4 ] && [ $took -le 12 ]
+like "it is placed" "$(cpus_of b)" '^[0-7]'
+is "the one that was killed is not" "$(cpus_of a)" ''
 unbox a
 unbox b
 
@@ -149,6 +182,7 @@ for i in 0 1 2 3 4 5 6 7 8 9; do
 		echo $rt > $ct_dir/c$i$j/runtime
 	done
 done
+: > $np_log
 start=$(cut -d. -f1 /proc/uptime)
 for c in $ct_dir/c??; do
 	id=${c##*/}
@@ -160,13 +194,15 @@ wait $all
 took=$(($(cut -d. -f1 /proc/uptime) - start))
 placed=$(grep -lx 0 $ct_dir/c??/rc | wc -l)
 is "40 at once ($took s): as many get a CPU as there are" "$placed" 8
-is "the ledger has these and no other" "$(np_ids)" \
+is "the ledger has these and no other" "$(np_ids | xargs)" \
 	"$(grep -lx 0 $ct_dir/c??/rc | sed 's,.*/\(c..\)/rc,\1,' | sort | xargs)"
 is "no CPU is granted twice" "$(numaplace status --json | jq -r '.containers[].cpus' | sort -u | wc -l)" 8
-refused=$(grep -c 'limits.cpu' $np_log)
-ok "the others are told why (syslog: $refused lines)" [ "$refused" -ge 32 ]
-is "nobody gave up or was killed" "$(grep -e 'gave up' -e 'killed process' -e damaged -e 'counted again' $np_log | tail -n +2)" ''
+tail -n 4 $np_log $ct_dir/c00/log
+is "the others are told why, in a line each" \
+	"$(grep -c 'numaplace: container c[0-9][0-9]: no CPU left on nodes 0-3' $np_log)" 32
+is "and nothing else is said: nobody gave up or was killed" \
+	"$(grep numaplace: $np_log | grep -v 'container c[0-9][0-9]: no CPU left on nodes 0-3')" ''
 ct_delete_all
-is "and the ledger is empty at the end" "$(np_ids)" ""
+is "and the ledger is empty at the end" "$(np_ids | xargs)" ""
 rmdir $here
 done_testing

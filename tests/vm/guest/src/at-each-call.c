@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * at-each-call HOOK STAGE GROUP kill|fail [SHIFT]: runs HOOK as often as it makes system calls, for a
- * process in the cgroup GROUP (below /sys/fs/cgroup, made anew each time), and each time it is killed
- * before another one of them, or that one fails.  Each time it is looked at what is left: placed as the
- * ledger has it, or untouched; then HOOK runs undisturbed and must make it good.  Says what was wrong, and how many
- * calls there were; exit status 1 if anything was wrong.
+ * at-each-call HOOK STAGE GROUP kill|fail [SEED]: runs HOOK (oci-hook or lxc-hook) as often as it makes system calls,
+ * for a process in the cgroup GROUP (below /sys/fs/cgroup, made anew each time), and each time it is killed before
+ * another one of them, or that one fails: with EIO, ENOSPC, EACCES, EINTR and ENOMEM in turn, or by SEED (0 to 4) with the
+ * one that begins there, so that five runs are all of them.  Each time it is looked at what is left: placed
+ * as the ledger has it, or untouched; then HOOK runs undisturbed and must make it good.  Says what was wrong, and how
+ * many calls there were; exit status 1 if anything was wrong.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -25,7 +26,9 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#define RECORD "/run/numaplace/containers/oci:crash"
+#define CONFIG_DIR "/run/tests/at-each-call/crash"
+#define CONFIG CONFIG_DIR "/config"
+#define CONFIG_TEXT "lxc.uts.name = crash\nlimits.cpu = 4\nlimits.memory = 8MiB\nlimits.cpu.nodes = balanced\n"
 #define MARK "trusted.numaplace.record"
 
 static const char *hook, *stage;
@@ -33,6 +36,7 @@ static char group[256], all_cpus[64], all_mems[64];
 static pid_t inhabitant;
 static char said[4096];
 static int bad, shown;
+static bool lxc; /* it is lxc-hook */
 
 struct found {
 	char cpus[64], mems[64], now_cpus[64], now_mems[64]; /* of the cgroup, as set and as effective */
@@ -120,17 +124,28 @@ static void noted(const char *text, const char *key, char *out)
 		snprintf(out, 64, "%.*s", (int)strcspn(at + strlen(key), "\n"), at + strlen(key));
 }
 
+static bool releases(void)
+{
+	return strncmp(stage, "post", 4) == 0;
+}
+
 static void look(struct found *f)
 {
 	static char record[70000];
+	char inode[64];
+	struct stat st;
 
 	read_text(group, "cpuset.cpus", f->cpus, 64);
 	read_text(group, "cpuset.mems", f->mems, 64);
 	read_text(group, "cpuset.cpus.effective", f->now_cpus, 64);
 	read_text(group, "cpuset.mems.effective", f->now_mems, 64);
 	f->marked = getxattr(group, MARK, NULL, 0) > 0;
-	read_text(RECORD, "", record, sizeof(record));
-	f->noted = *record;
+	read_text(lxc ? "/run/numaplace/containers/lxc:crash" : "/run/numaplace/containers/oci:crash", "", record, sizeof(record));
+	/* One of the cgroup before this is not this container's. */
+	noted(record, "\ninode=", inode);
+	f->noted = *record && stat(group, &st) == 0 && strtoull(inode, NULL, 10) == st.st_ino;
+	if (!f->noted)
+		*record = '\0';
 	noted(record, "\ncpus=", f->noted_cpus);
 	noted(record, "\nmems=", f->noted_mems);
 }
@@ -151,6 +166,15 @@ static void become_hook(int in, int words)
 {
 	dup2(in, 0);
 	dup2(words, 2);
+	if (lxc) {
+		char pid[16];
+
+		snprintf(pid, sizeof(pid), "%d", inhabitant);
+		setenv("LXC_PID", pid, 1);
+		setenv("LXC_CONFIG_FILE", CONFIG, 1);
+		execl(hook, "lxc-hook", "--timeout", "60", "crash", "lxc", stage, (char *)NULL);
+		_exit(126);
+	}
 	execl(hook, "oci-hook", "--timeout", "60", stage, (char *)NULL);
 	_exit(126);
 }
@@ -181,7 +205,7 @@ static int run_hook(const char *which)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Kills it before call @kill_at or lets call @fail_at fail; counts from the hook's first prctl. */
+/* Kills it before call @kill_at or lets call @fail_at fail; counts from its first alarm(), behind the loader. */
 static int run_traced(int kill_at, int fail_at, int error, int *calls, long *number)
 {
 	int in = state_fd(), words = memfd_create("words", 0), status, n = -1;
@@ -213,7 +237,7 @@ static int run_traced(int kill_at, int fail_at, int error, int *calls, long *num
 			ptrace(PTRACE_SETREGS, pid, NULL, &regs);
 			failing = false;
 		}
-		if (info.op != PTRACE_SYSCALL_INFO_ENTRY || (n < 0 && info.entry.nr != SYS_prctl))
+		if (info.op != PTRACE_SYSCALL_INFO_ENTRY || (n < 0 && info.entry.nr != SYS_alarm))
 			continue;
 		n++;
 		if (n == kill_at) {
@@ -272,14 +296,42 @@ static void check_repair(const char *what, int n)
 	look(&f);
 	if (status != 0)
 		wrong(what, n, "the next hook ended with %d", status);
-	else if (strcmp(stage, "poststop") == 0 ? f.noted || f.marked : !placed(&f))
+	else if (releases() ? f.noted || f.marked : !placed(&f))
 		tell(what, n, &f, "the next hook did not make it good");
+}
+
+static void write_config(void)
+{
+	FILE *f = fopen(CONFIG, "w");
+
+	if (!f || fputs(CONFIG_TEXT, f) < 0 || fclose(f)) {
+		perror(CONFIG);
+		exit(2);
+	}
+}
+
+/* As it was, or with all of the lines that are added; never a part of it. */
+static void check_config(const char *what, int n)
+{
+	static char text[8192];
+	const char *rest;
+
+	if (!lxc)
+		return;
+	read_text(CONFIG, "", text, sizeof(text));
+	rest = text + strlen(CONFIG_TEXT);
+	if (strncmp(text, CONFIG_TEXT, strlen(CONFIG_TEXT)) != 0 ||
+	    (*rest && (!strstr(rest, "volatile.cpu.nodes = ") || !strstr(rest, "volatile.numaplace.origin = ") ||
+		       rest[strlen(rest) - 1] != '\n')))
+		wrong(what, n, "the config is now: %s", text);
 }
 
 static void begin_one(void)
 {
 	new_group();
-	if (strcmp(stage, "poststop") == 0 && run_hook("createRuntime") != 0)
+	if (lxc)
+		write_config();
+	if (releases() && run_hook(lxc ? "start-host" : "createRuntime") != 0)
 		wrong("setting up", -1, "not placed");
 }
 
@@ -292,9 +344,20 @@ static void kill_one(int n)
 	begin_one();
 	run_traced(n, -1, 0, &calls, &number);
 	look(&f);
-	if (strcmp(stage, "poststop") == 0 ? f.noted && !placed(&f) : !on_the_way(&f))
+	/* The mark goes first, then the record. */
+	if (releases() && !f.noted ? f.marked : !on_the_way(&f))
 		tell("killed", n, &f, "half of it");
+	check_config("killed", n);
 	check_repair("killed", n);
+	check_config("killed, then repaired,", n);
+}
+
+/* liblxc may have said something of its own before. */
+static const char *own_words(void)
+{
+	const char *line = lxc ? strstr(said, "\nnumaplace: ") : NULL;
+
+	return line ? line + 1 : said;
 }
 
 static void fail_one(int n, int error)
@@ -310,21 +373,22 @@ static void fail_one(int n, int error)
 	snprintf(what, sizeof(what), "call %ld failing with %s", number, strerror(error));
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 2)
 		wrong(what, n, "ended with status %x", (unsigned int)status);
-	else if (strcmp(stage, "poststop") == 0)
+	else if (releases())
 		; /* what is left is looked at by the next */
 	else if (WEXITSTATUS(status) == 0 && !placed(&f))
 		tell(what, n, &f, "said to be placed");
 	else if (WEXITSTATUS(status) && (!untouched(&f) || f.noted))
 		tell(what, n, &f, "said to have failed");
-	if (WIFEXITED(status) && WEXITSTATUS(status) && strncmp(said, "numaplace: ", 11) != 0)
+	if (WIFEXITED(status) && WEXITSTATUS(status) && strncmp(own_words(), "numaplace: ", 11) != 0)
 		wrong(what, n, "failed without a word");
+	check_config(what, n);
 	check_repair(what, n);
 }
 
 int main(int argc, char **argv)
 {
 	static const int errors[] = { EIO, ENOSPC, EACCES, EINTR, ENOMEM };
-	int calls, status, shift = argc > 5 ? atoi(argv[5]) : 0;
+	int calls, status, seed = argc > 5 ? atoi(argv[5]) : 0;
 	bool killing;
 	long number;
 
@@ -332,23 +396,33 @@ int main(int argc, char **argv)
 		return 2;
 	hook = argv[1];
 	stage = argv[2];
+	lxc = strstr(hook, "/lxc-hook");
 	snprintf(group, sizeof(group), "/sys/fs/cgroup/%s", argv[3]);
 	killing = strcmp(argv[4], "kill") == 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
-	new_group();
+	mkdir("/run/tests/at-each-call", 0755);
+	mkdir(CONFIG_DIR, 0755);
+	/* The first one turns cpuset on around the group, and reads the machine. */
+	begin_one();
+	if (!releases() && run_hook(stage) != 0)
+		wrong("the first", -1, "not placed");
+	begin_one();
+	if (releases())
+		new_group();
 	read_text(group, "cpuset.cpus.effective", all_cpus, 64);
 	read_text(group, "cpuset.mems.effective", all_mems, 64);
 	begin_one();
 	status = run_traced(-1, -1, 0, &calls, &number);
-	if (!WIFEXITED(status) || WEXITSTATUS(status)) {
-		printf("undisturbed, it ended with %x\n%s", (unsigned int)status, said);
+	if (!*all_cpus || !*all_mems || !WIFEXITED(status) || WEXITSTATUS(status) || calls < 40) {
+		printf("undisturbed, it ended with %x after %d calls, on %s/%s\n%s", (unsigned int)status, calls,
+		       all_cpus, all_mems, said);
 		return 1;
 	}
 	for (int n = 0; n < calls; n++) {
 		if (killing)
 			kill_one(n);
 		else
-			fail_one(n, errors[(n + shift) % 5]);
+			fail_one(n, errors[(n + seed) % 5]);
 	}
 	end_group();
 	printf("%s, each of %d calls: %d wrong\n", argv[4], calls, bad);
