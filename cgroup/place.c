@@ -508,15 +508,17 @@ static int release_locked(const struct place_env *env, struct ledger *l, int *mo
 			  const char *id, struct error *err)
 {
 	cleanup_record struct record old = { 0 };
-	int rc = ledger_find(l, runtime_class, id, &old, err);
+	int rc = ledger_find(l, runtime_class, id, &old, err), n = 0;
 
+	if (rc == 0)
+		rc = n = ledger_count(l, runtime_class, id, err);
 	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
-	if (rc == 0 && env->real && ledger_count(l, runtime_class, id) == 1) {
+	if (n == 1 && env->real) {
 		rc = *mount < 0 ? cgroup_mount_any(mount, err) : 0;
 		if (rc == 0)
 			rc = unmark_record(*mount, &old, err);
 	}
-	if (rc == 0)
+	if (rc >= 0)
 		rc = ledger_remove(l, runtime_class, id, err);
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;

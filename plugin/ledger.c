@@ -254,11 +254,24 @@ int ledger_find(struct ledger *l, const char *runtime_class, const char *id, str
 	return r < 0 ? r : load_or_repair(l, name, out, err);
 }
 
-unsigned int ledger_count(struct ledger *l, const char *runtime_class, const char *id)
+int ledger_count(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
 {
-	char base[LEDGER_NAME_MAX];
+	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
+	int r = file_name(runtime_class, id, base, err);
 
-	return file_name(runtime_class, id, base, NULL) < 0 ? 0 : slots_used(l, base);
+	for (int n = 0; r == 0; n++) {
+		struct stat st;
+
+		slot_name(base, (unsigned int)n, name);
+		if (n == LEDGER_SLOTS)
+			return n;
+		if (fstatat(l->files, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		if (errno == ENOENT)
+			return n;
+		r = error_errno(err, -errno, "ledger: look for %s", quote(name).text);
+	}
+	return r;
 }
 
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,

@@ -71,7 +71,7 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 		       struct record *out, struct error *err);
 
 /* How many records there are of this id. */
-unsigned int ledger_count(struct ledger *l, const char *runtime_class, const char *id);
+int ledger_count(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
 
 /* Takes the place of a record of the same id and cgroup, or of one whose container is gone. */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
