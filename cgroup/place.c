@@ -9,6 +9,7 @@
 #include "cgroup/choose.h"
 #include "cgroup/systemd.h"
 #include "plugin/counters.h"
+#include "plugin/tenant.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -308,6 +309,8 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	if (rc < 0)
 		return rc;
 	rc = fill_record(w, &placement, &why, out, err);
+	if (rc == 0)
+		rc = tenant_check(l, out, w->env->conf.max_exclusive_each, err);
 	return rc < 0 ? rc : ledger_add(l, w->job->runtime_class, out, err);
 }
 

@@ -198,6 +198,11 @@ static int set_max_exclusive(struct conf *c, char *value, struct error *err)
 	return parse_count(value, CPU_COUNT_MAX, &c->max_exclusive_cpus, err);
 }
 
+static int set_max_exclusive_each(struct conf *c, char *value, struct error *err)
+{
+	return parse_count(value, CPU_COUNT_MAX, &c->max_exclusive_each, err);
+}
+
 static int set_devices(struct conf *c, char *value, struct error *err)
 {
 	return parse_switch(value, &c->devices_allowed, err);
@@ -238,6 +243,7 @@ static const struct conf_key {
 	{ "container-keys", set_container_keys },
 	{ "max-cpus", set_max_cpus },
 	{ "max-exclusive-cpus", set_max_exclusive },
+	{ "max-exclusive-cpus-each", set_max_exclusive_each },
 	{ "devices", set_devices },
 	{ "record", set_record },
 	{ "incus-mode", set_incus_mode },

@@ -17,6 +17,7 @@ struct conf {
 	struct select_policy select;      /* reserved-cpus, reserved-nodes, balance, share-out */
 	unsigned int container_keys;      /* container-keys = all | none | list: bits of keys a container may set */
 	unsigned int max_cpus;            /* max-cpus: ceiling of one container; 0 = none */
+	unsigned int max_exclusive_each;  /* max-exclusive-cpus-each: ceiling of those of one tenant; 0 = none */
 	unsigned int max_exclusive_cpus;  /* max-exclusive-cpus: ceiling of all exclusive CPUs together; 0 = none */
 	bool devices_allowed;             /* devices = true | false */
 	enum conf_record record;          /* record = config | file | none (LXC) */

@@ -39,7 +39,7 @@ static void test_whole(void)
 				   "share-out = even\n"
 				   "container-keys = limits.cpu, limits.memory\n"
 				   "max-cpus = 64\n"
-				   "max-exclusive-cpus = 8\n"
+				   "max-exclusive-cpus = 8\nmax-exclusive-cpus-each = 4\n"
 				   "devices = false\n"
 				   "record = file\n"
 				   "incus-mode = lead";
@@ -59,6 +59,7 @@ static void test_whole(void)
 	       "container-keys: those, and the hints that numaplace writes itself");
 	is_int(c.max_cpus, 64, "max-cpus");
 	is_int(c.max_exclusive_cpus, 8, "max-exclusive-cpus");
+	is_int(c.max_exclusive_each, 4, "max-exclusive-cpus-each");
 	ok(!c.devices_allowed, "devices");
 	is_int(c.record, RECORD_FILE, "record");
 	is_int(c.incus_mode, INCUS_LEAD, "incus-mode");
