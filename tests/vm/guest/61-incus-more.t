@@ -71,7 +71,8 @@ not_ok "running, it is not placed" numaplace incus place v1
 inc_stop v1
 not_ok "no such instance" numaplace incus place v9
 
-# The scriptlet: Incus compiles it when it is set.
+# The scriptlet: Incus compiles it when it is set. What is stopped counts, and there are only eight CPUs.
+try incus delete a3 b1 c1 v1
 # shellcheck disable=SC2154 # of incus.sh
 ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < $inc_dir/instance_placement.star"
 try incus config set core.https_address=127.0.0.1:8443

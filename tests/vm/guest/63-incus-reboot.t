@@ -29,9 +29,9 @@ fi
 ok "rebooted: the daemon starts its instances" timeout 200 systemctl start numaplace-incus-agent incus-startup
 ok "rebooted: incusd answers" try timeout 60 incus query /1.0
 for id in r1 r2 rb-project_r3; do
-	ok "rebooted: $id is up" eventually [ -d "/sys/fs/cgroup/lxc.payload.$id" ]
+	ok "rebooted: $id is up" patiently [ -d "/sys/fs/cgroup/lxc.payload.$id" ]
 done
-eventually inc_in_ledger r1 r2 rb-project_r3
+patiently inc_in_ledger r1 r2 rb-project_r3
 is "rebooted: three in the ledger" "$(numaplace status --json | jq -r '[.containers[].id] | sort | join(" ")')" "r1 r2 rb-project_r3"
 r1=$(incus_says r1)
 is "rebooted: follow: memory on Incus's nodes" "$(cat "$(inc_cgroup r1)/cpuset.mems.effective") $(ledger_says r1 | cut -d' ' -f1)" \

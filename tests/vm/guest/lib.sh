@@ -96,7 +96,7 @@ reboot_guest() {
 	cat /proc/sys/kernel/random/boot_id > $boot_of_test
 	exit 75
 }
-rebooted() { [ -e $boot_of_test ] && ! cmp -s /proc/sys/kernel/random/boot_id $boot_of_test; }
+rebooted() { [ -e $boot_of_test ] && [ "$(cat /proc/sys/kernel/random/boot_id)" != "$(cat $boot_of_test)" ]; }
 
 # bail WHY: nothing of what follows would make sense.
 bail() {
