@@ -11,6 +11,7 @@
 
 CRUN=440 RUNC=60
 np_syslog
+: > $np_log
 soak=$ct_dir/soak
 bundle soak -j '.annotations["limits.cpu"] = "2" | .annotations["limits.memory"] = "8MiB"' \
 	-h "createRuntime=$np_hook,createRuntime" -h "poststop=$np_hook,poststop" -- /bin/true
@@ -42,7 +43,8 @@ is "runc: $RUNC more" "$(starts runc 1 $RUNC 1 2> /run/tests/soak-3.err)" 0
 took=$(($(cut -d. -f1 /proc/uptime) - begin))
 cat /run/tests/soak-*.err
 is "the ledger is empty ($took s)" "$(np_ids)" ""
-is "its folder holds nothing else" "$(cd /run/numaplace && find . | sort | xargs)" ". ./containers ./lock ./usage"
+is "its folder holds nothing else" "$(cd /run/numaplace && find . | sort | xargs)" \
+	". ./containers ./counters ./lock ./topology ./usage"
 ok "and is as large as before: $size_before, $(ledger_size) bytes" [ "$(ledger_size)" -le $((size_before + 4096)) ]
 is "no cgroup is left" "$(groups)" "$groups_before"
 ok "no descriptor is, in the whole machine: $files_before, $(descriptors)" [ "$(descriptors)" -le $((files_before + 200)) ]
