@@ -7,6 +7,7 @@
  * what is in them and nothing overlaps.
  */
 #include "cli/map.h"
+#include "cli/svg-text.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -16,10 +17,11 @@
 #define NODE_WIDTH 244
 #define INNER (NODE_WIDTH - 2 * PAD)
 #define CORES_MOST 132 /* pixels high that a node's cores are to be at most, before they are drawn smaller */
-#define ENTRY_WIDTH 316
+#define ENTRY_WIDTH 348
+#define ENTRY_TEXT (ENTRY_WIDTH - 24 - 12)
 #define ENTRY_HEIGHT 36
-#define NAME_MAX_CHARS 30
-#define LIST_MAX_CHARS 22
+#define ENTRY_ROWS 24      /* containers one below the other, before another column is made */
+#define LEGEND_WIDTH 1480  /* what a picture may be widened to for these columns */
 
 struct svg {
 	const struct map *m;
@@ -29,6 +31,7 @@ struct svg {
 	int columns;       /* nodes side by side in a package */
 	int packages_wide; /* packages side by side */
 	int width;
+	int legend_x, legend_columns; /* containers: at PAD they stand below the distances */
 	unsigned int npackages;
 	struct package {
 		unsigned int number, nnodes;
@@ -38,37 +41,17 @@ struct svg {
 
 /* --- text and colours --- */
 
-/* For XML: what is not printable ASCII, and so might be no character at all, becomes a question mark. */
-static void put_escaped(FILE *f, const char *text, size_t most)
+/* A line of a node's small print; smaller still where it would not fit. */
+static void put_small(FILE *f, int x, int y, const char *text)
 {
-	size_t n = 0, len = strlen(text);
+	double wide = svg_width(text, strlen(text), 12);
 
-	for (const char *p = text; *p; p++, n++) {
-		if (len > most && n + 2 >= most) {
-			fputs("..", f);
-			return;
-		}
-		if (*p == '<')
-			fputs("&lt;", f);
-		else if (*p == '>')
-			fputs("&gt;", f);
-		else if (*p == '&')
-			fputs("&amp;", f);
-		else if (*p == '"')
-			fputs("&quot;", f);
-		else if (*p == '\'')
-			fputs("&apos;", f);
-		else
-			putc(*p < 0x20 || *p > 0x7e ? '?' : *p, f);
-	}
-}
-
-static void put_set(FILE *f, const struct idset *s)
-{
-	char text[IDSET_TEXT_MAX];
-
-	idset_format(s, text, sizeof(text));
-	put_escaped(f, *text ? text : "-", LIST_MAX_CHARS);
+	fprintf(f, "<text x='%d' y='%d' class='small'", x, y);
+	if (wide > INNER)
+		fprintf(f, " style='font-size:%.1fpx'", 12 * INNER / wide);
+	fputs(">", f);
+	svg_escaped(f, text, strlen(text));
+	fputs("</text>\n", f);
 }
 
 /* Neighbours in the list get far hues; every second turn around the wheel is darker. */
@@ -174,15 +157,16 @@ static int measure_node(const struct svg *g, const struct topo_node *n)
 
 static unsigned int huge_lines(const struct topology *t)
 {
-	unsigned int lines = 0;
+	unsigned int most = 0;
 
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		for (unsigned int i = 0; i < t->nnodes; i++)
-			if (t->nodes[i].huge_total[h]) {
-				lines++;
-				break;
-			}
-	return lines;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		unsigned int lines = 0;
+
+		for (unsigned int h = 0; h < t->nhuge; h++)
+			lines += t->nodes[i].huge_total[h] > 0;
+		most = lines > most ? lines : most;
+	}
+	return most;
 }
 
 /* The largest cores with which every node stays within bounds. */
@@ -325,11 +309,10 @@ static void draw_cores(const struct svg *g, const struct topo_node *n, int x, in
 static void draw_memory(const struct svg *g, const struct topo_node *n, int x, int y)
 {
 	double total = n->mem_total ? (double)n->mem_total : 1, at = 0;
-	char size[32], avail[32], colour[40];
+	char size[32], avail[32], colour[40], line[80];
 
 	if (!n->mem_known || !n->mem_total) {
-		fprintf(g->f, "<text x='%d' y='%d' class='small'>%s</text>\n", x, y + 28,
-			n->mem_known ? "no memory" : "memory not known");
+		put_small(g->f, x, y + 28, n->mem_known ? "no memory" : "memory not known");
 		return;
 	}
 	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='14' class='memory'/>\n", x, y, INNER);
@@ -352,21 +335,22 @@ static void draw_memory(const struct svg *g, const struct topo_node *n, int x, i
 	}
 	size_human(n->mem_total, size, sizeof(size));
 	size_human(n->mem_free, avail, sizeof(avail));
-	fprintf(g->f, "<text x='%d' y='%d' class='small'>%s of %s free</text>\n", x, y + 28, avail, size);
+	snprintf(line, sizeof(line), "%s of %s free", avail, size);
+	put_small(g->f, x, y + 28, line);
 }
 
 static void draw_hugepages(const struct svg *g, const struct topo_node *n, int x, int y)
 {
 	const struct topology *t = g->m->s->topology;
-	char size[32];
+	char size[32], line[120];
 
 	for (unsigned int h = 0; h < t->nhuge; h++) {
 		if (!n->huge_total[h])
 			continue;
 		size_human(t->huge_size[h], size, sizeof(size));
-		fprintf(g->f,
-			"<text x='%d' y='%d' class='small'>hugepages of %s: %" PRIu64 " of %" PRIu64 " free</text>\n", x,
-			y, size, n->huge_free[h], n->huge_total[h]);
+		snprintf(line, sizeof(line), "%s pages: %" PRIu64 " of %" PRIu64 " free", size, n->huge_free[h],
+			 n->huge_total[h]);
+		put_small(g->f, x, y, line);
 		y += 15;
 	}
 }
@@ -483,6 +467,25 @@ static void draw_matrix(const struct svg *g, int x, int y)
 		}
 }
 
+/* Its lists share what the words leave: that of memory nodes, the shorter one, is cut last. */
+static void put_lists(const struct svg *g, const struct record *r)
+{
+	char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX], head[sizeof(r->runtime) + 16];
+	double room, half, wide;
+
+	idset_format(&r->placement.share.cpus, cpus, sizeof(cpus));
+	idset_format(&r->placement.mems, mems, sizeof(mems));
+	snprintf(head, sizeof(head), "%s, CPUs ", r->runtime);
+	room = ENTRY_TEXT - svg_width(head, strlen(head), 11) - svg_width(", memory ", 9, 11);
+	half = room / 2;
+	wide = svg_width(mems, strlen(mems), 11);
+	wide = wide < half ? wide : half;
+	svg_escaped(g->f, head, strlen(head));
+	svg_fitted(g->f, *cpus ? cpus : "-", 11, room - wide);
+	fputs(", memory ", g->f);
+	svg_fitted(g->f, *mems ? mems : "-", 11, half);
+}
+
 static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 {
 	const struct record *r = g->m->s->record[k];
@@ -490,41 +493,42 @@ static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 
 	container_colour(k, colour, sizeof(colour));
 	fputs("<g class='container' data-id='", g->f);
-	put_escaped(g->f, r->id, SIZE_MAX);
+	svg_escaped(g->f, r->id, strlen(r->id));
 	fprintf(g->f, "'>\n<rect x='%d' y='%d' width='16' height='26' rx='3' fill='%s'/>\n", x, y, colour);
 	fprintf(g->f, "<text x='%d' y='%d' class='entry'>", x + 24, y + 11);
-	put_escaped(g->f, r->id, NAME_MAX_CHARS);
+	svg_fitted(g->f, r->id, 13, ENTRY_TEXT);
 	fprintf(g->f, "</text>\n<text x='%d' y='%d' class='detail'>", x + 24, y + 25);
-	put_escaped(g->f, r->runtime, sizeof(r->runtime));
-	fprintf(g->f, ", CPUs ");
-	put_set(g->f, &r->placement.share.cpus);
-	fprintf(g->f, ", memory ");
-	put_set(g->f, &r->placement.mems);
+	put_lists(g, r);
 	fputs("</text>\n</g>\n", g->f);
 }
 
-/* Containers stand right of the distances where there is room for a column of them, else below. */
-static void legend_place(const struct svg *g, int y, int *x, int *top, int *columns)
+/* Containers stand right of the distances where there is room for them, or room may be made; else below. */
+static void measure_legend(struct svg *g)
 {
-	int right = PAD + matrix_size(g) + 40;
+	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + matrix_size(g) + 40;
+	int most = g->width > LEGEND_WIDTH ? g->width : LEGEND_WIDTH, needed = right + wanted * ENTRY_WIDTH + PAD;
 
-	*x = right + ENTRY_WIDTH + PAD <= g->width ? right : PAD;
-	*top = *x == PAD ? y + matrix_size(g) + 44 : y;
-	*columns = (g->width - *x - PAD) / ENTRY_WIDTH;
-	if (*columns < 1)
-		*columns = 1;
+	g->legend_x = needed <= most ? right : PAD;
+	if (g->legend_x == right && needed > g->width)
+		g->width = needed;
+	if (g->width < matrix_size(g) + 2 * PAD)
+		g->width = matrix_size(g) + 2 * PAD;
+	g->legend_columns = (g->width - g->legend_x - PAD) / ENTRY_WIDTH;
+	if (g->legend_columns > wanted && g->legend_x == right)
+		g->legend_columns = wanted;
+	if (g->legend_columns < 1)
+		g->legend_columns = 1;
 }
 
 /* The height of distances and containers; drawn where @draw. */
 static int legend(const struct svg *g, int y, bool draw)
 {
-	int x, top, columns, rows, bottom = y + matrix_size(g);
+	int x = g->legend_x, bottom = y + matrix_size(g), top = x == PAD ? bottom + 44 : y;
+	int rows = ((int)g->m->s->n + g->legend_columns - 1) / g->legend_columns;
 
 	if (draw)
 		draw_matrix(g, PAD, y + 12);
-	legend_place(g, y, &x, &top, &columns);
-	rows = ((int)g->m->s->n + columns - 1) / columns;
-	if (draw)
+	if (draw && g->m->s->n)
 		fprintf(g->f, "<text x='%d' y='%d' class='name'>containers</text>\n", x, top + 12);
 	for (unsigned int k = 0; draw && k < g->m->s->n; k++)
 		draw_container(g, k, x + (int)k / rows * ENTRY_WIDTH, top + 24 + (int)k % rows * ENTRY_HEIGHT);
@@ -535,7 +539,6 @@ static int legend(const struct svg *g, int y, bool draw)
 static void draw_head(const struct svg *g, int height)
 {
 	const struct topology *t = g->m->s->topology;
-	const char *load = g->m->worst > 0 ? ", highest load over mean " : "";
 
 	fprintf(g->f,
 		"<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -560,24 +563,25 @@ static void draw_head(const struct svg *g, int height)
 		g->width, height, g->width, height, g->width, height);
 	fprintf(g->f, "<text x='%d' y='32' class='title'>%u node%s, %u CPUs, %u container%s</text>\n", PAD, t->nnodes,
 		t->nnodes == 1 ? "" : "s", t->ncpus, g->m->s->n, g->m->s->n == 1 ? "" : "s");
-	fprintf(g->f, "<text x='%d' y='52' class='small'>a square: a core, its threads one below the other%s", PAD,
-		load);
-	if (*load)
-		fprintf(g->f, "%.2f", g->m->worst);
-	fputs("</text>\n", g->f);
+	fprintf(g->f,
+		"<text x='%d' y='52' class='small'>a square: a core, its threads one below the other; "
+		"a bar: memory taken, in colour what was asked for</text>\n",
+		PAD);
+	if (g->m->worst > 0)
+		fprintf(g->f, "<text x='%d' y='70' class='small'>highest load of a node over the mean: %.2f</text>\n", PAD,
+			g->m->worst);
 }
 
 int map_svg(const struct map *m, FILE *f, struct error *err)
 {
 	struct svg g = { .m = m, .f = f };
-	int below, top = 66;
+	int below, top = m->worst > 0 ? 84 : 66;
 
 	if (find_packages(&g) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	measure_nodes(&g);
 	measure_packages(&g);
-	if (g.width < matrix_size(&g) + 2 * PAD)
-		g.width = matrix_size(&g) + 2 * PAD;
+	measure_legend(&g);
 	below = top + packages(&g, top, false) + 24;
 	draw_head(&g, below + legend(&g, below, false));
 	packages(&g, top, true);
