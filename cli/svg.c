@@ -241,8 +241,8 @@ static void measure_packages(struct svg *g)
 	if (g->packages_wide > (int)g->npackages)
 		g->packages_wide = (int)g->npackages;
 	g->width = PAD + g->packages_wide * (package_width(g) + PAD);
-	if (g->width < 700)
-		g->width = 700;
+	if (g->width < 760)
+		g->width = 760;
 }
 
 /* --- drawing --- */
