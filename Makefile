@@ -21,7 +21,6 @@ unitdir = $(prefix)/lib/systemd/system
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 # Where the programs look for it; here only so that a package can redirect it.
 sysconfdir = /etc
-unitdir = $(prefix)/lib/systemd/system
 
 O = build
 CFLAGS = -O2 -g

@@ -8,7 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HOOK_FILE "usr/share/containers/oci/hooks.d/50-numaplace.json"
+#define HOOKS_D "usr/share/containers/oci/hooks.d"
+#define HOOK_FILE HOOKS_D "/50-numaplace.json"
+#define PRECREATE "50-numaplace-precreate.json"
 
 /* The numbers of the first "1.2.3" in @text; false: none. */
 static bool find_version(const char *text, unsigned int v[3])
@@ -87,6 +89,14 @@ static void check_hooks_d(struct doctor *d)
 			   "/usr/share/containers/oci/hooks.d: add that folder there");
 }
 
+/* The stage that only podman knows: a disaster where CRI-O reads it. */
+static void check_precreate(struct doctor *d)
+{
+	if (d->crio && doctor_has(d, HOOKS_D "/" PRECREATE))
+		doctor_say(d, VERDICT_DO, "precreate", "CRI-O does not start while /" HOOKS_D "/" PRECREATE " is there: it "
+			   "belongs in a folder of podman's own");
+}
+
 static void check_docker(struct doctor *d)
 {
 	char json[16384];
@@ -113,7 +123,7 @@ static void check_lxc(struct doctor *d)
 			   "/usr/share/numaplace/lxc/50-numaplace.conf to /usr/share/lxc/config/common.conf.d/");
 	if (d->incus || d->lxd)
 		doctor_say(d, VERDICT_NOTE, d->incus ? "incus" : "lxd", "instances are placed once their profile has the "
-			   "hook; its own scheduler rewrites their CPUs, so memory follows them (incus-mode = follow)");
+			   "hook: see /usr/share/numaplace/incus/README.md");
 }
 
 void doctor_check_runtimes(struct doctor *d)
@@ -134,6 +144,7 @@ void doctor_check_runtimes(struct doctor *d)
 	if (!d->podman && !d->crio && !d->docker && !d->containerd && !d->lxc && !d->incus && !d->lxd)
 		doctor_say(d, VERDICT_NOTE, "runtimes", "no engine that we know is installed here");
 	check_hooks_d(d);
+	check_precreate(d);
 	check_docker(d);
 	check_lxc(d);
 }
@@ -145,6 +156,13 @@ static void check_numad(struct doctor *d)
 	if (doctor_runs(d, "numad"))
 		doctor_say(d, VERDICT_DO, "numad", "it moves processes between nodes behind our back: systemctl disable "
 			   "--now numad");
+}
+
+static void check_incus(struct doctor *d)
+{
+	if (doctor_runs(d, "incusd") || doctor_runs(d, "lxd"))
+		doctor_say(d, VERDICT_NOTE, "scheduler", "that of Incus or LXD runs and rewrites its instances' CPUs at every "
+			   "start and stop: memory follows them (incus-mode = follow in numaplace.conf)");
 }
 
 static void check_balancing(struct doctor *d)
@@ -179,7 +197,7 @@ static void check_scopes(struct doctor *d)
 
 	if (!doctor_has(d, "run/systemd/system") && !d->cli->sysroot)
 		return;
-	if (d->runc_scopes)
+	if (d->runc_scopes && d->many_cpus)
 		doctor_say(d, VERDICT_DO, "runc", "before 1.1.6 a cpuset in the spec becomes wrong AllowedCPUs above 8 CPUs "
 			   "under systemd: update runc, use crun, or --cgroup-manager=cgroupfs");
 	if (doctor_read(d, "proc/sys/kernel/osrelease", text, sizeof(text)) && find_version(text, v) && v[0] >= 7 &&
@@ -192,6 +210,7 @@ void doctor_check_traps(struct doctor *d)
 {
 	check_scopes(d);
 	check_numad(d);
+	check_incus(d);
 	check_balancing(d);
 	check_kubelet(d);
 }

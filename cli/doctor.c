@@ -164,6 +164,7 @@ static void check_machine(struct doctor *d)
 		doctor_say(d, VERDICT_DO, "machine", "%.300s", err.text);
 		return;
 	}
+	d->many_cpus = t->cpu_ids > 8;
 	if (t->nnodes < 2)
 		doctor_say(d, VERDICT_NOTE, "machine", "one node: nothing to choose between here");
 	else

@@ -26,6 +26,7 @@ struct doctor {
 		char text[400];
 	} finding[FINDINGS_MAX];
 	bool docker, containerd, podman, crio, lxc, incus, lxd; /* found by the runtimes' check */
+	bool many_cpus;   /* more than 8 */
 	bool runc_scopes; /* runc from before 1.1.6: its systemd scopes get wrong CPUs above 8 */
 };
 

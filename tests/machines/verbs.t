@@ -193,7 +193,26 @@ touch "$tmp/four/usr/libexec/numaplace/oci-hook"
 run doctor
 [ "$got" = 0 ]
 ok $? 'doctor: podman with the hook'
+touch "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
+run doctor
+[ "$got" = 1 ] && grep -Eq '^do +precreate +CRI-O does not start' <<< "$out"
+ok $? 'doctor: where CRI-O would stumble over it'
+rm "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
+echo 7.0.4-amd64 > "$tmp/four/proc/sys/kernel/osrelease"
+run doctor
+has 'doctor: a kernel that obeys a daemon-reload' '^note +systemd scopes +from Linux 7\.0 on'
+echo 6.12.9-amd64 > "$tmp/four/proc/sys/kernel/osrelease"
+run doctor
+! grep -q 'systemd scopes' <<< "$out"
+ok $? 'doctor: and one that does not'
+echo 1 > "$tmp/four/proc/sys/kernel/numa_balancing"
+run doctor
+has 'doctor: the kernel balances' '^note +numa_balancing +on: '
+echo 0 > "$tmp/four/proc/sys/kernel/numa_balancing"
 mkdir -p "$tmp/four/proc/77" "$tmp/four/var/lib/kubelet"
+echo incusd > "$tmp/four/proc/77/comm"
+run doctor
+has "doctor: Incus's scheduler" '^note +scheduler +that of Incus or LXD runs'
 echo numad > "$tmp/four/proc/77/comm"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +numad' <<< "$out"
