@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# podman as people use it: hooks.d under both cgroup managers and both runtimes,
-# run, restart, pod, play kube; a daemon-reload loses nothing; counted in metrics.
+# podman as people use it: hooks.d and the precreate stage under both cgroup managers
+# and both runtimes, run, restart, pod, play kube, quadlet; a daemon-reload loses
+# nothing; then move, rebalance and what is told of it.
 # Layout: 4x2-pairs, systemd.
 
 # shellcheck source=lib.sh
@@ -25,7 +26,16 @@ pm() {
 pid_of() { podman inspect -f '{{.State.Pid}}' "$1"; }
 allowed() { sed -n "s/^$2_allowed_list:[[:space:]]*//p" "/proc/$(pid_of "$1")/status"; }
 cgroup_of() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid_of "$1")/cgroup")"; }
+inspected() { podman inspect "$1" | jq -r --arg key "$2" '.[0].Config.Annotations[$key] // "-"'; }
 effective_of() { cat "$(cgroup_of "$1")/cpuset.cpus.effective" "$(cgroup_of "$1")/cpuset.mems.effective" | xargs; }
+
+# podman has a status of its own, 125 or 126, for what it could not start.
+fails() {
+	"$@" > /run/tests/said 2>&1
+	f_status=$?
+	cat /run/tests/said
+	[ $f_status = 125 ] || [ $f_status = 126 ]
+}
 
 placed_on_pair() { # NAME WHAT: four CPUs, the two nodes of one pair
 	like "$2: four CPUs of a near pair, memory there" "$(allowed "$1" Cpus) $(allowed "$1" Mems)" '^(0-3 0-1|4-7 2-3)$'
@@ -49,7 +59,7 @@ for rt in runc crun; do
 		ok "$what: daemon-reload" systemctl daemon-reload
 		is "$what: loses nothing" "$(effective_of c)" "$before"
 		ok "$what: restart" pm $rt $manager restart -t 0 c
-		is "$what: in the same place" "$(effective_of c)" "$before"
+		placed_on_pair c "$what, restarted"
 		ok "$what: verify finds its memory there" numaplace verify "$id"
 		ok "$what: rm" pm $rt $manager rm -f -t 0 c
 		is "$what: nothing is left in status" "$(numaplace status --json | jq -c .containers)" '[]'
@@ -62,19 +72,17 @@ ok "without a key: run" podman run --rm --network none np true
 not_ok "without a key: no ledger" [ -e /run/numaplace ]
 
 # --- a key that makes no sense stops it, with the reason
-not_ok "a bad value: does not start" podman --runtime runc run --rm --network none --annotation limits.cpu=0 np true \
-	> /run/tests/said 2>&1
-like "and it is said why" "$(cat /run/tests/said /run/tests/*.log)" 'limits.cpu: .*"0"'
+ok "a bad value: does not start" fails podman --runtime runc run --rm --network none --annotation limits.cpu=0 np true
+like "and runc says why" "$(cat /run/tests/said)" 'limits.cpu: .*"0"'
+ok "crun: does not start" fails podman --runtime crun run --rm --network none --annotation limits.cpu=0 np true
+like "and the journal says why" "$(journalctl -b --no-pager -t numaplace | tail -n 1)" 'limits.cpu: .*"0"'
 
 # --- pods: the container with keys is placed, the pod's own (infra) one is left alone
-if podman pod create --name p --network none --infra=false > /run/tests/pod 2>&1; then
-	ok "pod: a container in it" podman run -d --pod p --name inpod --annotation limits.cpu=2 np sleep 1000
-	like "pod: is on one node" "$(allowed inpod Cpus) $(allowed inpod Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
-	podman pod rm -f -t 0 p
-else
-	cat /run/tests/pod
-	fail "pod: is created"
-fi
+ok "pod create" podman pod create --name p --network none
+ok "pod: a container in it" podman run -d --pod p --name inpod --annotation limits.cpu=2 np sleep 1000
+like "pod: is on one node" "$(allowed inpod Cpus) $(allowed inpod Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+is "pod: nobody else is placed" "$(numaplace status --json | jq '.containers | length')" 1
+podman pod rm -f -t 0 p
 
 # --- play kube: annotations of the pod reach its containers
 cat > /run/tests/pod.yaml <<'END'
@@ -95,6 +103,65 @@ END
 ok "play kube" podman play kube --service-container=false /run/tests/pod.yaml
 placed_on_pair kube-web "play kube"
 podman play kube --down /run/tests/pod.yaml
+
+# --- a quadlet, as docs/podman-kubernetes.md has it
+if [ -x /usr/lib/systemd/system-generators/podman-system-generator ]; then
+	mkdir -p /etc/containers/systemd
+	cat > /etc/containers/systemd/web.container <<'END'
+[Container]
+Image=localhost/np:latest
+Exec=sleep 1000
+Network=none
+Annotation=limits.cpu=4
+Annotation=limits.memory=64MiB
+END
+	systemctl daemon-reload
+	ok "quadlet: starts" systemctl start web.service
+	placed_on_pair systemd-web "quadlet"
+	ok "quadlet: stops" systemctl stop web.service
+	is "quadlet: leaves nothing" "$(numaplace status --json | jq -c .containers)" '[]'
+	rm /etc/containers/systemd/web.container
+	systemctl daemon-reload
+fi
+
+# --- precreate: enabled as its file says, what is chosen is in the container's configuration
+mkdir -p /etc/containers/containers.conf.d
+cat > /etc/containers/containers.conf.d/50-numaplace.conf <<'END'
+[engine]
+hooks_dir = ["/usr/share/containers/oci/hooks.d", "/usr/share/numaplace/hooks.d-precreate"]
+END
+for rt in runc crun; do
+	for manager in systemd cgroupfs; do
+		what="precreate, $rt, $manager"
+		ok "$what: run" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
+		placed_on_pair c "$what"
+		before=$(effective_of c)
+		nodes=$(inspected c volatile.cpu.nodes)
+		like "$what: inspect shows the nodes" "$nodes" '^(0,1|2,3)$'
+		is "$what: and those of memory" "$(inspected c volatile.memory.nodes)" "$nodes"
+		is "$what: as status does" "$(numaplace status --json | jq -r '.containers[].nodes')" "$nodes"
+		is "$what: the cpuset is a resource of its own" \
+			"$(podman inspect c | jq -r '.[0].HostConfig | .CpusetCpus + " " + .CpusetMems')" "$(allowed c Cpus) $(allowed c Mems)"
+		if [ $manager = systemd ]; then
+			unit=libpod-$(podman inspect -f '{{.Id}}' c).scope
+			is "$what: systemd knows its CPUs" "$(systemctl show -P AllowedCPUs "$unit")" "$(allowed c Cpus)"
+		fi
+		systemctl daemon-reload
+		is "$what: daemon-reload loses nothing" "$(effective_of c)" "$before"
+		ok "$what: restart" pm $rt $manager restart -t 0 c
+		placed_on_pair c "$what, restarted"
+		is "$what: inspect shows that place" "$(inspected c volatile.cpu.nodes)" \
+			"$(numaplace status --json | jq -r '.containers[].nodes')"
+		ok "$what: rm" pm $rt $manager rm -f -t 0 c
+	done
+done
+is "precreate: nothing is left in status" "$(numaplace status --json | jq -c .containers)" '[]'
+rm -rf /run/numaplace
+ok "precreate, without a key: run" podman run --rm --network none np true
+not_ok "precreate, without a key: no ledger" [ -e /run/numaplace ]
+ok "precreate, a bad value: does not start" fails podman run --rm --network none --annotation limits.cpu=0 np true
+like "and the journal says why" "$(journalctl -b --no-pager -t numaplace | tail -n 1)" 'limits.cpu: .*"0"'
+rm /etc/containers/containers.conf.d/50-numaplace.conf
 
 # --- moved, and systemd with it
 pm runc systemd run -d --name m --network none --annotation limits.cpu=2 np sleep 1000
