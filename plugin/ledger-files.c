@@ -98,17 +98,22 @@ static bool exists(int dir, const char *name)
 	return fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-unsigned int slots_used(const struct ledger *l, const char *base)
+int slots_used(const struct ledger *l, const char *base, unsigned int *used, struct error *err)
 {
 	char name[LEDGER_NAME_MAX];
+	struct stat st;
 	unsigned int n = 0;
 
 	for (; n < LEDGER_SLOTS; n++) {
 		slot_name(base, n, name);
-		if (!exists(l->files, name))
+		if (fstatat(l->files, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			continue;
+		if (errno == ENOENT)
 			break;
+		return error_errno(err, -errno, "ledger: look for %s", quote(name).text);
 	}
-	return n;
+	*used = n;
+	return 0;
 }
 
 /* --- one record --- */

@@ -89,7 +89,7 @@ unsigned int slot_of(const char *name, char base[LEDGER_NAME_MAX]);
 const char *class_of(const struct record *r);
 
 /* How many slots of @base are taken: they have no gaps. */
-unsigned int slots_used(const struct ledger *l, const char *base);
+int slots_used(const struct ledger *l, const char *base, unsigned int *used, struct error *err);
 
 /* -ENOENT, -EBADMSG (damaged, or not a file that we wrote), or what the system said. */
 int file_load(struct ledger *l, const char *name, struct record *r, struct error *err);

@@ -42,10 +42,11 @@ static int close_gap(struct ledger *l, char *name, struct error *err)
 {
 	char base[LEDGER_NAME_MAX], free_slot[LEDGER_NAME_MAX];
 	unsigned int slot = slot_of(name, base);
-	unsigned int used = slot ? slots_used(l, base) : 0;
+	unsigned int used = 0;
+	int ret = slot ? slots_used(l, base, &used, err) : 0;
 
-	if (used >= slot)
-		return 0;
+	if (ret < 0 || used >= slot)
+		return ret;
 	slot_name(base, used, free_slot);
 	if (renameat(l->files, name, l->files, free_slot) < 0)
 		return error_errno(err, -errno, "ledger: rename %s", quote(name).text);
@@ -77,7 +78,9 @@ static int rebuild_one(void *arg, const char *text, size_t len)
 		ledger_note(b->l, "ledger: rebuild: a live container's mark: %s", why.text);
 		return 0;
 	}
-	used = slots_used(b->l, base);
+	ret = slots_used(b->l, base, &used, b->err);
+	if (ret < 0)
+		return ret;
 	for (unsigned int slot = 0; slot < used; slot++) {
 		cleanup_record struct record have = { 0 };
 

@@ -256,22 +256,13 @@ int ledger_find(struct ledger *l, const char *runtime_class, const char *id, str
 
 int ledger_count(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
 {
-	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
+	char base[LEDGER_NAME_MAX];
+	unsigned int used = 0;
 	int r = file_name(runtime_class, id, base, err);
 
-	for (int n = 0; r == 0; n++) {
-		struct stat st;
-
-		slot_name(base, (unsigned int)n, name);
-		if (n == LEDGER_SLOTS)
-			return n;
-		if (fstatat(l->files, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
-			continue;
-		if (errno == ENOENT)
-			return n;
-		r = error_errno(err, -errno, "ledger: look for %s", quote(name).text);
-	}
-	return r;
+	if (r == 0)
+		r = slots_used(l, base, &used, err);
+	return r < 0 ? r : (int)used;
 }
 
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
@@ -400,10 +391,12 @@ int ledger_add(struct ledger *l, const char *runtime_class, const struct record 
 /* Drops the slots of an id that are meant: those of @inode, or (NULL) the dead, or the only one. */
 static int remove_slots(struct ledger *l, const char *base, const uint64_t *inode, struct error *err)
 {
-	unsigned int used = slots_used(l, base), n = used;
-	bool only = used == 1, found = false;
-	int ret = 0;
+	unsigned int used = 0, n;
+	bool only, found = false;
+	int ret = slots_used(l, base, &used, err);
 
+	only = used == 1;
+	n = used;
 	/* From the last: what moves into a gap has been looked at. */
 	while (ret == 0 && n-- > 0) {
 		cleanup_record struct record r = { 0 };
@@ -504,7 +497,7 @@ static int visit(void *arg, const char *name)
 	char base[LEDGER_NAME_MAX];
 	struct share before;
 	bool changed = false;
-	unsigned int slot;
+	unsigned int slot, used;
 	int ret;
 
 	s->visited++;
@@ -524,7 +517,9 @@ static int visit(void *arg, const char *name)
 	before.mem = mem;
 	if (ask_dead(s->l, &r, &changed)) {
 		slot = slot_of(name, base);
-		ret = drop(s->l, base, slot, slots_used(s->l, base), &before, s->err);
+		ret = slots_used(s->l, base, &used, s->err);
+		if (ret == 0)
+			ret = drop(s->l, base, slot, used, &before, s->err);
 		s->gone += ret == 0;
 		return ret;
 	}
