@@ -278,4 +278,7 @@ unsigned int check_rows(const struct row_results *r, unsigned int n, const struc
 /* scaling.c: time against size; the exit status. */
 int scaling(bool check);
 
+/* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */
+int exact(const struct machines *all, unsigned int requests);
+
 #endif

@@ -1,0 +1,283 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The truth about a decision on a machine of few nodes: every set of nodes is
+ * looked at, and what it costs is worked out anew from the request and from
+ * what the machine shows.  Shares no code with the search that it judges.
+ */
+#ifndef NUMAPLACE_TESTS_TRUTH_H
+#define NUMAPLACE_TESTS_TRUTH_H
+
+#include "plugin/select.h"
+#include "tests/unit/made.h"
+
+#include <math.h>
+#include <stdio.h>
+
+#define TRUTH_KEEP 0.6 /* of the middle of the balance, the default */
+
+struct world {
+	struct topology *t;
+	struct usage *u;
+	struct select_policy policy;
+	struct error err;
+	struct reasons why;
+	bool whole; /* what is asked for is somebody else's choice */
+	uint16_t kind; /* only cores of this capacity count for the truth; 0: all */
+};
+
+static struct world world_of(struct topology *t)
+{
+	struct world w = { .t = t };
+
+	w.u = usage_new(t->cpu_ids, (unsigned int)t->nodes[t->nnodes - 1].id + 1);
+	select_policy_init(&w.policy);
+	return w;
+}
+
+__attribute__((unused)) static void world_end(struct world *w)
+{
+	usage_free(w->u);
+	topology_free(w->t);
+}
+
+static int select_in(struct world *w, const struct request *req, struct placement *p)
+{
+	struct select_input in = {
+		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy, .device_node = -1,
+		.whole = w->whole
+	};
+
+	memset(p, 0, sizeof(*p));
+	memset(&w->why, 0, sizeof(w->why));
+	memset(&w->err, 0, sizeof(w->err));
+	return select_placement(&in, p, &w->why, &w->err);
+}
+
+struct truth {
+	unsigned int fewest;
+	double cost;
+	bool possible;
+};
+
+/* May it be given at all, whoever holds it? */
+static bool may_give(const struct world *w, unsigned int cpu)
+{
+	return (!w->kind || w->t->cpus[cpu].capacity == w->kind) && !idset_has(&w->t->isolated, w->t->cpus[cpu].id);
+}
+
+static double room_of(const struct world *w, unsigned int node, bool exclusive)
+{
+	double room = 0;
+	const struct topo_node *x = &w->t->nodes[node];
+
+	for (unsigned int i = x->first_cpu; i < x->first_cpu + x->ncpus; i++) {
+		bool core_free = true;
+
+		for (unsigned int j = x->first_cpu; j < x->first_cpu + x->ncpus; j++)
+			if (w->t->cpus[j].core == w->t->cpus[i].core &&
+			    (w->u->load[w->t->cpus[j].id] || w->u->exclusive[w->t->cpus[j].id]))
+				core_free = false;
+		if (w->u->exclusive[w->t->cpus[i].id] || !may_give(w, i))
+			continue;
+		if (exclusive)
+			room += core_free;
+		else if (w->u->load[w->t->cpus[i].id] < LOAD_ONE)
+			room += 1 - (double)w->u->load[w->t->cpus[i].id] / LOAD_ONE;
+	}
+	return room;
+}
+
+static double avail_of(const struct world *w, unsigned int node)
+{
+	const struct topo_node *x = &w->t->nodes[node];
+
+	return x->ncpus && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
+}
+
+static double node_load(const struct world *w, unsigned int node, double *usable)
+{
+	const struct topo_node *x = &w->t->nodes[node];
+	double load = 0;
+
+	*usable = 0;
+	for (unsigned int i = x->first_cpu; i < x->first_cpu + x->ncpus; i++)
+		if (!w->u->exclusive[w->t->cpus[i].id] && may_give(w, i)) {
+			load += (double)w->u->load[w->t->cpus[i].id] / LOAD_ONE;
+			(*usable)++;
+		}
+	return load;
+}
+
+/* What taking along from r down to r - d gains, at the middle of the balance. */
+static double gain(double r, double d, double keep)
+{
+	double after = r - d;
+
+	return (r * r - after * after) / 2 - keep / 4 * (r * r * r * r - after * after * after * after);
+}
+
+static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
+{
+	double weight = 0, d = 0, total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep;
+	double want = r->cpu_count ? r->cpu_count : 1;
+	const struct topology *t = w->t;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		double usable, room = room_of(w, i, r->exclusive);
+
+		node_load(w, i, &usable);
+		if (usable > 0) {
+			mean += room / usable;
+			cpus += usable;
+			nodes++;
+		}
+		if (mask >> i & 1)
+			weight += room;
+	}
+	mean /= nodes;
+	keep = TRUTH_KEEP * (1 - 1 / nodes);
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		double usable, room = room_of(w, i, r->exclusive), takes = room * want / weight;
+
+		if (!(mask >> i & 1))
+			continue;
+		node_load(w, i, &usable);
+		if (usable > 0)
+			even += (mean - keep * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable, keep);
+		if (usable > 0)
+			step += takes / usable;
+		if (t->nodes[i].has_memory && t->nodes[i].ncpus && t->nodes[i].mem_total) {
+			total += (double)t->nodes[i].mem_total;
+			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
+			with++;
+		} else if (t->nodes[i].ncpus && !t->nodes[i].has_memory) {
+			unsigned int nearest = 65535;
+
+			for (unsigned int j = 0; j < t->nnodes; j++)
+				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
+					nearest = t->near[i * t->nnodes + j];
+			d += (nearest - 20.0) * room / weight;
+		}
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (mask >> j & 1)
+				d += room * room_of(w, j, r->exclusive) * t->near[i * t->nnodes + j] / (weight * weight);
+	}
+	even -= step * step / (2 * nodes);
+	return d / 20 + 0.2 * even / (want * nodes / cpus) +
+	       0.1 * (total > 0 ? level / with + (double)r->memory / total / 2 : 0);
+}
+
+static struct truth find_truth_of_kind(const struct world *w, const struct request *r)
+{
+	struct truth best = { 0 };
+	unsigned int n = w->t->nnodes;
+
+	for (unsigned int mask = 1; mask < 1U << n; mask++) {
+		unsigned int k = (unsigned int)__builtin_popcount(mask);
+		double room = 0, avail = 0, cost;
+
+		if (best.possible && k > best.fewest)
+			continue;
+		for (unsigned int i = 0; i < n; i++)
+			if (mask >> i & 1) {
+				room += room_of(w, i, r->exclusive);
+				avail += avail_of(w, i);
+			}
+		if (room < (r->cpu_count ? r->cpu_count : 1) - 1e-4 || avail < (double)r->memory)
+			continue;
+		cost = truth_cost(w, mask, r);
+		if (!best.possible || k < best.fewest || cost < best.cost)
+			best = (struct truth){ k, cost, true };
+	}
+	return best;
+}
+
+/* One kind of cores alone if one suffices, the fastest first; @kind says which. */
+static struct truth find_truth(struct world *w, const struct request *r, uint16_t *kind)
+{
+	struct truth best = { 0 };
+	uint16_t below = UINT16_MAX;
+
+	while (w->t->mixed && !best.possible) {
+		w->kind = 0;
+		for (unsigned int i = 0; i < w->t->ncpus; i++)
+			if (w->t->cpus[i].capacity < below && w->t->cpus[i].capacity > w->kind)
+				w->kind = w->t->cpus[i].capacity;
+		if (!w->kind)
+			break;
+		best = find_truth_of_kind(w, r);
+		below = w->kind;
+	}
+	if (!best.possible) {
+		w->kind = 0;
+		best = find_truth_of_kind(w, r);
+	}
+	*kind = w->kind;
+	w->kind = 0;
+	return best;
+}
+
+static unsigned int mask_of(const struct world *w, const struct request *q, const struct placement *p)
+{
+	unsigned int mask = 0;
+
+	for (unsigned int i = 0; i < w->t->nnodes; i++)
+		if (idset_has(&p->nodes, w->t->nodes[i].id) ||
+		    (q->memory && idset_has(&p->mems, w->t->nodes[i].id) && w->t->nodes[i].ncpus))
+			mask |= 1U << i;
+	return mask;
+}
+
+static struct request random_request(struct rnd *r, const struct topology *t, unsigned int smt)
+{
+	struct request q;
+	uint64_t memory = 0;
+
+	request_init(&q);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		memory += t->nodes[i].mem_total;
+	q.cpu_count = 1 + rnd_below(r, rnd_below(r, 3) ? t->ncpus / t->nnodes + 1 : t->ncpus);
+	q.given = 1U << KEY_CPU;
+	q.exclusive = rnd_below(r, 3) == 0;
+	if (q.exclusive && smt > 1)
+		q.cpu_count += q.cpu_count % smt;
+	if (rnd_below(r, 2))
+		q.memory = (memory >> 20) / (1 + rnd_below(r, 30)) << 20;
+	return q;
+}
+
+#define fail_once(what, ...)                                                                                           \
+	do {                                                                                                       \
+		if (!bad++)                                                                                        \
+			printf("# " what "\n", ##__VA_ARGS__);                                                     \
+	} while (0)
+
+static unsigned int check_truth(struct world *w, const struct request *q, int r, const struct placement *p)
+{
+	uint16_t kind;
+	struct truth best = find_truth(w, q, &kind);
+	unsigned int bad = 0, mask, k;
+	double cost;
+
+	if (r < 0) {
+		if (best.possible)
+			fail_once("refused (%s), though %u nodes fit", w->err.text, best.fewest);
+		return bad;
+	}
+	if (!best.possible)
+		return 0;
+	if (p->overcommitted)
+		fail_once("CPUs shared although %u nodes have room", best.fewest);
+	mask = mask_of(w, q, p);
+	k = (unsigned int)__builtin_popcount(mask);
+	if (k > best.fewest)
+		fail_once("%u nodes, %u would do", k, best.fewest);
+	w->kind = kind;
+	cost = truth_cost(w, mask, q);
+	w->kind = 0;
+	if (k == best.fewest && cost > best.cost * 1.01)
+		fail_once("cost %.6f, the least is %.6f (mask %x)", cost, best.cost, mask);
+	return bad;
+}
+
+#endif
