@@ -131,22 +131,36 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 	}
 }
 
-/* Hands out @want by filling the roomiest part, then the next: few CPUs are far from the others. false: not all. */
+/*
+ * Hands out @want by filling the roomiest part, then the next: few CPUs are far
+ * from the others.  Where memory wants them all, each part gets a core at least,
+ * so that none is there for its memory alone.  false: not all.
+ */
 static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room)
 {
-	while (want) {
-		struct part *most = NULL;
-		unsigned int most_room = 0, step;
+	bool all = s->in->search->need.memory && want >= s->nparts * s->unit;
 
-		for (unsigned int i = 0; i < s->nparts; i++)
-			if (!s->part[i].take && room[i] > most_room) {
-				most = &s->part[i];
-				most_room = room[i];
-			}
-		if (!most)
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		unsigned int least = !all ? 0 : room[i] < s->unit ? room[i] : s->unit;
+
+		s->part[i].take = least;
+		want -= least;
+	}
+	while (want) {
+		unsigned int most = 0, step;
+
+		/* by all that a part has, not by what is left of it: one is filled before the next */
+		for (unsigned int i = 1; i < s->nparts; i++) {
+			bool left = room[i] > s->part[i].take, most_left = room[most] > s->part[most].take;
+
+			if (left && (!most_left || room[i] > room[most]))
+				most = i;
+		}
+		step = room[most] - s->part[most].take;
+		if (!step)
 			return false;
-		step = most_room < want ? most_room : want;
-		most->take = step;
+		step = step < want ? step : want;
+		s->part[most].take += step;
 		want -= step;
 	}
 	return true;
@@ -165,27 +179,130 @@ static void cap_by_memory(const struct spread *s, unsigned int count, unsigned i
 	}
 }
 
-/* What this sharing costs, in the same coin as the choice of nodes: distance, and evenness. */
-static double share_cost(const struct spread *s, unsigned int count)
+/* Divides @want over the parts as @weight says, at most @room each; what does not fit goes where room is. */
+static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, uint64_t *out)
+{
+	long double total = 0;
+	uint64_t left = want;
+
+	for (unsigned int i = 0; i < n; i++)
+		total += weight[i];
+	for (unsigned int i = 0; i < n; i++) {
+		uint64_t x = total > 0 ? (uint64_t)((long double)want * weight[i] / total) : want / n;
+
+		x = x < room[i] ? x : room[i];
+		x = x < left ? x : left;
+		out[i] = x;
+		left -= x;
+	}
+	while (left) {
+		unsigned int most = 0;
+		uint64_t step;
+
+		for (unsigned int i = 1; i < n; i++)
+			if (room[i] - out[i] > room[most] - out[most])
+				most = i;
+		step = room[most] - out[most];
+		if (!step) {
+			out[0] += left; /* preferred: more than fits anywhere */
+			return;
+		}
+		step = step < left ? step : left;
+		out[most] += step;
+		left -= step;
+	}
+}
+
+/* One way to share CPUs and memory out, by part. */
+struct sharing {
+	unsigned int *take;
+	uint64_t *weight, *room, *memory;
+};
+
+/* Where the memory of these CPUs goes: with them as far as there is room. */
+static void follow(const struct spread *s, struct sharing *x)
+{
+	uint64_t want = s->in->search->need.memory, all = 0;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		uint64_t avail = s->part[i].site->avail;
+
+		x->weight[i] = x->take[i];
+		x->room[i] = avail < want ? avail : want;
+		all = all > want ? all : all + x->room[i];
+	}
+	divide(all < want ? all : want, s->nparts, x->weight, x->room, x->memory);
+	for (unsigned int i = 0; !want && i < s->nparts; i++)
+		x->memory[i] = x->take[i];
+}
+
+/* What this sharing costs, in the same coin as the choice of nodes: CPUs' distance to the memory, and evenness. */
+static double share_cost(const struct spread *s, struct sharing *x)
 {
 	const struct search *search = s->in->search;
-	double distance = 0;
+	double distance = 0, cpus = 0, memory = 0;
 	struct takes takes = { 0 };
 
+	follow(s, x);
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
 		takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
-			  (double)p->take / p->site->ncpus);
-		for (unsigned int j = 0; j < s->nparts; j++)
-			distance += (double)p->take * s->part[j].take *
+			  (double)x->take[i] / p->site->ncpus);
+		cpus += x->take[i];
+		memory += (double)x->memory[i];
+		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
+			distance += (double)x->take[i] * (double)x->memory[j] *
 				    s->t->near[p->site->node * s->t->nnodes + s->part[j].site->node];
 	}
-	return distance / ((double)count * count) / 20 + search->taste.cpu * takes_cost(&takes, &search->taste);
+	return (memory > 0 ? distance / cpus / memory / 20 : 0) +
+	       search->taste.cpu * takes_cost(&takes, &search->taste);
 }
 
 /* More parts than this are shared out evenly without looking further. */
 #define FILL_PARTS 64
+
+/* Keeps the takes of the parts if they cost less than the best so far. */
+static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best, double *best_cost)
+{
+	double cost;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		x->take[i] = s->part[i].take;
+		s->part[i].take = 0;
+	}
+	cost = share_cost(s, x);
+	if (*best_cost >= 0 && cost >= *best_cost - 1e-9)
+		return;
+	*best_cost = cost;
+	memcpy(best, x->take, s->nparts * sizeof(*best));
+}
+
+/* The cheapest of: evenly by room; one node after the other; the same, but no further than memory follows. */
+static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room)
+{
+	size_t n = s->nparts;
+	cleanup_free uint64_t *column = calloc(4 * n, sizeof(*column));
+	struct sharing x;
+	unsigned int *best;
+	double cost = -1;
+
+	if (!column)
+		return -ENOMEM;
+	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n };
+	best = x.take + n;
+	keep_cheaper(s, &x, best, &cost);
+	if (fill_up(s, count, room))
+		keep_cheaper(s, &x, best, &cost);
+	if (s->in->search->need.memory) {
+		cap_by_memory(s, count, room);
+		if (fill_up(s, count, room))
+			keep_cheaper(s, &x, best, &cost);
+	}
+	for (unsigned int i = 0; i < n; i++)
+		s->part[i].take = best[i];
+	return 0;
+}
 
 /*
  * Evenly by room, or one node after the other, whichever costs less: near
@@ -193,13 +310,11 @@ static double share_cost(const struct spread *s, unsigned int count)
  */
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
-	cleanup_free unsigned int *room = calloc(2 * (size_t)s->nparts, sizeof(*room));
-	unsigned int cores = 0, idle = 0, *even;
-	double even_cost;
+	cleanup_free unsigned int *room = calloc(s->nparts, sizeof(*room));
+	unsigned int cores = 0, idle = 0;
 
 	if (!room)
 		return -ENOMEM;
-	even = room + s->nparts;
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		cores += s->part[i].whole;
 		idle += s->part[i].idle;
@@ -211,19 +326,10 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
 	}
 	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);
-	if (s->in->in->policy->even_shares || s->nparts == 1 || s->nparts > FILL_PARTS || s->in->search->need.overcommit)
+	if (s->in->in->policy->even_shares || s->nparts == 1 || s->nparts > FILL_PARTS ||
+	    s->in->search->need.overcommit)
 		return 0;
-	even_cost = share_cost(s, count);
-	for (unsigned int i = 0; i < s->nparts; i++) {
-		even[i] = s->part[i].take;
-		s->part[i].take = 0;
-	}
-	cap_by_memory(s, count, room);
-	if (fill_up(s, count, room) && share_cost(s, count) < even_cost)
-		return 0;
-	for (unsigned int i = 0; i < s->nparts; i++)
-		s->part[i].take = even[i];
-	return 0;
+	return share_cheaply(s, count, room);
 }
 
 static bool eligible(const struct spread *s, unsigned int i)
@@ -463,40 +569,6 @@ static const struct site *site_of(const struct search *search, unsigned int node
 		if (search->sites[i].node == node)
 			return &search->sites[i];
 	return NULL;
-}
-
-/* Divides @want over the parts as @weight says, at most @room each; what does not fit goes where room is. */
-static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, uint64_t *out)
-{
-	long double total = 0;
-	uint64_t left = want;
-
-	for (unsigned int i = 0; i < n; i++)
-		total += weight[i];
-	for (unsigned int i = 0; i < n; i++) {
-		uint64_t x = total > 0 ? (uint64_t)((long double)want * weight[i] / total) : want / n;
-
-		x = x < room[i] ? x : room[i];
-		x = x < left ? x : left;
-		out[i] = x;
-		left -= x;
-	}
-	while (left) {
-		unsigned int most = 0;
-		uint64_t step;
-
-		for (unsigned int i = 1; i < n; i++)
-			if (room[i] - out[i] > room[most] - out[most])
-				most = i;
-		step = room[most] - out[most];
-		if (!step) {
-			out[0] += left; /* preferred: more than fits anywhere */
-			return;
-		}
-		step = step < left ? step : left;
-		out[most] += step;
-		left -= step;
-	}
 }
 
 static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsigned int node)

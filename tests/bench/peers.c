@@ -212,18 +212,6 @@ static bool groups_agree(void *arg, const uint16_t *set, unsigned int n)
 	return true;
 }
 
-/* It fills nodes from the lowest. */
-static void charge_lowest_first(const struct state *s, uint64_t memory, struct choice *c)
-{
-	for (unsigned int i = 0; i < c->nnodes && memory; i++) {
-		uint64_t part = mem_room(s, c->node[i]);
-
-		part = part < memory ? part : memory;
-		c->mem[c->node[i]] = part;
-		memory -= part;
-	}
-}
-
 bool rule_closest_mm(const struct state *s, const struct ask *a, int balance, struct choice *c)
 {
 	struct want w = {
@@ -258,7 +246,8 @@ bool rule_closest_mm(const struct state *s, const struct ask *a, int balance, st
 	}
 	c->nnodes = best.n;
 	memcpy(c->node, best.set, best.n * sizeof(*c->node));
-	charge_lowest_first(s, a->memory, c);
+	/* its book fills nodes from the lowest; pages lie where threads run, for all rules alike */
+	charge_joint(s, a->memory, c);
 	return true;
 }
 
