@@ -236,7 +236,7 @@ static void test_random(void)
 	struct rnd r = { 12345 };
 	unsigned int unsound = 0, untrue = 0, decisions = 0, uneven = 0;
 
-	for (unsigned int m = 0; m < 200; m++) {
+	for (unsigned int m = 0; m < 2000; m++) {
 		struct world w = world_of(made_random(&r, 8));
 		struct usage *before = usage_new(w.u->cpu_ids, w.u->node_ids);
 		unsigned int smt = w.t->ncpus && w.t->ncores ? w.t->ncpus / w.t->ncores : 1, live = 0;
@@ -267,10 +267,65 @@ static void test_random(void)
 		usage_free(before);
 		world_end(&w);
 	}
-	ok(decisions > 2000, "%u random decisions on 200 random machines of up to 8 nodes", decisions);
+	ok(decisions > 20000, "%u random decisions on 2,000 random machines of up to 8 nodes", decisions);
 	is_int(unsound, 0, "every placement is sound: within candidates, as many as asked, memory where there is some");
 	is_int(untrue, 0, "none is refused, wider or dearer than the best of all sets of nodes");
 	is_int(uneven, 0, "start then stop leaves nothing behind");
+}
+
+/* Some of a set, by lot. */
+static struct idset some_of(struct rnd *r, const struct idset *all, unsigned int one_in)
+{
+	struct idset out = { { 0 } };
+
+	idset_foreach(id, all)
+		if (rnd_below(r, one_in) == 0)
+			idset_add(&out, (unsigned int)id);
+	return out;
+}
+
+/* Parents, pins, reserved and isolated CPUs, and lists of nodes narrow the choice; nothing lies outside. */
+static void test_candidates(void)
+{
+	struct rnd r = { 31 };
+	unsigned int outside = 0, placed = 0;
+
+	for (unsigned int m = 0; m < 3000; m++) {
+		struct world w = world_of(made_random(&r, 8));
+		struct topology *t = w.t;
+		struct idset not_cpus = some_of(&r, &t->online, 4), not_mems = some_of(&r, &t->mem_nodes, 4);
+		struct idset cpus = t->online, mems = t->mem_nodes, nodes;
+		struct request q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
+		struct select_input in = { .topology = t, .usage = w.u, .request = &q, .policy = &w.policy,
+					   .allowed_cpus = &cpus, .allowed_mems = &mems, .device_node = -1 };
+		struct placement p = { 0 };
+
+		idset_andnot(&cpus, &not_cpus);
+		idset_andnot(&mems, &not_mems);
+		w.policy.reserved_cpus = some_of(&r, &t->online, 8);
+		w.policy.reserved_nodes = some_of(&r, &t->cpu_nodes, 8);
+		t->isolated = some_of(&r, &t->online, 8);
+		if (rnd_below(&r, 2))
+			q.pin_cpus = some_of(&r, &t->online, 2);
+		if (rnd_below(&r, 2)) {
+			q.nodes_mode = NODES_LIST;
+			q.nodes = some_of(&r, &t->cpu_nodes, 2);
+		}
+		if (select_placement(&in, &p, NULL, &w.err) == 0) {
+			placed++;
+			topology_nodes_of(t, &p.share.cpus, &nodes);
+			outside += !idset_subset(&p.share.cpus, &cpus) || !idset_subset(&p.mems, &mems) ||
+				   idset_intersects(&p.share.cpus, &w.policy.reserved_cpus) ||
+				   idset_intersects(&nodes, &w.policy.reserved_nodes) ||
+				   idset_intersects(&p.share.cpus, &t->isolated) ||
+				   (!idset_empty(&q.pin_cpus) && !idset_subset(&p.share.cpus, &q.pin_cpus)) ||
+				   (q.nodes_mode == NODES_LIST && !idset_subset(&nodes, &q.nodes));
+		}
+		placement_free(&p);
+		world_end(&w);
+	}
+	ok(placed > 1000, "%u placements where parent, pin, list, reserved and isolated CPUs narrow the choice", placed);
+	is_int(outside, 0, "none lies outside of what they leave");
 }
 
 /* The same machine with its nodes in another order: @order[i] is the old place of the new node i. */
@@ -482,6 +537,7 @@ int main(void)
 	test_lists();
 	test_exclusive();
 	test_random();
+	test_candidates();
 	test_renumbering();
 	test_more_nodes();
 	test_greedy();
