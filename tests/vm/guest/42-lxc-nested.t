@@ -22,12 +22,15 @@ rmdir $lx_path/u
 chown -R 1000:1000 $home $run
 chmod 755 $home $home/.local $home/.local/share $home/.local/share/lxc $u1_dir
 chmod 700 $run
-mkdir $cg
-chown 1000:1000 $cg
-# LXC makes no cgroups at all where one of these is not its user's.
-while read -r f; do
-	[ ! -e "$cg/$f" ] || chown 1000:1000 "$cg/$f"
-done < /sys/kernel/cgroup/delegate
+# delegate CGROUP: as systemd does. LXC makes no cgroups at all where one of these files is not its user's.
+delegate() {
+	mkdir "$1"
+	chown 1000:1000 "$1"
+	while read -r f; do
+		[ ! -e "$1/$f" ] || chown 1000:1000 "$1/$f"
+	done < /sys/kernel/cgroup/delegate
+}
+delegate $cg
 as_u1() { setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=$home XDG_RUNTIME_DIR=$run USER=u1 "$@"; }
 # lxc-start in the foreground is the monitor itself, and leaves $cg empty when it goes to a cgroup of its own.
 u1_start() {
@@ -47,16 +50,16 @@ like "on its cgroup" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'u
 as_u1 timeout 60 lxc-stop -k -n u
 wait "$monitor"
 is "and forgotten" "$(find $run/numaplace/containers -type f | wc -l)" 0
-no_cpuset() {
-	find $cg -mindepth 1 -depth -type d -exec rmdir {} +
-	echo -cpuset > $cg/cgroup.subtree_control
-	echo -cpuset > /sys/fs/cgroup/cgroup.subtree_control
-}
-ok "the user's cgroup without cpuset" no_cpuset
+# Another one, whose parent passes no cpuset on.
+cg=/sys/fs/cgroup/plain/u1
+mkdir ${cg%/*}
+echo +memory +pids > ${cg%/*}/cgroup.subtree_control
+delegate $cg
+unlike "a user's cgroup without cpuset" "$(cat $cg/cgroup.controllers)" cpuset
 not_ok "is refused" u1_start
 kill "$monitor" 2>/dev/null
 wait "$monitor"
-like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset|cgroup'
+like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset in /plain/cgroup.subtree_control: Permission denied'
 is "one line" "$(grep -c '^numaplace' $home/u.log)" 1
 grep '^numaplace' $home/u.log | sed 's/^/# /' >&3
 mkdir -p /etc/numaplace
@@ -65,7 +68,6 @@ ok "on-failure = warn: it starts" u1_start
 is "unplaced" "$(lx_seen u Cpus_allowed_list)" 0-7
 as_u1 timeout 60 lxc-stop -k -n u
 wait "$monitor"
-echo +cpuset > /sys/fs/cgroup/cgroup.subtree_control
 : > /etc/numaplace/numaplace.conf
 
 # --- a container in a container
