@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "plugin/file.h"
 #include "plugin/util.h"
@@ -341,6 +342,8 @@ static int check_file(int fd, const char *path, struct error *err)
 
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "%s", path);
+	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+		return 0; /* /dev/null: no conf */
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
 	if (st.st_mode & (S_IWGRP | S_IWOTH))

@@ -27,6 +27,7 @@
 #define TASTE_CROWDED 20.0 /* when CPUs are shared beyond their number, load is what counts */
 #define BIAS_DEVICE 1.0    /* a local distance away from the device */
 #define BIAS_HOME 0.05     /* of not going back to where it was */
+#define BIAS_UNKNOWN 1.0   /* of a node that does not say how much memory it has */
 
 struct choice {
 	const struct select_input *in;
@@ -205,15 +206,15 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 
 	if (!idset_has(&c->mems, id))
 		return;
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
 	if (!node->mem_known) {
-		s->avail = UINT64_MAX >> 12; /* not known: not a reason to refuse */
+		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* not known: no reason to refuse */
 		return;
 	}
 	s->avail = pending_less(node->mem_free, u->pending[id]);
 	s->total = node->mem_total;
 	s->level = s->total > s->avail ? (unsigned int)((double)(s->total - s->avail) * LEVELS / (double)s->total) : 0;
-	for (unsigned int h = 0; h < c->t->nhuge; h++)
-		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
 }
 
 static void site_cpus(const struct choice *c, const struct topo_node *node, struct site *s)
@@ -253,6 +254,8 @@ static int64_t site_bias(const struct choice *c, unsigned int i)
 				nearest = t->near[i * t->nnodes + j];
 		bias += (double)nearest / 20.0 - 1;
 	}
+	if (c->search.need.memory && !node->mem_known)
+		bias += BIAS_UNKNOWN;
 	return bias > 0 ? (int64_t)(bias * 1e6) : 0;
 }
 
@@ -699,6 +702,19 @@ static void add_named_memory(const struct choice *c, struct idset *mems)
 	idset_or(mems, &add);
 }
 
+/* What could not be checked is said. */
+static void say_unknown(const struct choice *c, const struct idset *mems)
+{
+	struct idset unknown = { { 0 } };
+
+	for (unsigned int i = 0; i < c->t->nnodes; i++)
+		if (!c->t->nodes[i].mem_known && idset_has(mems, c->t->nodes[i].id))
+			idset_add(&unknown, c->t->nodes[i].id);
+	if (!idset_empty(&unknown))
+		reasons_add(c->why, "limits.memory: not checked, the kernel does not say how much memory is on nodes %s",
+			    list_text(&unknown).text);
+}
+
 /* From the chosen set: which memory nodes the container gets. */
 static int settle_mems(struct choice *c, struct placement *out, struct error *err)
 {
@@ -726,6 +742,8 @@ static int settle_mems(struct choice *c, struct placement *out, struct error *er
 	}
 	if (idset_intersects(&mems, &c->t->merged))
 		idset_or(&mems, &c->t->merged);
+	if (s->need.memory)
+		say_unknown(c, &mems);
 	out->mems = mems;
 	return 0;
 }

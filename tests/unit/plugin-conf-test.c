@@ -154,6 +154,7 @@ static void test_files(int dir)
 	is_int(mkfifoat(dir, "fifo", 0600), 0, "a fifo");
 	is_int(conf_read(dir, "fifo", &c, &err), -EINVAL, "is refused, without waiting for its writer");
 	is_str(err.text, "fifo: not a regular file", "and says so");
+	is_int(conf_read(AT_FDCWD, "/dev/null", &c, &err), 0, "/dev/null is no conf");
 	memset(large, '#', 65537);
 	write_file(dir, "large", large, 65536);
 	is_int(conf_read(dir, "large", &c, &err), 0, "64KiB are read");
