@@ -131,7 +131,7 @@ static void write_like_lxc(void)
 
 		if (lock < 0 || !at)
 			_exit(1);
-		snprintf(at + strlen("lxc.count = "), 6, "%05d", i);
+		snprintf(at + strlen("lxc.count = "), 6, "%05u", (unsigned int)i % 100000U);
 		at[strlen("lxc.count = 00000")] = '\n';
 		fd = open(config, O_WRONLY | O_TRUNC | O_CLOEXEC);
 		for (ssize_t n = 0; n < len; n += 50)
@@ -177,7 +177,7 @@ static void write_like_an_editor(void)
 
 		if (!at)
 			_exit(1);
-		snprintf(at + strlen("editor.count = "), 6, "%05d", i);
+		snprintf(at + strlen("editor.count = "), 6, "%05u", (unsigned int)i % 100000U);
 		at[strlen("editor.count = 00000")] = '\n';
 		f = fopen(aside, "w");
 		fputs(text, f);
