@@ -170,6 +170,8 @@ install: all
 	@for f in $(more_hooks_d); do \
 		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/$$f.in" > "$(O)/hook.json" && \
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
+	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/podman/50-numaplace.conf.in > "$(O)/podman.conf"
+	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
 	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
@@ -200,7 +202,7 @@ uninstall:
 	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :

@@ -11,6 +11,7 @@
 #define HOOKS_D "usr/share/containers/oci/hooks.d"
 #define HOOK_FILE HOOKS_D "/50-numaplace.json"
 #define PRECREATE "50-numaplace-precreate.json"
+#define PODMAN_CONF "share/numaplace/podman/50-numaplace.conf"
 
 /* The numbers of the first "1.2.3" in @text; false: none. */
 static bool find_version(const char *text, unsigned int v[3])
@@ -89,12 +90,19 @@ static void check_hooks_d(struct doctor *d)
 			   "/usr/share/containers/oci/hooks.d: add that folder there");
 }
 
-/* The stage that only podman knows: a disaster where CRI-O reads it. */
+/* The stage that only podman knows: wanted there, a disaster where CRI-O reads it. */
 static void check_precreate(struct doctor *d)
 {
 	if (d->crio && doctor_has(d, HOOKS_D "/" PRECREATE))
 		doctor_say(d, VERDICT_DO, "precreate", "CRI-O does not start while /" HOOKS_D "/" PRECREATE " is there: it "
 			   "belongs in a folder of podman's own");
+	if (!d->podman)
+		return;
+	if (doctor_has(d, "etc/containers/containers.conf.d/50-numaplace.conf"))
+		doctor_say(d, VERDICT_FINE, "precreate", "enabled: podman inspect shows the nodes chosen");
+	else
+		doctor_say(d, VERDICT_NOTE, "precreate", "not enabled, so podman inspect does not show the nodes chosen: "
+			   "ln -s /usr/" PODMAN_CONF " /etc/containers/containers.conf.d/");
 }
 
 static void check_docker(struct doctor *d)

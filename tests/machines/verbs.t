@@ -193,6 +193,12 @@ touch "$tmp/four/usr/libexec/numaplace/oci-hook"
 run doctor
 [ "$got" = 0 ]
 ok $? 'doctor: podman with the hook'
+run doctor
+has 'doctor: the precreate stage is not enabled' '^note +precreate +not enabled'
+mkdir -p "$tmp/four/etc/containers/containers.conf.d"
+touch "$tmp/four/etc/containers/containers.conf.d/50-numaplace.conf"
+run doctor
+has 'doctor: it is' '^fine +precreate +enabled'
 touch "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +precreate +CRI-O does not start' <<< "$out"

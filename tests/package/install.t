@@ -38,7 +38,7 @@ done < <(grep -rhoE '/usr/(bin|libexec/numaplace)/[a-z-]+' "$tmp/usr/usr/share/c
 ok $missing 'whatever is named by its path is there'
 files usr > "$tmp/log"
 for f in ./usr/bin/numaplace ./usr/libexec/numaplace/oci-hook ./usr/share/containers/oci/hooks.d/50-numaplace.json \
-	./usr/share/numaplace/hooks.d-precreate/50-numaplace-precreate.json ./usr/share/man/man1/numaplace-map.1 ./etc/numaplace/numaplace.conf; do
+	./usr/share/numaplace/podman/50-numaplace.conf ./usr/share/man/man1/numaplace-map.1 ./etc/numaplace/numaplace.conf; do
 	grep -qxF "$f" "$tmp/log"
 	ok $? "has $f"
 done

@@ -126,10 +126,7 @@ fi
 
 # --- precreate: enabled as its file says, what is chosen is in the container's configuration
 mkdir -p /etc/containers/containers.conf.d
-cat > /etc/containers/containers.conf.d/50-numaplace.conf <<'END'
-[engine]
-hooks_dir = ["/usr/share/containers/oci/hooks.d", "/usr/share/numaplace/hooks.d-precreate"]
-END
+ln -s /usr/share/numaplace/podman/50-numaplace.conf /etc/containers/containers.conf.d/
 for rt in runc crun; do
 	for manager in systemd cgroupfs; do
 		what="precreate, $rt, $manager"
