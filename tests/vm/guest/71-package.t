@@ -12,7 +12,7 @@
 export DEBIAN_FRONTEND=noninteractive
 
 # Everything of ours, wherever it may be.
-ours() { find /etc /usr /run /var/lib /var/cache /opt -xdev -path /usr/share/doc -prune -o -iname '*numaplace*' ! -name numaplace-tests.service -print; }
+ours() { find /etc /usr /run /var/lib /var/cache /opt -xdev -path /usr/share/doc -prune -o -iname '*numaplace*' ! -name "numaplace-tests*" -print; }
 
 rm -rf /usr/bin/numaplace* /usr/libexec/numaplace /usr/share/numaplace /etc/numaplace /run/numaplace
 for f in $(ours); do rm -rf "$f"; done
