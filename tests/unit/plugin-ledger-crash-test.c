@@ -598,8 +598,10 @@ static void test_cost(void)
 		}
 		ledger_close(l);
 		run_traced(&t, do_transaction, NULL);
-		is_int(t.status, 0, "%d containers: sweep, find, add, remove are %d system calls", sizes[i], t.calls);
-		calls[i] = t.calls;
+		/* A sanitizer asks for memory when it likes. */
+		calls[i] = t.calls - t.memory;
+		is_int(t.status, 0, "%d containers: sweep, find, add, remove are %d system calls, and %d for memory",
+		       sizes[i], calls[i], t.memory);
 	}
 	ok(calls[0] <= 45, "with none: not many");
 	ok(calls[4] <= calls[1] + 5, "with ten thousand: as many as with twenty");

@@ -30,8 +30,9 @@ struct traced {
 	int fail_with;
 	bool not_memory; /* brk and mmap do not fail: a sanitizer would not bear it */
 	/* out */
-	int calls;   /* how many there were */
-	int status;  /* of waitpid */
+	int calls;  /* how many there were */
+	int memory; /* those of them that ask for memory or give it back: as many as malloc thinks fit */
+	int status; /* of waitpid */
 };
 
 /* Makes the call that is about to begin one that does not exist, and its result -@error. */
@@ -56,7 +57,8 @@ static inline void inject(pid_t pid, unsigned long long nr, int error, bool at_e
 
 static inline bool is_memory_call(unsigned long long nr)
 {
-	return nr == SYS_brk || nr == SYS_mmap || nr == SYS_munmap || nr == SYS_madvise;
+	return nr == SYS_brk || nr == SYS_mmap || nr == SYS_munmap || nr == SYS_mremap || nr == SYS_mprotect ||
+	       nr == SYS_madvise;
 }
 
 /* The part between two getppid() is what is looked at. */
@@ -88,6 +90,7 @@ static inline bool traced_entry(struct traced *t, pid_t pid, unsigned long long 
 		*failing = true;
 	}
 	t->calls++;
+	t->memory += is_memory_call(nr);
 	return false;
 }
 
@@ -98,7 +101,7 @@ static inline void run_traced(struct traced *t, int (*fn)(void *), void *arg)
 	bool failing = false;
 	int marks = 0, sig = 0;
 
-	t->calls = 0;
+	t->calls = t->memory = 0;
 	if (pid == 0)
 		traced_child(fn, arg);
 	waitpid(pid, &t->status, 0);
