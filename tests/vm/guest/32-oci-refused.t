@@ -49,8 +49,9 @@ ct_delete warned
 by_hand() {
 	b_pid=$1
 	shift
-	said=$(jq -n --argjson pid "$b_pid" '{ociVersion: "1.0.2", id: "hand", pid: $pid, bundle: "/nowhere",
-		status: "created", annotations: {"limits.cpu": "2"}}' | "$@" $np_hook createRuntime 2>&1)
+	jq -n --argjson pid "$b_pid" '{ociVersion: "1.0.2", id: "hand", pid: $pid, bundle: "/nowhere",
+		status: "created", annotations: {"limits.cpu": "2"}}' > /run/tests/state
+	said=$("$@" $np_hook --timeout 60 createRuntime 2>&1 < /run/tests/state)
 	b_rc=$?
 	echo "$said"
 	return $b_rc

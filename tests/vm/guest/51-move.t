@@ -35,7 +35,8 @@ is "it is the same process" "$(ticks "$pid")" "$born"
 touch_more big anon 10
 ok "which goes on" touched big
 ok "also on its new node" verify big
-is "its ledger entry can be found by its cgroup" "$(crun state big | jq .annotations='{"limits.cpu":"1"}' | $np_hook prestart 2>&1)" ""
+crun state big | jq '.annotations = {"limits.cpu": "1"}' > /run/tests/state
+is "its ledger entry can be found by its cgroup" "$($np_hook --timeout 60 prestart 2>&1 < /run/tests/state)" ""
 is "and stays" "$(np_status big)" "2 4-5 2 crun"
 
 ok "to two nodes at once" numaplace --json move big 0-1
