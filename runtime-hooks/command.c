@@ -70,38 +70,56 @@ static const struct option *find(const struct option *options, size_t n, const c
 	return NULL;
 }
 
+/* As getopt_long finds it, for crun: the whole name, or a beginning that only one has. */
+static const struct option *find_long(const struct option *options, size_t n, const char *name, size_t len)
+{
+	const struct option *found = find(options, n, name, len);
+
+	if (found || !len)
+		return found;
+	for (size_t i = 0; i < n; i++) {
+		if (strncmp(options[i].name, name, len) != 0)
+			continue;
+		if (found)
+			return NULL;
+		found = &options[i];
+	}
+	return found;
+}
+
 static void set(struct command *c, const struct option *o, const char *value)
 {
 	if (o->place != NO_PLACE)
 		memcpy((char *)c + o->place, &value, sizeof(value));
 }
 
-/*
- * The option at argv[*i], whose value may be the next word: then *i is moved there. Whether it is one of @options.
- */
-static bool take(struct command *c, const struct option *options, size_t n, char **argv, int *i)
+/* The option at argv[*i], if it is one of @options; its value may be the next word: then *i is moved there. */
+static void take(struct command *c, const struct option *options, size_t n, char **argv, int *i)
 {
-	const char *name = argv[*i] + 1 + (argv[*i][1] == '-');
+	bool is_long = argv[*i][1] == '-';
+	const char *name = argv[*i] + 1 + is_long;
 	size_t len = strcspn(name, "=");
-	const struct option *o = find(options, n, name, len);
+	const struct option *o = is_long ? find_long(options, n, name, len) : find(options, n, name, len);
 
-	if (!o && argv[*i][1] != '-' && len > 1) {
-		/* -bDIR */
+	if (!o && !is_long && len > 1) {
+		/* -bDIR, -dbDIR, -db DIR: -d alone stands before others */
+		name += *name == 'd';
 		o = find(options, n, name, 1);
-		if (o)
+		len = 1;
+		if (o && name[1]) {
 			set(c, o, name + 1);
-		return o;
+			return;
+		}
 	}
 	if (!o)
-		return false;
+		return;
 	if (name[len])
 		set(c, o, name + len + 1);
 	else if (argv[*i + 1])
 		set(c, o, argv[++*i]);
-	return true;
 }
 
-/* Ours, before the command: taken out of argv. *@n: of the words that are kept. 1: it was ours. */
+/* Ours, before the command; *@i is moved to its value. 1: it was ours, 0: it was not. */
 static int take_ours(struct command *c, char **argv, int *i, struct error *err)
 {
 	const char *name = argv[*i] + 2;

@@ -2,7 +2,8 @@
 /*
  * An OCI runtime's command line, understood as far as is needed: which
  * command, and for those that make a container, where its bundle is.  Spelled as
- * runc (-b DIR, -b=DIR, --bundle DIR, -bundle) and crun (-bDIR too) take it.
+ * runc (-b DIR, -b=DIR, --bundle DIR, -bundle) and crun (-bDIR, -db DIR and
+ * --bund DIR too) take it.
  */
 #ifndef NUMAPLACE_COMMAND_H
 #define NUMAPLACE_COMMAND_H
