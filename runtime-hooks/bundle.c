@@ -37,13 +37,19 @@ static int open_folder(const char *path, const char *config, struct bundle *b)
 static int read_file(struct bundle *b, struct error *err)
 {
 	/* Non-blocking: a FIFO of that name must not hold us. */
-	cleanup_close int fd = openat(b->dir, b->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	cleanup_close int fd = openat(b->dir, b->name, flags | O_NOFOLLOW);
+	int r;
 
+	b->link = fd < 0 && errno == ELOOP;
+	if (b->link)
+		fd = openat(b->dir, b->name, flags);
 	if (fd < 0 || fstat(fd, &b->st) < 0)
 		return error_errno(err, -errno, "%s", quote(b->name).text);
 	if (!S_ISREG(b->st.st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", quote(b->name).text);
-	return hook_read(fd, OCI_CONFIG_MAX, &b->text, &b->len, err);
+	r = hook_read(fd, OCI_CONFIG_MAX, &b->text, &b->len, err);
+	return r < 0 ? (error_prefix(err, "%s", quote(b->name).text), r) : 0;
 }
 
 int bundle_open(const char *path, const char *config, struct bundle *out, struct error *err)
@@ -87,6 +93,8 @@ int bundle_write(const struct bundle *b, const char *text, size_t len, struct er
 	char aside[300];
 	int r;
 
+	if (b->link)
+		return error_set(err, -ELOOP, "write %s: a symbolic link, which is not followed", quote(b->name).text);
 	snprintf(aside, sizeof(aside), ASIDE, b->name, (int)getpid());
 	r = write_file(b, aside, text, len);
 	if (r == -EEXIST && unlinkat(b->dir, aside, 0) == 0) /* of a process that is gone */

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A bundle's config.json, read to be written anew: aside, then renamed over
- * it, with its mode and its owner.  The folder may be somebody else's: no
- * symbolic link is followed there, and only a regular file is taken.
+ * it, with its mode and its owner.  The folder may be somebody else's: only a
+ * regular file is taken, read through a symbolic link as the runtime reads it, but never
+ * written through one.
  */
 #ifndef NUMAPLACE_BUNDLE_H
 #define NUMAPLACE_BUNDLE_H
 
 #include "plugin/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/stat.h>
 
 struct bundle {
 	int dir;
 	char name[256]; /* of the file in it */
+	bool link;	/* that is a symbolic link */
 	struct stat st;
 	char *text;
 	size_t len;

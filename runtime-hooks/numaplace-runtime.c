@@ -218,15 +218,26 @@ static bool looks_asking(const struct bundle *b)
 	return memmem(b->text, b->len, "limits.", strlen("limits.")) != NULL;
 }
 
+/* The working folder where none is said (or "", to runc). To crun, too, the file's usual name is one in the bundle. */
+static int open_bundle(const struct command *c, struct bundle *b, struct error *err)
+{
+	const char *config = c->config && strcmp(c->config, "config.json") != 0 ? c->config : NULL;
+
+	return bundle_open(c->bundle && *c->bundle ? c->bundle : ".", config, b, err);
+}
+
 static int prepare(struct work *w, struct error *err)
 {
 	cleanup_oci_config struct oci_config config = { 0 };
 	cleanup_bundle struct bundle b = BUNDLE_NONE;
 	const struct command *c = w->command;
-	int r;
+	struct error conf_err;
+	int conf, r;
 
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
-	r = bundle_open(c->bundle ? c->bundle : ".", c->config, &b, err);
+	/* First, because it says what a failure means. */
+	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
+	r = open_bundle(c, &b, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	r = oci_config_parse(b.text, b.len, &config, err);
@@ -234,14 +245,16 @@ static int prepare(struct work *w, struct error *err)
 		return 0;
 	if (r < 0)
 		return error_prefix(err, "config.json");
-	r = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, err);
-	if (r < 0 && !oci_annotations_ask(&config.annotations)) {
+	if (conf < 0 && !oci_annotations_ask(&config.annotations)) {
 		/* A slip in the conf must not stop containers that want nothing from us. */
-		hook_warn(err->text);
+		hook_warn(conf_err.text);
 		return 0;
 	}
-	if (r == 0)
-		r = oci_config_request(&config, &w->env.conf, &w->request, err);
+	if (conf < 0) {
+		*err = conf_err;
+		return conf;
+	}
+	r = oci_config_request(&config, &w->env.conf, &w->request, err);
 	if (r < 0 || !request_asks(&w->request))
 		return r;
 	r = edit_bundle(w, &b, err);
@@ -250,10 +263,22 @@ static int prepare(struct work *w, struct error *err)
 
 /* --- words --- */
 
+/* The file of --log; NULL: none. crun has other places, and a word for each: file:PATH, journald:ID, syslog:ID. */
+static const char *log_file(const struct command *c)
+{
+	static const char *const elsewhere[] = { "journald:", "syslog:" };
+
+	for (size_t i = 0; c->log && i < ARRAY_SIZE(elsewhere); i++)
+		if (strncmp(c->log, elsewhere[i], strlen(elsewhere[i])) == 0)
+			return NULL;
+	return c->log && strncmp(c->log, "file:", 5) == 0 ? c->log + 5 : c->log;
+}
+
 /* containerd and podman read what went wrong from the runtime's log, not from stderr. */
 static void write_log(const struct command *c, const char *text)
 {
-	cleanup_close int fd = c->log ? open(c->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644) : -1;
+	const char *file = log_file(c);
+	cleanup_close int fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644) : -1;
 	char line[2 * ERROR_TEXT_MAX + 128], when[32], *to = line;
 	bool json = c->log_format && strcmp(c->log_format, "json") == 0;
 	time_t now = time(NULL);

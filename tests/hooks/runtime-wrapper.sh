@@ -86,6 +86,12 @@ editing() {
 	wrap create --bundle "$tmp/b" -f "$tmp/other.json" c1
 	grep -q oci-hook "$tmp/other.json"
 	ok $? 'another config'
+	with '"limits.cpu": "1"'
+	(cd "$tmp" && wrap create --bundle b --config config.json c1 && grep -q oci-hook b/config.json)
+	ok $? 'crun'\''s own name for it is that of the bundle'\''s file'
+	with '"limits.cpu": "1"'
+	(cd "$tmp/b" && wrap create --bundle= c1 && grep -q oci-hook config.json)
+	ok $? 'an empty bundle is where we are, for runc'
 	with ''
 	echo 'default = balanced' > "$tmp/conf"
 	wrap create --bundle "$tmp/b" c1
@@ -108,16 +114,49 @@ refusing() {
 	ok $? 'and the engine finds it in the log' "$(cat "$tmp/log")"
 	cmp "$config" "$tmp/before"
 	ok $? 'the config is untouched'
+	rm "$tmp/log"
+	wrap --log "file:$tmp/log" create --bundle "$tmp/b" c1
+	[[ $(cat "$tmp/log") == 'time="20'*'Z" level=error msg="numaplace: limits.cpu: list \"none\"'* ]]
+	ok $? 'so it does where crun writes it to a file by that word' "$(cat "$tmp/log")"
+	for log in journald:c1 syslog:c1; do
+		(cd "$tmp/b" && wrap --log $log create c1)
+		[ ! -e "$tmp/b/$log" ]
+		ok $? "--log $log: no file of that name is made" "$(ls "$tmp/b")"
+		rm -f "$tmp/b/$log"
+	done
 	echo 'on-failure = warn' > "$tmp/conf"
 	wrap create --bundle "$tmp/b" c1
 	passed 'on-failure = warn: it is' "<create><--bundle><$tmp/b><c1>"
 	[[ $said == *'"none"'* ]]
 	ok $? 'with a warning' "$said"
-	: > "$tmp/conf"
-	ln -sf "$tmp/other.json" "$config"
+	with '"limits.cpu": 1'
 	wrap create --bundle "$tmp/b" c1
-	[ "$status" = 1 ]
+	passed 'on-failure = warn: so it is with a config that cannot be read' "<create><--bundle><$tmp/b><c1>"
+	[[ $said == 'numaplace: container c1: config.json: annotations.limits.cpu: a string is expected'* ]]
+	ok $? 'with a warning, too' "$said"
+	: > "$tmp/conf"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 2 ] && [[ $said == 'numaplace: container c1: config.json: annotations.limits.cpu: a string is expected'* ]]
+	ok $? 'which else is refused' "$status $said"
+	truncate -s 17M "$config"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 2 ] && [ "$said" = 'numaplace: container c1: config.json: more than 16 MiB' ]
+	ok $? 'a config of 17 MiB' "$status $said"
+	with '"limits.cpu": "1"'
+	mv "$config" "$tmp/other.json"
+	cp "$tmp/other.json" "$tmp/before"
+	ln -s "$tmp/other.json" "$config"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 1 ] && [ "$said" = 'numaplace: container c1: write config.json: a symbolic link, which is not followed' ]
 	ok $? 'a config that is a symbolic link' "$status $said"
+	[ -L "$config" ] && cmp "$tmp/other.json" "$tmp/before"
+	ok $? 'and what it leads to are left as they are'
+	rm "$config"
+	with ''
+	mv "$config" "$tmp/other.json"
+	ln -s "$tmp/other.json" "$config"
+	wrap create --bundle "$tmp/b" c1
+	passed 'but without keys the link is the runtime'\''s to follow' "<create><--bundle><$tmp/b><c1>"
 	rm "$config"
 	wrap --runtime /no/such create c1
 	[ "$status" = 1 ] && [[ $said == *'--runtime /no/such: no such program' ]]
