@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Every script through ShellCheck, every man page through groff's and mandoc's
-# warnings: a test for each, so that a finding is shown with its file.
+# warnings: a test for each, so that a finding is shown with its file. And the names of packages.
 set -u
 tests=0 failures=0
 tmp=$(mktemp -d) || exit 1
@@ -64,6 +64,14 @@ for page in man/*.[158]; do
 		groff -mdoc -ww -z -T utf8 "$page" > "$tmp/log" 2>&1 && [ ! -s "$tmp/log" ]
 		ok $? "groff -ww $page"
 	fi
+done
+# What is installed to build numaplace is called in every suite as the suite's image calls it, where it is built too.
+for list in tests/vm/packages.*; do
+	tests/packages -n build | tr ' ' '\n' | sort > "$tmp/wanted"
+	sed 's/#.*//' "$list" | xargs -n 1 | sort > "$tmp/named"
+	comm -23 "$tmp/wanted" "$tmp/named" > "$tmp/log"
+	[ -s "$tmp/wanted" ] && [ ! -s "$tmp/log" ]
+	ok $? "packages to build with: ${list##*.} has them by these names"
 done
 echo "1..$tests"
 [ "$failures" = 0 ]
