@@ -153,6 +153,9 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 	if (root < 0)
 		return error_set(err, -EINVAL, "--sysroot %s: %s", quote(cli->sysroot ? cli->sysroot : "/").text,
 				 strerror(errno));
+	if (cli->sysroot && faccessat(root, "sys", F_OK, 0) < 0)
+		return error_set(err, -EINVAL, "--sysroot %s: no sys/ in it: a folder that holds sys/ and proc/ is expected",
+				 quote(cli->sysroot).text);
 	cli->root = root;
 	return verb->run(cli, cmd.argc - 1, cmd.argv + 1, err);
 }

@@ -260,10 +260,13 @@ static int make_single_node(struct reading *r, struct error *err)
 	if (!t->nodes || !t->distance || !r->claims)
 		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
 	t->distance[0] = 10;
-	ret = read_list(r, r->cpu_dir, "online", &r->claims[0], err);
+	ret = r->cpu_dir < 0 ? -ENOENT : read_list(r, r->cpu_dir, "online", &r->claims[0], err);
+	if (ret == -ENOENT)
+		return error_set(err, ret, "neither %s nor %s/online is there", NODE_DIR, CPU_DIR);
+	if (ret == -EINVAL)
+		return error_prefix(err, "%s", CPU_DIR);
 	if (ret < 0)
-		return ret == -ENOENT ? error_set(err, -ENOENT, "neither %s nor %s/online is there", NODE_DIR, CPU_DIR)
-				      : ret;
+		return error_errno(err, ret, "read %s/online", CPU_DIR);
 	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");
 	mm = openat(r->root, "sys/kernel/mm", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (mm >= 0)
@@ -333,12 +336,13 @@ static void merge_claims(struct reading *r)
 	}
 }
 
-/* Each CPU belongs to one node: the first that claims it. */
-static void settle_claims(struct reading *r)
+/* Each CPU belongs to one node: the first that claims it.  @online_known: the kernel says which are. */
+static void settle_claims(struct reading *r, bool online_known)
 {
 	struct topology *t = r->t;
-	struct idset taken = { { 0 } };
+	struct idset taken = { { 0 } }, left = t->online;
 	bool overlap = false;
+	char list[64];
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		idset_and(&r->claims[i], &t->online);
@@ -350,6 +354,12 @@ static void settle_claims(struct reading *r)
 	}
 	if (overlap)
 		warn(t, "firmware puts a CPU on two nodes: it is taken for the lower one's");
+	idset_andnot(&left, &taken);
+	if (online_known && !idset_empty(&left)) {
+		if (idset_format(&left, list, sizeof(list)) >= sizeof(list))
+			memcpy(list + sizeof(list) - 4, "...", 4);
+		warn(t, "online and on no node, so left out: CPU %s", list);
+	}
 	t->online = taken;
 }
 
@@ -434,7 +444,7 @@ static int place_cpus(struct reading *r, struct error *err)
 
 	t->ncpus = idset_count(&t->online);
 	if (!t->ncpus)
-		return error_set(err, -EINVAL, "%s: no CPU is online", CPU_DIR);
+		return error_set(err, -EINVAL, "%s: no node has a CPU that is online", NODE_DIR);
 	t->cpus = calloc(t->ncpus, sizeof(*t->cpus));
 	idset_foreach(id, &t->online)
 		t->cpu_ids = (unsigned int)id + 1;
@@ -520,6 +530,7 @@ static void read_weights(struct reading *r)
 static int read_machine(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
+	bool online_known;
 	int ret;
 
 	r->cpu_dir = openat(r->root, CPU_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -534,12 +545,13 @@ static int read_machine(struct reading *r, struct error *err)
 	ret = read_list(r, r->cpu_dir, "online", &t->online, err);
 	if (ret == -EINVAL)
 		return error_prefix(err, "%s", CPU_DIR);
-	if (ret < 0)
+	online_known = ret == 0;
+	if (!online_known)
 		idset_fill(&t->online);
 	if (read_list(r, r->cpu_dir, "isolated", &t->isolated, NULL) < 0)
 		idset_clear(&t->isolated);
 	merge_claims(r);
-	settle_claims(r);
+	settle_claims(r, online_known);
 	memset(r->core, 0xff, IDSET_MAX * sizeof(uint16_t));
 	memset(r->llc, 0xff, IDSET_MAX * sizeof(uint16_t));
 	ret = read_cpus(r, err);

@@ -97,6 +97,8 @@ fails 2 'unknown verb: plane*' "${M[@]}" plane
 fails 2 'unknown option: --sysrot*' --sysrot
 fails 2 '--sysroot: needs a value' topology --sysroot
 fails 2 '--sysroot /nonexistent: *' topology --sysroot /nonexistent
+mkdir "$tmp/empty"
+fails 2 "--sysroot $tmp/empty: no sys/ in it*" topology --sysroot "$tmp/empty"
 fails 2 '--conf /nonexistent: *' "${M[@]}" --conf /nonexistent plan limits.cpu=1
 fails 2 'topology: unexpected argument: x' "${M[@]}" topology x
 echo 'balanced = 1' > "$tmp/conf"
