@@ -379,7 +379,7 @@ void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
 
 	if (r->cpu_count || quota <= 0 || !period)
 		return;
-	cpus = ((uint64_t)quota + period - 1) / period;
+	cpus = (uint64_t)quota / period + ((uint64_t)quota % period != 0);
 	r->cpu_count = cpus < CPU_COUNT_MAX ? (unsigned int)cpus : CPU_COUNT_MAX;
 }
 

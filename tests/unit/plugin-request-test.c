@@ -121,6 +121,9 @@ static void test_together(void)
 	request_fallback_cpus(&r, 900000, 100000);
 	is_int(r.cpu_count, 2, "a count that is there is not overridden");
 	request_init(&r);
+	request_fallback_cpus(&r, 150000, UINT64_MAX - 1000);
+	is_int(r.cpu_count, 1, "a part of a CPU is one, however long the period");
+	request_init(&r);
 	request_set(&r, "limits.memory.hugepages", "true", NULL);
 	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.memory"), "hugepages of what: %s",
 	   err.text);
