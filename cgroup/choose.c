@@ -26,6 +26,7 @@ void place_say(const struct place_env *env, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(line, sizeof(line), fmt, ap);
 	va_end(ap);
+	make_printable(line);
 	env->message(line);
 }
 

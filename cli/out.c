@@ -12,40 +12,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The length of the well-formed UTF-8 character at @s; 0: it is none. */
-static size_t utf8_length(const unsigned char *s)
-{
-	static const struct {
-		unsigned char first, last, low, high; /* of the first byte; of the second */
-		size_t len;
-	} form[] = {
-		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
-		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
-		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
-	};
-
-	if (*s < 0x80)
-		return 1;
-	for (size_t i = 0; i < ARRAY_SIZE(form); i++) {
-		if (*s < form[i].first || *s > form[i].last)
-			continue;
-		if (s[1] < form[i].low || s[1] > form[i].high)
-			return 0;
-		for (size_t k = 2; k < form[i].len; k++)
-			if ((s[k] & 0xc0) != 0x80)
-				return 0;
-		return form[i].len;
-	}
-	return 0;
-}
-
 static void write_string(FILE *f, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
 
 	putc('"', f);
 	while (*s) {
-		size_t len = utf8_length(s);
+		size_t len = utf8_length((const char *)s);
 
 		if (!len)
 			fputs("\\ufffd", f);

@@ -7,14 +7,56 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-static void make_printable(char *text)
+#include "plugin/util.h"
+
+size_t utf8_length(const char *text)
 {
-	for (; *text; text++)
-		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+	static const struct {
+		unsigned char first, last, low, high; /* of the first byte; of the second */
+		size_t len;
+	} form[] = {
+		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
+		{ 0xed, 0xed, 0x80, 0x9f, 3 }, { 0xee, 0xef, 0x80, 0xbf, 3 }, { 0xf0, 0xf0, 0x90, 0xbf, 4 },
+		{ 0xf1, 0xf3, 0x80, 0xbf, 4 }, { 0xf4, 0xf4, 0x80, 0x8f, 4 },
+	};
+	const unsigned char *s = (const unsigned char *)text;
+
+	if (*s < 0x80)
+		return 1;
+	for (size_t i = 0; i < ARRAY_SIZE(form); i++) {
+		if (*s < form[i].first || *s > form[i].last)
+			continue;
+		if (s[1] < form[i].low || s[1] > form[i].high)
+			return 0;
+		for (size_t k = 2; k < form[i].len; k++)
+			if ((s[k] & 0xc0) != 0x80)
+				return 0;
+		return form[i].len;
+	}
+	return 0;
+}
+
+/* Of ASCII, and those behind it, which some terminals obey too. */
+static bool is_control(const char *s)
+{
+	const unsigned char *c = (const unsigned char *)s;
+
+	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+}
+
+void make_printable(char *text)
+{
+	while (*text) {
+		size_t len = is_control(text) ? 0 : utf8_length(text);
+
+		if (!len)
 			*text = '?';
+		text += len ? len : 1;
+	}
 }
 
 static void set_text(struct error *err, int status, const char *fmt, va_list ap)

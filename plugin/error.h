@@ -12,6 +12,8 @@
 #ifndef NUMAPLACE_ERROR_H
 #define NUMAPLACE_ERROR_H
 
+#include <stddef.h>
+
 #define ERROR_TEXT_MAX 512
 
 struct error {
@@ -33,6 +35,12 @@ int error_prefix(struct error *err, const char *fmt, ...)
 
 /* The exit status that stands for @status: 0, 1 or 2. */
 int error_exit_status(int status);
+
+/* The length of the well-formed UTF-8 character at @s; 0: it is none. */
+size_t utf8_length(const char *s);
+
+/* In place: control characters, and what is not UTF-8, as '?'. */
+void make_printable(char *text);
 
 /* Copies hostile text for a message: at most 64 bytes, unprintables as '?'. */
 struct quoted {

@@ -23,7 +23,6 @@ static struct ledger *open_ledgers;
 
 void ledger_note(struct ledger *l, const char *fmt, ...)
 {
-	struct error line = { 0 };
 	char text[ERROR_TEXT_MAX];
 	va_list ap;
 
@@ -32,8 +31,8 @@ void ledger_note(struct ledger *l, const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
-	error_set(&line, -EIO, "%s", text); /* makes it printable */
-	l->messages[l->nmessages] = strdup(line.text);
+	make_printable(text);
+	l->messages[l->nmessages] = strdup(text);
 	if (l->messages[l->nmessages])
 		l->nmessages++;
 }
