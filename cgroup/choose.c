@@ -38,6 +38,26 @@ void place_say_ledger(const struct place_env *env, const struct ledger *l)
 		place_say(env, "%s", line);
 }
 
+/* A folder is the ledger's when something of it is there, or nothing at all. */
+static bool is_ledgers(int fd)
+{
+	static const char *const own[] = { "lock", "usage", "containers" };
+	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *dir = again < 0 ? NULL : fdopendir(again);
+	unsigned int n = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (faccessat(fd, own[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+			return true;
+	if (!dir) {
+		cleanup_closep(&again);
+		return false;
+	}
+	while (n <= 2 && readdir(dir))
+		n++;
+	return n <= 2; /* "." and ".." */
+}
+
 /* Ours and nobody else's to write; one that others may read only is made private again. */
 static int check_state(int fd, const char *path, struct error *err)
 {
@@ -49,6 +69,9 @@ static int check_state(int fd, const char *path, struct error *err)
 		return error_set(err, -EPERM, "%s: owned by uid %u, must be %u", path, st.st_uid, own_uid());
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(err, -EPERM, "%s: mode %04o: others may write there, must be 0700", path,
+				 st.st_mode & 07777);
+	if ((st.st_mode & 07777) != 0700 && !is_ledgers(fd))
+		return error_set(err, -EPERM, "%s: mode %04o, must be 0700, and not a ledger's folder: it is left alone", path,
 				 st.st_mode & 07777);
 	if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
 		return error_errno(err, -errno, "%s: make it 0700", path);

@@ -87,6 +87,17 @@ static void test_state(void)
 	is_int(place_open_state(&env, &err), 0, "state: one that others may read is taken");
 	ok(fstat(env.state, &st) == 0 && (st.st_mode & 07777) == 0700, "state: and made private");
 	close_env(&env);
+	sh("touch run/others && chmod 755 run");
+	env = make_env();
+	is_int(place_find_state(&env, &err), -EPERM, "state: a folder of other things is refused");
+	ok(strstr(err.text, "not a ledger's folder"), "state: message (%s)", err.text);
+	ok(stat(state, &st) == 0 && (st.st_mode & 07777) == 0755, "state: and its mode left alone");
+	close_env(&env);
+	sh("touch run/lock");
+	env = make_env();
+	is_int(place_find_state(&env, &err), 0, "state: with a ledger in it, it is one");
+	close_env(&env);
+	sh("rm run/lock run/others");
 	chmod(state, 0770);
 	env = make_env();
 	is_int(place_open_state(&env, &err), -EPERM, "state: one that others may write to is refused");
