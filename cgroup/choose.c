@@ -246,16 +246,10 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 static int choose_without(const struct choice *c, const struct usage *u, struct placement *out, struct reasons *why,
 			  struct error *err)
 {
-	cleanup_usage struct usage *rest = usage_new(u->cpu_ids, u->node_ids);
+	cleanup_usage struct usage *rest = usage_copy(u);
 
 	if (!rest)
 		return error_errno(err, -ENOMEM, "plan");
-	rest->containers = u->containers;
-	memcpy(rest->load, u->load, u->cpu_ids * sizeof(*u->load));
-	memcpy(rest->exclusive, u->exclusive, u->cpu_ids * sizeof(*u->exclusive));
-	memcpy(rest->pending, u->pending, u->node_ids * sizeof(*u->pending));
-	memcpy(rest->huge_pending, u->huge_pending, u->node_ids * HUGE_SIZES_MAX * sizeof(*u->huge_pending));
-	memcpy(rest->asked, u->asked, u->node_ids * sizeof(*u->asked));
 	if (usage_remove(rest, c->without) < 0)
 		return error_set(err, -ERANGE, "the ledger does not hold what the container has");
 	return choose(c, rest, out, why, err);

@@ -8,8 +8,6 @@
 #include <errno.h>
 #include <string.h>
 
-#define PREFIX_MIN 4 /* characters of an id that may stand for all of it */
-
 static struct record *copy_of(const struct record *r)
 {
 	struct record *copy = malloc(sizeof(*copy));
@@ -48,21 +46,6 @@ static int add_record(void *arg, const struct record *r)
 		return -ENOMEM;
 	s->n++;
 	return 0;
-}
-
-static struct usage *usage_copy(const struct usage *u)
-{
-	struct usage *copy = usage_new(u->cpu_ids, u->node_ids);
-
-	if (!copy)
-		return NULL;
-	copy->containers = u->containers;
-	memcpy(copy->load, u->load, u->cpu_ids * sizeof(*u->load));
-	memcpy(copy->exclusive, u->exclusive, u->cpu_ids * sizeof(*u->exclusive));
-	memcpy(copy->pending, u->pending, u->node_ids * sizeof(*u->pending));
-	memcpy(copy->huge_pending, u->huge_pending, u->node_ids * HUGE_SIZES_MAX * sizeof(*u->huge_pending));
-	memcpy(copy->asked, u->asked, u->node_ids * sizeof(*u->asked));
-	return copy;
 }
 
 static int copy_ledger(void *arg, struct ledger *ledger, struct error *err)
@@ -126,7 +109,7 @@ int snapshot_find(const struct snapshot *s, const char *verb, const char *id, co
 			*out = s->record[i];
 			return 0;
 		}
-		if (len >= PREFIX_MIN && strncmp(s->record[i]->id, id, len) == 0) {
+		if (len >= SNAPSHOT_PREFIX && strncmp(s->record[i]->id, id, len) == 0) {
 			found = s->record[i];
 			many++;
 		}

@@ -8,6 +8,8 @@
 
 #include "cli/cli.h"
 
+#define SNAPSHOT_PREFIX 4 /* characters of an id that may stand for all of it */
+
 struct snapshot {
 	struct topology *topology;
 	struct usage *usage;     /* a copy; of nothing where there is no ledger */

@@ -7,6 +7,7 @@
 #include "plugin/usage.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "plugin/util.h"
 
@@ -30,6 +31,21 @@ struct usage *usage_new(unsigned int cpu_ids, unsigned int node_ids)
 	u->load = (uint32_t *)(u->asked + node_ids);
 	u->exclusive = (uint16_t *)(u->load + cpu_ids);
 	return u;
+}
+
+struct usage *usage_copy(const struct usage *u)
+{
+	struct usage *copy = usage_new(u->cpu_ids, u->node_ids);
+
+	if (!copy)
+		return NULL;
+	copy->containers = u->containers;
+	memcpy(copy->load, u->load, u->cpu_ids * sizeof(*u->load));
+	memcpy(copy->exclusive, u->exclusive, u->cpu_ids * sizeof(*u->exclusive));
+	memcpy(copy->pending, u->pending, u->node_ids * sizeof(*u->pending));
+	memcpy(copy->huge_pending, u->huge_pending, u->node_ids * HUGE_SIZES_MAX * sizeof(*u->huge_pending));
+	memcpy(copy->asked, u->asked, u->node_ids * sizeof(*u->asked));
+	return copy;
 }
 
 void usage_free(struct usage *u)

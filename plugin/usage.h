@@ -40,6 +40,7 @@ struct usage {
 
 /* Empty, for ids of @t.  NULL: out of memory. */
 struct usage *usage_new(unsigned int cpu_ids, unsigned int node_ids);
+struct usage *usage_copy(const struct usage *u);
 void usage_free(struct usage *u);
 static inline void cleanup_usagep(struct usage **u)
 {
