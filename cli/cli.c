@@ -91,3 +91,35 @@ int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err)
 		return 0;
 	return error_set(err, -EINVAL, "%s: unexpected argument: %s", verb, quote(argv[0]).text);
 }
+
+int cli_value_option(const char *verb, const char *name, int argc, char **argv, int *i, const char **value,
+		     struct error *err)
+{
+	const char *argument = argv[*i], *given;
+	size_t len = strlen(name);
+
+	if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
+		return 0;
+	if (!argument[len] && *i + 1 == argc)
+		return error_set(err, -EINVAL, "%s: %s: needs a value", verb, name);
+	given = argument[len] ? &argument[len + 1] : argv[++*i];
+	if (!*given)
+		return error_set(err, -EINVAL, "%s: %s: empty", verb, name);
+	*value = given;
+	return 1;
+}
+
+int cli_output_option(const char *verb, int argc, char **argv, const char **file, struct error *err)
+{
+	for (int i = 0; i < argc; i++) {
+		int ret = cli_value_option(verb, "-o", argc, argv, &i, file, err);
+
+		if (ret == 0)
+			ret = cli_value_option(verb, "--output", argc, argv, &i, file, err);
+		if (ret == 0)
+			ret = cli_no_arguments(verb, 1, &argv[i], err);
+		if (ret < 0)
+			return ret;
+	}
+	return 0;
+}

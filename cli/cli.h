@@ -52,6 +52,16 @@ int cli_with_ledger(const struct cli *cli, const struct topology *t,
 /* One KEY and VALUE of a request; a key that is not in the table is -EINVAL. */
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);
 
+/*
+ * A verb's option with a value, "--nodes 0-1" or "--nodes=0-1", at @argv[*@i]: 1, *@value set and *@i at its last word;
+ * 0: another argument; -EINVAL: without a value, or an empty one.
+ */
+int cli_value_option(const char *verb, const char *name, int argc, char **argv, int *i, const char **value,
+		     struct error *err);
+
+/* The arguments of a verb that takes -o FILE and no more; *@file stays NULL where it is not given. */
+int cli_output_option(const char *verb, int argc, char **argv, const char **file, struct error *err);
+
 /* A verb without arguments was given some. */
 int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err);
 

@@ -24,15 +24,16 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 					       "INSTANCE [--project NAME] [--socket PATH] [--dry-run]",
 				 argc ? quote(argv[0]).text : "nothing said");
 	for (int i = 1; i < argc; i++) {
-		const char **value = !strcmp(argv[i], "--project") ? &o->project :
-				     !strcmp(argv[i], "--socket")  ? &o->socket : NULL;
+		int ret = cli_value_option("incus place", "--project", argc, argv, &i, &o->project, err);
 
+		if (ret == 0)
+			ret = cli_value_option("incus place", "--socket", argc, argv, &i, &o->socket, err);
+		if (ret < 0)
+			return ret;
+		if (ret > 0)
+			continue;
 		if (!strcmp(argv[i], "--dry-run")) {
 			o->dry_run = true;
-		} else if (value) {
-			if (++i == argc)
-				return error_set(err, -EINVAL, "incus place: %s: a value is missing", argv[i - 1]);
-			*value = argv[i];
 		} else if (*argv[i] == '-' || o->instance) {
 			return error_set(err, -EINVAL, "incus place: unexpected argument: %s", quote(argv[i]).text);
 		} else {

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct verb {
 	const char *name;
@@ -123,6 +124,18 @@ static int give_help(const struct command *cmd, struct error *err)
 	return 0;
 }
 
+/* A folder that is not there yet is none of what is wrong. */
+static int check_state(const struct cli *cli, struct error *err)
+{
+	struct stat st = { .st_mode = S_IFDIR };
+
+	if (cli->state && lstat(cli->state, &st) < 0 && errno != ENOENT)
+		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(errno));
+	if (!S_ISDIR(st.st_mode))
+		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(ENOTDIR));
+	return 0;
+}
+
 static int run(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_close int root = -1;
@@ -157,6 +170,9 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 		return error_set(err, -EINVAL, "--sysroot %s: no sys/ in it: a folder that holds sys/ and proc/ is expected",
 				 quote(cli->sysroot).text);
 	cli->root = root;
+	ret = check_state(cli, err);
+	if (ret < 0)
+		return ret;
 	return verb->run(cli, cmd.argc - 1, cmd.argv + 1, err);
 }
 

@@ -229,16 +229,8 @@ int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
 	cleanup_snapshot struct snapshot s = { 0 };
 	__attribute__((cleanup(map_free))) struct map m = { 0 };
 	const char *file = NULL;
-	int ret = 0;
+	int ret = cli_output_option("map", argc, argv, &file, err);
 
-	if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
-		if (argc < 2)
-			return error_set(err, -EINVAL, "map: %s: needs a file name", argv[0]);
-		file = argv[1];
-		argv += 2;
-		argc -= 2;
-	}
-	ret = cli_no_arguments("map", argc, argv, err);
 	if (ret == 0)
 		ret = snapshot_take(cli, &s, err);
 	if (ret == 0)

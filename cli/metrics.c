@@ -286,16 +286,8 @@ int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	__attribute__((cleanup(metrics_free))) struct metrics m = { 0 };
 	const char *file = NULL;
-	int ret;
+	int ret = cli_output_option("metrics", argc, argv, &file, err);
 
-	if (argc && (strcmp(argv[0], "-o") == 0 || strcmp(argv[0], "--output") == 0)) {
-		if (argc < 2)
-			return error_set(err, -EINVAL, "metrics: %s: needs a file name", argv[0]);
-		file = argv[1];
-		argv += 2;
-		argc -= 2;
-	}
-	ret = cli_no_arguments("metrics", argc, argv, err);
 	if (ret == 0)
 		ret = look(cli, &m, err);
 	if (ret < 0)

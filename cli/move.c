@@ -43,15 +43,15 @@ static int parse_seconds(const char *text, unsigned int *out, struct error *err)
 
 static int parse_arguments(struct options *o, int argc, char **argv, struct error *err)
 {
+	const char *seconds;
 	int r = 0;
 
 	for (int i = 0; i < argc && r == 0; i++) {
-		if (strcmp(argv[i], "--dry-run") == 0)
+		r = cli_value_option("move", "--timeout", argc, argv, &i, &seconds, err);
+		if (r)
+			r = r < 0 ? r : parse_seconds(seconds, &o->job.seconds, err);
+		else if (strcmp(argv[i], "--dry-run") == 0)
 			o->job.dry_run = true;
-		else if (strcmp(argv[i], "--timeout") == 0 && i + 1 < argc)
-			r = parse_seconds(argv[++i], &o->job.seconds, err);
-		else if (strncmp(argv[i], "--timeout=", 10) == 0)
-			r = parse_seconds(argv[i] + 10, &o->job.seconds, err);
 		else if (argv[i][0] == '-')
 			r = error_set(err, -EINVAL, "move: %s: no such option", quote(argv[i]).text);
 		else if (!o->job.id)

@@ -201,22 +201,20 @@ static int move_all(struct rebalance *b, struct error *err)
 
 static int parse_arguments(struct rebalance *b, int argc, char **argv, struct error *err)
 {
+	const char *size = NULL;
 	int ret = 0;
 
 	b->max_move = UINT64_MAX;
-	for (int i = 0; i < argc && ret == 0; i++) {
-		if (strcmp(argv[i], "--dry-run") == 0)
+	for (int i = 0; i < argc && ret >= 0; i++) {
+		ret = cli_value_option("rebalance", "--max-move", argc, argv, &i, &size, err);
+		if (ret == 0 && strcmp(argv[i], "--dry-run") == 0)
 			b->dry_run = true;
-		else if (strcmp(argv[i], "--max-move") == 0 && i + 1 < argc)
-			ret = size_parse(argv[++i], &b->max_move, err);
-		else if (strncmp(argv[i], "--max-move=", 11) == 0)
-			ret = size_parse(argv[i] + 11, &b->max_move, err);
-		else
-			return error_set(err, -EINVAL, "rebalance: unexpected argument: %s", quote(argv[i]).text);
-		if (ret < 0)
-			error_prefix(err, "rebalance: --max-move");
+		else if (ret == 0)
+			ret = cli_no_arguments("rebalance", 1, &argv[i], err);
 	}
-	return ret;
+	if (ret < 0)
+		return ret;
+	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, "rebalance: --max-move") : 0;
 }
 
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)

@@ -5,6 +5,7 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
+#include "cli/snapshot.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -14,13 +15,6 @@
 static const struct topo_node *node_at(const struct topology *t, unsigned int i)
 {
 	return &t->nodes[i];
-}
-
-static void cpus_of(const struct topology *t, const struct topo_node *n, struct idset *cpus)
-{
-	idset_clear(cpus);
-	for (unsigned int i = 0; i < n->ncpus; i++)
-		idset_add(cpus, t->cpus[n->first_cpu + i].id);
 }
 
 /* A page size as the kernel's folders have it: "2048kB". */
@@ -36,7 +30,7 @@ static void print_json_node(struct out *o, const struct topology *t, unsigned in
 	struct idset cpus;
 	char name[32];
 
-	cpus_of(t, n, &cpus);
+	snapshot_cpus_of(t, i, &cpus);
 	out_object(o, NULL);
 	out_uint(o, "id", n->id);
 	out_list(o, "cpus", &cpus);
@@ -105,7 +99,7 @@ static void add_node_row(struct table *table, const struct topology *t, unsigned
 	char total[32], avail[32];
 	struct idset cpus;
 
-	cpus_of(t, n, &cpus);
+	snapshot_cpus_of(t, i, &cpus);
 	size_human(n->mem_total, total, sizeof(total));
 	size_human(n->mem_free, avail, sizeof(avail));
 	table_cell(table, "%u", n->id);
@@ -195,12 +189,26 @@ static int print_text(const struct cli *cli, const struct topology *t, struct er
 	return print_distances(t, err);
 }
 
+/* A label's value is text, in JSON too. */
+static void print_label(struct out *o, bool json, const char *name, uint64_t value)
+{
+	char key[64], text[24];
+
+	snprintf(key, sizeof(key), "numaplace.org/%s", name);
+	snprintf(text, sizeof(text), "%" PRIu64, value);
+	if (json)
+		out_string(o, key, text);
+	else
+		printf("%s=%s\n", key, text);
+}
+
 /*
  * Labels for node-feature-discovery's local source, one KEY=VALUE a line; a value is at most 63 letters, digits and
  * "-_.", so sizes are whole GiB.
  */
-static void print_nfd(const struct topology *t)
+static void print_nfd(const struct topology *t, bool json)
 {
+	struct out o = JSON_OUT(stdout);
 	unsigned int least = 0, memory_only = 0, nodes = 0, far = 0;
 	uint64_t memory = 0;
 
@@ -216,13 +224,17 @@ static void print_nfd(const struct topology *t)
 		memory = !nodes || n->mem_total < memory ? n->mem_total : memory;
 		nodes++;
 	}
-	printf("numaplace.org/nodes=%u\n", nodes);
-	printf("numaplace.org/memory-only-nodes=%u\n", memory_only);
-	printf("numaplace.org/cpus-per-node=%u\n", least);
-	printf("numaplace.org/memory-gib-per-node=%" PRIu64 "\n", memory >> 30);
-	printf("numaplace.org/cores=%u\n", t->ncores);
-	printf("numaplace.org/last-level-caches=%u\n", t->nllcs);
-	printf("numaplace.org/largest-distance=%u\n", far);
+	if (json)
+		out_object(&o, NULL);
+	print_label(&o, json, "nodes", nodes);
+	print_label(&o, json, "memory-only-nodes", memory_only);
+	print_label(&o, json, "cpus-per-node", least);
+	print_label(&o, json, "memory-gib-per-node", memory >> 30);
+	print_label(&o, json, "cores", t->ncores);
+	print_label(&o, json, "last-level-caches", t->nllcs);
+	print_label(&o, json, "largest-distance", far);
+	if (json)
+		out_end(&o);
 }
 
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
@@ -237,7 +249,7 @@ int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (nfd) {
-		print_nfd(t);
+		print_nfd(t, cli->json);
 		return 0;
 	}
 	if (cli->json) {

@@ -8,13 +8,12 @@
 #include "cgroup/pages.h"
 #include "cli/cli.h"
 #include "cli/out.h"
+#include "cli/snapshot.h"
+#include "cli/term.h"
 #include "plugin/file.h"
 
 #include <errno.h>
 #include <string.h>
-
-#define WATCH_SECONDS 2
-#define PREFIX_MIN 4 /* characters of an id that may stand for all of it */
 
 /* One container or process to look at. */
 struct target {
@@ -82,7 +81,7 @@ static bool means(const char *name, const char *id)
 
 	if (strcmp(name, id) == 0)
 		return true;
-	return len >= (name[strspn(name, "0123456789")] ? PREFIX_MIN : 3 * PREFIX_MIN) && strncmp(name, id, len) == 0;
+	return len >= (name[strspn(name, "0123456789")] ? SNAPSHOT_PREFIX : 3 * SNAPSHOT_PREFIX) && strncmp(name, id, len) == 0;
 }
 
 static bool is_named(const struct verify *v, const char *id)
@@ -372,7 +371,7 @@ static void fill_table(const struct target *t, const struct idset *nodes, struct
 static int print_target(const struct verify *v, const struct target *t, struct error *err)
 {
 	cleanup_table struct table table = { 0 };
-	char align[PAGES_NODE_MAX + 3] = "l", list[IDSET_TEXT_MAX];
+	char align[PAGES_NODE_MAX + 3] = "l", list[IDSET_TEXT_MAX], name[sizeof(t->name)];
 	struct idset nodes;
 
 	shown_nodes(v, t, &nodes);
@@ -380,7 +379,9 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	table_init(&table, stdout, align);
 	fill_table(t, &nodes, &table);
 	idset_format(&t->should, list, sizeof(list));
-	printf("%s%s%s: memory on node%s %s", t->name, *t->runtime ? ", " : "", t->runtime,
+	memcpy(name, t->name, sizeof(name));
+	make_printable(name);
+	printf("%s%s%s: memory on node%s %s", name, *t->runtime ? ", " : "", t->runtime,
 	       idset_count(&t->should) == 1 ? "" : "s", list);
 	if (t->placed)
 		printf(", %s by %s", memory_policy_name(t->policy), t->applied);
@@ -403,8 +404,8 @@ static int verify_once(struct verify *v, struct error *err)
 		r = look(v, &v->target[i], err);
 	if (r < 0)
 		return r;
-	if (v->watch && isatty(STDOUT_FILENO) && !v->cli->json)
-		fputs("\033[H\033[2J", stdout);
+	if (v->watch && !v->cli->json)
+		term_clear(stdout);
 	if (v->cli->json) {
 		print_json(v);
 		return 0;
@@ -416,38 +417,33 @@ static int verify_once(struct verify *v, struct error *err)
 	return r;
 }
 
-static int parse_watch(struct verify *v, const char *text, struct error *err)
+static int parse_nodes(struct verify *v, const char *list, struct error *err)
 {
-	char *end;
-	unsigned long seconds = WATCH_SECONDS;
-
-	if (*text == '=') {
-		seconds = strtoul(text + 1, &end, 10);
-		if (text[1] < '0' || text[1] > '9' || *end || !seconds || seconds > 86400)
-			return error_set(err, -EINVAL, "verify: --watch%s: seconds are expected", quote(text).text);
-	}
-	v->watch = (unsigned int)seconds;
+	if (idset_parse(list, &v->nodes, err) < 0)
+		return error_prefix(err, "verify: --nodes");
+	if (idset_empty(&v->nodes))
+		return error_set(err, -EINVAL, "verify: --nodes: \"%s\": the list leaves no node", quote(list).text);
 	return 0;
 }
 
 static int parse_arguments(struct verify *v, int argc, char **argv, struct error *err)
 {
+	const char *list = NULL;
 	int r = 0;
 
 	v->names = argv;
-	for (int i = 0; i < argc && r == 0; i++) {
-		if (strcmp(argv[i], "--watch") == 0 || strncmp(argv[i], "--watch=", 8) == 0)
-			r = parse_watch(v, argv[i] + 7, err);
-		else if (strcmp(argv[i], "--nodes") == 0 && i + 1 < argc)
-			r = idset_parse(argv[++i], &v->nodes, err);
-		else if (strncmp(argv[i], "--nodes=", 8) == 0)
-			r = idset_parse(argv[i] + 8, &v->nodes, err);
-		else if (argv[i][0] == '-')
+	for (int i = 0; i < argc && r >= 0; i++) {
+		r = cli_value_option("verify", "--nodes", argc, argv, &i, &list, err);
+		if (r == 0)
+			r = term_watch_option("verify", argv[i], &v->watch, err);
+		if (r == 0 && argv[i][0] == '-')
 			r = error_set(err, -EINVAL, "verify: %s: no such option", quote(argv[i]).text);
-		else
+		else if (r == 0)
 			argv[v->nnames++] = argv[i];
 	}
-	return r;
+	if (r < 0)
+		return r;
+	return list ? parse_nodes(v, list, err) : 0;
 }
 
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err)
@@ -461,10 +457,8 @@ int verb_verify(struct cli *cli, int argc, char **argv, struct error *err)
 		return r;
 	if (!cli->sysroot)
 		cgroup_mount(&v.mount, NULL, 0, NULL);
-	r = verify_once(&v, err);
-	while (r == 0 && v.watch && fflush(stdout) == 0) {
-		sleep(v.watch);
+	do {
 		r = verify_once(&v, err);
-	}
+	} while (r == 0 && v.watch && term_wait(v.watch));
 	return r;
 }

@@ -101,6 +101,31 @@ mkdir "$tmp/empty"
 fails 2 "--sysroot $tmp/empty: no sys/ in it*" topology --sysroot "$tmp/empty"
 fails 2 '--conf /nonexistent: *' "${M[@]}" --conf /nonexistent plan limits.cpu=1
 fails 2 'topology: unexpected argument: x' "${M[@]}" topology x
+touch "$tmp/file"
+for verb in status 'plan limits.cpu=1'; do
+	# shellcheck disable=SC2086 # words are words
+	fails 2 "--state $tmp/file: Not a directory" "${M[@]}" --state "$tmp/file" $verb
+done
+fails 2 "--state $tmp/file/x: Not a directory" "${M[@]}" --state "$tmp/file/x" status
+fails 2 'verify: --nodes: needs a value' "${M[@]}" verify --nodes
+fails 2 'verify: --nodes: empty' "${M[@]}" verify --nodes=
+fails 2 'verify: --nodes: list "x": *' "${M[@]}" verify --nodes x
+fails 2 'verify: --nodes: "0,^0": the list leaves no node' "${M[@]}" verify --nodes=0,^0
+fails 2 'verify: --watch=0: 1 to 86400 seconds are expected' "${M[@]}" verify --watch=0
+fails 2 'move: --timeout: needs a value' move --timeout
+fails 2 'move: --timeout x: *' move --timeout x a 0
+fails 2 'move: nodes: list "x": *' move a x
+fails 2 'rebalance: --max-move: needs a value' "${M[@]}" rebalance --max-move
+fails 2 'rebalance: --max-move: "x": *' "${M[@]}" rebalance --max-move=x
+for verb in map metrics; do
+	fails 2 "$verb: -o: needs a value" "${M[@]}" $verb -o
+	fails 2 "$verb: -o: empty" "${M[@]}" $verb -o ''
+	fails 2 "$verb: unexpected argument: x" "${M[@]}" $verb -o /dev/null x
+done
+fails 2 'incus place: --socket: needs a value' incus place vm1 --socket
+gives '{"numaplace.org/nodes":"2","numaplace.org/memory-only-nodes":"0","numaplace.org/cpus-per-node":"2",
+	"numaplace.org/memory-gib-per-node":"1","numaplace.org/cores":"4","numaplace.org/last-level-caches":"2",
+	"numaplace.org/largest-distance":"21"}' "${M[@]}" topology --nfd --json
 echo 'balanced = 1' > "$tmp/conf"
 fails 2 "$tmp/conf:1: *" "${M[@]}" --conf "$tmp/conf" plan limits.cpu=1
 
