@@ -54,10 +54,12 @@ echo 1 > /sys/devices/system/cpu/cpu5/online
 ok "lead: it comes back" eventually inc_runs_on l1 4-7
 ok "lead: ledger, cgroup and Incus agree with it" agree l1 2,3 4-7
 
+echo 0-7 > "$(inc_cgroup l1)/cpuset.cpus"
+ok "lead: somebody else's hand is undone" agree l1 2,3 4-7
+
 systemctl stop numaplace-incus-agent
 inc_init l2 -c limits.cpu=1 -c user.numaplace.mode=lead
-not_ok "lead without the agent: refused" inc_start l2
-like "and said why" "$(try incus info --show-log l2)" 'numaplace l2 .*ERROR .*the agent is not running'
+inc_refused l2 "lead without the agent" 'numaplace l2 .*ERROR .*the agent is not running'
 systemctl start numaplace-incus-agent
 ok "the agent is back: nothing has changed" agree l1 2,3 4-7
 inc_stop l1

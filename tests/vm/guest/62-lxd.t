@@ -40,8 +40,7 @@ ok "follow, pinned CPUs: it starts" inc_start f1
 is "follow, pinned CPUs: memory on their node" "$(cat "$(inc_cgroup f1)/cpuset.mems.effective")" 1
 like "follow, pinned CPUs: in the ledger" "$(ledger_says f1)" '^1 .* 1$'
 inc_init f2 -c limits.cpu=2 -c user.numaplace.limits.cpu.nodes=1
-not_ok "follow, where LXD takes CPUs anywhere: refused" inc_start f2
-like "and said why" "$(try incus info --show-log f2)" 'numaplace f2 .*ERROR .*needs user.numaplace.mode = lead'
+inc_refused f2 "follow, where LXD takes CPUs anywhere" 'numaplace f2 .*ERROR .*needs user.numaplace.mode = lead'
 
 for i in f1 l1 l2; do
 	inc_stop $i

@@ -88,6 +88,19 @@ inc_start() {
 }
 inc_stop() { try incus stop -f "$1" || case $try_said in *'already stopped'*) ;; *) return 1 ;; esac; }
 
+# inc_refused NAME WHY PATTERN: two tests, that NAME does not start and that its log says WHY (PATTERN). A start that
+# fails because the daemon did not answer says nothing in the log: it is made again.
+inc_refused() {
+	not_ok "$2: no start" inc_start "$1"
+	for _ in 1 2 3; do
+		try incus info --show-log "$1" > /run/refused.log
+		cat /run/refused.log
+		! grep -Eq "$3" /run/refused.log || break
+		! inc_start "$1" || break
+	done
+	like "$2: said in its log" "$(cat /run/refused.log)" "$3"
+}
+
 inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
 inc_set() { try incus config set "$@"; }
 inc_get() {
