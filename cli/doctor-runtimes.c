@@ -5,11 +5,14 @@
  */
 #include "cli/doctor.h"
 
+#include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define HOOKS_D "usr/share/containers/oci/hooks.d"
 #define HOOK_FILE HOOKS_D "/50-numaplace.json"
+#define ALWAYS "numaplace/hooks.d-always"
 #define PRECREATE "50-numaplace-precreate.json"
 #define PODMAN_CONF "share/numaplace/podman/50-numaplace.conf"
 
@@ -67,9 +70,78 @@ static bool hook_path(const char *json, char *out, size_t size)
 	return true;
 }
 
+/* --- containers.conf: the folders where podman looks for hooks --- */
+
+struct hooks_dir {
+	char file[300]; /* that sets it; "": none does, so the usual folder counts */
+	char value[1024];
+};
+
+static void read_hooks_dir(const struct doctor *d, const char *path, struct hooks_dir *h)
+{
+	char conf[16384];
+	const char *at = conf;
+
+	if (!doctor_read(d, path, conf, sizeof(conf)))
+		return;
+	for (; at; at = (at = strchr(at, '\n')) ? at + 1 : NULL) {
+		const char *word = at + strspn(at, " \t"), *value = word + strlen("hooks_dir");
+
+		if (strncmp(word, "hooks_dir", strlen("hooks_dir")) != 0 || (*value != '=' && *value != ' ' && *value != '\t'))
+			continue;
+		snprintf(h->file, sizeof(h->file), "%s", path);
+		snprintf(h->value, sizeof(h->value), "%.*s", (int)strcspn(value, "]"), value);
+	}
+}
+
+static int is_conf(const struct dirent *e)
+{
+	const char *dot = strrchr(e->d_name, '.');
+
+	return dot && strcmp(dot, ".conf") == 0;
+}
+
+/* Of several files that set it, the last counts alone. */
+static void find_hooks_dir(const struct doctor *d, struct hooks_dir *h)
+{
+	static const char folder[] = "etc/containers/containers.conf.d";
+	struct dirent **entry;
+	char path[300];
+	int n;
+
+	*h = (struct hooks_dir){ 0 };
+	read_hooks_dir(d, "usr/share/containers/containers.conf", h);
+	read_hooks_dir(d, "etc/containers/containers.conf", h);
+	n = scandirat(d->cli->root, folder, &entry, is_conf, alphasort);
+	for (int i = 0; i < n; i++) {
+		snprintf(path, sizeof(path), "%s/%s", folder, entry[i]->d_name);
+		read_hooks_dir(d, path, h);
+		free(entry[i]);
+	}
+	if (n >= 0)
+		free(entry);
+}
+
+/* A default is for containers without keys, and the usual hooks are run for those with keys. */
+static void check_hooks_dir(struct doctor *d)
+{
+	struct hooks_dir h;
+	struct conf conf;
+
+	if (!d->podman)
+		return;
+	find_hooks_dir(d, &h);
+	if (*h.file && !strstr(h.value, "/" HOOKS_D) && !strstr(h.value, ALWAYS))
+		doctor_say(d, VERDICT_DO, "hooks.d", "/%s sets hooks_dir without /" HOOKS_D ": add that folder there", h.file);
+	if (cli_conf(d->cli, &conf, NULL) < 0 || conf.without_keys == DEFAULT_NONE || strstr(h.value, ALWAYS))
+		return;
+	doctor_say(d, VERDICT_DO, "default", "numaplace.conf sets one, but podman runs the hook only for containers with keys: "
+		   "add /usr/share/" ALWAYS " to hooks_dir in /%s", *h.file ? h.file : "etc/containers/containers.conf");
+}
+
 static void check_hooks_d(struct doctor *d)
 {
-	char json[4096], path[256], conf[16384];
+	char json[4096], path[256];
 
 	if (!d->podman && !d->crio)
 		return;
@@ -84,10 +156,7 @@ static void check_hooks_d(struct doctor *d)
 		return;
 	}
 	doctor_say(d, VERDICT_FINE, "hooks.d", "/%s", HOOK_FILE);
-	if (doctor_read(d, "etc/containers/containers.conf", conf, sizeof(conf)) && strstr(conf, "\nhooks_dir") &&
-	    !strstr(conf, "/usr/share/containers/oci/hooks.d"))
-		doctor_say(d, VERDICT_DO, "hooks.d", "/etc/containers/containers.conf sets hooks_dir without "
-			   "/usr/share/containers/oci/hooks.d: add that folder there");
+	check_hooks_dir(d);
 }
 
 /* The stage that only podman knows: wanted there, a disaster where CRI-O reads it. */

@@ -128,11 +128,12 @@ static const struct {
 	  "Usage: numaplace [OPTION...] doctor\n"
 	  "\n"
 	  "Checks the kernel's cgroups, the configuration, the ledger, which runtimes are\n"
-	  "there and whether the hook is where each looks for it, and the known traps:\n"
-	  "runc before 1.1.6 under systemd, numad, automatic NUMA balancing, systemd\n"
-	  "scopes on new kernels, a kubelet with a static CPU manager. Each check is a\n"
-	  "line: fine, note (good to know), or do (with what to do). The exit status is 1\n"
-	  "if there is anything to do.\n"
+	  "there and whether the hook is where each looks for it, and the known traps: a\n"
+	  "default of numaplace.conf for containers that podman runs no hook for, runc\n"
+	  "before 1.1.6 under systemd, numad, automatic NUMA balancing, systemd scopes on\n"
+	  "new kernels, a kubelet with a static CPU manager. Each check is a line: fine,\n"
+	  "note (good to know), or do (with what to do). The exit status is 1 if there is\n"
+	  "anything to do.\n"
 	  "\n"
 	  "Example: numaplace --json doctor | jq -r '.checks[] | select(.verdict == \"do\") | .text'\n" },
 	{ "verify",

@@ -199,6 +199,30 @@ mkdir -p "$tmp/four/etc/containers/containers.conf.d"
 touch "$tmp/four/etc/containers/containers.conf.d/50-numaplace.conf"
 run doctor
 has 'doctor: it is' '^fine +precreate +enabled'
+mkdir -p "$tmp/four/etc/numaplace"
+echo 'default = balanced' > "$tmp/four/etc/numaplace/numaplace.conf"
+run doctor --json
+[ "$got" = 1 ] && jq -e '[.checks[] | select(.verdict == "do")] | length == 1 and .[0].check == "default" and
+	(.[0].text | endswith("hooks_dir in /etc/containers/containers.conf"))' <<< "$out" > /dev/null
+ok $? 'doctor: a default, and nothing that runs the hook for containers without keys'
+printf '[engine]\n#hooks_dir = []\nhooks_dir = [\n "/usr/share/containers/oci/hooks.d",\n "/usr/share/numaplace/hooks.d-always",\n]\n' \
+	> "$tmp/four/etc/containers/containers.conf"
+run doctor
+[ "$got" = 0 ]
+ok $? 'doctor: a default, and hooks.d-always'
+for n in 20 50; do # the later file counts
+	echo 'hooks_dir = ["/usr/share/containers/oci/hooks.d"]' > "$tmp/four/etc/containers/containers.conf.d/$n-numaplace.conf"
+done
+export COLUMNS=400
+run doctor
+has 'doctor: a later file takes hooks.d-always back' \
+	'^do +default .*hooks_dir in /etc/containers/containers.conf.d/50-numaplace.conf$'
+rm "$tmp/four/etc/numaplace/numaplace.conf"
+echo 'hooks_dir = ["/usr/share/numaplace/hooks.d-precreate"]' > "$tmp/four/etc/containers/containers.conf.d/60-mine.conf"
+run doctor
+has 'doctor: hooks_dir without the usual folder' '^do +hooks.d +/etc/containers/containers.conf.d/60-mine.conf sets hooks_dir without /usr'
+unset COLUMNS
+rm "$tmp/four/etc/containers/containers.conf" "$tmp/four/etc/containers/containers.conf.d/"[26]0-*
 touch "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +precreate +CRI-O does not start' <<< "$out"
