@@ -270,9 +270,10 @@ int incus_get(const char *socket, const char *project, const char *instance, str
 	r = incus_request(socket, "GET", path, NULL, PATIENCE_MS, &text, &len, err);
 	if (r < 0)
 		return r;
+	if (r == 404)
+		return error_set(err, -ENOENT, "%.200s", daemon_error(text, len, &a));
 	if (r != 200)
-		return error_set(err, r == 404 ? -ENOENT : -EPROTO, "%s (HTTP status %d)",
-				 quote(daemon_error(text, len, &a)).text, r);
+		return error_set(err, -EPROTO, "%.200s (HTTP status %d)", daemon_error(text, len, &a), r);
 	r = parse_answer(text, len, &a, err);
 	if (r < 0)
 		incus_config_free(&a.config);

@@ -88,6 +88,17 @@ static void test_get(void)
 	is_str(a.config.native[KEY_CPU], "4", "its expanded configuration");
 	ok(strncmp(was_asked(pid), "GET /1.0/instances/v1?project=default HTTP/1.0\r\n", 48) == 0, "the question");
 	incus_config_free(&a.config);
+
+	pid = serve("HTTP/1.0 404 Not Found\r\n\r\n"
+		    "{\"error\":\"Failed to fetch instance \\\"v1\\\" in project \\\"default\\\": Instance not found\"}");
+	is_int(incus_get(socket_path, "default", "v1", &a, &err), -ENOENT, "there is no such instance");
+	is_str(err.text, "Failed to fetch instance \"v1\" in project \"default\": Instance not found",
+	       "all of what the daemon said");
+	was_asked(pid);
+	pid = serve("HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Database is locked\"}");
+	is_int(incus_get(socket_path, "default", "v1", &a, &err), -EPROTO, "the daemon fails");
+	is_str(err.text, "Database is locked (HTTP status 500)", "and said so");
+	was_asked(pid);
 }
 
 static void test_set(void)
