@@ -26,15 +26,13 @@ needs() {
 
 # Files of the tree that say that they are scripts, and parts of scripts that name their shell.
 scripts() {
-	{ git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*'; } |
-		while read -r f; do
-			[ -f "$f" ] || continue
-			case $f in *.c | *.h | *.md | debian/rules | tests/fuzz/corpus/*) continue ;; esac
-			case $(head -c 60 "$f" 2> /dev/null | tr -d '\0' | head -n 1) in
-			'#!'*bash* | '#!'*/sh | '#!'*/sh\ *) echo "$f" ;;
-			*) head -n 8 "$f" 2> /dev/null | tr -d '\0' | grep -q '^# shellcheck shell=' && echo "$f" ;;
-			esac
-		done
+	tests/files | while read -r f; do
+		case $f in *.c | *.h | *.md | debian/rules | tests/fuzz/corpus/*) continue ;; esac
+		case $(head -c 60 "$f" 2> /dev/null | tr -d '\0' | head -n 1) in
+		'#!'*bash* | '#!'*/sh | '#!'*/sh\ *) echo "$f" ;;
+		*) head -n 8 "$f" 2> /dev/null | tr -d '\0' | grep -q '^# shellcheck shell=' && echo "$f" ;;
+		esac
+	done
 }
 
 if needs shellcheck 'shell scripts'; then

@@ -28,9 +28,7 @@ done
 # build DIR: the tree in a folder of that name, built; its packages beside it.
 build() {
 	mkdir -p "$tmp/$1/numaplace"
-	{ git ls-files --cached --others --exclude-standard 2> /dev/null || find . -type f -not -path './build*'; } |
-		while read -r f; do [ -f "$f" ] && echo "$f"; done |
-		tar -cf - -T - | tar -C "$tmp/$1/numaplace" -xf -
+	tests/files | tar -cf - -T - | tar -C "$tmp/$1/numaplace" -xf -
 	(cd "$tmp/$1/numaplace" && DEB_BUILD_OPTIONS="nocheck parallel=$(nproc)" SOURCE_DATE_EPOCH=1763683200 \
 		dpkg-buildpackage -us -uc -b --no-check-builddeps) > "$tmp/log" 2>&1
 }

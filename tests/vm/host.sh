@@ -20,3 +20,33 @@ need() {
 
 # hash_of: a short name for what is on stdin.
 hash_of() { sha256sum | cut -c1-12; }
+
+# wait_for_turn WHO: as many guests at a time on this machine as it has CPUs, whoever starts them: more only
+# make each other run into time limits. First come, first served: the head of the queue holds its lock
+# (descriptor 5) until it has a turn; the turn lasts for as long as anybody has descriptor 6 open.
+wait_for_turn() {
+	local n turns=${TURNS:-$(nproc)} told=
+	exec 5> "$cache_dir/turn-queue.lock"
+	flock --nonblock 5 || {
+		say "$1: waits behind another guest for its turn"
+		told=1
+		# In the background, so that a signal that ends us is not kept waiting.
+		setpriv --pdeathsig KILL flock 5 &
+		wait $!
+	}
+	until false; do
+		for n in $(seq "$turns"); do
+			exec 6> "$cache_dir/turn-$n.lock"
+			! flock --nonblock 6 || break 2
+		done
+		[ "$told" ] || say "$1: waits for another guest to end"
+		told=1
+		sleep 0.5
+	done
+	exec 5>&-
+}
+
+# drop_leftovers: what a killed program of ours left in the cache more than a day ago.
+drop_leftovers() {
+	find "$cache_dir" -mindepth 1 -maxdepth 1 \( -name 'run.*' -o -name 'tmp.*' \) -mmin +1440 -exec rm -rf {} +
+}

@@ -1,0 +1,151 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# The tests' own machinery, in a copy of it: what must count as a failed test does; guests take
+# turns in the order in which they came, and end with whoever started them.
+set -u
+cd "$(dirname "$0")/../.." || exit 1
+tests=0 failures=0
+tmp=$(mktemp -d) || exit 1
+started=()
+# shellcheck disable=SC2317 # the trap calls it
+finish() {
+	[ ${#started[@]} = 0 ] || kill "${started[@]}" 2> /dev/null
+	rm -rf "$tmp"
+}
+trap finish EXIT
+
+ok() {
+	local status=$1 word=ok
+	tests=$((tests + 1))
+	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
+	echo "$word $tests - $2"
+	[ "$status" = 0 ] || printf '# %s\n' "${@:3}"
+}
+
+# until_true COMMAND...: within a minute.
+until_true() {
+	local i
+	for ((i = 0; i < 600; i++)); do
+		"$@" > /dev/null 2>&1 && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# --- tests/run: what it makes of a program
+
+mkdir -p "$tmp/tree/tests/hooks"
+cp tests/run "$tmp/tree/tests/"
+
+# judged NAME "N passed, N failed" STRICT LINE...: a program of these lines alone.
+judged() {
+	local name=$1 want=$2 strict=$3 last
+	shift 3
+	{ echo '#!/bin/sh' && printf '%s\n' "$@"; } > "$tmp/tree/tests/hooks/a.sh"
+	chmod +x "$tmp/tree/tests/hooks/a.sh"
+	STRICT=$strict TEST_TIMEOUT=${limit:-60} "$tmp/tree/tests/run" -b "$tmp/build" hooks > "$tmp/log" 2>&1
+	status=$?
+	last=$(tail -n 1 "$tmp/log")
+	case $want in *' 0 failed') [ "$status" = 0 ] ;; *) [ "$status" = 1 ] ;; esac && [ "$last" = "$want" ]
+	ok $? "tests/run: $name: $want" "status $status" "$(cat "$tmp/log")"
+}
+
+runs() {
+	judged 'two that pass' '2 passed, 0 failed' '' 'echo ok 1 - a' 'echo ok 2 - b' 'echo 1..2'
+	judged 'one that fails' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo not ok 2 - b' 'echo 1..2' 'exit 1'
+	judged 'no plan' '1 passed, 1 failed' '' 'echo ok 1 - a'
+	judged 'nothing at all' '0 passed, 1 failed' '' :
+	judged 'fewer than planned' '1 passed, 1 failed' '' 'echo 1..2' 'echo ok 1 - a'
+	judged 'all passed, and then an exit status' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'exit 3'
+	judged 'a signal' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'kill -SEGV $$'
+	judged 'Bail out!' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'echo "Bail out! no"'
+	limit=5 	judged 'too long' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'exec sleep 60'
+	judged 'a skip' '1 passed, 0 failed' '' 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
+	judged 'a skip where none may be' '1 passed, 1 failed' 1 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
+	judged 'all skipped where none may be' '0 passed, 1 failed' 1 'echo "1..0 # SKIP no"'
+}
+
+# --- guests
+
+mkdir -p "$tmp/vm" "$tmp/cache"
+cp tests/vm/host.sh tests/vm/run tests/vm/matrix "$tmp/vm/"
+
+# One that waits for a turn, says so, and has it until it is ended.
+cat > "$tmp/vm/guest" << 'END'
+#!/bin/bash
+set -euo pipefail
+. "$(dirname "$0")/host.sh"
+wait_for_turn "$1"
+echo "$1" >> "$cache_dir/order"
+exec sleep 600
+END
+# In the place of the one that starts QEMU.
+cat > "$tmp/vm/boot" << 'END'
+#!/bin/bash
+trap 'echo >> "$NUMAPLACE_CACHE/ended"; kill $sleeper; exit 1' TERM
+sleep 600 > /dev/null 2>&1 &
+sleeper=$!
+echo >> "$NUMAPLACE_CACHE/begun"
+wait
+END
+chmod +x "$tmp/vm/guest" "$tmp/vm/boot"
+
+# start NAME: a guest; it is at its place in the queue, or has its turn, when this returns.
+start() {
+	NUMAPLACE_CACHE=$tmp/cache TURNS=1 "$tmp/vm/guest" "$1" 2> "$tmp/$1.said" &
+	pid=$!
+	started+=("$pid")
+	until_true grep -q "^$1$\|waits" "$tmp/cache/order" "$tmp/$1.said"
+}
+
+turns() {
+	local round first head next
+	start a
+	first=$pid
+	for round in 1 2 3 4; do
+		start "head$round"
+		head=$pid
+		start "next$round"
+		next=$pid
+		# At another moment of their looking in each round, so that no luck of theirs passes for order.
+		sleep 0.$round
+		kill "$first"
+		until_true grep -qx "head$round" "$tmp/cache/order"
+		[ "$(tail -n 1 "$tmp/cache/order")" = "head$round" ]
+		ok $? "turns: who came first is first, round $round" "$(cat "$tmp/cache/order")"
+		kill "$head"
+		until_true grep -qx "next$round" "$tmp/cache/order"
+		ok $? 'turns: then the next' "$(cat "$tmp/cache/order")"
+		first=$next
+	done
+	start x
+	head=$pid
+	start y
+	kill "$pid"
+	until_true eval "! kill -0 $pid"
+	ok $? 'turns: one that is ended does not wait for its turn to end'
+	kill "$first"
+	until_true grep -qx x "$tmp/cache/order"
+	ok $? 'turns: and is in nobody'\''s way' "$(cat "$tmp/cache/order")"
+	kill "$head"
+}
+
+two() { [ "$(wc -l < "$tmp/cache/$1")" = 2 ]; }
+
+ended() {
+	NUMAPLACE_CACHE=$tmp/cache "$tmp/vm/run" -j 2 10-smoke > "$tmp/log" 2>&1 &
+	pid=$!
+	started+=("$pid")
+	until_true two begun
+	ok $? 'vm/run: two guests begin' "$(cat "$tmp/log")"
+	kill "$pid"
+	until_true two ended
+	ok $? 'vm/run: they are ended with it'
+}
+
+runs
+turns
+ended
+echo "1..$tests"
+[ "$failures" = 0 ]
