@@ -207,7 +207,7 @@ uninstall:
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
 	@if cmp -s conf/numaplace.conf '$(conf_target)'; then \
-		rm -f '$(conf_target)'; rmdir '$(dir $(conf_target))' 2>/dev/null || :; \
+		rm -f '$(conf_target)'; rmdir '$(DESTDIR)$(sysconfdir)/numaplace' 2>/dev/null || :; \
 	elif [ -e '$(conf_target)' ]; then echo 'changed, so kept: $(conf_target)'; fi
 
 # --- tests -------------------------------------------------------------------

@@ -83,6 +83,16 @@ static int check_owner(int fd, const char *path, struct error *err)
 	return 0;
 }
 
+/* In a project, LXC's name is PROJECT_NAME. */
+static bool is_named(const char *id, const char *name)
+{
+	size_t len = strlen(id), end = strlen(name);
+
+	if (len == end)
+		return strcmp(id, name) == 0;
+	return len > end && id[len - end - 1] == '_' && strcmp(id + len - end, name) == 0;
+}
+
 static int read_config(const struct place_env *env, const struct incus_instance *i, struct incus_config *c,
 		       struct error *err)
 {
@@ -108,9 +118,7 @@ static int read_config(const struct place_env *env, const struct incus_instance 
 	if (n < 0)
 		return error_errno(err, (int)n, "%.300s", path);
 	r = incus_config_parse(text, (size_t)n, "backup.yaml", c, err);
-	/* In a project, the instance's own name is the end of LXC's. */
-	if (r == 0 && strlen(c->name) <= strlen(i->id) &&
-	    strcmp(i->id + strlen(i->id) - strlen(c->name), c->name) != 0)
+	if (r == 0 && !is_named(i->id, c->name))
 		return error_set(err, -EINVAL, "%.300s: of instance \"%s\"", path, quote(c->name).text);
 	return r;
 }

@@ -59,6 +59,10 @@ staged asks start-host 2 'numaplace: container asks: *not key = value'
 instance other-name limits.cpu.nodes=0
 sed -i 's/name: .*/name: somebody/' "$tmp/inc/containers/other-name/backup.yaml"
 staged other-name start-host 2 'numaplace: container other-name: *of instance "somebody"'
+for name in not-other-name name; do
+	sed -i "s/name: .*/name: $name/" "$tmp/inc/containers/other-name/backup.yaml"
+	staged other-name start-host 2 "numaplace: container other-name: *of instance \"$name\""
+done
 instance writable limits.cpu.nodes=0
 chmod o+w "$tmp/inc/containers/writable/backup.yaml"
 staged writable start-host 1 'numaplace: container writable: *may write to it*'
