@@ -6,6 +6,7 @@
 #	plan KEY=VALUE... -> NODES|CPUS|MEMS
 #	refuse STATUS KEY=VALUE... -> part of the message
 #	reason KEY=VALUE... -> part of a reason
+#	simulate KEY=VALUE... ; KEY=VALUE... -> NODES|CPUS|MEMS	(of the last start)
 #	topology PATH -> VALUE	(a field of `topology --json`, as jq has it)
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
@@ -39,6 +40,13 @@ try() { # KIND WORDS WANTED
 		got=$(ask plan "$@" 2>&1 | jq -r '.reasons[]' 2>&1)
 		[[ $got == *"$want"* ]]
 		;;
+	simulate)
+		got=$(printf '%s\n' "$*" | sed 's/ ; /\n/g' | jq -cR '{op: "start", id: "c\(input_line_number)",
+			config: (split(" ") | map(capture("(?<key>[^=]+)=(?<value>.*)")) | from_entries)}' |
+			ask simulate 2>&1)
+		[ $? = 0 ] && got=$(tail -n 1 <<< "$got" | jq -r '.error // "\(.nodes)|\(.cpus)|\(.mems)"' 2>&1)
+		[ "$got" = "$want" ]
+		;;
 	refuse)
 		status=$1
 		shift
@@ -59,7 +67,7 @@ for file in "$here"/*.machine; do
 	"$here/make-machine" -v root="$work/$name" "$file"
 	while IFS= read -r line; do
 		case $line in
-		plan\ * | refuse\ * | reason\ * | topology\ *)
+		plan\ * | refuse\ * | reason\ * | simulate\ * | topology\ *)
 			words=${line%% -> *}
 			try "${words%% *}" "${words#* }" "${line#* -> }"
 			;;
