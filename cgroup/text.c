@@ -164,18 +164,20 @@ bool words_have(const char *text, const char *word)
 	return false;
 }
 
-/* The place of node @id in @s, made when it is new; NULL: no room. */
-static unsigned int node_place(struct numa_stat *s, unsigned int id)
-{
-	unsigned int i;
+/* Where in a numa_stat a node is, 0 being nowhere yet and 1 the first: each line has all nodes, up to a thousand. */
+struct places {
+	uint16_t of[NUMA_STAT_MAX];
+};
 
-	for (i = 0; i < s->n; i++)
-		if (s->node[i].id == id)
-			return i;
-	memset(&s->node[i], 0, sizeof(s->node[i]));
-	s->node[i].id = (uint16_t)id;
-	s->n++;
-	return i;
+/* The place of node @id in @s, made when it is new. */
+static unsigned int node_place(struct numa_stat *s, struct places *places, unsigned int id)
+{
+	if (!places->of[id]) {
+		memset(&s->node[s->n], 0, sizeof(s->node[s->n]));
+		s->node[s->n].id = (uint16_t)id;
+		places->of[id] = (uint16_t)++s->n;
+	}
+	return places->of[id] - 1U;
 }
 
 /* "N12=34567"; the end of it, or NULL when it is something else. */
@@ -222,7 +224,7 @@ static enum kind kind_of(const char *p, size_t len)
 }
 
 /* The " N0=.. N1=.." behind the name of a line. */
-static int stat_values(const char *p, enum kind kind, struct numa_stat *out)
+static int stat_values(const char *p, enum kind kind, struct numa_stat *out, struct places *places)
 {
 	while (*p && *p != '\n') {
 		unsigned int id, place;
@@ -233,7 +235,7 @@ static int stat_values(const char *p, enum kind kind, struct numa_stat *out)
 			break;
 		if (!end)
 			return -EINVAL;
-		place = node_place(out, id);
+		place = node_place(out, places, id);
 		if (kind == KIND_ANON)
 			out->node[place].anon += bytes;
 		else if (kind == KIND_FILE)
@@ -247,12 +249,14 @@ static int stat_values(const char *p, enum kind kind, struct numa_stat *out)
 
 int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 {
+	struct places places = { { 0 } };
+
 	out->n = 0;
 	for (const char *p = text; *p; p = next_line(p)) {
 		size_t name = strcspn(p, " \n");
 		enum kind kind = kind_of(p, name);
 
-		if (kind != KIND_OTHER && stat_values(p + name, kind, out) < 0)
+		if (kind != KIND_OTHER && stat_values(p + name, kind, out, &places) < 0)
 			return error_set(err, -EINVAL, "memory.numa_stat: \"%s\" makes no sense", quote(p).text);
 	}
 	return 0;
@@ -261,9 +265,10 @@ int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 {
 	size_t name = strcspn(text, " \n");
+	struct places places = { { 0 } };
 
 	out->n = 0;
-	if (strncmp(text, "total=", 6) != 0 || stat_values(text + name, KIND_ANON, out) < 0)
+	if (strncmp(text, "total=", 6) != 0 || stat_values(text + name, KIND_ANON, out, &places) < 0)
 		return error_set(err, -EINVAL, "hugetlb numa_stat: \"%s\" makes no sense", quote(text).text);
 	return 0;
 }
