@@ -19,9 +19,13 @@ ok() {
 	[ "$status" = 0 ] || tail -n 40 "$tmp/log" | sed 's/^/# /'
 }
 
+# Where that can be had, with no network to be found.
+offline=
+! unshare --net true 2> /dev/null || offline='unshare --net'
+
 # to DIR TARGET ARG...: make it, with what the tests were given.
 to() {
-	make -s O="${NUMAPLACE_BUILD:-build}" "$2" DESTDIR="$tmp/$1" "${@:3}" > "$tmp/log" 2>&1
+	$offline make -s O="${NUMAPLACE_BUILD:-build}" "$2" DESTDIR="$tmp/$1" "${@:3}" > "$tmp/log" 2>&1
 }
 files() { (cd "$tmp/$1" && find . ! -type d | sort); }
 
@@ -30,17 +34,24 @@ ok $? 'make install prefix=/usr'
 grep -rlE '@[a-z]+dir@' "$tmp/usr" > "$tmp/log"
 [ ! -s "$tmp/log" ]
 ok $? 'no placeholder is left'
-missing=0
-: > "$tmp/log"
-# Every program that a file names by its path is there.
-while read -r path; do
-	[ -x "$tmp/usr$path" ] || { echo "$path" >> "$tmp/log"; missing=1; }
-done < <(grep -rhoE '/usr/(bin|libexec/numaplace)/[a-z-]+' "$tmp/usr/usr/share/containers" "$tmp/usr/usr/share/numaplace" \
-	"$tmp/usr/usr/share/lxc" "$tmp/usr/usr/lib/systemd" | sort -u)
-ok $missing 'whatever is named by its path is there'
+# names_programs DIR PREFIX: every program that a file names by its path is there.
+names_programs() {
+	local path
+	grep -rhoE "$2/(bin|libexec/numaplace)/[a-z-]+" "$tmp/$1$2/share/containers" "$tmp/$1$2/share/numaplace" \
+		"$tmp/$1$2/share/lxc" "$tmp/$1$2/lib/systemd" | sort -u > "$tmp/named"
+	while read -r path; do
+		[ -x "$tmp/$1$path" ] || echo "$path"
+	done < "$tmp/named" > "$tmp/log"
+	[ -s "$tmp/named" ] && [ ! -s "$tmp/log" ]
+	ok $? "prefix=$2: whatever is named by its path is there"
+}
+names_programs usr /usr
 files usr > "$tmp/log"
-for f in ./usr/bin/numaplace ./usr/libexec/numaplace/oci-hook ./usr/share/containers/oci/hooks.d/50-numaplace.json \
-	./usr/share/numaplace/podman/50-numaplace.conf ./usr/share/man/man1/numaplace-map.1 ./etc/numaplace/numaplace.conf; do
+for f in ./usr/bin/numaplace{,-runtime} ./usr/libexec/numaplace/{oci,lxc}-hook \
+	./usr/share/containers/oci/hooks.d/50-numaplace.json ./usr/share/lxc/config/numaplace.conf \
+	./usr/share/numaplace/lxc/50-numaplace.conf ./usr/share/numaplace/podman/50-numaplace.conf \
+	./usr/share/man/man1/numaplace-map.1 ./usr/share/man/man8/numaplace-{oci,lxc}-hook.8 \
+	./usr/share/man/man5/numaplace.conf.5 ./etc/numaplace/numaplace.conf; do
 	grep -qxF "$f" "$tmp/log"
 	ok $? "has $f"
 done
@@ -51,6 +62,22 @@ done
 # CRI-O does not start where it reads a stage that only podman knows.
 ! grep -l precreate "$tmp"/usr/usr/share/containers/oci/hooks.d/* > "$tmp/log"
 ok $? 'precreate is not where CRI-O looks'
+files usr > "$tmp/log"
+! grep -q common.conf.d "$tmp/log"
+ok $? 'what would be for all LXC containers is shipped, and not enabled'
+# links PROGRAM LIBRARY...: it asks for these of the libraries, and for no other.
+links() {
+	readelf -d "$tmp/usr/usr/$1" | sed -n 's/.*NEEDED.*\[lib\(.*\)\.so.*/\1/p' | grep -vxF c | sort | xargs > "$tmp/log"
+	[ "$(cat "$tmp/log")" = "${*:2}" ]
+	ok $? "$1 is linked with: ${*:2}"
+}
+links bin/numaplace cgroup numa yajl
+links bin/numaplace-runtime numa yajl
+links libexec/numaplace/lxc-hook lxc yaml-0
+# Statically, or with the one that it uses.
+readelf -d "$tmp/usr/usr/libexec/numaplace/oci-hook" | grep NEEDED > "$tmp/log"
+! grep -vE 'lib(yajl|c)\.so' "$tmp/log"
+ok $? 'libexec/numaplace/oci-hook is linked with: yajl, or nothing'
 to usr uninstall prefix=/usr
 (cd "$tmp/usr" && find . ! -type d -o -name 'numaplace*' | sort) > "$tmp/log"
 [ ! -s "$tmp/log" ]
@@ -59,6 +86,7 @@ ok $? 'make uninstall leaves nothing, and no folder of its own'
 to local install
 grep -q 'not in /usr/local/share/containers' "$tmp/log"
 ok $? 'elsewhere than in /usr: it is said that podman does not look there'
+names_programs local /usr/local
 to usr install prefix=/usr
 echo '# mine' >> "$tmp/usr/etc/numaplace/numaplace.conf"
 to usr install prefix=/usr
