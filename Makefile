@@ -216,6 +216,9 @@ run_tiers = tests/run -b $(abspath $(O))
 # All CPUs, without a line for each file; your own -j wins.
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
+# Beside the programs themselves.
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook stage drive)
+
 .PHONY: test test-lint test-package test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
 test:
 	@tests/packages build test || echo 'going on without' >&2
@@ -223,7 +226,7 @@ test:
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
-unit-programs: $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/stage
+unit-programs: $(unit_programs) $(hook_test_programs)
 test-lint:
 	@$(run_tiers) lint
 test-package: all
@@ -232,7 +235,7 @@ test-unit: unit-programs
 	@$(run_tiers) unit
 test-machines: all
 	@$(run_tiers) machines
-test-hooks: all $(O)/dynamic/oci-hook $(O)/bench-hook/oci-hook $(O)/bench-hook/stage
+test-hooks: all $(hook_test_programs)
 	@$(run_tiers) hooks
 test-san: san-build
 	@$(run_tiers) san

@@ -72,4 +72,19 @@ at_most '300 placed on 64 nodes' many 600
 grown=$(($(calls more) - $(calls many)))
 [ "${grown#-}" -le 6 ] # a folder is read in pieces
 ok $? 'ten times as many: no more system calls' "$grown"
+
+# The largest machine that is promised anything, and nothing of it grows faster than its nodes.
+measured() {
+	placed "$1"
+	"$BUILD/oci-hook" --conf conf poststop < keyed
+	: > "$CGROUP/c0/cpuset.cpus"
+	: > "$CGROUP/c0/cpuset.mems"
+	echo "run hook keyed $BUILD/oci-hook --conf conf createRuntime" | "$BUILD/drive" 1 1 > "$tmp/$1.drive" 2>> "$tmp/said"
+}
+export -f measured
+"$cell" 1024 8 10000 bash -c 'measured huge'
+at_most '1,024 nodes, 10,000 placed' huge 3500
+read -r _ _ _ _ kib < "$tmp/huge.drive"
+[ "${kib:-0}" -gt 0 ] && [ "$kib" -le 32768 ]
+ok $? 'the same: within 32 MiB of memory' "${kib:-it failed} KiB" "$(tail -n 3 "$tmp/said")"
 done_testing
