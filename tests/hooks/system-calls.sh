@@ -3,11 +3,11 @@
 #
 # How many system calls a hook makes, which unlike time is the same every time: without keys, for a
 # placement from end to end, and that the number grows with nodes by what is read of each, with containers not
-# at all. The machine and its cgroups are tests/bench/hook/cell's, files over those of the kernel.
+# at all. For the largest machine, its memory and its instructions, too. The machine and its cgroups are tests/bench/hook/cell's, files over those of the kernel.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 
-for need in strace unshare; do
+for need in strace unshare valgrind; do
 	command -v "$need" > /dev/null || {
 		echo "1..0 # SKIP no $need here"
 		exit
@@ -73,18 +73,27 @@ grown=$(($(calls more) - $(calls many)))
 [ "${grown#-}" -le 6 ] # a folder is read in pieces
 ok $? 'ten times as many: no more system calls' "$grown"
 
-# The largest machine that is promised anything, and nothing of it grows faster than its nodes.
-measured() {
-	placed "$1"
+# 1,024 nodes with 10,000 placed: what is read of each node, and no work that grows faster than they do.
+again() {
 	"$BUILD/oci-hook" --conf conf poststop < keyed
 	: > "$CGROUP/c0/cpuset.cpus"
 	: > "$CGROUP/c0/cpuset.mems"
-	echo "run hook keyed $BUILD/oci-hook --conf conf createRuntime" | "$BUILD/drive" 1 1 > "$tmp/$1.drive" 2>> "$tmp/said"
 }
-export -f measured
+measured() {
+	placed "$1"
+	again
+	echo "run hook keyed $BUILD/oci-hook --conf conf createRuntime" | "$BUILD/drive" 1 0 > "$tmp/$1.drive" 2>> "$tmp/said"
+	again
+	valgrind --tool=callgrind --callgrind-out-file=/dev/null "$BUILD/oci-hook" --conf conf createRuntime < keyed 2>&1 |
+		sed -n 's/.*refs: *//p' | tr -d , > "$tmp/$1.instructions"
+}
+export -f again measured
 "$cell" 1024 8 10000 bash -c 'measured huge'
 at_most '1,024 nodes, 10,000 placed' huge 3500
 read -r _ _ _ _ kib < "$tmp/huge.drive"
 [ "${kib:-0}" -gt 0 ] && [ "$kib" -le 32768 ]
 ok $? 'the same: within 32 MiB of memory' "${kib:-it failed} KiB" "$(tail -n 3 "$tmp/said")"
+read -r n < "$tmp/huge.instructions"
+[ "${n:-0}" -gt 1000000 ] && [ "$n" -lt 20000000 ]
+ok $? 'the same: fewer than 20 million instructions' "${n:-it failed}"
 done_testing
