@@ -150,7 +150,7 @@ static int print_legend(const struct map *m, struct error *err)
 	table_cell(&table, "MEMORY NODES");
 	for (unsigned int k = 0; k < m->s->n; k++) {
 		table_cell(&table, "%c", letter_of(k));
-		table_cell(&table, "%s", m->s->record[k]->id);
+		table_id(&table, m->s->record[k]->id);
 		table_comma(&table, &m->s->record[k]->placement.nodes);
 		table_list(&table, &m->s->record[k]->placement.mems);
 	}

@@ -6,6 +6,7 @@
 #include "cgroup/move.h"
 #include "cli/cli.h"
 #include "cli/out.h"
+#include "cli/snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -94,10 +95,24 @@ static void print_text(const struct options *o, const struct record *before, con
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }
 
+/* An id may be given by its beginning, as to the other verbs; who it is then is looked up under the lock. */
+static int find_whole_id(const struct cli *cli, struct snapshot *s, const char **id, struct error *err)
+{
+	const struct record *found;
+	int r = snapshot_take(cli, s, err);
+
+	if (r == 0)
+		r = snapshot_find(s, "move", *id, &found, err);
+	if (r == 0)
+		*id = found->id;
+	return r;
+}
+
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	cleanup_record struct record before = { 0 }, after = { 0 };
+	cleanup_snapshot struct snapshot s = { 0 };
 	struct options o = { .job = { .seconds = MOVE_SECONDS, .progress = show_progress },
 			     .terminal = isatty(STDERR_FILENO) };
 	int r = parse_arguments(&o, argc, argv, err);
@@ -105,6 +120,8 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	o.job.arg = &o;
 	if (r == 0 && cli->sysroot)
 		r = error_set(err, -EINVAL, "move: not on a recorded machine");
+	if (r == 0)
+		r = find_whole_id(cli, &s, &o.job.id, err);
 	if (r == 0)
 		r = cli_env(cli, &env, err);
 	if (r == 0)

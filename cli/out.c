@@ -8,6 +8,7 @@
 #include "plugin/util.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -156,6 +157,13 @@ void table_cell(struct table *t, const char *fmt, ...)
 		if (*c < 0x20 || *c > 0x7e)
 			*c = '?';
 	add_cell(t, text);
+}
+
+void table_id(struct table *t, const char *id)
+{
+	bool long_one = strspn(id, "0123456789abcdef") == 64 && !id[64];
+
+	table_cell(t, "%.*s", long_one ? 12 : INT_MAX, id);
 }
 
 void table_list(struct table *t, const struct idset *s)

@@ -51,6 +51,8 @@ struct table {
 /* @align is kept, not copied.  Whether there is colour: a terminal, and no NO_COLOR. */
 void table_init(struct table *t, FILE *file, const char *align);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* A container's id; of an engine's 64 digits the first twelve, as the engines themselves do. */
+void table_id(struct table *t, const char *id);
 void table_list(struct table *t, const struct idset *s);
 void table_comma(struct table *t, const struct idset *s);
 /* Prints it.  false: there was no memory for all of it, and nothing was printed. */

@@ -147,7 +147,7 @@ static int print_plan(const struct rebalance *b, struct error *err)
 		const struct rebalance_move *m = &b->plan.move[i];
 
 		size_human(m->bytes, size, sizeof(size));
-		table_cell(&t, "%s", b->s.record[m->item]->id);
+		table_id(&t, b->s.record[m->item]->id);
 		table_comma(&t, &b->s.record[m->item]->placement.nodes);
 		table_comma(&t, &m->nodes);
 		table_cell(&t, "%s", size);

@@ -88,7 +88,7 @@ static int print_containers(const struct snapshot *s, struct error *err)
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct record *r = s->record[i];
 
-		table_cell(&table, "%s", r->id);
+		table_id(&table, r->id);
 		table_cell(&table, "%s", r->runtime);
 		table_comma(&table, &r->placement.nodes);
 		table_list(&table, &r->placement.share.cpus);

@@ -97,6 +97,19 @@ has 'explain: by the beginning of its id' '^container +6f1d2c3b4a5968778695a4b3c
 run explain web1
 has 'explain: why' '^why +node 0: the fewest that have room$'
 has 'explain: asked' '^asked limits\.cpu +4$'
+machine=long
+long=4b1c5d2e9f80a7b6c5d4e3f2a1b0c9d8e7f6a5b4c3d2e1f00f1e2d3c4b5a6978
+"$here/make-machine" -v root="$tmp/long" "$tmp/four.machine"
+record "$tmp/long/state" $long 4 0-3 0 0 ask.limits.cpu=4
+run status
+has 'status: the first twelve of 64 digits' "^${long:0:12} +runc +0 +0-3 +0$"
+run status --json
+jq_is 'status --json: all of them' '.containers[0].id' $long
+run map
+has 'map: the first twelve of 64 digits' "^a  ${long:0:12} +0 +0$"
+run explain ${long:0:12}
+has 'explain: these name it' "^container +$long$"
+machine=four
 run explain 6f1
 refused 'explain: three characters of an id' 2 'no such container'
 run explain
