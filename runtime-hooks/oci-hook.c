@@ -316,8 +316,9 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	int r = oci_config_parse(text, len, &config, err);
 
-	if (r == 0)
-		r = oci_config_request(&config, &env->conf, &request, err);
+	if (r < 0)
+		return error_prefix(err, "config");
+	r = oci_config_request(&config, &env->conf, &request, err);
 	if (r < 0 || !request_asks(&request))
 		return r;
 	r = open_root(env, o, err);

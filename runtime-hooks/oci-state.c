@@ -96,6 +96,11 @@ static int set_key(const struct oci_annotations *a, int key, unsigned int allowe
 
 	if (!bare && !prefixed)
 		return 0;
+	/* Of use to one who asks, and no reason to refuse one who does not: a copied container may have any. */
+	if (is_hint(key) && !oci_annotations_ask(a)) {
+		request_set(r, name, bare ? bare : prefixed, NULL);
+		return 0;
+	}
 	if (bare && prefixed && strcmp(bare, prefixed) != 0)
 		return error_set(err, -EINVAL, "%s is \"%s\" but " OCI_PREFIX "%s is \"%s\"", name, quote(bare).text,
 				 name, quote(prefixed).text);

@@ -149,6 +149,9 @@ static void test_spellings(void)
 	ok(!request_asks(&r), "and ask for nothing");
 	is_int(request_of("\"volatile.cpu.nodes\":\"1\"", 0, &r, &err), 0, "a hint needs no permission");
 	ok(!request_asks(&r) && idset_has(&r.last_nodes, 1), "and asks for nothing");
+	is_int(request_of("\"volatile.cpu.nodes\":\"x\"", 0, &r, &err), 0, "one without sense, of a container that asks for nothing");
+	is_int(request_of("\"limits.cpu\":\"1\",\"volatile.cpu.nodes\":\"x\"", ~0U, &r, &err), -EINVAL,
+	       "the same of one that asks");
 	bad_request("\"limits.cpu\":\"4\",\"org.numaplace.limits.cpu\":\"8\"",
 		    "limits.cpu is \"4\" but org.numaplace.limits.cpu is \"8\"");
 	bad_request("\"org.numaplace.limits.cpus\":\"4\"", "org.numaplace.limits.cpus: no such key");
