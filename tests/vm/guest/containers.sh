@@ -79,7 +79,7 @@ ct_create() {
 	bundle "$@"
 	echo "$ct_runtime" > "$ct_dir/$ct_id/runtime"
 	echo "\$ $ct_runtime create $ct_id"
-	timeout 60 "$ct_runtime" create --bundle "$ct_dir/$ct_id" \
+	timeout 180 "$ct_runtime" create --bundle "$ct_dir/$ct_id" \
 		--pid-file "$ct_dir/$ct_id/pid" "$ct_id" \
 		> "$ct_dir/$ct_id/log" 2>&1 < /dev/null
 	ct_rc=$?
@@ -90,7 +90,7 @@ ct_create() {
 
 # ct_start ID: start, and wait for its first word. Only for the usual payload.
 ct_start() {
-	"$(cat "$ct_dir/$1/runtime")" start "$1" && timeout 60 cat "$ct_dir/$1/ready"
+	"$(cat "$ct_dir/$1/runtime")" start "$1" && timeout 180 cat "$ct_dir/$1/ready"
 }
 
 # ct_run RUNTIME ID [bundle's options]: both.
@@ -117,7 +117,7 @@ ct_cgroup() {
 # ct_end ID: let the payload end, and wait until it has.
 ct_end() {
 	ct_p=$(ct_pid "$1")
-	timeout 60 sh -c "echo go > '$ct_dir/$1/go'"
+	timeout 180 sh -c "echo go > '$ct_dir/$1/go'"
 	eventually ct_gone "$ct_p"
 }
 ct_gone() { case $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) in '' | Z | X) ;; *) return 1 ;; esac; }
@@ -126,7 +126,7 @@ ct_gone() { case $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) in '' | Z | X) ;; 
 ct_delete() {
 	for ct_i; do
 		[ ! -e "$ct_dir/$ct_i/runtime" ] ||
-			timeout 60 "$(cat "$ct_dir/$ct_i/runtime")" delete --force "$ct_i"
+			timeout 180 "$(cat "$ct_dir/$ct_i/runtime")" delete --force "$ct_i"
 		rm -rf "${ct_dir:?}/$ct_i"
 	done
 }

@@ -112,9 +112,9 @@ done_testing() {
 	exit $tap_failed
 }
 
-# eventually COMMAND...: until it succeeds, ten seconds at most. For what gives no event.
+# eventually COMMAND...: until it succeeds, a minute at most (of a guest on a busy machine). For what gives no event.
 eventually() {
-	tap_tries=100
+	tap_tries=600
 	until "$@"; do
 		tap_tries=$((tap_tries - 1))
 		[ $tap_tries -gt 0 ] || return 1
