@@ -368,7 +368,7 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
-	@echo 'make test-unit        also test-machines, test-hooks, test-san, test-fuzz, test-vm: one tier'
+	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -san, -fuzz and -vm'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'

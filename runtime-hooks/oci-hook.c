@@ -73,7 +73,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted",
 				 quote(o->timeout).text);
 	if (!o->stage)
-		return error_set(err, -EINVAL, "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] STAGE");
+		return error_set(err, -EINVAL,
+				 "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] [--timeout SECONDS] STAGE");
 	return 0;
 }
 
@@ -281,6 +282,11 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 {
 	if (s->annotations.sandbox)
 		return 0;
+	/* What has ended is given back, whatever stands there by now. */
+	if (conf->status < 0 && find_stage(o->stage) == STAGE_RELEASE) {
+		hook_warn(conf->err.text);
+		return release(env, o, s, err);
+	}
 	if (!oci_annotations_ask(&s->annotations)) {
 		/* A slip in the conf must not stop containers that want nothing from us. */
 		if (conf->status < 0)

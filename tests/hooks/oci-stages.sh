@@ -70,6 +70,8 @@ warn_only() {
 	came_out 'a bad conf, and a container that asks' 2 'numaplace: container web1: *on-failure*'
 	run_hook createRuntime <<< "$(state '')"
 	came_out 'a bad conf, and one that does not' 0 'numaplace: container web1: *on-failure*'
+	run_hook poststop <<< "$(state '"limits.cpu":"1"')"
+	came_out 'a bad conf, and one that has ended' 0 'numaplace: container web1: *on-failure*'
 	rm "$tmp/conf"
 	run_hook createRuntime <<< "$(state '')"
 	silent 'no conf'
