@@ -247,7 +247,7 @@ test-vm:
 # HOST=1: on this machine itself, where it has several nodes and cgroup v2.
 .PHONY: demo
 demo:
-	@tests/packages $(if $(HOST),build,test)
+	@tests/packages $(if $(HOST),build,guest)
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
