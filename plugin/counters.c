@@ -69,8 +69,9 @@ void counters_add(int dir, enum counter what, uint64_t microseconds)
 	struct stat st;
 	size_t b = 0;
 
-	/* A file that was cut would be a bus error. */
-	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || (uint64_t)st.st_size < sizeof(*image))
+	/* A file that was cut would be a bus error; one with a second name is somebody else's, too. */
+	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+	    (uint64_t)st.st_size < sizeof(*image))
 		return;
 	image = mmap(NULL, sizeof(*image), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (image == MAP_FAILED)

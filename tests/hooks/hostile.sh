@@ -92,6 +92,7 @@ files() {
 		"mkdir -m 700 containers; ln $victim containers/oci:web1"
 	planted 'the record is a device' 0 '*set aside as damaged/oci:web1.0*' \
 		'mkdir -m 700 containers; mkfifo containers/oci:web1'
+	planted 'topology is a FIFO' 0 '' 'mkfifo topology'
 	planted 'damaged is a symlink' 0 '*set aside as damaged/usage.0*' "ln -s ../elsewhere damaged; echo x > usage"
 	# shellcheck disable=SC2016 # for the shell that plants it
 	planted 'damaged is full' 0 '*damaged: removed usage*' \

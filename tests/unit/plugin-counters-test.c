@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 
 #define PROCESSES 8
@@ -54,6 +55,20 @@ static void odd_files(int dir)
 	is_int(symlinkat("elsewhere", dir, "counters"), 0, "a symlink in its place");
 	counters_add(dir, COUNT_PLACED, 1);
 	ok(faccessat(dir, "elsewhere", F_OK, 0) < 0, "a symlink is not followed");
+	unlinkat(dir, "counters", 0);
+	is_int(mkfifoat(dir, "counters", 0600), 0, "a FIFO in its place");
+	counters_add(dir, COUNT_PLACED, 1);
+	ok(true, "is not waited for");
+	unlinkat(dir, "counters", 0);
+	counters_add(dir, COUNT_PLACED, 1);
+	is_int(linkat(dir, "counters", dir, "elsewhere", 0), 0, "a second name");
+	counters_add(dir, COUNT_PLACED, 1);
+	is_int(counters_read(dir, &c, NULL), 0, "it can be read");
+	is_int(c.count[COUNT_PLACED], 1, "a file with two names is not written to");
+	unlinkat(dir, "elsewhere", 0);
+	counters_add(dir, COUNT_PLACED, 1);
+	counters_read(dir, &c, NULL);
+	is_int(c.count[COUNT_PLACED], 2, "one with its own name is");
 	unlinkat(dir, "counters", 0);
 	counters_add(-1, COUNT_PLACED, 1);
 	ok(true, "no folder is no crash");
