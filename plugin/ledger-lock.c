@@ -67,7 +67,7 @@ static bool same(const struct holding *a, const struct holding *b)
 
 /*
  * The process may be gone, and its number another's, until it is pinned by a descriptor; if the same
- * holding is there after that, the descriptor is the holder's.
+ * holding is there after that, the descriptor is the holder's.  1: it is killed; 0: it has let go by itself.
  */
 static int kill_holder(int fd, const struct holding *h)
 {
@@ -80,10 +80,10 @@ static int kill_holder(int fd, const struct holding *h)
 	if (pidfd < 0 && errno != ESRCH)
 		return -errno;
 	if (pidfd < 0 || !look(fd, &now) || !same(&now, h))
-		return 0; /* it went by itself */
-	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0 && errno != ESRCH)
-		return -errno;
-	return 0;
+		return 0;
+	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
+		return errno == ESRCH ? 0 : -errno;
+	return 1;
 }
 
 /* A signal that comes again and again, only so that a blocking call returns. */
@@ -171,9 +171,11 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 			return error_errno(err, -ETIMEDOUT,
 					   "ledger: lock: process %d holds it for %u ms and cannot be killed (%s)",
 					   (int)h.pid, timeout_ms, strerror(-r));
+		since = now_ns();
+		if (r == 0)
+			continue;
 		ledger_note(l, "killed process %d: it held the ledger's lock for %u ms", (int)h.pid, timeout_ms);
 		killed = true;
-		since = now_ns();
 	}
 }
 

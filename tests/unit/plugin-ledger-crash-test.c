@@ -463,6 +463,96 @@ static void test_changing_holders(void)
 	is_int(bad, 0, "30 that hold it in turn, longer in all than the timeout: none is killed, all get it");
 }
 
+/* --- a holder that lets go while another is about to kill it --- */
+
+static struct {
+	pid_t pid;
+	int tell, hear;
+	int step;
+} late;
+
+/* Holds it; lets go and takes it again; lets go: each when it is told to. */
+static void hold_twice(int told, int tells)
+{
+	char c;
+
+	for (int i = 0; i < 2; i++) {
+		struct ledger *l = kit_open();
+
+		if (write(tells, "x", 1) != 1 || read(told, &c, 1) != 1)
+			_exit(1);
+		ledger_close(l);
+	}
+	if (write(tells, "x", 1) != 1)
+		_exit(1);
+	_exit(0);
+}
+
+/* One that was killed says nothing. */
+static void next_step(void)
+{
+	char c = 'x';
+
+	if (write(late.tell, &c, 1) == 1 && read(late.hear, &c, 1) < 0)
+		diag("nothing is heard");
+	late.step++;
+}
+
+/* Another holding by the time that the process is pinned; which goes on until that has been looked at. */
+static void let_go(unsigned long long nr)
+{
+	if (late.step == 0 && nr == SYS_pidfd_open)
+		next_step();
+	else if (late.step == 1 && nr == SYS_fcntl)
+		late.step++;
+	else if (late.step == 2 && nr == SYS_fcntl)
+		next_step();
+}
+
+static int do_wait(void *arg)
+{
+	struct ledger *l = NULL;
+
+	(void)arg;
+	if (ledger_open(kit.dir, &kit.topology, &kit.world, 200, &l, NULL) < 0)
+		return 2;
+	if (ledger_message(l, 0))
+		return 3;
+	ledger_close(l);
+	return 0;
+}
+
+static void test_late_to_kill(void)
+{
+	struct traced t = { .kill_at = -1, .fail_at = -1, .watch = let_go };
+	int to[2], from[2], status;
+	char c;
+
+	kit_fresh();
+	ledger_close(kit_open());
+	if (pipe(to) < 0 || pipe(from) < 0 || (late.pid = fork()) < 0)
+		abort();
+	if (late.pid == 0) {
+		close(to[1]);
+		close(from[0]);
+		hold_twice(to[0], from[1]);
+	}
+	close(to[0]);
+	close(from[1]);
+	late.tell = to[1];
+	late.hear = from[0];
+	signal(SIGPIPE, SIG_IGN);
+	is_int(read(late.hear, &c, 1), 1, "a holder");
+	run_traced(&t, do_wait, NULL);
+	is_int(t.status, 0, "who was about to kill it gets the lock, and has nothing to tell");
+	is_int(late.step, 3, "it was about to");
+	ok(waitpid(late.pid, &status, 0) == late.pid && status == 0,
+	   "a process that let go in between is not killed for what it holds now");
+	signal(SIGPIPE, SIG_DFL);
+	close(late.tell);
+	close(late.hear);
+}
+
 static void test_lock_taken_away(void)
 {
 	struct ledger *l = NULL;
@@ -620,6 +710,7 @@ int main(void)
 	test_crowd();
 	test_stopped_holder();
 	test_changing_holders();
+	test_late_to_kill();
 	test_lock_taken_away();
 	test_no_space();
 	test_cost();

@@ -29,6 +29,7 @@ struct traced {
 	int fail_at; /* the n-th call is not made and returns -fail_with; -1: never */
 	int fail_with;
 	bool not_memory; /* brk and mmap do not fail: a sanitizer would not bear it */
+	void (*watch)(unsigned long long nr); /* called before each call; NULL: nobody */
 	/* out */
 	int calls;  /* how many there were */
 	int memory; /* those of them that ask for memory or give it back: as many as malloc thinks fit */
@@ -83,6 +84,8 @@ static inline bool traced_entry(struct traced *t, pid_t pid, unsigned long long 
 	}
 	if (*marks != 1)
 		return false;
+	if (t->watch)
+		t->watch(nr);
 	if (t->calls == t->kill_at)
 		return true;
 	if (t->calls == t->fail_at && !(t->not_memory && is_memory_call(nr))) {
