@@ -101,6 +101,149 @@ static void files(void)
 	idset_del(&nodes, 5);
 }
 
+/* --- what is planted in the folder ---------------------------------------- */
+
+static char victim[80];
+
+enum plant { SYMLINK, HARD_LINK, FIFO, FOLDER, LOOSE_SYMLINK, PLANTS };
+static const char *const plants[] = { "a symlink", "a hard link", "a FIFO", "a folder", "a symlink to nothing" };
+
+static void plant(enum plant what, const char *path)
+{
+	int r = -1;
+
+	if (what == SYMLINK)
+		r = symlink("victim", path);
+	else if (what == HARD_LINK)
+		r = link(victim, path);
+	else if (what == FIFO)
+		r = mkfifo(path, 0600);
+	else if (what == FOLDER)
+		r = mkdir(path, 0700);
+	else if (what == LOOSE_SYMLINK)
+		r = symlink("elsewhere", path);
+	is_int(r, 0, "%s is planted as %s", plants[what], strrchr(path, '/') + 1);
+}
+
+/* Its bytes, its mode and its time: and nothing was made where a symlink pointed. */
+static void victim_is_unharmed(const char *what)
+{
+	char text[100] = "", path[80];
+	struct stat st;
+
+	file_read(AT_FDCWD, victim, text, sizeof(text));
+	is_str(text, "not yours\n", "%s: the victim is as it was", what);
+	ok(stat(victim, &st) == 0 && st.st_mode == (S_IFREG | 0604) && st.st_mtim.tv_sec == 1000,
+	   "%s: its mode and time, too", what);
+	snprintf(path, sizeof(path), "%s/elsewhere", folder);
+	ok(access(path, F_OK) < 0, "%s: nothing was made elsewhere", what);
+}
+
+/* Names that are made beside the config for a moment: whatever is there goes, or it is told. */
+static void planted_aside(const char *name, int as_a_folder)
+{
+	char path[100], text[1000] = "";
+	struct error err = { 0 };
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	for (enum plant p = SYMLINK; p < PLANTS; p++) {
+		put_file("a\n");
+		plant(p, path);
+		is_int(lxc_record_write(config, false, &v, &err), p == FOLDER ? as_a_folder : 0, "%s as %s", plants[p],
+		       name);
+		file_read(AT_FDCWD, config, text, sizeof(text));
+		is_str(text, p == FOLDER ? "a\n" : "a\n" LINES, "%s as %s: the config", plants[p], name);
+		ok(lstat(config, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1, "%s as %s: is a file of its own",
+		   plants[p], name);
+		victim_is_unharmed(name);
+		if (p == FOLDER)
+			ok(strstr(err.text, ".config.draft beside it: "), "it is said why: %s", err.text);
+		is_int(lstat(path, &st), p == FOLDER ? 0 : -1, "%s as %s: is gone", plants[p], name);
+		rmdir(path);
+		unlink(config);
+	}
+}
+
+/* The record in a file of its own: what is no file of its own is refused. */
+static void planted_beside(void)
+{
+	static const struct {
+		int r;
+		const char *why;
+	} refused[PLANTS] = {
+		[SYMLINK] = { -ELOOP, "a symlink: not followed" },
+		[HARD_LINK] = { -EMLINK, "it has 2 names (hard links), which would come apart" },
+		[FIFO] = { -EINVAL, "not a regular file" },
+		[FOLDER] = { -EINVAL, "not a regular file" },
+		[LOOSE_SYMLINK] = { -ELOOP, "a symlink: not followed" },
+	};
+	cleanup_free char *beside = lxc_record_beside(config);
+	char text[200];
+	struct error err;
+
+	for (enum plant p = SYMLINK; p < PLANTS; p++) {
+		plant(p, beside);
+		is_int(lxc_record_write(beside, true, &v, &err), refused[p].r, "the record is %s", plants[p]);
+		snprintf(text, sizeof(text), "%s: %s", beside, refused[p].why);
+		is_str(err.text, text, "the record is %s: message", plants[p]);
+		victim_is_unharmed(plants[p]);
+		is_int(remove(beside), 0, "the record is %s: and stays", plants[p]);
+	}
+}
+
+/* Who may put a symlink in the place of LXC's folder is its administrator, and has moved it. */
+static void moved_folder(void)
+{
+	char linked[80], path[100], text[1000] = "";
+	struct error err = { 0 };
+
+	put_file("a\n");
+	snprintf(linked, sizeof(linked), "%s-moved", folder);
+	snprintf(path, sizeof(path), "%s/config", linked);
+	is_int(symlink(folder, linked), 0, "a folder that was moved");
+	is_int(lxc_record_write(path, false, &v, &err), 0, "a folder that was moved: is written to (%s)", err.text);
+	file_read(AT_FDCWD, config, text, sizeof(text));
+	is_str(text, "a\n" LINES, "a folder that was moved: its config");
+	unlink(linked);
+	unlink(config);
+}
+
+static void planted_lock(void)
+{
+	char path[200], text[300];
+	struct error err;
+
+	snprintf(path, sizeof(path), "%s/lxc/lock/%s/.t", geteuid() == 0 ? "/run" : folder, folder);
+	close(lxc_lock(config, "t", 100, NULL));
+	is_int(unlink(path), 0, "the lock is where LXC has it");
+	is_int(symlink(victim, path), 0, "a symlink is planted as the lock");
+	is_int(lxc_lock(config, "t", 100, &err), -ELOOP, "it is refused");
+	snprintf(text, sizeof(text), "%s: Too many levels of symbolic links", path);
+	is_str(err.text, text, "its message");
+	unlink(path);
+	victim_is_unharmed("the lock");
+}
+
+static void planted(void)
+{
+	const struct timespec times[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	FILE *f;
+
+	snprintf(victim, sizeof(victim), "%s/victim", folder);
+	f = fopen(victim, "w");
+	fputs("not yours\n", f);
+	fclose(f);
+	chmod(victim, 0604);
+	utimensat(AT_FDCWD, victim, times, 0);
+	planted_aside(".config.draft", -EEXIST);
+	planted_aside(".config.new", -EISDIR);
+	planted_beside();
+	moved_folder();
+	planted_lock();
+	unlink(victim);
+}
+
 static void origins(void)
 {
 	char a[LXC_ORIGIN_LEN + 1], b[LXC_ORIGIN_LEN + 1];
@@ -255,6 +398,7 @@ int main(void)
 	files();
 	origins();
 	lock();
+	planted();
 	race(write_like_lxc, "LXC", "lxc.count = ");
 	race(write_like_an_editor, "an editor", "editor.count = ");
 	return done();
