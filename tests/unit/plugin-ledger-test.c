@@ -482,6 +482,54 @@ static void test_planted(void)
 	is_int(kit_reopen(), 8, "and well again");
 }
 
+/* Whether the file @path in the ledger's folder is what it was. */
+static bool is_same(const char *path, const char *was, size_t len)
+{
+	cleanup_free char *text = NULL;
+	ssize_t n = file_read_all(kit.dir, path, 1U << 20, &text);
+
+	return n == (ssize_t)len && memcmp(text, was, len) == 0;
+}
+
+static bool is_own_file(const char *path)
+{
+	struct stat st;
+
+	return fstatat(kit.dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1;
+}
+
+/* What is planted could be believed: files of a ledger, but not this one's own. */
+static void test_planted_good(void)
+{
+	static const char *const how[] = { "a symlink to", "a hard link of" };
+	struct error err = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		cleanup_free char *usage = NULL;
+		struct ledger *l;
+		size_t len;
+
+		fill_five();
+		usage = kit_bytes(&len);
+		is_int(renameat(kit.dir, "usage", kit.dir, "twin"), 0, "%s a good usage", how[i]);
+		is_int(i ? linkat(kit.dir, "twin", kit.dir, "usage", 0) : symlinkat("twin", kit.dir, "usage"), 0,
+		       "%s a good usage is planted", how[i]);
+		l = kit_open();
+		ok(kit_says(l, "damaged/usage.0"), "%s a good usage: is set aside", how[i]);
+		is_int(kit_add(l, "c6", 6, &err), 0, "%s a good usage: the ledger goes on (%s)", how[i], err.text);
+		is_int(kit_count(l), 6, "%s a good usage: with all that are there", how[i]);
+		ledger_close(l);
+		ok(is_same("twin", usage, len), "%s a good usage: which is not written to", how[i]);
+		ok(is_own_file("usage"), "%s a good usage: there is one of its own", how[i]);
+	}
+	fill_five();
+	is_int(renameat(kit.dir, "containers/oci:c3", kit.dir, "c3"), 0, "a symlink to a good record");
+	plant("containers/oci:c3", "../c3");
+	ok(kit_has("c3"), "a symlink to a good record: the live container brings its own");
+	ok(is_own_file("containers/oci:c3"), "a symlink to a good record: in a file of its own");
+	is_int(kit_reopen(), 5, "a symlink to a good record: all are there");
+}
+
 int main(void)
 {
 	test_basics();
@@ -493,6 +541,7 @@ int main(void)
 	test_record_damaged();
 	test_lost();
 	test_planted();
+	test_planted_good();
 	kit_end();
 	return done();
 }
