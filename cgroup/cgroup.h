@@ -56,6 +56,12 @@ int cgroup_mount_any(int *fd, struct error *err);
  */
 int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err);
 
+/*
+ * Asked after cgroup_of_pid: whether @pid was there at @moment (CLOCK_BOOTTIME, nanoseconds). One that began later
+ * is another process of the same number, and -ESRCH; so is one that is gone.
+ */
+int cgroup_pid_since(pid_t pid, uint64_t moment, struct error *err);
+
 /* Opens @path (begins with /) below the mount; no "..", no symlinks. -ENOENT: gone. */
 int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err);
 

@@ -225,3 +225,24 @@ int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *er
 	at.fd = -1;
 	return 0;
 }
+
+int cgroup_pid_since(pid_t pid, uint64_t moment, struct error *err)
+{
+	const uint64_t tick = UINT64_C(1000000000) / (uint64_t)sysconf(_SC_CLK_TCK);
+	char name[64], text[2048];
+	uint64_t began;
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	n = file_read(AT_FDCWD, name, text, sizeof(text));
+	if (n == -ENOENT || n == -ESRCH)
+		return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
+	if (n < 0)
+		return error_errno(err, (int)n, "read %s", name);
+	if (!stat_start_parse(text, &began))
+		return error_set(err, -EINVAL, "%s makes no sense", name);
+	if (began > moment / tick)
+		return error_set(err, -ESRCH, "pid %d is another process by now: it began after this hook",
+				 (int)pid);
+	return 0;
+}

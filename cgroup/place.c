@@ -151,7 +151,9 @@ static own_frame int find_cgroup(struct work *w, struct error *err)
 
 	if (rc == 0)
 		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
-	/* podman --cgroups=disabled, or a pid that is somebody else's by now: a login's cpuset is not a container's. */
+	if (rc == 0 && w->env->began)
+		rc = cgroup_pid_since(w->job->pid, w->env->began, err);
+	/* podman --cgroups=disabled: a login's cpuset is not a container's. */
 	if (rc == 0 && w->cgroup.ours)
 		rc = error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
 			       w->cgroup.path);

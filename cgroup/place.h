@@ -19,6 +19,7 @@ struct place_env {
 	const char *state_path; /* /run/numaplace; NULL (a recorded machine): no ledger, nothing is placed */
 	struct conf conf;
 	unsigned int timeout_ms; /* for the lock */
+	uint64_t began;       /* when we did (CLOCK_BOOTTIME, nanoseconds): what we place was there by then; 0: who knows */
 	void (*message)(const char *line); /* warnings; may be NULL */
 };
 

@@ -17,6 +17,9 @@ int membership_parse(const char *text, char *path, size_t size);
 /* Cuts LXC's "/.inner" off the end; true when there was one. */
 bool membership_outer(char *path);
 
+/* When the process of a /proc/PID/stat began, in clock ticks since boot. False: makes no sense. */
+bool stat_start_parse(const char *text, uint64_t *ticks);
+
 /* The mounts of a /proc/self/mountinfo that matter here. Empty string: none. */
 struct cgroup_mounts {
 	char v2[CGROUP_PATH_MAX];        /* the first cgroup2 mount, those of the whole hierarchy first */

@@ -53,7 +53,11 @@ static void drop_capabilities(uint64_t keep)
 	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct have[2], left[2] = { { 0 } };
 
-	/* Fewer than these may be there already: a user's LXC, a runtime that has dropped some. */
+	for (int i = 0; i < 2; i++)
+		left[i].permitted = left[i].effective = (uint32_t)(keep >> 32 * i);
+	if (syscall(SYS_capset, &head, left) == 0)
+		return;
+	/* Fewer than these are there: a user's LXC, a runtime that has dropped some. */
 	if (syscall(SYS_capget, &head, have) < 0)
 		return;
 	for (int i = 0; i < 2; i++) {

@@ -20,6 +20,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <time.h>
 
 static char subject[300];
 
@@ -128,26 +129,28 @@ static void fill_standard(void)
 		close(fd);
 }
 
-void hook_begin(void)
+uint64_t hook_begin(void)
 {
 	struct sigaction on_time_up = { .sa_handler = on_alarm };
-	struct sigaction ignore = { .sa_handler = SIG_IGN };
-	sigset_t alarm_only;
+	struct timespec now = { 0 };
+	sigset_t held;
 
+	clock_gettime(CLOCK_BOOTTIME, &now);
 	/* One growth of the heap is enough for all that follows, and none of it is given back before the end. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 24);
 	fill_standard();
 	umask(0077);
-	sigaction(SIGPIPE, &ignore, NULL);
-	sigaction(SIGXFSZ, &ignore, NULL); /* a limit on files is an error like others, with its line */
 	prepare_last_words();
 	catch_faults();
 	sigaction(SIGALRM, &on_time_up, NULL);
-	sigemptyset(&alarm_only);
-	sigaddset(&alarm_only, SIGALRM);
-	sigprocmask(SIG_UNBLOCK, &alarm_only, NULL);
+	/* A reader that went, or a limit on files, is an error like others, with its line; whatever we inherited ends here. */
+	sigemptyset(&held);
+	sigaddset(&held, SIGPIPE);
+	sigaddset(&held, SIGXFSZ);
+	sigprocmask(SIG_SETMASK, &held, NULL);
 	alarm(HOOK_SECONDS);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
 void hook_time_limit(unsigned int seconds)

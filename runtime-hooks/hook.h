@@ -10,6 +10,7 @@
 #include "plugin/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <syslog.h>
 
 #define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
@@ -19,9 +20,10 @@
 
 /*
  * First thing in a main: standard descriptors that were closed are /dev/null, SIGPIPE
- * and SIGXFSZ are ignored, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
+ * and SIGXFSZ are held back, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
+ * Returns the moment: CLOCK_BOOTTIME, nanoseconds.
  */
-void hook_begin(void);
+uint64_t hook_begin(void);
 
 /* As if HOOK_SECONDS were @seconds, from now on; for tests, and for machines that are very slow. */
 void hook_time_limit(unsigned int seconds);

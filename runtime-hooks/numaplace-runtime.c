@@ -45,7 +45,12 @@ static void begin(struct inherited *was)
 
 static void give_back(const struct inherited *was)
 {
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+
 	alarm(0);
+	/* What was held back was ours, and ends here. */
+	sigaction(SIGPIPE, &ignore, NULL);
+	sigaction(SIGXFSZ, &ignore, NULL);
 	sigaction(SIGPIPE, &was->on_pipe, NULL);
 	sigaction(SIGALRM, &was->on_alarm, NULL);
 	sigaction(SIGXFSZ, &was->on_file_limit, NULL);

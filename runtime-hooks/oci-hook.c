@@ -405,7 +405,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
-	hook_begin();
+	env.began = hook_begin();
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

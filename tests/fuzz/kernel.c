@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kernel's texts about cgroups and pages: /proc/PID/cgroup, mountinfo, lists of
+ * The kernel's texts about cgroups and pages: /proc/PID/cgroup and stat, mountinfo, lists of
  * words, memory.numa_stat, hugetlb.SIZE.numa_stat, numa_maps.
  */
 #include "tests/fuzz/fuzz.h"
@@ -24,6 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[CGROUP_PATH_MAX], small[32], *rest = text;
 	struct cgroup_mounts mounts;
 	struct error err = { 0 };
+	uint64_t start;
 
 	if (membership_parse(text, path, sizeof(path)) == 0) {
 		must(path_is_plain(path));
@@ -33,6 +34,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (membership_parse(text, small, sizeof(small)) == 0)
 		must(strlen(small) < sizeof(small));
 	mountinfo_parse(text, &mounts);
+	stat_start_parse(text, &start);
 	words_have(text, "cpuset");
 	if (numa_stat_parse(text, &stat, &err) == 0)
 		check_stat(&stat);

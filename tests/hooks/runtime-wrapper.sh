@@ -129,6 +129,12 @@ refusing() {
 	passed 'on-failure = warn: it is' "<create><--bundle><$tmp/b><c1>"
 	[[ $said == *'"none"'* ]]
 	ok $? 'with a warning' "$said"
+	# The only reader of standard error is gone before there is a word.
+	(exec 2> >(:); wait $!; exec "$wrapper" --runtime "$tmp/fake" --conf "$tmp/conf" --state "$tmp/state" \
+		--hook /x/oci-hook create --bundle "$tmp/b" c1 > "$tmp/stdout")
+	status=$? printed=$(cat "$tmp/stdout")
+	[ "$status" = 0 ] && [[ $printed == "<create><--bundle><$tmp/b><c1> "* ]]
+	ok $? 'even where nobody reads it' "status $status" "$printed"
 	with '"limits.cpu": 1'
 	wrap create --bundle "$tmp/b" c1
 	passed 'on-failure = warn: so it is with a config that cannot be read' "<create><--bundle><$tmp/b><c1>"

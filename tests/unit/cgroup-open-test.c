@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <time.h>
 
 static char dir[] = "/tmp/numaplace-open-XXXXXX";
 
@@ -109,6 +110,23 @@ static void test_not_cgroup2(int in)
 	is_str(err.text, "pid 1073741823 is gone", "a pid that is gone: message");
 }
 
+/* Which of two processes of one number is meant. */
+static void test_since(void)
+{
+	struct timespec now;
+	struct error err = { 0 };
+	char text[120];
+
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	is_int(cgroup_pid_since(getpid(), (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, &err), 0,
+	       "since: was there (%s)", err.text);
+	is_int(cgroup_pid_since(getpid(), 1, &err), -ESRCH, "since: began later");
+	snprintf(text, sizeof(text), "pid %d is another process by now: it began after this hook", (int)getpid());
+	is_str(err.text, text, "since: message");
+	is_int(cgroup_pid_since(0x3fffffff, 1, &err), -ESRCH, "since: gone");
+	is_str(err.text, "pid 1073741823 is gone", "since: its message");
+}
+
 /* A cpuset that is only files: read, and its absence. */
 static void test_cpuset_files(void)
 {
@@ -149,6 +167,7 @@ int main(void)
 	test_mount_crossing(open_beneath_by_steps, "by steps");
 	test_read(in);
 	test_not_cgroup2(in);
+	test_since();
 	test_cpuset_files();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
 	ok(system(clean) == 0, "cleaned up");

@@ -82,6 +82,34 @@ static void test_outer(void)
 	}
 }
 
+#define STAT_MIDDLE " S 1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 "
+
+static void test_stat_start(void)
+{
+	static const struct {
+		const char *what, *text;
+		uint64_t ticks; /* UINT64_MAX: makes no sense */
+	} cases[] = {
+		{ "as usual", "7 (sleep)" STAT_MIDDLE "8765 2 3\n", 8765 },
+		{ "a name with blanks and brackets", "7 (a) S 1 (b 2)" STAT_MIDDLE "8765 2 3\n", 8765 },
+		{ "the largest", "7 (a)" STAT_MIDDLE "18446744073709551614 2\n", UINT64_MAX - 1 },
+		{ "too large", "7 (a)" STAT_MIDDLE "18446744073709551616 2\n", UINT64_MAX },
+		{ "cut off in the number", "7 (a)" STAT_MIDDLE "8765", UINT64_MAX },
+		{ "cut off before it", "7 (a)" STAT_MIDDLE, UINT64_MAX },
+		{ "no number", "7 (a)" STAT_MIDDLE "x 2\n", UINT64_MAX },
+		{ "below 0", "7 (a)" STAT_MIDDLE "-1 2\n", UINT64_MAX },
+		{ "no name", "7" STAT_MIDDLE "8765 2\n", UINT64_MAX },
+		{ "nothing", "", UINT64_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t ticks = UINT64_MAX;
+
+		is_int(stat_start_parse(cases[i].text, &ticks), cases[i].ticks != UINT64_MAX, "stat: %s", cases[i].what);
+		ok(ticks == cases[i].ticks, "stat: %s: %ju", cases[i].what, (uintmax_t)ticks);
+	}
+}
+
 #define V2_LINE "25 20 0:22 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
 #define V1_LINES                                                                                                       \
 	"30 20 0:25 / /sys/fs/cgroup ro - tmpfs tmpfs ro,mode=755\n"                                                   \
@@ -192,6 +220,7 @@ int main(void)
 	test_membership();
 	test_membership_long();
 	test_outer();
+	test_stat_start();
 	test_mountinfo();
 	test_words();
 	test_numa_stat();

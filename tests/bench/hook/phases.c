@@ -107,7 +107,7 @@ void bench_reads(const char *path, bool begins)
 		turn_to(was_);                                             \
 	}
 
-AROUND_VOID(hook_begin, (void), (), CONFINE)
+AROUND(uint64_t, hook_begin, (void), (), CONFINE)
 AROUND_VOID(confine_privileges, (unsigned int keep), (keep), CONFINE)
 
 void __real_confine_calls(unsigned int keep);
