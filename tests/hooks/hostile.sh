@@ -171,6 +171,23 @@ environment() {
 
 # --- descriptors and limits
 
+# What a runtime would keep to itself: that its hook was ended by a signal.
+faults() {
+	local pid caught=0 tries=0
+	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 60 createRuntime < "$tmp/fifo" > "$tmp/stdout" \
+		2> "$tmp/stderr" &
+	pid=$!
+	# Until it has begun: SIGSEGV is the 11th.
+	while ! ((0x$caught & 1 << 10)) && [ $((tries += 1)) -lt 600 ]; do
+		sleep 0.05
+		caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$pid/status")
+	done
+	kill -SEGV "$pid"
+	wait "$pid"
+	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
+	came_out 'a fault' 1 'numaplace: ended by SIGSEGV: no memory for its stack, or a bug'
+}
+
 descriptors() {
 	local which
 	for which in '<&-' '>&-' '2>&-' '<&- >&-' '>&- 2>&-' '<&- 2>&-' '<&- >&- 2>&-'; do
@@ -185,6 +202,17 @@ descriptors() {
 	came_out 'stdin that says nothing' 1 'numaplace: gave up after 1 seconds'
 	run_hook --timeout 1 createRuntime < /dev/zero
 	came_out 'stdin that never ends' 1 'numaplace: gave up after 1 seconds'
+	echo 'on-failure = warn' > "$tmp/conf"
+	run_hook --timeout 1 createRuntime < "$tmp/fifo"
+	came_out 'on-failure = warn, and stdin that says nothing' 0 'numaplace: gave up after 1 seconds'
+	: > "$tmp/conf"
+	rm -rf "$tmp/state"
+	# It would wait for ever, so that the test ends it.
+	timeout 60 env --block-signal=ALRM "$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 1 createRuntime \
+		< "$tmp/fifo" > "$tmp/stdout" 2> "$tmp/stderr"
+	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
+	came_out 'started with its alarm blocked' 1 'numaplace: gave up after 1 seconds'
+	[ "${SANITIZED:-}" ] || faults
 	exec 9>&-
 	run_hook --timeout 0 createRuntime < /dev/null
 	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'

@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -131,6 +132,31 @@ static bool permitted_alike(void)
 	return !status_has("\nCapPrm:\t000001ffffffffff\n") && status_has("\nCapInh:\t0000000000000000\n");
 }
 
+/* As few where one of the three is gone already, as for a user's LXC or below a runtime that has dropped some. */
+static bool few_of_fewer(void)
+{
+	int status = 0;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+		struct __user_cap_data_struct caps[2];
+
+		if (syscall(SYS_capget, &head, caps) < 0)
+			_exit(1);
+		caps[0].permitted &= ~(1U << CAP_SYS_NICE);
+		caps[0].effective = caps[0].permitted;
+		if (syscall(SYS_capset, &head, caps) < 0)
+			_exit(2);
+		confine_privileges(0);
+		if (syscall(SYS_capget, &head, caps) < 0)
+			_exit(3);
+		_exit((caps[0].permitted | caps[0].effective) & ~(1U << CAP_DAC_OVERRIDE | 1U << CAP_SYS_ADMIN) ||
+		      caps[1].permitted || caps[1].effective);
+	}
+	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* prctl itself is not among the calls that are left, so this one is confined by half. */
 static bool no_core(void)
 {
@@ -164,6 +190,7 @@ int main(void)
 	is_int(in_child(no_privileges), 0, "no new privileges, and a filter");
 	is_int(in_child(few_capabilities), 0, "three capabilities at most");
 	is_int(in_child(permitted_alike), 0, "and none to be had back");
+	ok(few_of_fewer(), "nor more where one of them is gone already");
 	ok(no_core(), "no core dump");
 	is_int(in_child(unix_socket), 0, "a socket for syslog");
 	is_int(in_child(no_other_socket), 0, "and none for any network");
