@@ -142,6 +142,8 @@ ended() {
 	kill "$pid"
 	until_true two ended
 	ok $? 'vm/run: they are ended with it'
+	until_true eval "! pgrep -f '^[^ ]*bash $tmp/vm/run '"
+	ok $? 'vm/run: and nothing of its own is left' "$(pgrep -af "$tmp/vm/run")"
 }
 
 runs
