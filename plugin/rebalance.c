@@ -67,6 +67,8 @@ struct plan {
 	unsigned int *stamp, now; /* by item: met on the way up */
 	uint64_t *load, *memory; /* by node index: load; bytes more than room was made for */
 	uint32_t *changed;      /* levels before and after, for comparing */
+	unsigned int *ranked;   /* node indices, the most loaded first */
+	unsigned long *apart;   /* by node index: distance from those that are in the set being made */
 };
 
 #define SEEN_SIZE (4U * 65536U)
@@ -213,58 +215,57 @@ static unsigned int cpus_for(const struct plan *p, const struct request *r, unsi
 	return cpus;
 }
 
-/* The node to add to @in that is nearest to all in it; -1: none is left. */
-static int nearest(const struct plan *p, const struct request *r, const bool *in)
+/* The node to add to @in that is nearest to all in it, @last the newest of them; -1: none is left. */
+static int nearest(struct plan *p, const struct request *r, const bool *in, unsigned int last)
 {
+	const uint16_t *near = p->t->near + (size_t)last * p->t->nnodes;
 	unsigned long least = 0;
 	int best = -1;
 
 	for (unsigned int j = 0; j < p->t->nnodes; j++) {
-		unsigned long d = 0;
-
-		if (in[j] || !cpus_for(p, r, j))
+		p->apart[j] += near[j];
+		if (in[j] || (best >= 0 && p->apart[j] >= least) || !cpus_for(p, r, j))
 			continue;
-		for (unsigned int i = 0; i < p->t->nnodes; i++)
-			d += in[i] ? p->t->near[i * p->t->nnodes + j] : 0;
-		if (best < 0 || d < least) {
-			least = d;
-			best = (int)j;
-		}
+		least = p->apart[j];
+		best = (int)j;
 	}
 	return best;
 }
 
-/* From @seed on, as many of the nearest nodes as its CPUs need. */
-static void add_around(struct plan *p, const struct rebalance_item *item, unsigned int seed, bool *in)
+/* From @seed on, as many of the nearest nodes as its CPUs need; @memory bytes are shared out over them. */
+static void add_around(struct plan *p, const struct rebalance_item *item, unsigned int seed, uint64_t memory, bool *in)
 {
 	const struct request *r = &item->record->request;
-	unsigned int count = item->record->placement.share.count, have = cpus_for(p, r, seed), n = 1;
-	uint64_t memory = 0;
+	unsigned int count = item->record->placement.share.count, have = cpus_for(p, r, seed), n = 1, last = seed, left;
 
 	if (!have)
 		return;
 	memset(in, 0, p->t->nnodes * sizeof(*in));
+	memset(p->apart, 0, p->t->nnodes * sizeof(*p->apart));
 	in[seed] = true;
 	while (have < count) {
-		int more = nearest(p, r, in);
+		int more = nearest(p, r, in, last);
 
 		if (more < 0)
 			return;
-		in[more] = true;
-		have += cpus_for(p, r, (unsigned int)more);
+		last = (unsigned int)more;
+		in[last] = true;
+		have += cpus_for(p, r, last);
 		n++;
 	}
 	if (!new_option(p))
 		return;
-	for (unsigned int i = 0; i < p->t->nnodes; i++)
-		memory += held_on(item, p->t, i);
-	for (unsigned int i = 0; i < p->t->nnodes && !p->failed; i++)
-		if (in[i])
-			add_part(p, (struct part){
-					    .node = (uint16_t)i,
-					    .load = (uint64_t)count * LOAD_ONE * cpus_for(p, r, i) / have,
-					    .memory = memory / n,
-				    });
+	left = n;
+	for (unsigned int i = 0; left && !p->failed; i++) {
+		if (!in[i])
+			continue;
+		left--;
+		add_part(p, (struct part){
+				    .node = (uint16_t)i,
+				    .load = (uint64_t)count * LOAD_ONE * cpus_for(p, r, i) / have,
+				    .memory = memory / n,
+			    });
+	}
 	p->option[p->noptions - 1].spread = spread_of(p, &p->option[p->noptions - 1]);
 }
 
@@ -310,13 +311,16 @@ static int find_options(struct plan *p)
 	for (unsigned int i = 0; i < p->in->n && !p->failed; i++) {
 		const struct rebalance_item *item = &p->in->item[i];
 		struct item *x = &p->item[i];
+		uint64_t memory = 0;
 
 		mark = mark * 6364136223846793005ULL + 1442695040888963407ULL;
 		*x = (struct item){ .first = p->noptions, .noptions = 1, .mark = mark | 1 };
 		if (!add_present(p, item) || item->fixed || rebalance_fixed(item->record))
 			continue;
 		for (unsigned int n = 0; n < p->t->nnodes; n++)
-			add_around(p, item, n, in);
+			memory += held_on(item, p->t, n);
+		for (unsigned int n = 0; n < p->t->nnodes; n++)
+			add_around(p, item, n, memory, in);
 		if (!p->failed)
 			keep_fewest(p, x);
 	}
@@ -373,6 +377,14 @@ static uint64_t hash_with(const struct plan *p, uint64_t hash, unsigned int item
 	return there ? hash + part : hash - part;
 }
 
+static bool is_on(const struct plan *p, const struct option *o, unsigned int node)
+{
+	for (unsigned int i = 0; i < o->nparts; i++)
+		if (p->part[o->first + i].node == node)
+			return true;
+	return false;
+}
+
 /* Bytes of @item, on option @from, that lie outside of the nodes of option @to. */
 static uint64_t cost(const struct plan *p, unsigned int item, unsigned int from, unsigned int to)
 {
@@ -382,11 +394,8 @@ static uint64_t cost(const struct plan *p, unsigned int item, unsigned int from,
 
 	for (unsigned int i = 0; i < a->nparts; i++) {
 		const struct part *part = &p->part[a->first + i];
-		bool stays = false;
 
-		for (unsigned int k = 0; k < b->nparts && !stays; k++)
-			stays = p->part[b->first + k].node == part->node;
-		if (stays)
+		if (is_on(p, b, part->node))
 			continue;
 		/* at the beginning what it really has, where that is known */
 		bytes += from == p->item[item].first && x->held ? x->held[part->node] : part->memory;
@@ -414,6 +423,35 @@ static void measure(const struct plan *p, struct state *s)
 	}
 }
 
+static int by_rank(const void *a, const void *b, void *arg)
+{
+	const struct plan *p = arg;
+	unsigned int i = *(const unsigned int *)a, k = *(const unsigned int *)b;
+	uint32_t x = level_of(p, i, p->load[i]), y = level_of(p, k, p->load[k]);
+
+	return x != y ? (x < y ? 1 : -1) : i < k ? -1 : i > k;
+}
+
+/* Once for a state, so that its moves need not look at every node: highest_elsewhere finds what they leave alone. */
+static void rank_nodes(struct plan *p)
+{
+	for (unsigned int i = 0; i < p->t->nnodes; i++)
+		p->ranked[i] = i;
+	qsort_r(p->ranked, p->t->nnodes, sizeof(*p->ranked), by_rank, p);
+}
+
+/* The highest level of the nodes that neither option is on. */
+static uint32_t highest_elsewhere(const struct plan *p, unsigned int a, unsigned int b)
+{
+	for (unsigned int i = 0; i < p->t->nnodes; i++) {
+		unsigned int node = p->ranked[i];
+
+		if (!is_on(p, &p->option[a], node) && !is_on(p, &p->option[b], node))
+			return level_of(p, node, p->load[node]);
+	}
+	return 0;
+}
+
 /* The levels of the nodes that either option is on, highest first. */
 static unsigned int levels_around(const struct plan *p, unsigned int a, unsigned int b, uint32_t *out)
 {
@@ -422,14 +460,9 @@ static unsigned int levels_around(const struct plan *p, unsigned int a, unsigned
 
 	for (unsigned int i = 0; i < x->nparts; i++)
 		out[n++] = level_of(p, p->part[x->first + i].node, p->load[p->part[x->first + i].node]);
-	for (unsigned int i = 0; i < y->nparts; i++) {
-		bool both = false;
-
-		for (unsigned int k = 0; k < x->nparts && !both; k++)
-			both = p->part[x->first + k].node == p->part[y->first + i].node;
-		if (!both)
+	for (unsigned int i = 0; i < y->nparts; i++)
+		if (!is_on(p, x, p->part[y->first + i].node))
 			out[n++] = level_of(p, p->part[y->first + i].node, p->load[p->part[y->first + i].node]);
-	}
 	qsort(out, n, sizeof(*out), by_level);
 	return n;
 }
@@ -471,18 +504,22 @@ static uint32_t level_left(const struct plan *p, unsigned int from)
 static bool try_move(struct plan *p, const struct state *s, unsigned int item, unsigned int option, struct state *to)
 {
 	unsigned int from = p->at[item], n;
-	uint32_t left = level_left(p, from), *before = p->changed, *after = p->changed + 2 * p->t->nnodes;
+	uint32_t left = level_left(p, from), *before = p->changed, *after = p->changed + 2 * p->t->nnodes, rest;
 	bool gains;
 
 	n = levels_around(p, from, option, before);
+	rest = highest_elsewhere(p, from, option);
 	go(p, item, option);
 	p->work++;
 	*to = (struct state){ .item = item, .option = option, .depth = s->depth + 1 };
 	to->spread = s->spread - p->option[from].spread + p->option[option].spread;
 	to->bytes = s->bytes + cost(p, item, from, option);
 	to->hash = hash_with(p, hash_with(p, s->hash, item, from, false), item, option, true);
-	measure(p, to);
 	levels_around(p, from, option, after);
+	to->level = n && after[0] > rest ? after[0] : rest;
+	to->squares = s->squares;
+	for (unsigned int i = 0; i < n; i++)
+		to->squares += (uint64_t)after[i] * after[i] - (uint64_t)before[i] * before[i];
 	gains = to->level != s->level	? to->level < s->level :
 		to->spread != s->spread ? to->spread < s->spread :
 					  false;
@@ -577,6 +614,7 @@ static int expand(struct plan *p, unsigned int s)
 	unsigned int n = 0, room = 0;
 
 	go_to(p, s);
+	rank_nodes(p);
 	for (unsigned int i = 0; i < p->in->n; i++)
 		/* not back to where it began: its very CPUs may be somebody else's by then */
 		for (unsigned int o = p->item[i].first + 1; o < p->item[i].first + p->item[i].noptions; o++) {
@@ -697,14 +735,16 @@ static bool plan_start(struct plan *p)
 	p->load = calloc(nodes, sizeof(*p->load));
 	p->memory = calloc(nodes, sizeof(*p->memory));
 	p->changed = calloc(4 * nodes, sizeof(*p->changed));
+	p->ranked = calloc(nodes, sizeof(*p->ranked));
+	p->apart = calloc(nodes, sizeof(*p->apart));
 	p->item = calloc(items, sizeof(*p->item));
 	p->at = calloc(items, sizeof(*p->at));
 	p->stamp = calloc(items, sizeof(*p->stamp));
 	p->state = malloc(STATES_MOST * sizeof(*p->state));
 	p->heap = malloc(STATES_MOST * sizeof(*p->heap));
 	p->seen = calloc(SEEN_SIZE, sizeof(*p->seen));
-	return p->cpus && p->room && p->load && p->memory && p->changed && p->item && p->at && p->stamp && p->state && p->heap &&
-	       p->seen;
+	return p->cpus && p->room && p->load && p->memory && p->changed && p->ranked && p->apart && p->item && p->at &&
+	       p->stamp && p->state && p->heap && p->seen;
 }
 
 static void plan_free(struct plan *p)
@@ -714,6 +754,8 @@ static void plan_free(struct plan *p)
 	free(p->load);
 	free(p->memory);
 	free(p->changed);
+	free(p->ranked);
+	free(p->apart);
 	free(p->item);
 	free(p->at);
 	free(p->stamp);
