@@ -12,9 +12,9 @@
 
 /* A core within one node: its CPUs are linked through spread.next. */
 struct core {
-	uint16_t head;      /* index of its first CPU */
-	uint16_t llc;       /* place in spread.llc */
-	uint8_t candidates; /* CPUs that may be given, and are not given yet */
+	uint16_t head;       /* index of its first CPU */
+	uint16_t llc;        /* place in spread.llc */
+	uint16_t candidates; /* CPUs that may be given, and are not given yet */
 	bool free;          /* all its CPUs are candidates and idle */
 };
 
@@ -102,7 +102,7 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 		s->next[i] = c->head;
 		c->head = (uint16_t)i;
 		c->free &= s->in->candidate[i] && !cpu_load(s, i);
-		c->candidates = (uint8_t)(c->candidates + s->in->candidate[i]);
+		c->candidates = (uint16_t)(c->candidates + s->in->candidate[i]);
 		p->idle += s->in->candidate[i] && !cpu_load(s, i);
 	}
 	for (unsigned int k = 0; k < p->ncores; k++)
