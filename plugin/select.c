@@ -102,7 +102,7 @@ static void all_nodes(const struct topology *t, struct idset *out)
 static int allow_nodes(struct choice *c, struct error *err)
 {
 	const struct topology *t = c->t;
-	struct idset there;
+	struct idset there, missing;
 
 	all_nodes(t, &there);
 	c->nodes = there;
@@ -113,6 +113,11 @@ static int allow_nodes(struct choice *c, struct error *err)
 		if (idset_intersects(&c->nodes, &t->merged))
 			idset_or(&c->nodes, &there);
 		idset_and(&c->nodes, &there);
+		missing = c->req->nodes;
+		idset_andnot(&missing, &there);
+		idset_andnot(&missing, &t->merged);
+		if (!idset_empty(&missing))
+			reasons_add(c->why, "limits.cpu.nodes: nodes %s are not here", list_text(&missing).text);
 		if (idset_empty(&c->nodes))
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node here (nodes %s)",
 					 list_text(&c->req->nodes).text, list_text(&there).text);
@@ -259,6 +264,15 @@ static int64_t site_bias(const struct choice *c, unsigned int i)
 	return bias > 0 ? (int64_t)(bias * 1e6) : 0;
 }
 
+/* Hugepages that are asked for: a host may have given nearly all of a node's memory to them. */
+static bool brings_pages(const struct choice *c, const struct site *s)
+{
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		if (c->search.need.huge[h] && s->huge[h])
+			return true;
+	return false;
+}
+
 static void find_sites(struct choice *c)
 {
 	struct search *s = &c->search;
@@ -270,7 +284,7 @@ static void find_sites(struct choice *c)
 
 		site_cpus(c, node, &x);
 		site_memory(c, node, &x);
-		if (!x.ncpus && !x.avail)
+		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
 		x.weight = x.room >> 10;
 		x.share = x.ncpus ? (unsigned int)(x.room * SHARES / ((int64_t)x.ncpus * LOAD_ONE)) : 0;
@@ -572,12 +586,13 @@ static int check_list(struct choice *c, struct error *err)
 	return 0;
 }
 
-static uint64_t avail_on(const struct choice *c, unsigned int node)
+/* Whether a node (index) has memory, or pages that are asked for, left. */
+static bool has_left(const struct choice *c, unsigned int node)
 {
 	for (unsigned int i = 0; i < c->search.nsites; i++)
 		if (c->search.sites[i].node == node)
-			return c->search.sites[i].avail;
-	return 0;
+			return c->search.sites[i].avail || brings_pages(c, &c->search.sites[i]);
+	return false;
 }
 
 /*
@@ -590,7 +605,7 @@ static int nearest_memory(const struct choice *c, const struct idset *from, cons
 	int best = -1;
 
 	for (unsigned int j = 0; j < c->t->nnodes; j++) {
-		unsigned long d = avail_on(c, j) ? 0 : ULONG_MAX / 2;
+		unsigned long d = has_left(c, j) ? 0 : ULONG_MAX / 2;
 
 		if (!idset_has(&c->mems, c->t->nodes[j].id) || idset_has(mems, c->t->nodes[j].id))
 			continue;
@@ -645,7 +660,7 @@ static int choose_listed(struct choice *c, struct error *err)
 		if (search_fits(s, &sum) || c->req->policy == POLICY_PREFERRED)
 			return 0;
 		more = nearest_memory(c, &in, &in);
-		if (more < 0 || !avail_on(c, (unsigned int)more) || !idset_empty(&c->req->pin_mems))
+		if (more < 0 || !has_left(c, (unsigned int)more) || !idset_empty(&c->req->pin_mems))
 			return refuse(c, err);
 		site[s->best.n++] = site_number(s, (unsigned int)more);
 		idset_add(&in, c->t->nodes[more].id);
