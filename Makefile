@@ -185,7 +185,7 @@ install: all
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
 		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
-		sed 's|/usr/libexec/|$(libexecdir)/|g' "contrib/incus/$$f" > "$(O)/$$f" && \
+		sed 's|/usr/libexec/|$(libexecdir)/|g; s|/usr/lib/systemd/system|$(unitdir)|g' "contrib/incus/$$f" > "$(O)/$$f" && \
 		$(INSTALL) -D -m $$mode "$(O)/$$f" "$$to/$$f" || exit 1; done
 	@if [ -e '$(conf_target)' ] && ! cmp -s conf/numaplace.conf '$(conf_target)'; then \
 		echo 'kept as it is: $(conf_target)'; \

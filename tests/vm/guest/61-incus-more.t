@@ -3,7 +3,7 @@
 # time limit: 800 s
 #
 # Incus: projects, privileged instances, restart, copy, move, what is refused, virtual machines' way of
-# being placed, numaplace gone, and the cluster scriptlet.
+# being placed, the cluster scriptlet, numaplace gone, and taken out.
 . /tests/lib.sh
 . /tests/incus.sh
 
@@ -29,7 +29,7 @@ ok "move: it starts under its new name" inc_start a3
 ok "move: it follows" follows a3
 is "move: and the ledger has the new name alone" "$(numaplace status --json | jq -r '[.containers[].id] | join(" ")')" a3
 inc_stop a3
-is "stopped: the ledger is empty" "$(numaplace status --json | jq -r '.containers | length')" 0
+ok "stopped: its hook took it out of the ledger" patiently ledger_is_empty
 
 # shellcheck disable=SC2086 # options
 inc_init b1 $keys -c security.privileged=true
@@ -48,26 +48,35 @@ ok "project, lead: ledger, cgroup and Incus agree" agree my-pr_w1 "$pr_nodes" "$
 try incus stop -f w1 --project my-pr
 
 # what is refused
-inc_init c1 -c limits.cpu.nodes=1 -c user.numaplace.limits.memory=lots
-inc_refused c1 "a bad value" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
+try incus profile create bad
+try incus profile set bad user.numaplace.limits.memory=lots
+inc_init c1 -p bad -c limits.cpu.nodes=1
+inc_refused c1 "a bad value in a profile" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
 inc_set c1 user.numaplace.limits.memory=100GiB
 inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
+try incus profile remove c1 bad
 inc_set c1 user.numaplace.limits.memory=
 ok "mended, it starts" inc_start c1
 is "on its node" "$(mems c1)" 1
 inc_stop c1
 
-# numaplace incus place: as for a virtual machine, which cannot run here
+# numaplace incus place, for an instance whose nodes have to be known before it starts
 inc_init v1 -c limits.cpu=3
-ok "incus place" numaplace incus place v1
+ok "incus place" try numaplace incus place v1
 like "it set two nodes" "$(inc_get v1 limits.cpu.nodes)" '^[0-3],[0-3]$'
 is "the wish is kept" "$(inc_get v1 user.numaplace.limits.cpu.nodes)" balanced
-ok "again: it chooses anew" numaplace incus place v1
+inc_set v1 limits.cpu=5
+nodes=$(inc_get v1 limits.cpu.nodes)
+like "--dry-run shows another choice" "$(try numaplace incus place v1 --dry-run)" '^v1: nodes [0-3],[0-3],[0-3]$'
+is "and sets nothing" "$(inc_get v1 limits.cpu.nodes)" "$nodes"
+ok "again: by the wish, not by the nodes of before" try numaplace incus place v1
+like "it set three nodes" "$(inc_get v1 limits.cpu.nodes)" '^[0-3],[0-3],[0-3]$'
+is "the wish is kept" "$(inc_get v1 user.numaplace.limits.cpu.nodes)" balanced
 ok "it starts there" inc_start v1
 is "its memory is there" "$(mems v1)" "$(list "$(inc_get v1 limits.cpu.nodes)")"
-not_ok "running, it is not placed" numaplace incus place v1
+like "running, it is not placed" "$(try numaplace incus place v1)" '^numaplace: instance v1: it is Running: '
 inc_stop v1
-not_ok "no such instance" numaplace incus place v9
+like "no such instance" "$(try numaplace incus place v9)" '^numaplace: instance v9: .*not found'
 
 # The scriptlet: Incus compiles it when it is set. What is stopped counts, and there are only eight CPUs.
 try incus delete a3 b1 c1 v1
@@ -88,8 +97,26 @@ mv /usr/libexec/numaplace /usr/libexec/numaplace.away
 ok "numaplace is gone: an instance with the profile starts" inc_start a1
 inc_stop a1
 mv /usr/libexec/numaplace.away /usr/libexec/numaplace
+
+# taken out, also of a project with profiles of its own, and of an instance that is running
+try incus project create own-pr
+ok "a project's own copy" try incus profile copy numaplace numaplace --target-project own-pr
+inc_start a1
 ok "install --remove" inc_remove
-not_ok "no profile any more" incus profile show numaplace
+like "no profile any more" "$(try incus profile show numaplace)" 'Profile not found'
+like "nor a copy" "$(try incus profile show numaplace --project own-pr)" 'Profile not found'
+not_ok "nor the agent" systemctl is-active numaplace-incus-agent
+inc_stop a1
 ok "removed: it starts" inc_start a1
 ok "install --remove twice" inc_remove
+
+# installed where systemd does not look
+mkdir -p /opt/np/lib/systemd/system
+mv /usr/lib/systemd/system/numaplace-incus-agent.service /opt/np/lib/systemd/system/
+# shellcheck disable=SC2154 # of incus.sh
+sed -i 's|^unit_dir=.*|unit_dir=/opt/np/lib/systemd/system|' "$inc_dir/install"
+ok "the unit is elsewhere: install" inc_install
+ok "the agent runs" systemctl is-active numaplace-incus-agent
+ok "install --remove" inc_remove
+not_ok "no unit is left" systemctl cat numaplace-incus-agent
 done_testing

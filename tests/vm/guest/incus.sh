@@ -19,7 +19,7 @@ try() {
 		try_said=$("$@" 2>&1 < /dev/null)
 		try_status=$?
 		case $try_said in
-		*'i/o timeout'* | *'is busy running'*) sleep 2 ;;
+		*'i/o timeout'* | *'is busy running'* | *'timed out'*) sleep 2 ;;
 		*) break ;;
 		esac
 	done
@@ -43,8 +43,8 @@ inc_image() {
 	)
 }
 
-inc_install() { $inc_dir/install; }
-inc_remove() { $inc_dir/install --remove; }
+inc_install() { try $inc_dir/install; }
+inc_remove() { try $inc_dir/install --remove; }
 
 # What the cluster's scriptlet says is told to those who want to hear more.
 inc_verbose() {
@@ -120,6 +120,8 @@ patiently() {
 	done
 	return 1
 }
+# As it is on disk: status leaves out who is not alive any more.
+ledger_is_empty() { [ -z "$(ls /run/numaplace/containers)" ]; }
 inc_in_ledger() {
 	for in_id; do
 		[ "$(ledger_says "$in_id")" ] || return 1
