@@ -71,11 +71,14 @@ static void files(void)
 	struct error err = { 0 };
 
 	put_file("a\n");
+	is_int(chown(config, geteuid() ? geteuid() : 1, geteuid() ? getegid() : 44), 0,
+	       "another's, where we may give it away");
 	chmod(config, 0604);
 	stat(config, &before);
 	is_int(lxc_record_write(config, false, &v, &err), 0, "a file (%s)", err.text);
 	stat(config, &after);
 	is_int(after.st_mode, before.st_mode, "its mode is kept");
+	ok(after.st_uid == before.st_uid && after.st_gid == before.st_gid, "its owner is kept");
 	file_read(AT_FDCWD, config, text, sizeof(text));
 	is_str(text, "a\n" LINES, "its text");
 	stat(config, &before);
