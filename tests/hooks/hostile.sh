@@ -213,6 +213,12 @@ descriptors() {
 	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
 	came_out 'started with its alarm blocked' 1 'numaplace: gave up after 1 seconds'
 	[ "${SANITIZED:-}" ] || faults
+	# Nobody reads what it says, and there is no room for it: "abc" has it say something.
+	dd if=/dev/zero of="$tmp/fifo" bs=4096 oflag=nonblock 2> /dev/null
+	state '"limits.cpu":"abc"' | timeout -k 1 60 "$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 1 createRuntime 2>&9
+	status=${PIPESTATUS[1]}
+	[ "$status" = 1 ]
+	ok $? 'a stderr that is full: it ends in time all the same' "status $status"
 	exec 9>&-
 	run_hook --timeout 0 createRuntime < /dev/null
 	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'
