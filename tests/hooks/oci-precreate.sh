@@ -12,7 +12,7 @@ awk -v "root=$tmp/machine" -f "$here/../machines/make-machine" "$here/../machine
 # planned CONFIG: it goes in; what comes out is in $tmp/stdout.
 planned() {
 	printf '%s' "$1" > "$tmp/in"
-	run_hook --sysroot "$tmp/machine" precreate < "$tmp/in"
+	run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 }
 
 # becomes NAME CONFIG WANTED: exit status 0, no word, and exactly that.
@@ -59,7 +59,7 @@ asked() {
 	[ "$(jq -c .linux.memoryPolicy <<< "$printed")" = '{"mode":"MPOL_INTERLEAVE","nodes":"0","flags":["MPOL_F_STATIC_NODES"]}' ]
 	ok $? 'a policy is in linux.memoryPolicy' "$said" "$printed"
 	{ printf '{"annotations":{"limits.cpu":"1"' && for ((i = 0; i < 20000; i++)); do printf ',"k%d":"%0400d"' $i 0; done && echo '}}'; } > "$tmp/in"
-	run_hook --sysroot "$tmp/machine" precreate < "$tmp/in"
+	run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 	jq -e '(.annotations | length) == 20003 and .linux.resources.cpu.cpus == "0"' "$tmp/stdout" > "$tmp/jq" 2>&1
 	ok $? '8 MiB of annotations' "$(cat "$tmp/jq")" "$said"
 }
@@ -74,7 +74,7 @@ unfit() {
 	refused 'a value without sense' 2 'limits.cpu: *"none"*' '{"annotations":{"limits.cpu":"none"}}'
 	refused 'more than there is' 1 '*' '{"annotations":{"limits.memory":"1TiB"}}'
 	head -c 17825792 /dev/zero | tr '\0' ' ' > "$tmp/in"
-	run_hook precreate < "$tmp/in"
+	run_hook --timeout 60 precreate < "$tmp/in"
 	came_out '17 MiB of blanks' 2 'numaplace: config: more than 16 MiB'
 	echo 'on-failure = warn' > "$tmp/conf"
 	planned '{"annotations":{"limits.cpu":"none"}}'
