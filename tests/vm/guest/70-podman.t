@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
+# time limit: 1400 s
 #
 # podman as people use it: hooks.d and the precreate stage under both cgroup managers
 # and both runtimes, run, restart, pod, play kube, quadlet; a daemon-reload loses
