@@ -1,34 +1,17 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=bash
 #
-# For the tests of this folder: TAP, and one run of a hook with what came of it.
+# For the tests of this folder: one run of a hook with what came of it.
 #
 # run_hook ARG... runs oci-hook with stdin as given, in a folder of its own, and
 # sets $status, $said (stderr) and $printed (stdout).  The ledger folder is not
 # there before it, so whatever is in it afterwards the hook wrote.
 
-set -u
+# shellcheck source=tests/tap.bash
+. "${BASH_SOURCE[0]%/*}/../tap.bash"
 hook=${NUMAPLACE_BUILD:-${O:-build}}/oci-hook
 case $hook in /*) ;; *) hook=$PWD/$hook ;; esac
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-tests=0 failures=0
 : > "$tmp/conf"
-
-# ok STATUS NAME [LINE...]: the lines are shown if it failed.
-ok() {
-	local status=$1 name=$2 word=ok
-	shift 2
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $name"
-	[ "$status" = 0 ] || printf '# %s\n' "$@"
-}
-
-done_testing() {
-	echo "1..$tests"
-	[ "$failures" = 0 ]
-	exit
-}
 
 run_hook() {
 	rm -rf "$tmp/state"

@@ -3,28 +3,14 @@
 #
 # cppcheck and clang-tidy over the rooms, a test per room and tool, and gcc's analyzer over all. What they
 # are asked for is what they are good at: mistakes, not taste. All findings are shown.
-set -u
-tests=0 failures=0
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 rooms='plugin cgroup runtime-hooks cli'
 
-ok() {
-	local status=$1 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $2"
-	[ "$status" = 0 ] || head -n 60 "$tmp/log" | sed 's/^/# /'
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { head -n 60 "$tmp/log"; }
 
-needs() {
-	command -v "$1" > /dev/null && return
-	tests=$((tests + 1))
-	echo "ok $tests - $1 # SKIP not here: tests/packages test"
-	return 1
-}
-
-if needs cppcheck; then
+if needs cppcheck cppcheck; then
 	for room in $rooms; do
 		# Unknown macros of system headers are no findings; our cleanup attributes close what it takes for leaks.
 		cppcheck -q -j "$(nproc)" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
@@ -34,7 +20,7 @@ if needs cppcheck; then
 		ok $? "cppcheck $room"
 	done
 fi
-if needs clang-tidy; then
+if needs clang-tidy clang-tidy; then
 	# Not the path-sensitive analyzer: it takes error_set(), which never returns 0, for something that may, and
 	# does not know the cleanup attribute, so that what it finds here is not so.
 	checks='-*,bugprone-*'
@@ -48,9 +34,8 @@ if needs clang-tidy; then
 		ok $? "clang-tidy $room"
 	done
 fi
-if needs gcc; then
+if needs gcc gcc; then
 	make -s -j"$(nproc)" CC=gcc O="${NUMAPLACE_BUILD:-build}" analyze > "$tmp/log" 2>&1
 	ok $? 'gcc -fanalyzer'
 fi
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing

@@ -3,26 +3,11 @@
 #
 # Every script through ShellCheck, every man page through groff's and mandoc's
 # warnings: a test for each, so that a finding is shown with its file. And the names of packages.
-set -u
-tests=0 failures=0
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 
-ok() {
-	local status=$1 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $2"
-	[ "$status" = 0 ] || sed 's/^/# /' "$tmp/log"
-}
-
-# needs TOOL NAME: it is here; else a skip.
-needs() {
-	command -v "$1" > /dev/null && return
-	tests=$((tests + 1))
-	echo "ok $tests - $2 # SKIP no $1: tests/packages test"
-	return 1
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { cat "$tmp/log"; }
 
 # Files of the tree that say that they are scripts, and parts of scripts that name their shell.
 scripts() {
@@ -71,5 +56,4 @@ for list in tests/vm/packages.*; do
 	[ -s "$tmp/wanted" ] && [ ! -s "$tmp/log" ]
 	ok $? "packages to build with: ${list##*.} has them by these names"
 done
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing

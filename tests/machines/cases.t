@@ -8,24 +8,12 @@
 #	reason KEY=VALUE... -> part of a reason
 #	simulate KEY=VALUE... ; KEY=VALUE... -> NODES|CPUS|MEMS	(of the last start)
 #	topology PATH -> VALUE	(a field of `topology --json`, as jq has it)
-set -u
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
 numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
-work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
-run=0 failed=0
 
-result() { # STATUS NAME GOT WANTED
-	run=$((run + 1))
-	if [ "$1" = 0 ]; then
-		echo "ok $run - $2"
-	else
-		failed=1
-		printf 'not ok %d - %s\n#  got: %s\n# want: %s\n' "$run" "$2" "$3" "$4"
-	fi
-}
-
-ask() { "$numaplace" --sysroot "$work/$name" --state "$work/state" --json "$@"; }
+ask() { "$numaplace" --sysroot "$tmp/$name" --state "$tmp/state" --json "$@"; }
 
 try() { # KIND WORDS WANTED
 	local kind=$1 want=$3 got status
@@ -59,12 +47,12 @@ try() { # KIND WORDS WANTED
 		[ "$got" = "$want" ]
 		;;
 	esac
-	result $? "$name: $kind $* -> $want" "$got" "$want"
+	ok $? "$name: $kind $* -> $want" "got: $got" "want: $want"
 }
 
 for file in "$here"/*.machine; do
 	name=$(basename "$file" .machine)
-	"$here/make-machine" -v root="$work/$name" "$file"
+	"$here/make-machine" -v root="$tmp/$name" "$file"
 	while IFS= read -r line; do
 		case $line in
 		plan\ * | refuse\ * | reason\ * | simulate\ * | topology\ *)
@@ -74,6 +62,6 @@ for file in "$here"/*.machine; do
 		esac
 	done < "$file"
 done
-[ -e "$work/state" ] && result 1 "planning writes nothing" "$work/state" "no such folder"
-echo "1..$run"
-exit $failed
+[ ! -e "$tmp/state" ]
+ok $? 'planning writes nothing'
+done_testing

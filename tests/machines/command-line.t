@@ -5,12 +5,10 @@
 # each: options on either side of the verb, exit statuses, the JSON forms, and
 # one line for what is wrong.
 
-set -u
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 numaplace=${NUMAPLACE_BUILD:-$PWD/build}/numaplace
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
 machine=$tmp/machine
-tests=0 failures=0
 
 # node ID CPUS DISTANCES: 1 GiB each, all of it free.
 node() {
@@ -31,13 +29,8 @@ node 0 0-1 '10 21'
 node 1 2-3 '21 10'
 echo 0-1 | tee "$machine"/sys/devices/system/node/{online,has_memory,has_cpu,possible} > /dev/null
 
-ok() {
-	local status=$1 name=$2 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $name"
-	[ "$status" = 0 ] || printf '# status %s\n# stdout: %s\n# stderr: %s\n' "$got" "$out" "$said"
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { printf 'status %s\nstdout: %s\nstderr: %s\n' "$got" "$out" "$said"; }
 
 run() {
 	out=$("$numaplace" "$@" 2> "$tmp/stderr" < "${stdin:-/dev/null}")
@@ -196,5 +189,4 @@ got=0 said='' out=''
 read -r -t 10 out <&"${sim[0]}"
 ok $? 'simulate: a driver gets its answer before it writes on'
 
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing

@@ -6,22 +6,15 @@
 # nothing in it overlaps or sticks out, and the one in docs/ is what is drawn today.
 # NUMAPLACE_PICTURES=DIR keeps them there, to be looked at.
 
-set -u
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
 numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-tests=0 failures=0
 # shellcheck source=tests/machines/ledger.bash
 . "$here/ledger.bash"
 
-ok() {
-	local status=$1 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $2"
-	[ "$status" = 0 ] || head -n 20 "$tmp/said" | sed 's/^/# /'
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { head -n 20 "$tmp/said"; }
 
 # place NAME: the containers of stdin (ID CPUS MEMORY-IN-GIB RUNTIME a line), where they would be put one after the other.
 place() {
@@ -184,5 +177,4 @@ look small64 64
 many 70 | place large64
 look large64 64
 
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing

@@ -4,22 +4,15 @@
 # The verbs for people, on made machines with ledgers made by hand: status,
 # explain, map, metrics, rebalance, topology --nfd, help, and completion.
 
-set -u
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
 numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
-tmp=$(mktemp -d) || exit 1
-trap 'rm -rf "$tmp"' EXIT
-tests=0 failures=0
 # shellcheck source=tests/machines/ledger.bash
 . "$here/ledger.bash"
 
-ok() {
-	local status=$1 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $2"
-	[ "$status" = 0 ] || printf '# status %s\n# stdout: %s\n# stderr: %s\n' "$got" "$out" "$(cat "$tmp/stderr")"
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { printf 'status %s\nstdout: %s\nstderr: %s\n' "$got" "$out" "$(cat "$tmp/stderr")"; }
 
 run() {
 	out=$("$numaplace" --sysroot "$tmp/$machine" --state "$tmp/$machine/state" "$@" 2> "$tmp/stderr" < /dev/null)
@@ -295,5 +288,4 @@ is "completion of a key's value" interleave
 out=$(complete_words numaplace rebalance --dr)
 is "completion of a verb's option" --dry-run
 
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing

@@ -3,21 +3,14 @@
 #
 # make install and make uninstall, into a folder: what belongs together arrives, no
 # placeholder is left in it, a conf that somebody changed stays, and the rest goes.
-set -u
+# shellcheck source=tests/tap.bash
+. "${0%/*}/../tap.bash"
 cd "$(dirname "$0")/../.." || exit 1
-tests=0 failures=0
-top=$(mktemp -d) || exit 1
-trap 'rm -rf "$top"' EXIT
-tmp="$top/with blanks"
+tmp="$tmp/with blanks"
 mkdir "$tmp" || exit 1
 
-ok() {
-	local status=$1 word=ok
-	tests=$((tests + 1))
-	if [ "$status" != 0 ]; then word='not ok' failures=$((failures + 1)); fi
-	echo "$word $tests - $2"
-	[ "$status" = 0 ] || tail -n 40 "$tmp/log" | sed 's/^/# /'
-}
+# shellcheck disable=SC2317 # ok calls it
+diagnose() { tail -n 40 "$tmp/log"; }
 
 # Where that can be had, with no network to be found.
 offline=
@@ -96,5 +89,4 @@ to usr uninstall prefix=/usr
 files usr > "$tmp/log"
 [ "$(cat "$tmp/log")" = ./etc/numaplace/numaplace.conf ]
 ok $? 'and uninstalled, too'
-echo "1..$tests"
-[ "$failures" = 0 ]
+done_testing
