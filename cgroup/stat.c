@@ -34,12 +34,11 @@ static int read_stat(const struct cgroup_dir *c, const char *file, unsigned int 
 	if (fd < 0)
 		return error_errno(err, fd, "cgroup %.200s: %s", c->path, file);
 	for (;;) {
-		char *bigger = size <= STAT_TEXT_MAX ? realloc(buf, size) : NULL, *end;
+		char *bigger = realloc(buf, size), *end;
 		ssize_t n;
 
 		if (!bigger)
-			return error_errno(err, size > STAT_TEXT_MAX ? -EFBIG : -ENOMEM, "cgroup %.200s: %s", c->path,
-					   file);
+			return error_errno(err, -ENOMEM, "cgroup %.200s: %s", c->path, file);
 		buf = bigger;
 		n = file_read_value(fd, buf + used, size - 1 - used);
 		if (n < 0)
@@ -51,7 +50,9 @@ static int read_stat(const struct cgroup_dir *c, const char *file, unsigned int 
 			*end = '\0';
 		if (end || used < size - 1)
 			break;
-		size *= 4;
+		if (size == STAT_TEXT_MAX)
+			return error_errno(err, -EFBIG, "cgroup %.200s: %s", c->path, file);
+		size = size < STAT_TEXT_MAX / 4 ? size * 4 : STAT_TEXT_MAX;
 	}
 	*text = steal_ptr(buf);
 	return 0;

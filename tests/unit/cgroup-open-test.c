@@ -127,6 +127,28 @@ static void test_since(void)
 	is_str(err.text, "pid 1073741823 is gone", "since: its message");
 }
 
+/* A statistics file as long as one of a thousand nodes gets: all of it, and not more than is promised. */
+static void test_large_stat(void)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = { .path = "/mock" };
+	struct numa_stat *s = malloc(sizeof(*s));
+	char path[256], command[512];
+	struct error err;
+
+	snprintf(path, sizeof(path), "%s/in/a", dir);
+	c.fd = open(path, O_RDONLY | O_DIRECTORY);
+	snprintf(command, sizeof(command),
+		 "cd %s && awk 'BEGIN { for (k = 0; k < 40; k++) { printf k < 39 ? \"kind\" : \"anon\"; "
+		 "for (n = 0; n < 1024; n++) printf \" N%%d=12345678901234567\", n; print \"\" } }' > memory.numa_stat",
+		 path);
+	ok(system(command) == 0 && cgroup_read_numa_stat(&c, s, &err) == 0 && s->n == 1024 &&
+		   s->node[1023].anon == 12345678901234567,
+	   "stat: a file of 0.9 MiB is read to its end (%u nodes)", s->n);
+	snprintf(command, sizeof(command), "cd %s && head -c 1048576 /dev/zero | tr '\\0' x > memory.numa_stat", path);
+	ok(system(command) == 0 && cgroup_read_numa_stat(&c, s, &err) == -EFBIG, "stat: one of 1 MiB is too much");
+	free(s);
+}
+
 /* A cpuset that is only files: read, and its absence. */
 static void test_cpuset_files(void)
 {
@@ -168,6 +190,7 @@ int main(void)
 	test_read(in);
 	test_not_cgroup2(in);
 	test_since();
+	test_large_stat();
 	test_cpuset_files();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
 	ok(system(clean) == 0, "cleaned up");
