@@ -112,14 +112,8 @@ int open_beneath_by_steps(int dir, const char *path, int flags)
 ssize_t read_beneath(int dir, const char *path, char *buf, size_t size)
 {
 	cleanup_close int fd = open_beneath(dir, path, O_RDONLY);
-	ssize_t n = fd < 0 ? fd : file_read_value(fd, buf, size);
 
-	if (n < 0)
-		return n;
-	if ((size_t)n == size)
-		return -EFBIG;
-	buf[n] = '\0';
-	return n;
+	return fd < 0 ? fd : file_read_text(fd, buf, size);
 }
 
 int write_beneath(int dir, const char *path, const char *text)

@@ -40,20 +40,23 @@ ssize_t file_read_value(int fd, char *buf, size_t size)
 	return read_until(fd, buf, size, HALF_A_PAGE);
 }
 
-ssize_t file_read(int dir, const char *path, char *buf, size_t size)
+ssize_t file_read_text(int fd, char *buf, size_t size)
 {
-	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
+	ssize_t n = file_read_value(fd, buf, size);
 
-	if (fd < 0)
-		return -errno;
-	n = file_read_value(fd, buf, size);
 	if (n < 0)
 		return n;
 	if ((size_t)n == size)
 		return -EFBIG;
 	buf[n] = '\0';
 	return n;
+}
+
+ssize_t file_read(int dir, const char *path, char *buf, size_t size)
+{
+	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : file_read_text(fd, buf, size);
 }
 
 ssize_t file_read_all(int dir, const char *path, size_t max, char **out)

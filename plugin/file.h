@@ -26,6 +26,9 @@ ssize_t file_read_fd(int fd, char *buf, size_t size);
  */
 ssize_t file_read_value(int fd, char *buf, size_t size);
 
+/* The same as a text: up to @size - 1 bytes and a NUL behind them; -EFBIG when there is more. */
+ssize_t file_read_text(int fd, char *buf, size_t size);
+
 /* Writes all of @len bytes to @fd at @offset, through short writes and EINTR. */
 int file_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 
