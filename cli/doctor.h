@@ -40,7 +40,7 @@ bool doctor_has(const struct doctor *d, const char *path);
 const char *doctor_program(const struct doctor *d, const char *name, char *buf, size_t size);
 /* Whether a process of this name runs. */
 bool doctor_runs(const struct doctor *d, const char *name);
-/* The first line that `PROGRAM --version` prints, within a second; false on a made host. */
+/* The first line that `PROGRAM --version` prints, where it comes within three seconds; false on a made host. */
 bool doctor_version(const struct doctor *d, const char *program, char *buf, size_t size);
 
 void doctor_check_host(struct doctor *d);     /* kernel, cgroups, conf, ledger: cli/doctor.c */

@@ -15,9 +15,13 @@
 
 #define VALUE_MAX (2 * IDSET_TEXT_MAX)
 
+#define OWN_LIMITS 3
+
 /* What the runtime's own limits said, where no key did. */
 static bool own_limit(const struct request *r, unsigned int i, const char **name, char *value, size_t size)
 {
+	struct request as_key;
+
 	switch (i) {
 	case 0:
 		*name = "cpus";
@@ -28,7 +32,11 @@ static bool own_limit(const struct request *r, unsigned int i, const char **name
 		size_format(r->memory, value, size);
 		return r->memory && !(r->given >> KEY_MEMORY & 1);
 	default:
-		return false;
+		*name = "hugepages";
+		as_key = *r;
+		as_key.given |= 1U << KEY_MEMORY_HUGEPAGES;
+		request_format(&as_key, KEY_MEMORY_HUGEPAGES, value, size);
+		return r->nhuge && !(r->given >> KEY_MEMORY_HUGEPAGES & 1);
 	}
 }
 
@@ -50,7 +58,7 @@ static void json_asked(struct out *o, const struct request *r, char *value)
 			out_string(o, request_keys[k], value);
 	out_end(o);
 	out_object(o, "runtime_limits");
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < OWN_LIMITS; i++)
 		if (own_limit(r, i, &name, value, VALUE_MAX))
 			out_string(o, name, value);
 	out_end(o);
@@ -132,7 +140,7 @@ static void fill_asked(struct table *t, const struct request *r, char *value)
 		snprintf(line, sizeof(line), "asked %s", request_keys[k]);
 		row(t, line, value);
 	}
-	for (unsigned int i = 0; i < 2; i++)
+	for (unsigned int i = 0; i < OWN_LIMITS; i++)
 		if (own_limit(r, i, &name, value, VALUE_MAX)) {
 			snprintf(line, sizeof(line), "runtime's limit, %s", name);
 			row(t, line, value);

@@ -58,7 +58,8 @@ END
 "$here/make-machine" -v root="$tmp/four" "$tmp/four.machine"
 record "$tmp/four/state" web1 4 0-3 0 0 ask.limits.cpu=4 own.memory=4294967296 mem.0=4294967296 \
 	'why=node 0: the fewest that have room' 'why=runner-up: node 1, as good, with higher numbers'
-record "$tmp/four/state" db 8 16-23 2 2 runtime=crun ask.limits.cpu=8 mem.2=21474836480
+record "$tmp/four/state" db 8 16-23 2 2 runtime=crun ask.limits.cpu=8 own.huge=2097152,5 \
+	own.huge=1073741824,1 mem.2=21474836480
 record "$tmp/four/state" 6f1d2c3b4a5968778695a4b3c2d1e0f0 4 24-27 3 3 runtime=crun ask.limits.cpu=4
 record "$tmp/four/state" split 4 8-9,28-29 1,3 1,3 runtime=lxc ask.limits.cpu=4
 record "$tmp/four/state" "<&'\">" 1 0 0 0 ask.limits.cpu=0-0 held=0-1
@@ -85,6 +86,8 @@ ok $? 'status: none with NO_COLOR'
 run explain web1 --json
 jq_is 'explain' '[.id, .asked["limits.cpu"], .runtime_limits.memory, .nodes, .cpus, .mems, .policy, .applied,
 	(.reasons | length), .memory[0].asked]' '["web1","4","4GiB","0","0-3","0","strict","cpuset",2,4294967296]'
+run explain db --json
+jq_is "explain: the runtime's own hugepages" .runtime_limits '{"hugepages":"2MiB=5,1GiB=1"}'
 run explain 6f1d
 has 'explain: by the beginning of its id' '^container +6f1d2c3b4a5968778695a4b3c2d1e0f0$'
 run explain web1
