@@ -78,6 +78,20 @@ like "running, it is not placed" "$(try numaplace incus place v1)" '^numaplace: 
 inc_stop v1
 like "no such instance" "$(try numaplace incus place v9)" '^numaplace: instance v9: .*not found'
 
+# A virtual machine. Incus makes none without KVM, and takes one for granted that is in its database.
+inc_init vm1 -c limits.cpu=3 -c limits.memory=64MiB
+pool=/var/lib/incus/storage-pools/default
+try incus admin sql global "UPDATE instances SET type=1 WHERE name='vm1'; UPDATE storage_volumes SET type=3 WHERE name='vm1'"
+rm /var/lib/incus/containers/vm1
+mv $pool/containers/vm1 $pool/virtual-machines/
+ln -s $pool/virtual-machines/vm1 /var/lib/incus/virtual-machines/vm1
+is "a virtual machine" "$(try incus list -f csv -c t vm1 | tail -n 1)" VIRTUAL-MACHINE
+ok "place takes it" try numaplace incus place vm1
+like "its nodes are set before it starts" "$(inc_get vm1 limits.cpu.nodes)" '^[0-3],[0-3]$'
+inc_set vm1 limits.memory.hugepages=true
+like "its hugepages have to be there" "$(try numaplace incus place vm1)" '^numaplace: instance vm1: limits.memory.hugepages: 32 pages of 2MiB asked, 0 free'
+ok "it goes" try incus delete vm1
+
 # The scriptlet: Incus compiles it when it is set. What is stopped counts, and there are only eight CPUs.
 try incus delete a3 b1 c1 v1
 # shellcheck disable=SC2154 # of incus.sh
