@@ -24,7 +24,7 @@ is "follow: what its first process saw" "$(try incus exec f1 -- cat /run/first |
 root=/proc/$(head -n 1 "$(inc_cgroup f1)/cgroup.procs")/root
 # From outside nothing can be made there: our uid 0 is nobody in the instance.
 try incus exec f1 -- /bin/busybox mkfifo /out/ready /out/go
-incus exec f1 -- /bin/touch-memory anon 200 > /run/touch.log 2>&1 < /dev/null &
+try incus exec f1 -- /bin/touch-memory anon 200 > /run/touch.log &
 timeout 120 cat "$root/out/ready"
 verify=$(numaplace --json verify f1)
 ok "follow: 200 MiB touched, verify finds no page elsewhere" numaplace verify f1
