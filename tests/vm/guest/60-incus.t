@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
-# time limit: 800 s
+# time limit: 1400 s
 #
 # Real Incus on four nodes: an instance that follows has its memory where Incus put its CPUs; one that
 # leads is where numaplace put it, and ledger, cgroup and Incus say so whatever happens to others.

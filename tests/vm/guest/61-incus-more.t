@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
-# time limit: 800 s
+# time limit: 1400 s
 #
 # Incus: projects, privileged instances, restart, copy, move, what is refused, virtual machines' way of
 # being placed, the cluster scriptlet, numaplace gone, and taken out.

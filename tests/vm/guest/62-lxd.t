@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
-# time limit: 600 s
+# time limit: 1200 s
 #
 # Real LXD 5.0, which knows nothing of nodes: an instance of two CPUs gets them on any, and memory on all. With
 # user.numaplace.* keys it is numaplace that chooses, and pinned CPUs have their memory beside them.

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
-# time limit: 600 s
+# time limit: 1200 s
 # reboots the guest
 #
 # A machine that is rebooted with Incus's instances on it: the daemon starts them itself, with the agent
@@ -26,8 +26,8 @@ if ! rebooted; then
 	reboot_guest
 fi
 
-ok "rebooted: the daemon starts its instances" timeout 200 systemctl start numaplace-incus-agent incus-startup
-ok "rebooted: incusd answers" try timeout 60 incus query /1.0
+ok "rebooted: the daemon starts its instances" timeout 600 systemctl start numaplace-incus-agent incus-startup
+ok "rebooted: incusd answers" try timeout 180 incus query /1.0
 for id in r1 r2 rb-project_r3; do
 	ok "rebooted: $id is up" patiently [ -d "/sys/fs/cgroup/lxc.payload.$id" ]
 done
