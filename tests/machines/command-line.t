@@ -148,14 +148,13 @@ cat > "$stdin" <<'LINES'
 {"op":"start","id":"wrong","config":{"limits.cpu":"0"}}
 {"op":"start","id":"none"}
 {"op":"stop","id":"much"}
-{"op":"start","id":"huge","config":{"limits.cpu":1,"limits.memory.hugepages":"2MiB=6"}}
-{"op":"stop","id":"huge"}
 {"op":"stop","id":"b"}
 {"op":"start","id":"c\"\u0001","config":{"limits.cpu":2}}
+{"op":"start","id":"huge","config":{"limits.cpu":1,"limits.memory.hugepages":"2MiB=6"}}
 LINES
 run "${M[@]}" simulate
 [ "$got" = 0 ] && [ "$(jq -c '[.id, .nodes, .cpus, .mems]' <<< "$out" | grep -v null | tr '\n' ' ')" = \
-	'["a","0","0-1","0"] ["b","1","2-3","1"] ["none","","",""] ["huge","0","0","0"] ["c\"\u0001","1","2-3","1"] ' ]
+	'["a","0","0-1","0"] ["b","1","2-3","1"] ["none","","",""] ["c\"\u0001","1","2-3","1"] ["huge","0","0","0"] ' ]
 ok $? 'simulate: starts in order, all hugepages free at first, a stop makes room'
 [ "$(jq -r 'select(.error) | .id' <<< "$out" | tr '\n' ' ')" = 'much wrong ' ]
 ok $? 'simulate: refusals are answers'
