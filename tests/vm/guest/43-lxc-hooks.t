@@ -138,6 +138,42 @@ lx_stop rel
 wait $monitor
 is "and forgotten" "$(in_ledger rel)" 0
 
+# --- every container of the host: the drop-in, which is shipped and not enabled
+plain() {
+	lx_make plain "$@"
+	sed -i "s|^lxc.include.*|lxc.include = /usr/share/lxc/config/common.conf|" $lx_path/plain/config
+}
+plain 'limits.cpu = 4'
+ok "a container that includes nothing of ours starts" lx_start plain
+is "the drop-in is not enabled: it is not placed" "$(lx_seen plain Cpus_allowed_list)|$(in_ledger plain)" "0-7|0"
+lx_stop plain
+dropin=/usr/share/numaplace/lxc/50-numaplace.conf
+enable=$(sed -n 's/^#[[:space:]]*\(ln -s .*\)/\1/p' $dropin)
+ok "it is enabled as it says itself" sh -c "${enable:-false}"
+ok "the same container starts" lx_start plain
+nodes=$(lx_line plain volatile.cpu.nodes)
+like "placed on two near nodes" "$nodes|$(lx_seen plain Cpus_allowed_list)" '^(0,1\|0-3|2,3\|4-7)$'
+is "with its memory" "$(lx_seen plain Mems_allowed_list)" "$(echo "$nodes" | tr , -)"
+is "once in the ledger" "$(in_ledger plain)" 1
+lx_stop plain
+is "and forgotten" "$(in_ledger plain)" 0
+sed -i "s|^lxc.include.*|&\\nlxc.include = /usr/share/lxc/config/numaplace.conf|" $lx_path/plain/config
+ok "one that includes ours as well starts, with each hook twice" lx_start plain
+is "where it was, once in the ledger, three lines in its config" \
+	"$(lx_seen plain Cpus_allowed_list)|$(in_ledger plain)|$(grep -c ^volatile $lx_path/plain/config)" \
+	"$(case $nodes in 0,1) echo 0-3 ;; *) echo 4-7 ;; esac)|1|3"
+lx_stop plain
+plain
+cp $lx_path/plain/config /run/tests/plain.before
+ok "one without keys starts" lx_start plain
+is "everywhere" "$(lx_seen plain Cpus_allowed_list)|$(in_ledger plain)" "0-7|0"
+ok "its config is as it was" cmp $lx_path/plain/config /run/tests/plain.before
+lx_stop plain
+plain 'limits.cpu = many'
+ok "one with a bad line is refused" lx_refused plain
+like "with file, line, value" "$(lx_said plain)" " - $lx_path/plain/config:9: limits.cpu: .*\"many\""
+rm "/usr/share/lxc/config/common.conf.d/${dropin##*/}"
+
 # --- another machine's line
 echo 0123456789abcdef0123456789abcdef > /etc/machine-id
 lx_make far 'limits.cpu = 1'
