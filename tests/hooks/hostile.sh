@@ -171,17 +171,24 @@ environment() {
 
 # --- descriptors and limits
 
-# What a runtime would keep to itself: that its hook was ended by a signal.
-faults() {
-	local pid caught=0 tries=0
+# A hook that waits for its state has nothing left that it does not need; and a runtime would keep to itself that it was
+# ended by a signal.
+waiting() {
+	local pid tries=0 has
 	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 60 createRuntime < "$tmp/fifo" > "$tmp/stdout" \
 		2> "$tmp/stderr" &
 	pid=$!
-	# Until it has begun: SIGSEGV is the 11th.
-	while ! ((0x$caught & 1 << 10)) && [ $((tries += 1)) -lt 600 ]; do
+	# The filter is the last of it.
+	until grep -q '^Seccomp:.2' "/proc/$pid/status" || [ $((tries += 1)) -ge 600 ]; do
 		sleep 0.05
-		caught=$(sed -n 's/^SigCgt:\t//p' "/proc/$pid/status")
 	done
+	has=$(grep -E '^(NoNewPrivs|Seccomp|CapPrm|CapEff):' "/proc/$pid/status")
+	grep -q '^Seccomp:.2' <<< "$has" && grep -q '^NoNewPrivs:.1' <<< "$has"
+	ok $? 'a waiting hook has a filter of system calls, and cannot get new privileges' "$has"
+	# CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_NICE
+	[ "$(grep -c '^Cap' <<< "$has")" = 2 ] && ! sed -n 's/^Cap[A-Za-z]*:.//p' <<< "$has" |
+		while read -r caps; do [ $((0x$caps & ~0xa00002)) = 0 ] || echo "$caps"; done | grep -q .
+	ok $? 'and three capabilities at most' "$has"
 	kill -SEGV "$pid"
 	wait "$pid"
 	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
@@ -212,7 +219,7 @@ descriptors() {
 		< "$tmp/fifo" > "$tmp/stdout" 2> "$tmp/stderr"
 	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
 	came_out 'started with its alarm blocked' 1 'numaplace: gave up after 1 seconds'
-	[ "${SANITIZED:-}" ] || faults
+	[ "${SANITIZED:-}" ] || waiting
 	# Nobody reads what it says, and there is no room for it: "abc" has it say something.
 	dd if=/dev/zero of="$tmp/fifo" bs=4096 oflag=nonblock 2> /dev/null
 	state '"limits.cpu":"abc"' | timeout -k 1 60 "$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 1 createRuntime 2>&9
