@@ -15,6 +15,8 @@
 
 #define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
 #define HOOK_LOCK_SECONDS 5 /* of these, for the ledger's lock */
+/* The same part of another time, in milliseconds. */
+#define HOOK_LOCK_MS(seconds) ((seconds) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS)
 #define HOOK_CONF	  "/etc/numaplace/numaplace.conf"
 #define HOOK_STATE	  "/run/numaplace"
 

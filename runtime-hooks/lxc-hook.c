@@ -503,7 +503,7 @@ int main(int argc, char **argv)
 	}
 	if (o.timeout) {
 		hook_time_limit((unsigned int)atoi(o.timeout));
-		env.timeout_ms = (unsigned int)atoi(o.timeout) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS;
+		env.timeout_ms = HOOK_LOCK_MS((unsigned int)atoi(o.timeout));
 	}
 	env.state_path = find_state(o.state);
 	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */

@@ -413,8 +413,10 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.timeout)
+	if (o.timeout) {
 		hook_time_limit((unsigned int)atoi(o.timeout));
+		env.timeout_ms = HOOK_LOCK_MS((unsigned int)atoi(o.timeout));
+	}
 	/* Before the first byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))

@@ -6,6 +6,7 @@
 # the container's own, few descriptors, a holder of the lock that was stopped, and
 # everybody at once.
 # Layout: 4x2-pairs.
+# time limit: 900 s
 
 . /tests/lib.sh
 . /tests/containers.sh
@@ -84,7 +85,7 @@ place() {
 	p_id=$1 p_pid=$2
 	shift 2
 	said=$(printf '{"ociVersion":"1.0.2","id":"%s","pid":%s,"bundle":"/none","status":"created","annotations":{"limits.cpu":"2"}}' \
-		"$p_id" "$p_pid" | $np_hook "$@" createRuntime 2>&1)
+		"$p_id" "$p_pid" | $np_hook --timeout 60 "$@" createRuntime 2>&1)
 	p_rc=$?
 	echo "place $p_id: $p_rc $said"
 	return $p_rc
@@ -99,6 +100,43 @@ like "is told" "$said" "^numaplace: container gone: pid $pid is gone"
 is "its cgroup is as it was" "$(cpus_of gone)" ''
 unbox gone
 
+# A number that is another's by the time that the hook hears of it: the process is in the cgroup that /proc names,
+# and only when it began tells that it is not the container's.
+box gone
+gone=$pid
+mkfifo /run/tests/late
+$np_hook --timeout 60 createRuntime < /run/tests/late > /dev/null 2> /run/tests/late.err &
+hook=$!
+exec 9> /run/tests/late
+# it has begun when it waits for its state
+waits() { grep -qs 'pipe' "/proc/$hook/wchan" || grep -qs "^0 0x0 " "/proc/$hook/syscall"; }
+ok "a hook waits for the state of a container" eventually waits
+kill -9 $gone
+wait $gone 2>/dev/null
+# again NUMBER: a process of that number, in cgroup again.
+mkdir $here/again
+tries=0
+until [ "$pid" = $gone ] && [ $tries -gt 0 ]; do
+	tries=$((tries + 1))
+	[ $tries -lt 100 ] || break
+	[ $tries = 1 ] || kill -9 $pid
+	echo $((gone - 1)) > /proc/sys/kernel/ns_last_pid
+	sleep 1000 > /dev/null 2>&1 9>&- &
+	pid=$!
+done
+is "another process has got its number (at try $tries)" $pid $gone
+echo $pid > $here/again/cgroup.procs
+printf '{"id":"late","pid":%s,"annotations":{"limits.cpu":"2"}}' $gone >&9
+exec 9>&-
+wait $hook
+is "the hook refuses it" $? 1
+is "and says why" "$(cat /run/tests/late.err)" \
+	"numaplace: container late: pid $gone is another process by now: it began after this hook"
+is "its cgroup is as it was" "$(cpus_of again)" ''
+is "and the ledger knows nothing of it" "$(np_ids | xargs)" ''
+unbox again
+unbox gone
+
 # One pid, two cgroups in turn: whichever it is in when it is looked at, or neither; never another.
 mkdir -p $here/hop1 $here/hop2 $here/calm
 sh -c 'cd "$0"; while :; do echo $$ > hop1/cgroup.procs; echo $$ > hop2/cgroup.procs; done' $here > /dev/null 2>&1 &
@@ -107,7 +145,7 @@ eventually grep -q trust/hop /proc/$hopper/cgroup
 moved='' other=''
 for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 	if place hop $hopper; then
-		printf '{"id":"hop","annotations":{"limits.cpu":"2"}}' | $np_hook poststop
+		printf '{"id":"hop","annotations":{"limits.cpu":"2"}}' | $np_hook --timeout 60 poststop
 	else
 		case $said in
 		*"moved or ended"* | *"moved from"*) moved=1 ;;
@@ -126,7 +164,7 @@ eventually rmdir $here/hop1 && eventually rmdir $here/hop2 && rmdir $here/calm
 mkdir -p $here/shared
 said=$(sh -c 'echo $$ > "$0/shared/cgroup.procs"
 	printf "{\"id\":\"shared\",\"pid\":$$,\"annotations\":{\"limits.cpu\":\"2\"}}" > /run/tests/shared
-	"$1" createRuntime < /run/tests/shared' $here "$np_hook" 2>&1)
+	"$1" --timeout 60 createRuntime < /run/tests/shared' $here "$np_hook" 2>&1)
 like "a cgroup that the runtime is in, too, is refused" "$said" \
 	'container shared: cgroup /trust/shared holds the runtime, too: it is not the container.s own'
 is "and as it was" "$(cpus_of shared)" ''
@@ -136,11 +174,11 @@ rmdir $here/shared
 box few
 for n in 3 4 5 6 7 8 9 10 12; do
 	printf '{"id":"few","pid":%s,"annotations":{"limits.cpu":"2"}}' $pid > /run/tests/few
-	if said=$(prlimit --nofile=$n $np_hook createRuntime < /run/tests/few 2>&1); then
+	if said=$(prlimit --nofile=$n $np_hook --timeout 60 createRuntime < /run/tests/few 2>&1); then
 		is "with $n descriptors: placed" "$(getfattr --only-values -n trusted.numaplace.record --absolute-names $here/few 2>/dev/null | grep -c '^id=few')" 1
 		is "without a word" "$said" ''
 		enough=$n
-		$np_hook poststop < /run/tests/few
+		$np_hook --timeout 60 poststop < /run/tests/few
 	else
 		like "with $n descriptors: refused, and it is said why" "$said" '^numaplace: .*Too many open files$'
 		is "and the cgroup is as it was" "$(cpus_of few)" ''
@@ -163,10 +201,11 @@ b_pid=$pid
 ok "a hook stops with the lock" eventually grep -q 'stopped by SIGSTOP' /run/tests/stopped
 cat /run/tests/stopped
 start=$(cut -d. -f1 /proc/uptime)
-ok "another one waits for its alarm, and goes on" place b $b_pid --timeout 30
+# Five eighths of its time are for the lock.
+ok "another one waits for its alarm, and goes on" place b $b_pid --timeout 32
 took=$(($(cut -d. -f1 /proc/uptime) - start))
 like "and says what it did" "$said" 'killed process [0-9]+: it held the ledger.s lock for [0-9]+ ms'
-ok "after about five seconds: $took" [ $took -ge 4 ] && [ $took -le 12 ]
+ok "after about twenty seconds: $took" [ $took -ge 19 ]
 like "it is placed" "$(cpus_of b)" '^[0-7]'
 is "the one that was killed is not" "$(cpus_of a)" ''
 unbox a
@@ -178,7 +217,7 @@ for i in 0 1 2 3 4 5 6 7 8 9; do
 	for j in 0 1 2 3; do
 		case $j in [01]) rt=runc ;; *) rt=crun ;; esac
 		bundle c$i$j -j '.annotations["limits.cpu"] = "1" | .annotations["limits.cpu.exclusive"] = "true"' \
-			-h createRuntime=$np_hook,--timeout,200,createRuntime -h poststop=$np_hook,poststop
+			-h createRuntime=$np_hook,--timeout,200,createRuntime -h poststop=$np_hook,--timeout,200,poststop
 		echo $rt > $ct_dir/c$i$j/runtime
 	done
 done
