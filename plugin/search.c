@@ -35,19 +35,37 @@ static void add_shares(struct sums *sum, const struct site *x, int sign)
 	sum->share4 += sign * r2 * r2;
 }
 
+/* What a site's threads and pages are away from: for each, sum over a set of what is at the other end. */
+struct cross {
+	int64_t threads, pages; /* of weight * near, of mem_weight * near */
+};
+
+static void add_distance(const struct search *s, struct sums *sum, unsigned int v, const struct cross *cross)
+{
+	const struct site *x = &s->sites[v];
+
+	sum->distance += x->weight * cross->pages + x->mem_weight * (cross->threads + x->weight * near_of(s, v, v));
+	sum->weight += x->weight;
+	sum->mem_weight += x->mem_weight;
+	sum->bias += x->weight * x->bias;
+	sum->mem_bias += x->mem_weight * x->bias;
+}
+
 static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
 {
 	const struct site *x = &s->sites[v];
-	int64_t cross = 0;
+	struct cross cross = { 0 };
 
-	for (unsigned int i = 0; i < n; i++)
-		cross += s->sites[site[i]].weight * near_of(s, site[i], v);
-	sum->distance += x->weight * (2 * cross + x->weight * near_of(s, v, v));
+	for (unsigned int i = 0; i < n; i++) {
+		int64_t near = near_of(s, site[i], v);
+
+		cross.threads += s->sites[site[i]].weight * near;
+		cross.pages += s->sites[site[i]].mem_weight * near;
+	}
+	add_distance(s, sum, v, &cross);
 	sum->room += x->room;
 	sum->load += x->load;
 	sum->capacity += (int64_t)x->ncpus * LOAD_ONE;
-	sum->weight += x->weight;
-	sum->bias += x->weight * x->bias;
 	add_shares(sum, x, 1);
 	sum->avail += x->avail;
 	sum->total += x->total;
@@ -104,13 +122,27 @@ double takes_cost(const struct takes *t, const struct taste *taste)
 	return (taste->mean * t->taken - t->gain - t->taken * t->taken / (2 * taste->nodes)) / taste->step;
 }
 
+/* Of a set that has none, there is no mean: 0. */
+static double mean_of(int64_t sum, int64_t weight)
+{
+	return weight ? (double)sum / (double)weight : 0;
+}
+
+/* Of threads alone, or of pages alone, there is none yet: as if all were local. */
+double search_distance(const struct sums *sum)
+{
+	if (!sum->weight || !sum->mem_weight)
+		return 20;
+	return (double)sum->distance / (double)sum->weight / (double)sum->mem_weight;
+}
+
 double search_cost(const struct search *s, const struct sums *sum)
 {
-	double weight = sum->weight ? (double)sum->weight : 1;
 	double cost;
 
 	/* near counts both ways, so a local page is 20 */
-	cost = (double)sum->distance / (weight * weight) / 20.0 + (double)sum->bias / weight / 1e6;
+	cost = search_distance(sum) / 20.0;
+	cost += (mean_of(sum->bias, sum->weight) + mean_of(sum->mem_bias, sum->mem_weight)) / 2e6;
 	if (s->need.overcommit)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
 	else
@@ -205,7 +237,7 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 	const uint16_t *twin = s->topology->twin;
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
-	       x->ncpus == y->ncpus && x->weight == y->weight && x->bias == y->bias && x->level == y->level &&
+	       x->ncpus == y->ncpus && x->weight == y->weight && x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
@@ -215,7 +247,7 @@ struct bounds {
 	int64_t *room_before;  /* sum of the rooms of the sites before it */
 	uint64_t *avail_most;  /* the largest avail from there on */
 	uint64_t *huge_most[HUGE_SIZES_MAX];
-	int64_t weight_most;   /* the largest weight of all */
+	int64_t weight_most, mem_weight_most; /* the largest of all */
 	double least_uneven;   /* no set costs less in evenness */
 	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
 };
@@ -247,21 +279,78 @@ static bool may_suffice(const struct branch *br, const struct sums *sum, unsigne
 	return true;
 }
 
+/* A set in the making, its distance bounded from below by what those to come can weigh. */
+struct outlook {
+	double near_least, self_least; /* of two nodes; of a node and itself */
+	double distance, weight, mem_weight; /* of those chosen */
+	double most, mem_most;               /* weights of one more */
+	unsigned int left;
+};
+
 /*
- * The least distance term of a set that contains these and @left more.  Those
- * are at least near_least from everything but themselves, so with x their
- * weight the term is off + (a - b x) / (own + x)^2, which has one minimum.
+ * The mean when those to come weigh @x and @y in all: none is nearer to another
+ * than near_least, to itself than self_least, and of its own threads and pages
+ * meet no more than @own.
  */
+static double mean_with(const struct outlook *o, double x, double y, double own)
+{
+	double sum = o->distance + o->near_least * (o->weight * y + x * o->mem_weight + x * y) -
+		     (o->near_least - o->self_least) * own;
+	double pairs = (o->weight + x) * (o->mem_weight + y);
+
+	return pairs > 0 ? sum / pairs : 0;
+}
+
+/* In x alone and in y alone the mean only rises or only falls: so it is least in a corner. */
+static double least_in_corners(const struct outlook *o, bool by_threads)
+{
+	double least = 0;
+
+	for (unsigned int corner = 0; corner < 4; corner++) {
+		double x = corner & 1 ? o->most * o->left : 0, y = corner & 2 ? o->mem_most * o->left : 0;
+		double own = o->left == 1 ? x * y : by_threads ? x * o->mem_most : y * o->most;
+
+		double mean = mean_with(o, x, y, own);
+
+		least = corner && least < mean ? least : mean;
+	}
+	return least;
+}
+
+/*
+ * Where threads and pages weigh the same, x = y, the mean is off + (a - b x) / (own + x)^2
+ * at least, which has one minimum.
+ */
+static double least_in_line(const struct outlook *o)
+{
+	double off = o->near_least, own = o->weight;
+	double a = o->distance - off * own * own, b = (off - o->self_least) * o->most;
+	double x = b > 0 ? own + 2 * a / b : a > 0 ? o->left * o->most : 0;
+
+	x = x < 0 ? 0 : x > o->left * o->most ? o->left * o->most : x;
+	return own + x > 0 ? off + (a - b * x) / ((own + x) * (own + x)) : 0;
+}
+
+/* The least distance of a set that contains these and @left more. */
 static double least_distance(const struct branch *br, const struct sums *sum, unsigned int left)
 {
-	double off = br->s->topology->near_least;
-	double own = (double)sum->weight, most = (double)br->b->weight_most;
-	double a = (double)sum->distance - off * own * own;
-	double b = (off - br->b->nearest) * most;
-	double x = b > 0 ? own + 2 * a / b : a > 0 ? left * most : 0;
+	struct outlook o = {
+		.near_least = br->s->topology->near_least,
+		.self_least = br->b->nearest,
+		.distance = (double)sum->distance,
+		.weight = (double)sum->weight,
+		.mem_weight = (double)sum->mem_weight,
+		.most = (double)br->b->weight_most,
+		.mem_most = (double)br->b->mem_weight_most,
+		.left = left,
+	};
+	double one, other;
 
-	x = x < 0 ? 0 : x > left * most ? left * most : x;
-	return own + x > 0 ? off + (a - b * x) / ((own + x) * (own + x)) : 0;
+	if (!(br->s->need.pages > 0))
+		return least_in_line(&o);
+	one = least_in_corners(&o, true);
+	other = left > 1 ? least_in_corners(&o, false) : one;
+	return one > other ? one : other;
 }
 
 /* Can a set that contains these, with @left more, still be better than what there is? */
@@ -322,7 +411,7 @@ static void search_singles(struct search *s)
 struct greedy {
 	uint16_t *site;
 	bool *in;
-	int64_t *cross;  /* by site: sum over the chosen of weight * near */
+	struct cross *cross; /* by site: over the chosen */
 	struct sums sum;
 	unsigned int n;
 };
@@ -334,8 +423,12 @@ static void greedy_add(struct search *s, struct greedy *g, unsigned int v)
 	sums_add(s, &g->sum, g->site, g->n, v);
 	g->site[g->n++] = (uint16_t)v;
 	g->in[v] = true;
-	for (unsigned int i = 0; i < s->nsites; i++)
-		g->cross[i] += x->weight * near_of(s, v, i);
+	for (unsigned int i = 0; i < s->nsites; i++) {
+		int64_t near = near_of(s, v, i);
+
+		g->cross[i].threads += x->weight * near;
+		g->cross[i].pages += x->mem_weight * near;
+	}
 	s->work -= s->work < s->nsites ? s->work : s->nsites;
 }
 
@@ -352,17 +445,13 @@ static double cost_with(const struct search *s, const struct greedy *g, unsigned
 {
 	const struct site *x = &s->sites[v];
 	struct sums sum = g->sum;
-	double weight;
 
-	sum.distance += x->weight * (2 * g->cross[v] + x->weight * near_of(s, v, v));
-	sum.weight += x->weight;
-	weight = sum.weight ? (double)sum.weight : 1;
+	add_distance(s, &sum, v, &g->cross[v]);
 	if (distance_only)
-		return g->sum.weight ? (double)g->cross[v] / (double)g->sum.weight
-				     : (double)sum.distance / (weight * weight);
+		return g->n ? mean_of(g->cross[v].threads, g->sum.weight) + mean_of(g->cross[v].pages, g->sum.mem_weight)
+			    : search_distance(&sum);
 	sum.load += x->load;
 	sum.capacity += (int64_t)x->ncpus * LOAD_ONE;
-	sum.bias += x->weight * x->bias;
 	sum.room += x->room;
 	add_shares(&sum, x, 1);
 	sum.total += x->total;
@@ -449,16 +538,21 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 {
 	unsigned int u = g->site[out_i];
 	const struct site *x = &s->sites[u], *y = &s->sites[v];
-	int64_t cross_v = g->cross[v] - x->weight * near_of(s, u, v);
+	int64_t near = near_of(s, u, v);
+	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near };
 
 	*sum = g->sum;
-	sum->distance -= x->weight * (2 * g->cross[u] - x->weight * near_of(s, u, u));
-	sum->distance += y->weight * (2 * cross_v + y->weight * near_of(s, v, v));
+	/* the cross sums of one of the set hold itself, too: once too often for both ends */
+	sum->distance -= x->weight * g->cross[u].pages +
+			 x->mem_weight * (g->cross[u].threads - x->weight * near_of(s, u, u));
+	sum->weight -= x->weight;
+	sum->mem_weight -= x->mem_weight;
+	sum->bias -= x->weight * x->bias;
+	sum->mem_bias -= x->mem_weight * x->bias;
+	add_distance(s, sum, v, &without);
 	sum->room += y->room - x->room;
 	sum->load += y->load - x->load;
 	sum->capacity += ((int64_t)y->ncpus - (int64_t)x->ncpus) * LOAD_ONE;
-	sum->weight += y->weight - x->weight;
-	sum->bias += y->weight * y->bias - x->weight * x->bias;
 	add_shares(sum, y, 1);
 	add_shares(sum, x, -1);
 	sum->avail += y->avail - x->avail;
@@ -474,8 +568,12 @@ static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsi
 {
 	unsigned int u = g->site[out_i];
 
-	for (unsigned int i = 0; i < s->nsites; i++)
-		g->cross[i] += s->sites[v].weight * near_of(s, v, i) - s->sites[u].weight * near_of(s, u, i);
+	for (unsigned int i = 0; i < s->nsites; i++) {
+		int64_t in = near_of(s, v, i), out = near_of(s, u, i);
+
+		g->cross[i].threads += s->sites[v].weight * in - s->sites[u].weight * out;
+		g->cross[i].pages += s->sites[v].mem_weight * in - s->sites[u].mem_weight * out;
+	}
 	g->in[u] = false;
 	g->in[v] = true;
 	g->site[out_i] = (uint16_t)v;
@@ -575,6 +673,8 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 		b->room_before[i + 1] = b->room_before[i] + x->room;
 		if (x->weight > b->weight_most)
 			b->weight_most = x->weight;
+		if (x->mem_weight > b->mem_weight_most)
+			b->mem_weight_most = x->mem_weight;
 		if (self < b->nearest)
 			b->nearest = self;
 	}
@@ -660,7 +760,7 @@ struct scratch {
 static int scratch_make(struct search *s, struct scratch *x)
 {
 	size_t n = s->nsites + 1;
-	size_t words = n * (3 + 1 + HUGE_SIZES_MAX);
+	size_t words = n * (4 + HUGE_SIZES_MAX);
 	size_t shorts = n * 3;
 	char *p;
 
@@ -670,9 +770,9 @@ static int scratch_make(struct search *s, struct scratch *x)
 	p = x->block;
 	x->b.room_before = (int64_t *)p;
 	x->b.avail_most = (uint64_t *)p + n;
-	x->g.cross = (int64_t *)p + 2 * n;
+	x->g.cross = (struct cross *)((int64_t *)p + 2 * n);
 	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
-		x->b.huge_most[h] = (uint64_t *)p + (3 + h) * n;
+		x->b.huge_most[h] = (uint64_t *)p + (4 + h) * n;
 	p += words * sizeof(uint64_t);
 	x->g.site = (uint16_t *)p;
 	s->best.site = (uint16_t *)p + n;

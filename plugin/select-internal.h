@@ -10,6 +10,7 @@
 
 #define LEVELS 64
 #define SHARES 1024
+#define PAGES_ONE 65536
 
 /* A node that may be chosen, for its CPUs, its memory or both. */
 struct site {
@@ -17,7 +18,8 @@ struct site {
 	unsigned int ncpus;    /* candidate CPUs */
 	int64_t room;          /* CPU that is not taken, 1/LOAD_ONE; exclusive: in whole free cores */
 	int64_t load;          /* CPU that is taken on the candidates */
-	int64_t weight;        /* its say in distances: room, in 1/64 CPU */
+	int64_t weight;        /* its say in distances as a place of threads: room, as far as it is asked for, in 1/64 CPU */
+	int64_t mem_weight;    /* as a place of pages: what it has of those asked for, in 1/PAGES_ONE; none asked for: weight */
 	unsigned int share;    /* room as a part of the candidates, in 1/SHARES */
 	int64_t bias;          /* what choosing it costs besides, in millionths */
 	uint64_t avail;        /* bytes that may be asked for here; 0: no memory, or not for us */
@@ -31,14 +33,16 @@ struct need {
 	int64_t room;          /* the same in 1/LOAD_ONE, at least one CPU */
 	uint64_t memory;       /* bytes */
 	uint64_t huge[HUGE_SIZES_MAX]; /* pages, by the topology's sizes */
+	double pages;          /* all of these in bytes */
 	bool overcommit;       /* nothing has room: capacity is what must suffice */
 };
 
 /* What a set of sites adds up to. */
 struct sums {
-	int64_t room, load, capacity, weight, bias;
+	int64_t room, load, capacity, weight, mem_weight;
+	int64_t bias, mem_bias; /* sums of weight * bias, of mem_weight * bias */
 	int64_t share1, share2, share4; /* sums of share, of its square, of its fourth power */
-	int64_t distance;      /* sum over ordered pairs of weight * weight * near */
+	int64_t distance;      /* sum over ordered pairs of weight * mem_weight * near */
 	uint64_t avail, total;
 	unsigned int level, levels; /* sum of levels, and of LEVELS */
 	uint64_t huge[HUGE_SIZES_MAX];
@@ -85,6 +89,7 @@ void search_free(struct search *s);
 /* For explanations and tests: the sums and cost of any set. */
 void search_sums(const struct search *s, const uint16_t *site, unsigned int n, struct sums *out);
 double search_memory_load(const struct search *s, const struct sums *sums); /* part of memory that will be taken, 0 to 1 */
+double search_distance(const struct sums *sums); /* mean near of a thread and a page */
 double search_cost(const struct search *s, const struct sums *sums);
 bool search_fits(const struct search *s, const struct sums *sums);
 

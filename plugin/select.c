@@ -251,7 +251,7 @@ static int64_t site_bias(const struct choice *c, unsigned int i)
 		bias += BIAS_DEVICE * ((double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1);
 	if (!idset_empty(&c->req->last_nodes) && !idset_has(&c->req->last_nodes, node->id))
 		bias += BIAS_HOME;
-	if (!idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
+	if (!c->search.need.pages && !idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
 		unsigned int nearest = UINT16_MAX;
 
 		for (unsigned int j = 0; j < t->nnodes; j++)
@@ -286,24 +286,32 @@ static void find_sites(struct choice *c)
 		site_memory(c, node, &x);
 		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
-		x.weight = x.room >> 10;
 		x.share = x.ncpus ? (unsigned int)(x.room * SHARES / ((int64_t)x.ncpus * LOAD_ONE)) : 0;
 		x.bias = site_bias(c, i);
 		s->sites[s->nsites++] = x;
 	}
 }
 
-/* A node that brings memory only weighs what its memory stands for. */
-static void weigh_memory_sites(struct search *s)
+/* What a site has of the memory that is asked for, in 1/PAGES_ONE of it. */
+static int64_t pages_of(const struct search *s, const struct site *x)
+{
+	const struct need *need = &s->need;
+	double has = (double)(x->avail < need->memory ? x->avail : need->memory);
+
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		has += (double)(x->huge[h] < need->huge[h] ? x->huge[h] : need->huge[h]) *
+		       (double)s->topology->huge_size[h];
+	return (int64_t)(has / need->pages * PAGES_ONE);
+}
+
+/* Threads run where there is room, and no more than are asked for; their pages lie where there is memory. */
+static void weigh_sites(struct search *s)
 {
 	for (unsigned int i = 0; i < s->nsites; i++) {
 		struct site *x = &s->sites[i];
-		double part;
 
-		if (x->ncpus || !s->need.memory)
-			continue;
-		part = (double)x->avail / (double)s->need.memory;
-		x->weight = (int64_t)((double)(s->need.room >> 10) * (part < 1 ? part : 1));
+		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
+		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->weight;
 	}
 }
 
@@ -324,6 +332,15 @@ static int need_huge(struct choice *c, uint64_t size, uint64_t pages, struct err
 				 size ? size_text(size).text : "the default size");
 	c->search.need.huge[h] += pages;
 	return 0;
+}
+
+static void add_up_need(struct choice *c)
+{
+	struct need *need = &c->search.need;
+
+	need->pages = (double)need->memory;
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		need->pages += (double)need->huge[h] * (double)c->t->huge_size[h];
 }
 
 static int find_need(struct choice *c, struct error *err)
@@ -348,6 +365,7 @@ static int find_need(struct choice *c, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	add_up_need(c);
 	return 0;
 }
 
@@ -433,11 +451,9 @@ static void crowd(struct choice *c)
 
 	s->need.overcommit = true;
 	s->taste.cpu = TASTE_CROWDED;
-	for (unsigned int i = 0; i < s->nsites; i++) {
+	for (unsigned int i = 0; i < s->nsites; i++)
 		s->sites[i].room = (int64_t)s->sites[i].ncpus * LOAD_ONE;
-		if (s->sites[i].ncpus)
-			s->sites[i].weight = s->sites[i].room >> 10;
-	}
+	weigh_sites(s);
 }
 
 /*
@@ -489,8 +505,8 @@ static int search_once(struct choice *c)
 {
 	search_free(&c->search);
 	find_sites(c);
-	weigh_memory_sites(&c->search);
 	clamp_count(c);
+	weigh_sites(&c->search);
 	c->search.need.overcommit = false;
 	set_taste(c);
 	c->search.want_second = c->why != NULL;
@@ -542,6 +558,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 		uint64_t asked = c->search.need.memory;
 
 		c->search.need.memory = 0;
+		add_up_need(c);
 		r = search_once(c);
 		if (r == 0) {
 			reasons_add(c->why, "limits.memory: %s is more than any nodes have: preferred lets it spill",
@@ -642,6 +659,7 @@ static int choose_listed(struct choice *c, struct error *err)
 		return r;
 	find_sites(c);
 	clamp_count(c);
+	weigh_sites(s);
 	site = calloc(s->nsites + 1, sizeof(*site));
 	if (!site)
 		return error_errno(err, -ENOMEM, "selection");
@@ -679,6 +697,7 @@ static int choose_whole(struct choice *c, struct error *err)
 		return no_candidates(c, err);
 	find_sites(c);
 	clamp_count(c);
+	weigh_sites(s);
 	s->best.site = calloc(s->nsites + 1, sizeof(*s->best.site));
 	if (!s->best.site)
 		return error_errno(err, -ENOMEM, "selection");
@@ -781,11 +800,9 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	const struct search *s = &c->search;
 	struct verdict v = { 0 };
 	struct sums sum;
-	double weight;
 
 	search_sums(s, set->site, set->n, &sum);
-	weight = sum.weight ? (double)sum.weight : 1;
-	v.distance = (double)sum.distance / (weight * weight) / 2.0;
+	v.distance = search_distance(&sum) / 2.0;
 	if (sum.capacity)
 		v.load = 100.0 * (double)(sum.load + s->need.room) / (double)sum.capacity;
 	if (sum.total)

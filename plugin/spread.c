@@ -133,13 +133,11 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 
 /*
  * Hands out @want by filling the roomiest part, then the next: few CPUs are far
- * from the others.  Where memory wants them all, each part gets a core at least,
- * so that none is there for its memory alone.  false: not all.
+ * from the others.  @all: each part gets a core at least, so that none is there
+ * for its memory alone.  false: not all.
  */
-static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room)
+static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room, bool all)
 {
-	bool all = s->in->search->need.memory && want >= s->nparts * s->unit;
-
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		unsigned int least = !all ? 0 : room[i] < s->unit ? room[i] : s->unit;
 
@@ -285,6 +283,7 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	cleanup_free uint64_t *column = calloc(4 * n, sizeof(*column));
 	struct sharing x;
 	unsigned int *best;
+	bool all = s->in->search->need.memory && count >= n * s->unit;
 	double cost = -1;
 
 	if (!column)
@@ -292,11 +291,13 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
-	if (fill_up(s, count, room))
+	if (fill_up(s, count, room, false))
+		keep_cheaper(s, &x, best, &cost);
+	if (all && fill_up(s, count, room, true))
 		keep_cheaper(s, &x, best, &cost);
 	if (s->in->search->need.memory) {
 		cap_by_memory(s, count, room);
-		if (fill_up(s, count, room))
+		if (fill_up(s, count, room, all))
 			keep_cheaper(s, &x, best, &cost);
 	}
 	for (unsigned int i = 0; i < n; i++)

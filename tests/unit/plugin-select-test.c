@@ -142,14 +142,28 @@ static void test_memory(void)
 	struct made_node nodes[4] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB }, { 3, 4, 2 * GIB } };
 	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
 
-	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0,1|0,4|0-1", "more memory than a node has spreads to the neighbour");
+	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0|0-1|0-1",
+	       "more memory than a node has spreads to the neighbour, its CPUs stay with most of it");
 	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
-	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 512MiB, 1: 512MiB, 2: 2GiB, 3: 2GiB)",
+	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
 	       "more than all have left is refused, with numbers");
 	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "one that fits goes where it fits");
-	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=0"), "0|1|0", "a list is kept");
-	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"),
-	       "limits.memory: 1GiB asked, 448MiB to be had (node 0: 448MiB)", "and refused when it is full");
+	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1", "a list is kept");
+	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=1"),
+	       "limits.memory: 1GiB asked, 960MiB to be had (node 1: 960MiB)", "and refused when it is full");
+	world_end(&w);
+}
+
+/* A node that has no CPU left is chosen for its memory by how near that is. */
+static void test_memory_is_near(void)
+{
+	struct made_node nodes[3] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB } };
+	struct world w = world_of(made(nodes, 3, 1, 0, pairs));
+
+	place(&w, "limits.cpu=4 limits.memory=256MiB limits.cpu.nodes=1 limits.cpu.exclusive=true");
+	place(&w, "limits.cpu=4 limits.cpu.nodes=2 limits.cpu.exclusive=true");
+	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"), "0|0-3|0-1",
+	       "memory besides that of the CPUs' node is the neighbour's, though more is free far away");
 	world_end(&w);
 }
 
@@ -534,6 +548,7 @@ int main(void)
 	test_incus_cases();
 	test_whole();
 	test_memory();
+	test_memory_is_near();
 	test_lists();
 	test_exclusive();
 	test_random();

@@ -116,9 +116,43 @@ static double gain(double r, double d, double keep)
 	return (r * r - after * after) / 2 - keep / 4 * (r * r * r * r - after * after * after * after);
 }
 
+static double least(double a, double b)
+{
+	return a < b ? a : b;
+}
+
+/* CPUs that threads may run on, as many as are asked for at most. */
+static double threads_of(const struct world *w, unsigned int node, const struct request *r)
+{
+	return least(room_of(w, node, r->exclusive), r->cpu_count ? r->cpu_count : 1);
+}
+
+/* Bytes that pages may lie in, as many as are asked for at most; none asked for: they lie with the threads. */
+static double pages_of(const struct world *w, unsigned int node, const struct request *r)
+{
+	return r->memory ? least(avail_of(w, node), (double)r->memory) : threads_of(w, node, r);
+}
+
+/* The mean distance of a thread and a page, of those that may be anywhere in the set. */
+static double truth_distance(const struct world *w, unsigned int mask, const struct request *r)
+{
+	double sum = 0, threads = 0, pages = 0;
+
+	for (unsigned int i = 0; i < w->t->nnodes; i++) {
+		if (!(mask >> i & 1))
+			continue;
+		threads += threads_of(w, i, r);
+		pages += pages_of(w, i, r);
+		for (unsigned int j = 0; j < w->t->nnodes; j++)
+			if (mask >> j & 1)
+				sum += threads_of(w, i, r) * pages_of(w, j, r) * w->t->near[i * w->t->nnodes + j];
+	}
+	return sum / threads / pages;
+}
+
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, d = 0, total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep;
+	double weight = 0, threads = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep;
 	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
@@ -131,8 +165,10 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			cpus += usable;
 			nodes++;
 		}
-		if (mask >> i & 1)
+		if (mask >> i & 1) {
 			weight += room;
+			threads += threads_of(w, i, r);
+		}
 	}
 	mean /= nodes;
 	keep = TRUTH_KEEP * (1 - 1 / nodes);
@@ -150,17 +186,14 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			total += (double)t->nodes[i].mem_total;
 			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
 			with++;
-		} else if (t->nodes[i].ncpus && !t->nodes[i].has_memory) {
+		} else if (t->nodes[i].ncpus && !t->nodes[i].has_memory && !r->memory) {
 			unsigned int nearest = 65535;
 
 			for (unsigned int j = 0; j < t->nnodes; j++)
 				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
 					nearest = t->near[i * t->nnodes + j];
-			d += (nearest - 20.0) * room / weight;
+			d += (nearest - 20.0) * threads_of(w, i, r) / threads;
 		}
-		for (unsigned int j = 0; j < t->nnodes; j++)
-			if (mask >> j & 1)
-				d += room * room_of(w, j, r->exclusive) * t->near[i * t->nnodes + j] / (weight * weight);
 	}
 	even -= step * step / (2 * nodes);
 	return d / 20 + 0.2 * even / (want * nodes / cpus) +
