@@ -226,14 +226,14 @@ test:
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks package san fuzz vm
 
-unit-programs: $(unit_programs) $(hook_test_programs)
+unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
 test-lint:
 	@$(run_tiers) lint
 test-package: all
 	@$(run_tiers) package
 test-unit: unit-programs
 	@$(run_tiers) unit
-test-machines: all
+test-machines: all $(O)/bench
 	@$(run_tiers) machines
 test-hooks: all $(hook_test_programs)
 	@$(run_tiers) hooks

@@ -16,7 +16,7 @@
 
 struct options {
 	const char *rows, *rules, *machines, *shared, *svg, *svg_row;
-	unsigned int seeds, arrivals;
+	unsigned int seeds, arrivals, requests;
 	int balance;
 	bool json, check, no_curves, quick, threads, poisson, scaling, exact, list;
 };
@@ -42,6 +42,7 @@ static const char usage_text[] =
 	"occupancy\n"
 	"  --scaling          instead of all that: time of a decision against nodes and placed containers\n"
 	"  --exact            instead: 2,000 random decisions per machine of up to 8 nodes against all sets of nodes\n"
+	"  --requests N       so many of them\n"
 	"  --machines DIR     made machines (tests/bench/machines)\n"
 	"  --shared DIR       recorded machines and traces ($NUMAPLACE_SHARED, or ../shared)\n"
 	"  --list             only name the rows\n";
@@ -62,6 +63,7 @@ enum {
 	OPT_POISSON,
 	OPT_SCALING,
 	OPT_EXACT,
+	OPT_REQUESTS,
 	OPT_MACHINES,
 	OPT_SHARED,
 	OPT_LIST,
@@ -84,6 +86,7 @@ static const struct option long_options[] = {
 	{ "poisson", no_argument, NULL, OPT_POISSON },
 	{ "scaling", no_argument, NULL, OPT_SCALING },
 	{ "exact", no_argument, NULL, OPT_EXACT },
+	{ "requests", required_argument, NULL, OPT_REQUESTS },
 	{ "machines", required_argument, NULL, OPT_MACHINES },
 	{ "shared", required_argument, NULL, OPT_SHARED },
 	{ "list", no_argument, NULL, OPT_LIST },
@@ -120,6 +123,8 @@ static void option_text(struct options *o, int opt, const char *text)
 		o->seeds = number(text, 0);
 	else if (opt == OPT_ARRIVALS)
 		o->arrivals = number(text, 0);
+	else if (opt == OPT_REQUESTS)
+		o->requests = number(text, 0);
 	else if (opt == OPT_BALANCE)
 		o->balance = (int)number(text, 0);
 	else
@@ -146,6 +151,8 @@ static bool options_read(struct options *o, int argc, char **argv)
 		o->seeds = o->quick ? 2 : 5;
 	if (!o->arrivals)
 		o->arrivals = o->quick ? 400 : 1500;
+	if (!o->requests)
+		o->requests = EXACT_REQUESTS;
 	return optind == argc;
 }
 
@@ -289,7 +296,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: %s\n", err.text);
 		return 2;
 	}
-	status = o.exact ? exact(&all, EXACT_REQUESTS) : bench(&o, &all, &pods);
+	status = o.exact ? exact(&all, o.requests) : bench(&o, &all, &pods);
 	pods_free(&pods);
 	machines_free(&all);
 	return status;
