@@ -69,6 +69,7 @@ struct ask {
 	unsigned int cpus;
 	uint64_t memory; /* 0: CPU only */
 	bool counted;	 /* false: fills the machine before the measuring begins */
+	bool absent;	 /* time passes as if it came, but nobody is asked to place it */
 };
 struct trace {
 	unsigned int n;
@@ -239,10 +240,14 @@ struct result {
 	bool ran, stand_in;    /* the search beyond exact_nodes was used */
 	double value[METRICS]; /* NAN: nothing to measure */
 };
-int run_rule(const struct rule *rule, const struct row *row, const struct trace *tr, int balance, double *value);
+/* @mark: those that it refuses are absent for who runs the trace next. */
+int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, int balance, bool mark, double *value);
 /* Mean over the seeds. */
 int run_seeds(const struct rule *rule, const struct row *row, const struct pods *pods, unsigned int arrivals,
 	      unsigned int seeds, int balance, struct result *out);
+/* The same of the containers that @gate lets in, and of no others. */
+int run_let_in(const struct rule *rule, const struct rule *gate, const struct row *row, const struct pods *pods,
+	       unsigned int arrivals, unsigned int seeds, struct result *out);
 
 /* report.c */
 struct row_results {

@@ -82,6 +82,37 @@ static void compare(const char *row, const struct result *us, const struct resul
 	}
 }
 
+/* Checks of rows where the peer refuses more, with the peer's own containers: made, not held. */
+static unsigned int let_in, let_in_worse;
+
+/*
+ * Who refuses more keeps an easier lot.  So where the peer does, what numaplace makes of
+ * just those containers that the peer let in is told as well; it excuses nothing.
+ */
+static void tell_let_in(const char *row, const struct row_results *r, const struct result *peer,
+			const struct check_options *o)
+{
+	const struct result *us = result_of(r, "numaplace");
+	struct result alike;
+
+	if (peer->value[M_REFUSED] <= us->value[M_REFUSED] + limits[0].plus)
+		return;
+	if (run_let_in(us->rule, peer->rule, &r->row, o->pods, o->arrivals, o->seeds, &alike))
+		return;
+	for (size_t i = 0; i < NLIMITS; i++) {
+		const struct limit *l = &limits[i];
+		double a = alike.value[l->metric], b = l->metric == M_REFUSED ? 0 : peer->value[l->metric];
+
+		if (isnan(a) || isnan(b))
+			continue;
+		let_in++;
+		if (a <= b * l->factor + l->plus)
+			continue;
+		let_in_worse++;
+		printf("# of those let in: %s: %s %.4f, %s %.4f\n", row, metric_keys[l->metric], a, peer->rule->key, b);
+	}
+}
+
 /* No rule that keeps the promises is better in all of them at once. */
 static void check_dominated(const char *row, const struct row_results *r, const struct result *us)
 {
@@ -181,6 +212,8 @@ unsigned int check_rows(const struct row_results *r, unsigned int n, const struc
 		compare(row, us, tm, !r[i].row.memory);
 		if (mm)
 			compare(row, us, mm, true);
+		if (mm)
+			tell_let_in(row, &r[i], mm, o);
 		if (!isnan(us->value[M_IMB_CPU]) && tm->value[M_IMB_CPU] > 0) {
 			ratio_sum += us->value[M_IMB_CPU] / tm->value[M_IMB_CPU];
 			ratios++;
@@ -190,6 +223,8 @@ unsigned int check_rows(const struct row_results *r, unsigned int n, const struc
 			check_curve(row, &r[i], o);
 		fflush(stdout);
 	}
+	printf("# where the kubelet refuses more, of just the containers that it let in: %u of %u checks not held\n",
+	       let_in_worse, let_in);
 	if (ratios)
 		tap(ratio_sum / ratios <= 0.9, "imbalance of CPU is on average %.1f %% of tm-closest's, over %u rows",
 		    100 * ratio_sum / ratios, ratios);

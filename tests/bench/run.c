@@ -413,7 +413,7 @@ static void live_out(struct run *r, const struct ask *a, bool counted)
 	pass_time(r, a->at, counted);
 }
 
-int run_rule(const struct rule *rule, const struct row *row, const struct trace *tr, int balance, double *value)
+int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, int balance, bool mark, double *value)
 {
 	struct run r;
 	struct rng lot;
@@ -426,7 +426,12 @@ int run_rule(const struct rule *rule, const struct row *row, const struct trace 
 			live_out(&r, &tr->ask[i], counted);
 		else
 			push_out(&r, row, &tr->ask[i], &lot, counted);
+		if (tr->ask[i].absent) {
+			counted = tr->ask[i].counted;
+			continue;
+		}
 		status = place(&r, &tr->ask[i], &counted);
+		tr->ask[i].absent = mark && status == 0;
 		if (status == 1) {
 			weigh_balance(&r);
 			status = 0;
@@ -449,8 +454,8 @@ static bool rule_runs(const struct rule *rule, const struct row *row)
 	       !(rule->max_id && t->nodes[t->nnodes - 1].id > rule->max_id);
 }
 
-int run_seeds(const struct rule *rule, const struct row *row, const struct pods *pods, unsigned int arrivals,
-	      unsigned int seeds, int balance, struct result *out)
+static int run_traces(const struct rule *rule, const struct rule *gate, const struct row *row, const struct pods *pods,
+		      unsigned int arrivals, unsigned int seeds, int balance, struct result *out)
 {
 	unsigned int known[METRICS] = { 0 };
 	double sum[METRICS] = { 0 }, v[METRICS];
@@ -461,8 +466,10 @@ int run_seeds(const struct rule *rule, const struct row *row, const struct pods 
 		struct trace tr;
 		int status = trace_make(&tr, pods, row, arrivals, seed);
 
+		if (status == 0 && gate)
+			status = run_rule(gate, row, &tr, BALANCE_DEFAULT, true, v);
 		if (status == 0)
-			status = run_rule(rule, row, &tr, balance, v);
+			status = run_rule(rule, row, &tr, balance, false, v);
 		trace_free(&tr);
 		if (status)
 			return status;
@@ -475,4 +482,16 @@ int run_seeds(const struct rule *rule, const struct row *row, const struct pods 
 	for (unsigned int m = 0; m < METRICS; m++)
 		out->value[m] = known[m] ? sum[m] / known[m] : NAN;
 	return 0;
+}
+
+int run_seeds(const struct rule *rule, const struct row *row, const struct pods *pods, unsigned int arrivals,
+	      unsigned int seeds, int balance, struct result *out)
+{
+	return run_traces(rule, NULL, row, pods, arrivals, seeds, balance, out);
+}
+
+int run_let_in(const struct rule *rule, const struct rule *gate, const struct row *row, const struct pods *pods,
+	       unsigned int arrivals, unsigned int seeds, struct result *out)
+{
+	return run_traces(rule, gate, row, pods, arrivals, seeds, BALANCE_DEFAULT, out);
 }
