@@ -542,6 +542,9 @@ static int no_candidates(const struct choice *c, struct error *err)
 	if (!idset_empty(&c->req->pin_cpus))
 		return error_set(err, -ENOSPC, "no CPU left of cpuset.cpus \"%s\" that may be used",
 				 list_text(&c->req->pin_cpus).text);
+	if (idset_empty(&c->nodes))
+		return error_set(err, -ENOSPC, "no CPU left: nodes %s are all reserved",
+				 list_text(&c->in->policy->reserved_nodes).text);
 	return error_set(err, -ENOSPC, "no CPU left on nodes %s: reserved, isolated, held by others or not allowed here",
 			 list_text(&c->nodes).text);
 }
@@ -574,7 +577,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 		return refuse(c, err);
 	if (r < 0)
 		return error_errno(err, r, "selection");
-	reasons_add(c->why, "no nodes have %u CPUs free: CPUs are shared, on the least loaded nodes",
+	reasons_add(c->why, "no set of nodes has %u CPUs free: CPUs are shared with others",
 		    c->search.need.count ? c->search.need.count : 1);
 	return 0;
 }
@@ -594,6 +597,9 @@ static int check_list(struct choice *c, struct error *err)
 			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is held exclusively by another container", id);
 		if (!c->candidate[i])
 			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is reserved, or not allowed here", id);
+		if (idset_has(&c->in->policy->reserved_nodes, c->t->nodes[c->t->cpus[i].node].id))
+			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, which is reserved", id,
+					 c->t->nodes[c->t->cpus[i].node].id);
 		if (!idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
 			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, not on nodes %s", id,
 					 c->t->nodes[c->t->cpus[i].node].id, list_text(&c->nodes).text);
@@ -769,10 +775,10 @@ static int settle_mems(struct choice *c, struct placement *out, struct error *er
 		int near = nearest_memory(c, &out->nodes, &mems);
 
 		if (near < 0)
-			return error_set(err, -ENOSPC, "no memory node that may be used for CPUs of nodes %s",
+			return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
 					 list_text(&out->nodes).text);
 		idset_add(&mems, c->t->nodes[near].id);
-		reasons_add(c->why, "memory: node %u, the nearest that has any", c->t->nodes[near].id);
+		reasons_add(c->why, "memory: on node %u, the nearest that has any", c->t->nodes[near].id);
 	}
 	if (idset_intersects(&mems, &c->t->merged))
 		idset_or(&mems, &c->t->merged);
@@ -815,15 +821,24 @@ static void explain_choice(const struct choice *c)
 	const struct search *s = &c->search;
 	struct verdict a = judge(c, &s->best), b;
 	char first[LIST_TEXT + 8], second[LIST_TEXT + 8];
+	char memory[2][40] = { "", "" };
 	const char *lost;
 
 	if (!c->why)
 		return;
 	set_text(c, &s->best, first, sizeof(first));
-	reasons_add(c->why, "%.90s: the fewest that have room, mean distance %.1f, then %.0f %% of their CPUs and %.0f %% of their memory taken",
-		    first, a.distance, a.load, a.memory);
+	if (a.memory > 0)
+		snprintf(memory[0], sizeof(memory[0]), " and %.0f %% of memory", a.memory);
+	reasons_add(c->why, "%.90s: %s, mean distance %.1f, then %.0f %% of CPUs%s taken", first,
+		    s->need.overcommit ? "least crowded" :
+		    s->best.n == 1     ? "has room for all of it" :
+					 "the fewest that have room",
+		    a.distance, a.load, memory[0]);
 	if (!s->second.n) {
-		reasons_add(c->why, "runner-up: none, no other set of %u suffices", s->best.n);
+		if (s->best.n == 1)
+			reasons_add(c->why, "runner-up: none, no other node suffices alone");
+		else
+			reasons_add(c->why, "runner-up: none, no other %u nodes suffice", s->best.n);
 		return;
 	}
 	b = judge(c, &s->second);
@@ -840,8 +855,9 @@ static void explain_choice(const struct choice *c)
 		lost = "farther from its device or its last place";
 	else
 		lost = "by a hair, over all";
-	reasons_add(c->why, "runner-up: %.90s, %s (distance %.1f, CPUs %.0f %%, memory %.0f %%)", second, lost, b.distance,
-		    b.load, b.memory);
+	if (b.memory > 0)
+		snprintf(memory[1], sizeof(memory[1]), ", memory %.0f %%", b.memory);
+	reasons_add(c->why, "runner-up: %.90s, %s (distance %.1f, CPUs %.0f %%%s)", second, lost, b.distance, b.load, memory[1]);
 }
 
 static int settle(struct choice *c, struct placement *out, struct error *err)

@@ -183,7 +183,7 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
 	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2"),
-	       "no memory node that may be used for CPUs of nodes 2", "a memory-less node alone");
+	       "no node with memory may be used for CPUs of nodes 2", "a memory-less node alone");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|8-9|5", "its memory is where it was named");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
 	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B)",
