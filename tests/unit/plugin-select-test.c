@@ -167,6 +167,19 @@ static void test_memory_is_near(void)
 	world_end(&w);
 }
 
+/* Home is where it goes when that is a little fuller than elsewhere, and not when it is much fuller. */
+static void test_home(void)
+{
+	struct made_node nodes[2] = { { 0, 8, GIB }, { 1, 8, GIB } };
+	struct world w = world_of(made(nodes, 2, 1, 0, NULL));
+
+	place(&w, "limits.cpu=1 limits.cpu.nodes=1");
+	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "1|9|1", "home, though another node is emptier");
+	place(&w, "limits.cpu=4 limits.cpu.nodes=1");
+	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "0|0|0", "home fits and is crowded: the empty node");
+	world_end(&w);
+}
+
 static void test_lists(void)
 {
 	struct made_node nodes[4] = { { 0, 4, GIB }, { 1, 4, GIB }, { 2, 4, 0 }, { 5, 0, 4 * GIB } };
@@ -549,6 +562,7 @@ int main(void)
 	test_whole();
 	test_memory();
 	test_memory_is_near();
+	test_home();
 	test_lists();
 	test_exclusive();
 	test_random();
