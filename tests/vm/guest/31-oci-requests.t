@@ -94,8 +94,10 @@ like "memory within them" "$(effective pin mems)" '^[12]$'
 ct_delete pin
 
 # --- keys that are absent: the runtime's own limits speak
-ok "quota 150000 of 100000 and a node: starts" np_run crun createRuntime quota limits.cpu.nodes=3 \
-	-j '.linux.resources = {cpu: {quota: 150000, period: 100000}, memory: {limit: 67108864}}'
-shows quota 3 6-7 3
+ok "quota 250000 of 100000 and two nodes: starts" np_run crun createRuntime quota limits.cpu.nodes=0-1 \
+	-j '.linux.resources = {cpu: {quota: 250000, period: 100000}, memory: {limit: 67108864}}'
+like "it has three of their four CPUs" "$(effective quota cpus)" '^(0-2|0-1,3|0,2-3|1-3)$'
+is "and the runtime's memory limit is its size" \
+	"$(numaplace --json explain quota | jq -r '.runtime_limits.memory, (.memory | map(.asked) | add)' | xargs)" '64MiB 67108864'
 ct_delete quota
-done_testing 48
+done_testing 49
