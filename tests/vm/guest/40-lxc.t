@@ -117,7 +117,8 @@ lx_make pin 'limits.cpu = 2' 'lxc.cgroup2.cpuset.cpus = 0-1' 'lxc.cgroup2.cpuset
 	'lxc.cgroup2.memory.max = 100M'
 ok "a pin" lx_start pin
 like "it is narrowed within" "$(lx_seen pin Cpus_allowed_list)" '^(5-6|5,7|6-7)$'
-is "memory.max is its size" "$(numaplace --json status | jq -r '.containers[0].cpus')" "$(lx_seen pin Cpus_allowed_list)"
+is "status says so" "$(numaplace --json status | jq -r '.containers[0].cpus')" "$(lx_seen pin Cpus_allowed_list)"
+is "memory.max is its size" "$(numaplace --json explain pin | jq -r .runtime_limits.memory)" 100MiB
 lx_stop pin
 lx_make quota 'limits.cpu.nodes = balanced' 'lxc.cgroup2.cpu.max = 250000 100000'
 ok "cpu.max" lx_start quota
