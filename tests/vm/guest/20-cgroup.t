@@ -181,9 +181,9 @@ like "and the remedy" "$said" 'move them into a child cgroup'
 kill $sitter
 unbox d
 
-# --- an inherited affinity does not narrow the cpuset
+# --- an inherited affinity does not narrow the cpuset, whichever pair it is
 mkdir -p $root/e
-taskset -c 0 sh -c 'echo $$ > "$0/cgroup.procs"; exec sleep 1000' $root/e > /dev/null 2>&1 &
+taskset -c 0,4 sh -c 'echo $$ > "$0/cgroup.procs"; exec sleep 1000' $root/e > /dev/null 2>&1 &
 pid=$!
 eventually grep -qx $pid $root/e/cgroup.procs
 ok "one that was started under taskset" place e $pid limits.cpu=4
