@@ -128,7 +128,7 @@ int pages_add_line(struct pages *p, const char *line)
 		n = pages_node(p, (unsigned int)id);
 		if (l.huge)
 			n->huge += count * l.page_size;
-		else if (!l.file || l.anon >= l.total)
+		else if (!l.file || l.anon >= l.total || (l.shared && l.anon))
 			n->anon += count * l.page_size;
 		else if (l.anon == 0)
 			n->file += count * l.page_size;
@@ -154,19 +154,17 @@ void pages_add(struct pages *to, const struct pages *from)
 	}
 }
 
-/* @path: PATH_SIZE bytes, the file's name for messages. */
-#define PATH_SIZE 64
-static int open_numa_maps(int root, pid_t pid, char *path, FILE **out, struct error *err)
+int numa_maps_open(int root, pid_t pid, char path[NUMA_MAPS_PATH], FILE **out, struct error *err)
 {
 	int fd;
 
-	snprintf(path, PATH_SIZE, "proc/%d/numa_maps", (int)pid);
+	snprintf(path, NUMA_MAPS_PATH, "proc/%d/numa_maps", (int)pid);
 	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
 	*out = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!*out) {
 		int status = -errno;
 
-		snprintf(path, PATH_SIZE, "proc/%d", (int)pid);
+		snprintf(path, NUMA_MAPS_PATH, "proc/%d", (int)pid);
 		if (status == -ENOENT && faccessat(root, path, F_OK, 0) < 0)
 			return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
 		if (status == -ENOENT)
@@ -174,50 +172,6 @@ static int open_numa_maps(int root, pid_t pid, char *path, FILE **out, struct er
 		return error_errno(err, status, "open %s/numa_maps", path);
 	}
 	return 0;
-}
-
-int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
-{
-	cleanup_free struct pages *found = calloc(1, sizeof(*found));
-	cleanup_fclose FILE *file = NULL;
-	cleanup_free char *line = NULL;
-	char path[PATH_SIZE];
-	size_t size = 0;
-	int r;
-
-	if (!found)
-		return error_errno(err, -ENOMEM, "pid %d", (int)pid);
-	r = open_numa_maps(root, pid, path, &file, err);
-	if (r < 0)
-		return r;
-	while (getline(&line, &size, file) >= 0)
-		if (pages_add_line(found, line) < 0)
-			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
-	if (ferror(file))
-		return error_errno(err, errno ? -errno : -EIO, "read %s", path);
-	*out = *found;
-	return 0;
-}
-
-int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, struct error *err)
-{
-	cleanup_free struct pages *all = calloc(1, sizeof(*all)), *one = malloc(sizeof(*one));
-	cleanup_cgroup_pids struct cgroup_pids pids = { 0 };
-	int r;
-
-	if (!all || !one)
-		return error_errno(err, -ENOMEM, "cgroup %.200s", path);
-	r = cgroup_read_pids(mount, path, &pids, err);
-	for (size_t i = 0; r == 0 && i < pids.n; i++) {
-		r = pages_of_pid(root, pids.pid[i], one, err);
-		if (r == 0)
-			pages_add(all, one);
-		else if (r == -ESRCH || r == -EACCES)
-			r = 0; /* ended meanwhile */
-	}
-	if (r == 0)
-		*out = *all;
-	return r;
 }
 
 uint64_t pages_own(const struct pages_node *n)
@@ -249,9 +203,9 @@ int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct erro
 {
 	cleanup_fclose FILE *file = NULL;
 	cleanup_free char *line = NULL;
-	char path[PATH_SIZE];
+	char path[NUMA_MAPS_PATH];
 	size_t room = 0;
-	int r = open_numa_maps(root, pid, path, &file, err);
+	int r = numa_maps_open(root, pid, path, &file, err);
 
 	if (r < 0)
 		return r;
@@ -301,12 +255,11 @@ static struct mapping *new_mapping(struct mappings *m)
 	return &m->map[m->n++];
 }
 
-/* Starts and ends of all mappings, ascending as the kernel gives them. */
-static int read_maps(int root, pid_t pid, struct mappings *out, struct error *err)
+int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err)
 {
 	cleanup_fclose FILE *file = NULL;
 	cleanup_free char *line = NULL;
-	char path[PATH_SIZE];
+	char path[NUMA_MAPS_PATH];
 	size_t size = 0;
 	int fd;
 
@@ -326,7 +279,7 @@ static int read_maps(int root, pid_t pid, struct mappings *out, struct error *er
 	return 0;
 }
 
-static struct mapping *find_mapping(const struct mappings *m, uint64_t start)
+struct mapping *mappings_find(const struct mappings *m, uint64_t start)
 {
 	size_t low = 0, high = m->n;
 
@@ -344,7 +297,7 @@ static struct mapping *find_mapping(const struct mappings *m, uint64_t start)
 /* One line of numa_maps, put to the mapping that begins there; one that is new since is left for later. */
 static int judge_mapping(const char *line, const struct idset *nodes, const struct mappings *m, struct pages *p)
 {
-	struct mapping *map = find_mapping(m, strtoull(line, NULL, 16));
+	struct mapping *map = mappings_find(m, strtoull(line, NULL, 16));
 	struct line l;
 
 	p->n = 0;
@@ -366,12 +319,12 @@ int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappi
 	cleanup_free struct pages *p = calloc(1, sizeof(*p));
 	cleanup_fclose FILE *file = NULL;
 	cleanup_free char *line = NULL;
-	char path[PATH_SIZE];
+	char path[NUMA_MAPS_PATH];
 	size_t size = 0, kept = 0;
-	int r = p ? read_maps(root, pid, &all, err) : error_errno(err, -ENOMEM, "pid %d", (int)pid);
+	int r = p ? mappings_read(root, pid, &all, err) : error_errno(err, -ENOMEM, "pid %d", (int)pid);
 
 	if (r == 0)
-		r = open_numa_maps(root, pid, path, &file, err);
+		r = numa_maps_open(root, pid, path, &file, err);
 	if (r < 0)
 		return r;
 	while (getline(&line, &size, file) >= 0)

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/types.h>
 
 #define PAGES_NODE_MAX 1024 /* node ids are below this */
@@ -20,7 +21,7 @@ struct pages {
 		uint16_t id;
 		uint64_t anon;  /* of its own, file pages that it changed for itself included */
 		uint64_t file;  /* of files and shared memory: others may have brought them in */
-		uint64_t mixed; /* in mappings that hold both: a line of numa_maps does not tell them apart */
+		uint64_t mixed; /* in mappings that hold both, where they were not told apart */
 		uint64_t huge;  /* hugetlb */
 		uint64_t shared; /* of .file: memory without a file on disk (memfd, SysV, /dev/shm, MAP_SHARED) */
 	} node[PAGES_NODE_MAX];
@@ -34,7 +35,16 @@ void pages_add(struct pages *to, const struct pages *from);
 /* Adds one line of numa_maps.  Pure.  -EINVAL: makes no sense; @p untouched. */
 int pages_add_line(struct pages *p, const char *line);
 
-/* The whole of numa_maps for @pid, below @root. -ENOENT: a kernel without NUMA; -ESRCH: gone. */
+/* Opens numa_maps of @pid below @root; @path is its name for messages. -ENOENT: a kernel without NUMA; -ESRCH: gone. */
+#define NUMA_MAPS_PATH 64
+int numa_maps_open(int root, pid_t pid, char path[NUMA_MAPS_PATH], FILE **out, struct error *err);
+
+/* --- cgroup/process-pages.c --- */
+
+/*
+ * The whole of numa_maps for @pid.  A file's private mapping has pages of the file and ones that the process changed: which
+ * is which, /proc/PID/pagemap tells.  What is too much to look through (16 GiB in a process), or is not ours to see, stays mixed.
+ */
 int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err);
 
 /*
@@ -42,6 +52,8 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err);
  * for each. A process that ends meanwhile counts for nothing.
  */
 int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, struct error *err);
+
+/* --- cgroup/pages.c --- */
 
 /* What is a process's own, whoever may have brought in the files that it maps: anonymous, shared, hugepages. */
 uint64_t pages_own(const struct pages_node *n);
@@ -60,6 +72,10 @@ struct mappings {
 int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappings *out, struct error *err);
 void mappings_free(struct mappings *m);
 #define cleanup_mappings __attribute__((cleanup(mappings_free)))
+
+/* Starts and ends alone, of all mappings, ascending as the kernel gives them (@out zeroed before); the one at @start. */
+int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err);
+struct mapping *mappings_find(const struct mappings *m, uint64_t start);
 
 /*
  * What the kernel says of @pid's memory policy, as numa_maps has it of its first mapping without one of its own:

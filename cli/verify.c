@@ -28,6 +28,7 @@ struct target {
 	bool has_stat;
 	struct numa_stat stat;
 	uint64_t own, miss;
+	uint64_t mixed; /* own or of files: not told apart */
 };
 
 struct verify {
@@ -227,8 +228,10 @@ static int look(const struct verify *v, struct target *t, struct error *err)
 	if (!idset_empty(&v->nodes))
 		t->should = v->nodes;
 	read_stat(v, t);
-	for (unsigned int i = 0; i < t->pages.n; i++)
+	for (unsigned int i = 0; i < t->pages.n; i++) {
 		t->own += pages_own(&t->pages.node[i]);
+		t->mixed += t->pages.node[i].mixed;
+	}
 	t->miss = pages_elsewhere(&t->pages, &t->should);
 	/* preferred may go elsewhere; that it did is said, and is no failure. */
 	if (t->miss && (t->policy != POLICY_PREFERRED || !idset_empty(&v->nodes)))
@@ -325,6 +328,7 @@ static void print_json(const struct verify *v)
 		out_string(&o, "verdict", verdict(v, t));
 		out_uint(&o, "hit", t->own - t->miss);
 		out_uint(&o, "miss", t->miss);
+		out_uint(&o, "mixed", t->mixed);
 		out_array(&o, "nodes");
 		shown_nodes(v, t, &nodes);
 		idset_foreach(id, &nodes) {
@@ -388,8 +392,11 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	printf("\n");
 	if (!table_print(&table))
 		return error_set(err, -ENOMEM, "out of memory");
-	printf("%s: %.1f MiB where they should be, %.1f MiB elsewhere\n\n", verdict(v, t),
+	printf("%s: %.1f MiB where they should be, %.1f MiB elsewhere\n", verdict(v, t),
 	       (double)(t->own - t->miss) / (1 << 20), (double)t->miss / (1 << 20));
+	if (t->mixed)
+		printf("%.1f MiB of the files' are private or the files': not told apart\n", (double)t->mixed / (1 << 20));
+	printf("\n");
 	return 0;
 }
 

@@ -8,7 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 static struct pages p;
 
@@ -56,6 +58,8 @@ static void test_shared(void)
 	is_int(p.node[0].shared, 0, "runc's copy of itself is a file");
 	is_int(add("7f0000 default file=/dev/zero\\040(deleted) dirty=3 N1=3\n"), 0, "MAP_SHARED without a file");
 	is_int(p.node[0].shared, 12288, "MAP_SHARED without a file is shared memory");
+	is_int(add("7f0000 default file=/memfd:x\\040(deleted) anon=1 mapped=3 N1=3 kernelpagesize_kB=4\n"), 0, "a private memfd");
+	ok(!p.node[0].mixed && pages_own(&p.node[0]) == 12288, "changed or not, all of it is its own");
 	is_int(add("7f0000 default file=/SYSV00000000\\040(deleted) dirty=1 N0=1\n"), 0, "SysV");
 	is_int(p.node[0].shared, 4096, "SysV is shared memory");
 	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge dirty=1 N0=1 kernelpagesize_kB=2048\n"), 0, "huge");
@@ -203,8 +207,113 @@ static void test_process(void)
 	ok(system(clean) == 0, "cleaned up");
 }
 
+/* --- a real process, which maps a file privately and changes some of its pages --- */
+
+struct subject {
+	pid_t pid;
+	int go[2], ready[2];
+	int file;
+	size_t pages; /* of the file, that it maps */
+};
+
+#define READ_PAGES 64
+
+/* Round 0 reads, and changes one; each later round changes nine more. Everything is done once before it counts. */
+static void subject_run(const struct subject *s)
+{
+	size_t size = (size_t)sysconf(_SC_PAGESIZE), next = 0;
+	volatile char *at = mmap(NULL, s->pages * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, s->file, 0);
+	char word = 0;
+
+	for (size_t i = 0; at != MAP_FAILED && i < READ_PAGES; i++)
+		word = (char)(word + at[i * size]);
+	for (size_t n = 1; at != MAP_FAILED; n = 9) {
+		while (n--)
+			at[next++ * size] = 1;
+		if (write(s->ready[1], &word, 1) != 1 || read(s->go[0], &word, 1) != 1)
+			break;
+	}
+	_exit(0);
+}
+
+static bool subject_start(struct subject *s, size_t pages)
+{
+	char path[] = "/tmp/numaplace-file-XXXXXX";
+	size_t size = (size_t)sysconf(_SC_PAGESIZE);
+	cleanup_free char *data = calloc(READ_PAGES, size);
+
+	s->pages = pages;
+	s->file = mkostemp(path, O_CLOEXEC);
+	unlink(path);
+	if (!data || s->file < 0 || write(s->file, data, READ_PAGES * size) != (ssize_t)(READ_PAGES * size) ||
+	    ftruncate(s->file, (off_t)(pages * size)) < 0 || pipe(s->go) < 0 || pipe(s->ready) < 0)
+		return false;
+	s->pid = fork();
+	if (s->pid == 0) {
+		close(s->go[1]);
+		close(s->ready[0]);
+		subject_run(s);
+	}
+	close(s->go[0]);
+	close(s->ready[1]);
+	return s->pid > 0;
+}
+
+struct sums {
+	uint64_t anon, file, mixed;
+};
+
+static struct sums subject_look(const struct subject *s, bool go)
+{
+	struct sums sum = { 0 };
+	struct error err = { 0 };
+	cleanup_close int root = open("/", O_RDONLY | O_DIRECTORY);
+	char word = 0;
+
+	ok((!go || write(s->go[1], &word, 1) == 1) && read(s->ready[0], &word, 1) == 1, "a process: is ready");
+	is_int(pages_of_pid(root, s->pid, &p, &err), 0, "a process: is looked at (%s)", err.text);
+	for (unsigned int i = 0; i < p.n; i++) {
+		sum.anon += p.node[i].anon;
+		sum.file += p.node[i].file;
+		sum.mixed += p.node[i].mixed;
+	}
+	return sum;
+}
+
+static void subject_end(const struct subject *s)
+{
+	close(s->go[1]);
+	close(s->ready[0]);
+	close(s->file);
+	waitpid(s->pid, NULL, 0);
+}
+
+static void test_apart(void)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	struct sums one, ten, much, more;
+	struct subject s;
+
+	ok(subject_start(&s, READ_PAGES), "apart: a file of 64 pages");
+	one = subject_look(&s, false);
+	ten = subject_look(&s, true);
+	is_int(one.mixed + ten.mixed, 0, "apart: nothing is left open");
+	is_int(ten.anon - one.anon, 9 * page, "apart: nine pages changed are nine more of its own");
+	is_int(one.file - ten.file, 9 * page, "apart: and nine less of the file's");
+	subject_end(&s);
+
+	ok(subject_start(&s, (17ULL << 30) / page), "apart: 17 GiB of a file");
+	much = subject_look(&s, false);
+	more = subject_look(&s, true);
+	is_int(much.mixed, READ_PAGES * page, "apart: is not looked through, and said to be open");
+	is_int(more.mixed, READ_PAGES * page, "apart: however many were changed");
+	is_int(more.anon - much.anon, 0, "apart: and none of it guessed");
+	subject_end(&s);
+}
+
 int main(void)
 {
+	test_apart();
 	test_kinds();
 	test_shared();
 	test_policies();

@@ -46,6 +46,23 @@ is "verify --watch looks again and again" \
 not_ok "shared: on another it would be none" verify shm --nodes 1
 is "shared: and the status says so" $v_rc 1
 ok "shared: of which all was looked at" [ "$(v_of miss)" -ge $((70 << 20)) ]
+
+# A file that somebody else brought into memory, mapped privately, and every second page changed.
+numactl --membind=1 dd if=/dev/zero of=$ct_dir/shm/data bs=1M count=40
+touch_more shm cow 40
+ok "cow: touches" touched shm
+ok "cow: is a hit" verify shm
+is "cow: its own half is on its node" "$(kind private)" "0 0 40 0"
+is "cow: the file's half is where it was" "$(kind files | cut -d' ' -f2)" 20
+is "cow: and nothing is left open" "$(v_of mixed)" 0
+
+# Moved away behind our back: exit status 1, without being told where it should be.
+echo 0-3 > "$(ct_cgroup shm)/cpuset.mems"
+ok "away: its pages are moved" migratepages "$(ct_pid shm)" 2 3
+not_ok "away: is a miss" verify shm
+is "away: and the status says so" "$v_rc $(v_of verdict)" "1 miss"
+ok "away: nearly all of it" [ "$(v_of miss)" -ge $((85 << 20)) ]
+like "away: for people, too" "$(numaplace verify shm)" '^miss: [0-9]\.[0-9] MiB where they should be, [89][0-9]\.[0-9] MiB elsewhere$'
 ct_delete shm
 ok "verify: nothing placed" numaplace verify
 not_ok "verify: no such container" numaplace verify nosuchone

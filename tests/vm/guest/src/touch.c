@@ -2,7 +2,8 @@
 /*
  * touch [DIR] KIND MIB...: maps and touches memory, and keeps it.  KIND: anon,
  * shm (shared, without a file), huge (hugetlb, private), pinned (anon, with its first
- * page in a pipe, so that it cannot be moved).  Says "ready" on the fifo DIR/ready
+ * page in a pipe, so that it cannot be moved), cow (DIR/data, private: every page
+ * read, every second one changed).  Says "ready" on the fifo DIR/ready
  * (/out), then does what each line of DIR/go says: "KIND MIB", or "end".  Ends with 3
  * where memory cannot be mapped.  Static, so that it runs in a container of one file.
  */
@@ -47,11 +48,23 @@ static void pin(void *page)
 		fail("vmsplice");
 }
 
+static int open_data(void)
+{
+	char path[256];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/data", dir);
+	fd = open(path, O_RDONLY);
+	if (fd < 0)
+		fail("open data");
+	return fd;
+}
+
 static void touch(const char *kind, size_t mib)
 {
-	int flags = MAP_PRIVATE | MAP_ANONYMOUS;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS, file = -1;
 	size_t step = 4096, size = mib << 20;
-	char *p;
+	volatile char *p;
 
 	if (strcmp(kind, "shm") == 0)
 		flags = MAP_SHARED | MAP_ANONYMOUS;
@@ -59,13 +72,20 @@ static void touch(const char *kind, size_t mib)
 		flags |= MAP_HUGETLB;
 		step = 2 << 20;
 	}
-	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, -1, 0);
+	if (strcmp(kind, "cow") == 0) {
+		flags = MAP_PRIVATE;
+		file = open_data();
+		step = 8192;
+	}
+	p = mmap(NULL, size, PROT_READ | PROT_WRITE, flags, file, 0);
 	if (p == MAP_FAILED)
 		fail("mmap");
+	for (size_t i = 0; file >= 0 && i < size; i += 4096)
+		(void)p[i];
 	for (size_t i = 0; i < size; i += step)
 		p[i] = 1;
 	if (strcmp(kind, "pinned") == 0)
-		pin(p);
+		pin((void *)p);
 }
 
 int main(int argc, char **argv)
