@@ -5,6 +5,7 @@
  */
 #include "cgroup/choose.h"
 
+#include "cgroup/moving.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -365,6 +366,7 @@ int place_ledger(struct place_env *env, const struct topology *t, struct ledger 
 		rc = ledger_sweep(l, true, err);
 	if (rc < 0)
 		return rc;
+	moving_mend(env, l, world.mount);
 	place_say_ledger(env, l);
 	*out = steal_ptr(l);
 	return 0;

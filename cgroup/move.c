@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The steps of a move.  The ledger has the new place first, so that nobody else is
- * put there meanwhile.  cpuset.mems is widened to both, its pages are brought
+ * put there meanwhile (and gets the old one back where that is cut off: cgroup/moving.h).  cpuset.mems is widened to both, its pages are brought
  * over some MiB at a time (writing the new nodes at once would have the kernel move
  * everything in one system call, minutes long on a large container), then it is
  * narrowed, which takes along what had been missed.
@@ -9,6 +9,7 @@
 #include "cgroup/move.h"
 
 #include "cgroup/choose.h"
+#include "cgroup/moving.h"
 #include "cgroup/pages.h"
 #include "plugin/util.h"
 
@@ -31,6 +32,8 @@ struct move {
 	const struct record *old, *new;
 	const char *class;
 	bool mems_only;
+	struct moving moving;
+	bool finished;
 	time_t end;              /* CLOCK_MONOTONIC; 0: none */
 	uint64_t total, done;    /* bytes to bring over */
 	int node[PAGES_NODE_MAX]; /* ids to bring pages to, in turn */
@@ -39,6 +42,7 @@ struct move {
 
 static void move_close(struct move *m)
 {
+	moving_end(m->env->state, &m->moving, m->finished);
 	choice_close(&m->choice);
 	cgroup_dir_close(&m->cgroup);
 	cleanup_closep(&m->mount);
@@ -227,8 +231,10 @@ static void carry_back(struct move *m)
 {
 	struct error why;
 
-	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0)
+	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0) {
+		m->moving.keep = true;
 		place_say(m->env, "not put back: %s", why.text);
+	}
 }
 
 /* --- the ledger --- */
@@ -285,6 +291,40 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	return choice_make(&m->choice, l, &out->placement, &out->reasons, err);
 }
 
+static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
+{
+	return own < total - free ? free + own : total;
+}
+
+/* What it holds of a node is not taken from it by others: where it stays, or half of it is already, there is room for it. */
+static void free_own(struct move *m)
+{
+	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
+	struct topology *t = m->choice.machine.topology;
+
+	if (!stat)
+		return;
+	if (cgroup_read_numa_pages(&m->cgroup, stat, NULL) == 0) {
+		for (unsigned int i = 0; i < stat->n; i++) {
+			int n = topology_find_node(t, stat->node[i].id);
+
+			if (n >= 0 && t->nodes[n].mem_free <= t->nodes[n].mem_total)
+				t->nodes[n].mem_free = more(t->nodes[n].mem_free, stat->node[i].anon, t->nodes[n].mem_total);
+		}
+	}
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		if (!t->huge_size[h] || cgroup_read_hugetlb_stat(&m->cgroup, t->huge_size[h], stat, NULL) < 0)
+			continue;
+		for (unsigned int i = 0; i < stat->n; i++) {
+			int n = topology_find_node(t, stat->node[i].id);
+
+			if (n >= 0 && t->nodes[n].huge_free[h] <= t->nodes[n].huge_total[h])
+				t->nodes[n].huge_free[h] = more(t->nodes[n].huge_free[h], stat->node[i].anon / t->huge_size[h],
+								t->nodes[n].huge_total[h]);
+		}
+	}
+}
+
 static int open_cgroup(struct move *m, const struct record *r, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
@@ -310,14 +350,20 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 
 	if (rc == 0)
 		rc = ledger_sweep(l, false, err);
-	if (rc >= 0)
+	if (rc >= 0) {
+		moving_mend(m->env, l, m->mount);
 		rc = find_record(m, l, old, err);
+	}
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
 	if (rc == 0)
 		rc = check_policy(old, err);
-	if (rc == 0)
+	if (rc == 0) {
+		free_own(m);
 		rc = choose_new(m, l, old, new, err);
+	}
+	if (rc == 0 && !m->job->dry_run)
+		rc = moving_begin(m->env->state, new->id, new->cgroup_inode, &m->moving, err);
 	if (rc == 0 && !m->job->dry_run)
 		rc = ledger_add(l, m->class, new, err);
 	if (l)
@@ -333,8 +379,10 @@ static void put_back(struct move *m)
 
 	if (rc == 0)
 		rc = ledger_add(l, m->class, m->old, &why);
-	if (rc < 0)
+	if (rc < 0) {
+		m->moving.keep = true;
 		place_say(m->env, "the ledger has %s at the new place: %s", m->old->id, why.text);
+	}
 }
 
 static int carry_out(struct move *m, struct error *err)
@@ -353,6 +401,7 @@ static int carry_out(struct move *m, struct error *err)
 		carry_back(m);
 		put_back(m);
 	} else {
+		m->finished = true;
 		place_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
@@ -365,7 +414,8 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 {
 	cleanup_record struct record old = { 0 }, new = { 0 };
 	cleanup_move struct move m = {
-		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new
+		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new,
+		.moving = MOVING_NONE,
 	};
 	int rc;
 

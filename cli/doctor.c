@@ -5,6 +5,7 @@
  */
 #include "cli/doctor.h"
 
+#include "cgroup/moving.h"
 #include "cli/out.h"
 #include "cli/term.h"
 #include "plugin/file.h"
@@ -228,6 +229,12 @@ static void count_damaged(struct doctor *d, int state)
 			   "them, then delete them", n);
 }
 
+static void say_cut_off(void *arg, const char *id)
+{
+	doctor_say(arg, VERDICT_DO, "ledger", "%.80s: its move was cut off, its memory may lie on its old nodes and its new "
+		   "ones: numaplace move %.80s NODES, to either", id, id);
+}
+
 static void check_ledger(struct doctor *d)
 {
 	cleanup_env struct place_env env = CLI_ENV_NONE;
@@ -252,6 +259,7 @@ static void check_ledger(struct doctor *d)
 	else
 		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: private", env.state_path);
 	count_damaged(d, env.state);
+	moving_each(env.state, say_cut_off, d);
 }
 
 void doctor_check_host(struct doctor *d)

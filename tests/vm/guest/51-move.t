@@ -42,7 +42,49 @@ is "and stays" "$(np_status big)" "2 4-5 2 crun"
 ok "to two nodes at once" numaplace --json move big 0-1
 is "one is enough" "$(echo "$(np_nodes big)" | grep -cx '[01]')" 1
 ok "verify agrees" verify big
-ok "and back" numaplace move big 2
+script -qec "numaplace move big 2" /run/tests/typescript
+ok "and back, with progress on a terminal" [ "$(tr '\r' '\n' < /run/tests/typescript | grep -c '^[0-9]* of 3[0-9]* MiB')" -ge 10 ]
+is "which is done" "$(np_status big)" "2 4-5 2 crun"
+ok "to where it is: what it holds itself is not in its way" numaplace move big 2
+is "there it stays" "$(np_status big)" "2 4-5 2 crun"
+
+# --- killed in the middle: the ledger says where it is, verify and doctor what is wrong, the next move finishes it
+# killed_at CALL N NODE: a move, killed before its N-th CALL.
+killed_at() {
+	strace -o /dev/null -e trace="$1" -e inject="$1:signal=KILL:when=$2" numaplace move big "$3"
+	is "killed before $1 $2: is killed" $? 137
+}
+truth() { echo "$(effective big cpus) $(effective big mems)"; }
+cut_off() { numaplace doctor | tr -s '\n ' ' ' | grep -o 'big: its move was cut off'; }
+
+killed_at move_pages 1 0
+is "before it began: status says what is" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 2"
+ok "before it began: every page is there" verify big
+is "before it began: nothing is to be done" "$(cut_off)" ""
+
+for to in 0 2; do
+	killed_at move_pages 20 0
+	is "half-way: its CPUs are what status says, its memory may be on both" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 0,2"
+	not_ok "half-way: verify finds pages elsewhere" verify big
+	is "half-way: some of them" "$v_rc $(v_of verdict) $(echo "$v" | jq '.containers[0] | .hit > 1048576 and .miss > 1048576')" "1 miss true"
+	is "half-way: doctor says it" "$(cut_off)" "big: its move was cut off"
+	ok "half-way: move to $to makes it good" numaplace move big $to
+	ok "half-way: all pages are on $to" verify big --nodes $to
+	is "half-way: status says it" "$(np_status big)|$(truth)" "$to $((to * 2))-$((to * 2 + 1)) $to crun|$((to * 2))-$((to * 2 + 1)) $to"
+	is "half-way: and doctor is content" "$(cut_off)" ""
+	numaplace move big 2
+done
+
+for n in 1 3; do
+	killed_at fsetxattr $n 0
+	is "at the end ($n): status says what is" "$(np_status big)|$(truth)" "0 0-1 0 crun|0-1 0"
+	is "at the end ($n): so do the marks" "$(xattr big cpu) $(xattr big memory)" "0 0"
+	ok "at the end ($n): every page is there" verify big
+	is "at the end ($n): nothing is to be done" "$(cut_off)" ""
+	ok "at the end ($n): and back" numaplace move big 2
+done
+is "killed: no note is left" "$(find /run/numaplace -name 'moving*')" ""
+is "killed: it is the same process" "$(ticks "$pid")" "$born"
 
 # --- what cannot be
 not_ok "a node that is not there is refused" numaplace move big 9
