@@ -3,6 +3,7 @@
 #
 # A live container to other nodes: all of its pages there, alive throughout, its
 # record with it; and where it was when that cannot be. Layout: 4x2-pairs.
+# time limit: 900 s
 
 . /tests/lib.sh
 . /tests/containers.sh
