@@ -56,6 +56,12 @@ passing_on() {
 	echo '{' > "$config"
 	wrap create -b "$tmp/b" c1
 	passed 'so is a config that is none' "<create><-b><$tmp/b><c1>"
+	with '"limits.cpu": "1"'
+	cp -p "$config" "$tmp/before"
+	for verb in state start kill delete exec; do
+		(cd "$tmp/b" && wrap $verb c1 && [[ $printed == "<$verb><c1>$alone "* ]] && cmp config.json "$tmp/before")
+		ok $? "$verb, beside a config with keys: passed on, and that is untouched" "$(cat "$config")"
+	done
 	[ ! -e "$tmp/state" ]
 	ok $? 'the ledger folder was not even made by any of these'
 }
