@@ -1,0 +1,323 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A move killed at its system calls.  The machine has two nodes and one container of 100
+ * pages, all of it files: what a cgroup2 and move_pages(2) would do, the functions below do
+ * to these.  The move between real nodes, killed in a few places, is in the VM.
+ */
+#include "cgroup/choose.h"
+#include "cgroup/move.h"
+#include "cgroup/moving.h"
+#include "cgroup/pages.h"
+#include "plugin/util.h"
+#include "tests/unit/tap.h"
+#include "tests/unit/traced.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <numaif.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <sys/xattr.h>
+
+#define PAGES 100
+#define START 0x10000UL
+#define PID 77
+#define KILLS 400 /* at most, spread over all calls of a move */
+
+static char dir[] = "/tmp/numaplace-move-XXXXXX";
+static int root, cg; /* descriptors: the machine, the container's cgroup */
+static struct place_env env;
+
+static void put(int at, const char *name, const char *text)
+{
+	cleanup_close int fd = openat(at, name, O_WRONLY | O_CREAT, 0644);
+
+	if (fd < 0 || pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+		diag("%s: not written", name);
+}
+
+/* How many pages are on node 1: the first ones. */
+static unsigned int moved(void)
+{
+	cleanup_close int fd = openat(root, "moved", O_RDONLY);
+	char text[8] = "";
+
+	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? (unsigned int)strtoul(text, NULL, 10) : PAGES + 1;
+}
+
+/* Of one length each, so that they change at once, as the kernel's do. */
+static void set_moved(unsigned int n)
+{
+	char line[128], text[8];
+
+	snprintf(line, sizeof(line), "%lx default anon=100 N0=%03u N1=%03u kernelpagesize_kB=4\n", START, PAGES - n, n);
+	snprintf(text, sizeof(text), "%03u\n", n);
+	put(root, "proc/77/numa_maps", line);
+	put(root, "moved", text);
+}
+
+/* --- in place of the kernel and of libcgroup --- */
+
+int fstatfs(int fd, struct statfs *out)
+{
+	(void)fd;
+	*out = (struct statfs){ .f_type = CGROUP2_SUPER_MAGIC };
+	return 0;
+}
+
+long move_pages(int pid, unsigned long count, void **pages, const int *nodes, int *status, int flags)
+{
+	unsigned int n = moved();
+
+	(void)pid;
+	(void)flags;
+	for (unsigned long i = 0; i < count; i++)
+		status[i] = nodes ? nodes[i] : ((uintptr_t)pages[i] - START) / 4096 < n;
+	if (nodes && count)
+		set_moved(nodes[0] ? n + (unsigned int)count : n - (unsigned int)count);
+	return 0;
+}
+
+static void put_list(const char *name, const char *list)
+{
+	char text[16];
+
+	if (!list || !*list)
+		return;
+	snprintf(text, sizeof(text), "%.1s-%.1s\n", list, &list[strlen(list) - 1]);
+	put(cg, name, text);
+}
+
+int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const char *mems, struct error *err)
+{
+	(void)mount;
+	(void)path;
+	(void)err;
+	put_list("cpuset.mems", mems);
+	if (mems && strcmp(mems, "0") == 0)
+		set_moved(0);
+	if (mems && strcmp(mems, "1") == 0)
+		set_moved(PAGES);
+	put_list("cpuset.cpus", cpus);
+	return 0;
+}
+
+/* --- the machine --- */
+
+static void sh(const char *command)
+{
+	char line[2048];
+
+	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
+	if (system(line) != 0)
+		diag("failed: %s", command);
+}
+
+static void make_machine(void)
+{
+	sh("mkdir -p root/proc/77 root/proc/sys/kernel/random cg/c && cd root && "
+	   "echo 11111111-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id && "
+	   "echo 00010000-00074000 rw-p 00000000 00:00 0 > proc/77/maps && "
+	   "mkdir -p sys/devices/system/node sys/devices/system/cpu && "
+	   "echo 0-3 | tee sys/devices/system/cpu/online sys/devices/system/cpu/possible > sys/devices/system/cpu/present && "
+	   "for c in 0 1 2 3; do d=sys/devices/system/cpu/cpu$c/topology; mkdir -p $d; "
+	   "echo $c | tee $d/core_id $d/thread_siblings_list > $d/core_cpus_list; echo $((c/2)) > $d/physical_package_id; done; "
+	   "for n in 0 1; do d=sys/devices/system/node/node$n; mkdir -p $d; "
+	   "echo $((n*2))-$((n*2+1)) > $d/cpulist; "
+	   "printf 'Node %d MemTotal: 1048576 kB\\nNode %d MemFree: 1048576 kB\\n' $n $n > $d/meminfo; "
+	   "done; cd sys/devices/system/node; echo 10 20 > node0/distance; echo 20 10 > node1/distance; "
+	   "echo 0-1 | tee online possible has_cpu has_memory > has_normal_memory");
+	sh("cd cg && echo cpuset memory | tee cgroup.controllers > cgroup.subtree_control && "
+	   "echo 0-3 > cpuset.cpus.effective && echo 0-1 > cpuset.mems.effective && "
+	   "echo 77 > c/cgroup.procs && echo populated 1 > c/cgroup.events && cd c && touch cpuset.cpus cpuset.mems && "
+	   /* what is written is in effect, at once */
+	   "ln cpuset.cpus cpuset.cpus.effective && ln cpuset.mems cpuset.mems.effective");
+}
+
+static void hear(const char *line)
+{
+	(void)line;
+}
+
+static int ledger(struct topology **t, struct ledger **l)
+{
+	struct error err = { 0 };
+	int r = topology_read(root, t, &err);
+
+	if (r == 0)
+		r = place_ledger(&env, *t, l, &err);
+	if (r < 0)
+		diag("ledger: %s", err.text);
+	return r;
+}
+
+/* On node 0, in the ledger and on its cgroup. */
+static void place_on_node_0(void)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_record struct record r = { .id = "web", .runtime = "runc", .applied = "cpuset", .started = 1 };
+	struct cgroup_dir c = { .fd = cg, .path = "/c" };
+	struct error err = { 0 };
+	struct stat st;
+
+	sh("rm -rf run/* && mkdir -p -m 700 run");
+	set_moved(0);
+	put_list("cpuset.cpus", "0-1");
+	put_list("cpuset.mems", "0-0");
+	fstat(cg, &st);
+	r.cgroup = strdup("/c");
+	r.cgroup_inode = st.st_ino;
+	request_init(&r.request);
+	request_set(&r.request, "limits.cpu", "2", &err);
+	request_finish(&r.request, &err);
+	idset_add(&r.placement.nodes, 0);
+	idset_add(&r.placement.mems, 0);
+	idset_add_range(&r.placement.share.cpus, 0, 1);
+	r.placement.share.count = 2;
+	if (place_mark(&env, &c, &r, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, "oci", &r, &err) < 0)
+		diag("not placed: %s", err.text);
+}
+
+static int move_to(unsigned int node)
+{
+	cleanup_record struct record before = { 0 }, after = { 0 };
+	struct move_job job = { .id = "web" };
+	struct error err = { 0 };
+	int r;
+
+	idset_add(&job.nodes, node);
+	r = place_move(&env, &job, &before, &after, &err);
+	if (r < 0)
+		diag("move to node %u: %s", node, err.text);
+	return r;
+}
+
+static int move_to_1(void *arg)
+{
+	(void)arg;
+	return move_to(1) < 0;
+}
+
+/* --- what is so --- */
+
+static bool file_says(const char *name, const char *text)
+{
+	cleanup_close int fd = openat(cg, name, O_RDONLY);
+	char buf[16] = "";
+
+	return read(fd, buf, sizeof(buf) - 1) > 0 && strcmp(buf, text) == 0;
+}
+
+/* The node whose CPUs the ledger says that it has; -1: neither's. */
+static int in_ledger(void)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_record struct record r = { 0 };
+
+	if (ledger(&t, &l) < 0 || ledger_find(l, "oci", "web", &r, NULL) < 0)
+		return -1;
+	return idset_has(&r.placement.share.cpus, 0) && idset_has(&r.placement.mems, 0)	? 0 :
+	       idset_has(&r.placement.share.cpus, 2) && idset_has(&r.placement.mems, 1) ? 1 :
+											  -1;
+}
+
+static int on_mark(void)
+{
+	char nodes[8] = "";
+
+	return fgetxattr(cg, CGROUP_XATTR_NODES, nodes, sizeof(nodes) - 1) == 1 ? nodes[0] - '0' : -1;
+}
+
+static void count(void *arg, const char *id)
+{
+	(void)id;
+	++*(unsigned int *)arg;
+}
+
+static unsigned int cut_off(void)
+{
+	unsigned int n = 0;
+
+	moving_each(env.state, count, &n);
+	return n;
+}
+
+static bool is_wholly_at(unsigned int node)
+{
+	return !cut_off() && in_ledger() == (int)node && on_mark() == (int)node && moved() == (node ? PAGES : 0) &&
+	       file_says("cpuset.cpus", node ? "2-3\n" : "0-1\n") && file_says("cpuset.mems", node ? "1-1\n" : "0-0\n");
+}
+
+static void test_killed(void)
+{
+	struct traced t = { .kill_at = -1, .fail_at = -1 };
+	unsigned int wrong = 0, hidden = 0, stuck = 0, halves = 0, step;
+
+	place_on_node_0();
+	run_traced(&t, move_to_1, NULL);
+	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && is_wholly_at(1), "moved, in %d calls", t.calls);
+	step = (unsigned int)t.calls / KILLS + 1;
+	for (int n = 0, calls = t.calls; n < calls; n += (int)step) {
+		int node, back = n / (int)step % 2;
+
+		place_on_node_0();
+		t.kill_at = n;
+		run_traced(&t, move_to_1, NULL);
+		/* now and then, nobody looks before it is moved again */
+		node = n % 3 ? in_ledger() : -2;
+		if (node == -2) {
+			stuck += move_to_1(NULL) || !is_wholly_at(1);
+			continue;
+		}
+		/* its CPUs are the truth */
+		if (node < 0 || !file_says("cpuset.cpus", node ? "2-3\n" : "0-1\n")) {
+			wrong++;
+			diag("killed at call %d: the ledger says node %d", n, node);
+		}
+		/* whatever is not wholly at one place is to be seen */
+		if (!is_wholly_at(0) && !is_wholly_at(1)) {
+			halves++;
+			if (cut_off() != 1)
+				hidden++;
+		}
+		if (move_to(back ? 0 : 1) < 0 || !is_wholly_at(back ? 0 : 1)) {
+			stuck++;
+			diag("killed at call %d, moved to %d: ledger %d, mark %d, %u pages moved, %u cut off", n, back ? 0 : 1,
+			     in_ledger(), on_mark(), moved(), cut_off());
+		}
+	}
+	is_int(wrong, 0, "killed anywhere: the ledger has the place of its CPUs");
+	ok(halves > 5, "killed anywhere: it was half-way %u times", halves);
+	is_int(hidden, 0, "killed anywhere: that is to be seen");
+	is_int(stuck, 0, "killed anywhere: the next move makes it good, at either place");
+}
+
+int main(void)
+{
+	char path[64], clean[128];
+
+	if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 || !mkdtemp(dir)) {
+		ok(true, "a move killed anywhere # SKIP needs root and a mount namespace");
+		return done();
+	}
+	make_machine();
+	snprintf(path, sizeof(path), "%s/root", dir);
+	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/cg", dir);
+	ok(mount(path, "/sys/fs/cgroup", NULL, MS_BIND, NULL) == 0, "a made-up cgroup2");
+	snprintf(path, sizeof(path), "%s/cg/c", dir);
+	cg = open("/sys/fs/cgroup/c", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	snprintf(path, sizeof(path), "%s/run", dir);
+	sh("mkdir -m 700 run");
+	env = (struct place_env){ .root = root, .real = true, .state = -1, .state_path = path, .timeout_ms = 5000, .message = hear };
+	env.state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	select_policy_init(&env.conf.select);
+	test_killed();
+	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
+	ok(system(clean) == 0, "cleaned up");
+	return done();
+}
