@@ -125,8 +125,14 @@ static void age_row(struct table *t, const struct record *r)
 	uint64_t s = age_of(r);
 
 	table_cell(t, "decided");
-	table_cell(t, "%" PRIu64 " d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 " ago", s / 86400, s / 3600 % 24,
-		   s / 60 % 60, s % 60);
+	if (s < 120)
+		table_cell(t, "%" PRIu64 " s ago", s);
+	else if (s < 7200)
+		table_cell(t, "%" PRIu64 " min ago", s / 60);
+	else if (s < 172800)
+		table_cell(t, "%" PRIu64 " h ago", s / 3600);
+	else
+		table_cell(t, "%" PRIu64 " days ago", s / 86400);
 }
 
 static void fill_asked(struct table *t, const struct request *r, char *value)
