@@ -32,6 +32,7 @@ struct part {
 	unsigned int ncores;
 	unsigned int idle;   /* candidate CPUs that nobody uses */
 	unsigned int whole;  /* of these, CPUs in free cores */
+	double bytes;        /* of the memory and hugepages that are asked for, what could be here */
 	unsigned int take;
 };
 
@@ -79,6 +80,18 @@ static unsigned int threads_per_core(const struct topology *t)
 static uint32_t cpu_load(const struct spread *s, unsigned int i)
 {
 	return s->load[s->t->cpus[i].id];
+}
+
+/* Of what is asked for, what could be on @site. */
+static double bytes_on(const struct spread *s, const struct site *site)
+{
+	const struct need *need = &s->in->search->need;
+	double bytes = (double)(site->avail < need->memory ? site->avail : need->memory);
+
+	for (unsigned int h = 0; h < s->t->nhuge; h++)
+		bytes += (double)(site->huge[h] < need->huge[h] ? site->huge[h] : need->huge[h]) *
+			 (double)s->t->huge_size[h];
+	return bytes;
 }
 
 /* Lists the cores of @p's node and counts what is idle. */
@@ -132,9 +145,10 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 }
 
 /*
- * Hands out @want by filling the roomiest part, then the next: few CPUs are far
- * from the others.  @all: each part gets a core at least, so that none is there
- * for its memory alone.  false: not all.
+ * Hands out @want by filling the roomiest part (of equal ones that with most
+ * memory), then the next: few CPUs are far from the others.  @all: each part
+ * gets a core at least, so that none is there for its memory alone.  false:
+ * not all.
  */
 static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room, bool all)
 {
@@ -151,7 +165,8 @@ static bool fill_up(struct spread *s, unsigned int want, const unsigned int *roo
 		for (unsigned int i = 1; i < s->nparts; i++) {
 			bool left = room[i] > s->part[i].take, most_left = room[most] > s->part[most].take;
 
-			if (left && (!most_left || room[i] > room[most]))
+			if (left && (!most_left || room[i] > room[most] ||
+				     (room[i] == room[most] && s->part[i].bytes > s->part[most].bytes)))
 				most = i;
 		}
 		step = room[most] - s->part[most].take;
@@ -214,23 +229,45 @@ static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const 
 /* One way to share CPUs and memory out, by part. */
 struct sharing {
 	unsigned int *take;
-	uint64_t *weight, *room, *memory;
+	uint64_t *weight, *room, *memory, *got;
 };
 
-/* Where the memory of these CPUs goes: with them as far as there is room. */
-static void follow(const struct spread *s, struct sharing *x)
+/* Adds where @want pieces of @size bytes go, @x->room of them at most: with the CPUs as far as there is room. */
+static void follow_one(const struct spread *s, struct sharing *x, uint64_t want, uint64_t size)
 {
-	uint64_t want = s->in->search->need.memory, all = 0;
+	uint64_t all = 0;
 
 	for (unsigned int i = 0; i < s->nparts; i++) {
-		uint64_t avail = s->part[i].site->avail;
-
-		x->weight[i] = x->take[i];
-		x->room[i] = avail < want ? avail : want;
+		x->room[i] = x->room[i] < want ? x->room[i] : want;
 		all = all > want ? all : all + x->room[i];
 	}
-	divide(all < want ? all : want, s->nparts, x->weight, x->room, x->memory);
-	for (unsigned int i = 0; !want && i < s->nparts; i++)
+	divide(all < want ? all : want, s->nparts, x->weight, x->room, x->got);
+	for (unsigned int i = 0; i < s->nparts; i++)
+		x->memory[i] += x->got[i] * size;
+}
+
+/* Where the memory and the hugepages of these CPUs go. */
+static void follow(const struct spread *s, struct sharing *x)
+{
+	const struct need *need = &s->in->search->need;
+	bool any = false;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		x->weight[i] = x->take[i];
+		x->room[i] = s->part[i].site->avail;
+		x->memory[i] = 0;
+	}
+	follow_one(s, x, need->memory, 1);
+	for (unsigned int h = 0; h < s->t->nhuge; h++) {
+		if (!need->huge[h])
+			continue;
+		for (unsigned int i = 0; i < s->nparts; i++)
+			x->room[i] = s->part[i].site->huge[h];
+		follow_one(s, x, need->huge[h], s->t->huge_size[h]);
+	}
+	for (unsigned int i = 0; i < s->nparts; i++)
+		any |= x->memory[i] > 0;
+	for (unsigned int i = 0; !any && i < s->nparts; i++)
 		x->memory[i] = x->take[i];
 }
 
@@ -280,7 +317,7 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room)
 {
 	size_t n = s->nparts;
-	cleanup_free uint64_t *column = calloc(4 * n, sizeof(*column));
+	cleanup_free uint64_t *column = calloc(5 * n, sizeof(*column));
 	struct sharing x;
 	unsigned int *best;
 	bool all = s->in->search->need.memory && count >= n * s->unit;
@@ -288,7 +325,8 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 
 	if (!column)
 		return -ENOMEM;
-	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n };
+	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n,
+			     column + 4 * n };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
 	if (fill_up(s, count, room, false))
@@ -530,7 +568,7 @@ static void *spread_start(struct spread *s, const struct spread_input *in)
 
 		if (!site->ncpus)
 			continue;
-		*p = (struct part){ .site = site, .node = &t->nodes[site->node] };
+		*p = (struct part){ .site = site, .node = &t->nodes[site->node], .bytes = bytes_on(s, site) };
 		part_fill(s, p, s->core + cores);
 		cores += p->ncores;
 		s->nparts++;
