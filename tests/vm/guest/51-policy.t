@@ -82,6 +82,8 @@ for rt in runc crun; do
 	ok "$np, preferred: starts" mem_start pref
 	ok "$np, preferred: is a hit" verify pref
 	is "$np, preferred: on its node first" "$(kind private)" "0 0 100 0"
+	# without a policy, pages begin at the node of the CPU, too, and spill the same way
+	like "$np, preferred: by a policy of its own" "$(grep anon "/proc/$(ct_pid pref)/numa_maps")" '^[0-9a-f]+ prefer( \(many\))?(=static)?:2 '
 	touch_more pref anon 600
 	ok "$np, preferred: outgrows it" touched pref
 	ok "$np, preferred: verify does not mind" verify pref
