@@ -272,7 +272,8 @@ $(hook_tools): $(O)/bench-hook/%: $(O)/tests/bench/hook/%.o
 $(O)/bench-hook/stage: $(plugin)
 $(O)/tests/bench/hook/libcgroup.o: cc_pkgs = libcgroup
 $(O)/bench-hook/libcgroup: link_pkgs = libcgroup
-$(O)/bench-hook/drive $(O)/bench-hook/noop-static: link_static = -static-pie
+$(O)/bench-hook/drive: link_static = $(static_pie)
+$(O)/bench-hook/noop-static: link_static = -static-pie
 $(hook_noops): $(O)/tests/bench/hook/noop.o
 $(O)/bench-hook/noop-dynamic: link_libs = -Wl,--no-as-needed $(call pkg-libs,yajl)
 $(O)/bench-hook/noop-libcgroup: link_libs = -Wl,--no-as-needed $(call pkg-libs,libcgroup yajl)

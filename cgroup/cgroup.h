@@ -10,6 +10,7 @@
 #include "plugin/error.h"
 #include "plugin/idset.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -101,6 +102,12 @@ int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cp
  */
 int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 			const struct idset *mems, struct error *err);
+
+/*
+ * Not 0 during such a write.  In cgroup v2 a write to cpuset.mems first moves all pages that the cgroup's processes have
+ * so far, and nothing interrupts it: a runtime's own few MiB, in milliseconds, but a minute on an emulated machine.
+ */
+extern volatile sig_atomic_t cgroup_writing;
 
 /*
  * Has somebody else than cpuset.c itself write the files: libcgroup_write_cpuset, from now on.  A hook does without:

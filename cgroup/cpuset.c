@@ -134,6 +134,8 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 	return rc;
 }
 
+volatile sig_atomic_t cgroup_writing;
+
 static cgroup_writer *other_writer;
 
 void cgroup_write_by(cgroup_writer *writer)
@@ -186,8 +188,10 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	idset_format(mems, mems_text, mems_size);
 	if (!*cpus_text && !*mems_text)
 		return 0;
+	cgroup_writing = 1;
 	rc = other_writer ? other_writer(mount, c->path, cpus_text, mems_text, err)
 			  : write_files(c, cpus_text, mems_text, err);
+	cgroup_writing = 0;
 	if (rc == -ENOLINK && other_writer) /* one of libcgroup's own codes */
 		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
 	if (rc < 0)

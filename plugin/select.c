@@ -251,7 +251,7 @@ static int64_t site_bias(const struct choice *c, unsigned int i)
 		bias += BIAS_DEVICE * ((double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1);
 	if (!idset_empty(&c->req->last_nodes) && !idset_has(&c->req->last_nodes, node->id))
 		bias += BIAS_HOME;
-	if (!c->search.need.pages && !idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
+	if (c->search.need.pages <= 0 && !idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
 		unsigned int nearest = UINT16_MAX;
 
 		for (unsigned int j = 0; j < t->nnodes; j++)

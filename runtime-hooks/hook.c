@@ -32,6 +32,8 @@ static struct last_words last_words[2];
 static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
 static unsigned int time_limit = HOOK_SECONDS;
+static const volatile sig_atomic_t not_ours;
+static const volatile sig_atomic_t *uncounted = &not_ours;
 
 /* "<27>" in front is the priority; stderr gets the rest and a line end. Async-signal-safe. */
 static void send_line(const char *line)
@@ -88,7 +90,11 @@ static void end_with(const char *line)
 static void on_alarm(int signal_number)
 {
 	(void)signal_number;
-	end_with(last->time_up);
+	/* That is over now, since no signal comes before: the rest gets the time it needs. */
+	if (*uncounted)
+		alarm(time_limit);
+	else
+		end_with(last->time_up);
 }
 
 /* Nothing can be done but to say it: a runtime like crun tells nobody of a hook's signal. */
@@ -160,6 +166,11 @@ void hook_time_limit(unsigned int seconds)
 	time_limit = seconds;
 	prepare_last_words();
 	alarm(time_limit);
+}
+
+void hook_uncounted(const volatile sig_atomic_t *while_set)
+{
+	uncounted = while_set;
 }
 
 void hook_subject(const char *fmt, ...)

@@ -11,6 +11,7 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <signal.h>
 #include <syslog.h>
 
 #define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
@@ -29,6 +30,12 @@ uint64_t hook_begin(void);
 
 /* As if HOOK_SECONDS were @seconds, from now on; for tests, and for machines that are very slow. */
 void hook_time_limit(unsigned int seconds);
+
+/*
+ * Time up while *@while_set is not 0 is no end: the whole time begins anew. For a system call that no signal cuts short,
+ * however long it takes (cgroup_writing).
+ */
+void hook_uncounted(const volatile sig_atomic_t *while_set);
 
 /* What lines are about from now on: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -8,6 +8,7 @@
  * stderr, in syslog and in the container's log, and stops the start unless numaplace.conf says
  * on-failure = warn.  A container without our keys costs a look at its config file and at the conf.
  */
+#include "cgroup/cgroup.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
@@ -495,6 +496,7 @@ int main(int argc, char **argv)
 	int r;
 
 	env.began = hook_begin();
+	hook_uncounted(&cgroup_writing);
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

@@ -8,6 +8,7 @@
  * and stops the container, unless numaplace.conf says on-failure = warn.  A
  * container that asks for nothing costs a look at the state and at the conf.
  */
+#include "cgroup/cgroup.h"
 #include "cgroup/pages.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
@@ -406,6 +407,7 @@ int main(int argc, char **argv)
 	int r;
 
 	env.began = hook_begin();
+	hook_uncounted(&cgroup_writing);
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

@@ -190,6 +190,15 @@ ok "one that was started under taskset" place e $pid limits.cpu=4
 is "may run on all of its CPUs" "$(sed -n 's/^Cpus_allowed_list:\t//p' /proc/$pid/status)" "$(cpus e)"
 unbox e
 
+# --- a kernel that takes longer to move pages than the hook has in all: no signal cuts that short, so it is not counted
+box w
+quick_hook=$hook
+hook="strace -qq -o /run/tests/slow -P $root/w/cpuset.mems -e trace=write -e inject=write:delay_exit=12000000 /usr/libexec/numaplace/oci-hook --timeout 8"
+ok "one whose pages take 12 s to move is placed" place w $pid limits.cpu=1 limits.cpu.nodes=3
+hook=$quick_hook
+like "its write was the slow one" "$(cat /run/tests/slow)" '^write\([0-9]+, "3", 1\) .*DELAYED'
+is "it is on its node" "$(mems w)" 3
+unbox w
 
 # --- memory that was touched is no longer still to come: the node has room for both only so
 echo +memory > $root/cgroup.subtree_control
@@ -208,4 +217,4 @@ ok "but does when the first is gone" place o $pid limits.cpu=1 limits.cpu.nodes=
 unbox n
 unbox o
 rmdir $root
-done_testing 59
+done_testing 62
