@@ -7,6 +7,7 @@
 
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
+#include "plugin/file.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -159,16 +160,18 @@ int numa_maps_open(int root, pid_t pid, char path[NUMA_MAPS_PATH], FILE **out, s
 	int fd;
 
 	snprintf(path, NUMA_MAPS_PATH, "proc/%d/numa_maps", (int)pid);
-	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	fd = file_open(root, path);
 	*out = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!*out) {
-		int status = -errno;
+		int status = fd < 0 ? fd : -errno;
 
 		snprintf(path, NUMA_MAPS_PATH, "proc/%d", (int)pid);
 		if (status == -ENOENT && faccessat(root, path, F_OK, 0) < 0)
 			return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
 		if (status == -ENOENT)
 			return error_set(err, status, "%s/numa_maps: not there: a kernel without NUMA", path);
+		if (status == -EINVAL)
+			return error_set(err, status, "%s/numa_maps: not a regular file", path);
 		return error_errno(err, status, "open %s/numa_maps", path);
 	}
 	return 0;
@@ -264,10 +267,10 @@ int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err)
 	int fd;
 
 	snprintf(path, sizeof(path), "proc/%d/maps", (int)pid);
-	fd = openat(root, path, O_RDONLY | O_CLOEXEC);
+	fd = file_open(root, path);
 	file = fd < 0 ? NULL : fdopen(fd, "r");
 	if (!file)
-		return error_errno(err, errno == ENOENT ? -ESRCH : -errno, "open %s", path);
+		return error_errno(err, fd == -ENOENT ? -ESRCH : fd < 0 ? fd : -errno, "open %s", path);
 	while (getline(&line, &size, file) >= 0) {
 		struct mapping *m = new_mapping(out);
 

@@ -7,6 +7,7 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
 #include "cgroup/pages.h"
+#include "plugin/file.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -56,7 +57,7 @@ static struct apart *apart_new(int root, pid_t pid)
 	a->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
 	a->left = MOST_PAGES;
 	snprintf(path, sizeof(path), "proc/%d/pagemap", (int)pid);
-	a->pagemap = openat(root, path, O_RDONLY | O_CLOEXEC);
+	a->pagemap = file_open(root, path);
 	a->failed = a->pagemap < 0 || mappings_read(root, pid, &a->maps, NULL) < 0;
 	return a;
 }

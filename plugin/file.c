@@ -8,9 +8,11 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <sys/stat.h>
 
 #define HALF_A_PAGE 2048
+#define READ_FLAGS  (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) /* a FIFO is not waited for */
 
 static ssize_t read_until(int fd, char *buf, size_t size, ssize_t enough)
 {
@@ -52,16 +54,34 @@ ssize_t file_read_text(int fd, char *buf, size_t size)
 	return n;
 }
 
+static bool is_regular(int fd)
+{
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 {
-	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC);
+	cleanup_close int fd = openat(dir, path, READ_FLAGS);
+	ssize_t n = fd < 0 ? -errno : file_read_text(fd, buf, size);
 
-	return fd < 0 ? -errno : file_read_text(fd, buf, size);
+	/* Asked only where nothing came, as by a FIFO, so that it is no system call more for any other. */
+	return fd >= 0 && (n == 0 || n == -EAGAIN) && !is_regular(fd) ? -EINVAL : n;
+}
+
+int file_open(int dir, const char *path)
+{
+	cleanup_close int fd = openat(dir, path, READ_FLAGS);
+
+	if (fd < 0)
+		return -errno;
+	return is_regular(fd) ? steal_fd(&fd) : -EINVAL;
 }
 
 ssize_t file_read_all(int dir, const char *path, size_t max, char **out)
 {
-	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	cleanup_close int fd = openat(dir, path, READ_FLAGS);
 	cleanup_free char *buf = NULL;
 	size_t used = 0, size = 0;
 	struct stat st;

@@ -10,9 +10,13 @@
 
 /*
  * Reads up to @size - 1 bytes of @path below @dir (as file_read_value reads) into @buf and ends it with a
- * NUL.  Returns the length, -errno, or -EFBIG when there is more.
+ * NUL.  Returns the length, -errno, or -EFBIG when there is more.  Waits for nobody: a FIFO that has nothing to
+ * say, or whatever else is empty and no regular file, is -EINVAL.
  */
 ssize_t file_read(int dir, const char *path, char *buf, size_t size);
+
+/* Opens @path below @dir for reading; -EINVAL: it is no regular file. */
+int file_open(int dir, const char *path);
 
 /* The same into malloc'd memory, at most @max bytes. */
 ssize_t file_read_all(int dir, const char *path, size_t max, char **out);

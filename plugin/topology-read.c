@@ -44,13 +44,19 @@ static void __attribute__((format(printf, 2, 3))) warn(struct topology *t, const
 	va_end(ap);
 }
 
+/* -EINVAL comes with its message, as for a value that makes no sense. */
+static int unread(const char *path, ssize_t status, struct error *err)
+{
+	return status == -EINVAL ? error_set(err, -EINVAL, "%s: not a regular file", path) : (int)status;
+}
+
 static int read_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
 {
 	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
 	int ret;
 
 	if (n < 0)
-		return (int)n;
+		return unread(path, n, err);
 	ret = idset_parse_kernel(r->text, out, err);
 	return ret < 0 ? error_prefix(err, "%s", path) : 0;
 }
@@ -61,7 +67,7 @@ static int read_map(struct reading *r, int dir, const char *path, struct idset *
 	int ret;
 
 	if (n < 0)
-		return (int)n;
+		return unread(path, n, err);
 	ret = idset_parse_map(r->text, out, err);
 	return ret < 0 ? error_prefix(err, "%s", path) : 0;
 }

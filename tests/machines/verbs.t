@@ -267,6 +267,43 @@ run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = ledger ]
 ok $? 'doctor: a ledger that others can read'
 
+# --- a FIFO where a file should be: refused by name or passed over, and never waited for ---
+"$here/make-machine" -v root="$tmp/fifo" "$tmp/four.machine"
+mkdir -p "$tmp/fifo/proc/77"
+waited=''
+while [ ! "$waited" ] && read -r file; do
+	mv "$file" "$tmp/kept"
+	mkfifo "$file"
+	for writer in /dev/null "$file"; do
+		exec 9<> "$writer"
+		timeout 20 "$numaplace" --sysroot "$tmp/fifo" --state "$tmp/fifo/state" plan limits.cpu=2 \
+			limits.memory.hugepages=2MiB=1 > /dev/null 2>&1
+		[ $? != 124 ] || waited+=" ${file#"$tmp/fifo/"}"
+		exec 9>&-
+	done
+	rm "$file"
+	mv "$tmp/kept" "$file"
+done < <(find "$tmp/fifo/sys" "$tmp/fifo/proc" -type f -regex '.*/\(node[01]\|cpu[01]\|node\|cpu\|proc\)/.*')
+[ -z "$waited" ]
+ok $? "a FIFO in place of any file: is not waited for" "$waited"
+machine=fifo
+mkdir -p "$tmp/fifo/proc/$$"
+mkfifo "$tmp/fifo/proc/$$/numa_maps"
+printf 'Mems_allowed_list:\t0-3\n' > "$tmp/fifo/proc/$$/status"
+run verify $$
+refused 'a FIFO in place of numa_maps' 2 '^numaplace: .*proc/[0-9]+/numa_maps: not a regular file$'
+for map in cpulist cpumap; do
+	rm -f "$tmp/fifo/sys/devices/system/node/node1/"cpu{list,map}
+	mkfifo "$tmp/fifo/sys/devices/system/node/node1/$map"
+	for writer in /dev/null "$tmp/fifo/sys/devices/system/node/node1/$map"; do
+		exec 9<> "$writer"
+		run topology
+		refused "a FIFO in place of $map (${writer##*/})" 2 "^numaplace: sys/devices/system/node/node1: $map: not a regular file\$"
+		exec 9>&-
+	done
+done
+machine=four
+
 # --- help, man pages and completion have every verb ---
 verbs=$("$numaplace" help | awk '/Verbs:/ { on = 1; next } /^$/ { on = 0 } on { print $1 }')
 for verb in $verbs; do
