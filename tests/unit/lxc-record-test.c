@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -389,10 +390,51 @@ static void lock(void)
 	close(held);
 }
 
+/* --- afterwards ----------------------------------------------------------- */
+
+/* Where lxc_lock makes folders, and from which length on none of them was there before. */
+static char locks[100];
+static size_t locks_were;
+
+static void look_at_locks(void)
+{
+	snprintf(locks, sizeof(locks), "%s/lxc/lock%s", geteuid() == 0 ? "/run" : folder, folder);
+	for (char *slash = strchr(locks + 1, '/'); slash && !locks_were; slash = strchr(slash + 1, '/')) {
+		*slash = '\0';
+		if (access(locks, F_OK) < 0)
+			locks_were = strlen(locks);
+		*slash = '/';
+	}
+	if (!locks_were)
+		locks_were = strlen(locks);
+}
+
+static int take_away(const char *path, const struct stat *st, int type, struct FTW *at)
+{
+	(void)st;
+	(void)type;
+	(void)at;
+	return remove(path);
+}
+
+/* What is not empty belongs to somebody else by now. */
+static void clean_up(void)
+{
+	is_int(nftw(locks, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "the locks are taken away");
+	for (char *slash = strrchr(locks, '/'); slash; slash = strrchr(locks, '/')) {
+		*slash = '\0';
+		if (strlen(locks) < locks_were || rmdir(locks) < 0)
+			break;
+	}
+	if (access(folder, F_OK) == 0)
+		is_int(nftw(folder, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "and the folder");
+}
+
 int main(void)
 {
 	if (!mkdtemp(folder))
 		return 1;
+	look_at_locks();
 	snprintf(config, sizeof(config), "%s/config", folder);
 	setenv("XDG_RUNTIME_DIR", folder, 1);
 	idset_add_range(&nodes, 0, 1);
@@ -404,5 +446,6 @@ int main(void)
 	planted();
 	race(write_like_lxc, "LXC", "lxc.count = ");
 	race(write_like_an_editor, "an editor", "editor.count = ");
+	clean_up();
 	return done();
 }
