@@ -130,4 +130,36 @@ not_ok "interleave: is refused" numaplace move inter 2-3
 like "interleave: by name" "$(numaplace move inter 2-3 2>&1)" 'limits.memory.policy: "interleave": cannot be moved'
 ok "interleave: it is where it was" verify inter
 ct_delete inter big
+
+# --- rebalance, interrupted in its first move: that one is finished, the others are where they were
+for n in 1 2 3; do
+	ok "rebalance: r$n is created" np_create crun createRuntime r$n limits.cpu=2 -- /bin/touch-memory anon 10
+	ok "rebalance: r$n is touched" mem_start r$n
+	ok "rebalance: r$n is on node 0" numaplace move r$n 0
+done
+plan=$(numaplace --json rebalance --dry-run)
+echo "$plan"
+is "rebalance: two moves even it out" "$(echo "$plan" | jq '.moves | length')" 2
+first=$(echo "$plan" | jq -r '.moves[0].id') to=$(echo "$plan" | jq -r '.moves[0].to')
+strace -o /dev/null -e trace=move_pages -e inject=move_pages:signal=INT:when=1 numaplace rebalance > /run/tests/said 2>&1
+is "interrupted: its status" $? 1
+cat /run/tests/said
+like "interrupted: it says after how many" "$(cat /run/tests/said)" '^numaplace: rebalance: interrupted after 1 of 2 moves$'
+is "interrupted: and which" "$(grep '^moved' /run/tests/said)" "moved $first to node $to"
+cpus=$((to * 2))-$((to * 2 + 1))
+for n in 1 2 3; do
+	if [ r$n = "$first" ]; then
+		is "interrupted: the first has moved" "$(np_status r$n)|$(effective r$n cpus) $(effective r$n mems)|$(xattrs r$n)" \
+			"$to $cpus $to crun|$cpus $to|$to $to"
+		ok "interrupted: all pages of the first have" verify r$n --nodes "$to"
+	else
+		is "interrupted: r$n is where it was" "$(np_status r$n)|$(effective r$n cpus) $(effective r$n mems)|$(xattrs r$n)" \
+			"0 0-1 0 crun|0-1 0|0 0"
+		ok "interrupted: all pages of r$n are" verify r$n --nodes 0
+	fi
+done
+is "interrupted: no note is left" "$(find /run/numaplace -name 'moving*')" ""
+ok "interrupted: the next rebalance makes the other move" numaplace rebalance
+is "interrupted: and then there is none" "$(numaplace --json rebalance --dry-run | jq -c .moves)" "[]"
+ct_delete r1 r2 r3
 done_testing
