@@ -29,7 +29,8 @@ ok "one is deleted: the next starts" np_run crun createRuntime c5 limits.cpu=2 l
 is "and has its place" "$(np_nodes c5)" "$third"
 second=$(np_nodes c2)
 ct_delete c2
-ok "a small one starts" np_run crun createRuntime small limits.cpu=1 limits.cpu.nodes=balanced
+# Its memory speaks against its node, so that it is the load that speaks for it.
+ok "a small one starts" np_run crun createRuntime small limits.cpu=1 limits.cpu.nodes=balanced limits.memory=200MiB
 is "where there is room" "$(np_nodes small)" "$second"
 ok "a fifth of 2 CPUs starts" np_run runc createRuntime fifth limits.cpu=2 limits.cpu.nodes=balanced
 is "and shares the node with the least load" "$(np_nodes fifth)" "$second"
