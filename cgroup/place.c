@@ -230,9 +230,11 @@ static own_frame int retire(struct work *w, struct ledger *l, struct record *old
  */
 static own_frame int known_place(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
-	cleanup_record struct record first = { 0 };
-	int rc = ledger_find(l, w->job->runtime_class, w->job->id, &first, err);
+	cleanup_record struct record first;
+	int rc;
 
+	record_none(&first);
+	rc = ledger_find(l, w->job->runtime_class, w->job->id, &first, err);
 	if (rc == 0)
 		rc = ledger_find_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, out, err);
 	if (rc == 0) {

@@ -11,26 +11,23 @@
 #include "plugin/util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define TRUSTED "trusted."
 
-#define FIRST_USER_NAMESPACE 0xeffffffdU /* its inode, the same on every kernel (PROC_USER_INIT_INO) */
+/* A name that no one gives: who may take it off is told that it is not there, everybody else that he may not. */
+#define NOBODYS TRUSTED "numaplace.nobody"
 
-static bool own_the_machine(void)
+static bool own_the_machine(int fd)
 {
 	static int known = -1;
-	struct stat st;
 
 	/* Root that cannot be told is the machine's: it hears of a mark that fails, and leaves none where nobody looks. */
 	if (known < 0)
-		known = own_uid() == 0 &&
-			(stat("/proc/self/ns/user", &st) < 0 || st.st_ino == FIRST_USER_NAMESPACE);
+		known = own_uid() == 0 && (fremovexattr(fd, NOBODYS) == 0 || errno != EPERM);
 	return known;
 }
 
@@ -38,11 +35,11 @@ struct name {
 	char text[64];
 };
 
-static struct name name_for_us(const char *name)
+static struct name name_for_us(int fd, const char *name)
 {
 	struct name n;
 
-	if (strncmp(name, TRUSTED, strlen(TRUSTED)) == 0 && !own_the_machine())
+	if (strncmp(name, TRUSTED, strlen(TRUSTED)) == 0 && !own_the_machine(fd))
 		snprintf(n.text, sizeof(n.text), "user.%s", name + strlen(TRUSTED));
 	else
 		snprintf(n.text, sizeof(n.text), "%s", name);
@@ -51,7 +48,7 @@ static struct name name_for_us(const char *name)
 
 int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err)
 {
-	struct name n = name_for_us(name);
+	struct name n = name_for_us(c->fd, name);
 
 	if (fsetxattr(c->fd, n.text, value, len, 0) < 0)
 		return error_errno(err, -errno, "cgroup %.200s: set %s (%zu bytes)", c->path, n.text, len);
@@ -60,12 +57,12 @@ int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *v
 
 ssize_t cgroup_get_xattr(const struct cgroup_dir *c, const char *name, void *value, size_t size)
 {
-	ssize_t n = fgetxattr(c->fd, name_for_us(name).text, value, size);
+	ssize_t n = fgetxattr(c->fd, name_for_us(c->fd, name).text, value, size);
 
 	return n < 0 ? -errno : n;
 }
 
 int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name)
 {
-	return fremovexattr(c->fd, name_for_us(name).text) < 0 ? -errno : 0;
+	return fremovexattr(c->fd, name_for_us(c->fd, name).text) < 0 ? -errno : 0;
 }

@@ -361,11 +361,12 @@ static void put_back(struct ledger *l, const char *name, const struct record *ol
 
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err)
 {
-	cleanup_record struct record old = { 0 };
+	cleanup_record struct record old;
 	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
 	unsigned int slot = 0;
 	int ret;
 
+	record_none(&old);
 	ret = file_name(runtime_class, r->id, base, err);
 	if (ret < 0)
 		return ret;
