@@ -101,4 +101,28 @@ like "it has three of their four CPUs" "$(effective quota cpus)" '^(0-2|0-1,3|0,
 is "and the runtime's memory limit is its size" \
 	"$(numaplace --json explain quota | jq -r '.runtime_limits.memory, (.memory | map(.asked) | add)' | xargs)" '64MiB 67108864'
 ct_delete quota
-done_testing 49
+
+# --- a tenant's ceiling, in numaplace.conf: a tenant is a folder of cgroups
+mkdir -p /etc/numaplace
+echo 'max-exclusive-cpus-each = 2' > /etc/numaplace/numaplace.conf
+for rt in runc crun; do
+	: > $np_log
+	# exclusive ID TENANT CPUS
+	exclusive() {
+		np_create $rt createRuntime "$1" limits.cpu="$3" limits.cpu.exclusive=true -j ".linux.cgroupsPath = \"/$2/$1\""
+	}
+	ok "$rt, a ceiling of 2: two exclusive CPUs are had" exclusive held red 2
+	not_ok "$rt, a ceiling of 2: a third is refused" exclusive third red 1
+	like "$rt, a ceiling of 2: with the numbers, and whose they are" "$(ct_said third)" \
+		'limits.cpu.exclusive: 1 more on top of 2 held in cgroup /red, this host allows each 2 \(max-exclusive-cpus-each\)'
+	ct_delete third
+	ok "$rt, a ceiling of 2: another tenant has its own" exclusive other blue 2
+	not_ok "$rt, a ceiling of 2: which is no higher" exclusive many green 3
+	like "$rt, a ceiling of 2: for whoever it is" "$(ct_said many)" '3 more on top of 0 held in cgroup /green, this host allows each 2'
+	is "$rt, a ceiling of 2: two are placed" "$(np_ids)" "held other "
+	ct_delete held many
+	ok "$rt, a ceiling of 2: what is given back can be had" exclusive third red 1
+	ct_delete third other
+done
+rm /etc/numaplace/numaplace.conf
+done_testing 65
