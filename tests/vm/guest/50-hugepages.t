@@ -42,6 +42,10 @@ for rt in runc crun; do
 	like "$rt, LXD 15082: a table for people" "$(numaplace verify lxd)" '^hugepages +0\.0 +64\.0 +0\.0 +0\.0 +64\.0$'
 	like "$rt, LXD 15082: with a verdict" "$(numaplace verify lxd)" '^hit: [0-9.]+ MiB where they should be, 0\.0 MiB elsewhere$'
 	ok "$rt, LXD 15082: the same by its pid" verify "$(ct_pid lxd)"
+	# Pages begin at the node of the CPU by themselves: only where that has no more does it show that no other may give.
+	is "$rt, LXD 15082: no other node may give it any" "$(effective lxd cpus) $(effective lxd mems)" "2-3 1"
+	touch_more lxd huge 64
+	is "$rt, LXD 15082: what its node has no more, it does not get" "$(timeout 120 cat $ct_dir/lxd/ready)" failed
 	ct_delete lxd
 
 	# --- without numaplace, started from node 0's CPUs
