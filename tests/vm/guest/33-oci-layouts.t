@@ -47,8 +47,9 @@ for_3_unequal() {
 	ok "all 6 start" np_run crun createRuntime six limits.cpu=6 limits.cpu.nodes=balanced
 	shows six 0,1,2 0-5 0-2
 	ct_delete six
-	ok "memory larger than the three nodes' CPUs need starts" np_run runc createRuntime mem limits.cpu=1 limits.memory=1100MiB
-	unlike "and never takes the memory-only node unasked" "$(np_mems mem)" 3
+	# Node 2 has to be among them, whose nearest neighbour is the memory-only node.
+	ok "memory larger than any node's starts" np_run runc createRuntime mem limits.cpu=1 limits.memory=1400MiB
+	like "and never takes the memory-only node unasked" "$(np_mems mem)" '^(1-2|0,2|0-2)$'
 	ct_delete mem
 	ok "nodes 2,3 named: starts" np_run runc createRuntime cxl limits.cpu=2 limits.cpu.nodes=2,3
 	like "CPUs on node 2" "$(effective cxl cpus)" '^(3-4|4-5|3,5)$'
@@ -67,6 +68,11 @@ for_8x2() {
 	esac
 	ok "the next 8 start" np_run crun createRuntime b limits.cpu=8 limits.cpu.nodes=balanced
 	shows b $nodes $cpus $mems
+	ct_delete_all
+	# By load and by number alone it would be nodes of both groups.
+	ok "4 CPUs on nodes 0 and 1 start" np_run runc createRuntime low limits.cpu=4 limits.cpu.nodes=0-1
+	ok "8 CPUs beside them start" np_run crun createRuntime near limits.cpu=8 limits.cpu.nodes=balanced
+	shows near 4,5,6,7 8-15 4-7
 	ct_delete_all
 	ok "3 CPUs start" np_run crun createRuntime c limits.cpu=3 limits.cpu.nodes=balanced
 	like "on two near nodes" "$(np_nodes c)" '^([0-3],[0-3]|[4-7],[4-7])$'
