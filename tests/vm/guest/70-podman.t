@@ -27,6 +27,7 @@ pm() {
 pid_of() { podman inspect -f '{{.State.Pid}}' "$1"; }
 allowed() { sed -n "s/^$2_allowed_list:[[:space:]]*//p" "/proc/$(pid_of "$1")/status"; }
 cgroup_of() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(pid_of "$1")/cgroup")"; }
+config_of() { cat "$(podman inspect -f '{{.OCIConfigPath}}' "$1")"; }
 inspected() { podman inspect "$1" | jq -r --arg key "$2" '.[0].Config.Annotations[$key] // "-"'; }
 effective_of() { cat "$(cgroup_of "$1")/cpuset.cpus.effective" "$(cgroup_of "$1")/cpuset.mems.effective" | xargs; }
 
@@ -69,8 +70,11 @@ done
 
 # --- without a key nothing is done, not even a folder made
 rm -rf /run/numaplace
-ok "without a key: run" podman run --rm --network none np true
+ok "without a key: run" podman run -d --name plain --network none np sleep 1000
 not_ok "without a key: no ledger" [ -e /run/numaplace ]
+like "without a key: it has a configuration" "$(config_of plain | jq -r .ociVersion)" '^1'
+is "without a key: and no hook of ours in it" "$(config_of plain | jq -c '[.hooks[]?[] | select(.path | test("numaplace"))]')" '[]'
+podman rm -f -t 0 plain
 
 # --- a key that makes no sense stops it, with the reason
 ok "a bad value: does not start" fails podman --runtime runc run --rm --network none --annotation limits.cpu=0 np true
@@ -167,8 +171,15 @@ id=$(podman inspect -f '{{.Id}}' m)
 to=$((3 - $(allowed m Mems)))
 ok "move under systemd" numaplace move "$id" $to
 is "moved" "$(allowed m Mems)" "$to"
+unit=$(basename "$(cgroup_of m)")
+place="$((to * 2))-$((to * 2 + 1)) $to"
+is "systemd knows it" "$(systemctl show -P AllowedCPUs "$unit") $(systemctl show -P AllowedMemoryNodes "$unit")" "$place"
 systemctl daemon-reload
-is "a daemon-reload leaves it there" "$(allowed m Cpus) $(allowed m Mems)" "$((to * 2))-$((to * 2 + 1)) $to"
+is "a daemon-reload leaves it there" "$(allowed m Cpus) $(allowed m Mems)" "$place"
+# With one property systemd writes all that it knows; its next answer comes after that.
+ok "another property of the unit is set" systemctl set-property --runtime "$unit" CPUWeight=50
+is "it is" "$(systemctl show -P CPUWeight "$unit")" 50
+is "and leaves it there" "$(allowed m Cpus) $(allowed m Mems)" "$place"
 podman rm -f -t 0 m
 
 # --- rebalance: three on one node, asked for by name; then by themselves
