@@ -30,7 +30,12 @@ static inline void cleanup_recordp(struct record *r)
 {
 	record_free(r);
 }
-/* None: it has no id and owns nothing. The other thirteen KiB are not touched, and not to be read. */
+#define cleanup_record __attribute__((cleanup(cleanup_recordp)))
+
+/*
+ * No record: it has no id and owns nothing.  The rest of it is not to be read; it is thirteen KiB, which a hook does not
+ * touch for a record that it does not find.
+ */
 static inline void record_none(struct record *r)
 {
 	r->id[0] = '\0';
@@ -38,7 +43,6 @@ static inline void record_none(struct record *r)
 	r->placement.share.mem = NULL;
 	r->placement.share.nmem = 0;
 }
-#define cleanup_record __attribute__((cleanup(cleanup_recordp)))
 
 /* *@text is malloc'd, *@len without the NUL. */
 int record_format(const struct record *r, char **text, size_t *len, struct error *err);

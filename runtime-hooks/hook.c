@@ -32,8 +32,8 @@ static struct last_words last_words[2];
 static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
 static unsigned int time_limit = HOOK_SECONDS;
-static const volatile sig_atomic_t not_ours;
-static const volatile sig_atomic_t *uncounted = &not_ours;
+static const volatile sig_atomic_t nothing;
+static const volatile sig_atomic_t *uncounted = &nothing;
 
 /* "<27>" in front is the priority; stderr gets the rest and a line end. Async-signal-safe. */
 static void send_line(const char *line)
@@ -90,7 +90,7 @@ static void end_with(const char *line)
 static void on_alarm(int signal_number)
 {
 	(void)signal_number;
-	/* That is over now, since no signal comes before: the rest gets the time it needs. */
+	/* The system call that is not counted has just ended, as no signal comes in before: now to the rest. */
 	if (*uncounted)
 		alarm(time_limit);
 	else

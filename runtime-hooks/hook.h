@@ -9,9 +9,9 @@
 
 #include "plugin/error.h"
 
+#include <signal.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <signal.h>
 #include <syslog.h>
 
 #define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
