@@ -14,7 +14,7 @@
 #include <string.h>
 #include <time.h>
 
-#define PATIENCE 60               /* seconds; a placement takes less than one, its alarm is shorter */
+#define PATIENCE 600              /* seconds; a hook has its alarm, but the kernel may take a minute to move pages */
 #define SEEN_STEP (16ULL << 20)   /* bytes: smaller moves are not worth a write to the ledger, */
 #define NODES_SEEN 256            /* in one sweep of a few, over all containers */
 #define SEEN_PART 64              /* nor is less than this part of the share */
