@@ -6,26 +6,22 @@
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
+#include "tests/unit/cgroup2.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/traced.h"
 
 #include <fcntl.h>
-#include <sched.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 
 enum found { IN_A, IN_B, REFUSED, OTHER };
 
-static char mounted[] = "/tmp/numaplace-find-XXXXXX";
-static char top[64];
-static int mount_fd = -1, top_fd = -1;
+static struct cgroup2 own;
 static pid_t pid;
 static int move_at, at; /* before the n-th call; this one */
 static const char *refusal;
 
 static bool put(const char *file, const char *text)
 {
-	cleanup_close int fd = openat(top_fd, file, O_WRONLY | O_CLOEXEC);
+	cleanup_close int fd = openat(own.folder, file, O_WRONLY | O_CLOEXEC);
 
 	return fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
 }
@@ -51,10 +47,10 @@ static int look(void *arg)
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	struct error err = { 0 };
 	char want[300];
-	int rc = cgroup_of_pid(mount_fd, pid, &c, &err);
+	int rc = cgroup_of_pid(own.mount, pid, &c, &err);
 
 	(void)arg;
-	snprintf(want, sizeof(want), refusal, (int)pid, top, top);
+	snprintf(want, sizeof(want), refusal, (int)pid, own.top, own.top);
 	if (rc == 0)
 		return strcmp(strrchr(c.path, '/'), "/a") == 0 ? IN_A : strcmp(strrchr(c.path, '/'), "/b") == 0 ? IN_B : OTHER;
 	if (rc == -ESRCH && strcmp(err.text, want) == 0)
@@ -95,38 +91,23 @@ static void moves(const char *name)
 	ok(times[REFUSED] >= 2, "%s: between the two reads it is refused", name);
 }
 
-static bool begin(void)
-{
-	if (!mkdtemp(mounted) || unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("none", mounted, "cgroup2", 0, NULL) < 0)
-		return false;
-	snprintf(top, sizeof(top), "/numaplace-find-%d", (int)getpid());
-	mount_fd = open(mounted, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (mkdirat(mount_fd, top + 1, 0755) < 0)
-		return false;
-	top_fd = openat(mount_fd, top + 1, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return mkdirat(top_fd, "a", 0755) == 0 && mkdirat(top_fd, "b", 0755) == 0;
-}
-
 static void end(void)
 {
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	is_int(unlinkat(top_fd, "a", AT_REMOVEDIR) | unlinkat(top_fd, "b", AT_REMOVEDIR) |
-	       unlinkat(mount_fd, top + 1, AT_REMOVEDIR), 0, "the cgroups are taken away");
-	close(top_fd);
-	close(mount_fd);
-	umount(mounted);
-	is_int(rmdir(mounted), 0, "and the folder");
+	is_int(unlinkat(own.folder, "a", AT_REMOVEDIR) | unlinkat(own.folder, "b", AT_REMOVEDIR), 0,
+	       "the cgroups are taken away");
+	ok(cgroup2_end(&own), "and the folder");
 }
 
 int main(void)
 {
-	if (!begin()) {
-		rmdir(mounted);
+	if (!cgroup2_begin(&own)) {
 		printf("1..0 # SKIP no cgroup2 of our own here\n");
 		return 0;
 	}
+	if (mkdirat(own.folder, "a", 0755) < 0 || mkdirat(own.folder, "b", 0755) < 0)
+		return 1;
 	pid = fork();
 	if (pid == 0)
 		for (;;)
