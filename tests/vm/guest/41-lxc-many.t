@@ -66,10 +66,12 @@ LXC_PID=$(lxc-info -n w -pH) LXC_NAME=w LXC_CONFIG_FILE=$lx_path/w/config LXC_HO
 export LXC_PID LXC_NAME LXC_CONFIG_FILE LXC_HOOK_TYPE
 nodes=$(lx_line w volatile.cpu.nodes)
 cp $lx_path/w/config /run/tests/w.before
-# As lxc-update-config: without a lock, and by renaming.
+# As lxc-update-config: without a lock, and by renaming. What was written has to be there: by a hook that met it the one
+# before may stand in its place, but for a moment only.
 edit() {
 	for n in $(seq "$1"); do
-		sed -i "s/^lxc.start.order.*/lxc.start.order = $n/" $lx_path/w/config || return
+		sed -i "/^volatile/d; s/^lxc.start.order.*/lxc.start.order = $n/" $lx_path/w/config || return
+		eventually grep -qx "lxc.start.order = $n" $lx_path/w/config || return
 	done
 }
 for how in save fresh edit; do
