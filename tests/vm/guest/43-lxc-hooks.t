@@ -52,6 +52,21 @@ is "its program has not run" "$(find $lx_out/check -type f)" ""
 is "it is not in the ledger" "$(in_ledger check)" 0
 is "nor in its config" "$(grep -c ^volatile $lx_path/check/config)" 0
 
+# --- a kernel that takes longer to move pages than the hook has in all
+cat > /run/tests/slow-hook <<END
+#!/bin/sh
+exec strace -qq -o /run/tests/slow -P /sys/fs/cgroup/lxc.payload.slow/cpuset.mems -e trace=write \\
+	-e inject=write:delay_exit=12000000 $lx_hook --timeout 8 "\$@"
+END
+chmod 755 /run/tests/slow-hook
+lx_make slow 'limits.cpu = 1' 'limits.cpu.nodes = 3'
+sed -i 's|^lxc.include.*|lxc.hook.start-host = /run/tests/slow-hook|' $lx_path/slow/config
+ok "one whose pages take 12 s to move starts" lx_start slow
+like "its write was the slow one" "$(cat /run/tests/slow)" '^write\([0-9]+, "3", 1\) .*DELAYED'
+is "it is on its node" "$(lx_seen slow Mems_allowed_list)" 3
+lx_stop slow
+LXC_NAME=slow LXC_CONFIG_FILE=$lx_path/slow/config LXC_HOOK_TYPE=post-stop $lx_hook
+
 # --- a monitor that answers nobody
 lx_make mon 'limits.cpu = 4'
 ok "a container" lx_start mon
