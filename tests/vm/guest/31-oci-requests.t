@@ -76,7 +76,6 @@ for rt in runc crun; do
 	like "$rt: it says how much there is" "$(ct_said mem)" 'numaplace: container mem: limits.memory: 16GiB asked, [0-9.]+[MG]iB to be had'
 	is "$rt: nothing of it is left in the ledger" "$(np_ids)" ""
 	ct_delete mem
-	: > $np_log
 done
 
 # --- the user's own cpuset is narrowed, not widened
@@ -106,7 +105,6 @@ ct_delete quota
 mv /etc/numaplace/numaplace.conf /run/tests/conf-as-installed
 echo 'max-exclusive-cpus-each = 2' > /etc/numaplace/numaplace.conf
 for rt in runc crun; do
-	: > $np_log
 	# exclusive ID TENANT CPUS
 	exclusive() {
 		np_create $rt createRuntime "$1" limits.cpu="$3" limits.cpu.exclusive=true -j ".linux.cgroupsPath = \"/$2/$1\""

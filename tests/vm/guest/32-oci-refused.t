@@ -18,7 +18,6 @@ refused() {
 	not_ok "$r_rt: $*: does not start" np_create "$r_rt" createRuntime bad "$@"
 	like "$r_rt: $*: says why" "$(ct_said bad)" "numaplace: container bad: $r_ere"
 	ct_delete bad
-	: > $np_log
 }
 refused runc 'limits.cpu: .*"0"' limits.cpu=0
 refused crun 'limits.cpu: .*"-1"' limits.cpu=-1

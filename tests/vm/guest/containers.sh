@@ -36,6 +36,7 @@ bundle() {
 	rm -rf "$b"
 	mkdir -p "$b"
 	mkfifo "$b/ready" "$b/go"
+	[ ! -e "${np_log:-}" ] || wc -c < "$np_log" > "$b/logged"
 	shift
 	# jq is slow under emulation, so all is one run of it: options become its filter, and its arguments, behind them.
 	while [ $b_n -gt 0 ]; do

@@ -5,12 +5,12 @@
 # and every place where the placement shows, looked at in one go. Needs lib.sh
 # and containers.sh.
 
-# with more time than by itself: an emulated guest on a busy machine may stand still for seconds
 np_hook=/usr/libexec/numaplace/oci-hook
 
 # np_run RUNTIME STAGE ID [KEY=VALUE...] [OPTIONS OF bundle...]: create and start it, the hook at STAGE and at poststop.
 np_run() { np_create "$@" && ct_start "$3"; }
 
+# with more time than by itself: an emulated guest on a busy machine may stand still for seconds
 np_create() {
 	np_rt=$1 np_stage=$2 np_id=$3 np_keys=.
 	shift 3
@@ -25,8 +25,12 @@ np_create() {
 		-h "$np_stage=$np_hook,--timeout,60,$np_stage" -h "poststop=$np_hook,--timeout,60,poststop" "$@"
 }
 
-# ct_said ID: what was said of it: the runtime's words and syslog's (crun keeps a hook's stderr to itself).
-ct_said() { cat "$ct_dir/$1/log"; grep -F "container $1:" "$np_log" 2>/dev/null; }
+# ct_said ID: what was said of it since its bundle was made: the runtime's words and syslog's (crun keeps a hook's
+# stderr to itself).
+ct_said() {
+	cat "$ct_dir/$1/log"
+	[ ! -e "$ct_dir/$1/logged" ] || tail -c +$(($(cat "$ct_dir/$1/logged") + 1)) "$np_log" | grep -F "container $1:"
+}
 
 np_log=/run/tests/syslog
 np_syslog() { busybox syslogd -S -O $np_log && eventually [ -S /dev/log ]; }
