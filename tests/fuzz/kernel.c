@@ -9,6 +9,18 @@
 #include "cgroup/pages.h"
 #include "cgroup/text.h"
 
+/* The moment is a number behind the last bracket. */
+static void check_start(const char *text)
+{
+	char number[24];
+	uint64_t start;
+
+	if (!stat_start_parse(text, &start))
+		return;
+	snprintf(number, sizeof(number), "%ju ", (uintmax_t)start);
+	must(strrchr(text, ')') && strstr(strrchr(text, ')'), number));
+}
+
 static void check_stat(const struct numa_stat *s)
 {
 	must(s->n <= NUMA_STAT_MAX);
@@ -24,7 +36,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char path[CGROUP_PATH_MAX], small[32], *rest = text;
 	struct cgroup_mounts mounts;
 	struct error err = { 0 };
-	uint64_t start;
 
 	if (membership_parse(text, path, sizeof(path)) == 0) {
 		must(path_is_plain(path));
@@ -34,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (membership_parse(text, small, sizeof(small)) == 0)
 		must(strlen(small) < sizeof(small));
 	mountinfo_parse(text, &mounts);
-	stat_start_parse(text, &start);
+	check_start(text);
 	words_have(text, "cpuset");
 	if (numa_stat_parse(text, &stat, &err) == 0)
 		check_stat(&stat);
