@@ -210,10 +210,10 @@ void choice_close(struct choice *c)
 	c->topology = NULL;
 }
 
+/* @out is for the caller to free, whatever comes of it. */
 static int choose(const struct choice *c, const struct usage *usage, struct placement *out, struct reasons *why,
 		  struct error *err)
 {
-	cleanup_placement struct placement p = { 0 };
 	const struct select_input in = {
 		.topology = c->topology,
 		.usage = usage,
@@ -232,15 +232,11 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 		return rc;
 	if (why)
 		why->n = 0;
-	rc = select_placement(&in, &p, why, err);
+	rc = select_placement(&in, out, why, err);
 	/* Whole cores may be more CPUs than were asked for. */
 	if (rc == 0 && c->request.exclusive)
-		rc = check_exclusive(&c->env->conf, usage, idset_count(&p.share.held), err);
-	if (rc < 0)
-		return rc;
-	*out = p;
-	p = (struct placement){ 0 };
-	return 0;
+		rc = check_exclusive(&c->env->conf, usage, idset_count(&out->share.held), err);
+	return rc;
 }
 
 /* @u less what the container itself has in it; made anew, as the ledger's is the ledger's. */
@@ -264,10 +260,9 @@ static int choose_on(const struct choice *c, const struct usage *u, struct place
 
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
-	cleanup_placement struct placement p = { 0 };
-	int rc = choose_on(c, ledger_usage(l), &p, why, err);
+	int rc = choose_on(c, ledger_usage(l), out, why, err);
 
-	if (rc == -ENOSPC || (rc == 0 && p.overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS)) {
+	if (rc == -ENOSPC || (rc == 0 && out->overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS)) {
 		struct error sweep_err;
 		int gone;
 
@@ -275,17 +270,13 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 		gone = ledger_sweep(l, true, &sweep_err);
 		if (gone < 0)
 			return error_set(err, gone, "%s", sweep_err.text);
-		placement_free(&p);
-		p = (struct placement){ 0 };
-		rc = choose_on(c, ledger_usage(l), &p, why, err);
+		placement_free(out);
+		*out = (struct placement){ 0 };
+		rc = choose_on(c, ledger_usage(l), out, why, err);
 	}
-	if (rc < 0)
-		return rc;
-	if (p.overcommitted)
+	if (rc == 0 && out->overcommitted)
 		place_say(c->env, "more CPUs are asked for than are free: they are shared");
-	*out = p;
-	p = (struct placement){ 0 };
-	return 0;
+	return rc;
 }
 
 /* On an empty ledger: nothing has been placed here yet. */

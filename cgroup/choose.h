@@ -57,6 +57,7 @@ void choice_close(struct choice *c);
  * Chooses on what @l says; a refusal is only believed once every dead container is out of the ledger.  That CPUs
  * must be shared beyond their number is believed, too, where there are many containers: on a full machine that is every
  * start, which must not take longer for each of them.  The dead are found in turn, a few at every start.
+ * @out (zeroed before) is for the caller to free, on failure, too.
  */
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
 

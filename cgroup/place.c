@@ -26,12 +26,15 @@ struct work {
 	int mount;
 	struct cgroup_dir cgroup;
 	struct cpuset before; /* of the cgroup, for the way back */
+	char *text;           /* of a new record: one for the ledger and for the mark; NULL: none was made */
+	size_t text_len;
 };
 
 static void work_close(struct work *w)
 {
 	choice_close(&w->choice);
 	cgroup_dir_close(&w->cgroup);
+	free(w->text);
 	if (w->mount >= 0)
 		close(w->mount);
 }
@@ -250,16 +253,14 @@ static own_frame int known_place(struct work *w, struct ledger *l, struct record
 	return rc < 0 ? rc : 1;
 }
 
-/* Makes the record of a choice; takes the placement over. */
-static int fill_record(const struct work *w, struct placement *placement, const struct reasons *why, struct record *out,
-		       struct error *err)
+/* All of the record but the choice itself, which is in it. */
+static int fill_record(const struct work *w, struct record *out, struct error *err)
 {
 	char *path = strdup(w->cgroup.path);
 	const char *applied = "cpuset";
 
 	if (!path)
 		return error_errno(err, -ENOMEM, "note the placement");
-	memset(out, 0, sizeof(*out));
 	snprintf(out->id, sizeof(out->id), "%s", w->job->id);
 	snprintf(out->runtime, sizeof(out->runtime), "%s", w->job->runtime);
 	if (w->job->mems_only)
@@ -271,9 +272,6 @@ static int fill_record(const struct work *w, struct placement *placement, const 
 	out->cgroup_inode = w->cgroup.inode;
 	out->started = w->choice.world.ledger.now;
 	out->request = w->choice.request;
-	out->placement = *placement;
-	*placement = (struct placement){ 0 };
-	out->reasons = *why;
 	return 0;
 }
 
@@ -298,8 +296,6 @@ static int make_choice(struct work *w, struct ledger *l, struct placement *out, 
 /* Under the lock: find, or choose and note. *@marked: nothing is left to write. */
 static int decide(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
-	cleanup_placement struct placement placement = { 0 };
-	struct reasons why = { 0 };
 	int rc = known_place(w, l, out, marked, err);
 
 	if (rc)
@@ -309,13 +305,16 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	rc = ledger_sweep(l, false, err);
 	if (rc < 0)
 		return rc;
-	rc = make_choice(w, l, &placement, &why, err);
-	if (rc < 0)
-		return rc;
-	rc = fill_record(w, &placement, &why, out, err);
+	record_none(out);
+	out->placement = (struct placement){ 0 };
+	rc = make_choice(w, l, &out->placement, &out->reasons, err);
+	if (rc == 0)
+		rc = fill_record(w, out, err);
 	if (rc == 0)
 		rc = tenant_check(l, out, w->env->conf.max_exclusive_each, err);
-	return rc < 0 ? rc : ledger_add(l, w->job->runtime_class, out, err);
+	if (rc == 0)
+		rc = record_format(out, &w->text, &w->text_len, err);
+	return rc < 0 ? rc : ledger_add_text(l, w->job->runtime_class, out, w->text, w->text_len, err);
 }
 
 static own_frame int decide_locked(struct work *w, struct record *out, bool *marked, struct error *err)
@@ -331,20 +330,13 @@ static own_frame int decide_locked(struct work *w, struct record *out, bool *mar
 	return rc;
 }
 
-static int set_record(const struct cgroup_dir *c, const struct record *r, struct error *err)
-{
-	cleanup_free char *text = NULL;
-	size_t len;
-	int rc = record_format(r, &text, &len, err);
-
-	return rc < 0 ? rc : cgroup_set_xattr(c, CGROUP_XATTR_RECORD, text, len, err);
-}
-
 /* The whole record, or where an attribute may not be that long, one without its reasons. */
-static int mark_record(const struct cgroup_dir *c, const struct record *r, struct error *err)
+static int mark_record(const struct cgroup_dir *c, const struct record *r, const char *text, size_t len,
+		       struct error *err)
 {
 	cleanup_free struct record *brief = NULL;
-	int rc = set_record(c, r, err);
+	cleanup_free char *brief_text = NULL;
+	int rc = cgroup_set_xattr(c, CGROUP_XATTR_RECORD, text, len, err);
 
 	if (rc != -E2BIG && rc != -ENOSPC && rc != -ERANGE)
 		return rc;
@@ -353,7 +345,8 @@ static int mark_record(const struct cgroup_dir *c, const struct record *r, struc
 		return rc;
 	*brief = *r; /* a view: what it points to stays @r's */
 	brief->reasons.n = 0;
-	return set_record(c, brief, err);
+	rc = record_format(brief, &brief_text, &len, err);
+	return rc < 0 ? rc : cgroup_set_xattr(c, CGROUP_XATTR_RECORD, brief_text, len, err);
 }
 
 static void mark_ids(const struct place_env *env, const struct cgroup_dir *c, const char *name,
@@ -367,11 +360,30 @@ static void mark_ids(const struct place_env *env, const struct cgroup_dir *c, co
 		place_say(env, "%s", why.text);
 }
 
+static void mark_nodes(const struct place_env *env, const struct cgroup_dir *c, const struct placement *p)
+{
+	mark_ids(env, c, CGROUP_XATTR_NODES, &p->nodes);
+	mark_ids(env, c, CGROUP_XATTR_MEMS, &p->mems);
+}
+
 int place_mark(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, struct error *err)
 {
-	mark_ids(env, c, CGROUP_XATTR_NODES, &r->placement.nodes);
-	mark_ids(env, c, CGROUP_XATTR_MEMS, &r->placement.mems);
-	return mark_record(c, r, err);
+	cleanup_free char *text = NULL;
+	size_t len;
+	int rc = record_format(r, &text, &len, err);
+
+	if (rc < 0)
+		return rc;
+	mark_nodes(env, c, &r->placement);
+	return mark_record(c, r, text, len, err);
+}
+
+static int mark_placed(const struct work *w, const struct record *r, struct error *err)
+{
+	if (!w->text)
+		return place_mark(w->env, &w->cgroup, r, err);
+	mark_nodes(w->env, &w->cgroup, &r->placement);
+	return mark_record(&w->cgroup, r, w->text, w->text_len, err);
 }
 
 /* All of them, as far as can be; the first that fails is told. */
@@ -410,7 +422,7 @@ static own_frame int apply(struct work *w, const struct record *r, struct error 
 
 	if (rc < 0)
 		return rc;
-	rc = place_mark(w->env, &w->cgroup, r, err);
+	rc = mark_placed(w, r, err);
 	if (rc == 0 && !w->job->mems_only)
 		cgroup_widen_affinity(w->job->pid);
 	if (rc == 0 && w->job->check)
@@ -441,10 +453,11 @@ static void forget(struct work *w)
 static own_frame int place(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)
 {
 	cleanup_work struct work w = { .env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE };
-	cleanup_record struct record r = { 0 };
+	cleanup_record struct record r;
 	bool marked = false;
 	int rc;
 
+	record_none(&r);
 	if (!*job->id || strlen(job->id) > RECORD_ID_MAX)
 		return error_set(err, -EINVAL, "container id \"%s\": 1 to %d bytes are allowed", quote(job->id).text,
 				 RECORD_ID_MAX);
@@ -473,7 +486,7 @@ static own_frame int place(struct place_env *env, const struct place_job *job, s
 	}
 	if (out) {
 		*out = r;
-		r = (struct record){ 0 };
+		record_none(&r);
 	}
 	return 0;
 }

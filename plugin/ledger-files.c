@@ -186,17 +186,11 @@ static int open_tmp(struct ledger *l, struct error *err)
 	}
 }
 
-int file_store(struct ledger *l, const char *name, const struct record *r, struct error *err)
+int file_store(struct ledger *l, const char *name, const char *text, size_t len, struct error *err)
 {
-	cleanup_free char *text = NULL;
-	cleanup_close int fd = -1;
-	size_t len;
+	cleanup_close int fd = open_tmp(l, err);
 	int ret;
 
-	ret = record_format(r, &text, &len, err);
-	if (ret < 0)
-		return ret;
-	fd = open_tmp(l, err);
 	if (fd < 0)
 		return fd;
 	ret = file_pwrite_all(fd, text, len, 0);
@@ -204,9 +198,18 @@ int file_store(struct ledger *l, const char *name, const struct record *r, struc
 		ret = -errno;
 	if (ret < 0) {
 		unlinkat(l->files, TMP_NAME, 0);
-		return error_errno(err, ret, "ledger: write the record of \"%s\"", quote(r->id).text);
+		return error_errno(err, ret, "ledger: write the record \"%s\"", quote(name).text);
 	}
 	return 0;
+}
+
+int file_store_record(struct ledger *l, const char *name, const struct record *r, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int ret = record_format(r, &text, &len, err);
+
+	return ret < 0 ? ret : file_store(l, name, text, len, err);
 }
 
 /* The last slot moves into the gap: one rename both drops the one and keeps the other. */

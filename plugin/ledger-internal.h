@@ -93,7 +93,8 @@ int slots_used(const struct ledger *l, const char *base, unsigned int *used, str
 
 /* -ENOENT, -EBADMSG (damaged, or not a file that we wrote), or what the system said. */
 int file_load(struct ledger *l, const char *name, struct record *r, struct error *err);
-int file_store(struct ledger *l, const char *name, const struct record *r, struct error *err);
+int file_store(struct ledger *l, const char *name, const char *text, size_t len, struct error *err);
+int file_store_record(struct ledger *l, const char *name, const struct record *r, struct error *err);
 /* Takes slot @slot of @used away and closes the gap. */
 int file_drop(struct ledger *l, const char *base, unsigned int slot, unsigned int used, struct error *err);
 

@@ -101,7 +101,7 @@ static int rebuild_one(void *arg, const char *text, size_t len)
 	}
 	if (ret < 0)
 		return error_errno(b->err, ret, "ledger: rebuild");
-	return file_store(b->l, name, &r, b->err);
+	return file_store_record(b->l, name, &r, b->err);
 }
 
 int ledger_recount(struct ledger *l, bool lost, struct error *err)

@@ -318,9 +318,9 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 	return 0;
 }
 
-/* Writes @r where @old (or nothing, when it has no id) was, and keeps the sums in step. */
+/* Writes @r, whose text is @text, where @old (or nothing, when it has no id) was, and keeps the sums in step. */
 static int replace(struct ledger *l, const char *name, const struct record *old, const struct record *r,
-		   struct error *err)
+		   const char *text, size_t len, struct error *err)
 {
 	const struct share *out = *old->id ? &old->placement.share : NULL;
 	int ret = 0;
@@ -335,7 +335,7 @@ static int replace(struct ledger *l, const char *name, const struct record *old,
 	} else {
 		ret = usage_mark(l, MARK_CHANGING, err);
 		if (ret == 0)
-			ret = file_store(l, name, r, err);
+			ret = file_store(l, name, text, len, err);
 		if (ret < 0)
 			usage_remove(&l->sums, &r->placement.share);
 	}
@@ -344,13 +344,23 @@ static int replace(struct ledger *l, const char *name, const struct record *old,
 	return ret;
 }
 
+static int replace_record(struct ledger *l, const char *name, const struct record *old, const struct record *r,
+			  struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int ret = record_format(r, &text, &len, err);
+
+	return ret < 0 ? ret : replace(l, name, old, r, text, len, err);
+}
+
 /*
  * The sums could not be written, and the caller is told that it failed: then the files are to
  * be as they were. Whether that works or not, the mark stays and the files are counted again.
  */
 static void put_back(struct ledger *l, const char *name, const struct record *old, const struct record *r)
 {
-	int ret = *old->id ? file_store(l, name, old, NULL) : unlinkat(l->files, name, 0);
+	int ret = *old->id ? file_store_record(l, name, old, NULL) : unlinkat(l->files, name, 0);
 
 	if (ret < 0)
 		return;
@@ -359,7 +369,8 @@ static void put_back(struct ledger *l, const char *name, const struct record *ol
 		usage_add(&l->sums, &old->placement.share);
 }
 
-int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err)
+int ledger_add_text(struct ledger *l, const char *runtime_class, const struct record *r, const char *text, size_t len,
+		    struct error *err)
 {
 	cleanup_record struct record old;
 	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
@@ -379,13 +390,22 @@ int ledger_add(struct ledger *l, const char *runtime_class, const struct record 
 	if (ret < 0)
 		return ret;
 	slot_name(base, slot, name);
-	ret = replace(l, name, &old, r, err);
+	ret = replace(l, name, &old, r, text, len, err);
 	if (ret < 0)
 		return finish(l, ret, err);
 	ret = usage_commit(l, err);
 	if (ret < 0)
 		put_back(l, name, &old, r);
 	return ret;
+}
+
+int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err)
+{
+	cleanup_free char *text = NULL;
+	size_t len;
+	int ret = record_format(r, &text, &len, err);
+
+	return ret < 0 ? ret : ledger_add_text(l, runtime_class, r, text, len, err);
 }
 
 /* Drops the slots of an id that are meant: those of @inode, or (NULL) the dead, or the only one. */
@@ -486,7 +506,7 @@ static int update(struct ledger *l, const char *name, struct record *r, const st
 	struct record old = { .placement.share = *before };
 
 	memcpy(old.id, r->id, sizeof(old.id));
-	return replace(l, name, &old, r, err);
+	return replace_record(l, name, &old, r, err);
 }
 
 static int visit(void *arg, const char *name)

@@ -76,6 +76,10 @@ int ledger_count(struct ledger *l, const char *runtime_class, const char *id, st
 /* Takes the place of a record of the same id and cgroup, or of one whose container is gone. */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
 
+/* The same for whoever has made its text, record_format's, for the mark already. */
+int ledger_add_text(struct ledger *l, const char *runtime_class, const struct record *r, const char *text, size_t len,
+		    struct error *err);
+
 /*
  * Drops the record of this id; where there are several, those whose containers are
  * gone; or exactly the one of that cgroup.  -ENOENT: there is none.

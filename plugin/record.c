@@ -104,12 +104,19 @@ static void put_byte(struct text *t, char c)
 	t->used++;
 }
 
+static void put_key(struct text *t, const char *key)
+{
+	while (*key)
+		put_byte(t, *key++);
+	put_byte(t, '=');
+}
+
 /* Everything but printable ASCII as %XX, so that a value stays on its line. */
 static void put_escaped(struct text *t, const char *key, const char *value)
 {
 	static const char hex[] = "0123456789ABCDEF";
 
-	put(t, "%s=", key);
+	put_key(t, key);
 	for (const unsigned char *p = (const unsigned char *)value; *p; p++) {
 		if (*p >= 0x20 && *p < 0x7f && *p != '%') {
 			put_byte(t, (char)*p);
@@ -126,7 +133,7 @@ static void put_set(struct text *t, const char *key, const struct idset *set)
 {
 	size_t room;
 
-	put(t, "%s=", key);
+	put_key(t, key);
 	room = room_of(t);
 	t->used += idset_format(set, room ? t->buf + t->used : NULL, room);
 	put_byte(t, '\n');

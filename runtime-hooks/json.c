@@ -455,6 +455,17 @@ static size_t escape_len(const unsigned char *s, size_t left)
 	return unit < 0xdc00 && next >= 0 && (next & 0xfc00) == 0xdc00 ? 12 : 0;
 }
 
+/* Eight bytes of ASCII without a backslash, as most are. */
+static bool is_plain(const unsigned char *s)
+{
+	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
+	uint64_t bytes, x;
+
+	memcpy(&bytes, s, sizeof(bytes));
+	x = bytes ^ ones * '\\'; /* a byte of it is 0: then subtracting one borrows from its top bit */
+	return !((bytes | ((x - ones) & ~x)) & tops);
+}
+
 static int check_characters(const char *text, size_t len, struct error *err)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -463,7 +474,9 @@ static int check_characters(const char *text, size_t len, struct error *err)
 	while (i < len) {
 		size_t n = 1;
 
-		if (s[i] == '\\')
+		if (len - i >= 8 && is_plain(s + i))
+			n = 8;
+		else if (s[i] == '\\')
 			n = escape_len(s + i, len - i);
 		else if (s[i] >= 0x80)
 			n = utf8_len(s + i, len - i);
@@ -481,6 +494,7 @@ static int take_apart(struct parser *p)
 		struct path *path = &p->path[i];
 		const char *s = p->rules[i].path;
 
+		path->n = 0;
 		while (*s) {
 			size_t n = strcspn(s, "/");
 
@@ -539,13 +553,20 @@ static void run(struct parser *p, const char *text, size_t len)
 int json_parse(const char *text, size_t len, size_t max, const struct json_rule *rules, unsigned int nrules, void *arg,
 	       struct error *err)
 {
-	struct parser p = { .rules = rules, .nrules = nrules, .arg = arg, .err = err };
+	struct parser p; /* of its twelve KiB, what is used is set where it begins to be */
 	int r;
 
 	if (len > max)
 		return error_set(err, -EINVAL, "more than %zu bytes", max);
 	if (nrules > JSON_RULES_MAX)
 		return error_set(err, -E2BIG, "more than %d rules", JSON_RULES_MAX);
+	p.rules = rules;
+	p.nrules = nrules;
+	p.arg = arg;
+	p.err = err;
+	p.status = 0;
+	p.depth = 0;
+	p.yajl = NULL;
 	r = take_apart(&p);
 	if (r == 0)
 		r = check_characters(text, len, err);
