@@ -21,7 +21,7 @@ struct map {
 	double worst;            /* the highest load of a node over the mean; 0 where nothing is placed */
 };
 
-/* The picture, 2 to 64 nodes and more; errors of @f are left in it. -ENOMEM. */
+/* The picture, of 1 to 1,024 nodes and more; errors of @f are left in it. -ENOMEM. */
 int map_svg(const struct map *m, FILE *f, struct error *err);
 
 /* A node's load as a part of its CPUs. */

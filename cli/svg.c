@@ -21,6 +21,8 @@
 #define ENTRY_TEXT (ENTRY_WIDTH - 24 - 12)
 #define ENTRY_HEIGHT 36
 #define ENTRY_ROWS 24      /* containers one below the other, before another column is made */
+#define MATRIX_MOST 64     /* rows and columns of distances */
+#define MATRIX_NOTE 460     /* pixels for a line of text about them */
 #define LEGEND_WIDTH 1480  /* what a picture may be widened to for these columns */
 
 struct svg {
@@ -32,6 +34,8 @@ struct svg {
 	int packages_wide; /* packages side by side */
 	int width;
 	int legend_x, legend_columns; /* containers: at PAD they stand below the distances */
+	unsigned int *line;           /* of the distances, by node: the row and column that it stands in */
+	unsigned int nlines;          /* 0: they are too many, and not drawn */
 	unsigned int npackages;
 	struct package {
 		unsigned int number, nnodes;
@@ -419,52 +423,132 @@ static int packages(const struct svg *g, int y, bool draw)
 	return y + row - top;
 }
 
-static int matrix_cell(const struct svg *g)
-{
-	unsigned int n = g->m->s->topology->nnodes;
+/* --- distances: of many nodes, those that are as far from all others share a line --- */
 
-	return n <= 16 ? 30 : n <= 64 ? 22 : 8;
+/* Nodes @a and @b are as far from each other as each is from the other, and from and to all others. */
+static bool are_alike(const struct topology *t, unsigned int a, unsigned int b)
+{
+	if (topology_distance(t, a, b) != topology_distance(t, b, a) ||
+	    topology_distance(t, a, a) != topology_distance(t, b, b))
+		return false;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (i != a && i != b &&
+		    (topology_distance(t, a, i) != topology_distance(t, b, i) ||
+		     topology_distance(t, i, a) != topology_distance(t, i, b)))
+			return false;
+	return true;
 }
 
-static int matrix_size(const struct svg *g)
+static int find_lines(struct svg *g)
 {
-	return 34 + (int)g->m->s->topology->nnodes * matrix_cell(g);
+	const struct topology *t = g->m->s->topology;
+
+	g->line = calloc(t->nnodes + 1, sizeof(*g->line));
+	if (!g->line)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		bool shared = i && t->nnodes > MATRIX_MOST && t->nodes[i].id == t->nodes[i - 1].id + 1 &&
+			      are_alike(t, i - 1, i);
+
+		g->nlines += !shared;
+		g->line[i] = g->nlines - 1;
+	}
+	if (g->nlines > MATRIX_MOST)
+		g->nlines = 0;
+	return 0;
+}
+
+static bool lines_shared(const struct svg *g)
+{
+	return g->nlines < g->m->s->topology->nnodes;
+}
+
+static int matrix_cell(const struct svg *g)
+{
+	return g->nlines <= 16 ? 30 : lines_shared(g) ? 26 : 22;
+}
+
+/* What stands left of it. */
+static int matrix_margin(const struct svg *g)
+{
+	return lines_shared(g) ? 84 : 34;
+}
+
+static int matrix_width(const struct svg *g)
+{
+	int wide = matrix_margin(g) + (int)g->nlines * matrix_cell(g);
+
+	return lines_shared(g) && wide < MATRIX_NOTE ? MATRIX_NOTE : wide;
+}
+
+static int matrix_height(const struct svg *g)
+{
+	return 34 + (g->nlines ? (int)g->nlines * matrix_cell(g) : 0) + (g->nlines && lines_shared(g) ? 20 : 0);
+}
+
+/* The nodes of line @k: from *@first to the one returned. */
+static unsigned int line_nodes(const struct svg *g, unsigned int k, unsigned int *first)
+{
+	unsigned int n = g->m->s->topology->nnodes, i = 0;
+
+	while (g->line[i] != k)
+		i++;
+	*first = i;
+	while (i + 1 < n && g->line[i + 1] == k)
+		i++;
+	return i;
+}
+
+static void draw_axis(const struct svg *g, unsigned int k, int x, int y)
+{
+	const struct topology *t = g->m->s->topology;
+	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
+	unsigned int first, last = line_nodes(g, k, &first);
+	char label[24];
+
+	snprintf(label, sizeof(label), first == last ? "%u" : "%u-%u", t->nodes[first].id, t->nodes[last].id);
+	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='end'>%s</text>\n",
+		x + matrix_margin(g) - 6, y + (int)k * cell + cell / 2 + font / 3, font, label);
+	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
+		x + matrix_margin(g) + (int)k * cell + cell / 2, y - 6, font, t->nodes[first].id);
+}
+
+/* From line @i to line @k; within a line, from a node of it to another. */
+static void draw_distance(const struct svg *g, unsigned int i, unsigned int k, unsigned int far, int left, int top)
+{
+	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
+	unsigned int from, to, last = line_nodes(g, k, &to), d;
+	char colour[40];
+
+	line_nodes(g, i, &from);
+	d = topology_distance(g->m->s->topology, from, i == k ? last : to);
+	distance_colour(d > 10 ? ((double)d - 10) / (far - 10) : 0, colour, sizeof(colour));
+	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' fill='%s'/>\n", left, top, cell - 1, cell - 1,
+		colour);
+	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
+		left + cell / 2, top + cell / 2 + font / 3, font, d);
 }
 
 static void draw_matrix(const struct svg *g, int x, int y)
 {
 	const struct topology *t = g->m->s->topology;
-	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
+	int cell = matrix_cell(g), left = x + matrix_margin(g), top = y + 32;
 	unsigned int far = 11;
 
 	for (unsigned int i = 0; i < t->nnodes * t->nnodes; i++)
 		far = t->distance[i] > far ? t->distance[i] : far;
 	fprintf(g->f, "<text x='%d' y='%d' class='name'>distances</text>\n", x, y);
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		int row = y + 32 + (int)i * cell;
-
-		if (cell < 12)
-			break;
-		fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='end'>%u</text>\n", x + 28,
-			row + cell / 2 + font / 3, font, t->nodes[i].id);
-		fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
-			x + 34 + (int)i * cell + cell / 2, y + 26, font, t->nodes[i].id);
-	}
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		for (unsigned int k = 0; k < t->nnodes; k++) {
-			unsigned int d = topology_distance(t, i, k);
-			int left = x + 34 + (int)k * cell, top = y + 32 + (int)i * cell;
-			char colour[40];
-
-			distance_colour(d > 10 ? ((double)d - 10) / (far - 10) : 0, colour, sizeof(colour));
-			fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' fill='%s'/>\n", left, top, cell - 1,
-				cell - 1, colour);
-			if (cell >= 12)
-				fprintf(g->f,
-					"<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u"
-					"</text>\n",
-					left + cell / 2, top + cell / 2 + font / 3, font, d);
-		}
+	if (!g->nlines)
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>not drawn: too many that differ; numaplace topology --json "
+			"has them</text>\n", x, y + 18);
+	for (unsigned int i = 0; i < g->nlines; i++)
+		draw_axis(g, i, x, top);
+	for (unsigned int i = 0; i < g->nlines; i++)
+		for (unsigned int k = 0; k < g->nlines; k++)
+			draw_distance(g, i, k, far, left + (int)k * cell, top + (int)i * cell);
+	if (g->nlines && lines_shared(g))
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>nodes of one row are as far from all others; on the "
+			"diagonal, from each other</text>\n", x, top + (int)g->nlines * cell + 16);
 }
 
 /* Its lists share what the words leave: that of memory nodes, the shorter one, is cut last. */
@@ -505,14 +589,14 @@ static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 /* Containers stand right of the distances where there is room for them, or room may be made; else below. */
 static void measure_legend(struct svg *g)
 {
-	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + matrix_size(g) + 40;
+	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + matrix_width(g) + 40;
 	int most = g->width > LEGEND_WIDTH ? g->width : LEGEND_WIDTH, needed = right + wanted * ENTRY_WIDTH + PAD;
 
 	g->legend_x = needed <= most ? right : PAD;
 	if (g->legend_x == right && needed > g->width)
 		g->width = needed;
-	if (g->width < matrix_size(g) + 2 * PAD)
-		g->width = matrix_size(g) + 2 * PAD;
+	if (g->width < matrix_width(g) + 2 * PAD)
+		g->width = matrix_width(g) + 2 * PAD;
 	g->legend_columns = (g->width - g->legend_x - PAD) / ENTRY_WIDTH;
 	if (g->legend_columns > wanted && g->legend_x == right)
 		g->legend_columns = wanted;
@@ -523,7 +607,7 @@ static void measure_legend(struct svg *g)
 /* The height of distances and containers; drawn where @draw. */
 static int legend(const struct svg *g, int y, bool draw)
 {
-	int x = g->legend_x, bottom = y + matrix_size(g), top = x == PAD ? bottom + 44 : y;
+	int x = g->legend_x, bottom = y + matrix_height(g), top = x == PAD ? bottom + 44 : y;
 	int rows = ((int)g->m->s->n + g->legend_columns - 1) / g->legend_columns;
 
 	if (draw)
@@ -577,8 +661,10 @@ int map_svg(const struct map *m, FILE *f, struct error *err)
 	struct svg g = { .m = m, .f = f };
 	int below, top = m->worst > 0 ? 84 : 66;
 
-	if (find_packages(&g) < 0)
+	if (find_packages(&g) < 0 || find_lines(&g) < 0) {
+		free(g.package);
 		return error_set(err, -ENOMEM, "out of memory");
+	}
 	measure_nodes(&g);
 	measure_packages(&g);
 	measure_legend(&g);
@@ -588,5 +674,6 @@ int map_svg(const struct map *m, FILE *f, struct error *err)
 	legend(&g, below, true);
 	fputs("</svg>\n", f);
 	free(g.package);
+	free(g.line);
 	return 0;
 }

@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# `numaplace map -o`, on machines of 2 to 64 nodes with containers where numaplace
+# `numaplace map -o`, on machines of 2 to 1,024 nodes with containers where numaplace
 # itself puts them: the picture is XML, has every node and every container once,
 # nothing in it overlaps or sticks out, and the one in docs/ is what is drawn today.
 # NUMAPLACE_PICTURES=DIR keeps them there, to be looked at.
 
+# Thousands of small files: in memory, where there is such a folder.
+[ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -98,6 +100,8 @@ look() { # NAME NODES
 	overlaps "$f" > "$tmp/said"
 	[ ! -s "$tmp/said" ]
 	ok $? "$1: nothing overlaps"
+	[ "$(stat -c %s "$f")" -lt 5000000 ]
+	ok $? "$1: is smaller than 5 MB"
 	[ -z "${NUMAPLACE_PICTURES:-}" ] || cp "$f" "$NUMAPLACE_PICTURES/"
 }
 
@@ -176,5 +180,40 @@ look small64 64
 } | machine large64
 many 70 | place large64
 look large64 64
+
+# --- 1,024: sixteen to a package, alike in their distances; and sixty-five, no two of which are alike ---
+# distances N FUNCTION-BODY: of i and j below N, all rows
+distances() {
+	awk -v n="$1" "function of(i, j) { $2 }"'
+		BEGIN { for (i = 0; i < n; i++) { printf "distance %d", i; for (j = 0; j < n; j++) printf " %d", of(i, j); print "" } }'
+}
+# shows WHAT XPATH NAME WANTED
+shows() {
+	local got
+	got=$(xmllint --xpath "$2" "$tmp/$3.svg" 2>&1)
+	[ "$got" = "$4" ]
+	ok $? "$3: $1" "$got"
+}
+texts='//*[local-name()="text"][@class="axis"]'
+nodes() { for ((n = 0; n < $1; n++)); do echo "node $n cpus $((n * 2))-$((n * 2 + 1)) mem 8192 free 4096"; done; echo package 32; }
+{
+	nodes 1024
+	distances 1024 'return i == j ? 10 : int(i / 16) == int(j / 16) ? 12 : int(i / 256) == int(j / 256) ? 21 : i < j ? 33 : 35'
+} | machine huge
+many 100 | place huge
+look huge 1024
+shows 'a row and a column for each package' "count($texts)" huge $((64 * 64 + 2 * 64))
+shows 'which says whose it is' "string(${texts}[starts-with(., '1008')])" huge 1008-1023
+for d in 10:0 12:64 21:960 33:1536 35:1536; do
+	shows "distance ${d%:*} is there ${d#*:} times" "count(${texts}[.='${d%:*}'][@text-anchor='middle'][@x > 100][@y > 100])" huge "${d#*:}"
+done
+{
+	nodes 65
+	distances 65 'return i == j ? 10 : 11 + (i * 31 + j * 17) % 200'
+} | machine unlike
+many 30 | place unlike
+look unlike 65
+shows 'no distances' "count($texts)" unlike 0
+shows 'and it says so' "count(//*[local-name()='text'][starts-with(., 'not drawn: ')])" unlike 1
 
 done_testing
