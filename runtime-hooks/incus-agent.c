@@ -51,6 +51,7 @@ struct agent {
 	const char *socket;    /* NULL: where the daemons have it */
 	int mount, notify, ledger_watch;
 	char mount_path[PATH_MAX];
+	sigset_t waiting;      /* the mask while it waits, and its children's; otherwise its signals are held */
 	struct led *led;
 };
 
@@ -178,6 +179,9 @@ static void start_teller(const struct agent *a, struct led *l)
 		l->teller = pid;
 		return;
 	}
+	signal(SIGTERM, SIG_DFL);
+	signal(SIGINT, SIG_DFL);
+	sigprocmask(SIG_SETMASK, &a->waiting, NULL);
 	close(a->env.state);
 	_exit(agent_tell(a->socket, l->runtime, l->id, &l->nodes));
 }
@@ -213,7 +217,7 @@ static void on_end(int signal_number)
 
 static void on_child(int signal_number)
 {
-	(void)signal_number; /* it interrupts poll, and that is all */
+	(void)signal_number; /* it ends a wait, and that is all */
 }
 
 /* Takes what has happened; *@ledger: something of the ledger's.  What a file holds by now is looked at later. */
@@ -234,6 +238,14 @@ static void drain(const struct agent *a, bool *ledger, bool *cpus)
 		}
 }
 
+/* Signals come here and nowhere else: none is lost between a look at what it has set and the wait. */
+static int wait_ms(const struct agent *a, struct pollfd *p, nfds_t n, int ms)
+{
+	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
+
+	return ppoll(p, n, &t, &a->waiting);
+}
+
 static void run(struct agent *a)
 {
 	bool ledger = true, cpus = true;
@@ -248,11 +260,11 @@ static void run(struct agent *a)
 				keep_cpus(a, l);
 		tell(a);
 		ledger = cpus = false;
-		if (poll(&p, 1, LOOK_MS) == 0)
+		if (wait_ms(a, &p, 1, LOOK_MS) == 0)
 			ledger = true;
 		/* Several changes come in a row: one look serves for all. */
 		if (p.revents)
-			poll(NULL, 0, CALM_MS);
+			wait_ms(a, NULL, 0, CALM_MS);
 		drain(a, &ledger, &cpus);
 	}
 }
@@ -333,10 +345,16 @@ static void say_ready(void)
 		hook_warn("systemd could not be told that the agent is ready");
 }
 
-static void set_signals(void)
+static void set_signals(struct agent *a)
 {
 	struct sigaction end = { .sa_handler = on_end }, child = { .sa_handler = on_child };
+	sigset_t held;
 
+	sigemptyset(&held);
+	sigaddset(&held, SIGTERM);
+	sigaddset(&held, SIGINT);
+	sigaddset(&held, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &held, &a->waiting);
 	sigaction(SIGTERM, &end, NULL);
 	sigaction(SIGINT, &end, NULL);
 	sigaction(SIGCHLD, &child, NULL);
@@ -353,7 +371,7 @@ int main(int argc, char **argv)
 
 	hook_begin();
 	alarm(0);
-	set_signals();
+	set_signals(&a);
 	hook_subject("incus-agent");
 	conf_init(&a.env.conf);
 	a.env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

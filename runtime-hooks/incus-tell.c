@@ -58,7 +58,6 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 	int r;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	signal(SIGTERM, SIG_DFL);
 	signal(SIGALRM, SIG_DFL);
 	alarm(TELL_SECONDS + 30);
 	hook_subject("container %s", id);

@@ -217,4 +217,8 @@ ok "but does when the first is gone" place o $pid limits.cpu=1 limits.cpu.nodes=
 unbox n
 unbox o
 rmdir $root
-done_testing 62
+
+# --- Incus's agent: a signal just before it waits is not waited out
+ok "the agent is told to end while it looks: it ends" timeout 50 strace -qq -o /run/tests/agent -e trace=wait4 \
+	-e inject=wait4:signal=TERM:when=1 /usr/libexec/numaplace/incus-agent
+done_testing 63
