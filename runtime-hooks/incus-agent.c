@@ -44,6 +44,7 @@ struct led {
 	int watch;             /* of its cpuset.cpus; -1: none */
 	bool told;
 	pid_t teller;          /* 0: none at work */
+	struct idset telling;  /* what it was given: @nodes may change while it works */
 };
 
 struct agent {
@@ -171,8 +172,10 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 /* A child that tells the daemon; it has no hold on what is the agent's. */
 static void start_teller(const struct agent *a, struct led *l)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	l->telling = l->nodes;
+	pid = fork();
 	if (pid < 0)
 		return;
 	if (pid) {
@@ -196,7 +199,8 @@ static void tell(struct agent *a)
 		for (struct led *l = a->led; l; l = l->next)
 			if (l->teller == pid) {
 				l->teller = 0;
-				l->told = true; /* or given up on, which was said */
+				/* Or given up on, which was said. */
+				l->told = idset_equal(&l->telling, &l->nodes);
 			}
 	for (struct led *l = a->led; l; l = l->next)
 		busy += l->teller > 0;
