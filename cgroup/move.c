@@ -432,9 +432,8 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;
-	/* Incus writes the CPUs itself, and would write them again. */
-	m.mems_only = env->conf.incus_mode == INCUS_FOLLOW &&
-		      (strcmp(m.class, "incus") == 0 || strcmp(m.class, "lxd") == 0);
+	/* Where Incus leads, it writes the CPUs itself, and would write them again. */
+	m.mems_only = strcmp(old.applied, PLACE_MEMS_ONLY) == 0;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
 		return error_prefix(err, "%s is where it was", old.id);
