@@ -9,7 +9,7 @@
 . /tests/containers.sh
 . /tests/placed.sh
 
-CRUN=440 RUNC=60
+CRUN=485 RUNC=15
 np_syslog
 : > $np_log
 soak=$ct_dir/soak
