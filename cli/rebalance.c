@@ -27,7 +27,8 @@ struct rebalance {
 	struct rebalance_plan plan;
 	uint64_t max_move;
 	unsigned int done;   /* moves */
-	bool dry_run;
+	bool *made;          /* by move: it is done */
+	bool dry_run, begun; /* begun: moves may have been made, whatever came after */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -44,6 +45,7 @@ static void free_all(struct rebalance *b)
 	free(b->item);
 	free(b->held);
 	rebalance_free(&b->plan);
+	free(b->made);
 }
 
 /* What its cgroup says it has on each node: private and shared memory, and its files. */
@@ -97,7 +99,8 @@ static int make_plan(struct rebalance *b, struct error *err)
 
 /* --- saying it --- */
 
-static void print_json(const struct rebalance *b)
+/* @error: what ended it before its last move; NULL: nothing. */
+static void print_json(const struct rebalance *b, const char *error)
 {
 	struct out o = JSON_OUT(stdout);
 
@@ -106,6 +109,9 @@ static void print_json(const struct rebalance *b)
 	out_number(&o, "load_over_mean_after", b->plan.after);
 	out_uint(&o, "bytes", b->plan.bytes);
 	out_bool(&o, "dry_run", b->dry_run);
+	out_bool(&o, "interrupted", error && interrupted);
+	if (error)
+		out_string(&o, "error", error);
 	out_array(&o, "moves");
 	for (unsigned int i = 0; i < b->plan.n; i++) {
 		const struct rebalance_move *m = &b->plan.move[i];
@@ -117,7 +123,7 @@ static void print_json(const struct rebalance *b)
 		out_uint(&o, "bytes", m->bytes);
 		out_number(&o, "load_over_mean", m->after);
 		out_bool(&o, "joins", m->joins);
-		out_bool(&o, "done", i < b->done);
+		out_bool(&o, "done", b->made && b->made[i]);
 		out_end(&o);
 	}
 	out_end(&o);
@@ -174,7 +180,8 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 	}
 	if (ret < 0)
 		return ret;
-	b->done = i + 1;
+	b->made[i] = true;
+	b->done++;
 	idset_format_comma(&after.placement.nodes, list, sizeof(list));
 	if (!b->cli->json)
 		printf("moved %s to node%s %s\n", job.id, idset_count(&after.placement.nodes) == 1 ? "" : "s", list);
@@ -189,6 +196,10 @@ static int move_all(struct rebalance *b, struct error *err)
 
 	if (ret == 0 && b->cli->sysroot)
 		return error_set(err, -EINVAL, "rebalance: containers of a recorded machine cannot be moved: --dry-run");
+	b->made = calloc(b->plan.n, sizeof(*b->made));
+	if (ret == 0 && !b->made)
+		return error_set(err, -ENOMEM, "out of memory");
+	b->begun = ret == 0;
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	for (unsigned int i = 0; i < b->plan.n && ret == 0; i++) {
@@ -233,7 +244,9 @@ int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	moved = b.dry_run || !b.plan.n ? 0 : move_all(&b, err);
-	if (cli->json && moved == 0)
-		print_json(&b);
-	return moved;
+	if (!cli->json || (moved < 0 && !b.begun))
+		return moved;
+	print_json(&b, moved < 0 ? err->text : NULL);
+	cli->failed = moved < 0;
+	return 0;
 }

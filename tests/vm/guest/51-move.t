@@ -159,7 +159,20 @@ for n in 1 2 3; do
 	fi
 done
 is "interrupted: no note is left" "$(find /run/numaplace -name 'moving*')" ""
-ok "interrupted: the next rebalance makes the other move" numaplace rebalance
+
+# Once more from the beginning, for a script.
+ok "interrupted: the first is moved back" numaplace move "$first" 0
+strace -o /dev/null -e trace=move_pages -e inject=move_pages:signal=INT:when=1 \
+	numaplace --json rebalance > /run/tests/said 2> /run/tests/warned
+is "interrupted, JSON: its status" $? 1
+cat /run/tests/said /run/tests/warned
+is "interrupted, JSON: one object tells it" "$(jq -c '[.interrupted, .error, .dry_run]' /run/tests/said)" \
+	'[true,"rebalance: interrupted after 1 of 2 moves",false]'
+is "interrupted, JSON: and what was done" "$(jq -c '[.moves[] | [.to, .done]]' /run/tests/said)|$(jq -r '.moves[0].id' /run/tests/said)" \
+	"$(echo "$plan" | jq -c '[.moves[].to] as [$a, $b] | [[$a, true], [$b, false]]')|$first"
+is "interrupted, JSON: and so it is" "$(np_status "$first")" "$to $cpus $to crun"
+ok "interrupted: the next rebalance makes the other move" sh -c 'numaplace --json rebalance > /run/tests/said'
+is "interrupted: and says so" "$(jq -c '[.interrupted, .error, [.moves[].done]]' /run/tests/said)" '[false,null,[true]]'
 is "interrupted: and then there is none" "$(numaplace --json rebalance --dry-run | jq -c .moves)" "[]"
 ct_delete r1 r2 r3
 done_testing
