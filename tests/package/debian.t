@@ -49,6 +49,15 @@ ok $? "numaplace-lxc has LXC's hook"
 dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./conffiles > "$tmp/log" 2>&1
 grep -qx /etc/numaplace/numaplace.conf "$tmp/log"
 ok $? 'numaplace.conf is a conffile'
+# As somebody left it who has enabled a timer; in a machine of its own as far as it can touch one.
+dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./postrm > "$tmp/postrm"
+# shellcheck disable=SC2016 # for the inner shell
+unshare --mount sh -ec 'for d in /etc/systemd/system /run /var/lib; do mount -t tmpfs none $d; done
+	mkdir /etc/systemd/system/timers.target.wants /run/numaplace
+	ln -s /usr/lib/systemd/system/numaplace-rebalance.timer /etc/systemd/system/timers.target.wants/
+	DPKG_MAINTSCRIPT_PACKAGE=numaplace DPKG_MAINTSCRIPT_NAME=postrm sh "$1" purge
+	[ -z "$(find /etc/systemd/system /run -name "numaplace*")" ]' - "$tmp/postrm" > "$tmp/log" 2>&1
+ok $? 'a purge leaves neither a timer that was enabled nor the ledger'
 # The project has no mail host of its own yet: whoever uploads it puts a name there.
 lintian --allow-root --fail-on error,warning --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
 	"$tmp"/one/*.changes > "$tmp/log" 2>&1
