@@ -38,6 +38,8 @@ struct options {
 	const char *file;       /* the container's config; NULL: it has none */
 	const char *name, *stage;
 	struct lxc_keys keys;	/* of --set, then of the file as well */
+	int set_status;         /* of --set: a container's wish, not a slip in how this program is called */
+	struct error set_err;
 };
 
 /* What goes on, for messages, which come from everywhere. */
@@ -96,7 +98,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	}
 	for (int i = 1; i < argc; i++) {
 		size_t k = 0;
-		int r;
 
 		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
 			k++;
@@ -104,11 +105,10 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
 		if (++i == argc)
 			return error_set(err, -EINVAL, "%s: a value is missing", known[k].name);
-		r = known[k].value ? 0 : lxc_keys_set(&o->keys, argv[i], err);
-		if (r < 0)
-			return r;
 		if (known[k].value)
 			*known[k].value = argv[i];
+		else if (o->set_status == 0)
+			o->set_status = lxc_keys_set(&o->keys, argv[i], &o->set_err);
 	}
 	if (o->timeout && (strspn(o->timeout, "0123456789") != strlen(o->timeout) || atoi(o->timeout) < 1 ||
 			   strlen(o->timeout) > 3))
@@ -398,6 +398,10 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	struct request request;
 	int r;
 
+	if (o->set_status < 0) {
+		*err = o->set_err;
+		return o->set_status;
+	}
 	/* Not in the middle of somebody's writing, if that can be had soon. */
 	if (o->file)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);

@@ -70,7 +70,9 @@ options() {
 	run_hook --config "$config" --set limits.cpu=abc web1 lxc pre-start
 	came_out '--set wins' 2 'numaplace: container web1: --set: limits.cpu: *"abc"*'
 	run_hook --set limits.cpus=4 web1 lxc pre-start
-	came_out '--set of no key' 2 'numaplace: --set limits.cpus=4: no such key'
+	came_out '--set of no key' 2 'numaplace: container web1: --set limits.cpus=4: no such key'
+	run_hook --set limits.cpus=4 web1 lxc post-stop
+	came_out 'which is nothing to post-stop' 0 ''
 	run_hook --set web1 lxc pre-start
 	came_out '--set of nothing' 2 'numaplace: --set: a value is missing'
 	run_hook --verbose web1 lxc pre-start
@@ -100,6 +102,8 @@ bad_lines() {
 	echo 'on-failure = warn' > "$tmp/conf"
 	hook_on pre-start 'limits.cpu = abc'
 	came_out 'on-failure = warn' 0 "numaplace: container web1: $config:3: limits.cpu: *"
+	run_hook --conf "$tmp/conf" --set limits.cpus=4 web1 lxc pre-start
+	came_out 'on-failure = warn, a bad --set' 0 'numaplace: container web1: --set limits.cpus=4: no such key'
 	echo 'on-failure = perhaps' > "$tmp/conf"
 	hook_on pre-start 'limits.cpu = 1'
 	came_out 'a bad conf, and a container that asks' 2 'numaplace: container web1: *on-failure*'
