@@ -20,6 +20,29 @@ void record_free(struct record *r)
 
 /* --- what a record may hold, in either direction --- */
 
+int record_check_id(const char *id, struct error *err)
+{
+	size_t len = strlen(id);
+	const char *wrong = NULL;
+
+	if (!len)
+		wrong = "empty";
+	else if (len > RECORD_ID_MAX)
+		return error_set(err, -EINVAL, "\"%s\": longer than %d bytes", quote(id).text, RECORD_ID_MAX);
+	else if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
+		wrong = "not a name";
+	else if (strchr(id, '/'))
+		wrong = "a slash in it";
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)id[i];
+
+		/* C0, DEL, and C1 in its UTF-8 form: terminals and logs obey them. */
+		if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)id[i + 1] < 0xa0))
+			wrong = "a control character in it";
+	}
+	return wrong ? error_set(err, -EINVAL, "\"%s\": %s", quote(id).text, wrong) : 0;
+}
+
 bool record_good_cgroup(const char *path)
 {
 	if (!*path)

@@ -44,6 +44,12 @@ static inline void record_none(struct record *r)
 	r->placement.share.nmem = 0;
 }
 
+/*
+ * Whether it can be the id (or name) of a container: it becomes the name of a file, and part of messages.
+ * -EINVAL: "\"a/b\": a slash in it".
+ */
+int record_check_id(const char *id, struct error *err);
+
 /* *@text is malloc'd, *@len without the NUL. */
 int record_format(const struct record *r, char **text, size_t *len, struct error *err);
 

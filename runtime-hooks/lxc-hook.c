@@ -121,22 +121,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	return 0;
 }
 
-/* It becomes a file name in the ledger, and part of messages. */
-static int check_name(const char *name, struct error *err)
-{
-	const char *wrong = NULL;
-	size_t len = strlen(name);
-
-	if (!len || len > RECORD_ID_MAX || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-		wrong = "not a name of 1 to 255 bytes";
-	else if (strchr(name, '/'))
-		wrong = "a slash in it";
-	for (size_t i = 0; i < len; i++)
-		if ((unsigned char)name[i] < 0x20 || name[i] == 0x7f)
-			wrong = "a control character in it";
-	return wrong ? error_set(err, -EINVAL, "container name \"%s\": %s", quote(name).text, wrong) : 0;
-}
-
 /*
  * Incus and LXD start containers through liblxc and take in common.conf.d, but their keys are elsewhere
  * and their hook is another.  Their generated file is lxc.conf; LXC's own is named config.
@@ -453,11 +437,11 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 {
 	struct incus_instance instance;
 	struct conf_read conf = { 0 };
-	int r = check_name(o->name, err);
+	int r = record_check_id(o->name, err);
 	bool of_incus;
 
 	if (r < 0)
-		return r;
+		return error_prefix(err, "container name");
 	hook_subject("container %s", o->name);
 	subject.name = o->name;
 	of_incus = find_instance(o, &instance);

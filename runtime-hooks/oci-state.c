@@ -125,33 +125,10 @@ int oci_annotations_request(const struct oci_annotations *a, unsigned int allowe
 	return status;
 }
 
-int oci_id_check(const char *id, struct error *err)
-{
-	size_t len = strlen(id);
-	const char *wrong = NULL;
-
-	if (!len)
-		wrong = "empty";
-	else if (len > RECORD_ID_MAX)
-		return error_set(err, -EINVAL, "\"%s\": longer than %d bytes", quote(id).text, RECORD_ID_MAX);
-	else if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
-		wrong = "not a name";
-	else if (strchr(id, '/'))
-		wrong = "a slash in it";
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)id[i];
-
-		/* C0, DEL, and C1 in its UTF-8 form: terminals and logs obey them. */
-		if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)id[i + 1] < 0xa0))
-			wrong = "a control character in it";
-	}
-	return wrong ? error_set(err, -EINVAL, "\"%s\": %s", quote(id).text, wrong) : 0;
-}
-
 static int set_id(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_state *s = arg;
-	int r = oci_id_check(v->text, err);
+	int r = record_check_id(v->text, err);
 
 	if (r == 0)
 		memcpy(s->id, v->text, v->len + 1);

@@ -43,9 +43,6 @@ static inline void cleanup_oci_statep(struct oci_state *s)
 }
 #define cleanup_oci_state __attribute__((cleanup(cleanup_oci_statep)))
 
-/* -EINVAL with a message for what cannot be a container's name in the ledger. */
-int oci_id_check(const char *id, struct error *err);
-
 /* True when something of ours is there (volatile keys, which only hint, aside). */
 bool oci_annotations_ask(const struct oci_annotations *a);
 

@@ -118,13 +118,15 @@ names() {
 	local long
 	long=$(head -c 300 /dev/zero | tr '\0' a)
 	run_hook .. lxc pre-start
-	came_out 'the folder above for a name' 2 'numaplace: container name "..": *'
+	came_out 'the folder above for a name' 2 'numaplace: container name: "..": not a name'
 	run_hook a/b lxc pre-start
-	came_out 'a slash in it' 2 'numaplace: container name "a/b": a slash in it'
+	came_out 'a slash in it' 2 'numaplace: container name: "a/b": a slash in it'
 	run_hook $'a\nb' lxc pre-start
-	came_out 'a line end in it' 2 'numaplace: container name "a?b": a control character in it'
+	came_out 'a line end in it' 2 'numaplace: container name: "a?b": a control character in it'
+	run_hook $'a\302\205b' lxc pre-start
+	came_out 'a control character of two bytes' 2 'numaplace: container name: "*": a control character in it'
 	run_hook "$long" lxc pre-start
-	came_out 'a long one' 2 'numaplace: container name "aaa*": not a name of 1 to 255 bytes'
+	came_out 'a long one' 2 'numaplace: container name: "aaa*": longer than 255 bytes'
 }
 
 # Our parent is the monitor: its log is the file that it has open for appending, closed on exec.

@@ -105,12 +105,12 @@ static void test_ids(void)
 	bad_state("{\"id\":\"a\x7f\"}", "id: \"a?\": a control character in it");
 	bad_state("{\"id\":\"a\\u0000b\"}", "id: a NUL in it (byte 16)");
 	bad_state("{\"id\":7}", "id: a string is expected (byte 7)");
-	is_int(oci_id_check("a\xc2\x85", NULL), -EINVAL, "C1 controls are refused");
-	is_int(oci_id_check("caf\xc3\xa9-1_2.3+4", NULL), 0, "UTF-8 is a name");
-	is_int(oci_id_check("...", NULL), 0, "so are three dots");
+	is_int(record_check_id("a\xc2\x85", NULL), -EINVAL, "C1 controls are refused");
+	is_int(record_check_id("caf\xc3\xa9-1_2.3+4", NULL), 0, "UTF-8 is a name");
+	is_int(record_check_id("...", NULL), 0, "so are three dots");
 	memset(id, 'a', sizeof(id));
 	id[255] = '\0';
-	is_int(oci_id_check(id, NULL), 0, "255 bytes are taken");
+	is_int(record_check_id(id, NULL), 0, "255 bytes are taken");
 	id[255] = 'a';
 	id[256] = '\0';
 	snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
