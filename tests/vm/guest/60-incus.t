@@ -34,7 +34,8 @@ elsewhere=$(awk -v nodes=",$nodes," '$1 == "anon" { for (i = 2; i <= NF; i++) { 
 is "follow: 200 MiB on its nodes, nothing on others" "$elsewhere" "all here 0"
 timeout 20 sh -c "echo end > '$root/out/go'"
 
-# lead: nodes 0 and 1 are busy
+# lead: nodes 0 and 1 are busy. Incus, which counts, thinks the same of 2 and 3, and would take 0,1.
+inc_init l2 -c limits.cpu=1 -c limits.cpu.nodes=2,3 -c user.numaplace.mode=lead
 inc_init l1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c user.numaplace.mode=lead
 ok "lead: it starts" inc_start l1
 ok "lead: on nodes 2,3: ledger, cgroup and Incus agree" agree l1 2,3 4-7
@@ -58,10 +59,20 @@ echo 0-7 > "$(inc_cgroup l1)/cpuset.cpus"
 ok "lead: somebody else's hand is undone" agree l1 2,3 4-7
 
 systemctl stop numaplace-incus-agent
-inc_init l2 -c limits.cpu=1 -c user.numaplace.mode=lead
 inc_refused l2 "lead without the agent" 'numaplace l2 .*ERROR .*the agent is not running'
+ok "lead without the agent: a move" numaplace move l1 0,1
+is "lead without the agent: it takes the CPUs along" "$(cgroup_says l1)" "0-3 0-1"
 systemctl start numaplace-incus-agent
-ok "the agent is back: nothing has changed" agree l1 2,3 4-7
+ok "the agent is back: Incus hears of the move" agree l1 0,1 0-3
+
+# Moved again while the agent has not yet got through with the move before.
+daemon=$(systemctl show -p MainPID --value incus)
+kill -STOP "$daemon"
+ok "lead: a move, and the daemon does not answer" numaplace move l1 2,3
+ok "lead: the agent is telling it" eventually pgrep -P "$(systemctl show -p MainPID --value numaplace-incus-agent)"
+ok "lead: a move back meanwhile" numaplace move l1 0,1
+kill -CONT "$daemon"
+ok "lead: what Incus hears last is the last" agree l1 0,1 0-3
 inc_stop l1
 inc_stop f1
 is "stopped: the ledger is empty" "$(numaplace status --json | jq -r '.containers | length')" 0
