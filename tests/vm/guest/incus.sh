@@ -146,7 +146,7 @@ agree() {
 		ag_said="$(ledger_says "$1") / $(cgroup_says "$1") / $(incus_says "$1" | tail -n 1)"
 		if [ "$ag_said" = "$2 $3 $(list "$2") / $3 $(list "$2") / $2" ]; then
 			ag_times=$((ag_times + 1))
-			sleep 1
+			[ $ag_times = 2 ] || sleep 1
 			continue
 		fi
 		ag_times=0
