@@ -291,7 +291,13 @@ static int plan_empty(struct choice *c, struct placement *out, struct reasons *w
 	return choose(c, usage, out, why, err);
 }
 
-static int plan_on_ledger(struct choice *c, struct placement *out, struct reasons *why, struct error *err)
+void choice_hint_home(struct choice *c, const struct ledger *l, const char *runtime_class, const char *id)
+{
+	if (idset_empty(&c->request.last_nodes))
+		ledger_home(l, runtime_class, id, &c->request.last_nodes);
+}
+
+static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement *out, struct reasons *why, struct error *err)
 {
 	struct place_env *env = c->env;
 	cleanup_ledger struct ledger *l = NULL;
@@ -300,6 +306,8 @@ static int plan_on_ledger(struct choice *c, struct placement *out, struct reason
 	if (rc < 0)
 		return rc;
 	machine_keep(&c->machine, env);
+	if (oci_id)
+		choice_hint_home(c, l, "oci", oci_id);
 	rc = choice_make(c, l, out, why, err);
 	place_say_ledger(env, l);
 	return rc;
@@ -314,8 +322,8 @@ static void limit_to_root(struct choice *c, int mount)
 		     cgroup_read_effective(&root, &c->allowed_cpus, &c->allowed_mems, NULL) == 0;
 }
 
-int place_plan(struct place_env *env, const struct request *request, struct placement *out, struct reasons *why,
-	       struct error *err)
+int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
+	       struct reasons *why, struct error *err)
 {
 	cleanup_choice struct choice c = { 0 };
 	cleanup_close int mount = -1;
@@ -330,7 +338,7 @@ int place_plan(struct place_env *env, const struct request *request, struct plac
 	world_init(&c.world, env->root, mount, c.topology, machine_boot_id(&c.machine));
 	rc = place_find_state(env, &state_err);
 	if (rc == 0)
-		return plan_on_ledger(&c, out, why, err);
+		return plan_on_ledger(&c, oci_id, out, why, err);
 	if (rc != -ENOENT)
 		place_say(env, "%s: planned as if nothing were placed", state_err.text);
 	return plan_empty(&c, out, why, err);

@@ -53,6 +53,9 @@ int choice_open(struct choice *c, struct place_env *env, const struct request *r
 void choice_close(struct choice *c);
 #define cleanup_choice __attribute__((cleanup(choice_close)))
 
+/* A request without a last place of its own gets the one that @l remembers of a container of this id. */
+void choice_hint_home(struct choice *c, const struct ledger *l, const char *runtime_class, const char *id);
+
 /*
  * Chooses on what @l says; a refusal is only believed once every dead container is out of the ledger.  That CPUs
  * must be shared beyond their number is believed, too, where there are many containers: on a full machine that is every

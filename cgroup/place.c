@@ -301,6 +301,7 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	if (rc)
 		return rc < 0 ? rc : 0;
 	*marked = false;
+	choice_hint_home(&w->choice, l, w->job->runtime_class, w->job->id);
 	world_look_at_few(&w->choice.world);
 	rc = ledger_sweep(l, false, err);
 	if (rc < 0)

@@ -55,9 +55,12 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 /* Forgets it. A container that was never placed is 0. */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
-/* Chooses as place_container would, writing nothing (the ledger is read under its lock). @pid 0: no container yet. */
-int place_plan(struct place_env *env, const struct request *request, struct placement *out, struct reasons *why,
-	       struct error *err);
+/*
+ * Chooses as place_container would, writing nothing (the ledger is read under its lock).
+ * @oci_id: an OCI container that may have lived here before; NULL: not known.
+ */
+int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
+	       struct reasons *why, struct error *err);
 
 /*
  * The ledger for looking (status, topology), its dead containers dropped; locked, so close it before anything

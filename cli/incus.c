@@ -71,7 +71,7 @@ static int choose(const struct cli *cli, const struct incus_config *c, struct pl
 		ret = cli_topology(cli, &t, err);
 	if (ret == 0)
 		ret = incus_plan_ahead(c, &env.conf, machine_memory(t), &request, err);
-	return ret < 0 ? ret : place_plan(&env, &request, out, why, err);
+	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
 }
 
 static int write_nodes(const struct options *o, const struct incus_config *c, const char *list, struct error *err)

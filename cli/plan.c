@@ -86,7 +86,7 @@ int verb_plan(struct cli *cli, int argc, char **argv, struct error *err)
 	ret = cli_env(cli, &env, err);
 	if (ret < 0)
 		return ret;
-	ret = place_plan(&env, &request, &placement, &why, err);
+	ret = place_plan(&env, &request, NULL, &placement, &why, err);
 	if (ret < 0)
 		return ret;
 	if (!cli->json)

@@ -2,7 +2,7 @@
 /*
  * The parts of the ledger that see each other: the lock (ledger-lock.c), the
  * files of records (ledger-files.c), their sums (ledger-usage.c), how these are made good
- * (ledger-recount.c), and the transactions over both (ledger.c).  For these alone.
+ * (ledger-recount.c), where the dead lived (ledger-home.c), and the transactions over both (ledger.c).  For these alone.
  */
 #ifndef NUMAPLACE_LEDGER_INTERNAL_H
 #define NUMAPLACE_LEDGER_INTERNAL_H
@@ -120,6 +120,11 @@ int files_list(const struct ledger *l, struct names *out, struct error *err);
  */
 int files_some(const struct ledger *l, int64_t *cursor, unsigned int max,
 	       int (*each)(void *arg, const char *name), void *arg, struct error *err);
+
+/* --- ledger-home.c --- */
+
+/* Notes where @r lived, whose container is gone. As far as can be. */
+void home_keep(struct ledger *l, const struct record *r);
 
 /* --- ledger-recount.c --- */
 

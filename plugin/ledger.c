@@ -438,6 +438,9 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 			record_free(&r);
 			ret = file_load(l, name, &r, err);
 		}
+		/* One that is named by its cgroup has failed to start, or has a successor already. */
+		if (ret == 0 && !inode)
+			home_keep(l, &r);
 		if (ret == 0)
 			ret = drop(l, base, n, used, &r.placement.share, err);
 		if (ret == 0)
@@ -538,6 +541,7 @@ static int visit(void *arg, const char *name)
 	if (ask_dead(s->l, &r, &changed)) {
 		slot = slot_of(name, base);
 		ret = slots_used(s->l, base, &used, s->err);
+		home_keep(s->l, &r);
 		if (ret == 0)
 			ret = drop(s->l, base, slot, used, &before, s->err);
 		s->gone += ret == 0;

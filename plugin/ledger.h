@@ -3,7 +3,7 @@
  * Who is placed where now.
  *
  * A folder of mode 0700: `lock`, `usage` (the sums), `containers/` with a file for
- * each placed container, `damaged/` with what was set aside.  The files are the
+ * each placed container, `homes/` with where those lived that have ended, `damaged/` with what was set aside.  The files are the
  * truth, `usage` is their sum, marked while the two may differ, and counted again
  * from the files whenever it is marked or damaged; after a reboot all is emptied.
  * So a transaction touches one file however many there are, and may be cut off at
@@ -87,6 +87,12 @@ int ledger_add_text(struct ledger *l, const char *runtime_class, const struct re
 int ledger_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
 int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
 			 struct error *err);
+
+/*
+ * Where the container of this id lived when it ended, in this boot and not long ago. Only for "oci": the others' configurations
+ * say it. *@nodes stays as it was when that is not known.
+ */
+bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes);
 
 /* Every record, in the order of their names.  Stops when @each returns non-zero, and returns that. */
 int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);

@@ -366,7 +366,7 @@ static int plan(struct place_env *env, const struct request *request, struct err
 
 	/* What there is to warn of is said when it is placed. */
 	env->message = NULL;
-	return place_plan(env, request, &p, NULL, err);
+	return place_plan(env, request, NULL, &p, NULL, err);
 }
 
 /* What numaplace.conf said, beside place_env.conf. */

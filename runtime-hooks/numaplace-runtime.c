@@ -168,7 +168,7 @@ static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err
 	w->env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (w->env.root < 0)
 		return error_errno(err, -errno, "open /");
-	r = oci_plan_make(&w->env, &w->request, &w->plan, err);
+	r = oci_plan_make(&w->env, &w->request, w->command->id, &w->plan, err);
 	if (r < 0)
 		return r;
 	place_open_state(&w->env, &lost);

@@ -48,6 +48,12 @@ static int keep_list(char **where, const struct json_value *v, struct error *err
 	return *where ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
+static int set_cgroups_path(void *arg, const struct json_value *v, struct error *err)
+{
+	/* one of that length is not podman's, and not for us to refuse */
+	return v->len > OCI_VALUE_MAX ? 0 : keep_list(&((struct oci_config *)arg)->cgroups_path, v, err);
+}
+
 static int set_cpus(void *arg, const struct json_value *v, struct error *err)
 {
 	return keep_list(&((struct oci_config *)arg)->cpus, v, err);
@@ -138,6 +144,7 @@ static int see_annotations(void *arg, const struct json_value *v, struct error *
 
 #define RESOURCES "linux/resources/"
 static const struct json_rule config_rules[] = {
+	{ .path = "linux/cgroupsPath", .types = JSON_STRING, .set = set_cgroups_path },
 	{ .path = RESOURCES "cpu/quota", .types = JSON_INTEGER, .set = set_quota },
 	{ .path = RESOURCES "cpu/period", .types = JSON_INTEGER, .set = set_period },
 	{ .path = RESOURCES "cpu/cpus", .types = JSON_STRING, .set = set_cpus },
@@ -211,8 +218,22 @@ int oci_config_read(const char *bundle, struct oci_config *out, struct error *er
 	return r;
 }
 
+const char *oci_config_id(const struct oci_config *c)
+{
+	static const char *const before[] = { ":libpod:", "/libpod-" };
+	const char *id = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(before) && c->cgroups_path && !id; i++) {
+		id = strstr(c->cgroups_path, before[i]);
+		if (id)
+			id += strlen(before[i]);
+	}
+	return id && *id && strlen(id) == strspn(id, "0123456789abcdef") ? id : NULL;
+}
+
 void oci_config_free(struct oci_config *c)
 {
+	free(c->cgroups_path);
 	free(c->cpus);
 	free(c->mems);
 	free(c->policy_mode);

@@ -24,6 +24,7 @@ struct oci_config {
 	int64_t memory_limit; /* bytes; <= 0: none */
 	unsigned int nhuge;
 	struct oci_huge huge[OCI_HUGE_MAX];
+	char *cgroups_path;   /* as written; NULL: none */
 	char *policy_mode, *policy_nodes; /* linux.memoryPolicy, as written; NULL: none */
 	struct oci_annotations annotations;
 };
@@ -44,6 +45,12 @@ static inline void cleanup_oci_configp(struct oci_config *c)
 	oci_config_free(c);
 }
 #define cleanup_oci_config __attribute__((cleanup(cleanup_oci_configp)))
+
+/*
+ * The container's id, which a config does not hold but in the cgroup that podman names for it: "SLICE:libpod:ID" or
+ * "/.../libpod-ID". NULL: not such a one.
+ */
+const char *oci_config_id(const struct oci_config *c);
 
 /* Fills in what the keys in @r left out; before request_finish. */
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err);

@@ -330,7 +330,7 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 		return r;
 	r = open_root(env, o, err);
 	if (r == 0)
-		r = oci_plan_make(env, &request, &plan, err);
+		r = oci_plan_make(env, &request, oci_config_id(&config), &plan, err);
 	if (r < 0)
 		return r;
 	self[n < 0 ? 0 : n] = '\0';

@@ -19,13 +19,13 @@ static char *list_of(const struct idset *s, size_t (*format)(const struct idset 
 	return text;
 }
 
-int oci_plan_make(struct place_env *env, const struct request *request, struct oci_plan *out, struct error *err)
+int oci_plan_make(struct place_env *env, const struct request *request, const char *id, struct oci_plan *out, struct error *err)
 {
 	struct reasons why = { 0 };
 	int r;
 
 	*out = (struct oci_plan){ 0 };
-	r = place_plan(env, request, &out->placement, &why, err);
+	r = place_plan(env, request, id, &out->placement, &why, err);
 	if (r < 0)
 		return r;
 	out->cpus = list_of(&out->placement.share.cpus, idset_format);

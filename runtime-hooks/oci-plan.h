@@ -20,7 +20,8 @@ struct oci_plan {
 };
 
 /* place_plan and its texts. @out is zeroed first; free it also after a failure. */
-int oci_plan_make(struct place_env *env, const struct request *request, struct oci_plan *out, struct error *err);
+int oci_plan_make(struct place_env *env, const struct request *request, const char *id, struct oci_plan *out,
+		  struct error *err);
 void oci_plan_free(struct oci_plan *p);
 #define cleanup_oci_plan __attribute__((cleanup(oci_plan_free)))
 

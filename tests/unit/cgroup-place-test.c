@@ -136,7 +136,7 @@ static int plan(struct place_env *env, const struct request *r, char nodes[64], 
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
-	int rc = place_plan(env, r, &p, &why, err);
+	int rc = place_plan(env, r, NULL, &p, &why, err);
 
 	nodes[0] = '\0';
 	if (rc == 0)

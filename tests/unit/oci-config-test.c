@@ -159,11 +159,53 @@ static void test_bundles(void)
 	rmdir(folder);
 }
 
+#define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+/* podman's ids, from the cgroups that it names; anybody else's path is none of them, and never an error. */
+static void test_id(void)
+{
+	static const struct {
+		const char *path, *id;
+	} cases[] = {
+		{ "\"machine.slice:libpod:" ID "\"", ID },
+		{ "\"machine-libpod_pod_ab.slice:libpod:" ID "\"", ID },
+		{ "\"/libpod_parent/libpod-" ID "\"", ID },
+		{ "\"/libpod_parent/ab/libpod-" ID "\"", ID },
+		{ "\"/docker/" ID "\"", "-" },
+		{ "\"system.slice:docker:" ID "\"", "-" },
+		{ "\"/libpod_parent/libpod-\"", "-" },
+		{ "\"/libpod_parent/libpod-web1\"", "-" },
+		{ "\"\"", "-" },
+		{ "null", "-" },
+	};
+	static char text[OCI_VALUE_MAX + 200], name[OCI_VALUE_MAX];
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		cleanup_oci_config struct oci_config c = { 0 };
+		const char *id;
+
+		snprintf(text, sizeof(text), "{\"linux\":{\"cgroupsPath\":%s}}", cases[i].path);
+		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "cgroupsPath: %s", cases[i].path);
+		id = oci_config_id(&c);
+		is_str(id ? id : "-", cases[i].id, "cgroupsPath: %s: its id", cases[i].path);
+	}
+	{
+		cleanup_oci_config struct oci_config c = { 0 };
+
+		memset(name, 'a', sizeof(name));
+		snprintf(text, sizeof(text), "{\"linux\":{\"cgroupsPath\":\"/libpod-%.*s\"}}", OCI_VALUE_MAX, name);
+		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "a very long cgroupsPath is none of our business");
+		ok(!oci_config_id(&c), "and no id");
+	}
+}
+
 int main(void)
 {
 	test_fallback();
 	test_refused();
 	test_follow_pins();
 	test_bundles();
+	test_id();
 	return done();
 }

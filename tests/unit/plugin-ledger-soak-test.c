@@ -107,7 +107,8 @@ int main(void)
 	ok(memory_kib() - memory <= MEMORY_KIB, "no more memory than then: %ld KiB, %ld now", memory, memory_kib());
 	is_int(size_of("usage"), size, "the sums take as many bytes");
 	ok(files <= LIVE_MAX, "and no more files than live containers: %u", files);
-	is_int(entries("."), 3, "nothing else in the folder than lock, usage and containers");
+	ok(entries("homes") && entries("homes") <= LIVE_MAX, "nor homes than ids: %u", entries("homes"));
+	is_int(entries("."), 4, "nothing else in the folder than lock, usage, containers and homes");
 	ok(kit_reopen() >= 0, "the sums are those of the files");
 	kit_end();
 	return done();

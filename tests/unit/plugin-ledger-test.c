@@ -530,6 +530,148 @@ static void test_planted_good(void)
 	is_int(kit_reopen(), 5, "a symlink to a good record: all are there");
 }
 
+/* Where @id lived, as text; "-": not known. */
+static const char *home_of(const struct ledger *l, const char *runtime_class, const char *id)
+{
+	static char text[200];
+	struct idset nodes;
+
+	if (!ledger_home(l, runtime_class, id, &nodes))
+		return "-";
+	idset_format(&nodes, text, sizeof(text));
+	return text;
+}
+
+/* Adds @id to class "oci" or another, on @nodes. */
+static void live_on(struct ledger *l, const char *runtime, const char *id, uint64_t inode, const char *nodes)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+
+	kit_record(id, inode, &r);
+	strcpy(r.runtime, runtime);
+	idset_parse_kernel(nodes, &r.placement.nodes, NULL);
+	is_int(ledger_add(l, strcmp(runtime, "lxc") == 0 ? "lxc" : "oci", &r, &err), 0, "home: %s is added %s", id, err.text);
+}
+
+static void test_home(void)
+{
+	struct error err = { 0 };
+	struct idset many;
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	live_on(l, "runc", "a", 1, "2-3");
+	is_str(home_of(l, "oci", "a"), "-", "home: who lives has none");
+	ledger_remove(l, "oci", "a", &err);
+	is_str(home_of(l, "oci", "a"), "2-3", "home: who has ended has");
+	is_str(home_of(l, "oci", "b"), "-", "home: others have none");
+	is_str(home_of(l, "lxc", "a"), "-", "home: nor has another class");
+	live_on(l, "crun", "a", 2, "5");
+	ledger_remove(l, "oci", "a", &err);
+	is_str(home_of(l, "oci", "a"), "5", "home: the last one counts");
+	live_on(l, "runc", "a", 3, "1");
+	ledger_remove_cgroup(l, "oci", "a", 3, &err);
+	is_str(home_of(l, "oci", "a"), "5", "home: where it could not start is none");
+	live_on(l, "runc", "swept away", 4, "6");
+	kit_fate(4, LIFE_GONE, 0);
+	is_int(ledger_sweep(l, true, &err), 1, "home: one is swept away");
+	is_str(home_of(l, "oci", "swept away"), "6", "home: it has one, too");
+	live_on(l, "lxc", "c", 5, "4");
+	ledger_remove(l, "lxc", "c", &err);
+	is_str(home_of(l, "lxc", "c"), "-", "home: LXC's own configuration has it");
+	ledger_close(l);
+
+	l = kit_open();
+	is_str(home_of(l, "oci", "a"), "5", "home: opened again, it is there");
+	ledger_close(l);
+	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002";
+	l = kit_open();
+	is_str(home_of(l, "oci", "a"), "-", "home: after a reboot it is not");
+	idset_clear(&many);
+	for (unsigned int i = 0; i < 512; i++)
+		idset_add(&many, i * 2);
+	{
+		cleanup_record struct record r = { 0 };
+
+		kit_record("a", 6, &r);
+		r.placement.nodes = many;
+		is_int(ledger_add(l, "oci", &r, &err), 0, "home: on very many nodes %s", err.text);
+		is_int(ledger_remove(l, "oci", "a", &err), 0, "home: they are too many to keep %s", err.text);
+		is_str(home_of(l, "oci", "a"), "-", "home: so there is none");
+	}
+	ledger_close(l);
+}
+
+/* Their number is bounded, whoever comes is not mistaken for another, and what is planted is no home. */
+static void test_homes_of_many(void)
+{
+	static const char *const planted[] = { "", "x", "6f1c1f4e-0000-0000-0000-000000000001 2",
+					       "6f1c1f4e-0000-0000-0000-000000000001 2 b",
+					       "6f1c1f4e-0000-0000-0000-000000000001 9999999 a",
+					       "/etc/passwd" };
+	struct error err = { 0 };
+	unsigned int kept = 0, wrong = 0;
+	char id[20], name[24] = "";
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (unsigned int i = 0; i < 3000; i++) {
+		cleanup_record struct record r = { 0 };
+
+		snprintf(id, sizeof(id), "c%u", i);
+		kit_record(id, i + 1, &r);
+		idset_clear(&r.placement.nodes);
+		idset_add(&r.placement.nodes, i % 8);
+		if (ledger_add(l, "oci", &r, &err) < 0 || ledger_remove(l, "oci", id, &err) < 0)
+			wrong++;
+	}
+	for (unsigned int i = 0; i < 3000; i++) {
+		struct idset nodes;
+
+		snprintf(id, sizeof(id), "c%u", i);
+		if (!ledger_home(l, "oci", id, &nodes))
+			continue;
+		kept++;
+		wrong += idset_count(&nodes) != 1 || !idset_has(&nodes, i % 8);
+	}
+	is_int(wrong, 0, "homes: of 3,000, each is its own %s", err.text);
+	ok(kept > 800 && kept <= 1024 && kept == entries("homes"), "homes: of the last %u of 3,000", kept);
+	is_str(home_of(l, "oci", "c2999"), "7", "homes: the last is among them");
+	ledger_close(l);
+
+	kit_fresh();
+	l = kit_open();
+	live_on(l, "runc", "a", 1, "2");
+	ledger_remove(l, "oci", "a", &err);
+	snprintf(name, sizeof(name), "homes/%03x", (unsigned int)(crc32_of("a", 1) % 1024));
+	is_str(home_of(l, "oci", "a"), "2", "home: kept as %s", name);
+	for (size_t i = 0; i < ARRAY_SIZE(planted); i++) {
+		unlinkat(kit.dir, name, 0);
+		if (*planted[i])
+			is_int(symlinkat(planted[i], kit.dir, name), 0, "planted home: \"%s\"", planted[i]);
+		else
+			kit_write(name, "6f1c1f4e-0000-0000-0000-000000000001 2 a", 41);
+		is_str(home_of(l, "oci", "a"), "-", "planted home: \"%s\" is none", planted[i]);
+	}
+	live_on(l, "runc", "a", 2, "3");
+	ledger_remove(l, "oci", "a", &err);
+	is_str(home_of(l, "oci", "a"), "3", "planted home: the next takes its place");
+	unlinkat(kit.dir, name, 0);
+	mkdirat(kit.dir, name, 0700);
+	live_on(l, "runc", "a", 3, "4");
+	is_int(ledger_remove(l, "oci", "a", &err), 0, "planted home: with a folder there, it is removed all the same");
+	is_str(home_of(l, "oci", "a"), "-", "planted home: and has none");
+	is_int(unlinkat(kit.dir, name, AT_REMOVEDIR) | unlinkat(kit.dir, "homes", AT_REMOVEDIR), 0, "planted homes: away");
+	is_int(mkdirat(kit.dir, "elsewhere", 0700) | symlinkat("elsewhere", kit.dir, "homes"), 0, "planted homes: a link");
+	live_on(l, "runc", "a", 4, "5");
+	is_int(ledger_remove(l, "oci", "a", &err), 0, "planted homes: it is removed all the same");
+	is_int(entries("elsewhere"), 0, "planted homes: and nothing is written there");
+	ledger_close(l);
+}
+
 int main(void)
 {
 	test_basics();
@@ -542,6 +684,8 @@ int main(void)
 	test_lost();
 	test_planted();
 	test_planted_good();
+	test_home();
+	test_homes_of_many();
 	kit_end();
 	return done();
 }

@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Where containers lived that have ended, so that a restart goes home: a hint, and no
+ * more.  Each is the target of a symbolic link that leads nowhere: there whole or not at all, and
+ * read with one system call.  homes/ has HOMES names for all ids; a later one takes the place of an earlier one.
+ */
+#include "plugin/ledger-internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plugin/util.h"
+
+#define HOMES_DIR "homes"
+#define HOMES 1024
+#define HOME_TEXT_MAX 1024 /* boot id, nodes, container id; a longer one is not kept */
+
+/* false: such a container's runtime keeps it itself, in the container's configuration. */
+static bool home_name(const char *runtime_class, const char *id, char name[24])
+{
+	if (strcmp(runtime_class, "oci") != 0)
+		return false;
+	snprintf(name, 24, HOMES_DIR "/%03x", (unsigned int)(crc32_of(id, strlen(id)) % HOMES));
+	return true;
+}
+
+/* Never through a link to somewhere else. */
+static int open_homes(int ledger)
+{
+	const int how = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	int fd = openat(ledger, HOMES_DIR, how);
+
+	if (fd < 0 && errno == ENOENT && mkdirat(ledger, HOMES_DIR, 0700) == 0)
+		fd = openat(ledger, HOMES_DIR, how);
+	return fd;
+}
+
+void home_keep(struct ledger *l, const struct record *r)
+{
+	cleanup_close int dir = -1;
+	char name[24], nodes[HOME_TEXT_MAX], text[HOME_TEXT_MAX];
+	const char *base = name + strlen(HOMES_DIR "/");
+	size_t len = idset_format(&r->placement.nodes, nodes, sizeof(nodes));
+
+	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(class_of(r), r->id, name))
+		return;
+	if ((size_t)snprintf(text, sizeof(text), "%s %s %s", l->world.boot_id, nodes, r->id) >= sizeof(text))
+		return;
+	dir = open_homes(l->dir);
+	if (dir >= 0 && (unlinkat(dir, base, 0) == 0 || errno == ENOENT))
+		(void)!symlinkat(text, dir, base);
+}
+
+bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes)
+{
+	char name[24], text[HOME_TEXT_MAX], *list, *who;
+	ssize_t n;
+
+	if (!home_name(runtime_class, id, name))
+		return false;
+	n = readlinkat(l->dir, name, text, sizeof(text));
+	if (n <= 0 || n == sizeof(text))
+		return false;
+	text[n] = '\0';
+	list = strchr(text, ' ');
+	who = list ? strchr(list + 1, ' ') : NULL;
+	if (!who)
+		return false;
+	*list++ = *who++ = '\0';
+	return strcmp(text, l->world.boot_id) == 0 && strcmp(who, id) == 0 &&
+	       idset_parse_kernel(list, nodes, NULL) == 0;
+}
