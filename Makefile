@@ -217,7 +217,8 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook stage drive)
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
+	$(O)/at-each-call
 
 .PHONY: test test-lint test-package test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
 test:
@@ -282,13 +283,19 @@ $(O)/bench-hook/oci-hook $(O)/bench-hook/oci-hook-phases: link_static = $(static
 $(O)/bench-hook/oci-hook-phases: $(call objects,tests/bench/hook/phases.c)
 # Around every function that has a __wrap_ in these objects.
 wrapped_functions = $(shell nm $(filter $(O)/tests/bench/hook/%.o,$^) | sed -n 's/.* T __wrap_//p')
-$(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(addprefix -Wl$(comma)--wrap=,$(wrapped_functions))
+wrap_options = $(addprefix -Wl$(comma)--wrap=,$(wrapped_functions))
+$(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(wrap_options)
 comma := ,
+# Not timed, but killed.
+$(O)/bench-hook/lxc-hook: $(call objects,tests/bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
+	$(call objects,runtime-hooks/hook.c runtime-hooks/confine.c) $(cgroup) $(plugin)
+$(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
+$(O)/at-each-call: $(O)/tests/vm/guest/src/at-each-call.o
 
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench \
-	$(hook_bench_programs)
+	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
 	$(call need-pkgs,$(link_pkgs))
