@@ -165,6 +165,17 @@ static int read_membership(pid_t pid, char *path, size_t size, struct error *err
 	return 0;
 }
 
+/* Whether this process is in a cgroup's list; if it is @pid's alone, that is seen without asking who we are. */
+static bool has_ours(const char *procs, pid_t pid)
+{
+	char *end, self[16];
+
+	if (strtol(procs, &end, 10) == pid && strcmp(end, "\n") == 0)
+		return false;
+	snprintf(self, sizeof(self), "%d", (int)getpid());
+	return words_have(procs, self);
+}
+
 /*
  * Whether @pid is in the directory that we have open.  Its own list of processes says it
  * for certain; where that cannot be had (threaded, or very long), the path in /proc must be the same still.
@@ -173,13 +184,12 @@ static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struc
 {
 	const size_t size = 16384;
 	cleanup_free char *procs = malloc(size);
-	char now[CGROUP_PATH_MAX], name[16], self[16];
+	char now[CGROUP_PATH_MAX], name[16];
 	ssize_t n = procs ? read_beneath(c->fd, "cgroup.procs", procs, size) : -ENOMEM;
 	int rc;
 
 	snprintf(name, sizeof(name), "%d", (int)pid);
-	snprintf(self, sizeof(self), "%d", (int)getpid());
-	c->ours = n >= 0 && words_have(procs, self);
+	c->ours = n >= 0 && has_ours(procs, pid);
 	if (n >= 0 && words_have(procs, name))
 		return 0;
 	if (n >= 0)
