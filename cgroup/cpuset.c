@@ -66,8 +66,8 @@ int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct er
 	return 0;
 }
 
-/* Why cpuset could not be turned on for the children of @path, and what would help. */
-static int enable_error(int status, const char *path, struct error *err)
+/* Why cpuset could not be turned on for the children of @path, on the way to @below, and what would help. */
+static int enable_error(int status, const char *path, const char *below, struct error *err)
 {
 	const char *remedy;
 
@@ -78,9 +78,9 @@ static int enable_error(int status, const char *path, struct error *err)
 		break;
 	case -EACCES:
 	case -EPERM:
-		remedy = strstr(path, "/user@")
+		remedy = strstr(below, "/user@")
 				 ? "rootless: it is not delegated; Delegate=cpu cpuset io memory pids for "
-				   "user@.service, and the hook as root"
+				   "user@.service"
 				 : "root is needed";
 		break;
 	case -EROFS:
@@ -97,8 +97,8 @@ static int enable_error(int status, const char *path, struct error *err)
 			 strcmp(path, "/") == 0 ? "" : path, strerror(-status), remedy);
 }
 
-/* Lets the children of @path have a cpuset. */
-static int enable_in(int mount, const char *path, struct error *err)
+/* Lets the children of @path have a cpuset, on the way to @below. */
+static int enable_in(int mount, const char *path, const char *below, struct error *err)
 {
 	cleanup_close int fd = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
 	char words[CONTROLLERS_MAX];
@@ -110,7 +110,7 @@ static int enable_in(int mount, const char *path, struct error *err)
 	if (words_have(words, "cpuset"))
 		return 0;
 	rc = write_beneath(fd, "cgroup.subtree_control", "+cpuset");
-	return rc < 0 ? enable_error(rc, path, err) : 0;
+	return rc < 0 ? enable_error(rc, path, below, err) : 0;
 }
 
 int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err)
@@ -120,13 +120,13 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 
 	if (faccessat(c->fd, "cpuset.cpus", F_OK, 0) == 0)
 		return 0;
-	rc = enable_in(mount, "/", err);
+	rc = enable_in(mount, "/", c->path, err);
 	for (size_t i = 1; rc == 0 && c->path[i]; i++) {
 		if (c->path[i] != '/')
 			continue;
 		memcpy(path, c->path, i);
 		path[i] = '\0';
-		rc = enable_in(mount, path, err);
+		rc = enable_in(mount, path, c->path, err);
 	}
 	if (rc == 0 && faccessat(c->fd, "cpuset.cpus", F_OK, 0) < 0)
 		return error_errno(err, -errno, "cpuset is on above %.200s and still has no cpuset.cpus there",

@@ -10,6 +10,7 @@
 #include "plugin/error.h"
 
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <syslog.h>
@@ -36,6 +37,13 @@ void hook_time_limit(unsigned int seconds);
  * however long it takes (cgroup_writing).
  */
 void hook_uncounted(const volatile sig_atomic_t *while_set);
+
+/*
+ * Where the ledger is: @given, or the machine's.  Where /run is not ours, to a user and to root in a user namespace (rootless
+ * podman), it is numaplace in XDG_RUNTIME_DIR, or without that in /run/user/UID.  Root without XDG_RUNTIME_DIR is taken for the
+ * machine's, and a system call saved, unless @bare: there may be no environment at all (podman's precreate and poststop).
+ */
+const char *hook_state(const char *given, bool bare);
 
 /* What lines are about from now on: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -159,18 +159,6 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 	return 0;
 }
 
-/* Where a user's ledger is; root's is one for the machine. */
-static const char *find_state(const char *given)
-{
-	static char path[PATH_MAX];
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-
-	if (given || geteuid() == 0 || !dir)
-		return given ? given : HOOK_STATE;
-	snprintf(path, sizeof(path), "%s/numaplace", dir);
-	return path;
-}
-
 /* Adds what the file's lines say. A pipe, or no file at all: there are none. */
 static int read_file(const char *file, struct lxc_keys *keys, struct error *err)
 {
@@ -495,7 +483,7 @@ int main(int argc, char **argv)
 		hook_time_limit((unsigned int)atoi(o.timeout));
 		env.timeout_ms = HOOK_LOCK_MS((unsigned int)atoi(o.timeout));
 	}
-	env.state_path = find_state(o.state);
+	env.state_path = hook_state(o.state, false);
 	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */
 	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
 	confine_calls(CONFINE_LIBLXC);

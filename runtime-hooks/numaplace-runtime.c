@@ -333,8 +333,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	cleanup_work struct work w = {
 		.command = &c,
-		.env = { .root = -1, .real = true, .state = -1, .state_path = HOOK_STATE,
-			 .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn },
+		.env = { .root = -1, .real = true, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
+			 .message = hook_warn },
 	};
 	int status = command_parse(argc, argv, &c, &err);
 
@@ -345,8 +345,7 @@ int main(int argc, char **argv)
 		write_log(&c, err.text);
 		return error_exit_status(status);
 	}
-	if (c.state)
-		w.env.state_path = c.state;
+	w.env.state_path = hook_state(c.state, false);
 	if (c.creates) {
 		status = prepared(&c, &w);
 		if (status)

@@ -101,6 +101,7 @@ static const char *runtime_name(int root, const char *status)
 static int open_root(struct place_env *env, const struct options *o, struct error *err)
 {
 	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
+	env->state_path = hook_state(o->state, find_stage(o->stage) != STAGE_PLACE);
 	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
@@ -399,7 +400,7 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = HOOK_CONF, .state = HOOK_STATE };
+	struct options o = { .conf = HOOK_CONF };
 	struct place_env env = {
 		.root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
 	};
@@ -423,7 +424,6 @@ int main(int argc, char **argv)
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))
 		confine_calls(0);
-	env.state_path = o.state;
 	r = run(&env, &o, &err);
 	if (r == 0)
 		return 0;

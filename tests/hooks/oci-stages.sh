@@ -127,8 +127,36 @@ endless() {
 	ok $? 'stdin without end: after 8 seconds' "it took $((SECONDS - start))"
 }
 
+# Whose ledger it is: XDG_RUNTIME_DIR's where /run is another's, as to root in a user namespace. A folder that is no
+# ledger's tells whether it was opened.
+whose() {
+	local owner want at
+	mkdir -p "$tmp/xdg/numaplace"
+	touch "$tmp/xdg/numaplace/else"
+	chmod 755 "$tmp/xdg/numaplace"
+	if ! unshare --mount mount -t tmpfs none /run 2> "$tmp/why"; then
+		skip 'whose ledger it is' "no mounts of our own here: $(cat "$tmp/why")"
+		return
+	fi
+	for owner in 65534 65534,none 0; do
+		at=$tmp/xdg/numaplace
+		[ $owner != 65534,none ] || at=/run/user/0/numaplace
+		want="numaplace: container web1: $at: mode 0755, must be 0700,*"
+		[ $owner != 0 ] || want=
+		# shellcheck disable=SC2016 # the inner shell's
+		state '"limits.cpu":"2"' | XDG_RUNTIME_DIR=$tmp/xdg unshare --mount sh -c 'mount -t tmpfs -o "uid=${0%,*}" none /run &&
+			mkdir -p /run/user/0 && cp -a "$XDG_RUNTIME_DIR/numaplace" /run/user/0/ &&
+			case $0 in *,none) unset XDG_RUNTIME_DIR ;; esac && exec "$@"' \
+			$owner "$hook" --conf "$tmp/conf" poststop 2> "$tmp/stderr"
+		# shellcheck disable=SC2053 # a pattern
+		[[ $(cat "$tmp/stderr") == $want ]]
+		ok $? "/run is $owner's: ${want:-the ledger is in /run}" "$(cat "$tmp/stderr")"
+	done
+}
+
 nothing_to_do
 other_stages
+whose
 usage
 warn_only
 descriptors
