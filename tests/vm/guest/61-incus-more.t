@@ -10,7 +10,15 @@
 mems() { cat "/sys/fs/cgroup/lxc.payload.$1/cpuset.mems.effective"; }
 follows() { [ "$(mems "$1")" = "$(list "$(incus_says "$1")")" ] && [ "$(mems "$1")" != 0-3 ]; }
 
+# The unit is where systemd does not look.
+systemctl disable -q --now numaplace-incus-agent
+mkdir -p /opt/np/lib/systemd/system
+mv /usr/lib/systemd/system/numaplace-incus-agent.service /opt/np/lib/systemd/system/
+# shellcheck disable=SC2154 # of incus.sh
+sed -i 's|^unit_dir=.*|unit_dir=/opt/np/lib/systemd/system|' "$inc_dir/install"
 incus_up
+ok "the unit is elsewhere: the agent runs" systemctl is-active numaplace-incus-agent
+
 keys='-c limits.cpu=2 -c limits.cpu.nodes=balanced'
 
 # shellcheck disable=SC2086 # options
@@ -19,23 +27,24 @@ ok "it starts" inc_start a1
 ok "it follows" follows a1
 try incus restart -f a1
 ok "restart: it follows" eventually follows a1
-inc_stop a1
-try incus copy a1 a2
-ok "copy: it starts" inc_start a2
-ok "copy: it follows its own nodes" follows a2
+# Incus gives what starts beside it other nodes.
+try incus copy a1 a2 -c security.privileged=true
+ok "copy, privileged: it starts" inc_start a2
+is "copy, privileged: its root is the host's" "$(xargs < "/proc/$(head -n 1 "$(inc_cgroup a2)/cgroup.procs")/uid_map")" \
+	"0 0 4294967295"
+ok "copy, privileged: it follows" follows a2
+ok "copy: its own nodes" [ "$(mems a2)" != "$(mems a1)" ]
 inc_stop a2
 try incus move a2 a3
 ok "move: it starts under its new name" inc_start a3
 ok "move: it follows" follows a3
-is "move: and the ledger has the new name alone" "$(numaplace status --json | jq -r '[.containers[].id] | join(" ")')" a3
-inc_stop a3
+ok "move: its own nodes" [ "$(mems a3)" != "$(mems a1)" ]
+is "move: and the ledger has the new name alone" "$(numaplace status --json | jq -r '[.containers[].id] | sort | join(" ")')" "a1 a3"
+# The agent, too, would take them out, the next time that it looks.
+systemctl stop numaplace-incus-agent
+try incus stop -f a1 a3
 ok "stopped: its hook took it out of the ledger" patiently ledger_is_empty
-
-# shellcheck disable=SC2086 # options
-inc_init b1 $keys -c security.privileged=true
-ok "privileged: it starts" inc_start b1
-ok "privileged: it follows" follows b1
-inc_stop b1
+systemctl start numaplace-incus-agent
 
 # a project, with profiles of its own
 try incus project create my-pr -c features.images=false -c features.profiles=false
@@ -52,10 +61,10 @@ try incus profile create bad
 try incus profile set bad user.numaplace.limits.memory=lots
 inc_init c1 -p bad -c limits.cpu.nodes=1
 inc_refused c1 "a bad value in a profile" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
-inc_set c1 user.numaplace.limits.memory=100GiB
-inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
 try incus profile remove c1 bad
-inc_set c1 user.numaplace.limits.memory=
+inc_set c1 limits.memory=100GiB
+inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
+inc_set c1 limits.memory=
 ok "mended, it starts" inc_start c1
 is "on its node" "$(mems c1)" 1
 inc_stop c1
@@ -74,7 +83,10 @@ like "it set three nodes" "$(inc_get v1 limits.cpu.nodes)" '^[0-3],[0-3],[0-3]$'
 is "the wish is kept" "$(inc_get v1 user.numaplace.limits.cpu.nodes)" balanced
 ok "it starts there" inc_start v1
 is "its memory is there" "$(mems v1)" "$(list "$(inc_get v1 limits.cpu.nodes)")"
+nodes=$(inc_get v1 limits.cpu.nodes)
+inc_set v1 limits.cpu=3
 like "running, it is not placed" "$(try numaplace incus place v1)" '^numaplace: instance v1: it is Running: '
+is "and keeps its nodes" "$(inc_get v1 limits.cpu.nodes)" "$nodes"
 inc_stop v1
 like "no such instance" "$(try numaplace incus place v9)" '^numaplace: instance v9: .*not found'
 
@@ -93,8 +105,7 @@ like "its hugepages have to be there" "$(try numaplace incus place vm1)" '^numap
 ok "it goes" try incus delete vm1
 
 # The scriptlet: Incus compiles it when it is set. What is stopped counts, and there are only eight CPUs.
-try incus delete a3 b1 c1 v1
-# shellcheck disable=SC2154 # of incus.sh
+try incus delete a3 c1 v1
 ok "scriptlet: Incus's loader takes it" sh -c "incus config set instances.placement.scriptlet=- < $inc_dir/instance_placement.star"
 try incus config set core.https_address=127.0.0.1:8443
 ok "a cluster of one member" try incus cluster enable one
@@ -109,28 +120,17 @@ like "scriptlet: and it saw that" "$(cat /var/log/incus/incus*.log)" 'numaplace:
 # gone without --remove
 mv /usr/libexec/numaplace /usr/libexec/numaplace.away
 ok "numaplace is gone: an instance with the profile starts" inc_start a1
-inc_stop a1
 mv /usr/libexec/numaplace.away /usr/libexec/numaplace
 
 # taken out, also of a project with profiles of its own, and of an instance that is running
 try incus project create own-pr
 ok "a project's own copy" try incus profile copy numaplace numaplace --target-project own-pr
-inc_start a1
 ok "install --remove" inc_remove
 like "no profile any more" "$(try incus profile show numaplace)" 'Profile not found'
 like "nor a copy" "$(try incus profile show numaplace --project own-pr)" 'Profile not found'
 not_ok "nor the agent" systemctl is-active numaplace-incus-agent
+not_ok "nor its unit" systemctl cat numaplace-incus-agent
 inc_stop a1
 ok "removed: it starts" inc_start a1
 ok "install --remove twice" inc_remove
-
-# installed where systemd does not look
-mkdir -p /opt/np/lib/systemd/system
-mv /usr/lib/systemd/system/numaplace-incus-agent.service /opt/np/lib/systemd/system/
-# shellcheck disable=SC2154 # of incus.sh
-sed -i 's|^unit_dir=.*|unit_dir=/opt/np/lib/systemd/system|' "$inc_dir/install"
-ok "the unit is elsewhere: install" inc_install
-ok "the agent runs" systemctl is-active numaplace-incus-agent
-ok "install --remove" inc_remove
-not_ok "no unit is left" systemctl cat numaplace-incus-agent
 done_testing
