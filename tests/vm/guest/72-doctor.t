@@ -24,4 +24,6 @@ before=$(cut -d. -f1 /proc/uptime)
 doctor
 ok "one that says nothing is not waited for" [ $(($(cut -d. -f1 /proc/uptime) - before)) -lt 30 ]
 like "and still named" "$(cat /run/tests/said)" '^fine +runc +/usr/local/sbin/runc$'
+rm /usr/local/sbin/runc
+rmdir /run/systemd/system
 done_testing
