@@ -432,7 +432,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;
-	/* Where Incus leads, it writes the CPUs itself, and would write them again. */
+	/* Where Incus has chosen, it writes the CPUs itself, and would write them again. */
 	m.mems_only = strcmp(old.applied, PLACE_MEMS_ONLY) == 0;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
