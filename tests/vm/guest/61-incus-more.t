@@ -46,15 +46,15 @@ try incus stop -f a1 a3
 ok "stopped: its hook took it out of the ledger" patiently ledger_is_empty
 systemctl start numaplace-incus-agent
 
-# a project, with profiles of its own
-try incus project create my-pr -c features.images=false -c features.profiles=false
-try incus -q init t w1 --project my-pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
-try incus start w1 --project my-pr
-pr_nodes=$(ledger_says my-pr_w1 | cut -d' ' -f1)
-pr_cpus=$(ledger_says my-pr_w1 | cut -d' ' -f2)
+# a project with profiles of its own, whose name is another one in an address
+try incus project create my+pr -c features.images=false -c features.profiles=false
+try incus -q init t w1 --project my+pr -p bare -p numaplace -c limits.cpu=2 -c user.numaplace.mode=lead
+try incus start w1 --project my+pr
+pr_nodes=$(ledger_says my+pr_w1 | cut -d' ' -f1)
+pr_cpus=$(ledger_says my+pr_w1 | cut -d' ' -f2)
 like "project: one node in the ledger, as PROJECT_NAME" "$pr_nodes" '^[0-3]$'
-ok "project, lead: ledger, cgroup and Incus agree" agree my-pr_w1 "$pr_nodes" "$pr_cpus"
-try incus stop -f w1 --project my-pr
+ok "project, lead: ledger, cgroup and Incus agree" agree my+pr_w1 "$pr_nodes" "$pr_cpus"
+try incus stop -f w1 --project my+pr
 
 # what is refused
 try incus profile create bad
