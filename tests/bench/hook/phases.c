@@ -150,8 +150,9 @@ AROUND_VOID(ledger_close, (struct ledger *l), (l), LEDGER)
 AROUND(int, select_placement,
        (const struct select_input *in, struct placement *out, struct reasons *why, struct error *err),
        (in, out, why, err), DECIDE)
-AROUND(int, ledger_add, (struct ledger *l, const char *class, const struct record *r, struct error *err),
-       (l, class, r, err), RECORD)
+AROUND(int, ledger_add_text,
+       (struct ledger *l, const char *class, const struct record *r, const char *text, size_t len, struct error *err),
+       (l, class, r, text, len, err), RECORD)
 AROUND(int, cgroup_write_cpuset,
        (int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 	const struct idset *mems, struct error *err),
