@@ -8,6 +8,7 @@
 #include "plugin/util.h"
 
 #include <errno.h>
+#include <math.h>
 #include <string.h>
 
 /* A core within one node: its CPUs are linked through spread.next. */
@@ -307,7 +308,7 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 		s->part[i].take = 0;
 	}
 	cost = share_cost(s, x);
-	if (*best_cost >= 0 && cost >= *best_cost - 1e-9)
+	if (cost >= *best_cost - 1e-9)
 		return;
 	*best_cost = cost;
 	memcpy(best, x->take, s->nparts * sizeof(*best));
@@ -321,7 +322,7 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	struct sharing x;
 	unsigned int *best;
 	bool all = s->in->search->need.memory && count >= n * s->unit;
-	double cost = -1;
+	double cost = INFINITY; /* and less than 0 where evenness counts for much and there is something to even */
 
 	if (!column)
 		return -ENOMEM;

@@ -117,6 +117,19 @@ static void test_incus_cases(void)
 	world_end(&w);
 }
 
+/* balance = 100: two nodes are left as even as they can be, and not one of them filled for its nearness. */
+static void test_evenness(void)
+{
+	struct made_node nodes[2] = { { 0, 32, GIB }, { 1, 32, GIB } };
+	struct world w = world_of(made(nodes, 2, 1, 0, NULL));
+
+	w.policy.balance = 100;
+	place(&w, "limits.cpu=7 limits.cpu.nodes=0");
+	place(&w, "limits.cpu=13 limits.cpu.nodes=1");
+	is_str(place(&w, "limits.cpu=32"), "0,1|7-25,45-57|0-1", "evenness: of 25 and 19 free CPUs, 6 and 6 stay free");
+	world_end(&w);
+}
+
 /* Incus has chosen, and numaplace follows: all of it, whoever is there. */
 static void test_whole(void)
 {
@@ -553,6 +566,7 @@ int main(void)
 	test_filling();
 	test_incus_cases();
 	test_whole();
+	test_evenness();
 	test_memory();
 	test_memory_is_near();
 	test_home();
