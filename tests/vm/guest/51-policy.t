@@ -84,6 +84,9 @@ for rt in runc crun; do
 	is "$np, preferred: on its node first" "$(kind private)" "0 0 100 0"
 	# without a policy, pages begin at the node of the CPU, too, and spill the same way
 	like "$np, preferred: by a policy of its own" "$(grep anon "/proc/$(ct_pid pref)/numa_maps")" '^[0-9a-f]+ prefer( \(many\))?(=static)?:2 '
+	# What is cached of files there would stay, and the node be full with less of ours.
+	sync
+	echo 1 > /proc/sys/vm/drop_caches
 	touch_more pref anon 600
 	ok "$np, preferred: outgrows it" touched pref
 	ok "$np, preferred: verify does not mind" verify pref
