@@ -89,8 +89,8 @@ int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char
 			 struct error *err);
 
 /*
- * Where the container of this id lived when it ended, in this boot and not long ago. Only for "oci": the others' configurations
- * say it. *@nodes stays as it was when that is not known.
+ * Where the container of this id lived when it ended, in this boot; that is kept of the last ones, 1,024 at most.  Only for
+ * "oci": the others' configurations say it.  *@nodes stays as it was when that is not known.
  */
 bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes);
 

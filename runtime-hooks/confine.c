@@ -187,7 +187,7 @@ static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
 	f[n++] = (struct sock_filter)IF_EQUAL(AF_UNIX, 0, 1);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	/* The allowed are bits: half as many instructions for the kernel to translate as a comparison for each. */
+	/* The allowed are bits: fewer instructions for the kernel to translate than a comparison for each. */
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 31);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
 	f[n++] = (struct sock_filter)LOAD(nr);

@@ -8,12 +8,7 @@
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 
-export BUILD=${hook%/*}/bench-hook tmp
-cell=$PWD/tests/bench/hook/cell
-if ! "$cell" 1 1 0 true 2> "$tmp/why"; then
-	echo "1..0 # SKIP no mounts of our own here: $(tail -n 1 "$tmp/why")"
-	exit
-fi
+need_cell
 
 # Run by cell: at_each_call HOOK STAGE HOW.
 at_each_call() {

@@ -13,12 +13,7 @@ for need in strace unshare valgrind; do
 		exit
 	}
 done
-export BUILD=${hook%/*}/bench-hook tmp
-cell=$PWD/tests/bench/hook/cell
-if ! "$cell" 1 1 0 true 2> "$tmp/why"; then
-	echo "1..0 # SKIP no mounts of our own here: $(tail -n 1 "$tmp/why")"
-	exit
-fi
+need_cell
 
 # Run by cell. traced NAME INPUT STAGE: the hook's calls in $tmp/NAME.
 traced() {
