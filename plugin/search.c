@@ -237,7 +237,7 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 	const uint16_t *twin = s->topology->twin;
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
-	       x->ncpus == y->ncpus && x->weight == y->weight && x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
+	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight && x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
@@ -653,8 +653,8 @@ static double least_uneven(const struct search *s)
 	if (s->need.overcommit)
 		return 0;
 	for (unsigned int i = 0; i < s->nsites; i++)
-		if (s->sites[i].ncpus && (smallest == 0 || s->sites[i].ncpus < smallest))
-			smallest = s->sites[i].ncpus;
+		if (s->sites[i].cpus && (smallest == 0 || s->sites[i].cpus < smallest))
+			smallest = s->sites[i].cpus;
 	if (smallest > 0)
 		most = (double)s->need.room / LOAD_ONE / smallest / s->taste.step;
 	return s->taste.mean < 1 ? s->taste.cpu * most * (s->taste.mean - 1 - s->taste.step * most / 2 / s->taste.nodes) : 0;

@@ -16,11 +16,12 @@
 struct site {
 	unsigned int node;     /* index in the topology */
 	unsigned int ncpus;    /* candidate CPUs */
+	unsigned int cpus;     /* these, and those that others hold exclusively */
 	int64_t room;          /* CPU that is not taken, 1/LOAD_ONE; exclusive: in whole free cores */
 	int64_t load;          /* CPU that is taken on the candidates */
 	int64_t weight;        /* its say in distances as a place of threads: room, as far as it is asked for, in 1/64 CPU */
 	int64_t mem_weight;    /* as a place of pages: what it has of those asked for, in 1/PAGES_ONE; none asked for: weight */
-	unsigned int share;    /* room as a part of the candidates, in 1/SHARES */
+	unsigned int share;    /* room as a part of cpus, in 1/SHARES */
 	int64_t bias;          /* what choosing it costs besides, in millionths */
 	uint64_t avail;        /* bytes that may be asked for here; 0: no memory, or not for us */
 	uint64_t total;        /* bytes; 0: memory is no matter here */
@@ -57,8 +58,8 @@ struct sums {
 struct taste {
 	double cpu, memory; /* cost of a wholly loaded set, in local distances */
 	double keep;
-	double mean;        /* of what taking gains, over all sites: only differences from it count */
-	double nodes;       /* sites with CPUs */
+	double mean;        /* of what taking gains, over all nodes: only differences from it count */
+	double nodes;       /* with CPUs for this request, whoever holds them */
 	double step;        /* what the request takes of an average node */
 };
 

@@ -29,6 +29,12 @@
 #define BIAS_HOME 0.05     /* of not going back to where it was */
 #define BIAS_UNKNOWN 1.0   /* of a node that does not say how much memory it has */
 
+/* Of all nodes that have CPUs for this request, whoever holds them now. */
+struct emptiness {
+	double nodes, cpus;
+	double share; /* sum of the nodes' free shares */
+};
+
 struct choice {
 	const struct select_input *in;
 	const struct topology *t;
@@ -38,7 +44,9 @@ struct choice {
 	struct idset nodes;       /* node ids that may be chosen */
 	struct idset mems;        /* node ids whose memory may be chosen */
 	struct idset cpus;        /* CPU ids that may be given, if nobody holds them */
+	uint16_t kind;            /* capacity of the CPUs that are candidates; 0: of any */
 	unsigned int ncandidates;
+	struct emptiness whole;
 	struct search search;
 	struct reasons *why;
 };
@@ -178,24 +186,24 @@ static void allow_cpus(struct choice *c)
 		idset_andnot(&c->cpus, &c->t->isolated);
 }
 
-/* @capacity 0: of whatever kind. */
-static void find_candidates(struct choice *c, uint16_t capacity)
+/* Whether this CPU (index) may be given, if nobody holds it. */
+static bool may_be_given(const struct choice *c, unsigned int i)
+{
+	const struct topo_cpu *cpu = &c->t->cpus[i];
+
+	return (c->req->cpu_listed || idset_has(&c->nodes, c->t->nodes[cpu->node].id)) &&
+	       idset_has(&c->cpus, cpu->id) && (!c->kind || cpu->capacity == c->kind);
+}
+
+static void find_candidates(struct choice *c, uint16_t kind)
 {
 	const struct topology *t = c->t;
 
+	c->kind = kind;
 	c->ncandidates = 0;
-	for (unsigned int n = 0; n < t->nnodes; n++) {
-		const struct topo_node *node = &t->nodes[n];
-		bool ours = c->req->cpu_listed || idset_has(&c->nodes, node->id);
-
-		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-			const struct topo_cpu *cpu = &t->cpus[i];
-
-			c->candidate[i] = ours && idset_has(&c->cpus, cpu->id) &&
-					  (c->in->whole || !c->in->usage->exclusive[cpu->id]) &&
-					  (!capacity || cpu->capacity == capacity);
-			c->ncandidates += c->candidate[i];
-		}
+	for (unsigned int i = 0; i < t->ncpus; i++) {
+		c->candidate[i] = may_be_given(c, i) && (c->in->whole || !c->in->usage->exclusive[t->cpus[i].id]);
+		c->ncandidates += c->candidate[i];
 	}
 }
 
@@ -227,6 +235,7 @@ static void site_cpus(const struct choice *c, const struct topo_node *node, stru
 	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
 		uint32_t load;
 
+		s->cpus += c->candidate[i] || may_be_given(c, i);
 		if (!c->candidate[i])
 			continue;
 		load = c->in->usage->load[c->t->cpus[i].id];
@@ -278,15 +287,21 @@ static void find_sites(struct choice *c)
 	struct search *s = &c->search;
 
 	s->nsites = 0;
+	c->whole = (struct emptiness){ 0 };
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 		struct site x = { .node = i };
 
 		site_cpus(c, node, &x);
 		site_memory(c, node, &x);
+		if (x.cpus) {
+			x.share = (unsigned int)(x.room * SHARES / ((int64_t)x.cpus * LOAD_ONE));
+			c->whole.nodes++;
+			c->whole.cpus += x.cpus;
+			c->whole.share += (double)x.share / SHARES;
+		}
 		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
-		x.share = x.ncpus ? (unsigned int)(x.room * SHARES / ((int64_t)x.ncpus * LOAD_ONE)) : 0;
 		x.bias = site_bias(c, i);
 		s->sites[s->nsites++] = x;
 	}
@@ -483,22 +498,13 @@ static void balance_taste(unsigned int balance, struct taste *t)
 static void set_taste(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
-	double mean = 0, nodes = 0, cpus = 0;
+	const struct emptiness *e = &c->whole;
+	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 
-	for (unsigned int i = 0; i < c->search.nsites; i++) {
-		const struct site *x = &c->search.sites[i];
-
-		if (!x->ncpus)
-			continue;
-		mean += (double)x->share / SHARES;
-		cpus += x->ncpus;
-		nodes++;
-	}
-	mean = nodes > 0 ? mean / nodes : 0;
-	t->nodes = nodes > 0 ? nodes : 1;
+	t->nodes = e->nodes > 0 ? e->nodes : 1;
 	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;
-	t->step = cpus > 0 ? (double)c->search.need.room / LOAD_ONE * nodes / cpus : 1;
+	t->step = e->cpus > 0 ? (double)c->search.need.room / LOAD_ONE * e->nodes / e->cpus : 1;
 }
 
 static int search_once(struct choice *c)
@@ -806,11 +812,15 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	const struct search *s = &c->search;
 	struct verdict v = { 0 };
 	struct sums sum;
+	int64_t held = 0; /* exclusively, by others */
 
 	search_sums(s, set->site, set->n, &sum);
+	for (unsigned int i = 0; i < set->n; i++)
+		held += s->sites[set->site[i]].cpus - s->sites[set->site[i]].ncpus;
 	v.distance = search_distance(&sum) / 2.0;
 	if (sum.capacity)
-		v.load = 100.0 * (double)(sum.load + s->need.room) / (double)sum.capacity;
+		v.load = 100.0 * (double)(sum.load + s->need.room + held * LOAD_ONE) /
+			 (double)(sum.capacity + held * LOAD_ONE);
 	if (sum.total)
 		v.memory = 100.0 * search_memory_load(s, &sum);
 	return v;

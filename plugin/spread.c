@@ -272,6 +272,23 @@ static void follow(const struct spread *s, struct sharing *x)
 		x->memory[i] = x->take[i];
 }
 
+/* What a container costs that gets nothing but parts of cores, in local distances. */
+#define COST_SPLIT 1.0
+
+/* Cores of which a part is taken, as a part of the CPUs that are asked for. */
+static double split_cores(const struct spread *s, const struct sharing *x)
+{
+	unsigned int split = 0, cpus = 0;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		unsigned int whole = s->part[i].whole < x->take[i] ? s->part[i].whole : x->take[i];
+
+		split += x->take[i] - whole + (whole % s->unit > 0);
+		cpus += x->take[i];
+	}
+	return (double)split / cpus;
+}
+
 /* What this sharing costs, in the same coin as the choice of nodes: CPUs' distance to the memory, and evenness. */
 static double share_cost(const struct spread *s, struct sharing *x)
 {
@@ -284,14 +301,14 @@ static double share_cost(const struct spread *s, struct sharing *x)
 		const struct part *p = &s->part[i];
 
 		takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
-			  (double)x->take[i] / p->site->ncpus);
+			  p->site->cpus ? (double)x->take[i] / p->site->cpus : 0);
 		cpus += x->take[i];
 		memory += (double)x->memory[i];
 		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
 			distance += (double)x->take[i] * (double)x->memory[j] *
 				    s->t->near[p->site->node * s->t->nnodes + s->part[j].site->node];
 	}
-	return (memory > 0 ? distance / cpus / memory / 20 : 0) +
+	return (memory > 0 ? distance / cpus / memory / 20 : 0) + COST_SPLIT * split_cores(s, x) +
 	       search->taste.cpu * takes_cost(&takes, &search->taste);
 }
 
@@ -314,8 +331,12 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 	memcpy(best, x->take, s->nparts * sizeof(*best));
 }
 
-/* The cheapest of: evenly by room; one node after the other; the same, but no further than memory follows. */
-static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room)
+/*
+ * The cheapest of: evenly by room; the same by @threads, where whole cores are not enough to be even (NULL: not
+ * tried); one node after the other; the same, but no further than memory follows.
+ */
+static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room,
+			 const unsigned int *threads)
 {
 	size_t n = s->nparts;
 	cleanup_free uint64_t *column = calloc(5 * n, sizeof(*column));
@@ -330,6 +351,10 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 			     column + 4 * n };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
+	if (threads) {
+		share_out(s, count, 1, threads);
+		keep_cheaper(s, &x, best, &cost);
+	}
 	if (fill_up(s, count, room, false))
 		keep_cheaper(s, &x, best, &cost);
 	if (all && fill_up(s, count, room, true))
@@ -350,8 +375,8 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
  */
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
-	cleanup_free unsigned int *room = calloc(s->nparts, sizeof(*room));
-	unsigned int cores = 0, idle = 0;
+	cleanup_free unsigned int *room = calloc(2 * s->nparts, sizeof(*room));
+	unsigned int *threads = room + s->nparts, cores = 0, idle = 0;
 
 	if (!room)
 		return -ENOMEM;
@@ -363,13 +388,14 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 		const struct part *p = &s->part[i];
 
 		/* whole idle cores where they suffice, else idle CPUs, else all candidates */
+		threads[i] = p->idle;
 		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
 	}
 	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);
 	if (s->in->in->policy->even_shares || s->nparts == 1 || s->nparts > FILL_PARTS ||
 	    s->in->search->need.overcommit)
 		return 0;
-	return share_cheaply(s, count, room);
+	return share_cheaply(s, count, room, !s->exclusive && s->unit > 1 && cores >= count ? threads : NULL);
 }
 
 static bool eligible(const struct spread *s, unsigned int i)

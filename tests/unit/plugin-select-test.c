@@ -58,6 +58,11 @@ static unsigned int pairs(unsigned int i, unsigned int j)
 	return i == j ? 10 : i / 2 == j / 2 ? 12 : 21;
 }
 
+static unsigned int neighbours(unsigned int i, unsigned int j)
+{
+	return i == j ? 10 : 11;
+}
+
 static unsigned int sockets_of_12(unsigned int i, unsigned int j)
 {
 	unsigned int in = i % 12 > j % 12 ? i % 12 - j % 12 : j % 12 - i % 12;
@@ -117,16 +122,36 @@ static void test_incus_cases(void)
 	world_end(&w);
 }
 
-/* balance = 100: two nodes are left as even as they can be, and not one of them filled for its nearness. */
+/*
+ * balance = 100: two nodes are left as even as they can be, and not one of them filled for its nearness, nor by whole
+ * cores alone. A node's share that is free is of all its CPUs, those that are held exclusively among them.
+ */
 static void test_evenness(void)
 {
-	struct made_node nodes[2] = { { 0, 32, GIB }, { 1, 32, GIB } };
+	struct made_node nodes[2] = { { 0, 32, GIB }, { 1, 32, GIB } }, small[2] = { { 0, 8, GIB }, { 1, 8, GIB } };
+	struct made_node unequal[2] = { { 0, 24, GIB }, { 1, 8, GIB } };
 	struct world w = world_of(made(nodes, 2, 1, 0, NULL));
 
 	w.policy.balance = 100;
 	place(&w, "limits.cpu=7 limits.cpu.nodes=0");
 	place(&w, "limits.cpu=13 limits.cpu.nodes=1");
 	is_str(place(&w, "limits.cpu=32"), "0,1|7-25,45-57|0-1", "evenness: of 25 and 19 free CPUs, 6 and 6 stay free");
+	world_end(&w);
+	w = world_of(made(small, 2, 2, 0, neighbours));
+	is_str(place(&w, "limits.cpu=14"), "0,1|0-13|0-1", "by default whole cores, though one thread of each could stay free");
+	world_end(&w);
+	w = world_of(made(small, 2, 2, 0, NULL));
+	w.policy.balance = 100;
+	is_str(place(&w, "limits.cpu=14"), "0,1|0-6,8-14|0-1", "evenness: one thread of each stays free, and not one core");
+	world_end(&w);
+	w = world_of(made(unequal, 2, 1, 0, NULL));
+	w.policy.balance = 100;
+	place(&w, "limits.cpu=12 limits.cpu.nodes=0 limits.cpu.exclusive=true");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "1|24-27|1",
+	       "evenness: a node of which half is held is fuller than a small one that is empty");
+	ok(w.why.n && strstr(w.why.text[0], "then 50 % of CPUs"), "and says what is taken then: %s", w.why.text[0]);
+	is_str(place(&w, "limits.cpu=6 limits.cpu.nodes=0 limits.cpu.exclusive=true"), "0|12-17|0", "more of the half");
+	ok(w.why.n && strstr(w.why.text[0], "then 75 % of CPUs"), "counts what others hold exclusively, too: %s", w.why.text[0]);
 	world_end(&w);
 }
 

@@ -94,18 +94,15 @@ static double avail_of(const struct world *w, unsigned int node)
 	return x->ncpus && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
 }
 
-static double node_load(const struct world *w, unsigned int node, double *usable)
+/* CPUs that may be given, whoever holds them now. */
+static double cpus_of(const struct world *w, unsigned int node)
 {
 	const struct topo_node *x = &w->t->nodes[node];
-	double load = 0;
+	double cpus = 0;
 
-	*usable = 0;
 	for (unsigned int i = x->first_cpu; i < x->first_cpu + x->ncpus; i++)
-		if (!w->u->exclusive[w->t->cpus[i].id] && may_give(w, i)) {
-			load += (double)w->u->load[w->t->cpus[i].id] / LOAD_ONE;
-			(*usable)++;
-		}
-	return load;
+		cpus += may_give(w, i);
+	return cpus;
 }
 
 /* What taking along from r down to r - d gains, at the middle of the balance. */
@@ -157,9 +154,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 	const struct topology *t = w->t;
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double usable, room = room_of(w, i, r->exclusive);
+		double usable = cpus_of(w, i), room = room_of(w, i, r->exclusive);
 
-		node_load(w, i, &usable);
 		if (usable > 0) {
 			mean += room / usable;
 			cpus += usable;
@@ -173,11 +169,10 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 	mean /= nodes;
 	keep = TRUTH_KEEP * (1 - 1 / nodes);
 	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double usable, room = room_of(w, i, r->exclusive), takes = room * want / weight;
+		double usable = cpus_of(w, i), room = room_of(w, i, r->exclusive), takes = room * want / weight;
 
 		if (!(mask >> i & 1))
 			continue;
-		node_load(w, i, &usable);
 		if (usable > 0)
 			even += (mean - keep * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable, keep);
 		if (usable > 0)
