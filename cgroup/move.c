@@ -279,6 +279,8 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	idset_clear(&r->last_nodes);
 	idset_clear(&r->last_mems);
 	m->choice.without = &old->placement.share;
+	/* As at its start: where Incus gives the CPUs, whoever names nodes has chosen, and all of them are taken. */
+	m->choice.whole = m->mems_only && !r->cpu_listed;
 	memcpy(out->id, old->id, sizeof(out->id));
 	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
 	memcpy(out->applied, old->applied, sizeof(out->applied));
@@ -356,6 +358,8 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	}
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
+	/* Where Incus has chosen, it writes the CPUs itself, and would write them again. */
+	m->mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
 	if (rc == 0)
 		rc = check_policy(old, err);
 	if (rc == 0) {
@@ -432,8 +436,6 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;
-	/* Where Incus has chosen, it writes the CPUs itself, and would write them again. */
-	m.mems_only = strcmp(old.applied, PLACE_MEMS_ONLY) == 0;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
 		return error_prefix(err, "%s is where it was", old.id);

@@ -91,6 +91,8 @@ static void print_text(const struct options *o, const struct record *before, con
 	idset_format(&before->placement.mems, from, sizeof(from));
 	idset_format(&after->placement.mems, to, sizeof(to));
 	idset_format(&after->placement.share.cpus, cpus, sizeof(cpus));
+	if (strcmp(after->applied, PLACE_MEMS_ONLY) == 0)
+		snprintf(cpus, sizeof(cpus), "are its runtime's");
 	printf("%s: memory from %s to %s, CPUs %s%s\n", after->id, from, to, cpus,
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }

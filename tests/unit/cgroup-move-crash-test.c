@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A move killed at its system calls.  The machine has two nodes and one container of 100
+ * A move killed at its system calls, and whose CPUs a move writes.  The machine has two nodes and one container of 100
  * pages, all of it files: what a cgroup2 and move_pages(2) would do, the functions below do
  * to these.  The move between real nodes, killed in a few places, is in the VM.
  */
@@ -12,6 +12,7 @@
 #include "tests/unit/tap.h"
 #include "tests/unit/traced.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <numaif.h>
@@ -153,12 +154,20 @@ static int ledger(struct topology **t, struct ledger **l)
 	return r;
 }
 
-/* On node 0, in the ledger and on its cgroup. */
-static void place_on_node_0(void)
+/* Whose container it is, and who has given it its CPUs. */
+struct kind {
+	const char *name, *class, *runtime, *applied;
+};
+static const struct kind oci = { "OCI", "oci", "runc", "cpuset" };
+static const struct kind led = { "Incus, lead", "incus", "incus", "cpuset" };
+static const struct kind following = { "Incus, follow", "incus", "incus", PLACE_MEMS_ONLY };
+
+/* On node 0, in the ledger and on its cgroup, for @cpus. */
+static void place_on_node_0(const struct kind *k, const char *cpus)
 {
 	cleanup_topology struct topology *t = NULL;
 	cleanup_ledger struct ledger *l = NULL;
-	cleanup_record struct record r = { .id = "web", .runtime = "runc", .applied = "cpuset", .started = 1 };
+	cleanup_record struct record r = { .id = "web", .started = 1 };
 	struct cgroup_dir c = { .fd = cg, .path = "/c" };
 	struct error err = { 0 };
 	struct stat st;
@@ -168,28 +177,35 @@ static void place_on_node_0(void)
 	put_list("cpuset.cpus", "0-1");
 	put_list("cpuset.mems", "0-0");
 	fstat(cg, &st);
+	snprintf(r.runtime, sizeof(r.runtime), "%s", k->runtime);
+	snprintf(r.applied, sizeof(r.applied), "%s", k->applied);
 	r.cgroup = strdup("/c");
 	r.cgroup_inode = st.st_ino;
 	request_init(&r.request);
-	request_set(&r.request, "limits.cpu", "2", &err);
+	request_set(&r.request, "limits.cpu", cpus, &err);
 	request_finish(&r.request, &err);
 	idset_add(&r.placement.nodes, 0);
 	idset_add(&r.placement.mems, 0);
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
-	if (place_mark(&env, &c, &r, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, "oci", &r, &err) < 0)
+	if (place_mark(&env, &c, &r, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, k->class, &r, &err) < 0)
 		diag("not placed: %s", err.text);
+}
+
+static int move_to_nodes(const char *nodes, struct error *err)
+{
+	cleanup_record struct record before = { 0 }, after = { 0 };
+	struct move_job job = { .id = "web" };
+
+	idset_parse(nodes, &job.nodes, NULL);
+	return place_move(&env, &job, &before, &after, err);
 }
 
 static int move_to(unsigned int node)
 {
-	cleanup_record struct record before = { 0 }, after = { 0 };
-	struct move_job job = { .id = "web" };
 	struct error err = { 0 };
-	int r;
+	int r = move_to_nodes(node ? "1" : "0", &err);
 
-	idset_add(&job.nodes, node);
-	r = place_move(&env, &job, &before, &after, &err);
 	if (r < 0)
 		diag("move to node %u: %s", node, err.text);
 	return r;
@@ -218,7 +234,7 @@ static int in_ledger(void)
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_record struct record r = { 0 };
 
-	if (ledger(&t, &l) < 0 || ledger_find(l, "oci", "web", &r, NULL) < 0)
+	if (ledger(&t, &l) < 0 || (ledger_find(l, "oci", "web", &r, NULL) < 0 && ledger_find(l, "incus", "web", &r, NULL) < 0))
 		return -1;
 	return idset_has(&r.placement.share.cpus, 0) && idset_has(&r.placement.mems, 0)	? 0 :
 	       idset_has(&r.placement.share.cpus, 2) && idset_has(&r.placement.mems, 1) ? 1 :
@@ -257,14 +273,14 @@ static void test_killed(void)
 	struct traced t = { .kill_at = -1, .fail_at = -1 };
 	unsigned int wrong = 0, hidden = 0, stuck = 0, halves = 0, step;
 
-	place_on_node_0();
+	place_on_node_0(&oci, "2");
 	run_traced(&t, move_to_1, NULL);
 	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && is_wholly_at(1), "moved, in %d calls", t.calls);
 	step = (unsigned int)t.calls / KILLS + 1;
 	for (int n = 0, calls = t.calls; n < calls; n += (int)step) {
 		int node, back = n / (int)step % 2;
 
-		place_on_node_0();
+		place_on_node_0(&oci, "2");
 		t.kill_at = n;
 		run_traced(&t, move_to_1, NULL);
 		/* now and then, nobody looks before it is moved again */
@@ -296,6 +312,45 @@ static void test_killed(void)
 	is_int(stuck, 0, "killed anywhere: the next move makes it good, at either place");
 }
 
+/* Incus's scheduler writes the CPUs of those whose nodes Incus has chosen, and numaplace those of all others. */
+static void test_whose_cpus(void)
+{
+	static const struct {
+		const struct kind *kind;
+		enum conf_incus_mode host;
+		const char *cpus; /* limits.cpu */
+		const char *to, *cpus_then, *mems_then;
+	} moves[] = {
+		{ &oci, INCUS_FOLLOW, "2", "1", "2-3\n", "1-1\n" },
+		{ &led, INCUS_FOLLOW, "2", "1", "2-3\n", "1-1\n" },
+		{ &led, INCUS_LEAD, "2", "1", "2-3\n", "1-1\n" },
+		{ &following, INCUS_FOLLOW, "2", "1", "0-1\n", "1-1\n" },
+		{ &following, INCUS_LEAD, "2", "1", "0-1\n", "1-1\n" },
+		/* who is placed gets as few of these as do; who follows, all that are named */
+		{ &oci, INCUS_FOLLOW, "2", "0-1", "0-1\n", "0-0\n" },
+		{ &following, INCUS_FOLLOW, "2", "0-1", "0-1\n", "0-1\n" },
+		/* CPUs that were named have their memory beside them */
+		{ &following, INCUS_FOLLOW, "0-1", "0-1", "0-1\n", "0-0\n" },
+	};
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(moves); i++) {
+		int r;
+
+		env.conf.incus_mode = moves[i].host;
+		place_on_node_0(moves[i].kind, moves[i].cpus);
+		r = move_to_nodes(moves[i].to, &err);
+		ok(r == 0 && file_says("cpuset.cpus", moves[i].cpus_then) && file_says("cpuset.mems", moves[i].mems_then),
+		   "%s%s, limits.cpu=%s, to nodes %s: %s", moves[i].kind->name,
+		   moves[i].host == INCUS_LEAD ? " though the host leads" : "", moves[i].cpus, moves[i].to,
+		   r < 0 ? err.text : "its CPUs and its memory");
+	}
+	place_on_node_0(&following, "0-1");
+	ok(move_to_nodes("1", &err) == -ENOSPC && strstr(err.text, "CPU 0 is on node 0") && is_wholly_at(0),
+	   "Incus, follow: memory is not moved away from CPUs that were named: %s", err.text);
+	env.conf.incus_mode = INCUS_FOLLOW;
+}
+
 int main(void)
 {
 	char path[64], clean[128];
@@ -317,6 +372,7 @@ int main(void)
 	env.state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	select_policy_init(&env.conf.select);
 	test_killed();
+	test_whose_cpus();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
 	ok(system(clean) == 0, "cleaned up");
 	return done();

@@ -34,6 +34,17 @@ elsewhere=$(awk -v nodes=",$nodes," '$1 == "anon" { for (i = 2; i <= NF; i++) { 
 is "follow: 200 MiB on its nodes, nothing on others" "$elsewhere" "all here 0"
 timeout 20 sh -c "echo end > '$root/out/go'"
 
+# It is moved as what it was started as, whatever the host says by now: all of the nodes, and no CPU.
+conf=/etc/numaplace/numaplace.conf
+cp $conf /run/conf
+echo 'incus-mode = lead' >> $conf
+like "follow: a move on a host that leads" "$(numaplace move f1 1-3)" "^f1: memory from 0-1 to 1-3, CPUs are its runtime's\$"
+is "follow: its memory is on all of these nodes, its CPUs are Incus's" "$(cgroup_says f1)" "0-3 1-3"
+is "follow: the ledger has its nodes" "$(ledger_says f1 | cut -d' ' -f1,3)" "1,2,3 1-3"
+ok "follow: moved back" numaplace move f1 "$nodes"
+is "follow: where it was" "$(cgroup_says f1)" "0-3 0-1"
+cp /run/conf $conf
+
 # lead: nodes 0 and 1 are busy. Incus, which counts, thinks the same of 2 and 3, and would take 0,1.
 inc_init l2 -c limits.cpu=1 -c limits.cpu.nodes=2,3 -c user.numaplace.mode=lead
 inc_init l1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c user.numaplace.mode=lead
