@@ -26,6 +26,7 @@ static const struct option ours[] = {
 	{ "conf", PLACE(conf) },
 	{ "state", PLACE(state) },
 	{ "hook", PLACE(hook) },
+	{ "timeout", PLACE(timeout) },
 };
 
 static const struct option global[] = {

@@ -14,7 +14,7 @@
 
 struct command {
 	const char *self;                        /* argv[0] */
-	const char *runtime, *conf, *state, *hook; /* our own options, taken out; NULL: not given */
+	const char *runtime, *conf, *state, *hook, *timeout; /* our own options, taken out; NULL: not given */
 	char **argv;                             /* the rest, for the runtime, from argv[0] to the NULL */
 	const char *verb;                        /* NULL: none */
 	bool creates;                            /* create or run */

@@ -33,6 +33,7 @@ struct last_words {
 static struct last_words last_words[2];
 static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
+static void (*volatile time_up_call)(void);
 static unsigned int time_limit = HOOK_SECONDS;
 static const volatile sig_atomic_t nothing;
 static const volatile sig_atomic_t *uncounted = &nothing;
@@ -86,6 +87,8 @@ static void end_with(const char *line)
 	if (text && poll(&room, 1, 0) > 0 && room.revents & POLLOUT)
 		print_line(text + 1, strlen(text + 1));
 	send_line(line);
+	if (time_up_call)
+		time_up_call();
 	_exit(time_up_status);
 }
 
@@ -163,6 +166,16 @@ uint64_t hook_begin(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err)
+{
+	size_t len = strlen(text);
+
+	if (len > 3 || strspn(text, "0123456789") != len || atoi(text) < 1)
+		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted", quote(text).text);
+	*seconds = (unsigned int)atoi(text);
+	return 0;
+}
+
 void hook_time_limit(unsigned int seconds)
 {
 	time_limit = seconds;
@@ -215,6 +228,11 @@ void hook_subject(const char *fmt, ...)
 void hook_time_up_status(int status)
 {
 	time_up_status = status;
+}
+
+void hook_time_up_call(void (*instead)(void))
+{
+	time_up_call = instead;
 }
 
 void hook_say(int priority, const char *text)

@@ -29,6 +29,9 @@
  */
 uint64_t hook_begin(void);
 
+/* The value of --timeout: -EINVAL unless it is 1 to 999 seconds. */
+int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
+
 /* As if HOOK_SECONDS were @seconds, from now on; for tests, and for machines that are very slow. */
 void hook_time_limit(unsigned int seconds);
 
@@ -50,6 +53,9 @@ void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
 /* The exit status when time is up: 1 unless told. */
 void hook_time_up_status(int status);
+
+/* What to do then instead, in a signal handler; if it comes back, the process ends. */
+void hook_time_up_call(void (*instead)(void));
 
 /* "numaplace: container web1: <text>" to stderr and to syslog's daemon facility. @priority: LOG_ERR, LOG_WARNING. */
 void hook_say(int priority, const char *text);

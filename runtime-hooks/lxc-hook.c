@@ -34,7 +34,8 @@ enum stage { STAGE_PLAN, STAGE_PLACE, STAGE_RELEASE, STAGE_START, STAGE_OTHER };
 
 struct options {
 	const char *conf, *state, *sysroot;
-	const char *timeout;	/* seconds; NULL: HOOK_SECONDS */
+	const char *timeout;
+	unsigned int seconds;	/* of it; 0: HOOK_SECONDS */
 	const char *file;       /* the container's config; NULL: it has none */
 	const char *name, *stage;
 	struct lxc_keys keys;	/* of --set, then of the file as well */
@@ -110,10 +111,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		else if (o->set_status == 0)
 			o->set_status = lxc_keys_set(&o->keys, argv[i], &o->set_err);
 	}
-	if (o->timeout && (strspn(o->timeout, "0123456789") != strlen(o->timeout) || atoi(o->timeout) < 1 ||
-			   strlen(o->timeout) > 3))
-		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted",
-				 quote(o->timeout).text);
+	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
+		return err->status;
 	if (!o->name || !o->stage)
 		return error_set(err, -EINVAL,
 				 "usage: lxc-hook [--set KEY=VALUE...] [--conf FILE] [--state DIR] [--sysroot DIR] "
@@ -479,9 +478,9 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.timeout) {
-		hook_time_limit((unsigned int)atoi(o.timeout));
-		env.timeout_ms = HOOK_LOCK_MS((unsigned int)atoi(o.timeout));
+	if (o.seconds) {
+		hook_time_limit(o.seconds);
+		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
 	env.state_path = hook_state(o.state, false);
 	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */

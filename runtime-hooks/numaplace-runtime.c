@@ -32,18 +32,22 @@ struct inherited {
 	sigset_t mask;
 };
 
-static void begin(struct inherited *was)
+/* For who is called when time is up. */
+static struct inherited was;
+static char **runtime_argv;
+
+static void begin(void)
 {
-	was->umask = umask(0);
-	umask(was->umask);
-	sigaction(SIGPIPE, NULL, &was->on_pipe);
-	sigaction(SIGALRM, NULL, &was->on_alarm);
-	sigaction(SIGXFSZ, NULL, &was->on_file_limit);
-	sigprocmask(SIG_BLOCK, NULL, &was->mask);
+	was.umask = umask(0);
+	umask(was.umask);
+	sigaction(SIGPIPE, NULL, &was.on_pipe);
+	sigaction(SIGALRM, NULL, &was.on_alarm);
+	sigaction(SIGXFSZ, NULL, &was.on_file_limit);
+	sigprocmask(SIG_BLOCK, NULL, &was.mask);
 	hook_begin();
 }
 
-static void give_back(const struct inherited *was)
+static void give_back(void)
 {
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 
@@ -51,14 +55,21 @@ static void give_back(const struct inherited *was)
 	/* What was held back was ours, and ends here. */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
-	sigaction(SIGPIPE, &was->on_pipe, NULL);
-	sigaction(SIGALRM, &was->on_alarm, NULL);
-	sigaction(SIGXFSZ, &was->on_file_limit, NULL);
-	sigprocmask(SIG_SETMASK, &was->mask, NULL);
-	umask(was->umask);
+	sigaction(SIGPIPE, &was.on_pipe, NULL);
+	sigaction(SIGALRM, &was.on_alarm, NULL);
+	sigaction(SIGXFSZ, &was.on_file_limit, NULL);
+	sigprocmask(SIG_SETMASK, &was.mask, NULL);
+	umask(was.umask);
 }
 
 /* --- where the runtime is --- */
+
+/* Anywhere, also in a signal handler. */
+static void become_runtime(void)
+{
+	give_back();
+	execv(runtime_argv[0], runtime_argv);
+}
 
 /* A file that may be run, and is not this program under another name. */
 static bool is_program(const char *path)
@@ -198,6 +209,8 @@ static int edit_bundle(struct work *w, struct bundle *b, struct error *err)
 		oci_hook_option(edit.options, "--conf", w->command->conf);
 	if (w->command->state)
 		oci_hook_option(edit.options, "--state", w->command->state);
+	if (w->command->timeout)
+		oci_hook_option(edit.options, "--timeout", w->command->timeout);
 	if (request_asks(&w->request) && w->request.policy != POLICY_STRICT)
 		r = plan_policy(w, &edit, err);
 	if (r == 0)
@@ -242,6 +255,8 @@ static int prepare(struct work *w, struct error *err)
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
 	/* First, because it says what a failure means. */
 	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
+	if (w->env.conf.warn_only)
+		hook_time_up_call(become_runtime);
 	r = open_bundle(c, &b, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
@@ -307,13 +322,16 @@ static void write_log(const struct command *c, const char *text)
 }
 
 /* 0: go on to the runtime; else the exit status. */
-static int prepared(const struct command *c, struct work *w)
+static int prepared(const struct command *c, struct work *w, unsigned int seconds)
 {
-	struct inherited was;
 	struct error err = { 0 };
 	int r;
 
-	begin(&was);
+	begin();
+	if (seconds) {
+		hook_time_limit(seconds);
+		w->env.timeout_ms = HOOK_LOCK_MS(seconds);
+	}
 	conf_init(&w->env.conf);
 	r = prepare(w, &err);
 	if (r < 0) {
@@ -323,7 +341,7 @@ static int prepared(const struct command *c, struct work *w)
 		else
 			write_log(c, err.text);
 	}
-	give_back(&was);
+	give_back();
 	return r < 0 ? error_exit_status(r) : 0;
 }
 
@@ -336,8 +354,11 @@ int main(int argc, char **argv)
 		.env = { .root = -1, .real = true, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
 			 .message = hook_warn },
 	};
+	unsigned int seconds = 0;
 	int status = command_parse(argc, argv, &c, &err);
 
+	if (status == 0 && c.timeout)
+		status = hook_timeout_parse(c.timeout, &seconds, &err);
 	if (status == 0)
 		status = find_runtime(&c, w.runtime, &err);
 	if (status < 0) {
@@ -346,14 +367,14 @@ int main(int argc, char **argv)
 		return error_exit_status(status);
 	}
 	w.env.state_path = hook_state(c.state, false);
+	runtime_argv = c.argv;
+	runtime_argv[0] = w.runtime;
 	if (c.creates) {
-		status = prepared(&c, &w);
+		status = prepared(&c, &w, seconds);
 		if (status)
 			return status;
 	}
-	argv = c.argv;
-	argv[0] = w.runtime;
-	execv(w.runtime, argv);
+	execv(w.runtime, runtime_argv);
 	error_errno(&err, -errno, "run %.200s", w.runtime);
 	hook_say(LOG_ERR, err.text);
 	write_log(&c, err.text);

@@ -32,7 +32,8 @@ struct options {
 	 * memory policy takes effect.
 	 */
 	const char *cpus, *mems, *applied;
-	const char *timeout; /* seconds; NULL: HOOK_SECONDS */
+	const char *timeout;
+	unsigned int seconds; /* of it; 0: HOOK_SECONDS */
 };
 
 enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
@@ -69,10 +70,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 			return error_set(err, -EINVAL, "%s: a value is missing", quote(argv[i - 1]).text);
 		*value = argv[i];
 	}
-	if (o->timeout && (strspn(o->timeout, "0123456789") != strlen(o->timeout) || atoi(o->timeout) < 1 ||
-			   strlen(o->timeout) > 3))
-		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted",
-				 quote(o->timeout).text);
+	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
+		return err->status;
 	if (!o->stage)
 		return error_set(err, -EINVAL,
 				 "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] [--timeout SECONDS] STAGE");
@@ -416,9 +415,9 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.timeout) {
-		hook_time_limit((unsigned int)atoi(o.timeout));
-		env.timeout_ms = HOOK_LOCK_MS((unsigned int)atoi(o.timeout));
+	if (o.seconds) {
+		hook_time_limit(o.seconds);
+		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
 	/* Before the first byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);

@@ -11,10 +11,11 @@ wrapper=${hook%/*}/numaplace-runtime
 mkdir "$tmp/b"
 config=$tmp/b/config.json
 
-# The fake: its arguments, umask, ignored signals and memory policy; and a version as it is told to have.
+# The fake: its arguments, umask, ignored signals and memory policy; and a version as it is told to have, which
+# is long in coming from a FIFO.
 cat > "$tmp/fake" <<'END'
 #!/bin/sh
-[ "$*" != --version ] || { cat "${0%/*}/version"; exit; }
+[ "$*" != --version ] || { exec cat "${0%/*}/version"; }
 for a; do printf '<%s>' "$a"; done
 echo " $(umask) $(sed -n 's/^SigIgn:\t//p' /proc/self/status) $(head -n 1 /proc/self/numa_maps 2> /dev/null | cut -d' ' -f2)"
 END
@@ -207,8 +208,41 @@ policies() {
 	rm -rf "$tmp/state"
 }
 
+# The version is asked for, and does not come.
+taking_long() {
+	with '"limits.memory.policy": "interleave", "limits.cpu": "1"'
+	cp "$config" "$tmp/before"
+	rm "$tmp/version"
+	mkfifo "$tmp/version"
+	exec 9<> "$tmp/version"
+	wrap --timeout 1 create --bundle "$tmp/b" c1
+	[ "$status" = 1 ] && [ "${said##*$'\n'}" = 'numaplace: container c1: gave up after 1 seconds' ] && [ -z "$printed" ]
+	ok $? 'a runtime that does not say its version' "status $status" "$said" "$printed"
+	echo 'on-failure = warn' > "$tmp/conf"
+	wrap --timeout 1 create --bundle "$tmp/b" c1
+	passed 'on-failure = warn: time is up, and it is called' "<create><--bundle><$tmp/b><c1>"
+	[ "${said##*$'\n'}" = 'numaplace: container c1: gave up after 1 seconds' ] && [[ $printed == *' default' ]]
+	ok $? 'with a warning, and without a policy' "$said" "$printed"
+	cmp "$config" "$tmp/before"
+	ok $? 'its config is untouched'
+	: > "$tmp/conf"
+	exec 9>&-
+	with '"limits.cpu": "1"'
+	wrap --timeout=999 create --bundle "$tmp/b" c1
+	[ "$status" = 0 ] && [ "$(grep -o '"--timeout","999","[a-zA-Z]*"' "$config" | xargs)" = \
+		'--timeout,999,createRuntime --timeout,999,poststop' ]
+	ok $? 'the hook has as long as we have' "status $status" "$(cat "$config")"
+	for time in 0 1000 1x ''; do
+		wrap --timeout "$time" create --bundle "$tmp/b" c1
+		[ "$status" = 2 ] && [ "$said" = "numaplace: --timeout: \"$time\": 1 to 999 seconds are wanted" ] && [ -z "$printed" ]
+		ok $? "--timeout \"$time\" is none" "status $status" "$said" "$printed"
+	done
+	rm -rf "$tmp/state"
+}
+
 passing_on
 editing
 refusing
 policies
+taking_long
 done_testing
