@@ -48,7 +48,7 @@ static int read_file(struct bundle *b, struct error *err)
 		return error_errno(err, -errno, "%s", quote(b->name).text);
 	if (!S_ISREG(b->st.st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", quote(b->name).text);
-	r = hook_read(fd, OCI_CONFIG_MAX, &b->text, &b->len, err);
+	r = hook_read(fd, OCI_CONFIG_HELD_MAX, &b->text, &b->len, err);
 	return r < 0 ? (error_prefix(err, "%s", quote(b->name).text), r) : 0;
 }
 

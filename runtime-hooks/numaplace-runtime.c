@@ -228,20 +228,20 @@ static int take_policy(const struct work *w, struct error *err)
 	return libnuma_set_policy(w->plan.placement.policy, &w->plan.placement.mems, err);
 }
 
-/*
- * A config that cannot be read is the runtime's to complain about, unless it looks as if it wanted something.
- */
-static bool looks_asking(const struct bundle *b)
-{
-	return memmem(b->text, b->len, "limits.", strlen("limits.")) != NULL;
-}
-
 /* The working folder where none is said (or "", to runc). To crun, too, the file's usual name is one in the bundle. */
 static int open_bundle(const struct command *c, struct bundle *b, struct error *err)
 {
 	const char *config = c->config && strcmp(c->config, "config.json") != 0 ? c->config : NULL;
 
 	return bundle_open(c->bundle && *c->bundle ? c->bundle : ".", config, b, err);
+}
+
+/* A container that says nothing itself: what the host's default would do to it, it does without. */
+static int pass_over(const struct work *w, const struct oci_config *config, const struct error *why)
+{
+	if (config->too_large && w->env.conf.without_keys != DEFAULT_NONE)
+		hook_warn(why->text);
+	return 0;
 }
 
 static int prepare(struct work *w, struct error *err)
@@ -261,10 +261,13 @@ static int prepare(struct work *w, struct error *err)
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
 	r = oci_config_parse(b.text, b.len, &config, err);
-	if (r < 0 && !looks_asking(&b))
-		return 0;
 	if (r < 0)
-		return error_prefix(err, "config.json");
+		error_prefix(err, "config.json");
+	/* Then it is the runtime's to complain about, unless it looks as if it wanted something. */
+	if (r < 0 && !oci_config_looks_asking(b.text, b.len))
+		return pass_over(w, &config, err);
+	if (r < 0)
+		return r;
 	if (conf < 0 && !oci_annotations_ask(&config.annotations)) {
 		/* A slip in the conf must not stop containers that want nothing from us. */
 		hook_warn(conf_err.text);

@@ -159,10 +159,40 @@ static const struct json_rule config_rules[] = {
 	{ .path = "annotations/*", .types = JSON_STRING, .wants = oci_annotation_wanted, .set = set_annotation },
 };
 
+static int check_size(size_t size, struct oci_config *out, struct error *err)
+{
+	*out = (struct oci_config){ .too_large = size > OCI_CONFIG_MAX };
+	return out->too_large ? error_set(err, -EINVAL, "more than %u MiB", OCI_CONFIG_MAX >> 20) : 0;
+}
+
 int oci_config_parse(const char *text, size_t len, struct oci_config *out, struct error *err)
 {
-	*out = (struct oci_config){ 0 };
+	if (check_size(len, out, err) < 0)
+		return -EINVAL;
 	return json_parse(text, len, OCI_CONFIG_MAX, config_rules, ARRAY_SIZE(config_rules), out, err);
+}
+
+/* Whether the string that begins at @quote is the name of a member. */
+static bool is_member(const char *quote, const char *end)
+{
+	const char *p = memchr(quote + 1, '"', (size_t)(end - quote - 1));
+
+	while (p && ++p < end)
+		if (!strchr(" \t\r\n", *p))
+			return *p == ':';
+	return false;
+}
+
+bool oci_config_looks_asking(const char *text, size_t len)
+{
+	static const char *const begin[] = { "\"limits.", "\"org.numaplace.limits." };
+	const char *end = text + len;
+
+	for (size_t i = 0; i < ARRAY_SIZE(begin); i++)
+		for (const char *p = text; (p = memmem(p, (size_t)(end - p), begin[i], strlen(begin[i]))); p++)
+			if (is_member(p, end))
+				return true;
+	return false;
 }
 
 /* The file's descriptor, -ENOENT for "do without", or an error with its message. */
@@ -184,8 +214,6 @@ static int open_config(const char *bundle, size_t *size, struct error *err)
 		return error_errno(err, -errno, "stat");
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "not a regular file");
-	if (st.st_size > (off_t)OCI_CONFIG_MAX)
-		return error_set(err, -EINVAL, "more than %u MiB", OCI_CONFIG_MAX >> 20);
 	*size = (size_t)st.st_size;
 	return steal_fd(&fd);
 }
@@ -193,8 +221,13 @@ static int open_config(const char *bundle, size_t *size, struct error *err)
 /* As long as it was when it was opened: the runtime has read it long since. */
 static int read_config(int fd, size_t size, struct oci_config *out, struct error *err)
 {
-	cleanup_free char *text = malloc(size + 1);
-	ssize_t n = text ? file_read_fd(fd, text, size) : -ENOMEM;
+	cleanup_free char *text = NULL;
+	ssize_t n;
+
+	if (check_size(size, out, err) < 0)
+		return -EINVAL;
+	text = malloc(size + 1);
+	n = text ? file_read_fd(fd, text, size) : -ENOMEM;
 
 	if (n < 0)
 		return error_errno(err, (int)n, "read");

@@ -10,6 +10,7 @@
 #include "runtime-hooks/oci-state.h"
 
 #define OCI_CONFIG_MAX (16U << 20)
+#define OCI_CONFIG_HELD_MAX (256U << 20) /* of one that is passed on as it came: no runtime takes a larger one */
 #define OCI_HUGE_MAX   16 /* page sizes in hugepageLimits; no architecture has more */
 
 struct oci_huge {
@@ -27,13 +28,17 @@ struct oci_config {
 	char *cgroups_path;   /* as written; NULL: none */
 	char *policy_mode, *policy_nodes; /* linux.memoryPolicy, as written; NULL: none */
 	struct oci_annotations annotations;
+	bool too_large;	      /* why it was not read */
 };
 
-/* @out is zeroed first; free it also after a failure. */
+/* @out is zeroed first; free it also after a failure. -EINVAL and too_large: over OCI_CONFIG_MAX bytes. */
 int oci_config_parse(const char *text, size_t len, struct oci_config *out, struct error *err);
 
+/* Whether a config that cannot be read looks as if it had keys of ours. Who writes one does not escape plain letters. */
+bool oci_config_looks_asking(const char *text, size_t len);
+
 /*
- * The same from @bundle's config.json. A bundle that is not known (NULL, "/": crun says so),
+ * The same as oci_config_parse from @bundle's config.json. A bundle that is not known (NULL, "/": crun says so),
  * and one without the file, are as an empty one, and 0. A symlink or anything else but a
  * regular file there is an error.
  */

@@ -119,6 +119,10 @@ static int make_request(const struct oci_state *s, const struct conf *conf, stru
 	r = oci_annotations_request(&s->annotations, conf->container_keys, out, err);
 	if (r == 0)
 		r = oci_config_read(s->bundle, &config, err);
+	if (r < 0 && config.too_large && !asked) {
+		hook_warn(err->text);
+		return 0;
+	}
 	if (r == 0 && !s->annotations.any && oci_annotations_ask(&config.annotations)) {
 		asked = true;
 		r = oci_annotations_request(&config.annotations, conf->container_keys, out, err);
@@ -324,7 +328,14 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	int r = oci_config_parse(text, len, &config, err);
 
 	if (r < 0)
-		return error_prefix(err, "config");
+		error_prefix(err, "config");
+	if (config.too_large && !oci_config_looks_asking(text, len)) {
+		if (env->conf.without_keys != DEFAULT_NONE)
+			hook_warn(err->text);
+		return 0;
+	}
+	if (r < 0)
+		return r;
 	r = oci_config_request(&config, &env->conf, &request, err);
 	if (r < 0 || !request_asks(&request))
 		return r;
@@ -351,7 +362,7 @@ static int precreate(struct place_env *env, const struct options *o, struct erro
 	size_t len, changed_len = 0;
 	struct error conf_err;
 	int conf = conf_read(AT_FDCWD, o->conf, &env->conf, &conf_err);
-	int r = hook_read(STDIN_FILENO, OCI_CONFIG_MAX, &text, &len, err);
+	int r = hook_read(STDIN_FILENO, OCI_CONFIG_HELD_MAX, &text, &len, err);
 
 	if (r < 0)
 		return error_prefix(err, "config");

@@ -112,6 +112,12 @@ bad_bundles() {
 	refused 'config.json is cut' 2 'container web1: config.json: parse error: premature EOF (byte *)' <<< "$text"
 	truncate -s 17M "$tmp/bundle/config.json"
 	refused 'config.json has 17 MiB' 2 'container web1: config.json: more than 16 MiB' <<< "$text"
+	text=${text/limits.cpu/a}
+	run_hook createRuntime <<< "$text"
+	came_out 'but nothing is asked for' 0 ''
+	echo 'default = balanced' > "$tmp/conf"
+	refused 'but by default' 0 'container web1: config.json: more than 16 MiB' <<< "$text"
+	: > "$tmp/conf"
 }
 
 malformed

@@ -41,6 +41,16 @@ unasked() {
 	stays 'no keys' '{"annotations":{"a":"1"},"linux":{}}'
 	stays 'blanks, a line end, numbers and escapes as they were written' $' {\n\t"annotations" : null , '"$odd"$' }\n\n'
 	stays 'only a hint' '{"annotations":{"volatile.cpu.nodes":"nonsense"}}'
+	head -c 17825792 /dev/zero | tr '\0' ' ' > "$tmp/blanks"
+	{ printf '{"annotations":{"a":"limits.cpu"}}' && cat "$tmp/blanks"; } > "$tmp/in"
+	run_hook --timeout 60 precreate < "$tmp/in"
+	[ "$status" = 0 ] && [ -z "$said" ] && cmp "$tmp/in" "$tmp/stdout"
+	ok $? '17 MiB without a key' "status $status" "$said"
+	echo 'default = balanced' > "$tmp/conf"
+	run_hook --timeout 60 precreate < "$tmp/in"
+	[ "$status" = 0 ] && [ "$said" = 'numaplace: config: more than 16 MiB' ] && cmp "$tmp/in" "$tmp/stdout"
+	ok $? 'with a word where a default cannot be' "status $status" "$said"
+	: > "$tmp/conf"
 	stays 'a sandbox' '{"annotations":{"limits.cpu":"1","io.kubernetes.cri.container-type":"sandbox"}}'
 }
 
@@ -73,9 +83,9 @@ unfit() {
 	refused 'a number for a key' 2 'config: annotations.limits.cpu: a string is expected (byte *)' '{"annotations":{"limits.cpu":1}}'
 	refused 'a value without sense' 2 'limits.cpu: *"none"*' '{"annotations":{"limits.cpu":"none"}}'
 	refused 'more than there is' 1 '*' '{"annotations":{"limits.memory":"1TiB"}}'
-	head -c 17825792 /dev/zero | tr '\0' ' ' > "$tmp/in"
+	{ printf '{"annotations":{"limits.cpu":"1"}}' && cat "$tmp/blanks"; } > "$tmp/in"
 	run_hook --timeout 60 precreate < "$tmp/in"
-	came_out '17 MiB of blanks' 2 'numaplace: config: more than 16 MiB'
+	came_out '17 MiB with a key' 2 'numaplace: config: more than 16 MiB'
 	echo 'on-failure = warn' > "$tmp/conf"
 	planned '{"annotations":{"limits.cpu":"none"}}'
 	[ "$status" = 0 ] && cmp -s "$tmp/in" "$tmp/stdout" && [[ $said == 'numaplace: limits.cpu: '*'"none"'* ]]
