@@ -15,13 +15,14 @@ for need in strace unshare valgrind; do
 done
 need_cell
 
-# Run by cell. traced NAME INPUT STAGE: the hook's calls in $tmp/NAME.
+# Run by cell. traced NAME INPUT [OPTION...] STAGE: the hook's calls in $tmp/NAME.
 traced() {
-	strace -o "$tmp/$1" "$BUILD/oci-hook" --conf conf "$3" < "$2" 2>> "$tmp/said" && return
+	strace -o "$tmp/$1" "$BUILD/oci-hook" --conf conf "${@:3}" < "$2" 2>> "$tmp/said" && return
 	echo "status $?" >> "$tmp/$1"
 }
 placed() {
-	traced "$1.first" keyed createRuntime
+	# Of a large machine, every CPU is read, which under strace may take longer than a hook has.
+	traced "$1.first" keyed --timeout 100 createRuntime
 	traced "$1.poststop" keyed poststop
 	: > "$CGROUP/c0/cpuset.cpus"
 	: > "$CGROUP/c0/cpuset.mems"
