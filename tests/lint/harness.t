@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The tests' own machinery, in a copy of it: what must count as a failed test does; guests take
-# turns in the order in which they came, and end with whoever started them.
+# turns in the order in which they came, and end with whoever started them; what waits, waits by the clock.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 tests=0 failures=0
@@ -25,12 +25,11 @@ ok() {
 
 # until_true COMMAND...: within a minute.
 until_true() {
-	local i
-	for ((i = 0; i < 600; i++)); do
-		"$@" > /dev/null 2>&1 && return
+	local end=$((SECONDS + 60))
+	until "$@" > /dev/null 2>&1; do
+		[ $SECONDS -le $end ] || return 1
 		sleep 0.1
 	done
-	return 1
 }
 
 # --- tests/run: what it makes of a program
@@ -146,8 +145,23 @@ ended() {
 	ok $? 'vm/run: and nothing of its own is left' "$(pgrep -af "$tmp/vm/run")"
 }
 
+# Under the guests' shell, where there is one. in_guest COMMAND: with a guest test's library.
+in_guest() { timeout 60 "$(command -v dash || echo sh)" -c ". tests/vm/guest/lib.sh > /dev/null; $1" > "$tmp/log" 2>&1; }
+
+waits() {
+	local status begun=$SECONDS
+	in_guest "within 3 sh -c 'sleep 0.7; false'"
+	status=$?
+	[ $status = 1 ] && [ $((SECONDS - begun)) -ge 3 ]
+	ok $? 'guest/lib.sh: within 3 seconds is by the clock, however long a try takes' \
+		"status $status after $((SECONDS - begun)) s" "$(cat "$tmp/log")"
+	in_guest "n=0; third() { n=\$((n + 1)); [ \$n = 3 ]; }; eventually third && [ \$n = 3 ]"
+	ok $? 'guest/lib.sh: eventually ends with the first success' "$(cat "$tmp/log")"
+}
+
 runs
 turns
 ended
+waits
 echo "1..$tests"
 [ "$failures" = 0 ]

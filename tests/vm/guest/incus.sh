@@ -113,13 +113,8 @@ commas() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "
 ledger_says() {
 	numaplace status --json | jq -r --arg id "$1" '.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems)"'
 }
-# patiently COMMAND...: as eventually, for a minute and a half: what a daemon does at boot takes its time.
-patiently() {
-	for _ in 1 2 3 4 5 6 7 8 9; do
-		! eventually "$@" || return 0
-	done
-	return 1
-}
+# What a daemon does at boot takes its time.
+patiently() { within 300 "$@"; }
 # As it is on disk: status leaves out who is not alive any more.
 ledger_is_empty() { [ -z "$(ls /run/numaplace/containers)" ]; }
 inc_in_ledger() {

@@ -112,12 +112,16 @@ done_testing() {
 	exit $tap_failed
 }
 
-# eventually COMMAND...: until it succeeds, a minute at most (of a guest on a busy machine). For what gives no event.
-eventually() {
-	tap_tries=600
+# within SECONDS COMMAND...: until it succeeds, or it failed when they were over. For what gives no event; not within itself.
+within() {
+	read -r tap_now _ < /proc/uptime
+	tap_end=$((${tap_now%.*} + $1))
+	shift
 	until "$@"; do
-		tap_tries=$((tap_tries - 1))
-		[ $tap_tries -gt 0 ] || return 1
+		read -r tap_now _ < /proc/uptime
+		[ "${tap_now%.*}" -le $tap_end ] || return 1
 		sleep 0.1
 	done
 }
+# Two minutes, as the machine that the guest is on may be busy.
+eventually() { within 120 "$@"; }
