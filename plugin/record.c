@@ -7,7 +7,6 @@
 #include "plugin/record-text.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "plugin/util.h"
@@ -96,6 +95,8 @@ static const char *fault_of(const struct record *r)
 
 /* --- writing --- */
 
+#define RECORD_TEXT_SHORT 2048
+
 struct text {
 	char *buf;         /* size + 1 bytes: printf wants to end its text */
 	size_t used, size; /* used > size: it did not fit */
@@ -107,19 +108,6 @@ static size_t room_of(const struct text *t)
 	return t->used <= t->size ? t->size - t->used + 1 : 0;
 }
 
-static void put(struct text *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-static void put(struct text *t, const char *fmt, ...)
-{
-	size_t room = room_of(t);
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(room ? t->buf + t->used : NULL, room, fmt, ap);
-	va_end(ap);
-	t->used += n < 0 ? t->size + 1 : (size_t)n;
-}
-
 static void put_byte(struct text *t, char c)
 {
 	if (t->used < t->size)
@@ -127,11 +115,35 @@ static void put_byte(struct text *t, char c)
 	t->used++;
 }
 
+static void put(struct text *t, const char *plain)
+{
+	while (*plain)
+		put_byte(t, *plain++);
+}
+
 static void put_key(struct text *t, const char *key)
 {
-	while (*key)
-		put_byte(t, *key++);
+	put(t, key);
 	put_byte(t, '=');
+}
+
+static void put_number(struct text *t, uint64_t n)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do
+		digits[--at] = (char)('0' + n % 10);
+	while (n /= 10);
+	while (at < sizeof(digits))
+		put_byte(t, digits[at++]);
+}
+
+static void put_count(struct text *t, const char *key, uint64_t n)
+{
+	put_key(t, key);
+	put_number(t, n);
+	put_byte(t, '\n');
 }
 
 /* Everything but printable ASCII as %XX, so that a value stays on its line. */
@@ -171,7 +183,7 @@ static void put_set_if_any(struct text *t, const char *key, const struct idset *
 /* What was asked for by keys, by the runtime's own limits, and as a pin. */
 static int put_request(struct text *t, const struct request *r)
 {
-	size_t size = IDSET_TEXT_MAX * 2;
+	size_t size = t->size + 2; /* what is longer and cut here does not fit there either */
 	cleanup_free char *value = malloc(size);
 	char key[64];
 
@@ -184,12 +196,16 @@ static int put_request(struct text *t, const struct request *r)
 		put_escaped(t, key, value);
 	}
 	if (r->cpu_count && !(r->given >> KEY_CPU & 1))
-		put(t, "own.cpus=%u\n", r->cpu_count);
+		put_count(t, "own.cpus", r->cpu_count);
 	if (r->memory && !(r->given >> KEY_MEMORY & 1))
-		put(t, "own.memory=%llu\n", (unsigned long long)r->memory);
-	for (unsigned int i = 0; i < r->nhuge && !(r->given >> KEY_MEMORY_HUGEPAGES & 1); i++)
-		put(t, "own.huge=%llu,%llu\n", (unsigned long long)r->huge[i].size,
-		    (unsigned long long)r->huge[i].count);
+		put_count(t, "own.memory", r->memory);
+	for (unsigned int i = 0; i < r->nhuge && !(r->given >> KEY_MEMORY_HUGEPAGES & 1); i++) {
+		put_key(t, "own.huge");
+		put_number(t, r->huge[i].size);
+		put_byte(t, ',');
+		put_number(t, r->huge[i].count);
+		put_byte(t, '\n');
+	}
 	put_set_if_any(t, "pin.cpus", &r->pin_cpus);
 	put_set_if_any(t, "pin.mems", &r->pin_mems);
 	return 0;
@@ -197,59 +213,88 @@ static int put_request(struct text *t, const struct request *r)
 
 static void put_pages(struct text *t, const uint64_t *pages)
 {
-	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
-		put(t, "%s%llu", h ? ":" : "", (unsigned long long)pages[h]);
+	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++) {
+		if (h)
+			put_byte(t, ':');
+		put_number(t, pages[h]);
+	}
+}
+
+/* "mem.0=1073741824,0,0:0:0:0/0:0:0:0" */
+static void put_memory(struct text *t, const struct share_node *m)
+{
+	put(t, "mem.");
+	put_number(t, m->id);
+	put_byte(t, '=');
+	put_number(t, m->memory);
+	put_byte(t, ',');
+	put_number(t, m->seen);
+	put_byte(t, ',');
+	put_pages(t, m->huge);
+	put_byte(t, '/');
+	put_pages(t, m->huge_seen);
+	put_byte(t, '\n');
 }
 
 static void put_placement(struct text *t, const struct placement *p)
 {
-	put(t, "count=%u\n", p->share.count);
+	put_count(t, "count", p->share.count);
 	put_set(t, "cpus", &p->share.cpus);
 	put_set_if_any(t, "held", &p->share.held);
 	put_set(t, "nodes", &p->nodes);
 	put_set(t, "mems", &p->mems);
-	put(t, "policy=%s\n", memory_policy_name(p->policy));
-	put(t, "overcommitted=%d\n", p->overcommitted);
-	for (unsigned int i = 0; i < p->share.nmem; i++) {
-		const struct share_node *m = &p->share.mem[i];
+	put_escaped(t, "policy", memory_policy_name(p->policy));
+	put_count(t, "overcommitted", p->overcommitted);
+	for (unsigned int i = 0; i < p->share.nmem; i++)
+		put_memory(t, &p->share.mem[i]);
+}
 
-		put(t, "mem.%u=%llu,%llu,", m->id, (unsigned long long)m->memory, (unsigned long long)m->seen);
-		put_pages(t, m->huge);
-		put_byte(t, '/');
-		put_pages(t, m->huge_seen);
-		put_byte(t, '\n');
-	}
+/* All but the checksum. */
+static int put_record(struct text *t, const struct record *r)
+{
+	int ret;
+
+	put(t, RECORD_FIRST_LINE);
+	put_escaped(t, "id", r->id);
+	put_escaped(t, "runtime", r->runtime);
+	put_escaped(t, "cgroup", r->cgroup ? r->cgroup : "");
+	put_count(t, "inode", r->cgroup_inode);
+	put_count(t, "started", r->started);
+	put_escaped(t, "applied", r->applied);
+	ret = put_request(t, &r->request);
+	if (ret < 0)
+		return ret;
+	put_placement(t, &r->placement);
+	for (unsigned int i = 0; i < r->reasons.n; i++)
+		put_escaped(t, "why", r->reasons.text[i]);
+	return t->used <= t->size ? 0 : -E2BIG;
+}
+
+static int format_within(const struct record *r, size_t size, char **text, size_t *len)
+{
+	cleanup_free char *buf = malloc(size + 1);
+	struct text t = { .buf = buf, .size = size - RECORD_CRC_LINE_LEN };
+	int ret = buf ? put_record(&t, r) : -ENOMEM;
+
+	if (ret < 0)
+		return ret;
+	*len = t.used + (size_t)sprintf(buf + t.used, RECORD_CRC_LINE, crc32_of(buf, t.used));
+	*text = steal_ptr(buf);
+	return 0;
 }
 
 int record_format(const struct record *r, char **text, size_t *len, struct error *err)
 {
-	struct text t = { .size = RECORD_TEXT_MAX - RECORD_CRC_LINE_LEN };
-	cleanup_free char *buf = malloc(RECORD_TEXT_MAX + 1);
 	const char *fault = fault_of(r);
 	int ret;
 
 	if (fault)
 		return error_set(err, -EINVAL, "record of \"%s\": %s", quote(r->id).text, fault);
-	if (!buf)
-		return error_errno(err, -ENOMEM, "record of \"%s\"", quote(r->id).text);
-	t.buf = buf;
-	put(&t, RECORD_FIRST_LINE);
-	put_escaped(&t, "id", r->id);
-	put_escaped(&t, "runtime", r->runtime);
-	put_escaped(&t, "cgroup", r->cgroup ? r->cgroup : "");
-	put(&t, "inode=%llu\n", (unsigned long long)r->cgroup_inode);
-	put(&t, "started=%llu\n", (unsigned long long)r->started);
-	put_escaped(&t, "applied", r->applied);
-	ret = put_request(&t, &r->request);
-	if (ret < 0)
-		return error_errno(err, ret, "record of \"%s\"", quote(r->id).text);
-	put_placement(&t, &r->placement);
-	for (unsigned int i = 0; i < r->reasons.n; i++)
-		put_escaped(&t, "why", r->reasons.text[i]);
-	if (t.used > t.size)
-		return error_set(err, -E2BIG, "record of \"%s\": more than %d bytes", quote(r->id).text,
-				 RECORD_TEXT_MAX);
-	*len = t.used + (size_t)sprintf(buf + t.used, RECORD_CRC_LINE, crc32_of(buf, t.used));
-	*text = steal_ptr(buf);
-	return 0;
+	/* Nearly all are short: the far end of a large buffer would be pages more to be touched. */
+	ret = format_within(r, RECORD_TEXT_SHORT, text, len);
+	if (ret == -E2BIG)
+		ret = format_within(r, RECORD_TEXT_MAX, text, len);
+	if (ret == -E2BIG)
+		return error_set(err, ret, "record of \"%s\": more than %d bytes", quote(r->id).text, RECORD_TEXT_MAX);
+	return ret < 0 ? error_errno(err, ret, "record of \"%s\"", quote(r->id).text) : 0;
 }

@@ -260,10 +260,37 @@ static void test_refused(void)
 	ok(text == NULL, "and gives nothing");
 }
 
+/* A path of each length: the text goes from one that fits a short buffer to one that does not. */
+static void test_lengths(void)
+{
+	cleanup_record struct record r = { 0 };
+	size_t least = SIZE_MAX, most = 0;
+	uint64_t seed = 11;
+	int bad = 0;
+
+	random_record(&seed, "a", 8, 2, &r);
+	free(r.cgroup);
+	r.cgroup = calloc(1, RECORD_CGROUP_MAX + 1);
+	r.cgroup[0] = '/';
+	for (size_t n = 1; n < RECORD_CGROUP_MAX; n++) {
+		cleanup_record struct record back = { 0 };
+		cleanup_free char *text = NULL;
+		size_t len = 0;
+
+		bad += record_format(&r, &text, &len, NULL) < 0 || strlen(text) != len ||
+		       record_parse(text, len, &back, NULL) < 0 || strcmp(back.cgroup, r.cgroup) != 0;
+		least = len < least ? len : least;
+		most = len > most ? len : most;
+		r.cgroup[n] = 'a';
+	}
+	ok(!bad && least < 1500 && most > 4096, "%d wrong of all between %zu and %zu bytes", bad, least, most);
+}
+
 int main(void)
 {
 	test_crc();
 	test_round_trip();
+	test_lengths();
 	test_cut_and_flipped();
 	test_forged();
 	test_refused();
