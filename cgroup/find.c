@@ -182,7 +182,7 @@ static bool has_ours(const char *procs, pid_t pid)
  */
 static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
 {
-	const size_t size = 16384;
+	const size_t size = 8192;
 	cleanup_free char *procs = malloc(size);
 	char now[CGROUP_PATH_MAX], name[16];
 	ssize_t n = procs ? read_beneath(c->fd, "cgroup.procs", procs, size) : -ENOMEM;

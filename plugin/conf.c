@@ -336,19 +336,17 @@ int conf_parse(const char *text, const char *name, struct conf *c, struct error 
 }
 
 /* Whoever may write to it decides on every container. */
-static int check_file(int fd, const char *path, struct error *err)
+static int check_file(const struct stat *st, const char *path, struct error *err)
 {
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, "%s", path);
-	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3))
+	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3))
 		return 0; /* /dev/null: no conf */
-	if (!S_ISREG(st.st_mode))
+	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
+	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(err, -EPERM, "%s: writable by others than its owner (mode %04o): chmod go-w it", path,
-				 st.st_mode & 07777);
+				 st->st_mode & 07777);
+	if (st->st_size > CONF_SIZE_MAX)
+		return error_set(err, -EINVAL, "%s: larger than 64KiB", path);
 	return 0;
 }
 
@@ -356,6 +354,8 @@ int conf_read(int dir, const char *path, struct conf *c, struct error *err)
 {
 	cleanup_close int fd = openat(dir, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	cleanup_free char *text = NULL;
+	struct stat st;
+	size_t size;
 	ssize_t n;
 	int r;
 
@@ -365,17 +365,19 @@ int conf_read(int dir, const char *path, struct conf *c, struct error *err)
 	}
 	if (fd < 0)
 		return error_errno(err, -errno, "%s", path);
-	r = check_file(fd, path, err);
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "%s", path);
+	r = check_file(&st, path, err);
 	if (r < 0)
 		return r;
-	text = malloc(CONF_SIZE_MAX + 2);
+	/* As long as it was when it was opened. */
+	size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
+	text = malloc(size + 1);
 	if (!text)
 		return error_errno(err, -ENOMEM, "%s", path);
-	n = file_read_value(fd, text, CONF_SIZE_MAX + 1);
+	n = file_read_fd(fd, text, size);
 	if (n < 0)
 		return error_errno(err, (int)n, "%s", path);
-	if (n > CONF_SIZE_MAX)
-		return error_set(err, -EINVAL, "%s: larger than 64KiB", path);
 	text[n] = '\0';
 	if (strlen(text) != (size_t)n)
 		return error_set(err, -EINVAL, "%s: holds a NUL byte", path);

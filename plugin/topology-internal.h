@@ -11,7 +11,7 @@
 struct memory_reading {
 	uint64_t machine_bytes; /* MemTotal of the machine; 0 unknown */
 	uint64_t low_bytes;     /* the kernel's low watermark, over the machine */
-	char text[16384];
+	char text[8192];
 };
 
 /* The first number of a file; false: it is not there, or none. */
