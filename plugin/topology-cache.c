@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The file: a head with the key and a checksum, the struct itself, the arrays behind it.
- * It is mapped, not copied (on a thousand nodes the distances are megabytes); only the nodes
- * are, as their memory is filled in.
+ * A large one is mapped, not copied (on a thousand nodes the distances are megabytes), but for the nodes,
+ * as their memory is filled in; a few pages are read in less time than a mapping is made and taken away.
  */
 #include "plugin/topology-cache.h"
 
@@ -17,6 +17,7 @@
 
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
+#define READ_MAX 65536 /* bytes; a longer file is mapped */
 #define MAGIC "numatop3" /* another one for every change of what the structs mean */
 
 struct head {
@@ -122,23 +123,40 @@ bool topology_key_read(int root, struct topology_key *out)
 
 /* --- from the file --- */
 
-static int map_file(int dir, struct topology *t)
+static int read_image(int fd, struct topology *t, size_t len)
+{
+	ssize_t n;
+
+	t->image = malloc(len);
+	if (!t->image)
+		return -ENOMEM;
+	n = file_read_fd(fd, t->image, len);
+	return n < 0 ? (int)n : (size_t)n == len ? 0 : -EBADMSG;
+}
+
+static int map_image(int fd, struct topology *t, size_t len)
+{
+	void *p = mmap(NULL, len, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
+
+	if (p == MAP_FAILED)
+		return -errno;
+	t->image = p;
+	t->image_mapped = true;
+	return 0;
+}
+
+static int open_image(int dir, struct topology *t)
 {
 	cleanup_close int fd = openat(dir, FILE_NAME, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	struct stat st;
-	void *p;
 
 	if (fd < 0)
 		return -errno;
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size % 8 ||
 	    st.st_size < (off_t)(sizeof(struct head) + sizeof(struct topology)) || st.st_size > 1 << 24)
 		return -EBADMSG;
-	p = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE | MAP_POPULATE, fd, 0);
-	if (p == MAP_FAILED)
-		return -errno;
-	t->image = p;
 	t->image_len = (size_t)st.st_size;
-	return 0;
+	return t->image_len > READ_MAX ? map_image(fd, t, t->image_len) : read_image(fd, t, t->image_len);
 }
 
 /* Whether every index stays within its array: what the sum does not tell. */
@@ -174,6 +192,7 @@ static int take_over(struct topology *t, const struct topology_key *key)
 	const struct head want = head_of(key), *have = (const struct head *)t->image;
 	char *image = t->image;
 	size_t len = t->image_len;
+	bool mapped = t->image_mapped;
 	struct layout l;
 
 	if (memcmp(have, &want, offsetof(struct head, sum)) != 0 || memcmp(&have->key, key, sizeof(*key)) != 0 ||
@@ -182,6 +201,7 @@ static int take_over(struct topology *t, const struct topology_key *key)
 	memcpy(t, image + sizeof(*have), sizeof(*t));
 	t->image = image;
 	t->image_len = len;
+	t->image_mapped = mapped;
 	t->nodes = NULL;
 	if (t->nnodes - 1 >= NODE_ID_MAX || t->ncpus - 1 >= IDSET_MAX || t->cpu_ids - 1 >= IDSET_MAX ||
 	    t->ncores > IDSET_MAX || t->nllcs > IDSET_MAX)
@@ -209,7 +229,7 @@ int topology_load(int dir, const struct topology_key *key, struct topology **out
 
 	if (!t)
 		return -ENOMEM;
-	r = map_file(dir, t);
+	r = open_image(dir, t);
 	if (r == 0)
 		r = take_over(t, key);
 	if (r < 0)
@@ -244,6 +264,7 @@ static void copy_all(const struct topology *t, const struct topology_key *key, c
 	shell->distance = shell->near = shell->twin = shell->cpu_index = shell->node_index = NULL;
 	shell->image = NULL;
 	shell->image_len = 0;
+	shell->image_mapped = false;
 	copy_nodes(t, (struct topo_node *)(void *)(image + l->nodes));
 	memcpy(image + l->cpus, t->cpus, t->ncpus * sizeof(*t->cpus));
 	memcpy(image + l->distance, t->distance, n * n * sizeof(*t->distance));

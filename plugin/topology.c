@@ -17,8 +17,10 @@ void topology_free(struct topology *t)
 	if (!t)
 		return;
 	free(t->nodes);
-	if (t->image) {
+	if (t->image_mapped) {
 		munmap(t->image, t->image_len);
+	} else if (t->image) {
+		free(t->image);
 	} else {
 		free(t->cpus);
 		free(t->distance);

@@ -78,6 +78,7 @@ struct topology {
 	/* Of topology_load: a file that all arrays but nodes are parts of. */
 	void *image;
 	size_t image_len;
+	bool image_mapped;       /* else it is malloc's */
 };
 
 /*
