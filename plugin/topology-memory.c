@@ -57,18 +57,34 @@ static bool has(const struct meminfo *m, enum field f)
 	return m->known >> f & 1;
 }
 
+static bool is_digit(char c)
+{
+	return c >= '0' && c <= '9';
+}
+
+/* "   1234 kB"; false: no number, or more bytes than there can be. */
+static bool parse_kb(const char *value, uint64_t *out)
+{
+	uint64_t kb = 0;
+
+	value += strspn(value, " ");
+	if (!is_digit(*value))
+		return false;
+	while (is_digit(*value) && kb <= UINT64_MAX / 1024)
+		kb = kb * 10 + (uint64_t)(*value++ - '0');
+	*out = kb;
+	return kb <= UINT64_MAX / 1024;
+}
+
 /* One line behind its "Node N ". */
 static void parse_field(const char *line, struct meminfo *m)
 {
 	for (unsigned int f = 0; f < FIELDS; f++) {
-		const char *value = line + fields[f].len;
-		unsigned long long kb;
-		char *end;
+		uint64_t kb;
 
 		if (line[0] != fields[f].name[0] || has(m, f) || strncmp(line, fields[f].name, fields[f].len) != 0)
 			continue;
-		kb = strtoull(value, &end, 10);
-		if (end == value || kb > UINT64_MAX / 1024)
+		if (!parse_kb(line + fields[f].len, &kb))
 			return;
 		m->bytes[f] = kb * 1024;
 		m->known |= 1U << f;
@@ -80,22 +96,18 @@ static void parse_field(const char *line, struct meminfo *m)
 static void parse_meminfo(const char *text, struct meminfo *m)
 {
 	const unsigned int all = (1U << SLAB_RECLAIMABLE) - 1;
+	size_t front = 0; /* the same before each line */
 
 	*m = (struct meminfo){ 0 };
-	while (text && (m->known & all) != all) {
-		const char *name = text;
-
-		if (strncmp(name, "Node ", 5) == 0) {
-			name += 5;
-			while (*name >= '0' && *name <= '9')
-				name++;
-			while (*name == ' ')
-				name++;
-		}
-		if (*name && strchr("MAIKS", *name))
-			parse_field(name, m);
-		text = strchr(name, '\n');
-		text = text && text[1] ? text + 1 : NULL;
+	if (strncmp(text, "Node ", 5) == 0) {
+		front = 5 + strspn(text + 5, "0123456789");
+		front += strspn(text + front, " ");
+	}
+	while ((m->known & all) != all && strnlen(text, front) == front) {
+		parse_field(text + front, m);
+		text = strchr(text + front, '\n');
+		if (!text++)
+			return;
 	}
 }
 
