@@ -23,15 +23,15 @@ struct error {
 
 /* Sets @err (status and text) and returns @status, a negative errno. */
 int error_set(struct error *err, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((cold, format(printf, 3, 4)));
 
 /* As error_set, with ": " and strerror(-status) behind the text. */
 int error_errno(struct error *err, int status, const char *fmt, ...)
-	__attribute__((format(printf, 3, 4)));
+	__attribute__((cold, format(printf, 3, 4)));
 
 /* Puts "<fmt>: " in front of what is there; returns err->status (-EINVAL without @err). */
 int error_prefix(struct error *err, const char *fmt, ...)
-	__attribute__((format(printf, 2, 3)));
+	__attribute__((cold, format(printf, 2, 3)));
 
 /* The exit status that stands for @status: 0, 1 or 2. */
 int error_exit_status(int status);

@@ -33,8 +33,10 @@ unsigned int idset_count(const struct idset *s)
 {
 	int n = 0;
 
+	/* Most words are 0, and a processor of any age has to count the bits in many steps. */
 	for (size_t i = 0; i < IDSET_WORDS; i++)
-		n += __builtin_popcountll(s->word[i]);
+		if (s->word[i])
+			n += __builtin_popcountll(s->word[i]);
 	return (unsigned int)n;
 }
 
