@@ -376,10 +376,11 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
 	cleanup_free unsigned int *room = calloc(2 * s->nparts, sizeof(*room));
-	unsigned int *threads = room + s->nparts, cores = 0, idle = 0;
+	unsigned int *threads, cores = 0, idle = 0;
 
 	if (!room)
 		return -ENOMEM;
+	threads = room + s->nparts;
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		cores += s->part[i].whole;
 		idle += s->part[i].idle;

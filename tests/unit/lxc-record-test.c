@@ -346,6 +346,9 @@ static void race(void (*writer)(void), const char *name, const char *count)
 	pid_t pid;
 
 	put_file("lxc.count = 00000\neditor.count = 00000\n" END_MARK);
+	/* ours is in whatever the writer may read: else what it read before our first could come back, and look torn */
+	if (lxc_record_write(config, false, &v, &err) < 0)
+		diag("%s", err.text);
 	pid = fork();
 	if (pid == 0)
 		writer();
