@@ -46,21 +46,34 @@ placed_on_pair() { # NAME WHAT: four CPUs, the two nodes of one pair
 # Records in the ledger, before anybody has looked for dead ones.
 records() { find /run/numaplace/containers -type f | wc -l; }
 
-# start_behind_x WHAT: c, where one that is there before it and then no more would be otherwise: only its home keeps it there.
-start_behind_x() {
-	podman run -d --name x --network none --annotation limits.cpu=4 np sleep 1000
-	ok "$1" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
-	podman rm -f -t 0 x
+# take N: 32 MiB of memory on the nodes of $home; podman itself, which comes and goes, needs about as much.
+take() { numactl --membind "$home" dd if=/dev/zero of=/run/tests/taken-$1 bs=1M count=32 2> /dev/null; }
+# again WHAT: c is started again. Under runc that is where nobody but who is at home there would be placed: memory is
+# taken from there until it is so, and then some more. Under crun, as podman restarts.
+again() {
+	if [ $rt = crun ]; then
+		ok "$1: restart" pm $rt $manager restart -t 0 c
+		return
+	fi
+	home=$(allowed c Mems)
+	podman stop -t 0 c
+	for n in 1 2 3 4 5 6 7 8 9; do
+		elsewhere=$(numaplace plan --json limits.cpu=4 | jq -r .mems)
+		[ "$elsewhere" = "$home" ] || break
+		take $n
+	done
+	for n in a b c d; do
+		take $n
+	done
+	like "$1: stopped, and anybody else would be placed on another pair" "$home $elsewhere" '^(0-1 2-3|2-3 0-1)$'
+	ok "$1: start" pm $rt $manager start c
+	rm -f /run/tests/taken-*
 }
 
 for rt in runc crun; do
 	for manager in systemd cgroupfs; do
 		what="$rt, $manager"
-		if [ "$what" = "runc, systemd" ]; then
-			start_behind_x "$what: run"
-		else
-			ok "$what: run" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
-		fi
+		ok "$what: run" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
 		placed_on_pair c "$what"
 		id=$(podman inspect -f '{{.Id}}' c)
 		is "$what: status has it" "$(numaplace status --json | jq -r '.containers[].id')" "$id"
@@ -74,7 +87,7 @@ for rt in runc crun; do
 		esac
 		ok "$what: daemon-reload" systemctl daemon-reload
 		is "$what: loses nothing" "$(effective_of c)" "$before"
-		ok "$what: restart" pm $rt $manager restart -t 0 c
+		again "$what"
 		is "$what, restarted: it is at home" "$(effective_of c)" "$before"
 		ok "$what: verify finds its memory there" numaplace verify "$id"
 		ok "$what: rm" pm $rt $manager rm -f -t 0 c
@@ -155,11 +168,7 @@ ln -s /usr/share/numaplace/podman/50-numaplace.conf /etc/containers/containers.c
 for rt in runc crun; do
 	for manager in systemd cgroupfs; do
 		what="precreate, $rt, $manager"
-		if [ $rt = runc ]; then
-			start_behind_x "$what: run"
-		else
-			ok "$what: run" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
-		fi
+		ok "$what: run" pm $rt $manager run -d --name c --network none --annotation limits.cpu=4 np sleep 1000
 		placed_on_pair c "$what"
 		before=$(effective_of c)
 		nodes=$(inspected c volatile.cpu.nodes)
@@ -174,7 +183,7 @@ for rt in runc crun; do
 		fi
 		systemctl daemon-reload
 		is "$what: daemon-reload loses nothing" "$(effective_of c)" "$before"
-		ok "$what: restart" pm $rt $manager restart -t 0 c
+		again "$what"
 		is "$what, restarted: it is at home" "$(effective_of c)" "$before"
 		is "$what: inspect shows that place" "$(inspected c volatile.cpu.nodes)" \
 			"$(numaplace status --json | jq -r '.containers[].nodes')"
