@@ -106,8 +106,9 @@ static void parse_meminfo(const char *text, struct meminfo *m)
 	while ((m->known & all) != all && strnlen(text, front) == front) {
 		parse_field(text + front, m);
 		text = strchr(text + front, '\n');
-		if (!text++)
+		if (!text)
 			return;
+		text++;
 	}
 }
 
