@@ -102,7 +102,15 @@ inc_refused() {
 }
 
 inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
-inc_set() { try incus config set "$@"; }
+# inc_set NAME KEY=VALUE...: the client reads the instance and writes it back; what Incus itself changed between, as it does
+# after a failed start, is asked for again.
+inc_set() {
+	for _ in 1 2 3 4; do
+		try incus config set "$@" && return
+		case $try_said in *"ETag doesn't match"*) ;; *) return 1 ;; esac
+	done
+	return 1
+}
 inc_get() {
 	try incus config get "$1" "$2" ${3:+--project "$3"} >/dev/null
 	echo "$try_said"
