@@ -98,7 +98,7 @@ static const char *fault_of(const struct record *r)
 #define RECORD_TEXT_SHORT 2048
 
 struct text {
-	char *buf;         /* size + 1 bytes: printf wants to end its text */
+	char *buf;         /* size + 1 bytes: a list, and the checksum, end their text */
 	size_t used, size; /* used > size: it did not fit */
 };
 

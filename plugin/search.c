@@ -237,7 +237,8 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 	const uint16_t *twin = s->topology->twin;
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
-	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight && x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
+	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight &&
+	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }

@@ -46,7 +46,7 @@ struct choice {
 	struct idset cpus;        /* CPU ids that may be given, if nobody holds them */
 	uint16_t kind;            /* capacity of the CPUs that are candidates; 0: of any */
 	unsigned int ncandidates;
-	struct emptiness whole;
+	struct emptiness emptiness;
 	struct search search;
 	struct reasons *why;
 };
@@ -287,7 +287,7 @@ static void find_sites(struct choice *c)
 	struct search *s = &c->search;
 
 	s->nsites = 0;
-	c->whole = (struct emptiness){ 0 };
+	c->emptiness = (struct emptiness){ 0 };
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 		struct site x = { .node = i };
@@ -296,9 +296,9 @@ static void find_sites(struct choice *c)
 		site_memory(c, node, &x);
 		if (x.cpus) {
 			x.share = (unsigned int)(x.room * SHARES / ((int64_t)x.cpus * LOAD_ONE));
-			c->whole.nodes++;
-			c->whole.cpus += x.cpus;
-			c->whole.share += (double)x.share / SHARES;
+			c->emptiness.nodes++;
+			c->emptiness.cpus += x.cpus;
+			c->emptiness.share += (double)x.share / SHARES;
 		}
 		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
@@ -498,7 +498,7 @@ static void balance_taste(unsigned int balance, struct taste *t)
 static void set_taste(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
-	const struct emptiness *e = &c->whole;
+	const struct emptiness *e = &c->emptiness;
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;

@@ -301,7 +301,7 @@ static double share_cost(const struct spread *s, struct sharing *x)
 		const struct part *p = &s->part[i];
 
 		takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
-			  p->site->cpus ? (double)x->take[i] / p->site->cpus : 0);
+			  (double)x->take[i] / p->site->cpus);
 		cpus += x->take[i];
 		memory += (double)x->memory[i];
 		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
@@ -335,8 +335,7 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
  * The cheapest of: evenly by room; the same by @threads, where whole cores are not enough to be even (NULL: not
  * tried); one node after the other; the same, but no further than memory follows.
  */
-static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room,
-			 const unsigned int *threads)
+static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room, const unsigned int *threads)
 {
 	size_t n = s->nparts;
 	cleanup_free uint64_t *column = calloc(5 * n, sizeof(*column));
@@ -388,8 +387,8 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
-		/* whole idle cores where they suffice, else idle CPUs, else all candidates */
 		threads[i] = p->idle;
+		/* whole idle cores where they suffice, else idle CPUs, else all candidates */
 		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
 	}
 	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);

@@ -149,11 +149,12 @@ void memory_begin(struct memory_reading *m, int root, struct topology *t)
 {
 	if (file_read(root, "proc/meminfo", m->text, sizeof(m->text)) > 0) {
 		const char *p = strstr(m->text, "Hugepagesize:");
+		uint64_t kb;
 
-		if (p)
-			t->huge_default = strtoull(p + strlen("Hugepagesize:"), NULL, 10) * 1024;
-		if (!strncmp(m->text, "MemTotal:", 9))
-			t->machine_bytes = strtoull(m->text + 9, NULL, 10) * 1024;
+		if (p && parse_kb(p + strlen("Hugepagesize:"), &kb))
+			t->huge_default = kb * 1024;
+		if (!strncmp(m->text, "MemTotal:", 9) && parse_kb(m->text + 9, &kb))
+			t->machine_bytes = kb * 1024;
 	}
 	m->machine_bytes = t->machine_bytes;
 	read_watermark(m, root);

@@ -129,11 +129,8 @@ static void catch_faults(void)
 #endif
 }
 
-/*
- * The pages that are about to be used, in a call for each area: met one by one, each would be a page fault of its own.
- * A kernel that has no such call (before 5.14) does without.
- */
-static void populate(void)
+/* A kernel that has no such call (before 5.14) does without. */
+void hook_populate(void)
 {
 	const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
 	uintptr_t stack = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
@@ -173,7 +170,6 @@ uint64_t hook_begin(void)
 	/* One growth of the heap is enough for all that follows, and none of it is given back before the end. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 24);
-	populate();
 	fill_standard();
 	umask(0077);
 	prepare_last_words();

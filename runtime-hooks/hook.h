@@ -29,6 +29,12 @@
  */
 uint64_t hook_begin(void);
 
+/*
+ * Before a placement: the pages of stack and heap that it will use, in a call for each. Met one by one, each would be a
+ * page fault of its own.
+ */
+void hook_populate(void);
+
 /* The value of --timeout: -EINVAL unless it is 1 to 999 seconds. */
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
 

@@ -337,6 +337,7 @@ static int place(struct place_env *env, const struct options *o, const struct re
 	int r = find_pid(&job.pid, err);
 
 	job.request = *request;
+	hook_populate();
 	if (r == 0)
 		r = place_container(env, &job, &placed, err);
 	if (r < 0)

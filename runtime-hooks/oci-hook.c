@@ -255,6 +255,7 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 	r = make_request(s, &env->conf, &job.request, err);
 	if (r < 0 || !request_asks(&job.request))
 		return r;
+	hook_populate();
 	r = open_root(env, o, err);
 	if (r < 0)
 		return r;
