@@ -92,13 +92,18 @@ static void parse_field(const char *line, struct meminfo *m)
 	}
 }
 
-/* "Node 0 MemFree:   1234 kB", or /proc's without the node. What is wanted comes early: the rest is not looked at. */
+/*
+ * "Node 0 MemFree:   1234 kB", or /proc's without the node; old kernels
+ * begin a node's with an empty line.
+ * What is wanted comes early: the rest is not looked at.
+ */
 static void parse_meminfo(const char *text, struct meminfo *m)
 {
 	const unsigned int all = (1U << SLAB_RECLAIMABLE) - 1;
 	size_t front = 0; /* the same before each line */
 
 	*m = (struct meminfo){ 0 };
+	text += strspn(text, "\n");
 	if (strncmp(text, "Node ", 5) == 0) {
 		front = 5 + strspn(text + 5, "0123456789");
 		front += strspn(text + front, " ");
