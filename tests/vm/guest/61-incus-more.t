@@ -61,10 +61,10 @@ try incus profile create bad
 try incus profile set bad user.numaplace.limits.memory=lots
 inc_init c1 -p bad -c limits.cpu.nodes=1
 inc_refused c1 "a bad value in a profile" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
-try incus profile remove c1 bad
-inc_set c1 limits.memory=100GiB
+ok "the profile is taken off" inc_edit profile remove c1 bad
+ok "more memory is asked" inc_set c1 limits.memory=100GiB
 inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
-inc_set c1 limits.memory=
+ok "and not any more" inc_set c1 limits.memory=
 ok "mended, it starts" inc_start c1
 is "on its node" "$(mems c1)" 1
 inc_stop c1

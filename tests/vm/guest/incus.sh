@@ -102,15 +102,16 @@ inc_refused() {
 }
 
 inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
-# inc_set NAME KEY=VALUE...: the client reads the instance and writes it back; what Incus itself changed between, as it does
-# after a failed start, is asked for again.
-inc_set() {
+# inc_edit WORD...: `incus WORD...` that changes an instance. The client reads it and writes it back; what Incus itself
+# changed between, as it does after a failed start, is asked for again.
+inc_edit() {
 	for _ in 1 2 3 4; do
-		try incus config set "$@" && return
+		try incus "$@" && return
 		case $try_said in *"ETag doesn't match"*) ;; *) return 1 ;; esac
 	done
 	return 1
 }
+inc_set() { inc_edit config set "$@"; }
 inc_get() {
 	try incus config get "$1" "$2" ${3:+--project "$3"} >/dev/null
 	echo "$try_said"
