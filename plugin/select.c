@@ -19,7 +19,8 @@
 #ifndef TASTE_CPU
 #define TASTE_CPU 0.2
 #define TASTE_MEMORY 0.1
-#define KEEP 0.6
+#define KEEP 1.8      /* of many nodes, all used */
+#define KEEP_IDLE 0.6 /* of many nodes, none used */
 #endif
 #ifndef KEEP_MOST
 #define KEEP_MOST 20.0
@@ -472,15 +473,28 @@ static void crowd(struct choice *c)
 }
 
 /*
+ * How much the emptiest nodes are kept.  Of many nodes it hurts little to keep
+ * some, and of two, much; and while most of the machine is free, fewer will
+ * need what is kept.  @free: mean free share.
+ */
+static double keep_of(double nodes, double free)
+{
+	double others = 1 - 1 / nodes;
+	double used = (1 - free) * (1 - free);
+
+	return others * (KEEP_IDLE + (KEEP * others - KEEP_IDLE) * used);
+}
+
+/*
  * From 100, where evenness is all (worst fit, whatever the distance), over 50,
  * the point chosen on the bench's curve, to 0, where containers are packed
- * (best fit).  The more nodes there are, the less it hurts to keep some.
+ * (best fit).  @keep: at 50.
  */
-static void balance_taste(unsigned int balance, struct taste *t)
+static void balance_taste(unsigned int balance, double keep, struct taste *t)
 {
 	double away = ((double)balance - 50) / 50;
 	double steep = away * away * away * away;
-	double keep = KEEP * (1 - 1 / t->nodes);
+	double least = keep > 1 ? keep : 1;
 
 	t->cpu = TASTE_CPU;
 	t->memory = TASTE_MEMORY;
@@ -491,7 +505,7 @@ static void balance_taste(unsigned int balance, struct taste *t)
 		t->memory *= 1 + 1000 * steep;
 	} else {
 		t->keep += (KEEP_MOST - keep) * away * away;
-		t->cpu /= t->keep > 1 ? t->keep : 1;
+		t->cpu /= t->keep > least ? t->keep / least : 1;
 	}
 }
 
@@ -502,7 +516,7 @@ static void set_taste(struct choice *c)
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	balance_taste(c->in->policy->balance, t);
+	balance_taste(c->in->policy->balance, keep_of(t->nodes, mean), t);
 	t->mean = mean - t->keep * mean * mean * mean;
 	t->step = e->cpus > 0 ? (double)c->search.need.room / LOAD_ONE * e->nodes / e->cpus : 1;
 }

@@ -13,7 +13,8 @@
 #include <math.h>
 #include <stdio.h>
 
-#define TRUTH_KEEP 0.6 /* of the middle of the balance, the default */
+#define TRUTH_KEEP 1.8 /* of the middle of the balance, the default, where all is used */
+#define TRUTH_KEEP_IDLE 0.6
 
 struct world {
 	struct topology *t;
@@ -167,7 +168,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 		}
 	}
 	mean /= nodes;
-	keep = TRUTH_KEEP * (1 - 1 / nodes);
+	keep = (1 - mean) * (1 - mean);
+	keep = (1 - keep) * TRUTH_KEEP_IDLE * (1 - 1 / nodes) + keep * TRUTH_KEEP * (1 - 1 / nodes) * (1 - 1 / nodes);
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		double usable = cpus_of(w, i), room = room_of(w, i, r->exclusive), takes = room * want / weight;
 
