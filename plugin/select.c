@@ -877,6 +877,8 @@ static void explain_choice(const struct choice *c)
 		lost = "with less free memory";
 	else if (c->req->device[0] || !idset_empty(&c->req->last_nodes))
 		lost = "farther from its device or its last place";
+	else if (b.load < a.load - 0.5)
+		lost = "emptier, and kept for larger ones";
 	else
 		lost = "by a hair, over all";
 	if (b.memory > 0)

@@ -122,6 +122,29 @@ static void test_incus_cases(void)
 	world_end(&w);
 }
 
+/* The last node that is wholly free is kept, but not while there are many. */
+static void test_keeping(void)
+{
+	struct made_node nodes[8];
+	struct world w;
+
+	for (unsigned int i = 0; i < 8; i++)
+		nodes[i] = (struct made_node){ i, 8, 8 * GIB };
+	w = world_of(made(nodes, 8, 1, 0, NULL));
+	place(&w, "limits.cpu=4 limits.cpu.nodes=0");
+	is_str(place(&w, "limits.cpu=2"), "1|8-9|1", "8x8, all but a half free: a free node");
+	place(&w, "limits.cpu=6 limits.cpu.nodes=1");
+	for (unsigned int i = 2; i < 7; i++) {
+		char text[64];
+
+		snprintf(text, sizeof(text), "limits.cpu=8 limits.cpu.nodes=%u", i);
+		place(&w, text);
+	}
+	is_str(place(&w, "limits.cpu=2"), "0|4-5|0", "8x8, one and a half free: the half");
+	ok(w.why.n > 1 && strstr(w.why.text[1], "node 7, emptier, and kept for larger ones"), "and why: %s", w.why.text[1]);
+	world_end(&w);
+}
+
 /*
  * balance = 100: two nodes are left as even as they can be, and not one of them filled for its nearness, nor by whole
  * cores alone. A node's share that is free is of all its CPUs, those that are held exclusively among them.
@@ -590,6 +613,7 @@ int main(void)
 {
 	test_filling();
 	test_incus_cases();
+	test_keeping();
 	test_whole();
 	test_evenness();
 	test_memory();
