@@ -195,8 +195,11 @@ lx_make far 'limits.cpu = 1'
 ok "a container" lx_start far
 was=$(lx_line far volatile.numaplace.origin)
 lx_stop far
-# The hint is the fullest node: by itself it would go to the emptiest.
-other=$(numaplace --json topology | jq -r '.nodes | min_by(.mem_free).id')
+# A quarter of the hint's memory is taken: by itself it would go elsewhere, but that weighs less than home.
+other=3
+mkdir -p /run/tests/quarter
+mount -t tmpfs -o size=160m,mpol=bind:$other quarter /run/tests/quarter
+ok "a quarter of a node is taken" sh -c 'head -c 150M /dev/zero > /run/tests/quarter/file'
 sed -i "s/^volatile.cpu.nodes.*/volatile.cpu.nodes = $other/" $lx_path/far/config
 ok "its own line" lx_start far
 is "is a hint that is followed" "$(lx_line far volatile.cpu.nodes)" $other
@@ -206,4 +209,5 @@ ok "on another machine" lx_start far
 unlike "it is not" "$(lx_line far volatile.cpu.nodes)" "^$other\$"
 unlike "the line is this machine's now" "$(lx_line far volatile.numaplace.origin)" "^$was\$"
 lx_stop far
+umount /run/tests/quarter
 done_testing
