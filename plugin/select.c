@@ -475,12 +475,12 @@ static void crowd(struct choice *c)
 /*
  * How much the emptiest nodes are kept.  Of many nodes it hurts little to keep
  * some, and of two, much; and while most of the machine is free, fewer will
- * need what is kept.  @free: mean free share.
+ * need what is kept.  @mean: of the nodes' free shares.
  */
-static double keep_of(double nodes, double free)
+static double keep_of(double nodes, double mean)
 {
 	double others = 1 - 1 / nodes;
-	double used = (1 - free) * (1 - free);
+	double used = (1 - mean) * (1 - mean);
 
 	return others * (KEEP_IDLE + (KEEP * others - KEEP_IDLE) * used);
 }
@@ -494,7 +494,7 @@ static void balance_taste(unsigned int balance, double keep, struct taste *t)
 {
 	double away = ((double)balance - 50) / 50;
 	double steep = away * away * away * away;
-	double least = keep > 1 ? keep : 1;
+	double whole = keep > 1 ? keep : 1; /* up to here evenness weighs in full */
 
 	t->cpu = TASTE_CPU;
 	t->memory = TASTE_MEMORY;
@@ -505,7 +505,7 @@ static void balance_taste(unsigned int balance, double keep, struct taste *t)
 		t->memory *= 1 + 1000 * steep;
 	} else {
 		t->keep += (KEEP_MOST - keep) * away * away;
-		t->cpu /= t->keep > least ? t->keep / least : 1;
+		t->cpu /= t->keep > whole ? t->keep / whole : 1;
 	}
 }
 

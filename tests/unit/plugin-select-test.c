@@ -53,6 +53,14 @@ static const char *place(struct world *w, const char *text)
 	return out;
 }
 
+static void fill(struct world *w, unsigned int node, unsigned int cpus)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "limits.cpu=%u limits.cpu.nodes=%u", cpus, node);
+	place(w, text);
+}
+
 static unsigned int pairs(unsigned int i, unsigned int j)
 {
 	return i == j ? 10 : i / 2 == j / 2 ? 12 : 21;
@@ -112,12 +120,8 @@ static void test_incus_cases(void)
 	for (unsigned int i = 0; i < 24; i++)
 		many[i] = (struct made_node){ i, 16, 8 * GIB };
 	w = world_of(made(many, 24, 2, 8, sockets_of_12));
-	for (unsigned int i = 0; i < 6; i++) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "limits.cpu=16 limits.cpu.nodes=%u", i);
-		place(&w, text);
-	}
+	for (unsigned int i = 0; i < 6; i++)
+		fill(&w, i, 16);
 	is_str(place(&w, "limits.cpu=48"), "6,7,8|96-143|6-8", "24x16, nodes 0 to 5 in use: three neighbours");
 	world_end(&w);
 }
@@ -125,24 +129,34 @@ static void test_incus_cases(void)
 /* The last node that is wholly free is kept, but not while there are many. */
 static void test_keeping(void)
 {
-	struct made_node nodes[8];
+	struct made_node nodes[16];
 	struct world w;
 
-	for (unsigned int i = 0; i < 8; i++)
+	for (unsigned int i = 0; i < 16; i++)
 		nodes[i] = (struct made_node){ i, 8, 8 * GIB };
 	w = world_of(made(nodes, 8, 1, 0, NULL));
-	place(&w, "limits.cpu=4 limits.cpu.nodes=0");
+	fill(&w, 0, 4);
 	is_str(place(&w, "limits.cpu=2"), "1|8-9|1", "8x8, all but a half free: a free node");
-	place(&w, "limits.cpu=6 limits.cpu.nodes=1");
-	for (unsigned int i = 2; i < 7; i++) {
-		char text[64];
-
-		snprintf(text, sizeof(text), "limits.cpu=8 limits.cpu.nodes=%u", i);
-		place(&w, text);
-	}
+	fill(&w, 1, 6);
+	for (unsigned int i = 2; i < 7; i++)
+		fill(&w, i, 8);
 	is_str(place(&w, "limits.cpu=2"), "0|4-5|0", "8x8, one and a half free: the half");
 	ok(w.why.n > 1 && strstr(w.why.text[1], "node 7, emptier, and kept for larger ones"), "and why: %s", w.why.text[1]);
 	world_end(&w);
+	/* the weight of evenness against home, where room is short */
+	for (unsigned int i = 0; i < 16; i++)
+		nodes[i].cpus = 16;
+	for (unsigned int balance = 49; balance <= 51; balance++) {
+		w = world_of(made(nodes, 16, 1, 0, NULL));
+		w.policy.balance = balance;
+		for (unsigned int i = 0; i < 14; i++)
+			fill(&w, i, 16);
+		fill(&w, 14, 15);
+		fill(&w, 15, 7);
+		is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=14"), "15|247|15", "16x16, nearly full: the same at balance = %u",
+		       balance);
+		world_end(&w);
+	}
 }
 
 /*
@@ -236,6 +250,8 @@ static void test_home(void)
 
 	place(&w, "limits.cpu=1 limits.cpu.nodes=1");
 	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "1|9|1", "home, though another node is emptier");
+	ok(w.why.n > 1 && strstr(w.why.text[1], "node 0, farther from its device or its last place"), "and why: %s",
+	   w.why.text[1]);
 	place(&w, "limits.cpu=4 limits.cpu.nodes=1");
 	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "0|0|0", "home fits and is crowded: the empty node");
 	world_end(&w);

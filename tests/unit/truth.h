@@ -150,7 +150,7 @@ static double truth_distance(const struct world *w, unsigned int mask, const str
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, threads = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep;
+	double weight = 0, threads = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep, used, others;
 	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
@@ -168,8 +168,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 		}
 	}
 	mean /= nodes;
-	keep = (1 - mean) * (1 - mean);
-	keep = (1 - keep) * TRUTH_KEEP_IDLE * (1 - 1 / nodes) + keep * TRUTH_KEEP * (1 - 1 / nodes) * (1 - 1 / nodes);
+	used = (1 - mean) * (1 - mean), others = 1 - 1 / nodes;
+	keep = (1 - used) * TRUTH_KEEP_IDLE * others + used * TRUTH_KEEP * others * others;
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		double usable = cpus_of(w, i), room = room_of(w, i, r->exclusive), takes = room * want / weight;
 
