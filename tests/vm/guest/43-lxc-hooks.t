@@ -197,9 +197,9 @@ was=$(lx_line far volatile.numaplace.origin)
 lx_stop far
 # A quarter of the hint's memory is taken: by itself it would go elsewhere, but that weighs less than home.
 other=3
-mkdir -p /run/tests/quarter
-mount -t tmpfs -o size=160m,mpol=bind:$other quarter /run/tests/quarter
-ok "a quarter of a node is taken" sh -c 'head -c 150M /dev/zero > /run/tests/quarter/file'
+mkdir /run/tests/quarter
+ok "a folder whose files are on one node" mount -t tmpfs -o size=160m,mpol=bind:$other quarter /run/tests/quarter
+ok "a quarter of that node is taken" sh -c 'head -c 150M /dev/zero > /run/tests/quarter/file'
 sed -i "s/^volatile.cpu.nodes.*/volatile.cpu.nodes = $other/" $lx_path/far/config
 ok "its own line" lx_start far
 is "is a hint that is followed" "$(lx_line far volatile.cpu.nodes)" $other
