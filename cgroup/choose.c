@@ -16,6 +16,7 @@
 #include <sys/stat.h>
 
 #define FEW_CONTAINERS 64 /* all of which can be looked at in a millisecond */
+#define SHARED "more CPUs are asked for than are free: they are shared"
 
 void place_say(const struct place_env *env, const char *fmt, ...)
 {
@@ -39,44 +40,52 @@ void place_say_ledger(const struct place_env *env, const struct ledger *l)
 		place_say(env, "%s", line);
 }
 
-/* A folder is the ledger's when something of it is there, or nothing at all. */
-static bool is_ledgers(int fd)
+void place_name_state(struct place_env *env, const char *given, const char *usual)
 {
-	static const char *const own[] = { "lock", "usage", "containers" };
-	int again = openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *dir = again < 0 ? NULL : fdopendir(again);
-	unsigned int n = 0;
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (faccessat(fd, own[i], F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			return true;
-	if (!dir) {
-		cleanup_closep(&again);
-		return false;
-	}
-	while (n <= 2 && readdir(dir))
-		n++;
-	return n <= 2; /* "." and ".." */
+	env->state_path = given ? given : usual;
+	env->state_named = given && strcmp(given, PLACE_STATE) != 0;
 }
 
-/* Ours and nobody else's to write; one that others may read only is made private again. */
-static int check_state(int fd, const char *path, struct error *err)
+/* One that was named, or is to be made private, must be the ledger's, or empty: what others have put there is theirs. */
+static int check_content(const struct place_env *env, int fd, unsigned int mode, int *what, struct error *err)
 {
+	*what = ledger_folder(fd);
+	if (*what < 0)
+		return error_errno(err, *what, "look into %s", env->state_path);
+	if (*what != FOLDER_FOREIGN)
+		return 0;
+	if (env->state_named)
+		return error_set(err, -EINVAL, "%s: not a ledger's folder: other things are in it, and it is left alone",
+				 env->state_path);
+	return error_set(err, -EPERM, "%s: mode %04o, must be 0700, and not a ledger's folder: it is left alone",
+			 env->state_path, mode);
+}
+
+/* Ours and no other user's to write; one that others may only read is made private again, where it is the usual one. */
+static int check_state(const struct place_env *env, int fd, struct error *err)
+{
+	const char *path = env->state_path;
+	int wrong = env->state_named && env->looking ? -EINVAL : -EPERM, what = FOLDER_OURS, rc = 0;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "stat %s", path);
 	if (st.st_uid != own_uid())
-		return error_set(err, -EPERM, "%s: owned by uid %u, must be %u", path, st.st_uid, own_uid());
+		return error_set(err, wrong, "%s: owned by uid %u, must be %u", path, st.st_uid, own_uid());
 	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return error_set(err, -EPERM, "%s: mode %04o: others may write there, must be 0700", path,
+		return error_set(err, wrong, "%s: mode %04o: others may write there, must be 0700", path,
 				 st.st_mode & 07777);
-	if ((st.st_mode & 07777) != 0700 && !is_ledgers(fd))
-		return error_set(err, -EPERM, "%s: mode %04o, must be 0700, and not a ledger's folder: it is left alone", path,
-				 st.st_mode & 07777);
+	if (env->state_named || (st.st_mode & 07777) != 0700)
+		rc = check_content(env, fd, st.st_mode & 07777, &what, err);
+	if (rc < 0)
+		return rc;
+	if (env->looking)
+		return 0;
+	if ((st.st_mode & 07777) != 0700 && env->state_named)
+		return error_set(err, wrong, "%s: mode %04o, must be 0700", path, st.st_mode & 07777);
 	if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
 		return error_errno(err, -errno, "%s: make it 0700", path);
-	return 0;
+	return what == FOLDER_EMPTY ? ledger_folder_mark(fd, err) : 0;
 }
 
 int place_find_state(struct place_env *env, struct error *err)
@@ -88,10 +97,15 @@ int place_find_state(struct place_env *env, struct error *err)
 		return 0;
 	if (!env->state_path)
 		return error_set(err, -ENOENT, "no ledger folder is given");
+	if (!env->real && !env->looking)
+		return error_set(err, -EINVAL, "%s: below a sysroot no ledger is written to", env->state_path);
 	fd = open(env->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && errno == EACCES && own_uid() != 0)
+		return error_set(err, -EACCES, "%s: Permission denied: the ledger is root's, run this as root",
+				 env->state_path);
 	if (fd < 0)
 		return error_errno(err, -errno, "open %s", env->state_path);
-	rc = check_state(fd, env->state_path, err);
+	rc = check_state(env, fd, err);
 	if (rc == 0)
 		env->state = steal_fd(&fd);
 	return rc;
@@ -99,11 +113,16 @@ int place_find_state(struct place_env *env, struct error *err)
 
 int place_open_state(struct place_env *env, struct error *err)
 {
+	bool made;
+	int rc;
+
 	if (env->state >= 0)
 		return 0;
-	if (env->state_path && mkdir(env->state_path, 0700) < 0 && errno != EEXIST)
+	made = env->state_path && env->real && mkdir(env->state_path, 0700) == 0;
+	if (env->state_path && env->real && !made && errno != EEXIST)
 		return error_errno(err, -errno, "make %s", env->state_path);
-	return place_find_state(env, err);
+	rc = place_find_state(env, err);
+	return rc == 0 && made ? ledger_folder_mark(env->state, err) : rc;
 }
 
 static unsigned int cpus_asked(const struct request *r)
@@ -275,7 +294,7 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 		rc = choose_on(c, ledger_usage(l), out, why, err);
 	}
 	if (rc == 0 && out->overcommitted)
-		place_say(c->env, "more CPUs are asked for than are free: they are shared");
+		place_say(c->env, SHARED);
 	return rc;
 }
 
@@ -297,19 +316,35 @@ void choice_hint_home(struct choice *c, const struct ledger *l, const char *runt
 		ledger_home(l, runtime_class, id, &c->request.last_nodes);
 }
 
-static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement *out, struct reasons *why, struct error *err)
+/* What @l's ledger is looked at for: the sums, or (@living) those of the living alone. */
+static int look_and_choose(struct choice *c, bool living, const char *oci_id, struct placement *out,
+			   struct reasons *why, bool *few, struct error *err)
 {
 	struct place_env *env = c->env;
 	cleanup_ledger struct ledger *l = NULL;
-	int rc = ledger_open(env->state, c->topology, &c->world.ledger, env->timeout_ms, &l, err);
+	int rc = ledger_look(env->state, c->topology, &c->world.ledger, env->timeout_ms, !living, &l, err);
 
 	if (rc < 0)
 		return rc;
-	machine_keep(&c->machine, env);
+	place_say_ledger(env, l);
 	if (oci_id)
 		choice_hint_home(c, l, "oci", oci_id);
-	rc = choice_make(c, l, out, why, err);
-	place_say_ledger(env, l);
+	*few = ledger_usage(l)->containers <= FEW_CONTAINERS;
+	placement_free(out);
+	*out = (struct placement){ 0 };
+	return choose_on(c, ledger_usage(l), out, why, err);
+}
+
+/* As choice_make, and nothing is dropped: the dead are left out where that matters. */
+static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement *out, struct reasons *why, struct error *err)
+{
+	bool few = false;
+	int rc = look_and_choose(c, false, oci_id, out, why, &few, err);
+
+	if (rc == -ENOSPC || (rc == 0 && out->overcommitted && few))
+		rc = look_and_choose(c, true, NULL, out, why, &few, err);
+	if (rc == 0 && out->overcommitted)
+		place_say(c->env, SHARED);
 	return rc;
 }
 
@@ -322,8 +357,8 @@ static void limit_to_root(struct choice *c, int mount)
 		     cgroup_read_effective(&root, &c->allowed_cpus, &c->allowed_mems, NULL) == 0;
 }
 
-int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
-	       struct reasons *why, struct error *err)
+static int plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
+		struct reasons *why, struct error *err)
 {
 	cleanup_choice struct choice c = { 0 };
 	cleanup_close int mount = -1;
@@ -335,20 +370,72 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 	if (env->real && cgroup_mount(&mount, NULL, 0, &state_err) < 0)
 		place_say(env, "%s", state_err.text);
 	limit_to_root(&c, mount);
-	world_init(&c.world, env->root, mount, c.topology, machine_boot_id(&c.machine));
 	rc = place_find_state(env, &state_err);
-	if (rc == 0)
+	if (rc == 0) {
+		world_init(&c.world, env->root, mount, c.topology, machine_boot_id(&c.machine));
+		world_look(&c.world, env);
 		return plan_on_ledger(&c, oci_id, out, why, err);
+	}
+	if (rc == -EINVAL)
+		return error_set(err, rc, "%s", state_err.text);
 	if (rc != -ENOENT)
 		place_say(env, "%s: planned as if nothing were placed", state_err.text);
 	return plan_empty(&c, out, why, err);
 }
 
+int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
+	       struct reasons *why, struct error *err)
+{
+	struct place_env look = *env;
+	int rc;
+
+	/* What is opened for looking is not what a placement may write to later. */
+	look.looking = true;
+	rc = plan(&look, request, oci_id, out, why, err);
+	if (env->state < 0 && look.state >= 0)
+		close(look.state);
+	return rc;
+}
+
+/* The ledger keeps pointers to these as long as it is open, and a process has one open at a time. */
+static struct world *the_world(const struct place_env *env, const struct topology *t)
+{
+	static struct world world = { .mount = -1 };
+
+	if (world.mount < 0 && env->real)
+		cgroup_mount(&world.mount, NULL, 0, NULL);
+	world_init(&world, env->root, world.mount, t, NULL);
+	return &world;
+}
+
+int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct world *world;
+	int rc;
+
+	env->looking = true;
+	rc = place_find_state(env, err);
+	if (rc == -ENOENT) {
+		*out = NULL;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	world = the_world(env, t);
+	world_look(world, env);
+	rc = ledger_look(env->state, t, &world->ledger, env->timeout_ms, false, &l, err);
+	if (rc < 0)
+		return rc;
+	place_say_ledger(env, l);
+	*out = steal_ptr(l);
+	return 0;
+}
+
 int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
 {
-	/* The ledger keeps pointers to these as long as it is open, and a process has one open at a time. */
-	static struct world world = { .mount = -1 };
 	cleanup_ledger struct ledger *l = NULL;
+	struct world *world;
 	int rc = place_find_state(env, err);
 
 	if (rc == -ENOENT) {
@@ -357,15 +444,13 @@ int place_ledger(struct place_env *env, const struct topology *t, struct ledger 
 	}
 	if (rc < 0)
 		return rc;
-	if (world.mount < 0 && env->real)
-		cgroup_mount(&world.mount, NULL, 0, NULL);
-	world_init(&world, env->root, world.mount, t, NULL);
-	rc = ledger_open(env->state, t, &world.ledger, env->timeout_ms, &l, err);
+	world = the_world(env, t);
+	rc = ledger_open(env->state, t, &world->ledger, env->timeout_ms, &l, err);
 	if (rc == 0)
 		rc = ledger_sweep(l, true, err);
 	if (rc < 0)
 		return rc;
-	moving_mend(env, l, world.mount);
+	moving_mend(env, l, world->mount);
 	place_say_ledger(env, l);
 	*out = steal_ptr(l);
 	return 0;

@@ -152,6 +152,37 @@ static bool same_place(const struct record *a, const struct record *b)
 	       idset_equal(&a->placement.share.cpus, &b->placement.share.cpus);
 }
 
+static bool is_noted(int state, uint64_t inode)
+{
+	char name[32], id[RECORD_ID_MAX + 1];
+
+	name_of(inode, name);
+	return is_cut_off(state, name, id);
+}
+
+bool moving_look(int state, const struct cgroup_dir *c, struct record *r)
+{
+	cleanup_record struct record mark = { 0 };
+	struct cpuset now;
+
+	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 || !read_mark(c, &mark) ||
+	    strcmp(mark.id, r->id) != 0 || same_place(r, &mark) || is_at(&now, r))
+		return false;
+	record_free(r);
+	*r = mark;
+	record_none(&mark);
+	return true;
+}
+
+bool moving_left(int state, int mount, const struct record *r)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct cpuset now;
+
+	return is_noted(state, r->cgroup_inode) && cgroup_open(mount, r->cgroup, &c, NULL) == 0 &&
+	       c.inode == r->cgroup_inode && cgroup_read_cpuset(&c, &now, NULL) == 0 && !is_at(&now, r);
+}
+
 /* True: nothing is left to be done about it. */
 static bool mend_record(const struct mender *m, const char *class, const struct record *r, const struct cgroup_dir *c)
 {

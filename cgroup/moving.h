@@ -28,7 +28,16 @@ void moving_end(int state, struct moving *m, bool done);
  */
 void moving_mend(const struct place_env *env, struct ledger *l, int mount);
 
-/* The containers whose moves were cut off and not yet made good. Needs no lock. */
+/* The containers whose moves were cut off and are noted still. Needs no lock. */
 void moving_each(int state, void (*each)(void *arg, const char *id), void *arg);
+
+/*
+ * As moving_mend for one container @r whose cgroup is @c, in memory alone: true: @r is now the record of its old place.
+ * Needs no lock.
+ */
+bool moving_look(int state, const struct cgroup_dir *c, struct record *r);
+
+/* Whether the move of @r, as moving_look has left it, was cut off half-way: its memory may lie at both places. */
+bool moving_left(int state, int mount, const struct record *r);
 
 #endif

@@ -11,20 +11,31 @@
 #include "plugin/conf.h"
 #include "plugin/ledger.h"
 
+#define PLACE_STATE "/run/numaplace"
+
 /* Where this process finds things; set once by main. */
 struct place_env {
 	int root;             /* sysroot directory: holds sys/ and proc/ */
 	bool real;            /* root is / : cgroups are real */
 	int state;            /* ledger folder, or -1: not opened yet (place_open_state) */
-	const char *state_path; /* /run/numaplace; NULL (a recorded machine): no ledger, nothing is placed */
+	const char *state_path; /* PLACE_STATE; NULL (a recorded machine): no ledger, nothing is placed */
+	bool state_named;     /* by --state: the folder must be known by a file of ours, and is never repaired */
+	bool looking;         /* nothing is made or changed in the folder */
 	struct conf conf;
 	unsigned int timeout_ms; /* for the lock */
 	uint64_t began;       /* when we did (CLOCK_BOOTTIME, nanoseconds): what we place was there by then; 0: who knows */
 	void (*message)(const char *line); /* warnings; may be NULL */
 };
 
-/* Opens (and makes, 0700) the ledger folder; owner and mode are checked. */
+/*
+ * Opens (and makes, 0700) the ledger folder; owner, mode and what is in it are checked.  The usual one is made private
+ * where others may read it; one that was named with --state must be 0700, and the ledger's or empty: -EINVAL.
+ * Below a sysroot no ledger is opened for writing: -EINVAL.
+ */
 int place_open_state(struct place_env *env, struct error *err);
+
+/* For a program: @given with --state, or NULL, and @usual. */
+void place_name_state(struct place_env *env, const char *given, const char *usual);
 
 #define PLACE_MEMS_ONLY "cpuset.mems" /* record.applied of a container whose CPUs are somebody else's business */
 
@@ -56,16 +67,19 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
 /*
- * Chooses as place_container would, writing nothing (the ledger is read under its lock).
+ * Chooses as place_container would, writing nothing.
  * @oci_id: an OCI container that may have lived here before; NULL: not known.
  */
 int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
 	       struct reasons *why, struct error *err);
 
 /*
- * The ledger for looking (status, topology), its dead containers dropped; locked, so close it before anything
- * slow. 0 and *@out NULL where there is none yet (no folder; nothing is made).
+ * The ledger for looking (status, topology): a copy without its dead containers, of which nothing is written (plugin/ledger.h:
+ * ledger_look). 0 and *@out NULL where there is none yet (no folder; nothing is made). @env->looking is set by it.
  */
+int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err);
+
+/* The same for writing, its dead containers dropped; locked, so close it before anything slow. */
 int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err);
 
 #endif

@@ -6,6 +6,7 @@
 #include "cgroup/world.h"
 
 #include "cgroup/cgroup.h"
+#include "cgroup/moving.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
 
@@ -121,6 +122,8 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 		return LIFE_PENDING;
 	if (n < 0)
 		return LIFE_UNKNOWN;
+	if (w->state >= 0)
+		*changed |= moving_look(w->state, &c, r);
 	see(w, &c, &r->placement.share, changed);
 	return LIFE_PLACED;
 }
@@ -157,6 +160,7 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 
 	memset(w, 0, sizeof(*w));
 	w->mount = mount;
+	w->state = -1;
 	w->t = t;
 	w->looks = UINT_MAX;
 	if (boot_id)
@@ -173,6 +177,13 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 		.now = (uint64_t)now.tv_sec,
 		.patience = PATIENCE,
 	};
+}
+
+void world_look(struct world *w, const struct place_env *env)
+{
+	w->state = env->state;
+	if (!env->real)
+		w->ledger.boot_id = NULL;
 }
 
 void world_look_at_few(struct world *w)

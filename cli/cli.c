@@ -47,7 +47,7 @@ int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
 		.root = cli->root,
 		.real = !cli->sysroot,
 		.state = -1,
-		.state_path = cli->state,
+		.looking = true,
 		.timeout_ms = LOCK_TIMEOUT_MS,
 		.message = cli_warn,
 	};
@@ -55,8 +55,7 @@ int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
 
 	if (ret < 0)
 		return ret;
-	if (!env.state_path && !cli->sysroot)
-		env.state_path = CLI_STATE;
+	place_name_state(&env, cli->state, cli->sysroot ? NULL : CLI_STATE);
 	*out = env;
 	return 0;
 }
@@ -71,7 +70,7 @@ int cli_with_ledger(const struct cli *cli, const struct topology *t,
 	if (ret < 0)
 		return ret;
 	if (env.state_path) {
-		ret = place_ledger(&env, t, &ledger, err);
+		ret = place_look(&env, t, &ledger, err);
 		if (ret < 0)
 			return ret;
 	}

@@ -15,7 +15,7 @@
 
 #include <stdbool.h>
 
-#define CLI_STATE "/run/numaplace"
+#define CLI_STATE PLACE_STATE
 #define CLI_CONF "/etc/numaplace/numaplace.conf"
 
 struct cli {
@@ -36,7 +36,10 @@ int cli_topology(const struct cli *cli, struct topology **out, struct error *err
 /* The configuration; one that was named must be there. */
 int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
 
-/* For the functions of cgroup/place.h (closed with cleanup_env); env->state_path is NULL where there is no ledger. */
+/*
+ * For the functions of cgroup/place.h (closed with cleanup_env), to look: a verb that writes clears env->looking.
+ * env->state_path is NULL where there is no ledger.
+ */
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
 #define CLI_ENV_NONE ((struct place_env){ .state = -1 })
 static inline void cleanup_envp(struct place_env *env)
@@ -45,7 +48,7 @@ static inline void cleanup_envp(struct place_env *env)
 }
 #define cleanup_env __attribute__((cleanup(cleanup_envp)))
 
-/* Calls @look with the ledger (NULL: there is none) and lets it go again: nothing slow may happen in there. */
+/* Calls @look with a copy of the ledger, of which nothing is written (NULL: there is none). */
 int cli_with_ledger(const struct cli *cli, const struct topology *t,
 		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
 

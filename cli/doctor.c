@@ -5,6 +5,7 @@
  */
 #include "cli/doctor.h"
 
+#include "cgroup/cgroup.h"
 #include "cgroup/moving.h"
 #include "cli/out.h"
 #include "cli/term.h"
@@ -229,10 +230,52 @@ static void count_damaged(struct doctor *d, int state)
 			   "them, then delete them", n);
 }
 
-static void say_cut_off(void *arg, const char *id)
+struct cut_off {
+	struct doctor *d;
+	int state, mount;
+};
+
+static int say_cut_off(void *arg, const struct record *r)
 {
-	doctor_say(arg, VERDICT_DO, "ledger", "%.80s: its move was cut off, its memory may lie on its old nodes and its new "
-		   "ones: numaplace move %.80s NODES, to either", id, id);
+	const struct cut_off *c = arg;
+
+	if (moving_left(c->state, c->mount, r))
+		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was cut off, its memory may lie on its old nodes and "
+			   "its new ones: numaplace move %.80s NODES, to either", r->id, r->id);
+	return 0;
+}
+
+static void count_cut_off(void *arg, const char *id)
+{
+	(void)id;
+	++*(unsigned int *)arg;
+}
+
+/* What is in it: as every verb that looks, by a copy. */
+static void check_records(struct doctor *d, struct place_env *env)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_close int mount = -1;
+	struct cut_off cut = { .d = d, .state = env->state };
+	struct error err = { 0 };
+	unsigned int notes = 0;
+	const char *line;
+
+	env->message = NULL;
+	if (topology_read(d->cli->root, &t, &err) < 0)
+		return; /* check_machine has said so */
+	if (place_look(env, t, &l, &err) < 0) {
+		doctor_say(d, VERDICT_DO, "ledger", "%.300s", err.text);
+		return;
+	}
+	for (unsigned int i = 0; (line = ledger_message(l, i)); i++)
+		doctor_say(d, VERDICT_NOTE, "ledger", "%.300s", line);
+	moving_each(env->state, count_cut_off, &notes);
+	if (!notes || !env->real || cgroup_mount(&mount, NULL, 0, NULL) < 0)
+		return;
+	cut.mount = mount;
+	ledger_each(l, say_cut_off, &cut, NULL);
 }
 
 static void check_ledger(struct doctor *d)
@@ -253,13 +296,14 @@ static void check_ledger(struct doctor *d)
 			   strerror(errno));
 		return;
 	}
-	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0700)
+	if (st.st_uid != geteuid() || (st.st_mode & 07777) != 0700) {
 		doctor_say(d, VERDICT_DO, "ledger", "%.200s: owner %u and mode %04o, must be root's and 0700: chown, chmod",
 			   env.state_path, st.st_uid, st.st_mode & 07777);
-	else
-		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: private", env.state_path);
+		return;
+	}
+	doctor_say(d, VERDICT_FINE, "ledger", "%.200s: private", env.state_path);
 	count_damaged(d, env.state);
-	moving_each(env.state, say_cut_off, d);
+	check_records(d, &env);
 }
 
 void doctor_check_host(struct doctor *d)

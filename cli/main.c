@@ -124,15 +124,23 @@ static int give_help(const struct command *cmd, struct error *err)
 	return 0;
 }
 
-/* A folder that is not there yet is none of what is wrong. */
+/* For every verb: a folder that is not there yet is not wrong; one that holds other things is. */
 static int check_state(const struct cli *cli, struct error *err)
 {
-	struct stat st = { .st_mode = S_IFDIR };
+	cleanup_close int fd = -1;
+	struct stat st;
 
-	if (cli->state && lstat(cli->state, &st) < 0 && errno != ENOENT)
-		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(errno));
+	if (!cli->state)
+		return 0;
+	if (lstat(cli->state, &st) < 0)
+		return errno == ENOENT ? 0 : error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text,
+						       strerror(errno));
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(ENOTDIR));
+	fd = open(cli->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd >= 0 && strcmp(cli->state, CLI_STATE) != 0 && ledger_folder(fd) == FOLDER_FOREIGN)
+		return error_set(err, -EINVAL, "--state %s: not a ledger's folder: other things are in it",
+				 quote(cli->state).text);
 	return 0;
 }
 

@@ -134,6 +134,7 @@ static int load_text(struct ledger *l, int fd, const char *name, struct record *
 		return error_set(err, -EBADMSG, "ledger: %s: a directory", name);
 	if (n < 0)
 		return error_errno(err, -errno, "ledger: read %s", name);
+	l->scratch_len = (size_t)n;
 	ret = record_parse(l->scratch, (size_t)n, r, err);
 	if (ret != -EBADMSG || n > RECORD_TEXT_MAX)
 		return ret;
@@ -141,6 +142,7 @@ static int load_text(struct ledger *l, int fd, const char *name, struct record *
 	more = file_read_fd(fd, l->scratch + n, (size_t)(RECORD_TEXT_MAX + 1 - n));
 	if (more < 0)
 		return error_errno(err, (int)more, "ledger: read %s", name);
+	l->scratch_len = (size_t)(n + more);
 	return more ? record_parse(l->scratch, (size_t)(n + more), r, err) : ret;
 }
 

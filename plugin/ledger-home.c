@@ -58,7 +58,7 @@ bool ledger_home(const struct ledger *l, const char *runtime_class, const char *
 	char name[24], text[HOME_TEXT_MAX], *list, *who;
 	ssize_t n;
 
-	if (!home_name(runtime_class, id, name))
+	if (!l->world.boot_id || !home_name(runtime_class, id, name))
 		return false;
 	n = readlinkat(l->dir, name, text, sizeof(text));
 	if (n <= 0 || n == sizeof(text))

@@ -2,7 +2,8 @@
 /*
  * The parts of the ledger that see each other: the lock (ledger-lock.c), the
  * files of records (ledger-files.c), their sums (ledger-usage.c), how these are made good
- * (ledger-recount.c), where the dead lived (ledger-home.c), and the transactions over both (ledger.c).  For these alone.
+ * (ledger-recount.c), where the dead lived (ledger-home.c), the folder itself (ledger-folder.c), the transactions over
+ * all of them (ledger.c), and a look that changes nothing (ledger-look.c).  For these alone.
  */
 #ifndef NUMAPLACE_LEDGER_INTERNAL_H
 #define NUMAPLACE_LEDGER_INTERNAL_H
@@ -15,6 +16,8 @@
 #define LEDGER_NAME_MAX 256   /* of a record's file, with its NUL */
 #define LEDGER_SLOTS 8        /* containers of one id that may live at once */
 #define LEDGER_DAMAGED_MAX 16 /* things kept in damaged/ */
+#define USAGE_MAGIC "numause1"
+#define RECORD_MAGIC "numaplace-record "
 
 /* What is written over `usage` before a file changes, and taken back with the new sums. */
 enum usage_mark {
@@ -37,6 +40,13 @@ struct ledger {
 	size_t image_len;
 	uint32_t mark;    /* as on disk */
 	char *scratch;    /* for reading a record; made at the first */
+	size_t scratch_len; /* of the last one read */
+	bool looking;     /* ledger_look's: no file is opened for writing */
+	unsigned int nkept; /* its records, as text */
+	struct kept {
+		char *text;
+		size_t len;
+	} *kept;
 	unsigned int nmessages;
 	char *messages[LEDGER_MESSAGES_MAX];
 };
@@ -45,8 +55,19 @@ void ledger_note(struct ledger *l, const char *fmt, ...) __attribute__((format(p
 
 /* --- ledger-lock.c --- */
 
-/* Sets l->lock. */
+/* Sets l->lock.  For a look it is shared with others that look, no file is made for it, and no holder is killed. */
 int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err);
+
+/* --- ledger.c --- */
+
+/* A ledger in @dir, not locked and not loaded: its folder is looked at.  ledger_close, also after a failure. */
+int ledger_new(int dir, const struct topology *t, const struct ledger_world *world, bool looking, struct ledger **out,
+	       struct error *err);
+bool ask_dead(const struct ledger *l, struct record *r, bool *changed);
+
+/* --- ledger-look.c --- */
+
+int kept_each(const struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);
 
 /* --- ledger-usage.c --- */
 

@@ -38,10 +38,11 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-static int take(int fd, int how)
+/* A shared one needs no right to write. */
+static int take(int fd, int how, bool shared)
 {
 	struct flock fl = {
-		.l_type = F_WRLCK,
+		.l_type = shared ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_len = (off_t)(now_ns() & (UINT64_MAX >> 2)) + 1,
 	};
@@ -49,10 +50,10 @@ static int take(int fd, int how)
 	return fcntl(fd, how, &fl) < 0 ? -errno : 0;
 }
 
-/* False: nobody has it. */
-static bool look(int fd, struct holding *h)
+/* False: no process has it. */
+static bool look(int fd, struct holding *h, bool shared)
 {
-	struct flock fl = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+	struct flock fl = { .l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 
 	if (fcntl(fd, F_GETLK, &fl) < 0 || fl.l_type == F_UNLCK)
 		return false;
@@ -79,7 +80,7 @@ static int kill_holder(int fd, const struct holding *h)
 	pidfd = (int)syscall(SYS_pidfd_open, h->pid, 0);
 	if (pidfd < 0 && errno != ESRCH)
 		return -errno;
-	if (pidfd < 0 || !look(fd, &now) || !same(&now, h))
+	if (pidfd < 0 || !look(fd, &now, false) || !same(&now, h))
 		return 0;
 	if (syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) < 0)
 		return errno == ESRCH ? 0 : -errno;
@@ -151,10 +152,10 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 	if (r < 0)
 		return error_errno(err, r, "ledger: lock: timer");
 	for (;;) {
-		r = take(fd, F_SETLKW);
+		r = take(fd, F_SETLKW, l->looking);
 		if (r != -EINTR)
 			return r < 0 ? error_errno(err, r, "ledger: lock") : 0;
-		if (!look(fd, &h))
+		if (!look(fd, &h, l->looking))
 			continue;
 		if (!same(&h, &watched)) {
 			watched = h;
@@ -163,6 +164,9 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 		}
 		if ((now_ns() - since) / 1000000 < timeout_ms)
 			continue;
+		if (l->looking)
+			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d holds it for %u ms: the next container "
+					 "that is placed ends that", (int)h.pid, timeout_ms);
 		if (killed)
 			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d holds it and does not die",
 					 (int)h.pid);
@@ -179,9 +183,11 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 	}
 }
 
-static int open_lock(int dir, struct error *err)
+/* -ENOENT: for a look there is none, so no process writes. */
+static int open_lock(const struct ledger *l, struct error *err)
 {
-	int fd = openat(dir, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0600);
+	int fd = openat(l->dir, "lock", (l->looking ? O_RDONLY : O_RDWR | O_CREAT) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
+			O_CLOEXEC, 0600);
 
 	if (fd < 0)
 		return error_errno(err, -errno, "ledger: open lock");
@@ -192,13 +198,15 @@ int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err)
 {
 	/* Once more when the file was taken away while we waited for it. */
 	for (int tries = 0; tries < 16; tries++) {
-		cleanup_close int fd = open_lock(l->dir, err);
+		cleanup_close int fd = open_lock(l, err);
 		struct stat st;
 		int r;
 
+		if (fd == -ENOENT && l->looking)
+			return 0;
 		if (fd < 0)
 			return fd;
-		r = take(fd, F_SETLK);
+		r = take(fd, F_SETLK, l->looking);
 		if ((r == -EAGAIN || r == -EACCES) && !timeout_ms)
 			return error_set(err, -ETIMEDOUT, "ledger: lock: held by another process");
 		if (r == -EAGAIN || r == -EACCES) {

@@ -15,7 +15,6 @@
 #include "plugin/file.h"
 #include "plugin/util.h"
 
-#define MAGIC "numause1"
 #define TMP_NAME "usage.tmp"
 #define ATOMIC_WRITE 4096 /* a page: more than that may be cut off in the middle by SIGKILL */
 
@@ -47,7 +46,7 @@ static void lay_out(struct usage *u, char *image, unsigned int cpu_ids, unsigned
 
 static void fill_boot_id(const struct ledger *l, char out[40])
 {
-	size_t len = strnlen(l->world.boot_id, 39);
+	size_t len = l->world.boot_id ? strnlen(l->world.boot_id, 39) : 0;
 
 	memset(out, 0, 40);
 	memcpy(out, l->world.boot_id, len);
@@ -71,7 +70,7 @@ static enum usage_state judge(struct ledger *l)
 	const struct usage_head *head = (const struct usage_head *)(void *)l->image;
 	char boot_id[40];
 
-	if (memcmp(head->magic, MAGIC, sizeof(head->magic)) != 0 || head->cpu_ids > IDSET_MAX ||
+	if (memcmp(head->magic, USAGE_MAGIC, sizeof(head->magic)) != 0 || head->cpu_ids > IDSET_MAX ||
 	    head->node_ids > NODE_ID_MAX || l->image_len != image_size(head->cpu_ids, head->node_ids))
 		return USAGE_DAMAGED;
 	if (head->mark != MARK_CLEAN && head->mark != MARK_CHANGING && head->mark != MARK_LOST)
@@ -80,7 +79,7 @@ static enum usage_state judge(struct ledger *l)
 	if (!sum_matches(l->image, l->image_len))
 		return l->mark == MARK_CLEAN ? USAGE_DAMAGED : l->mark == MARK_LOST ? USAGE_LOST : USAGE_TORN;
 	fill_boot_id(l, boot_id);
-	if (memcmp(boot_id, head->boot_id, sizeof(boot_id)) != 0)
+	if (l->world.boot_id && memcmp(boot_id, head->boot_id, sizeof(boot_id)) != 0)
 		return USAGE_OTHER_BOOT;
 	if (l->mark != MARK_CLEAN)
 		return l->mark == MARK_LOST ? USAGE_LOST : USAGE_CHANGING;
@@ -97,7 +96,8 @@ static bool not_ours(int error)
 
 int usage_load(struct ledger *l, enum usage_state *state, struct error *err)
 {
-	cleanup_close int fd = openat(l->dir, "usage", O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	cleanup_close int fd = openat(l->dir, "usage", (l->looking ? O_RDONLY : O_RDWR) | O_NOFOLLOW | O_NONBLOCK |
+				      O_NOCTTY | O_CLOEXEC);
 	struct stat st;
 	ssize_t n;
 
@@ -208,7 +208,7 @@ static void seal(struct ledger *l, uint32_t mark)
 	size_t body = l->image_len - sizeof(uint32_t);
 	uint32_t crc;
 
-	memcpy(head->magic, MAGIC, sizeof(head->magic));
+	memcpy(head->magic, USAGE_MAGIC, sizeof(head->magic));
 	head->mark = MARK_CLEAN;
 	head->cpu_ids = l->sums.cpu_ids;
 	head->node_ids = l->sums.node_ids;

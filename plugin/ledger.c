@@ -7,6 +7,7 @@
  */
 #include "plugin/ledger-internal.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -51,9 +52,8 @@ const struct usage *ledger_usage(const struct ledger *l)
 
 static int start_empty(struct ledger *l, struct error *err)
 {
-	int r;
+	int r = files_remove_all(l, err);
 
-	r = files_remove_all(l, err);
 	if (r == 0)
 		r = usage_reset(l, err);
 	return r < 0 ? r : usage_create(l, err);
@@ -90,6 +90,10 @@ static int load(struct ledger *l, struct error *err)
 	r = usage_load(l, &state, err);
 	if (r < 0)
 		return r;
+	if (state == USAGE_MISSING)
+		r = ledger_folder_mark(l->dir, err);
+	if (r < 0)
+		return r;
 	if (state == USAGE_DAMAGED) {
 		if (l->usage_fd >= 0)
 			close(steal_fd(&l->usage_fd));
@@ -115,7 +119,8 @@ static int check_folder(struct ledger *l, struct error *err)
 		return error_set(err, -ENOTDIR, "ledger: not a folder");
 	if (st.st_uid != own_uid())
 		return error_set(err, -EPERM, "ledger: the folder belongs to user %u", st.st_uid);
-	if (st.st_mode & 077)
+	/* One that others may only read is not written to, but what is in it can be believed. */
+	if (st.st_mode & (l->looking ? 022 : 077))
 		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, wanted 0700)",
 				 st.st_mode & 07777);
 	for (struct ledger *o = open_ledgers; o; o = o->next)
@@ -144,26 +149,53 @@ void ledger_close(struct ledger *l)
 		close(l->lock); /* last: it gives the lock back */
 	for (unsigned int i = 0; i < l->nmessages; i++)
 		free(l->messages[i]);
+	for (unsigned int i = 0; i < l->nkept; i++)
+		free(l->kept[i].text);
+	free(l->kept);
 	free(l->image);
 	free(l->scratch);
 	free(l);
 }
 
-int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
-		struct ledger **out, struct error *err)
+/* As the kernel writes it.  Without this boot's, the records would be taken for those of another boot, and removed. */
+static bool is_boot_id(const char *text)
 {
-	cleanup_ledger struct ledger *l = calloc(1, sizeof(*l));
-	int r;
+	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
 
+	for (size_t i = 0; i < strlen(form); i++)
+		if (form[i] == 'x' ? !isxdigit((unsigned char)text[i]) : text[i] != form[i])
+			return false;
+	return !text[strlen(form)];
+}
+
+int ledger_new(int dir, const struct topology *t, const struct ledger_world *world, bool looking, struct ledger **out,
+	       struct error *err)
+{
+	struct ledger *l;
+
+	if ((world->boot_id || !looking) && (!world->boot_id || !is_boot_id(world->boot_id)))
+		return error_set(err, -ENODATA, "ledger: this boot's id cannot be read (/proc/sys/kernel/random/boot_id): "
+				 "whether its containers are of this boot is not known, and it is left as it is");
+	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_errno(err, -ENOMEM, "ledger");
 	l->dir = dir;
 	l->lock = l->usage_fd = l->files = -1;
 	l->world = *world;
 	l->mark = MARK_CLEAN;
+	l->looking = looking;
 	l->cpu_ids = t->cpu_ids;
 	l->node_ids = t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 0;
-	r = check_folder(l, err);
+	*out = l;
+	return check_folder(l, err);
+}
+
+int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
+		struct ledger **out, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int r = ledger_new(dir, t, world, false, &l, err);
+
 	if (r == 0)
 		r = ledger_lock(l, timeout_ms, err);
 	if (r == 0) {
@@ -182,14 +214,19 @@ int ledger_open(int dir, const struct topology *t, const struct ledger_world *wo
 /* At the head of each: what an earlier one could not finish is made good first. */
 static int start(struct ledger *l, struct error *err)
 {
+	if (l->looking)
+		return error_set(err, -EROFS, "ledger: opened for looking");
 	return l->mark == MARK_CLEAN ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
 }
 
 /* A damaged file was met: count again without it, and ask the live for it. */
 static int load_or_repair(struct ledger *l, const char *name, struct record *r, struct error *err)
 {
-	int ret = file_load(l, name, r, err);
+	int ret;
 
+	if (l->looking)
+		return error_set(err, -EROFS, "ledger: opened for looking");
+	ret = file_load(l, name, r, err);
 	if (ret != -EBADMSG)
 		return ret;
 	ret = ledger_recount(l, true, err);
@@ -217,7 +254,7 @@ static bool is_dead(const struct ledger *l, enum life life, const struct record 
 }
 
 /* The share in @r may be brought up to date: what the sums hold is what stood there before. */
-static bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
+bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 {
 	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
 }
@@ -478,6 +515,8 @@ int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r)
 	cleanup_names struct names list = { 0 };
 	int ret;
 
+	if (l->looking)
+		return kept_each(l, each, arg, err);
 	ret = files_list(l, &list, err);
 	for (unsigned int i = 0; ret == 0 && i < list.n; i++) {
 		cleanup_record struct record r = { 0 };

@@ -28,7 +28,7 @@ struct ledger_world {
 	int (*each_live)(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
 			 struct error *err);
 	void *arg;
-	const char *boot_id;
+	const char *boot_id;   /* a UUID; anything else: it could not be read, and the ledger is not opened */
 	uint64_t now;          /* CLOCK_BOOTTIME seconds */
 	unsigned int patience; /* seconds after which a pending one is taken for dead */
 };
@@ -39,11 +39,33 @@ struct ledger;
  * Opens the ledger in the folder @dir (a descriptor; kept by the caller) and takes its
  * lock.  One holder may keep us waiting for @timeout_ms; one that outlives that is killed (it is
  * stopped or hung: its own alarm is shorter).  With 0 there is no waiting and no
- * killing.  -ETIMEDOUT, -EDEADLK (this process has it open), or what the system said.
+ * killing.  -ETIMEDOUT, -EDEADLK (this process has it open), -ENODATA (this boot is not known), or what the system said.
  * @t gives the array sizes.
  */
 int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
 		struct ledger **out, struct error *err);
+
+/*
+ * The ledger for looking: nothing in its folder is made, changed or removed, whatever is wrong with it; what is wrong is
+ * a message.  It is a copy, made under a lock that is shared with others that look: the lock is given back at once.  Dead
+ * containers, and records that are damaged, are left out of it.  With @sums, ledger_usage alone is wanted: where the sums
+ * are good they are taken as they are, the dead in them, and no record is read.  Of this ledger there are ledger_usage,
+ * ledger_each, ledger_home and ledger_message; what writes is -EROFS.  @world's boot_id may be NULL: of which boot the
+ * ledger is does not matter then.
+ */
+int ledger_look(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms, bool sums,
+		struct ledger **out, struct error *err);
+
+/* What a folder is: by a file of ours, never by names alone. */
+enum ledger_folder {
+	FOLDER_OURS,
+	FOLDER_EMPTY,
+	FOLDER_FOREIGN, /* it holds other things: to be left as it is */
+};
+/* One of them, or -errno. */
+int ledger_folder(int dir);
+/* Makes an empty folder the ledger's.  Before anything else is put into it. */
+int ledger_folder_mark(int dir, struct error *err);
 
 /* Gives the lock back. */
 void ledger_close(struct ledger *l);

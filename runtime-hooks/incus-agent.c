@@ -111,7 +111,7 @@ static int take_record(void *arg, const struct record *r)
 	return 0;
 }
 
-/* Reads the ledger again; it is locked no longer than that. */
+/* Reads the ledger again, as a copy: no start waits for it. */
 static int scan(struct agent *a, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -119,7 +119,7 @@ static int scan(struct agent *a, struct error *err)
 	int r = topology_read(a->env.root, &t, err);
 
 	if (r == 0)
-		r = place_ledger(&a->env, t, &ledger, err);
+		r = place_look(&a->env, t, &ledger, err);
 	if (r < 0)
 		return r;
 	for (struct led *l = a->led; l; l = l->next)
@@ -275,10 +275,11 @@ static void run(struct agent *a)
 
 static int parse_options(int argc, char **argv, struct agent *a, struct error *err)
 {
+	const char *state = NULL;
 	struct {
 		const char *name;
 		const char **value;
-	} known[] = { { "--state", &a->env.state_path }, { "--socket", &a->socket } };
+	} known[] = { { "--state", &state }, { "--socket", &a->socket } };
 
 	for (int i = 1; i < argc; i += 2) {
 		size_t k = 0;
@@ -289,6 +290,7 @@ static int parse_options(int argc, char **argv, struct agent *a, struct error *e
 			return error_set(err, -EINVAL, "usage: incus-agent [--state DIR] [--socket PATH]");
 		*known[k].value = argv[i + 1];
 	}
+	place_name_state(&a->env, state, HOOK_STATE);
 	return 0;
 }
 
@@ -307,6 +309,16 @@ static int take_lock(const struct place_env *env, int *lock, struct error *err)
 	return 0;
 }
 
+/* Makes what is to be watched, and makes good what a move that was cut off has left. */
+static int mend(struct agent *a, struct error *err)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *ledger = NULL;
+	int r = topology_read(a->env.root, &t, err);
+
+	return r < 0 ? r : place_ledger(&a->env, t, &ledger, err);
+}
+
 static int begin(struct agent *a, int *lock, struct error *err)
 {
 	cleanup_free char *folder = NULL;
@@ -316,7 +328,8 @@ static int begin(struct agent *a, int *lock, struct error *err)
 		r = take_lock(&a->env, lock, err);
 	if (r == 0)
 		r = cgroup_mount(&a->mount, a->mount_path, sizeof(a->mount_path), err);
-	/* The first scan makes what is to be watched. */
+	if (r == 0)
+		r = mend(a, err);
 	if (r == 0)
 		r = scan(a, err);
 	if (r < 0)

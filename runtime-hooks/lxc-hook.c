@@ -483,7 +483,8 @@ int main(int argc, char **argv)
 		hook_time_limit(o.seconds);
 		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
-	env.state_path = hook_state(o.state, false);
+	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
+	place_name_state(&env, o.state, env.real ? hook_state(NULL, false) : NULL);
 	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */
 	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
 	confine_calls(CONFINE_LIBLXC);

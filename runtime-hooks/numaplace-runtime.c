@@ -369,7 +369,7 @@ int main(int argc, char **argv)
 		write_log(&c, err.text);
 		return error_exit_status(status);
 	}
-	w.env.state_path = hook_state(c.state, false);
+	place_name_state(&w.env, c.state, hook_state(NULL, false));
 	runtime_argv = c.argv;
 	runtime_argv[0] = w.runtime;
 	if (c.creates) {

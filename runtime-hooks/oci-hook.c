@@ -100,7 +100,8 @@ static const char *runtime_name(int root, const char *status)
 static int open_root(struct place_env *env, const struct options *o, struct error *err)
 {
 	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
-	env->state_path = hook_state(o->state, find_stage(o->stage) != STAGE_PLACE);
+	/* A recorded machine has no ledger but the one that is named. */
+	place_name_state(env, o->state, env->real ? hook_state(NULL, find_stage(o->stage) != STAGE_PLACE) : NULL);
 	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }

@@ -40,6 +40,7 @@ names() {
 planted() {
 	rm -rf "$tmp/state" "$tmp/elsewhere"
 	mkdir -m 700 "$tmp/state" "$tmp/elsewhere"
+	ln -s numaplace-ledger-1 "$tmp/state/format" # it is a ledger's
 	(cd "$tmp/state" && eval "${4:-:}")
 	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 5 poststop > "$tmp/stdout" 2> "$tmp/stderr" <<< \
 		'{"id":"web1","pid":0,"annotations":{"limits.cpu":"1"}}'
@@ -60,9 +61,13 @@ folder() {
 		"rm -rf ../state; ln -s elsewhere ../state"
 	planted 'a folder for everybody' 1 'numaplace: container web1: *: mode 0777: others may write there, must be 0700' \
 		'chmod 777 .'
-	planted 'a folder that others may read' 0 '' 'chmod 755 .'
-	[ "$(stat -c %a "$tmp/state")" = 700 ]
-	ok $? 'it is made private again'
+	planted 'a named folder that others may read' 1 'numaplace: container web1: *: mode 0755, must be 0700' 'chmod 755 .'
+	[ "$(stat -c %a "$tmp/state")" = 755 ]
+	ok $? 'it is left as it is'
+	planted 'a folder of other things' 2 "numaplace: container web1: *: not a ledger's folder: *left alone" \
+		'rm format; mkdir containers lock; echo precious > containers/db; chmod 755 .'
+	[ "$(cd "$tmp/state" && find . -printf '%p %m\n' | sort | xargs)" = '. 755 ./containers 755 ./containers/db 644 ./lock 755' ]
+	ok $? 'it is left as it is' "$(ls -lR "$tmp/state")"
 	if [ "$(id -u)" = 0 ]; then
 		planted "somebody else's folder" 1 'numaplace: container web1: *: owned by uid 65534, must be 0' 'chown 65534 .'
 	fi
@@ -104,7 +109,7 @@ files() {
 # mounted NAME OPTIONS COMMAND STATUS PATTERN: a tmpfs with these options for a state folder, COMMAND in it first.
 mounted() {
 	said=$(unshare -m bash -c '
-		mount -t tmpfs -o "mode=700,$1" none "$2" && cd "$2" && eval "$3" && cd / || exit 77
+		mount -t tmpfs -o "mode=700,$1" none "$2" && cd "$2" && ln -s numaplace-ledger-1 format && eval "$3" && cd / || exit 77
 		case $1 in *size*) ;; *) mount -o remount,ro "$2" || exit 77 ;; esac
 		"$4" --conf "$5" --state "$2" --timeout 5 poststop <<< "{\"id\":\"web1\",\"pid\":0,\"annotations\":{\"limits.cpu\":\"1\"}}"
 		' - "$2" "$tmp/mounted" "$3" "$hook" "$tmp/conf" 2>&1)

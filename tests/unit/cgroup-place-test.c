@@ -72,51 +72,125 @@ static void close_env(struct place_env *env)
 		close(env->state);
 }
 
+/* A machine of its own, on which a ledger may be written to. */
+static int open_state(struct place_env *env, struct error *err)
+{
+	int r;
+
+	env->real = true;
+	r = place_open_state(env, err);
+	env->real = false;
+	return r;
+}
+
+static unsigned int mode(void)
+{
+	struct stat st;
+
+	return stat(state, &st) < 0 ? 0 : st.st_mode & 07777;
+}
+
 static void test_state(void)
 {
 	struct place_env env = make_env();
 	struct error err;
-	struct stat st;
 
+	env.looking = true;
 	is_int(place_find_state(&env, &err), -ENOENT, "state: not there, not made");
-	is_int(place_open_state(&env, &err), 0, "state: made");
-	ok(fstat(env.state, &st) == 0 && (st.st_mode & 07777) == 0700, "state: 0700");
+	is_int(open_state(&env, &err), 0, "state: made");
+	is_int(mode(), 0700, "state: 0700");
 	close_env(&env);
+	env = make_env();
+	is_int(place_open_state(&env, &err), -EINVAL, "state: below a sysroot it is not opened for writing (%s)", err.text);
 	chmod(state, 0755);
-	env = make_env();
-	is_int(place_open_state(&env, &err), 0, "state: one that others may read is taken");
-	ok(fstat(env.state, &st) == 0 && (st.st_mode & 07777) == 0700, "state: and made private");
+	env.looking = true;
+	is_int(place_find_state(&env, &err), 0, "state: one that others may read is looked at");
+	is_int(mode(), 0755, "state: and stays as it is");
 	close_env(&env);
-	sh("touch run/others && chmod 755 run");
 	env = make_env();
-	is_int(place_find_state(&env, &err), -EPERM, "state: a folder of other things is refused");
+	is_int(open_state(&env, &err), 0, "state: for a placement it is taken");
+	is_int(mode(), 0700, "state: and made private");
+	close_env(&env);
+	sh("rm run/format; touch run/lock run/others && mkdir run/containers && chmod 755 run");
+	env = make_env();
+	is_int(open_state(&env, &err), -EPERM, "state: a folder of other things is refused");
 	ok(strstr(err.text, "not a ledger's folder"), "state: message (%s)", err.text);
-	ok(stat(state, &st) == 0 && (st.st_mode & 07777) == 0755, "state: and its mode left alone");
+	is_int(mode(), 0755, "state: and its mode left alone");
 	close_env(&env);
-	sh("touch run/lock");
+	sh("printf numause1 > run/usage");
 	env = make_env();
-	is_int(place_find_state(&env, &err), 0, "state: with a ledger in it, it is one");
+	is_int(open_state(&env, &err), 0, "state: with the sums of an older version's ledger in it, it is one");
 	close_env(&env);
-	sh("rm run/lock run/others");
+	sh("rm -r run/usage run/lock run/others run/containers");
 	chmod(state, 0770);
 	env = make_env();
-	is_int(place_open_state(&env, &err), -EPERM, "state: one that others may write to is refused");
+	is_int(open_state(&env, &err), -EPERM, "state: one that others may write to is refused");
 	ok(strstr(err.text, "mode 0770"), "state: message (%s)", err.text);
 	close_env(&env);
 	rmdir(state);
 	sh("ln -s / run");
 	env = make_env();
-	is_int(place_open_state(&env, &err), -ENOTDIR, "state: a symlink is not followed");
+	is_int(open_state(&env, &err), -ENOTDIR, "state: a symlink is not followed");
 	close_env(&env);
 	sh("rm run && touch run");
 	env = make_env();
-	is_int(place_open_state(&env, &err), -ENOTDIR, "state: a file");
+	is_int(open_state(&env, &err), -ENOTDIR, "state: a file");
 	close_env(&env);
 	sh("rm run");
 	env = make_env();
 	env.state_path = NULL;
-	is_int(place_open_state(&env, &err), -ENOENT, "state: none given");
+	is_int(open_state(&env, &err), -ENOENT, "state: none given");
 	close_env(&env);
+}
+
+/* A folder that was named with --state: known by a file of ours, and never repaired. */
+static void test_named_state(void)
+{
+	static const struct {
+		const char *made, *what;
+		int for_looking, for_writing;
+	} folders[] = {
+		{ "true", "empty", 0, 0 },
+		{ "ln -s numaplace-ledger-1 run/format; touch run/lock", "of a ledger that was begun", 0, 0 },
+		{ "ln -s numaplace-ledger-1 run/format; chmod 755 run", "of a ledger, that others may read", 0, -EPERM },
+		{ "printf numause1xxx > run/usage", "of an older version's ledger", 0, 0 },
+		{ "mkdir run/containers; echo 'numaplace-record 1' > run/containers/oci:a", "with a record", 0, 0 },
+		{ "mkdir run/lock", "with a folder lock", -EINVAL, -EINVAL },
+		{ "touch run/lock", "with a file lock", -EINVAL, -EINVAL },
+		{ "mkdir -p run/containers/web1", "with a folder containers", -EINVAL, -EINVAL },
+		{ "mkdir run/containers; echo x > run/containers/a:b", "with a file in containers", -EINVAL, -EINVAL },
+		{ "echo numaplace > run/usage", "with another file usage", -EINVAL, -EINVAL },
+		{ "mkfifo run/usage", "with a fifo usage", -EINVAL, -EINVAL },
+		{ "printf numause1 > u; ln -s ../u run/usage", "with a symlink usage", -EINVAL, -EINVAL },
+		{ "ln -s others run/format", "with another link format", -EINVAL, -EINVAL },
+		{ "echo numaplace-ledger-1 > run/format", "with a file format", -EINVAL, -EINVAL },
+	};
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		struct place_env env;
+		char line[256];
+
+		snprintf(line, sizeof(line), "rm -rf run; mkdir -m 700 run; %s; find run -printf '%%p %%m %%T@ %%l\\n' | sort > before",
+			 folders[i].made);
+		sh(line);
+		for (int writing = 0; writing < 2; writing++) {
+			int want = writing ? folders[i].for_writing : folders[i].for_looking, r;
+
+			env = make_env();
+			env.looking = !writing;
+			place_name_state(&env, state, NULL);
+			r = writing ? open_state(&env, &err) : place_find_state(&env, &err);
+			is_int(r, want, "state: a folder %s, for %s %s", folders[i].what, writing ? "writing" : "looking",
+			       want ? err.text : "");
+			close_env(&env);
+			if (!writing || want < 0) {
+				snprintf(line, sizeof(line), "cd %s && find run -printf '%%p %%m %%T@ %%l\\n' | sort | cmp -s - before", dir);
+				is_int(system(line), 0, "state: a folder %s stays as it is", folders[i].what);
+			}
+		}
+	}
+	sh("rm -rf run u before");
 }
 
 static struct request want(const char *cpus, const char *key, const char *value)
@@ -158,7 +232,7 @@ static void test_plan(void)
 	r = want("4", NULL, NULL);
 	is_int(plan(&env, &r, nodes, &err), 0, "plan: four CPUs");
 	is_str(nodes, "0-1", "plan: two nodes");
-	place_open_state(&env, &err);
+	open_state(&env, &err);
 	r = want("2", NULL, NULL);
 	is_int(plan(&env, &r, nodes, &err), 0, "plan: on an empty ledger (%s)", err.text);
 	is_str(nodes, "0", "plan: the same");
@@ -211,6 +285,7 @@ static void test_refusals(void)
 	job.id = long_id;
 	is_int(place_container(&env, &job, &r, &err), -EINVAL, "id: too long");
 	ok(!r.id[0], "the output is untouched by failure");
+	env.real = true;
 	is_int(place_release(&env, "oci", "a", &err), 0, "release: of what was never placed");
 	close_env(&env);
 }
@@ -245,24 +320,27 @@ static void test_world(void)
 	char nodes[64];
 
 	is_int(topology_read(env.root, &t, &err), 0, "world: topology (%s)", err.text);
-	place_open_state(&env, &err);
+	open_state(&env, &err);
 	add_record(&env, t, "a");
 	is_int(plan(&env, &two, nodes, &err), 0, "world: plan beside one that cannot be told to live");
 	is_str(nodes, "1", "world: it counts");
-	is_int(place_ledger(&env, t, &l, &err), 0, "place_ledger (%s)", err.text);
-	is_int(l ? ledger_usage(l)->containers : 99, 1, "place_ledger: keeps it");
+	is_int(place_look(&env, t, &l, &err), 0, "place_look (%s)", err.text);
+	is_int(l ? ledger_usage(l)->containers : 99, 1, "place_look: has it");
 	ledger_close(l);
+	env.looking = false;
 	is_int(place_release(&env, "oci", "a", &err), 0, "release (%s)", err.text);
 	is_int(plan(&env, &two, nodes, &err), 0, "world: plan after it");
 	is_str(nodes, "0", "world: its place is free");
 	sh("echo 99999999-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
 	is_int(place_release(&env, "oci", "a", &err), 0, "release: again, after a reboot");
+	sh("true > proc/sys/kernel/random/boot_id");
+	is_int(place_release(&env, "oci", "a", &err), -ENODATA, "release: in a boot that cannot be told (%s)", err.text);
 	close_env(&env);
 	sh("rm -rf run");
 	env = make_env();
 	l = (struct ledger *)&env;
-	is_int(place_ledger(&env, t, &l, &err), 0, "place_ledger: no folder");
-	ok(!l, "place_ledger: no ledger");
+	is_int(place_look(&env, t, &l, &err), 0, "place_look: no folder");
+	ok(!l, "place_look: no ledger");
 	close_env(&env);
 }
 
@@ -275,6 +353,7 @@ int main(void)
 	snprintf(state, sizeof(state), "%s/run", dir);
 	make_machine();
 	test_state();
+	test_named_state();
 	test_refusals();
 	test_plan();
 	sh("rm -rf run");

@@ -44,7 +44,7 @@ took=$(($(cut -d. -f1 /proc/uptime) - begin))
 cat /run/tests/soak-*.err
 is "the ledger is empty ($took s)" "$(np_ids)" ""
 is "its folder holds nothing else" "$(cd /run/numaplace && find . -path "./homes/*" -prune -o -print | sort | xargs)" \
-	". ./containers ./counters ./homes ./lock ./topology ./usage"
+	". ./containers ./counters ./format ./homes ./lock ./topology ./usage"
 ok "and is as large as before: $size_before, $(ledger_size) bytes" [ "$(ledger_size)" -le $((size_before + 4096)) ]
 is "no cgroup is left" "$(groups)" "$groups_before"
 ok "no descriptor is, in the whole machine: $files_before, $(descriptors)" [ "$(descriptors)" -le $((files_before + 200)) ]

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A look at the ledger changes nothing: in every state that a ledger can be in, names, modes, times and bytes of its
+ * folder are the same after it, whatever it finds.  And what it finds is what the next transaction makes of it.
+ */
+#include "tests/unit/ledger-kit.h"
+
+/* Everything in the folder but the times of reading. */
+static char *fingerprint(void)
+{
+	char command[400], *all = malloc(1 << 20);
+	FILE *f;
+	size_t n;
+
+	snprintf(command, sizeof(command),
+		 "cd %s && { find . -printf '%%p %%y %%m %%U %%s %%T@ %%C@ %%i %%n %%l\\n' | sort; "
+		 "find . -type f | sort | xargs -r -d '\\n' sha256sum; }", kit.path);
+	f = popen(command, "r");
+	if (!f || !all)
+		abort();
+	n = fread(all, 1, (1 << 20) - 1, f);
+	pclose(f);
+	all[n] = '\0';
+	return all;
+}
+
+static void five(void)
+{
+	char id[16];
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (int i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		kit_add(l, id, (uint64_t)i, NULL);
+		kit_make_live(id, (uint64_t)i);
+	}
+	ledger_close(l);
+}
+
+static void set_byte(const char *path, off_t at, char with)
+{
+	cleanup_close int fd = openat(kit.dir, path, O_RDWR | O_CLOEXEC);
+	char byte = 0;
+
+	if (pread(fd, &byte, 1, at) != 1)
+		abort();
+	byte = (char)(byte ^ with);
+	if (pwrite(fd, &byte, 1, at) != 1)
+		abort();
+}
+
+/* The mark behind the magic: "CHNG" and "LOST". */
+static void set_mark(const char *mark)
+{
+	cleanup_close int fd = openat(kit.dir, "usage", O_RDWR | O_CLOEXEC);
+
+	if (pwrite(fd, mark, 4, 8) != 4)
+		abort();
+}
+
+static void lose(const char *path)
+{
+	int fd = openat(kit.dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+
+	if (fd < 0) {
+		unlinkat(kit.dir, path, 0);
+		return;
+	}
+	wipe(fd);
+	close(fd);
+	unlinkat(kit.dir, path, AT_REMOVEDIR);
+}
+
+/* --- the states --- */
+
+static void never_used(void) { kit_fresh(); }
+static void dead_in_it(void) { five(); kit_fate(2, LIFE_GONE, 0); kit_fate(5, LIFE_GONE, 0); }
+static void pages_moved(void) { five(); for (uint64_t i = 1; i <= 5; i++) kit_fate(i, LIFE_PLACED, 4096 * i); }
+static void pending_for_ever(void) { five(); kit_fate(3, LIFE_PENDING, 0); kit.world.now = 1000000; }
+static void old_boot(void) { five(); kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002"; }
+static void no_boot(void) { five(); kit.world.boot_id = NULL; }
+static void dirty(void) { five(); set_mark("CHNG"); }
+static void lost(void) { five(); set_mark("LOST"); }
+static void torn(void) { five(); set_mark("CHNG"); set_byte("usage", 100, 4); }
+static void usage_flipped(void) { five(); set_byte("usage", 100, 4); }
+static void usage_cut(void) { five(); kit_write("usage", "numause1", 8); }
+static void usage_missing(void) { five(); lose("usage"); }
+static void usage_folder(void) { five(); lose("usage"); mkdirat(kit.dir, "usage", 0700); }
+static void usage_fifo(void) { five(); lose("usage"); mkfifoat(kit.dir, "usage", 0600); }
+static void usage_link(void) { five(); lose("usage"); (void)!symlinkat("lock", kit.dir, "usage"); }
+static void lock_missing(void) { five(); lose("lock"); }
+static void containers_missing(void) { five(); lose("containers"); }
+static void containers_file(void) { five(); lose("containers"); kit_write("containers", "x", 1); }
+static void record_flipped(void) { five(); set_byte("containers/oci:c3", 40, 4); set_mark("LOST"); }
+static void record_folder(void) { five(); mkdirat(kit.dir, "containers/oci:x", 0700); set_mark("CHNG"); }
+static void record_link(void) { five(); (void)!symlinkat("oci:c1", kit.dir, "containers/oci:x"); set_mark("CHNG"); }
+static void another_name(void)
+{
+	five();
+	(void)!renameat(kit.dir, "containers/oci:c3", kit.dir, "containers/oci:x");
+	set_mark("CHNG");
+}
+static void cut_off_leftovers(void) { five(); kit_write("containers/.tmp", "x", 1); kit_write("usage.tmp", "x", 1); }
+static void larger_machine(void) { five(); kit.topology.cpu_ids = 2 * KIT_CPUS; }
+static void others_may_read(void) { five(); fchmod(kit.dir, 0755); }
+static void others_things(void) { five(); kit_write("precious", "x", 1); kit_write("containers/notes", "x", 1); }
+
+static const struct {
+	const char *name;
+	void (*make)(void);
+	int seen;       /* containers */
+	const char *said; /* part of a message; NULL: none */
+} states[] = {
+	{ "never used", never_used, 0, NULL },
+	{ "clean", five, 5, NULL },
+	{ "with dead containers", dead_in_it, 3, NULL },
+	{ "with news of pages", pages_moved, 5, NULL },
+	{ "with one that was never finished", pending_for_ever, 4, NULL },
+	{ "of another boot", old_boot, 0, NULL },
+	{ "of any boot", no_boot, 5, NULL },
+	{ "cut off", dirty, 5, "was cut off: the next" },
+	{ "with records lost", lost, 5, "records were lost: the next" },
+	{ "torn", torn, 5, "was cut off: the next" },
+	{ "usage flipped", usage_flipped, 5, "\"usage\" is damaged: the next" },
+	{ "usage cut", usage_cut, 5, "\"usage\" is damaged: the next" },
+	{ "usage missing", usage_missing, 5, "\"usage\" is missing: the next" },
+	{ "usage a folder", usage_folder, 5, "\"usage\" is damaged: the next" },
+	{ "usage a fifo", usage_fifo, 5, "\"usage\" is damaged: the next" },
+	{ "usage a symlink", usage_link, 5, "\"usage\" is damaged: the next" },
+	{ "lock missing", lock_missing, 5, NULL },
+	{ "containers/ missing", containers_missing, 0, "containers/ is missing: the next" },
+	{ "containers/ a file", containers_file, 0, "containers/ is missing: the next" },
+	{ "a record flipped", record_flipped, 4, "oci:c3" },
+	{ "a record a folder", record_folder, 5, "oci:x" },
+	{ "a record a symlink", record_link, 5, "oci:x" },
+	{ "a record under another name", another_name, 4, "oci:x: holds another" },
+	{ "what killed processes have left", cut_off_leftovers, 5, NULL },
+	{ "of a smaller machine", larger_machine, 5, NULL },
+	{ "that others may read", others_may_read, 5, NULL },
+	{ "with other things in it", others_things, 5, "notes" },
+};
+
+static int look(bool sums, struct ledger **l, struct error *err)
+{
+	return ledger_look(kit.dir, &kit.topology, &kit.world, 1000, sums, l, err);
+}
+
+static void test_states(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
+		cleanup_free char *before = NULL, *after = NULL;
+		struct error err = { 0 };
+		struct ledger *l = NULL;
+
+		states[i].make();
+		before = fingerprint();
+		is_int(look(false, &l, &err), 0, "a ledger %s can be looked at %s", states[i].name, err.text);
+		if (!l)
+			continue;
+		is_int(kit_count(l), states[i].seen, "a ledger %s: those that live, and their sums", states[i].name);
+		if (states[i].said)
+			ok(kit_says(l, states[i].said), "a ledger %s: what is wrong is said (%s)", states[i].name,
+			   ledger_message(l, 0) ? ledger_message(l, 0) : "nothing");
+		else
+			ok(!ledger_message(l, 0), "a ledger %s: nothing is wrong", states[i].name);
+		is_int(kit_add(l, "new", 9, &err), -EROFS, "a ledger %s: nothing is added", states[i].name);
+		is_int(ledger_remove(l, "oci", "c1", &err), -EROFS, "or removed");
+		is_int(ledger_sweep(l, true, &err), -EROFS, "or swept");
+		ledger_close(l);
+		fchmod(kit.dir, 0700);
+		states[i].make();
+		kit.asked_live = 0;
+		free(before);
+		before = fingerprint();
+		l = NULL;
+		look(true, &l, &err);
+		ledger_close(l);
+		l = NULL;
+		look(false, &l, &err);
+		ledger_close(l);
+		after = fingerprint();
+		is_str(after, before, "a ledger %s: every byte is as it was", states[i].name);
+		is_int(kit.asked_live, 0, "a ledger %s: and no cgroup was searched", states[i].name);
+		fchmod(kit.dir, 0700);
+	}
+}
+
+/* The sums alone: the dead in them, which the caller is to know. */
+static void test_sums(void)
+{
+	struct error err = { 0 };
+	struct ledger *l = NULL;
+
+	dead_in_it();
+	is_int(look(true, &l, &err), 0, "the sums alone (%s)", err.text);
+	is_int(ledger_usage(l)->containers, 5, "are those of all records");
+	ledger_close(l);
+	torn();
+	kit_fate(2, LIFE_GONE, 0);
+	is_int(look(true, &l, &err), 0, "where they are not good (%s)", err.text);
+	is_int(ledger_usage(l)->containers, 4, "they are those of the living");
+	ledger_close(l);
+}
+
+static void test_refused(void)
+{
+	static const char *const none[] = { "", "x", "6f1c1f4e-0000-0000-0000-00000000000", "6f1c1f4e-0000-0000-0000-0000000000011",
+					    "6f1c1f4e 0000-0000-0000-000000000001", "(null)" };
+	cleanup_free char *before = NULL, *after = NULL;
+	struct error err = { 0 };
+	struct ledger *l = NULL;
+
+	five();
+	before = fingerprint();
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
+		kit.world.boot_id = none[i];
+		is_int(look(false, &l, &err), -ENODATA, "boot id \"%s\": no look", none[i]);
+		is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA, "boot id \"%s\": %s", none[i],
+		       err.text);
+	}
+	kit.world.boot_id = NULL;
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA, "no boot id: not opened for writing");
+	after = fingerprint();
+	is_str(after, before, "without a boot id the ledger stays as it is");
+	five();
+	fchmod(kit.dir, 0770);
+	is_int(look(false, &l, &err), -EPERM, "a folder that others may write to is not believed");
+	fchmod(kit.dir, 0700);
+	l = kit_open();
+	{
+		struct ledger *second = NULL;
+
+		is_int(look(false, &second, &err), -EDEADLK, "its lock would be lost: the ledger that is open here");
+	}
+	ledger_close(l);
+}
+
+/* A process that has the ledger open for writing until it is told. */
+static pid_t writer(int *tell)
+{
+	int ready[2], told[2];
+	pid_t pid;
+	char c;
+
+	if (pipe(ready) < 0 || pipe(told) < 0 || (pid = fork()) < 0)
+		abort();
+	if (pid == 0) {
+		struct ledger *l = kit_open();
+
+		close(told[1]);
+		if (write(ready[1], "x", 1) != 1 || read(told[0], &c, 1) < 0)
+			_exit(1);
+		kit_add(l, "late", 99, NULL);
+		ledger_close(l);
+		_exit(0);
+	}
+	close(ready[1]);
+	close(told[0]);
+	if (read(ready[0], &c, 1) != 1)
+		abort();
+	close(ready[0]);
+	*tell = told[1];
+	return pid;
+}
+
+static void test_beside_a_writer(void)
+{
+	struct error err = { 0 };
+	struct ledger *l = NULL, *other = NULL;
+	int tell, status;
+	pid_t pid;
+
+	five();
+	pid = writer(&tell);
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &l, &err), -ETIMEDOUT, "a writer is not looked past");
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 50, false, &l, &err), -ETIMEDOUT, "is waited for: %s", err.text);
+	is_int(waitpid(pid, &status, WNOHANG), 0, "and not killed, however long it has the lock");
+	close(tell);
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 10000, false, &l, &err), 0, "it is done (%s)", err.text);
+	is_int(kit_count(l), 6, "and what it has added is seen");
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &other, &err), 0, "two may look (%s)", err.text);
+	ledger_close(other);
+	other = NULL;
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &other, &err), 0, "and a writer waits for neither (%s)", err.text);
+	kit_add(other, "more", 100, NULL);
+	is_int(kit_count(l), 6, "the copy is of before");
+	ledger_close(other);
+	ledger_close(l);
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "the writer ended well");
+}
+
+int main(void)
+{
+	test_states();
+	test_sums();
+	test_refused();
+	test_beside_a_writer();
+	kit_end();
+	return done();
+}
