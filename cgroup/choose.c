@@ -277,16 +277,35 @@ static int choose_on(const struct choice *c, const struct usage *u, struct place
 	return c->without ? choose_without(c, u, out, why, err) : choose(c, u, out, why, err);
 }
 
+/* Whether this machine could hold it at all: with no container placed, and all of its memory free. */
+static bool could_ever(struct choice *c)
+{
+	struct topology *t = c->machine.topology;
+	cleanup_usage struct usage *none = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
+	cleanup_free struct topo_node *now = malloc(t->nnodes * sizeof(*now) + 1);
+	cleanup_placement struct placement p = { 0 };
+	struct error why;
+	int rc;
+
+	if (!none || !now)
+		return true;
+	memcpy(now, t->nodes, t->nnodes * sizeof(*now));
+	topology_idle(t);
+	rc = choose(c, none, &p, NULL, &why);
+	memcpy(t->nodes, now, t->nnodes * sizeof(*now));
+	return rc != -ENOSPC;
+}
+
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
 	int rc = choose_on(c, ledger_usage(l), out, why, err);
 
-	if (rc == -ENOSPC || (rc == 0 && out->overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS)) {
+	if (rc == -ENOSPC ? could_ever(c) : rc == 0 && out->overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS) {
 		struct error sweep_err;
 		int gone;
 
 		c->world.looks = UINT_MAX;
-		gone = ledger_sweep(l, true, &sweep_err);
+		gone = ledger_sweep_more(l, &sweep_err);
 		if (gone < 0)
 			return error_set(err, gone, "%s", sweep_err.text);
 		placement_free(out);
@@ -341,7 +360,7 @@ static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement
 	bool few = false;
 	int rc = look_and_choose(c, false, oci_id, out, why, &few, err);
 
-	if (rc == -ENOSPC || (rc == 0 && out->overcommitted && few))
+	if (rc == -ENOSPC ? could_ever(c) : rc == 0 && out->overcommitted && few)
 		rc = look_and_choose(c, true, NULL, out, why, &few, err);
 	if (rc == 0 && out->overcommitted)
 		place_say(c->env, SHARED);

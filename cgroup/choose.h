@@ -57,7 +57,8 @@ void choice_close(struct choice *c);
 void choice_hint_home(struct choice *c, const struct ledger *l, const char *runtime_class, const char *id);
 
 /*
- * Chooses on what @l says; a refusal is only believed once every dead container is out of the ledger.  That CPUs
+ * Chooses on what @l says.  What the machine could hold is refused after a look for dead containers, as many in a second
+ * as ledger_sweep_more gives; what it could never hold, at once.  That CPUs
  * must be shared beyond their number is believed, too, where there are many containers: on a full machine that is every
  * start, which must not take longer for each of them.  The dead are found in turn, a few at every start.
  * @out (zeroed before) is for the caller to free, on failure, too.

@@ -628,6 +628,49 @@ static int sweep_few(struct sweep *s)
 	return r;
 }
 
+/* How many were looked at for refusals in which second: behind the cursor in the lock's file. */
+struct looks {
+	uint64_t second;
+	uint64_t n;
+};
+
+static unsigned int looks_left(const struct ledger *l, struct looks *used)
+{
+	if (pread(l->lock, used, sizeof(*used), sizeof(int64_t)) != sizeof(*used) || used->second != l->world.now ||
+	    used->n > LEDGER_LOOKS)
+		*used = (struct looks){ .second = l->world.now };
+	return LEDGER_LOOKS - (unsigned int)used->n;
+}
+
+/* As many as @max, over the end and from the beginning again. */
+static int sweep_in_turn(struct sweep *s, unsigned int max)
+{
+	struct ledger *l = s->l;
+	int64_t cursor = 0;
+	int r = 0;
+
+	if (pread(l->lock, &cursor, sizeof(cursor), 0) != sizeof(cursor) || cursor < 0)
+		cursor = 0;
+	for (int round = 0; round < 2 && r == 0 && s->visited < max; round++) {
+		r = files_some(l, &cursor, max - s->visited, visit, s, s->err);
+		if (r == -EINVAL) {
+			cursor = 0;
+			r = 0;
+		}
+	}
+	return r < 0 ? r : file_pwrite_all(l->lock, &cursor, sizeof(cursor), 0);
+}
+
+/* What was looked at is done; where that was @whole, it is held against the sums. */
+static int end_sweep(struct sweep *s, int r, bool whole)
+{
+	/* a file more or less than the sums know of: another program was here */
+	if (r == 0 && whole && s->left != s->l->sums.containers)
+		r = ledger_recount(s->l, true, s->err);
+	r = finish(s->l, r, s->err);
+	return r < 0 ? r : s->gone;
+}
+
 int ledger_sweep(struct ledger *l, bool all, struct error *err)
 {
 	struct sweep s = { .l = l, .err = err };
@@ -639,9 +682,29 @@ int ledger_sweep(struct ledger *l, bool all, struct error *err)
 	if (r < 0 || (!known && !all))
 		return r;
 	r = all ? sweep_all(&s) : sweep_few(&s);
-	/* a file more or less than the sums know of: somebody was here */
-	if (r == 0 && (all || known <= SWEEP_FEW) && s.left != l->sums.containers)
-		r = ledger_recount(l, true, err);
-	r = finish(l, r, err);
-	return r < 0 ? r : s.gone;
+	return end_sweep(&s, r, all || known <= SWEEP_FEW);
+}
+
+int ledger_sweep_more(struct ledger *l, struct error *err)
+{
+	struct sweep s = { .l = l, .err = err };
+	struct looks used;
+	unsigned int left;
+	bool whole;
+	int r;
+
+	r = start(l, err);
+	if (r < 0)
+		return r;
+	left = looks_left(l, &used);
+	if (!left)
+		return 0;
+	whole = l->sums.containers < left;
+	used.n += whole ? l->sums.containers + 1 : left;
+	/* before: one that is killed in it has had its share */
+	r = file_pwrite_all(l->lock, &used, sizeof(used), sizeof(int64_t));
+	if (r < 0)
+		return error_errno(err, r, "ledger: write lock");
+	r = whole ? sweep_all(&s) : sweep_in_turn(&s, left);
+	return end_sweep(&s, r, whole);
 }

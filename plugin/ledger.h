@@ -84,6 +84,14 @@ const struct usage *ledger_usage(const struct ledger *l);
 int ledger_sweep(struct ledger *l, bool all, struct error *err);
 
 /*
+ * For a refusal, which is believed once the dead are out: looks at all containers, or where they are too many at the next
+ * ones in turn, LEDGER_LOOKS of them in a second whatever the number of processes that are refused in it.  So starts that
+ * are refused again and again take a small part of the lock's time.  Returns as ledger_sweep.
+ */
+#define LEDGER_LOOKS 256
+int ledger_sweep_more(struct ledger *l, struct error *err);
+
+/*
  * The record of this id; -ENOENT: none.  @runtime_class is "oci", "lxc", "incus" or "lxd";
  * a record's runtime is of the class of its name, and "oci" otherwise.  Two roots may
  * hold containers of one id: then it is the first, or with ledger_find_cgroup the one of that cgroup.

@@ -78,8 +78,8 @@ int tenant_check(struct ledger *l, const struct record *r, unsigned int max, str
 		rc = ledger_each(l, add, &s, err);
 		if (rc < 0 || s.held + more <= max)
 			return rc;
-		/* The dead hold nothing; only now is it worth asking for all of them. */
-		rc = tries ? 0 : ledger_sweep(l, true, err);
+		/* The dead hold nothing, which matters where the container could be placed without them. */
+		rc = tries || more > max ? 0 : ledger_sweep_more(l, err);
 		rc = rc < 0 ? rc : 0;
 	}
 	return rc < 0 ? rc : error_set(err, -ENOSPC, "limits.cpu.exclusive: %u more on top of %u held in %.200s, this "

@@ -109,7 +109,7 @@ files() {
 # mounted NAME OPTIONS COMMAND STATUS PATTERN: a tmpfs with these options for a state folder, COMMAND in it first.
 mounted() {
 	said=$(unshare -m bash -c '
-		mount -t tmpfs -o "mode=700,$1" none "$2" && cd "$2" && ln -s numaplace-ledger-1 format && eval "$3" && cd / || exit 77
+		mount -t tmpfs -o "mode=700,$1" none "$2" && cd "$2" && { [[ $1 = *ro ]] || ln -s numaplace-ledger-1 format; } && eval "$3" && cd / || exit 77
 		case $1 in *size*) ;; *) mount -o remount,ro "$2" || exit 77 ;; esac
 		"$4" --conf "$5" --state "$2" --timeout 5 poststop <<< "{\"id\":\"web1\",\"pid\":0,\"annotations\":{\"limits.cpu\":\"1\"}}"
 		' - "$2" "$tmp/mounted" "$3" "$hook" "$tmp/conf" 2>&1)
@@ -122,7 +122,7 @@ mounted() {
 no_room() {
 	mkdir -p "$tmp/mounted"
 	unshare -m mount -t tmpfs none "$tmp/mounted" 2> /dev/null || return 0 # a user's build: the unit tests have it
-	mounted 'read-only, empty' size=1m,ro : 1 'numaplace: container web1: ledger: open lock: Read-only file system'
+	mounted 'read-only, empty' size=1m,ro : 1 'numaplace: container web1: ledger: mark its folder: Read-only file system'
 	mounted 'read-only, with a ledger' mode=0700 'touch lock usage; mkdir -m 700 containers' 1 \
 		'numaplace: container web1: ledger: open lock: Read-only file system'
 	mounted 'full' size=8k 'cat /dev/zero > fill 2> /dev/null; true' 1 \

@@ -10,7 +10,7 @@
 need_cell
 export numaplace=${hook%/*}/numaplace hook
 
-verbs=(status topology metrics map 'explain full0' verify doctor 'plan limits.cpu=1' 'plan limits.memory=1EiB'
+verbs=(status topology metrics map 'explain placed-0' verify doctor 'plan limits.cpu=1' 'plan limits.memory=1EiB'
 	'plan limits.cpu=2 limits.cpu.exclusive=true' 'rebalance --dry-run' simulate)
 looking() { # [OPTION...]: all verbs, in turn
 	local verb
@@ -50,7 +50,7 @@ states=(
 	'rm lock'
 	'rm -r containers'
 	'rm -r containers usage lock'
-	'echo x > containers/oci:full1; printf LOST | dd of=usage bs=1 seek=8 conv=notrunc status=none'
+	'echo x > containers/oci:placed-1; printf LOST | dd of=usage bs=1 seek=8 conv=notrunc status=none'
 	'mkdir containers/notes; ln -s /etc/passwd containers/oci:web; rm usage'
 	'chmod 755 .'
 	'mkdir damaged; touch damaged/usage.0 usage.tmp containers/.tmp moving-77'
@@ -102,7 +102,7 @@ other_sysroot() {
 	print_of /run/numaplace > "$tmp/sysroot-before"
 	"$numaplace" --sysroot recorded --state /run/numaplace status --json > "$tmp/sysroot-status" 2>&1
 	looking --sysroot recorded --state /run/numaplace
-	"$numaplace" --sysroot recorded --state /run/numaplace move full0 1 2> "$tmp/sysroot-move"
+	"$numaplace" --sysroot recorded --state /run/numaplace move placed-0 1 2> "$tmp/sysroot-move"
 	echo "$?" > "$tmp/sysroot-moved"
 	"$BUILD/oci-hook" --conf conf --sysroot recorded createRuntime < keyed 2> "$tmp/sysroot-hook"
 	echo "$?" >> "$tmp/sysroot-moved"

@@ -42,11 +42,13 @@ static struct {
 	unsigned int nlive; /* texts that live cgroups carry */
 	char *live[64];
 	unsigned int asked_live;
+	unsigned int looks; /* containers whose life was asked for */
 } kit = { .dir = -1 };
 
 static inline enum life kit_life(void *arg, struct record *r, bool *changed)
 {
 	(void)arg;
+	kit.looks++;
 	for (unsigned int i = 0; i < kit.nfates; i++) {
 		const struct fate *f = &kit.fate[i];
 
@@ -120,7 +122,7 @@ static inline void kit_fresh(void)
 	}
 	wipe(kit.dir);
 	kit_forget_live();
-	kit.nfates = kit.asked_live = 0;
+	kit.nfates = kit.asked_live = kit.looks = 0;
 	for (unsigned int i = 0; i < KIT_NODES; i++)
 		kit.nodes[i].id = (uint16_t)i;
 	kit.topology = (struct topology){ .nnodes = KIT_NODES, .nodes = kit.nodes, .cpu_ids = KIT_CPUS };

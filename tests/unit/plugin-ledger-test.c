@@ -212,6 +212,65 @@ static void test_sweep(void)
 	ledger_close(l);
 }
 
+/* Refused again and again, each by a process of its own: @n times in this second; how many containers were looked at. */
+static unsigned int refused(int n, int *gone)
+{
+	kit.looks = 0;
+	while (n--) {
+		struct ledger *l = kit_open();
+		int r = ledger_sweep_more(l, NULL);
+
+		*gone = r < 0 ? -1 : *gone + r;
+		ledger_close(l);
+	}
+	return kit.looks;
+}
+
+static void test_refusals(void)
+{
+	struct error err = { 0 };
+	int gone = 0, seconds = 0;
+	unsigned int most = 0;
+	char id[16];
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", (int)i);
+		kit_add(l, id, i, &err);
+	}
+	kit_fate(4, LIFE_GONE, 0);
+	ledger_close(l);
+	is_int(refused(1, &gone), 5, "a refusal looks at all of a few");
+	is_int(gone, 1, "and drops the dead");
+	is_int(refused(20, &gone), 20 * 4, "so do twenty more in the same second");
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t i = 1; i <= 3000; i++) {
+		snprintf(id, sizeof(id), "c%d", (int)i);
+		kit_add(l, id, i, &err);
+	}
+	for (uint64_t i = 100; i <= 3000; i += 100)
+		kit_fate(i, LIFE_GONE, 0);
+	ledger_close(l);
+	gone = 0;
+	is_int(refused(50, &gone), LEDGER_LOOKS, "of 3,000, fifty refusals in a second look at no more than one may");
+	for (; gone >= 0 && gone < 30 && seconds < 100; seconds++) {
+		unsigned int looks;
+
+		kit.world.now++;
+		looks = refused(5, &gone);
+		most = looks > most ? looks : most;
+	}
+	is_int(gone, 30, "in turn, they find all that are dead");
+	ok(seconds <= 3000 / LEDGER_LOOKS + 1, "in %d seconds", seconds);
+	is_int(most, LEDGER_LOOKS, "never more in one of them");
+	kit.world.now -= 5;
+	is_int(refused(2, &gone), LEDGER_LOOKS, "nor when the clock is another");
+	is_int(kit_reopen(), 2970, "and the sums are right");
+}
+
 static void test_boot_and_growth(void)
 {
 	cleanup_record struct record r = { 0 };
@@ -678,6 +737,7 @@ int main(void)
 	test_names();
 	test_twins();
 	test_sweep();
+	test_refusals();
 	test_boot_and_growth();
 	test_usage_damaged();
 	test_record_damaged();
