@@ -19,6 +19,7 @@
 #define CGROUP_XATTR_NODES "trusted.volatile.cpu.nodes"
 #define CGROUP_XATTR_MEMS "trusted.volatile.memory.nodes"
 #define CGROUP_XATTR_RECORD "trusted.numaplace.record"
+#define CGROUP_XATTR_BEGUN "trusted.numaplace.begun" /* on the root: a ledger was begun in this boot */
 
 /* An opened cgroup2 directory. */
 struct cgroup_dir {
@@ -147,6 +148,16 @@ int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), v
 /* The same for the cgroup @path and those below it. A cgroup that is gone is 0. */
 int cgroup_walk_from(int mount, const char *path, int (*each)(void *arg, const struct cgroup_dir *c), void *arg,
 		     struct error *err);
+
+/*
+ * Calls @each for every cgroup that has processes, and for those around it, as often as it likes; a negative return stops
+ * it.  1: it is later than @deadline (of cgroup_scan_clock), and *@cursor is where to go on; some steps are made in each
+ * call all the same.  0: that was all.  Where /proc does not show the processes of others, all cgroups are walked.
+ */
+int cgroup_scan(int mount, uint64_t *cursor, uint64_t deadline, int (*each)(void *arg, const struct cgroup_dir *c),
+		void *arg, struct error *err);
+/* Milliseconds. */
+uint64_t cgroup_scan_clock(void);
 
 /* Every process in the cgroup @path and below it, added to @out (zero it before). */
 struct cgroup_pids {

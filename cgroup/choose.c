@@ -298,8 +298,11 @@ static bool could_ever(struct choice *c)
 
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
-	int rc = choose_on(c, ledger_usage(l), out, why, err);
+	int rc = ledger_ready(l, err);
 
+	if (rc < 0)
+		return rc;
+	rc = choose_on(c, ledger_usage(l), out, why, err);
 	if (rc == -ENOSPC ? could_ever(c) : rc == 0 && out->overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS) {
 		struct error sweep_err;
 		int gone;

@@ -17,6 +17,7 @@
 
 #define PATIENCE 600              /* seconds; a hook has its alarm, but the kernel may take a minute to move pages */
 #define SEEN_STEP (16ULL << 20)   /* bytes: smaller moves are not worth a write to the ledger, */
+#define SEARCH_MS 2000            /* of a hook's seconds, for records that were lost */
 #define NODES_SEEN 256            /* in one sweep of a few, over all containers */
 #define SEEN_PART 64              /* nor is less than this part of the share */
 
@@ -129,7 +130,7 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 }
 
 struct collector {
-	int (*add)(void *add_arg, const char *text, size_t len);
+	ledger_add_live *add;
 	void *add_arg;
 	char *text; /* RECORD_TEXT_MAX */
 };
@@ -139,19 +140,32 @@ static int collect(void *arg, const struct cgroup_dir *c)
 	const struct collector *to = arg;
 	ssize_t n = cgroup_get_xattr(c, CGROUP_XATTR_RECORD, to->text, RECORD_TEXT_MAX);
 
-	return n > 0 ? to->add(to->add_arg, to->text, (size_t)n) : 0;
+	return n > 0 ? to->add(to->add_arg, c->path, c->inode, to->text, (size_t)n) : 0;
 }
 
-static int world_each_live(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
-			   struct error *err)
+static int world_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err)
 {
-	const struct world *w = arg;
+	struct world *w = arg;
 	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
 	struct collector to = { .add = add, .add_arg = add_arg, .text = text };
 
 	if (!text)
 		return error_errno(err, -ENOMEM, "look for records on the cgroups");
-	return cgroup_walk(w->mount, collect, &to, err);
+	/* Of all searches together: the process has other things to do in its time. */
+	if (!w->search_until)
+		w->search_until = cgroup_scan_clock() + SEARCH_MS;
+	return cgroup_scan(w->mount, cursor, w->search_until, collect, &to, err);
+}
+
+/* A note on the root cgroup lives as long as the kernel, as do the marks, and is no file that could be lost with the ledger. */
+static bool world_begin(void *arg)
+{
+	const struct world *w = arg;
+	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
+
+	return w->mount >= 0 && cgroup_open(w->mount, "/", &root, NULL) == 0 &&
+	       cgroup_get_xattr(&root, CGROUP_XATTR_BEGUN, NULL, 0) == -ENODATA &&
+	       cgroup_set_xattr(&root, CGROUP_XATTR_BEGUN, "1", 1, NULL) == 0;
 }
 
 void world_init(struct world *w, int root, int mount, const struct topology *t, const char *boot_id)
@@ -172,6 +186,7 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 	w->ledger = (struct ledger_world){
 		.life = world_life,
 		.each_live = mount < 0 ? NULL : world_each_live,
+		.begin = world_begin,
 		.arg = w,
 		.boot_id = w->boot_id,
 		.now = (uint64_t)now.tv_sec,

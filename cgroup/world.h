@@ -14,6 +14,7 @@ struct world {
 	const struct topology *t; /* for the sizes of hugepages */
 	char boot_id[64];
 	unsigned int looks;       /* left at where a container's pages are; without end from world_init */
+	uint64_t search_until;    /* cgroup_scan_clock: for live containers that carry a record; 0: it has not begun */
 	int state;                /* of world_look: the folder in which cut-off moves are noted; -1: they are not asked for */
 	struct ledger_world ledger; /* give this to ledger_open; points into this struct, which must not move */
 };

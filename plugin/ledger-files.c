@@ -312,6 +312,8 @@ int files_open(struct ledger *l, bool *lost, struct error *err)
 		/* the sums that are there must not be taken for those of an empty folder */
 		if (l->sums.containers || l->mark != MARK_CLEAN)
 			r = usage_mark(l, MARK_LOST, err);
+		if (r == 0)
+			r = rebuild_restart(l, err);
 		if (r < 0)
 			return r;
 		if (mkdirat(l->dir, "containers", 0700) < 0 && errno != EEXIST)

@@ -39,6 +39,9 @@ struct ledger {
 	char *image;      /* `usage` as it is on disk */
 	size_t image_len;
 	uint32_t mark;    /* as on disk */
+	bool boot_known;  /* the sums on disk were whole, and of this boot */
+	bool resume;      /* a rebuild that has begun goes on */
+	bool incomplete;  /* and is not at its end: the mark stays MARK_LOST */
 	char *scratch;    /* for reading a record; made at the first */
 	size_t scratch_len; /* of the last one read */
 	bool looking;     /* ledger_look's: no file is opened for writing */
@@ -54,6 +57,14 @@ struct ledger {
 void ledger_note(struct ledger *l, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* --- ledger-lock.c --- */
+
+/* What the lock's file holds. */
+struct lock_file {
+	int64_t sweep;    /* where the next sweep of a few begins */
+	uint64_t second;  /* in which */
+	uint64_t looks;   /* so many were looked at for refusals */
+	uint64_t rebuild; /* where a rebuild that is not at its end goes on */
+};
 
 /* Sets l->lock.  For a look it is shared with others that look, no file is made for it, and no holder is killed. */
 int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err);
@@ -148,6 +159,9 @@ int files_some(const struct ledger *l, int64_t *cursor, unsigned int max,
 void home_keep(struct ledger *l, const struct record *r);
 
 /* --- ledger-recount.c --- */
+
+/* The next rebuild is to begin at the beginning. Before what it is for is taken away. */
+int rebuild_restart(struct ledger *l, struct error *err);
 
 /* The sums afresh from the files; and from the live containers, too, when files were @lost. */
 int ledger_recount(struct ledger *l, bool lost, struct error *err);

@@ -8,8 +8,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <string.h>
 
+#include "plugin/file.h"
 #include "plugin/util.h"
 
 static int count_file(struct ledger *l, const char *name, bool *lost, struct error *err)
@@ -33,7 +35,10 @@ static int count_file(struct ledger *l, const char *name, bool *lost, struct err
 	}
 	ledger_note(l, "%s", why.text);
 	*lost = true;
+	l->resume = false;
 	ret = usage_mark(l, MARK_LOST, err);
+	if (ret == 0)
+		ret = rebuild_restart(l, err);
 	return ret < 0 ? ret : set_aside(l, l->files, name, err);
 }
 
@@ -60,7 +65,7 @@ struct rebuild {
 };
 
 /* One live container's own copy of its record; written again where its file is missing. */
-static int rebuild_one(void *arg, const char *text, size_t len)
+static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char *text, size_t len)
 {
 	struct rebuild *b = arg;
 	cleanup_record struct record r = { 0 };
@@ -69,6 +74,8 @@ static int rebuild_one(void *arg, const char *text, size_t len)
 	unsigned int used;
 	int ret;
 
+	(void)cgroup;
+	(void)inode;
 	ret = record_parse(text, len, &r, &why);
 	if (ret == 0)
 		ret = file_name(class_of(&r), r.id, base, &why);
@@ -104,13 +111,55 @@ static int rebuild_one(void *arg, const char *text, size_t len)
 	return file_store_record(b->l, name, &r, b->err);
 }
 
+static int write_cursor(struct ledger *l, uint64_t cursor, struct error *err)
+{
+	int r = file_pwrite_all(l->lock, &cursor, sizeof(cursor), offsetof(struct lock_file, rebuild));
+
+	return r < 0 ? error_errno(err, r, "ledger: write lock") : 0;
+}
+
+int rebuild_restart(struct ledger *l, struct error *err)
+{
+	uint64_t cursor;
+
+	/* Nearly always it is there already. */
+	if (pread(l->lock, &cursor, sizeof(cursor), offsetof(struct lock_file, rebuild)) != sizeof(cursor) || !cursor)
+		return 0;
+	return write_cursor(l, 0, err);
+}
+
+/* The files of records are written before the cursor goes past them. */
+static int rebuild(struct ledger *l, struct error *err)
+{
+	struct rebuild b = { l, err };
+	uint64_t cursor = 0;
+	int r;
+
+	if (l->resume && pread(l->lock, &cursor, sizeof(cursor), offsetof(struct lock_file, rebuild)) != sizeof(cursor))
+		cursor = 0;
+	l->resume = false;
+	r = l->world.each_live(l->world.arg, &cursor, rebuild_one, &b, err);
+	if (r < 0)
+		return r;
+	l->incomplete = r > 0;
+	return l->incomplete ? write_cursor(l, cursor, err) : rebuild_restart(l, err);
+}
+
+int ledger_ready(const struct ledger *l, struct error *err)
+{
+	if (!l->incomplete)
+		return 0;
+	return error_set(err, -EAGAIN, "ledger: its records were lost and are being collected from the live containers, "
+			 "%u so far: start it again", l->sums.containers);
+}
+
 int ledger_recount(struct ledger *l, bool lost, struct error *err)
 {
 	cleanup_names struct names list = { 0 };
 	bool first = l->usage_fd < 0;
-	struct rebuild b = { l, err };
 	int r;
 
+	l->incomplete = false;
 	r = usage_mark(l, lost ? MARK_LOST : MARK_CHANGING, err);
 	if (r == 0)
 		r = usage_reset(l, err);
@@ -122,7 +171,7 @@ int ledger_recount(struct ledger *l, bool lost, struct error *err)
 			r = count_file(l, list.name[i], &lost, err);
 	}
 	if (r == 0 && lost && l->world.each_live)
-		r = l->world.each_live(l->world.arg, rebuild_one, &b, err);
+		r = rebuild(l, err);
 	if (r == 0)
 		r = usage_create(l, err);
 	if (r == 0 && (!first || l->sums.containers))

@@ -81,6 +81,7 @@ static enum usage_state judge(struct ledger *l)
 	fill_boot_id(l, boot_id);
 	if (l->world.boot_id && memcmp(boot_id, head->boot_id, sizeof(boot_id)) != 0)
 		return USAGE_OTHER_BOOT;
+	l->boot_known = true;
 	if (l->mark != MARK_CLEAN)
 		return l->mark == MARK_LOST ? USAGE_LOST : USAGE_CHANGING;
 	lay_out(&l->sums, l->image, head->cpu_ids, head->node_ids);
@@ -222,9 +223,10 @@ static void seal(struct ledger *l, uint32_t mark)
 int usage_create(struct ledger *l, struct error *err)
 {
 	cleanup_close int fd = -1;
+	uint32_t mark = l->incomplete ? MARK_LOST : MARK_CLEAN;
 	int r = 0;
 
-	seal(l, MARK_CLEAN);
+	seal(l, mark);
 	if (unlinkat(l->dir, TMP_NAME, 0) < 0 && errno != ENOENT) {
 		r = set_aside(l, l->dir, TMP_NAME, err);
 		if (r < 0)
@@ -243,7 +245,7 @@ int usage_create(struct ledger *l, struct error *err)
 	if (l->usage_fd >= 0)
 		close(l->usage_fd);
 	l->usage_fd = steal_fd(&fd);
-	l->mark = MARK_CLEAN;
+	l->mark = mark;
 	return 0;
 }
 
@@ -267,17 +269,18 @@ int usage_mark(struct ledger *l, enum usage_mark mark, struct error *err)
 
 int usage_commit(struct ledger *l, struct error *err)
 {
-	bool at_once = l->image_len <= ATOMIC_WRITE;
+	bool at_once = l->image_len <= ATOMIC_WRITE && !l->incomplete;
 	int r;
 
 	if (l->mark == MARK_CLEAN)
 		return 0;
 	seal(l, at_once ? MARK_CLEAN : l->mark);
 	r = file_pwrite_all(l->usage_fd, l->image, l->image_len, 0);
-	if (r == 0 && !at_once)
+	if (r == 0 && !at_once && !l->incomplete)
 		r = write_mark(l, MARK_CLEAN);
 	if (r < 0)
 		return error_errno(err, r, "ledger: write usage");
-	l->mark = MARK_CLEAN;
+	if (!l->incomplete)
+		l->mark = MARK_CLEAN;
 	return 0;
 }

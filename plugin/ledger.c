@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -59,8 +60,13 @@ static int start_empty(struct ledger *l, struct error *err)
 	return r < 0 ? r : usage_create(l, err);
 }
 
+/*
+ * In a boot whose first ledger this is, no live container can carry a record that it lacks, and none is asked: else the first
+ * placement after a boot would wait for all of them.
+ */
 static int make_good(struct ledger *l, enum usage_state state, bool lost, struct error *err)
 {
+	bool first = state != USAGE_GOOD && l->world.begin && l->world.begin(l->world.arg);
 	int r;
 
 	switch (state) {
@@ -74,11 +80,17 @@ static int make_good(struct ledger *l, enum usage_state state, bool lost, struct
 	case USAGE_TORN:
 		r = ledger_recount(l, lost, err);
 		break;
+	case USAGE_MISSING:
+		r = ledger_recount(l, !first, err);
+		break;
 	default:
+		l->resume = state == USAGE_LOST && !lost;
 		r = ledger_recount(l, true, err);
 	}
+	if (r < 0 || l->boot_known)
+		return r;
 	/* of which boot the files are is not known then, but whether their containers live is */
-	return r < 0 ? r : ledger_sweep(l, true, err);
+	return ledger_sweep(l, true, err);
 }
 
 static int load(struct ledger *l, struct error *err)
@@ -216,7 +228,7 @@ static int start(struct ledger *l, struct error *err)
 {
 	if (l->looking)
 		return error_set(err, -EROFS, "ledger: opened for looking");
-	return l->mark == MARK_CLEAN ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
+	return l->mark == MARK_CLEAN || l->incomplete ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
 }
 
 /* A damaged file was met: count again without it, and ask the live for it. */
@@ -628,7 +640,7 @@ static int sweep_few(struct sweep *s)
 	return r;
 }
 
-/* How many were looked at for refusals in which second: behind the cursor in the lock's file. */
+/* How many were looked at for refusals in which second: as in struct lock_file. */
 struct looks {
 	uint64_t second;
 	uint64_t n;
@@ -636,7 +648,7 @@ struct looks {
 
 static unsigned int looks_left(const struct ledger *l, struct looks *used)
 {
-	if (pread(l->lock, used, sizeof(*used), sizeof(int64_t)) != sizeof(*used) || used->second != l->world.now ||
+	if (pread(l->lock, used, sizeof(*used), offsetof(struct lock_file, second)) != sizeof(*used) || used->second != l->world.now ||
 	    used->n > LEDGER_LOOKS)
 		*used = (struct looks){ .second = l->world.now };
 	return LEDGER_LOOKS - (unsigned int)used->n;
@@ -702,7 +714,7 @@ int ledger_sweep_more(struct ledger *l, struct error *err)
 	whole = l->sums.containers < left;
 	used.n += whole ? l->sums.containers + 1 : left;
 	/* before: one that is killed in it has had its share */
-	r = file_pwrite_all(l->lock, &used, sizeof(used), sizeof(int64_t));
+	r = file_pwrite_all(l->lock, &used, sizeof(used), offsetof(struct lock_file, second));
 	if (r < 0)
 		return error_errno(err, r, "ledger: write lock");
 	r = whole ? sweep_all(&s) : sweep_in_turn(&s, left);

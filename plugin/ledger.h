@@ -7,7 +7,7 @@
  * truth, `usage` is their sum, marked while the two may differ, and counted again
  * from the files whenever it is marked or damaged; after a reboot all is emptied.
  * So a transaction touches one file however many there are, and may be cut off at
- * any system call.  Where files are lost, the live containers' own marks bring them back.
+ * any system call.  Where files are lost, the live containers' own marks bring them back, some in each opening.
  */
 #ifndef NUMAPLACE_LEDGER_H
 #define NUMAPLACE_LEDGER_H
@@ -21,12 +21,17 @@ enum life {
 	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer died */
 	LIFE_UNKNOWN, /* cannot be told: keep it */
 };
+typedef int ledger_add_live(void *add_arg, const char *cgroup, uint64_t inode, const char *text, size_t len);
 struct ledger_world {
 	/* May fill in share.mem[].seen (bytes already faulted in); *@changed then. */
 	enum life (*life)(void *arg, struct record *r, bool *changed);
-	/* Gives back every live container that carries a record, for a rebuild; may be NULL. */
-	int (*each_live)(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
-			 struct error *err);
+	/*
+	 * Gives back every record that a live cgroup carries, with that cgroup's path and inode, for a rebuild; may be NULL.
+	 * It begins at *@cursor, 0 at first.  1: there are more, and *@cursor is where to go on.
+	 */
+	int (*each_live)(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err);
+	/* True, once in each boot: no ledger was begun in it before, so no cgroup carries a record. NULL: not known. */
+	bool (*begin)(void *arg);
 	void *arg;
 	const char *boot_id;   /* a UUID; anything else: it could not be read, and the ledger is not opened */
 	uint64_t now;          /* CLOCK_BOOTTIME seconds */
@@ -76,6 +81,12 @@ static inline void cleanup_ledgerp(struct ledger **l)
 #define cleanup_ledger __attribute__((cleanup(cleanup_ledgerp)))
 
 const struct usage *ledger_usage(const struct ledger *l);
+
+/*
+ * Records were lost, and not all live containers were asked for theirs: -EAGAIN until an opening has asked the last of them.
+ * Where a choice is made, CPUs would be given twice.
+ */
+int ledger_ready(const struct ledger *l, struct error *err);
 
 /*
  * Drops dead containers: all of them with @all, else a few in turn, so that

@@ -42,6 +42,8 @@ static struct {
 	unsigned int nlive; /* texts that live cgroups carry */
 	char *live[64];
 	unsigned int asked_live;
+	unsigned int at_once; /* so many of them are asked in one opening; 0: all */
+	bool begun; /* a ledger was begun in this boot; kit_fresh: it is not known that none was */
 	unsigned int looks; /* containers whose life was asked for */
 } kit = { .dir = -1 };
 
@@ -63,19 +65,35 @@ static inline enum life kit_life(void *arg, struct record *r, bool *changed)
 	return LIFE_PLACED;
 }
 
-static inline int kit_each_live(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
-				struct error *err)
+static inline int kit_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err)
 {
+	unsigned int from = (unsigned int)*cursor;
+
 	(void)arg;
 	(void)err;
 	kit.asked_live++;
-	for (unsigned int i = 0; i < kit.nlive; i++) {
-		int r = add(add_arg, kit.live[i], strlen(kit.live[i]));
+	for (unsigned int i = from; i < kit.nlive; i++) {
+		cleanup_record struct record r = { 0 };
+		int ret = record_parse(kit.live[i], strlen(kit.live[i]), &r, NULL);
 
-		if (r < 0)
-			return r;
+		if (kit.at_once && i == from + kit.at_once) {
+			*cursor = i;
+			return 1;
+		}
+		ret = add(add_arg, ret == 0 ? r.cgroup : "/", r.cgroup_inode, kit.live[i], strlen(kit.live[i]));
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
+}
+
+static inline bool kit_begin(void *arg)
+{
+	bool first = !kit.begun;
+
+	(void)arg;
+	kit.begun = true;
+	return first;
 }
 
 static inline void kit_fate(uint64_t inode, enum life life, uint64_t seen)
@@ -122,13 +140,15 @@ static inline void kit_fresh(void)
 	}
 	wipe(kit.dir);
 	kit_forget_live();
-	kit.nfates = kit.asked_live = kit.looks = 0;
+	kit.begun = true;
+	kit.nfates = kit.asked_live = kit.looks = kit.at_once = 0;
 	for (unsigned int i = 0; i < KIT_NODES; i++)
 		kit.nodes[i].id = (uint16_t)i;
 	kit.topology = (struct topology){ .nnodes = KIT_NODES, .nodes = kit.nodes, .cpu_ids = KIT_CPUS };
 	kit.world = (struct ledger_world){
 		.life = kit_life,
 		.each_live = kit_each_live,
+		.begin = kit_begin,
 		.boot_id = "6f1c1f4e-0000-0000-0000-000000000001",
 		.now = 1000,
 		.patience = 60,

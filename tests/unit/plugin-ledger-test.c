@@ -460,6 +460,103 @@ static void test_lost(void)
 	ledger_close(l);
 }
 
+/* Lost, and collected again in openings that ask two live containers each. */
+static void test_rebuild_in_steps(void)
+{
+	struct error err = { 0 };
+	struct ledger *l;
+	int fd, openings = 0;
+
+	fill_five();
+	wipe(kit.dir);
+	kit.at_once = 2;
+	kit.asked_live = 0;
+	for (bool ready = false; !ready && openings < 10; openings++) {
+		l = kit_open();
+		ready = ledger_ready(l, &err) == 0;
+		is_int(kit_count(l), ready ? 5 : 2 * (openings + 1), "step %d: the sums are those of the records", openings);
+		ledger_close(l);
+	}
+	is_int(openings, 3, "lost: three openings collect five, two in each");
+	is_str(err.text, "ledger: its records were lost and are being collected from the live containers, 4 so far: start it again",
+	       "until then nothing is to be chosen");
+	is_int(kit.asked_live, 3, "none asks twice");
+	is_int(kit_reopen(), 5, "all are there");
+	is_int(kit.asked_live, 3, "and that is the end of it");
+
+	wipe(kit.dir);
+	l = kit_open();
+	is_int(ledger_ready(l, &err), -EAGAIN, "lost again");
+	is_int(ledger_remove(l, "oci", "c1", &err), 0, "one that is found may end meanwhile (%s)", err.text);
+	is_int(kit_add(l, "c9", 9, &err), 0, "one that carries its record may come back (%s)", err.text);
+	is_int(kit_count(l), 2, "and the sums follow");
+	is_int(ledger_ready(l, &err), -EAGAIN, "it is no nearer to its end for that");
+	ledger_close(l);
+	l = kit_open();
+	is_int(ledger_ready(l, &err), -EAGAIN, "the next opening goes on");
+	ledger_close(l);
+	fd = openat(kit.dir, "containers", O_RDONLY | O_DIRECTORY);
+	wipe(fd);
+	close(fd);
+	unlinkat(kit.dir, "containers", AT_REMOVEDIR);
+	for (openings = 0; openings < 10; openings++) {
+		l = kit_open();
+		if (ledger_ready(l, &err) == 0)
+			break;
+		ledger_close(l);
+	}
+	is_int(openings, 2, "what is lost meanwhile is collected from the beginning on");
+	is_int(kit_count(l), 5, "all that live are there");
+	ledger_close(l);
+	wipe(kit.dir);
+	l = kit_open();
+	ledger_close(l);
+	kit_write("containers/oci:c2", "x", 1);
+	for (openings = 0; openings < 10; openings++) {
+		l = kit_open();
+		if (ledger_ready(l, &err) == 0)
+			break;
+		ledger_close(l);
+	}
+	is_int(kit_count(l), 5, "so is one that was collected and is damaged since");
+	ledger_close(l);
+	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002";
+	wipe(kit.dir);
+	l = kit_open();
+	ledger_close(l);
+	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000003";
+	l = kit_open();
+	is_int(ledger_ready(l, &err), 0, "a reboot ends it");
+	is_int(kit_count(l), 0, "with an empty ledger");
+	ledger_close(l);
+}
+
+/* The first ledger of a boot: no cgroup can carry a record. */
+static void test_first_of_a_boot(void)
+{
+	struct ledger *l;
+
+	fill_five();
+	wipe(kit.dir);
+	kit.begun = false;
+	kit.asked_live = 0;
+	is_int(kit_reopen(), 0, "the first of a boot is empty");
+	is_int(kit.asked_live, 0, "and no live container is asked");
+	ok(kit.begun, "which is noted");
+	wipe(kit.dir);
+	is_int(kit_reopen(), 5, "lost in the same boot, it is collected");
+	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002";
+	kit.begun = false;
+	is_int(kit_reopen(), 0, "a folder that outlives the boot is emptied");
+	ok(kit.begun, "and it is noted that this boot has a ledger");
+	kit.asked_live = 0;
+	l = kit_open();
+	kit_add(l, "a", 77, NULL);
+	ledger_close(l);
+	is_int(kit_reopen(), 1, "then it is used");
+	is_int(kit.asked_live, 0, "without any being asked");
+}
+
 static void plant(const char *name, const char *what)
 {
 	unlinkat(kit.dir, name, 0);
@@ -742,6 +839,8 @@ int main(void)
 	test_usage_damaged();
 	test_record_damaged();
 	test_lost();
+	test_rebuild_in_steps();
+	test_first_of_a_boot();
 	test_planted();
 	test_planted_good();
 	test_home();

@@ -1,8 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What a refused start costs the others: how many records it reads with the ledger locked, among 1,000 containers. Counted,
-# not timed. The machine is tests/bench/hook/cell's.
+# How long a start makes others wait, counted and not timed: the records that a refused one reads among 1,000 containers, and
+# the cgroups that the first one after a boot, or after the ledger was lost, looks at among 3,000 empty ones. The
+# machine is tests/bench/hook/cell's.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 
@@ -54,4 +55,26 @@ ok $? "what an idle machine could hold: $(wc -l < "$tmp/20GiB") refusals in $sec
 	"$(sort "$tmp/20GiB" | uniq -c)"
 [ "$(wc -l < "$tmp/left")" = 1000 ] && ! grep -q 'placed-500$' "$tmp/left"
 ok $? 'they find the one that is dead' "$(wc -l < "$tmp/left")"
+
+# Run by cell. started CONTAINER NAME: one start; how it ended, and how many of the empty cgroups it opened.
+started() {
+	strace -qq -e trace=openat,openat2 -o "$tmp/trace" "$BUILD/oci-hook" --conf conf --timeout 100 createRuntime < "$1" 2>> "$tmp/said"
+	echo "$? $(grep -c 'empty-' "$tmp/trace")" > "$tmp/$2"
+}
+lost() {
+	mkdir "$CGROUP/tenant" && (cd "$CGROUP/tenant" && seq -f 'empty-%g' 3000 | xargs mkdir)
+	started keyed-0 first
+	cat "$CGROUP/c0/cpuset.cpus" > "$tmp/cpus"
+	rm -r /run/numaplace
+	started keyed-1 lost
+	ls /run/numaplace/containers > "$tmp/left"
+}
+export -f started lost
+NUMBERED=2 "$cell" 2 4 0 bash -c lost > "$tmp/cell" 2>&1
+[ "$(cat "$tmp/first")" = '0 0' ]
+ok $? 'the first start after a boot walks no cgroups' "$(cat "$tmp/first" "$tmp/cell" "$tmp/said")"
+[ "$(cat "$tmp/lost")" = '0 0' ]
+ok $? 'the first one after the ledger was lost walks none that is empty' "$(cat "$tmp/lost")"
+[ "$(xargs < "$tmp/left")" = 'oci:web0 oci:web1' ] && [ -s "$tmp/cpus" ]
+ok $? 'and the container that lives is in the ledger again' "$(cat "$tmp/left")"
 done_testing
