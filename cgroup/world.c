@@ -125,8 +125,28 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 	return LIFE_PLACED;
 }
 
+/* Takes the mark off a cgroup that outlives its container: the next one in there is another. */
+static int world_ended(void *arg, const struct record *r, struct error *err)
+{
+	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
+	const struct world *w = arg;
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	int rc = w->mount < 0 ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err), all = 0;
+
+	if (rc == -ENOENT || rc == -ENODEV)
+		return 0;
+	if (rc < 0 || c.inode != r->cgroup_inode)
+		return rc;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		rc = cgroup_remove_xattr(&c, names[i]);
+		if (rc < 0 && rc != -ENODATA && rc != -ENOTSUP && all == 0)
+			all = error_errno(err, rc, "cgroup %s: take %s off", quote(c.path).text, names[i]);
+	}
+	return all;
+}
+
 struct collector {
-	int (*add)(void *add_arg, const char *text, size_t len);
+	ledger_add_live *add;
 	void *add_arg;
 	char *text; /* RECORD_TEXT_MAX */
 };
@@ -136,11 +156,10 @@ static int collect(void *arg, const struct cgroup_dir *c)
 	const struct collector *to = arg;
 	ssize_t n = cgroup_get_xattr(c, CGROUP_XATTR_RECORD, to->text, RECORD_TEXT_MAX);
 
-	return n > 0 ? to->add(to->add_arg, to->text, (size_t)n) : 0;
+	return n > 0 ? to->add(to->add_arg, c->path, c->inode, to->text, (size_t)n) : 0;
 }
 
-static int world_each_live(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
-			   struct error *err)
+static int world_each_live(void *arg, ledger_add_live *add, void *add_arg, struct error *err)
 {
 	const struct world *w = arg;
 	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
@@ -168,6 +187,7 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 	w->ledger = (struct ledger_world){
 		.life = world_life,
 		.each_live = mount < 0 ? NULL : world_each_live,
+		.ended = world_ended,
 		.arg = w,
 		.boot_id = w->boot_id,
 		.now = (uint64_t)now.tv_sec,

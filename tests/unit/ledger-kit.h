@@ -42,11 +42,16 @@ static struct {
 	unsigned int nlive; /* texts that live cgroups carry */
 	char *live[64];
 	unsigned int asked_live;
+	bool ended;            /* every container that is asked of is dead */
+	uint64_t elsewhere;    /* the marks are on cgroups whose inodes are that much higher */
+	bool elsewhere_path;   /* or that have another path */
 } kit = { .dir = -1 };
 
 static inline enum life kit_life(void *arg, struct record *r, bool *changed)
 {
 	(void)arg;
+	if (kit.ended)
+		return LIFE_GONE;
 	for (unsigned int i = 0; i < kit.nfates; i++) {
 		const struct fate *f = &kit.fate[i];
 
@@ -61,19 +66,33 @@ static inline enum life kit_life(void *arg, struct record *r, bool *changed)
 	return LIFE_PLACED;
 }
 
-static inline int kit_each_live(void *arg, int (*add)(void *add_arg, const char *text, size_t len), void *add_arg,
-				struct error *err)
+static inline int kit_each_live(void *arg, ledger_add_live *add, void *add_arg, struct error *err)
 {
 	(void)arg;
 	(void)err;
 	kit.asked_live++;
 	for (unsigned int i = 0; i < kit.nlive; i++) {
-		int r = add(add_arg, kit.live[i], strlen(kit.live[i]));
+		cleanup_record struct record r = { 0 };
+		int ret = record_parse(kit.live[i], strlen(kit.live[i]), &r, NULL);
 
-		if (r < 0)
-			return r;
+		/* Each is on the cgroup that it was made for, or (kit.elsewhere) on another one. */
+		ret = add(add_arg, ret == 0 && !kit.elsewhere_path ? r.cgroup : "/elsewhere",
+			  r.cgroup_inode + kit.elsewhere, kit.live[i], strlen(kit.live[i]));
+		if (ret < 0)
+			return ret;
 	}
 	return 0;
+}
+
+/* Its container has ended, and its runtime says so. */
+static inline int kit_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
+{
+	int r;
+
+	kit.ended = true;
+	r = ledger_remove(l, runtime_class, id, err);
+	kit.ended = false;
+	return r;
 }
 
 static inline void kit_fate(uint64_t inode, enum life life, uint64_t seen)
