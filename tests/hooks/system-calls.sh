@@ -52,7 +52,7 @@ opened=$(grep -c '^open' "$tmp/small.keyless")
 ok $? 'no keys: no file but the conf is opened' "$(grep '^open' "$tmp/small.keyless")"
 ! grep '^madvise' "$tmp/small.keyless"
 ok $? 'no keys: no page is populated ahead'
-at_most 'placed, 4 nodes, nobody else' small 146
+at_most 'placed, 4 nodes, nobody else' small 147
 [ "$(cat "$tmp/small.cpuset")" = 0-10 ]
 ok $? 'and it is placed, on CPUs 0-1 and node 0' "$(cat "$tmp/small.cpuset")"
 grep -q 'cpu0/topology' "$tmp/small.first" && ! grep -q 'cpu0/topology' "$tmp/small"
@@ -61,7 +61,7 @@ ok $? 'the first after boot reads the machine, the next one does not'
 n=$(grep -cE '^madvise\(.*(MADV_POPULATE_WRITE|0x17).* = 0$' "$tmp/small") && [ "$n" = 2 ] &&
 	! sed '1,/^madvise/d' "$tmp/small" | grep -qE '^(brk|munmap)'
 ok $? 'stack and heap are populated in a call each, and are enough' "$n" "$(grep -E '^(brk|m)' "$tmp/small")"
-at_most 'a second stage of the same container' small.again 146
+at_most 'a second stage of the same container' small.again 147
 at_most 'poststop' small.poststop 100
 
 "$cell" 64 4 0 bash -c 'placed wide'
