@@ -26,7 +26,9 @@ struct cgroup_dir {
 	int fd;                     /* O_PATH or O_RDONLY on the directory; -1: none */
 	uint64_t inode;
 	char path[CGROUP_PATH_MAX]; /* below the mount, begins with / */
-	bool ours;                  /* of cgroup_of_pid: this process was seen in there, too */
+	unsigned long links;        /* of the directory when it was opened: 2, and 1 for each cgroup in it */
+	bool alone;                 /* of cgroup_of_pid: its list of processes was the one pid and no other */
+	bool owned;                 /* shown to be one container's own (cgroup/own.h); no other is written to */
 };
 #define CGROUP_DIR_NONE ((struct cgroup_dir){ .fd = -1 })
 void cgroup_dir_close(struct cgroup_dir *c);
@@ -52,9 +54,7 @@ int cgroup_mount_any(int *fd, struct error *err);
 /*
  * The v2 cgroup of @pid, opened; @pid is checked to be in it after the open (a
  * process that moved, or a pid used again, is -ESRCH), the file system to be
- * cgroup2.  The root cgroup is refused (-EPERM).  @outer: where the process sits in a
- * sub-cgroup named `.inner` (LXC) or `container` below a scope (crun), true gives
- * the .inner's parent for `.inner`; the `container` one is left as it is.
+ * cgroup2.  The root cgroup is refused (-EPERM).  Whether it is the container's own is cgroup/own.h's to say.
  */
 int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err);
 
@@ -90,6 +90,8 @@ int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct
 int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err);
 
 /*
+ * The writers below refuse a cgroup that is not .owned (-EPERM).
+ *
  * Back to @before, as explicit lists: a populated cpuset cannot be cleared (ENOSPC), so
  * "" becomes what was effective.
  */
@@ -103,6 +105,12 @@ int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cp
  */
 int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 			const struct idset *mems, struct error *err);
+
+/*
+ * Writes cpuset.cpus alone, and reads it back as it is set: CPUs that are offline stay in the list. -EXDEV: another
+ * list is there.
+ */
+int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, struct error *err);
 
 /*
  * Not 0 during such a write.  In cgroup v2 a write to cpuset.mems first moves all pages that the cgroup's processes have

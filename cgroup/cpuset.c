@@ -174,6 +174,27 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 	return status;
 }
 
+/* The path must lead to the directory that was opened. */
+static int check_path(int mount, const struct cgroup_dir *c, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir now = CGROUP_DIR_NONE;
+	int rc = cgroup_open(mount, c->path, &now, err);
+
+	if (rc == 0 && now.inode != c->inode)
+		return error_set(err, -ENOENT, "cgroup %.200s was removed, and another one has its path", c->path);
+	return rc;
+}
+
+/* libcgroup takes no descriptor, so the path is checked before and after it; what was written is read by descriptor. */
+static int write_by_path(int mount, const struct cgroup_dir *c, const char *cpus, const char *mems, struct error *err)
+{
+	int rc = check_path(mount, c, err);
+
+	if (rc == 0)
+		rc = other_writer(mount, c->path, cpus, mems, err);
+	return rc < 0 ? rc : check_path(mount, c, err);
+}
+
 /* Empty sets are left alone. */
 static int write_sets(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
 		      struct error *err)
@@ -182,6 +203,8 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	cleanup_free char *cpus_text = malloc(cpus_size), *mems_text = malloc(mems_size);
 	int rc;
 
+	if (!c->owned)
+		return error_set(err, -EPERM, "cgroup %.200s: not shown to be a container's own", c->path);
 	if (!cpus_text || !mems_text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write the cpuset", c->path);
 	idset_format(cpus, cpus_text, cpus_size);
@@ -189,7 +212,7 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	if (!*cpus_text && !*mems_text)
 		return 0;
 	cgroup_writing = 1;
-	rc = other_writer ? other_writer(mount, c->path, cpus_text, mems_text, err)
+	rc = other_writer ? write_by_path(mount, c, cpus_text, mems_text, err)
 			  : write_files(c, cpus_text, mems_text, err);
 	cgroup_writing = 0;
 	if (rc == -ENOLINK && other_writer) /* one of libcgroup's own codes */
@@ -274,6 +297,24 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpus
 	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
 		error_prefix(err, "not put back (%.150s)", undo.text);
 	return rc;
+}
+
+int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, struct error *err)
+{
+	cleanup_free char *text = malloc(IDSET_TEXT_MAX);
+	struct idset now;
+	int rc;
+
+	if (!c->owned)
+		return error_set(err, -EPERM, "cgroup %.200s: not shown to be a container's own", c->path);
+	if (!text)
+		return error_errno(err, -ENOMEM, "cgroup %.200s: write cpuset.cpus", c->path);
+	idset_format(cpus, text, IDSET_TEXT_MAX);
+	rc = write_file(c, "cpuset.cpus", text, err);
+	if (rc < 0)
+		return error_prefix(err, "cgroup %.200s", c->path);
+	rc = read_set(c, "cpuset.cpus", &now, err);
+	return rc < 0 ? rc : check_set(c, "cpuset.cpus", cpus, &now, err);
 }
 
 int cgroup_widen_affinity(pid_t pid)

@@ -112,6 +112,8 @@ int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct erro
 	known = st.st_dev;
 	snprintf(out->path, sizeof(out->path), "%s", path);
 	out->inode = st.st_ino;
+	out->links = st.st_nlink;
+	out->alone = out->owned = false;
 	out->fd = steal_fd(&fd);
 	return 0;
 }
@@ -165,15 +167,12 @@ static int read_membership(pid_t pid, char *path, size_t size, struct error *err
 	return 0;
 }
 
-/* Whether this process is in a cgroup's list; if it is @pid's alone, that is seen without asking who we are. */
-static bool has_ours(const char *procs, pid_t pid)
+/* Whether a cgroup's list is @pid and nothing else. */
+static bool lists_only(const char *procs, pid_t pid)
 {
-	char *end, self[16];
+	char *end;
 
-	if (strtol(procs, &end, 10) == pid && strcmp(end, "\n") == 0)
-		return false;
-	snprintf(self, sizeof(self), "%d", (int)getpid());
-	return words_have(procs, self);
+	return strtol(procs, &end, 10) == pid && strcmp(end, "\n") == 0;
 }
 
 /*
@@ -189,7 +188,7 @@ static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struc
 	int rc;
 
 	snprintf(name, sizeof(name), "%d", (int)pid);
-	c->ours = n >= 0 && has_ours(procs, pid);
+	c->alone = n >= 0 && lists_only(procs, pid);
 	if (n >= 0 && words_have(procs, name))
 		return 0;
 	if (n >= 0)
@@ -204,7 +203,7 @@ static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struc
 
 int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err)
 {
-	cleanup_cgroup_dir struct cgroup_dir at = CGROUP_DIR_NONE, outer = CGROUP_DIR_NONE;
+	cleanup_cgroup_dir struct cgroup_dir at = CGROUP_DIR_NONE;
 	char path[CGROUP_PATH_MAX];
 	int rc;
 
@@ -221,16 +220,6 @@ int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *er
 	rc = check_member(&at, pid, path, err);
 	if (rc < 0)
 		return rc;
-	if (membership_outer(path)) {
-		if (strcmp(path, "/") == 0)
-			return error_set(err, -EPERM, "pid %d: /.inner lies in the root cgroup", (int)pid);
-		rc = cgroup_open(mount, path, &outer, err);
-		if (rc < 0)
-			return rc;
-		*out = outer;
-		outer.fd = -1;
-		return 0;
-	}
 	*out = at;
 	at.fd = -1;
 	return 0;

@@ -10,6 +10,7 @@
 
 #include "cgroup/choose.h"
 #include "cgroup/moving.h"
+#include "cgroup/own.h"
 #include "cgroup/pages.h"
 #include "plugin/util.h"
 
@@ -334,6 +335,8 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 
 	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
 		return error_set(err, -ENOENT, "cgroup %.200s is another one by now", r->cgroup);
+	if (rc == 0)
+		rc = own_while_placed(m->mount, r, &m->cgroup, err);
 	if (rc == 0)
 		rc = cgroup_read_cpuset(&m->cgroup, &m->cpuset, err);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 #include "cgroup/moving.h"
 
 #include "cgroup/choose.h"
+#include "cgroup/own.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
 
@@ -132,14 +133,6 @@ static const char *find_record(const struct mender *m, const char *id, uint64_t 
 	return NULL;
 }
 
-static bool read_mark(const struct cgroup_dir *c, struct record *out)
-{
-	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
-	ssize_t n = text ? cgroup_get_xattr(c, CGROUP_XATTR_RECORD, text, RECORD_TEXT_MAX) : -1;
-
-	return n > 0 && record_parse(text, (size_t)n, out, NULL) == 0 && out->cgroup_inode == c->inode;
-}
-
 static bool is_at(const struct cpuset *c, const struct record *r)
 {
 	return idset_equal(&c->mems, &r->placement.mems) &&
@@ -162,15 +155,15 @@ static bool is_noted(int state, uint64_t inode)
 
 bool moving_look(int state, const struct cgroup_dir *c, struct record *r)
 {
-	cleanup_record struct record mark = { 0 };
+	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
 
-	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 || !read_mark(c, &mark) ||
-	    strcmp(mark.id, r->id) != 0 || same_place(r, &mark) || is_at(&now, r))
+	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 ||
+	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_place(r, mark) || is_at(&now, r))
 		return false;
 	record_free(r);
-	*r = mark;
-	record_none(&mark);
+	*r = *mark;
+	record_none(mark);
 	return true;
 }
 
@@ -184,23 +177,24 @@ bool moving_left(int state, int mount, const struct record *r)
 }
 
 /* True: nothing is left to be done about it. */
-static bool mend_record(const struct mender *m, const char *class, const struct record *r, const struct cgroup_dir *c)
+static bool mend_record(const struct mender *m, const char *class, const struct record *r, struct cgroup_dir *c)
 {
-	cleanup_record struct record mark = { 0 };
+	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
 	struct error why = { 0 };
 	int rc;
 
-	if (cgroup_read_cpuset(c, &now, &why) < 0 || !read_mark(c, &mark))
+	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->mount, r, c, &why) < 0 ||
+	    own_read_mark(c, &mark, &why) <= 0)
 		return false;
-	if (same_place(r, &mark))
+	if (same_place(r, mark))
 		return is_at(&now, r);
 	if (is_at(&now, r)) {
 		rc = place_mark(m->env, c, r, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: was moved, by one who was killed at the end of it", r->id);
 	} else {
-		rc = ledger_add(m->l, class, &mark, &why);
+		rc = ledger_add(m->l, class, mark, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: its move was cut off: it is recorded where it was", r->id);
 		return false;

@@ -7,6 +7,7 @@
 #include "cgroup/place.h"
 
 #include "cgroup/choose.h"
+#include "cgroup/own.h"
 #include "cgroup/systemd.h"
 #include "plugin/counters.h"
 #include "plugin/tenant.h"
@@ -25,6 +26,7 @@ struct work {
 	struct choice choice;
 	int mount;
 	struct cgroup_dir cgroup;
+	struct record *mark;  /* that it carries, whosever it is; NULL: none */
 	struct cpuset before; /* of the cgroup, for the way back */
 	char *text;           /* of a new record: one for the ledger and for the mark; NULL: none was made */
 	size_t text_len;
@@ -34,6 +36,7 @@ static void work_close(struct work *w)
 {
 	choice_close(&w->choice);
 	cgroup_dir_close(&w->cgroup);
+	own_mark_free(w->mark);
 	free(w->text);
 	if (w->mount >= 0)
 		close(w->mount);
@@ -97,26 +100,6 @@ static void add_pin(struct idset *pin, const struct idset *set)
 	*pin = idset_empty(&both) ? *set : both;
 }
 
-/* A process that sits in the inner cgroup is limited by the one around it. */
-static int leave_inner(struct work *w, struct error *err)
-{
-	cleanup_cgroup_dir struct cgroup_dir outer = CGROUP_DIR_NONE;
-	const char *inner = w->job->inner, *last = strrchr(w->cgroup.path, '/');
-	int rc;
-
-	if (!inner || !last || strcmp(last + 1, inner) != 0)
-		return 0;
-	rc = cgroup_parent(w->mount, &w->cgroup, &outer, err);
-	if (rc < 0)
-		return rc;
-	if (strcmp(outer.path, "/") == 0)
-		return error_set(err, -EPERM, "cgroup %.200s lies in the root cgroup", w->cgroup.path);
-	cgroup_dir_close(&w->cgroup);
-	w->cgroup = outer;
-	outer.fd = -1;
-	return 0;
-}
-
 /* What the cgroup has; where there is no cpuset at all, it is turned on. */
 static int read_own(struct work *w, struct error *err)
 {
@@ -156,12 +139,9 @@ static own_frame int find_cgroup(struct work *w, struct error *err)
 		rc = cgroup_of_pid(w->mount, w->job->pid, &w->cgroup, err);
 	if (rc == 0 && w->env->began)
 		rc = cgroup_pid_since(w->job->pid, w->env->began, err);
-	/* podman --cgroups=disabled: a login's cpuset is not a container's. */
-	if (rc == 0 && w->cgroup.ours)
-		rc = error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
-			       w->cgroup.path);
 	if (rc == 0)
-		rc = leave_inner(w, err);
+		rc = own_at_start(w->mount, w->job->pid, w->job->runtime_class, w->job->id, w->job->inner, &w->cgroup,
+				  &w->mark, err);
 	if (rc == 0)
 		rc = read_own(w, err);
 	if (rc == 0)
@@ -176,30 +156,21 @@ static own_frame int find_cgroup(struct work *w, struct error *err)
 	return 0;
 }
 
-static bool is_marked(const struct cgroup_dir *c)
+/* Whether @mark is of this container and its runtime. */
+static bool is_own(const struct work *w, const struct record *mark)
 {
-	return cgroup_get_xattr(c, CGROUP_XATTR_RECORD, NULL, 0) >= 0;
+	return mark && strcmp(mark->runtime, w->job->runtime) == 0 &&
+	       own_mark_of(mark, w->cgroup.inode, w->job->runtime_class, w->job->id) == OWN_MARK_SAME;
 }
 
-/* The record that the cgroup itself carries, when it is this container's and of this cgroup. */
-static own_frame bool carried_record(const struct work *w, struct record *out)
+/* As it is now: a hook of the same container may have marked it since we looked. */
+static int is_marked(const struct work *w, bool *marked, struct error *err)
 {
-	cleanup_record struct record r = { 0 };
-	cleanup_free char *text = NULL;
-	ssize_t n;
+	cleanup_own_mark struct record *mark = NULL;
+	int rc = own_read_mark(&w->cgroup, &mark, err);
 
-	text = malloc(RECORD_TEXT_MAX);
-	if (!text)
-		return false;
-	n = cgroup_get_xattr(&w->cgroup, CGROUP_XATTR_RECORD, text, RECORD_TEXT_MAX);
-	if (n <= 0 || record_parse(text, (size_t)n, &r, NULL) < 0)
-		return false;
-	if (strcmp(r.id, w->job->id) != 0 || strcmp(r.runtime, w->job->runtime) != 0 ||
-	    r.cgroup_inode != w->cgroup.inode)
-		return false;
-	*out = r;
-	r = (struct record){ 0 };
-	return true;
+	*marked = rc > 0 && own_mark_of(mark, w->cgroup.inode, w->job->runtime_class, w->job->id) == OWN_MARK_SAME;
+	return rc < 0 ? rc : 0;
 }
 
 /* Where it was before is where it would like to be again. */
@@ -227,6 +198,18 @@ static own_frame int retire(struct work *w, struct ledger *l, struct record *old
 	return rc == -ENOENT ? 0 : rc;
 }
 
+/* The container whose mark is on the cgroup: it has ended, or the cgroup would not be this container's alone. */
+static int retire_other(const struct work *w, struct ledger *l, struct error *err)
+{
+	const struct record *other = w->mark;
+	int rc;
+
+	if (!other)
+		return 0;
+	rc = ledger_remove_cgroup(l, record_class(other), other->id, other->cgroup_inode, err);
+	return rc == -ENOENT ? 0 : rc;
+}
+
 /*
  * What the ledger, or else the cgroup, knows of this container.  1 and @out: it has a place, *@marked tells
  * whether that is written; 0: it has none (any more).
@@ -241,13 +224,17 @@ static own_frame int known_place(struct work *w, struct ledger *l, struct record
 	if (rc == 0)
 		rc = ledger_find_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, out, err);
 	if (rc == 0) {
-		*marked = is_marked(&w->cgroup);
-		return 1;
+		rc = is_marked(w, marked, err);
+		return rc < 0 ? rc : 1;
 	}
 	if (rc != -ENOENT)
 		return rc;
-	if (!is_marked(&w->cgroup) || !carried_record(w, out))
-		return retire(w, l, &first, err);
+	if (!is_own(w, w->mark)) {
+		rc = retire_other(w, l, err);
+		return rc < 0 ? rc : retire(w, l, &first, err);
+	}
+	*out = *w->mark;
+	record_none(w->mark);
 	*marked = true;
 	rc = ledger_add(l, w->job->runtime_class, out, err);
 	return rc < 0 ? rc : 1;
@@ -387,19 +374,13 @@ static int mark_placed(const struct work *w, const struct record *r, struct erro
 	return mark_record(&w->cgroup, r, w->text, w->text_len, err);
 }
 
-/* All of them, as far as can be; the first that fails is told. */
-static int unmark(const struct cgroup_dir *c, struct error *err)
+/* All of them, as far as can be. */
+static void unmark(const struct cgroup_dir *c)
 {
 	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
-	int rc = 0;
 
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		int r = cgroup_remove_xattr(c, names[i]);
-
-		if (r < 0 && r != -ENODATA && rc == 0)
-			rc = error_errno(err, r, "cgroup %s: take %s off", quote(c->path).text, names[i]);
-	}
-	return rc;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		cgroup_remove_xattr(c, names[i]);
 }
 
 void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
@@ -429,7 +410,7 @@ static own_frame int apply(struct work *w, const struct record *r, struct error 
 	if (rc == 0 && w->job->check)
 		rc = w->job->check(w->env, w->job->pid, p, err);
 	if (rc < 0) {
-		unmark(&w->cgroup, NULL);
+		unmark(&w->cgroup);
 		if (cgroup_restore_cpuset(w->mount, &w->cgroup, &w->before, &undo) < 0)
 			place_say(w->env, "%s", undo.text);
 		return rc;
@@ -510,48 +491,13 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	return rc;
 }
 
-/* Takes the mark off a cgroup that outlives its container, so that no rebuild finds it. */
-static int unmark_record(int mount, const struct record *r, struct error *err)
-{
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-	int rc = cgroup_open(mount, r->cgroup, &c, err);
-
-	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc;
-	return c.inode == r->cgroup_inode ? unmark(&c, err) : 0;
-}
-
-/*
- * 1: it was there.  The mark goes before the record: who is cut off between the two leaves a record without a mark,
- * which the next one drops, and not a mark that nobody looks for any more.
- */
-static int release_locked(const struct place_env *env, struct ledger *l, int *mount, const char *runtime_class,
-			  const char *id, struct error *err)
-{
-	cleanup_record struct record old = { 0 };
-	int rc = ledger_find(l, runtime_class, id, &old, err), n = 0;
-
-	if (rc == 0)
-		rc = n = ledger_count(l, runtime_class, id, err);
-	/* Of several with this id, the living stay in the ledger, and must keep their mark. */
-	if (n == 1 && env->real) {
-		rc = *mount < 0 ? cgroup_mount_any(mount, err) : 0;
-		if (rc == 0)
-			rc = unmark_record(*mount, &old, err);
-	}
-	if (rc >= 0)
-		rc = ledger_remove(l, runtime_class, id, err);
-	if (rc < 0)
-		return rc == -ENOENT ? 0 : rc;
-	return 1;
-}
-
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err)
 {
 	cleanup_machine struct machine machine = { 0 };
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_close int mount = -1;
 	struct world world;
+	unsigned int before;
 	int rc = place_find_state(env, err);
 
 	if (rc == -ENOENT)
@@ -560,16 +506,17 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		rc = machine_read(&machine, env, false, false, err);
 	if (rc < 0)
 		return rc;
-	/* On a host without a cpuset nothing is placed; it matters if something is, and then it is tried again. */
+	/* Without one, none can be told to be dead; on such a host nothing is placed. */
 	if (env->real)
 		cgroup_mount_any(&mount, NULL);
 	world_init(&world, env->root, mount, machine.topology, machine_boot_id(&machine));
 	rc = ledger_open(env->state, machine.topology, &world.ledger, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
-	rc = release_locked(env, l, &mount, runtime_class, id, err);
+	before = ledger_usage(l)->containers;
+	rc = ledger_remove(l, runtime_class, id, err);
 	place_say_ledger(env, l);
-	if (rc > 0)
+	if (ledger_usage(l)->containers < before)
 		counters_add(env->state, COUNT_RELEASED, 0);
-	return rc < 0 ? rc : 0;
+	return rc == -ENOENT ? 0 : rc;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One method call of D-Bus, SetUnitProperties, as bytes, and its answer.  Our
- * own byte order is what the message says it is in; every length that comes back is
- * checked against what was read.
+ * Two method calls of D-Bus as bytes, and their answers: which cgroup the unit of a name has, and SetUnitProperties
+ * if it is the one that was meant.  Our own byte order is what the message says it is in; every length
+ * that comes back is checked against what was read.
+ *
+ * systemd is asked, rather than the attribute user.invocation_id of the cgroup: which unit set that attribute it does
+ * not say, and in a delegated cgroup the container can write it.
  */
 #include "cgroup/systemd.h"
 
@@ -18,22 +21,37 @@
 
 #define SET_BYTES (IDSET_MAX / 8)
 #define MESSAGE_MAX (4096 + 2 * SET_BYTES)
+#define UNIT_MAX 256
+#define OBJECTS "/org/freedesktop/systemd1/unit/"
 #define TYPE_RETURN 2
 #define TYPE_ERROR 3
 
-const char *systemd_unit_of(const char *cgroup)
+/* Kinds of units that a container's cgroup may be, and systemd's interfaces to their properties. */
+static const struct kind {
+	const char *suffix, *interface;
+} kinds[] = {
+	{ ".scope", "org.freedesktop.systemd1.Scope" },
+	{ ".service", "org.freedesktop.systemd1.Service" },
+};
+
+static const struct kind *kind_of(const char *name)
 {
-	static const char *const kinds[] = { ".scope", ".service" };
-	const char *name = strrchr(cgroup, '/');
-	size_t len = name ? strlen(++name) : 0;
+	size_t len = strlen(name);
 
 	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		size_t n = strlen(kinds[i]);
+		size_t n = strlen(kinds[i].suffix);
 
-		if (len > n && len < 256 && strcmp(name + len - n, kinds[i]) == 0)
-			return name;
+		if (len > n && len < UNIT_MAX && strcmp(name + len - n, kinds[i].suffix) == 0)
+			return &kinds[i];
 	}
 	return NULL;
+}
+
+const char *systemd_unit_of(const char *cgroup)
+{
+	const char *name = strrchr(cgroup, '/');
+
+	return name && kind_of(name + 1) ? name + 1 : NULL;
 }
 
 /* --- writing; positions count from the message's beginning, which is aligned --- */
@@ -118,38 +136,89 @@ static void put_set(struct message *m, const char *name, const struct idset *s)
 	put(m, bits, len);
 }
 
-static int make_call(struct message *m, const char *unit, const struct idset *cpus, const struct idset *mems)
+struct call {
+	const char *object, *interface, *member, *signature;
+};
+
+/* All before the body; @*fields and @*body are where the two begin. */
+static void begin_call(struct message *m, const struct call *c, uint32_t serial, size_t *body)
 {
 	const uint16_t one = 1;
 	unsigned char begin[4] = { *(const unsigned char *)&one ? 'l' : 'B', 1, 0, 1 };
-	size_t fields, body, array;
+	size_t fields;
 
 	m->n = 0;
 	m->full = false;
 	put(m, begin, sizeof(begin));
 	put_u32(m, 0); /* the body's length */
-	put_u32(m, 1); /* serial */
+	put_u32(m, serial);
 	put_u32(m, 0); /* the fields' length */
 	fields = m->n;
-	put_field(m, 1, "o", "/org/freedesktop/systemd1");
-	put_field(m, 2, "s", "org.freedesktop.systemd1.Manager");
-	put_field(m, 3, "s", "SetUnitProperties");
+	put_field(m, 1, "o", c->object);
+	put_field(m, 2, "s", c->interface);
+	put_field(m, 3, "s", c->member);
 	put_field(m, 6, "s", "org.freedesktop.systemd1");
-	put_field(m, 8, "g", "sba(sv)");
+	put_field(m, 8, "g", c->signature);
 	patch_u32(m, 12, m->n - fields);
 	align(m, 8);
-	body = m->n;
+	*body = m->n;
+}
+
+static int end_call(struct message *m, size_t body)
+{
+	patch_u32(m, 4, m->n - body);
+	return m->full ? -E2BIG : 0;
+}
+
+static bool is_alnum(char c, bool first)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9' && !first);
+}
+
+/* As systemd names a unit's object: all but letters and digits are "_" and two hex digits, as is a digit in front. */
+static void object_of(const char *unit, char *out, size_t size)
+{
+	size_t n = (size_t)snprintf(out, size, OBJECTS);
+
+	for (const char *p = unit; *p && n + 4 < size; p++) {
+		if (is_alnum(*p, p == unit))
+			out[n++] = *p;
+		else
+			n += (size_t)snprintf(out + n, size - n, "_%02x", (unsigned char)*p);
+	}
+	out[n] = '\0';
+}
+
+static int make_question(struct message *m, const char *unit)
+{
+	char object[sizeof(OBJECTS) + 3 * UNIT_MAX + 4];
+	const struct call get = { object, "org.freedesktop.DBus.Properties", "Get", "ss" };
+	size_t body;
+
+	object_of(unit, object, sizeof(object));
+	begin_call(m, &get, 1, &body);
+	put_string(m, kind_of(unit)->interface);
+	put_string(m, "ControlGroup");
+	return end_call(m, body);
+}
+
+static int make_call(struct message *m, const char *unit, const struct idset *cpus, const struct idset *mems)
+{
+	static const struct call set = { "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
+					 "SetUnitProperties", "sba(sv)" };
+	size_t body, array, items;
+
+	begin_call(m, &set, 2, &body);
 	put_string(m, unit);
 	put_u32(m, 1); /* at run time only: nothing is written below /etc */
 	put_u32(m, 0); /* the array's length */
 	array = m->n - 4;
 	align(m, 8);
-	fields = m->n;
+	items = m->n;
 	put_set(m, "AllowedCPUs", cpus);
 	put_set(m, "AllowedMemoryNodes", mems);
-	patch_u32(m, array, m->n - fields);
-	patch_u32(m, 4, m->n - body);
-	return m->full ? -E2BIG : 0;
+	patch_u32(m, array, m->n - items);
+	return end_call(m, body);
 }
 
 /* --- the socket --- */
@@ -245,82 +314,123 @@ static int authenticate(const struct line *l)
 	return r < 0 ? r : send_all(l, begin, sizeof(begin) - 1);
 }
 
-/* Reads messages until the answer; what systemd said against it goes into @said. */
-static int answer(const struct line *l, char *said, size_t size)
+/* The text at @at of a message's body, without a copy; NULL: it is not there whole, or not ended. */
+static const char *text_at(const struct message *m, size_t at, size_t end)
 {
+	uint32_t len;
+
+	if (end < sizeof(len) || at > end - sizeof(len))
+		return NULL;
+	memcpy(&len, m->byte + at, sizeof(len));
+	at += sizeof(len);
+	if (len >= end - at || m->byte[at + len] || strlen((const char *)m->byte + at) != len)
+		return NULL;
+	return (const char *)m->byte + at;
+}
+
+/* Reads messages until the answer, into @m: *@body to *@end is its body. What systemd said against it goes into @said. */
+static int answer(const struct line *l, struct message *m, size_t *body, size_t *end, char *said, size_t size)
+{
+	const uint16_t one = 1;
+
 	for (;;) {
 		struct {
 			unsigned char order, type, flags, version;
 			uint32_t body, serial, fields;
 		} head;
-		struct message m;
 		size_t fields, all;
-		uint32_t len;
+		const char *text;
 		int r = receive(l, &head, sizeof(head));
 
 		if (r < 0)
 			return r;
+		if (head.order != (*(const unsigned char *)&one ? 'l' : 'B'))
+			return -EPROTO;
 		fields = ((size_t)head.fields + 7) / 8 * 8;
 		all = fields + head.body;
-		if (head.fields > sizeof(m.byte) || head.body > sizeof(m.byte) || all > sizeof(m.byte))
+		if (head.fields > sizeof(m->byte) || head.body > sizeof(m->byte) || all > sizeof(m->byte))
 			return -EPROTO;
-		r = receive(l, m.byte, all);
+		r = receive(l, m->byte, all);
 		if (r < 0)
 			return r;
+		*body = fields;
+		*end = all;
 		if (head.type == TYPE_RETURN)
 			return 0;
 		if (head.type != TYPE_ERROR)
 			continue;
-		said[0] = '\0';
-		if (head.body >= sizeof(len)) {
-			memcpy(&len, m.byte + fields, sizeof(len));
-			if (len < head.body - sizeof(len))
-				snprintf(said, size, "%.*s", (int)len, (const char *)m.byte + fields + sizeof(len));
-		}
+		text = text_at(m, fields, all);
+		snprintf(said, size, "%s", text ? text : "");
 		return -EREMOTEIO;
 	}
 }
 
-static int call(const char *path, const struct message *m, unsigned int timeout_ms, char *said, size_t size)
+/* Whether the unit has this very cgroup: 1 or 0. "v": a signature "s", and the text aligned behind it. */
+static int has_cgroup(const struct line *l, struct message *m, const char *unit, const char *cgroup)
+{
+	char said[256];
+	size_t body, end;
+	const char *text;
+	int r = make_question(m, unit);
+
+	if (r == 0)
+		r = send_all(l, m->byte, m->n);
+	if (r == 0)
+		r = answer(l, m, &body, &end, said, sizeof(said));
+	if (r < 0) /* systemd knows no unit of this name */
+		return r == -EREMOTEIO ? 0 : r;
+	if (end - body < 4 || memcmp(m->byte + body, "\1s", 3) != 0)
+		return -EPROTO;
+	text = text_at(m, body + 4, end);
+	return text ? strcmp(text, cgroup) == 0 : -EPROTO;
+}
+
+static int connect_to(const char *path, unsigned int timeout_ms, struct line *l)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	struct line l = { .fd = fd };
-	int r;
 
-	if (fd < 0)
+	if (l->fd < 0)
 		return -errno;
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	if (connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	clock_gettime(CLOCK_MONOTONIC, &l.end);
-	l.end.tv_sec += timeout_ms / 1000;
-	l.end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
-	r = authenticate(&l);
-	if (r == 0)
-		r = send_all(&l, m->byte, m->n);
-	return r < 0 ? r : answer(&l, said, size);
+	clock_gettime(CLOCK_MONOTONIC, &l->end);
+	l->end.tv_sec += timeout_ms / 1000;
+	l->end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	return authenticate(l);
 }
 
 int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus, const struct idset *mems,
 		       unsigned int timeout_ms, struct error *err)
 {
 	const char *unit = systemd_unit_of(cgroup);
+	cleanup_close int fd = -1;
+	struct line l = { .fd = -1 };
 	struct message m;
+	size_t body, end;
 	char said[256];
 	int r;
 
 	if (!unit || (idset_empty(cpus) && idset_empty(mems)))
 		return 0;
-	r = make_call(&m, unit, cpus, mems);
-	if (r == 0)
-		r = call(socket_path, &m, timeout_ms, said, sizeof(said));
+	l.fd = fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	r = connect_to(socket_path, timeout_ms, &l);
 	/* another init, or a container without one */
-	if (r == -ENOENT || r == -ECONNREFUSED || r == 0)
+	if (r == -ENOENT || r == -ECONNREFUSED)
 		return 0;
+	if (r == 0)
+		r = has_cgroup(&l, &m, unit, cgroup);
+	if (r == 0)
+		return 0;
+	if (r > 0)
+		r = make_call(&m, unit, cpus, mems);
+	if (r == 0)
+		r = send_all(&l, m.byte, m.n);
+	if (r == 0)
+		r = answer(&l, &m, &body, &end, said, sizeof(said));
 	if (r == -EREMOTEIO)
 		return error_set(err, r, "AllowedCPUs of %.200s: systemd: %s", unit, quote(said).text);
-	return error_errno(err, r, "AllowedCPUs of %.200s", unit);
+	return r < 0 ? error_errno(err, r, "AllowedCPUs of %.200s", unit) : 0;
 }

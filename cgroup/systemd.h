@@ -13,14 +13,15 @@
 #define SYSTEMD_SOCKET "/run/systemd/private"
 
 /*
- * The unit that @cgroup (a path below the mount) itself is: "libpod-1.scope"; NULL: none. A cgroup below a unit,
- * as crun's "container", is no unit, and systemd leaves it alone.
+ * The unit that @cgroup (a path below the mount) has the name of: "libpod-1.scope"; NULL: none.  That proves nothing: a
+ * tenant may choose the name.  A cgroup below a unit, as crun's "container", is no unit, and systemd leaves it alone.
  */
 const char *systemd_unit_of(const char *cgroup);
 
 /*
- * AllowedCPUs and AllowedMemoryNodes of the unit, until it ends; an empty set is left alone. 0 also where the
- * cgroup is no unit, or systemd does not run here. -ETIMEDOUT, or what systemd said (-EREMOTEIO).
+ * AllowedCPUs and AllowedMemoryNodes of the unit, until it ends; an empty set is left alone. 0 also where no unit of
+ * systemd has this very cgroup (which systemd is asked first), or systemd does not run here. -ETIMEDOUT, or what systemd
+ * said (-EREMOTEIO).
  */
 int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus, const struct idset *mems,
 		       unsigned int timeout_ms, struct error *err);

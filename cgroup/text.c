@@ -59,18 +59,6 @@ int membership_parse(const char *text, char *path, size_t size)
 	return -ENOENT;
 }
 
-bool membership_outer(char *path)
-{
-	size_t len = strlen(path);
-
-	if (!ends_with(path, len, "/.inner"))
-		return false;
-	path[len - strlen("/.inner")] = '\0';
-	if (!*path)
-		memcpy(path, "/", 2);
-	return true;
-}
-
 /* The next word of a mountinfo line, its octal escapes undone; false at the end of the line. */
 static bool next_word(const char **at, char *word, size_t size)
 {
@@ -248,13 +236,13 @@ static int stat_values(const char *p, enum kind kind, struct numa_stat *out, str
 }
 
 /* The name is the process's own choice, brackets and all: what counts begins behind the last one. */
-bool stat_start_parse(const char *text, uint64_t *ticks)
+static bool stat_field(const char *text, int wanted, uint64_t *out)
 {
 	const char *p = strrchr(text, ')');
 	unsigned long long value;
 	char *end;
 
-	for (int field = 3; p && field <= 22; field++) {
+	for (int field = 3; p && field <= wanted; field++) {
 		p = strchr(p, ' ');
 		p = p ? p + 1 : NULL;
 	}
@@ -264,7 +252,22 @@ bool stat_start_parse(const char *text, uint64_t *ticks)
 	value = strtoull(p, &end, 10);
 	if (errno || *end != ' ')
 		return false;
-	*ticks = value;
+	*out = value;
+	return true;
+}
+
+bool stat_start_parse(const char *text, uint64_t *ticks)
+{
+	return stat_field(text, 22, ticks);
+}
+
+bool stat_parent_parse(const char *text, uint64_t *parent)
+{
+	uint64_t pid;
+
+	if (!stat_field(text, 4, &pid) || pid > INT32_MAX)
+		return false;
+	*parent = pid;
 	return true;
 }
 

@@ -14,11 +14,11 @@
  */
 int membership_parse(const char *text, char *path, size_t size);
 
-/* Cuts LXC's "/.inner" off the end; true when there was one. */
-bool membership_outer(char *path);
-
 /* When the process of a /proc/PID/stat began, in clock ticks since boot. False: makes no sense. */
 bool stat_start_parse(const char *text, uint64_t *ticks);
+
+/* The process that it is a child of; 0: none that is seen here. False: makes no sense. */
+bool stat_parent_parse(const char *text, uint64_t *parent);
 
 /* The mounts of a /proc/self/mountinfo that matter here. Empty string: none. */
 struct cgroup_mounts {

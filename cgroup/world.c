@@ -129,6 +129,26 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 	return LIFE_PLACED;
 }
 
+/* Takes the mark off a cgroup that outlives its container: the next one in there is another. */
+static int world_ended(void *arg, const struct record *r, struct error *err)
+{
+	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
+	const struct world *w = arg;
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	int rc = w->mount < 0 ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err), all = 0;
+
+	if (rc == -ENOENT || rc == -ENODEV)
+		return 0;
+	if (rc < 0 || c.inode != r->cgroup_inode)
+		return rc;
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		rc = cgroup_remove_xattr(&c, names[i]);
+		if (rc < 0 && rc != -ENODATA && rc != -ENOTSUP && all == 0)
+			all = error_errno(err, rc, "cgroup %s: take %s off", quote(c.path).text, names[i]);
+	}
+	return all;
+}
+
 struct collector {
 	ledger_add_live *add;
 	void *add_arg;
@@ -187,6 +207,7 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 		.life = world_life,
 		.each_live = mount < 0 ? NULL : world_each_live,
 		.begin = world_begin,
+		.ended = world_ended,
 		.arg = w,
 		.boot_id = w->boot_id,
 		.now = (uint64_t)now.tv_sec,

@@ -19,23 +19,13 @@
 
 /* --- names --- */
 
-const char *class_of(const struct record *r)
-{
-	static const char *const own[] = { "lxc", "incus", "lxd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (strcmp(r->runtime, own[i]) == 0)
-			return own[i];
-	return "oci";
-}
-
 static bool is_plain(char c)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
 	       c == '.';
 }
 
-/* "class:id~7" must fit a directory entry. */
+/* "class:id~7f" must fit a directory entry. */
 int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_MAX], struct error *err)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -50,7 +40,7 @@ int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_M
 	for (const char *p = id; *p; p++) {
 		bool plain = is_plain(*p) && !(*p == '.' && p == id);
 
-		if (used + (plain ? 1 : 3) + strlen("~7") >= LEDGER_NAME_MAX)
+		if (used + (plain ? 1 : 3) + strlen("~7f") >= LEDGER_NAME_MAX)
 			return error_set(err, -ENAMETOOLONG, "ledger: container id \"%s\": too long for a file name",
 					 quote(id).text);
 		if (plain) {
@@ -65,14 +55,18 @@ int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_M
 	return 0;
 }
 
+/* Of one width, and ascending: the names of an id's slots are in their order. */
+static const char slot_digits[] = "0123456789abcdef";
+
 void slot_name(const char *base, unsigned int slot, char name[LEDGER_NAME_MAX])
 {
-	size_t len = strnlen(base, LEDGER_NAME_MAX - 3);
+	size_t len = strnlen(base, LEDGER_NAME_MAX - 4);
 
 	memcpy(name, base, len);
 	if (slot) {
 		name[len++] = '~';
-		name[len++] = (char)('0' + slot);
+		name[len++] = slot_digits[slot >> 4 & 15];
+		name[len++] = slot_digits[slot & 15];
 	}
 	name[len] = '\0';
 }
@@ -80,12 +74,12 @@ void slot_name(const char *base, unsigned int slot, char name[LEDGER_NAME_MAX])
 unsigned int slot_of(const char *name, char base[LEDGER_NAME_MAX])
 {
 	size_t len = strnlen(name, LEDGER_NAME_MAX - 1);
-	unsigned int slot = 0;
+	const char *high = len > 3 && name[len - 3] == '~' ? strchr(slot_digits, name[len - 2]) : NULL;
+	const char *low = high ? strchr(slot_digits, name[len - 1]) : NULL;
+	unsigned int slot = low ? (unsigned int)((high - slot_digits) << 4 | (low - slot_digits)) : 0;
 
-	if (len > 2 && name[len - 2] == '~' && name[len - 1] > '0' && name[len - 1] < '0' + LEDGER_SLOTS) {
-		slot = (unsigned int)(name[len - 1] - '0');
-		len -= 2;
-	}
+	if (slot)
+		len -= 3;
 	memcpy(base, name, len);
 	base[len] = '\0';
 	return slot;
@@ -161,7 +155,7 @@ int file_load(struct ledger *l, const char *name, struct record *r, struct error
 		return ret;
 	/* a copy or a link under another name would be counted twice */
 	slot_of(name, base);
-	if (file_name(class_of(r), r->id, want, NULL) < 0 || strcmp(base, want) != 0) {
+	if (file_name(record_class(r), r->id, want, NULL) < 0 || strcmp(base, want) != 0) {
 		record_free(r);
 		memset(r, 0, sizeof(*r));
 		return error_set(err, -EBADMSG, "ledger: %s: holds another container's record", quote(name).text);

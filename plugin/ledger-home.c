@@ -44,7 +44,7 @@ void home_keep(struct ledger *l, const struct record *r)
 	const char *base = name + strlen(HOMES_DIR "/");
 	size_t len = idset_format(&r->placement.nodes, nodes, sizeof(nodes));
 
-	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(class_of(r), r->id, name))
+	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(record_class(r), r->id, name))
 		return;
 	if ((size_t)snprintf(text, sizeof(text), "%s %s %s", l->world.boot_id, nodes, r->id) >= sizeof(text))
 		return;

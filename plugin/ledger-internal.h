@@ -14,7 +14,7 @@
 
 #define LEDGER_MESSAGES_MAX 16
 #define LEDGER_NAME_MAX 256   /* of a record's file, with its NUL */
-#define LEDGER_SLOTS 8        /* containers of one id that may live at once */
+#define LEDGER_SLOTS 256      /* containers of one id that may live at once: under as many roots, namespaces, users */
 #define LEDGER_DAMAGED_MAX 16 /* things kept in damaged/ */
 #define USAGE_MAGIC "numause1"
 #define RECORD_MAGIC "numaplace-record "
@@ -118,7 +118,6 @@ int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_M
 void slot_name(const char *base, unsigned int slot, char name[LEDGER_NAME_MAX]);
 /* Takes a name apart again. */
 unsigned int slot_of(const char *name, char base[LEDGER_NAME_MAX]);
-const char *class_of(const struct record *r);
 
 /* How many slots of @base are taken: they have no gaps. */
 int slots_used(const struct ledger *l, const char *base, unsigned int *used, struct error *err);

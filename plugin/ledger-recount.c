@@ -64,7 +64,7 @@ struct rebuild {
 	struct error *err;
 };
 
-/* One live container's own copy of its record; written again where its file is missing. */
+/* One live container's own copy of its record, on its cgroup; written again where its file is missing. */
 static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char *text, size_t len)
 {
 	struct rebuild *b = arg;
@@ -74,13 +74,14 @@ static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char
 	unsigned int used;
 	int ret;
 
-	(void)cgroup;
-	(void)inode;
 	ret = record_parse(text, len, &r, &why);
 	if (ret == 0)
-		ret = file_name(class_of(&r), r.id, base, &why);
+		ret = file_name(record_class(&r), r.id, base, &why);
 	if (ret == -ENOMEM)
 		return error_errno(b->err, ret, "ledger: rebuild");
+	/* A copy on another cgroup claims what is not its own. */
+	if (ret == 0 && (r.cgroup_inode != inode || strcmp(r.cgroup, cgroup) != 0))
+		ret = error_set(&why, -EBADMSG, "\"%s\" on %.150s: was made for %.150s", quote(r.id).text, cgroup, r.cgroup);
 	if (ret < 0) {
 		ledger_note(b->l, "ledger: rebuild: a live container's mark: %s", why.text);
 		return 0;

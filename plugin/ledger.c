@@ -271,6 +271,13 @@ bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
 }
 
+/* Of a dead one's record, before it is dropped: who is cut off in between leaves a record that is dropped later. */
+static int part_from(struct ledger *l, const struct record *r, struct error *err)
+{
+	home_keep(l, r);
+	return l->world.ended ? l->world.ended(l->world.arg, r, err) : 0;
+}
+
 static int drop(struct ledger *l, const char *base, unsigned int slot, unsigned int used, const struct share *s,
 		struct error *err)
 {
@@ -300,17 +307,6 @@ int ledger_find(struct ledger *l, const char *runtime_class, const char *id, str
 	int r = file_name(runtime_class, id, name, err);
 
 	return r < 0 ? r : load_or_repair(l, name, out, err);
-}
-
-int ledger_count(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
-{
-	char base[LEDGER_NAME_MAX];
-	unsigned int used = 0;
-	int r = file_name(runtime_class, id, base, err);
-
-	if (r == 0)
-		r = slots_used(l, base, &used, err);
-	return r < 0 ? r : (int)used;
 }
 
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
@@ -430,7 +426,7 @@ int ledger_add_text(struct ledger *l, const char *runtime_class, const struct re
 	ret = file_name(runtime_class, r->id, base, err);
 	if (ret < 0)
 		return ret;
-	if (strcmp(runtime_class, class_of(r)) != 0)
+	if (strcmp(runtime_class, record_class(r)) != 0)
 		return error_set(err, -EINVAL, "ledger: runtime \"%s\" is not of class \"%s\"",
 				 quote(r->runtime).text, runtime_class);
 	ret = start(l, err);
@@ -457,14 +453,16 @@ int ledger_add(struct ledger *l, const char *runtime_class, const struct record 
 	return ret < 0 ? ret : ledger_add_text(l, runtime_class, r, text, len, err);
 }
 
-/* Drops the slots of an id that are meant: those of @inode, or (NULL) the dead, or the only one. */
+/*
+ * Drops the slots of an id that are meant: those of @inode, or (NULL) the dead.  An id alone never drops one that may
+ * live: another root, namespace or user may have a container of the same id.
+ */
 static int remove_slots(struct ledger *l, const char *base, const uint64_t *inode, struct error *err)
 {
 	unsigned int used = 0, n;
-	bool only, found = false;
+	bool found = false;
 	int ret = slots_used(l, base, &used, err);
 
-	only = used == 1;
 	n = used;
 	/* From the last: what moves into a gap has been looked at. */
 	while (ret == 0 && n-- > 0) {
@@ -481,7 +479,7 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 		if (ret < 0)
 			break;
 		found |= !inode || r.cgroup_inode == *inode;
-		if (inode ? r.cgroup_inode != *inode : !only && !ask_dead(l, &r, &changed))
+		if (inode ? r.cgroup_inode != *inode : !ask_dead(l, &r, &changed))
 			continue;
 		if (changed) {
 			record_free(&r);
@@ -489,7 +487,7 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 		}
 		/* One that is named by its cgroup has failed to start, or has a successor already. */
 		if (ret == 0 && !inode)
-			home_keep(l, &r);
+			ret = part_from(l, &r, err);
 		if (ret == 0)
 			ret = drop(l, base, n, used, &r.placement.share, err);
 		if (ret == 0)
@@ -592,7 +590,7 @@ static int visit(void *arg, const char *name)
 	if (ask_dead(s->l, &r, &changed)) {
 		slot = slot_of(name, base);
 		ret = slots_used(s->l, base, &used, s->err);
-		home_keep(s->l, &r);
+		part_from(s->l, &r, NULL);
 		if (ret == 0)
 			ret = drop(s->l, base, slot, used, &before, s->err);
 		s->gone += ret == 0;

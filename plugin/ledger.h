@@ -26,12 +26,15 @@ struct ledger_world {
 	/* May fill in share.mem[].seen (bytes already faulted in); *@changed then. */
 	enum life (*life)(void *arg, struct record *r, bool *changed);
 	/*
-	 * Gives back every record that a live cgroup carries, with that cgroup's path and inode, for a rebuild; may be NULL.
-	 * It begins at *@cursor, 0 at first.  1: there are more, and *@cursor is where to go on.
+	 * Gives back every record that a cgroup carries, with that cgroup's path and inode, for a rebuild; may be NULL.
+	 * A record counts only on the cgroup that it was made for.  The search begins at *@cursor, 0 at first; 1: there
+	 * are more, and *@cursor is where the next search begins.
 	 */
 	int (*each_live)(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err);
 	/* True, once in each boot: no ledger was begun in it before, so no cgroup carries a record. NULL: not known. */
 	bool (*begin)(void *arg);
+	/* Told of a container that has ended, before its record is dropped: its mark goes. May be NULL. */
+	int (*ended)(void *arg, const struct record *r, struct error *err);
 	void *arg;
 	const char *boot_id;   /* a UUID; anything else: it could not be read, and the ledger is not opened */
 	uint64_t now;          /* CLOCK_BOOTTIME seconds */
@@ -111,9 +114,6 @@ int ledger_find(struct ledger *l, const char *runtime_class, const char *id, str
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
 		       struct record *out, struct error *err);
 
-/* How many records there are of this id. */
-int ledger_count(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
-
 /* Takes the place of a record of the same id and cgroup, or of one whose container is gone. */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
 
@@ -122,8 +122,8 @@ int ledger_add_text(struct ledger *l, const char *runtime_class, const struct re
 		    struct error *err);
 
 /*
- * Drops the record of this id; where there are several, those whose containers are
- * gone; or exactly the one of that cgroup.  -ENOENT: there is none.
+ * Drops those records of this id whose containers are gone, and no other; or exactly the one of that
+ * cgroup.  -ENOENT: there is no record of it.
  */
 int ledger_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
 int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,

@@ -298,3 +298,13 @@ int record_format(const struct record *r, char **text, size_t *len, struct error
 		return error_set(err, ret, "record of \"%s\": more than %d bytes", quote(r->id).text, RECORD_TEXT_MAX);
 	return ret < 0 ? error_errno(err, ret, "record of \"%s\"", quote(r->id).text) : 0;
 }
+
+const char *record_class(const struct record *r)
+{
+	static const char *const own[] = { "lxc", "incus", "lxd" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (strcmp(r->runtime, own[i]) == 0)
+			return own[i];
+	return "oci";
+}

@@ -50,6 +50,9 @@ static inline void record_none(struct record *r)
  */
 int record_check_id(const char *id, struct error *err);
 
+/* "lxc", "incus" or "lxd" for the runtime of that name, "oci" for all others. */
+const char *record_class(const struct record *r);
+
 /* *@text is malloc'd, *@len without the NUL. */
 int record_format(const struct record *r, char **text, size_t *len, struct error *err);
 

@@ -7,6 +7,7 @@
  *
  * It learns of containers from the ledger's folder alone, decides nothing, and may be restarted at any time.
  */
+#include "cgroup/own.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
@@ -141,29 +142,30 @@ static int scan(struct agent *a, struct error *err)
 	return 0;
 }
 
-/* Puts its CPUs back where somebody else changed them.  One that is offline stays in the list: it may come back. */
+/* Puts its CPUs back where Incus changed them.  One that is offline stays in the list: it may come back. */
 static void keep_cpus(const struct agent *a, const struct led *l)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-	cleanup_free char *text = NULL;
+	struct record r = { .cgroup_inode = l->inode };
 	struct cpuset now;
 	struct error err;
-	int r = cgroup_open(a->mount, l->cgroup, &c, &err);
+	int rc = cgroup_open(a->mount, l->cgroup, &c, &err);
 
-	if (r < 0 || c.inode != l->inode)
+	if (rc < 0 || c.inode != l->inode)
 		return; /* gone; the ledger will know */
 	/* Not marked yet: its hook is at work. */
 	if (cgroup_get_xattr(&c, CGROUP_XATTR_RECORD, NULL, 0) < 0)
 		return;
-	r = cgroup_read_cpuset(&c, &now, &err);
-	if (r == 0 && idset_equal(&now.cpus, &l->cpus))
+	rc = cgroup_read_cpuset(&c, &now, &err);
+	if (rc == 0 && idset_equal(&now.cpus, &l->cpus))
 		return;
-	text = malloc(IDSET_TEXT_MAX);
-	if (r == 0 && text) {
-		idset_format(&l->cpus, text, IDSET_TEXT_MAX);
-		r = libcgroup_write_cpuset(a->mount, l->cgroup, text, NULL, &err);
-	}
-	if (r < 0) {
+	snprintf(r.id, sizeof(r.id), "%s", l->id);
+	snprintf(r.runtime, sizeof(r.runtime), "%s", l->runtime);
+	if (rc == 0)
+		rc = own_while_placed(a->mount, &r, &c, &err);
+	if (rc == 0)
+		rc = cgroup_write_cpus(&c, &l->cpus, &err);
+	if (rc < 0 && rc != -ENOENT && rc != -ENODEV) {
 		error_prefix(&err, "container %s", l->id);
 		hook_warn(err.text);
 	}

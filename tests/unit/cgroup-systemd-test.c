@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is said to systemd, before a made-up systemd on a socket of ours: the
- * bytes of the one message, and how answers, refusals, silence and nonsense come out.
+ * What is said to systemd, before a made-up systemd on a socket of ours: the bytes of the question whose cgroup
+ * it is and of the call that sets it, and how answers, refusals, silence and nonsense come out.
  */
 #include "cgroup/systemd.h"
 #include "plugin/util.h"
@@ -34,33 +34,46 @@ static void say(int fd, const void *data, size_t len)
 		_exit(3);
 }
 
-/* Takes one call into the file @to, answers with @reply. */
-static pid_t serve(const char *greeting, const void *reply, size_t len, const char *to)
+struct reply {
+	const void *data; /* NULL: none comes */
+	size_t len;
+};
+
+/* Takes two calls into the files @to and @to.2, answers with @reply. */
+static pid_t serve(const char *greeting, const struct reply reply[2], const char *to)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	char name[80];
 	pid_t pid;
 
+	snprintf(name, sizeof(name), "%s.2", to);
+	unlink(to);
+	unlink(name);
 	snprintf(a.sun_path, sizeof(a.sun_path), "%s", path);
 	unlink(path);
 	if (bind(fd, (const struct sockaddr *)&a, sizeof(a)) < 0 || listen(fd, 1) < 0)
 		return -1;
 	pid = fork();
 	if (pid == 0) {
-		char buf[8192];
 		int c = accept(fd, NULL, NULL);
-		FILE *f = fopen(to, "w");
-		ssize_t n;
 
 		read_to(c, "30\r\n");
 		say(c, greeting, strlen(greeting));
 		read_to(c, "BEGIN\r\n");
-		n = read(c, buf, sizeof(buf));
-		fwrite(buf, 1, n > 0 ? (size_t)n : 0, f);
-		fclose(f);
-		if (reply)
-			say(c, reply, len);
-		else
+		for (int i = 0; i < 2; i++) {
+			char buf[8192];
+			ssize_t n = read(c, buf, sizeof(buf));
+			FILE *f = n > 0 ? fopen(i ? name : to, "w") : NULL;
+
+			if (!f)
+				break;
+			fwrite(buf, 1, (size_t)n, f);
+			fclose(f);
+			if (reply[i].data)
+				say(c, reply[i].data, reply[i].len);
+		}
+		if (!reply[0].data || !reply[1].data)
 			pause();
 		_exit(0);
 	}
@@ -68,18 +81,57 @@ static pid_t serve(const char *greeting, const void *reply, size_t len, const ch
 	return pid;
 }
 
-static int ask(const char *greeting, const void *reply, size_t len, const char *to)
+/* An answer to Get: a variant with the text. In the byte order of this machine. */
+static struct reply variant(const char *text)
 {
-	pid_t pid = serve(greeting, reply, len, to);
+	static unsigned char m[512];
+	const uint16_t one = 1;
+	uint32_t len = (uint32_t)strlen(text), body = 8 + len + 1;
+
+	memset(m, 0, sizeof(m));
+	memcpy(m, (const unsigned char[]){ *(const unsigned char *)&one ? 'l' : 'B', 2, 0, 1 }, 4);
+	memcpy(m + 4, &body, 4);
+	memcpy(m + 16, "\1s", 3);
+	memcpy(m + 20, &len, 4);
+	memcpy(m + 24, text, len);
+	return (struct reply){ m, 16 + body };
+}
+
+/* A message without fields, with this body. */
+static struct reply plain(unsigned char type, uint32_t says, const void *data, size_t len)
+{
+	static unsigned char m[2][512];
+	static int turn;
+	unsigned char *at = m[turn++ % 2];
+	const uint16_t one = 1;
+
+	memset(at, 0, 512);
+	memcpy(at, (const unsigned char[]){ *(const unsigned char *)&one ? 'l' : 'B', type, 0, 1 }, 4);
+	memcpy(at + 4, &says, 4);
+	if (len)
+		memcpy(at + 16, data, len);
+	return (struct reply){ at, 16 + len };
+}
+
+static int ask_of(const char *cgroup, const char *greeting, struct reply first, struct reply second, const char *to)
+{
+	const struct reply reply[2] = { first, second };
+	pid_t pid = serve(greeting, reply, to);
 	struct idset cpus, mems;
 	int r;
 
 	idset_parse("0-3,9", &cpus, NULL);
 	idset_parse("1", &mems, NULL);
-	r = systemd_set_cpuset(path, CGROUP, &cpus, &mems, 300, &err);
+	r = systemd_set_cpuset(path, cgroup, &cpus, &mems, 300, &err);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return r;
+}
+
+/* The unit has the cgroup; then comes @reply. */
+static int ask(struct reply reply, const char *to)
+{
+	return ask_of(CGROUP, "OK 1234\r\n", variant(CGROUP), reply, to);
 }
 
 static bool holds(const unsigned char *m, size_t n, const void *part, size_t len)
@@ -87,48 +139,127 @@ static bool holds(const unsigned char *m, size_t n, const void *part, size_t len
 	return memmem(m, n, part, len) != NULL;
 }
 
-static void message(const char *to)
+/* What was sent, @which: 1 or 2; its length, 0: nothing was. */
+static size_t sent(const char *to, int which, unsigned char *m, size_t size)
 {
-	static const unsigned char done_reply[16] = { 'l', 2, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
-	static const unsigned char cpus[] = "AllowedCPUs\0\2ay\0\0\0\0\2\0\0\0\x0f\x02";
-	static const unsigned char mems[] = "AllowedMemoryNodes\0\2ay\0\0\0\1\0\0\0\x02";
-	unsigned char m[8192];
+	char name[80];
 	FILE *f;
 	size_t n;
+
+	snprintf(name, sizeof(name), which == 2 ? "%s.2" : "%s", to);
+	f = fopen(name, "r");
+	if (!f)
+		return 0;
+	n = fread(m, 1, size, f);
+	fclose(f);
+	return n;
+}
+
+static void is_message(const unsigned char *m, size_t n, const char *what)
+{
 	uint32_t body, fields;
 
-	is_int(ask("OK 1234\r\n", done_reply, sizeof(done_reply), to), 0, "an answer is success");
-	f = fopen(to, "r");
-	n = fread(m, 1, sizeof(m), f);
-	fclose(f);
 	memcpy(&body, m + 4, 4);
 	memcpy(&fields, m + 12, 4);
-	is_int((16 + fields + 7) / 8 * 8 + body, n, "its lengths are its length");
-	ok(holds(m, n, "\x0e\0\0\0libpod-1.scope", 18), "names the unit, with its length");
-	ok(holds(m, n, "libpod-1.scope\0", 15), "ends its name");
-	ok(holds(m, n, cpus, 12), "sets AllowedCPUs");
-	ok(holds(m, n, "\2\0\0\0\x0f\x02", 6), "to 0-3,9 as bits");
-	ok(holds(m, n, mems, 19), "sets AllowedMemoryNodes");
+	is_int((16 + fields + 7) / 8 * 8 + body, n, "%s: its lengths are its length", what);
+}
+
+/* A number of 32 bits, in this machine's byte order, and @text behind it. */
+static bool holds_counted(const unsigned char *m, size_t n, uint32_t count, const char *text, size_t len)
+{
+	unsigned char part[64];
+
+	memcpy(part, &count, 4);
+	memcpy(part + 4, text, len);
+	return holds(m, n, part, 4 + len);
+}
+
+static void message(const char *to)
+{
+	unsigned char m[8192];
+	size_t n;
+
+	is_int(ask(plain(2, 0, NULL, 0), to), 0, "an answer is success");
+	n = sent(to, 1, m, sizeof(m));
+	is_message(m, n, "the question");
+	ok(holds(m, n, "/org/freedesktop/systemd1/unit/libpod_2d1_2escope", 50), "asks of the unit, by its object");
+	ok(holds(m, n, "org.freedesktop.systemd1.Scope", 31), "as of a scope");
+	ok(holds(m, n, "ControlGroup", 13), "for its cgroup");
+	n = sent(to, 2, m, sizeof(m));
+	is_message(m, n, "the call");
+	ok(holds_counted(m, n, 14, "libpod-1.scope", 15), "names the unit, with its length");
+	ok(holds(m, n, "AllowedCPUs\0\2ay", 15), "sets AllowedCPUs");
+	ok(holds_counted(m, n, 2, "\x0f\x02", 2), "to 0-3,9 as bits");
+	ok(holds(m, n, "AllowedMemoryNodes\0\2ay", 22), "sets AllowedMemoryNodes");
 	ok(n && m[n - 1] == 2, "to 1 as a bit, which is the last byte");
+}
+
+/* A container that has the name of a unit of the host changes nothing of that unit. */
+static void others(const char *to)
+{
+	static const struct {
+		const char *cgroup, *of_unit, *object;
+	} cases[] = {
+		{ "/default/victim.service", "/system.slice/victim.service", "unit/victim_2eservice" },
+		{ "/system.slice/ssh.service/ssh.service", "/system.slice/ssh.service", "unit/ssh_2eservice" },
+		{ "/x/init.scope", "/init.scope", "unit/init_2escope" },
+		{ "/x/a@b.service", "/system.slice/system-a.slice/a@b.service", "unit/a_40b_2eservice" },
+		{ "/x/a\\x2db.service", "/system.slice/a\\x2db.service", "unit/a_5cx2db_2eservice" },
+		{ "/x/7.scope", "/machine.slice/7.scope", "unit/_37_2escope" },
+		{ "/x/_.service", "", "unit/_5f_2eservice" },
+		{ "/x/y.service", "/x/y.service/z", "unit/y_2eservice" },
+		{ "/x/y.service", "/x/y.servic", "unit/y_2eservice" },
+	};
+	unsigned char m[8192];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		size_t n;
+
+		is_int(ask_of(cases[i].cgroup, "OK 1\r\n", variant(cases[i].of_unit), plain(2, 0, NULL, 0), to), 0,
+		       "%s, whose unit has \"%s\"", cases[i].cgroup, cases[i].of_unit);
+		n = sent(to, 1, m, sizeof(m));
+		ok(holds(m, n, cases[i].object, strlen(cases[i].object) + 1), "systemd is asked of %s", cases[i].object);
+		is_int(sent(to, 2, m, sizeof(m)), 0, "and is told nothing");
+	}
+	is_int(ask_of("/x/y.service", "OK 1\r\n", plain(3, 9, "\4\0\0\0nope", 9), plain(2, 0, NULL, 0), to), 0,
+	       "a unit that systemd does not know");
+	is_int(sent(to, 2, m, sizeof(m)), 0, "is told of nothing");
+	is_int(ask_of("/machine.slice", "OK 1\r\n", variant("/machine.slice"), plain(2, 0, NULL, 0), to), 0, "a slice");
+	is_int(sent(to, 1, m, sizeof(m)), 0, "is not even asked of");
 }
 
 static void answers(const char *to)
 {
-	static const unsigned char refusal[] = { 'l', 3, 0, 1, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
-						 4, 0, 0, 0, 'n', 'o', 'p', 'e', 0 };
-	static const unsigned char signal_first[] = { 'l', 4, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
-						      'l', 2, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
-	static const unsigned char huge[] = { 'l', 2, 0, 1, 255, 255, 255, 127, 9, 0, 0, 0, 255, 255, 255, 127 };
-	static const unsigned char lying[] = { 'l', 3, 0, 1, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
-					       255, 255, 255, 255, 'n', 'o', 'p', 'e', 0 };
+	static const uint32_t four = 4, many = UINT32_MAX;
+	unsigned char refusal[9], lying[9];
+	struct reply two = plain(4, 0, NULL, 0), late;
+	unsigned char both[32], foreign[16];
 
-	is_int(ask("OK 1234\r\n", refusal, sizeof(refusal), to), -EREMOTEIO, "a refusal is told");
+	memcpy(refusal, &four, 4);
+	memcpy(refusal + 4, "nope", 5);
+	memcpy(lying, &many, 4);
+	memcpy(lying + 4, "nope", 5);
+	is_int(ask(plain(3, 9, refusal, 9), to), -EREMOTEIO, "a refusal is told");
 	ok(strstr(err.text, "nope") != NULL, "with its words: %s", err.text);
-	is_int(ask("OK 1234\r\n", signal_first, sizeof(signal_first), to), 0, "a signal before the answer is passed over");
-	is_int(ask("OK 1234\r\n", huge, sizeof(huge), to), -EPROTO, "an answer too long is none");
-	is_int(ask("OK 1234\r\n", lying, sizeof(lying), to), -EREMOTEIO, "nor is a text longer than its message");
-	is_int(ask("OK 1234\r\n", NULL, 0, to), -ETIMEDOUT, "silence ends with the time");
-	is_int(ask("REJECTED\r\n", NULL, 0, to), -EACCES, "we may not be let in");
+	memcpy(both, two.data, 16);
+	late = plain(2, 0, NULL, 0);
+	memcpy(both + 16, late.data, 16);
+	is_int(ask((struct reply){ both, 32 }, to), 0, "a signal before the answer is skipped");
+	is_int(ask(plain(2, 0x7fffffff, NULL, 0), to), -EPROTO, "an answer too long is none");
+	is_int(ask(plain(3, 9, lying, 9), to), -EREMOTEIO, "nor is a text longer than its message");
+	is_int(ask((struct reply){ NULL, 0 }, to), -ETIMEDOUT, "silence ends with the time");
+	is_int(ask_of(CGROUP, "OK 1\r\n", (struct reply){ NULL, 0 }, plain(2, 0, NULL, 0), to), -ETIMEDOUT,
+	       "silence after the question, too");
+	is_int(ask_of(CGROUP, "OK 1\r\n", plain(2, 9, lying, 9), plain(2, 0, NULL, 0), to), -EPROTO,
+	       "an answer that is no text is none");
+	is_int(ask_of(CGROUP, "OK 1\r\n", plain(2, 0, NULL, 0), plain(2, 0, NULL, 0), to), -EPROTO,
+	       "nor is an empty one");
+	late = plain(2, 0, NULL, 0);
+	memcpy(foreign, late.data, 16);
+	foreign[0] = foreign[0] == 'l' ? 'B' : 'l';
+	is_int(ask((struct reply){ foreign, 16 }, to), -EPROTO, "nor is one in another byte order");
+	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
+	       "we may not be let in");
 	unlink(path);
 	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct idset){ { 1 } }, 300, &err), 0,
 	       "no systemd is no failure");
@@ -153,7 +284,10 @@ int main(void)
 	snprintf(to, sizeof(to), "%s/call", dir);
 	units();
 	message(to);
+	others(to);
 	answers(to);
+	unlink(to);
+	snprintf(to, sizeof(to), "%s/call.2", dir);
 	unlink(to);
 	unlink(path);
 	rmdir(dir);

@@ -60,28 +60,6 @@ static void test_membership_long(void)
 	is_int(membership_parse("0::/abcdef\n", path, 8), 0, "membership: just fits");
 }
 
-static void test_outer(void)
-{
-	static const struct {
-		const char *path, *outer; /* NULL: none */
-	} cases[] = {
-		{ "/lxc/web1/.inner", "/lxc/web1" },
-		{ "/.inner", "/" },
-		{ "/lxc/x.inner", NULL },
-		{ "/lxc/web1/.inner/x", NULL },
-		{ "/s.scope/container", NULL },
-		{ "/", NULL },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		char path[64];
-
-		snprintf(path, sizeof(path), "%s", cases[i].path);
-		ok(membership_outer(path) == !!cases[i].outer, "outer of %s", cases[i].path);
-		is_str(path, cases[i].outer ? cases[i].outer : cases[i].path, "outer of %s: path", cases[i].path);
-	}
-}
-
 #define STAT_MIDDLE " S 1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 "
 
 static void test_stat_start(void)
@@ -107,6 +85,30 @@ static void test_stat_start(void)
 
 		is_int(stat_start_parse(cases[i].text, &ticks), cases[i].ticks != UINT64_MAX, "stat: %s", cases[i].what);
 		ok(ticks == cases[i].ticks, "stat: %s: %ju", cases[i].what, (uintmax_t)ticks);
+	}
+}
+
+static void test_stat_parent(void)
+{
+	static const struct {
+		const char *what, *text;
+		uint64_t parent; /* UINT64_MAX: makes no sense */
+	} cases[] = {
+		{ "as usual", "7 (sleep) S 12 7 7 0\n", 12 },
+		{ "a name with brackets", "7 (a) S 1 (b) S 12 7 7 0\n", 12 },
+		{ "none that is seen", "1 (init) S 0 1 1 0\n", 0 },
+		{ "below 0", "7 (a) S -1 7\n", UINT64_MAX },
+		{ "no process number", "7 (a) S 2147483648 7\n", UINT64_MAX },
+		{ "cut off", "7 (a) S 12", UINT64_MAX },
+		{ "nothing", "", UINT64_MAX },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		uint64_t parent = UINT64_MAX;
+
+		is_int(stat_parent_parse(cases[i].text, &parent), cases[i].parent != UINT64_MAX, "parent: %s",
+		       cases[i].what);
+		ok(parent == cases[i].parent, "parent: %s: %ju", cases[i].what, (uintmax_t)parent);
 	}
 }
 
@@ -219,8 +221,8 @@ int main(void)
 {
 	test_membership();
 	test_membership_long();
-	test_outer();
 	test_stat_start();
+	test_stat_parent();
 	test_mountinfo();
 	test_words();
 	test_numa_stat();

@@ -45,12 +45,17 @@ static struct {
 	unsigned int at_once; /* so many of them are asked in one opening; 0: all */
 	bool begun; /* a ledger was begun in this boot; kit_fresh: it is not known that none was */
 	unsigned int looks; /* containers whose life was asked for */
+	bool ended;            /* every container that is asked of is dead */
+	uint64_t elsewhere;    /* the marks are on cgroups whose inodes are that much higher */
+	bool elsewhere_path;   /* or that have another path */
 } kit = { .dir = -1 };
 
 static inline enum life kit_life(void *arg, struct record *r, bool *changed)
 {
 	(void)arg;
 	kit.looks++;
+	if (kit.ended)
+		return LIFE_GONE;
 	for (unsigned int i = 0; i < kit.nfates; i++) {
 		const struct fate *f = &kit.fate[i];
 
@@ -80,7 +85,9 @@ static inline int kit_each_live(void *arg, uint64_t *cursor, ledger_add_live *ad
 			*cursor = i;
 			return 1;
 		}
-		ret = add(add_arg, ret == 0 ? r.cgroup : "/", r.cgroup_inode, kit.live[i], strlen(kit.live[i]));
+		/* Each is on the cgroup that it was made for, or (kit.elsewhere) on another one. */
+		ret = add(add_arg, ret == 0 && !kit.elsewhere_path ? r.cgroup : "/elsewhere",
+			  r.cgroup_inode + kit.elsewhere, kit.live[i], strlen(kit.live[i]));
 		if (ret < 0)
 			return ret;
 	}
@@ -94,6 +101,17 @@ static inline bool kit_begin(void *arg)
 	(void)arg;
 	kit.begun = true;
 	return first;
+}
+
+/* Its container has ended, and its runtime says so. */
+static inline int kit_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
+{
+	int r;
+
+	kit.ended = true;
+	r = ledger_remove(l, runtime_class, id, err);
+	kit.ended = false;
+	return r;
 }
 
 static inline void kit_fate(uint64_t inode, enum life life, uint64_t seen)

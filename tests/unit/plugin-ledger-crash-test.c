@@ -66,7 +66,7 @@ static int do_remove(void *arg)
 	(void)arg;
 	if (ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, NULL) < 0)
 		return 2;
-	return ledger_remove(l, "oci", "c1", NULL) < 0;
+	return kit_remove(l, "oci", "c1", NULL) < 0;
 }
 
 static int do_sweep(void *arg)
@@ -214,7 +214,7 @@ static bool stands(const struct scene *s, bool done_it)
 	if (done_it ? n != s->done : n < s->least || n > s->most)
 		diag("%s: %d containers", s->name, n);
 	else
-		n = kit_add(l, "after", 200, NULL) < 0 || ledger_remove(l, "oci", "after", NULL) < 0 ? -3 : n;
+		n = kit_add(l, "after", 200, NULL) < 0 || kit_remove(l, "oci", "after", NULL) < 0 ? -3 : n;
 	ledger_close(l);
 	return done_it ? n == s->done : n >= s->least && n <= s->most;
 }
@@ -290,7 +290,7 @@ static void churn(uint64_t seed)
 			if (random_below(&seed, 2))
 				kit_add(l, id, 1 + random_below(&seed, 3), NULL);
 			else
-				ledger_remove(l, "oci", id, NULL);
+				kit_remove(l, "oci", id, NULL);
 		}
 		ledger_close(l);
 	}
@@ -633,7 +633,7 @@ static int on_tiny_tmpfs(void *arg)
 	diag("%d added, %d refused", added, refused);
 	if (!added || !refused || kit_count(l) != added)
 		return 1;
-	if (ledger_remove(l, "oci", "1", NULL) < 0 || kit_add(l, "1", 1, NULL) < 0 || kit_count(l) != added)
+	if (kit_remove(l, "oci", "1", NULL) < 0 || kit_add(l, "1", 1, NULL) < 0 || kit_count(l) != added)
 		return 2;
 	ledger_close(l);
 	l = kit_open();
@@ -687,7 +687,7 @@ static int do_transaction(void *arg)
 	if (ledger_sweep(l, false, NULL) < 0)
 		return 3;
 	ledger_find(l, "oci", "x", &r, NULL);
-	return kit_add(l, "x", 123456, NULL) < 0 || ledger_remove(l, "oci", "x", NULL) < 0;
+	return kit_add(l, "x", 123456, NULL) < 0 || kit_remove(l, "oci", "x", NULL) < 0;
 }
 
 static void test_cost(void)

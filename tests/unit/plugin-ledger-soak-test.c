@@ -71,7 +71,7 @@ static int transact(uint64_t *seed, int *messages)
 	if (random_below(seed, 2))
 		r = kit_add(l, id, inode, NULL);
 	else
-		r = ledger_remove(l, "oci", id, NULL);
+		r = kit_remove(l, "oci", id, NULL);
 	if (r == 0 && random_below(seed, 8) == 0)
 		r = ledger_sweep(l, false, NULL) < 0 ? -1 : 0;
 	*messages += ledger_message(l, 0) != NULL;

@@ -4,6 +4,7 @@
  * always those of the records, and whatever is damaged, planted or lost is
  * noticed and made good.
  */
+#include "plugin/ledger-internal.h"
 #include "tests/unit/ledger-kit.h"
 
 static void test_basics(void)
@@ -20,7 +21,7 @@ static void test_basics(void)
 	is_int(ledger_usage(l)->cpu_ids, KIT_CPUS, "and has the machine's CPUs");
 	ok(!ledger_message(l, 0), "and nothing to tell");
 	is_int(ledger_find(l, "oci", "a", &r, &err), -ENOENT, "nothing is found");
-	is_int(ledger_remove(l, "oci", "a", &err), -ENOENT, "or removed");
+	is_int(kit_remove(l, "oci", "a", &err), -ENOENT, "or removed");
 	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 10, &second, &err), -EDEADLK, "one opening at a time");
 	is_int(kit_add(l, "a", 1, &err), 0, "added %s", err.text);
 	is_int(kit_count(l), 1, "the sums are its");
@@ -38,7 +39,7 @@ static void test_basics(void)
 	is_int(kit_count(l), 1, "it is still one");
 	is_int(kit_add(l, "b", 2, &err), 0, "another");
 	is_int(kit_count(l), 2, "makes two");
-	is_int(ledger_remove(l, "oci", "b", &err), 0, "removed");
+	is_int(kit_remove(l, "oci", "b", &err), 0, "removed");
 	ledger_close(l);
 	after = kit_bytes(&len2);
 	ok(len && len == len2 && memcmp(before, after, len) == 0, "start then stop: the same bytes");
@@ -70,16 +71,16 @@ static void test_names(void)
 	       "a dot that does not lead stays");
 	is_int(faccessat(kit.dir, "containers/oci:%2E.%2F..%2Fetc%2Fpasswd", F_OK, 0), 0, "names are escaped");
 	memset(id, 'x', sizeof(id));
-	id[249] = '\0';
-	is_int(kit_add(l, id, 50, &err), 0, "an id of 249 bytes");
-	id[249] = 'x';
+	id[248] = '\0';
+	is_int(kit_add(l, id, 50, &err), 0, "an id of 248 bytes");
+	id[248] = 'x';
 	id[255] = '\0';
 	is_int(kit_add(l, id, 51, &err), -ENAMETOOLONG, "one of 255 is too long");
 	ok(strstr(err.text, "too long for a file name") != NULL, "and is told so: %s", err.text);
-	is_int(ledger_remove(l, "oci", id, &err), -ENAMETOOLONG, "everywhere");
-	is_int(ledger_remove(l, "OCI/..", "a", &err), -EINVAL, "a class that is none");
-	is_int(ledger_remove(l, "", "a", &err), -EINVAL, "and the empty one");
-	is_int(ledger_remove(l, "oci", "", &err), -EINVAL, "and the empty id");
+	is_int(kit_remove(l, "oci", id, &err), -ENAMETOOLONG, "everywhere");
+	is_int(kit_remove(l, "OCI/..", "a", &err), -EINVAL, "a class that is none");
+	is_int(kit_remove(l, "", "a", &err), -EINVAL, "and the empty one");
+	is_int(kit_remove(l, "oci", "", &err), -EINVAL, "and the empty id");
 	{
 		cleanup_record struct record r = { 0 };
 
@@ -87,7 +88,7 @@ static void test_names(void)
 		is_int(ledger_add(l, "lxc", &r, &err), -EINVAL, "a runtime of another class");
 		strcpy(r.runtime, "lxc");
 		is_int(ledger_add(l, "lxc", &r, &err), 0, "and of its own");
-		is_int(ledger_remove(l, "lxc", "a", &err), 0, "removed by class");
+		is_int(kit_remove(l, "lxc", "a", &err), 0, "removed by class");
 		idset_add(&r.placement.share.cpus, KIT_CPUS);
 		is_int(ledger_add(l, "lxc", &r, &err), -ERANGE, "CPUs beyond the machine");
 		is_int(kit_count(l), ARRAY_SIZE(ids) + 1, "change nothing");
@@ -95,7 +96,8 @@ static void test_names(void)
 	ledger_close(l);
 }
 
-static void test_twins(void)
+/* A release by the id alone: another root, namespace or user may have a container of this id. */
+static void test_release(void)
 {
 	cleanup_record struct record r = { 0 };
 	struct error err = { 0 };
@@ -103,32 +105,104 @@ static void test_twins(void)
 
 	kit_fresh();
 	l = kit_open();
-	for (uint64_t inode = 1; inode <= 8; inode++)
-		is_int(kit_add(l, "a", inode, &err), 0, "container a of root %d %s", (int)inode, err.text);
-	is_int(kit_count(l), 8, "eight live ones");
-	is_int(kit_add(l, "a", 9, &err), -EBUSY, "and no more");
-	is_int(ledger_find_cgroup(l, "oci", "a", 5, &r, &err), 0, "each is found by its cgroup");
-	is_int(r.cgroup_inode, 5, "itself");
+	kit_add(l, "web", 1, &err);
+	is_int(ledger_remove(l, "oci", "web", &err), 0, "release: of an id whose only container lives");
+	is_int(kit_count(l), 1, "release: it stays");
+	kit_fate(1, LIFE_PENDING, 0);
+	is_int(ledger_remove(l, "oci", "web", &err), 0, "release: while it is being placed");
+	is_int(kit_count(l), 1, "release: it stays");
+	kit.nfates = 0;
+	kit_fate(1, LIFE_UNKNOWN, 0);
+	is_int(ledger_remove(l, "oci", "web", &err), 0, "release: where it cannot be told whether it lives");
+	is_int(kit_count(l), 1, "release: it stays");
+	kit.nfates = 0;
+	kit_fate(1, LIFE_GONE, 0);
+	is_int(ledger_remove(l, "lxc", "web", &err), -ENOENT, "release: of another class");
+	is_int(kit_count(l), 1, "release: it stays");
+	is_int(ledger_remove(l, "oci", "web", &err), 0, "release: of one that has ended");
+	is_int(kit_count(l), 0, "release: it goes");
+	ledger_close(l);
+}
+
+static uint64_t told_ended;
+
+static int hear_ended(void *arg, const struct record *r, struct error *err)
+{
+	(void)arg;
+	told_ended = told_ended * 10 + r->cgroup_inode;
+	return told_ended == 2 ? error_set(err, -EIO, "its mark stays") : 0;
+}
+
+/* The world hears of those that have ended, once each, and of no other. */
+static void test_ended(void)
+{
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	kit.world.ended = hear_ended;
+	l = kit_open();
+	for (uint64_t inode = 1; inode <= 4; inode++)
+		kit_add(l, inode < 3 ? "a" : "b", inode, &err);
+	kit_fate(2, LIFE_GONE, 0);
+	kit_fate(3, LIFE_GONE, 0);
+	is_int(ledger_remove(l, "oci", "a", &err), -EIO, "ended: told at a release, its fault is the release's");
+	is_int(told_ended, 2, "ended: of the one that has ended");
+	is_int(ledger_remove(l, "oci", "a", &err), 0, "ended: told again");
+	is_int(told_ended, 22, "ended: of the same");
+	ledger_remove_cgroup(l, "oci", "a", 1, &err);
+	is_int(told_ended, 22, "ended: not of one that could not be placed");
+	ledger_sweep(l, true, &err);
+	is_int(told_ended, 223, "ended: told at a sweep");
+	is_int(kit_count(l), 1, "ended: one is left");
+	ledger_close(l);
+}
+
+static void test_twins(void)
+{
+	cleanup_record struct record r = { 0 };
+	const uint64_t all = LEDGER_SLOTS;
+	struct error err = { 0 };
+	unsigned int failed = 0;
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	for (uint64_t inode = 1; inode <= all; inode++)
+		failed += kit_add(l, "a", inode, &err) != 0;
+	is_int(failed, 0, "%d containers of one id are added", LEDGER_SLOTS);
+	is_int(kit_count(l), all, "all live");
+	is_int(kit_add(l, "a", all + 1, &err), -EBUSY, "and no more");
+	is_int(ledger_find_cgroup(l, "oci", "a", 37, &r, &err), 0, "each is found by its cgroup");
+	is_int(r.cgroup_inode, 37, "itself");
 	record_free(&r);
-	is_int(ledger_find_cgroup(l, "oci", "a", 9, &r, &err), -ENOENT, "and one that is not there is not");
+	is_int(ledger_find_cgroup(l, "oci", "a", all + 1, &r, &err), -ENOENT, "and one that is not there is not");
 	is_int(ledger_remove(l, "oci", "a", &err), 0, "all live: none is removed by the id alone");
-	is_int(kit_count(l), 8, "all are there");
+	is_int(kit_count(l), all, "all are there");
 	kit_fate(1, LIFE_GONE, 0);
 	kit_fate(4, LIFE_GONE, 12345); /* with news that the sums do not hold */
-	kit_fate(8, LIFE_GONE, 0);
-	is_int(kit_add(l, "a", 9, &err), 0, "a new one takes the place of a dead one");
-	is_int(kit_count(l), 8, "still eight");
+	kit_fate(all, LIFE_GONE, 0);
+	is_int(kit_add(l, "a", all + 1, &err), 0, "a new one takes the place of a dead one");
+	is_int(kit_count(l), all, "still as many");
 	is_int(ledger_remove(l, "oci", "a", &err), 0, "the dead are removed");
-	is_int(kit_count(l), 6, "the first has been replaced, two are gone");
-	is_int(ledger_remove_cgroup(l, "oci", "a", 9, &err), 0, "one is removed by its cgroup");
-	is_int(ledger_remove_cgroup(l, "oci", "a", 9, &err), -ENOENT, "once");
-	is_int(kit_count(l), 5, "five");
+	is_int(kit_count(l), all - 2, "the first has been replaced, two are gone");
+	is_int(ledger_remove_cgroup(l, "oci", "a", all + 1, &err), 0, "one is removed by its cgroup");
+	is_int(ledger_remove_cgroup(l, "oci", "a", all + 1, &err), -ENOENT, "once");
+	is_int(kit_count(l), all - 3, "one less");
 	is_int(ledger_find(l, "oci", "a", &r, &err), 0, "the first place is never empty");
 	record_free(&r);
 	memset(&r, 0, sizeof(r));
-	for (uint64_t inode = 2; inode <= 7; inode++)
-		if (inode != 4)
-			is_int(ledger_remove_cgroup(l, "oci", "a", inode, &err), 0, "removed");
+	for (uint64_t inode = 17; inode <= all; inode += 17)
+		kit_fate(inode, LIFE_GONE, 0);
+	is_int(ledger_sweep(l, true, &err), all / 17, "a sweep drops those that have ended");
+	ledger_close(l);
+	is_int(kit_reopen(), all - 3 - all / 17, "and counts what is left, without gaps");
+	l = kit_open();
+	failed = 0;
+	for (uint64_t inode = 2; inode < all; inode++)
+		if (inode != 4 && inode % 17)
+			failed += ledger_remove_cgroup(l, "oci", "a", inode, &err) != 0;
+	is_int(failed, 0, "the others are removed");
 	is_int(kit_count(l), 0, "none");
 	ledger_close(l);
 }
@@ -413,7 +487,7 @@ static void test_record_damaged(void)
 	kit_write("containers/oci:c3", "x", 1);
 	is_int(kit_add(l, "c3", 3, NULL), 0, "so does an addition");
 	kit_write("containers/oci:c3", "x", 1);
-	is_int(ledger_remove(l, "oci", "c3", NULL), 0, "and a removal");
+	is_int(kit_remove(l, "oci", "c3", NULL), 0, "and a removal");
 	is_int(kit_count(l), 4, "that stays right");
 	ledger_close(l);
 
@@ -447,8 +521,27 @@ static void test_lost(void)
 	wipe(kit.dir);
 	l = kit_open();
 	is_int(kit_count(l), 5, "everything lost: the same");
-	bad = ledger_remove(l, "oci", "c1", NULL);
+	bad = kit_remove(l, "oci", "c1", NULL);
 	is_int(bad, 0, "and it goes on");
+	ledger_close(l);
+	/* A mark counts on the cgroup alone that it was made for: a container may write one on a cgroup of its own. */
+	kit.elsewhere = 1;
+	wipe(kit.dir);
+	l = kit_open();
+	is_int(kit_count(l), 0, "everything lost, marks made for another inode: not believed");
+	ok(kit_says(l, "was made for"), "and it is said");
+	ledger_close(l);
+	kit.elsewhere = 0;
+	kit.elsewhere_path = true;
+	wipe(kit.dir);
+	l = kit_open();
+	is_int(kit_count(l), 0, "everything lost, marks made for another path: not believed");
+	ledger_close(l);
+	kit.elsewhere_path = false;
+	wipe(kit.dir);
+	is_int(kit_reopen(), 5, "everything lost, each on its own cgroup: believed");
+	l = kit_open();
+	kit_remove(l, "oci", "c1", NULL);
 	ledger_close(l);
 	kit_write("containers/oci:c9", "", 0);
 	unlinkat(kit.dir, "containers/oci:c9", 0);
@@ -487,7 +580,7 @@ static void test_rebuild_in_steps(void)
 	wipe(kit.dir);
 	l = kit_open();
 	is_int(ledger_ready(l, &err), -EAGAIN, "lost again");
-	is_int(ledger_remove(l, "oci", "c1", &err), 0, "one that is found may end meanwhile (%s)", err.text);
+	is_int(kit_remove(l, "oci", "c1", &err), 0, "one that is found may end meanwhile (%s)", err.text);
 	is_int(kit_add(l, "c9", 9, &err), 0, "one that carries its record may come back (%s)", err.text);
 	is_int(kit_count(l), 2, "and the sums follow");
 	is_int(ledger_ready(l, &err), -EAGAIN, "it is no nearer to its end for that");
@@ -720,12 +813,12 @@ static void test_home(void)
 	l = kit_open();
 	live_on(l, "runc", "a", 1, "2-3");
 	is_str(home_of(l, "oci", "a"), "-", "home: who lives has none");
-	ledger_remove(l, "oci", "a", &err);
+	kit_remove(l, "oci", "a", &err);
 	is_str(home_of(l, "oci", "a"), "2-3", "home: who has ended has");
 	is_str(home_of(l, "oci", "b"), "-", "home: others have none");
 	is_str(home_of(l, "lxc", "a"), "-", "home: nor has another class");
 	live_on(l, "crun", "a", 2, "5");
-	ledger_remove(l, "oci", "a", &err);
+	kit_remove(l, "oci", "a", &err);
 	is_str(home_of(l, "oci", "a"), "5", "home: the last one counts");
 	live_on(l, "runc", "a", 3, "1");
 	ledger_remove_cgroup(l, "oci", "a", 3, &err);
@@ -735,7 +828,7 @@ static void test_home(void)
 	is_int(ledger_sweep(l, true, &err), 1, "home: one is swept away");
 	is_str(home_of(l, "oci", "swept away"), "6", "home: it has one, too");
 	live_on(l, "lxc", "c", 5, "4");
-	ledger_remove(l, "lxc", "c", &err);
+	kit_remove(l, "lxc", "c", &err);
 	is_str(home_of(l, "lxc", "c"), "-", "home: LXC's own configuration has it");
 	ledger_close(l);
 
@@ -754,7 +847,7 @@ static void test_home(void)
 		kit_record("a", 6, &r);
 		r.placement.nodes = many;
 		is_int(ledger_add(l, "oci", &r, &err), 0, "home: on very many nodes %s", err.text);
-		is_int(ledger_remove(l, "oci", "a", &err), 0, "home: they are too many to keep %s", err.text);
+		is_int(kit_remove(l, "oci", "a", &err), 0, "home: they are too many to keep %s", err.text);
 		is_str(home_of(l, "oci", "a"), "-", "home: so there is none");
 	}
 	ledger_close(l);
@@ -781,7 +874,7 @@ static void test_homes_of_many(void)
 		kit_record(id, i + 1, &r);
 		idset_clear(&r.placement.nodes);
 		idset_add(&r.placement.nodes, i % 8);
-		if (ledger_add(l, "oci", &r, &err) < 0 || ledger_remove(l, "oci", id, &err) < 0)
+		if (ledger_add(l, "oci", &r, &err) < 0 || kit_remove(l, "oci", id, &err) < 0)
 			wrong++;
 	}
 	for (unsigned int i = 0; i < 3000; i++) {
@@ -801,7 +894,7 @@ static void test_homes_of_many(void)
 	kit_fresh();
 	l = kit_open();
 	live_on(l, "runc", "a", 1, "2");
-	ledger_remove(l, "oci", "a", &err);
+	kit_remove(l, "oci", "a", &err);
 	snprintf(name, sizeof(name), "homes/%03x", (unsigned int)(crc32_of("a", 1) % 1024));
 	is_str(home_of(l, "oci", "a"), "2", "home: kept as %s", name);
 	for (size_t i = 0; i < ARRAY_SIZE(planted); i++) {
@@ -813,17 +906,17 @@ static void test_homes_of_many(void)
 		is_str(home_of(l, "oci", "a"), "-", "planted home: \"%s\" is none", planted[i]);
 	}
 	live_on(l, "runc", "a", 2, "3");
-	ledger_remove(l, "oci", "a", &err);
+	kit_remove(l, "oci", "a", &err);
 	is_str(home_of(l, "oci", "a"), "3", "planted home: the next takes its place");
 	unlinkat(kit.dir, name, 0);
 	mkdirat(kit.dir, name, 0700);
 	live_on(l, "runc", "a", 3, "4");
-	is_int(ledger_remove(l, "oci", "a", &err), 0, "planted home: with a folder there, it is removed all the same");
+	is_int(kit_remove(l, "oci", "a", &err), 0, "planted home: with a folder there, it is removed all the same");
 	is_str(home_of(l, "oci", "a"), "-", "planted home: and has none");
 	is_int(unlinkat(kit.dir, name, AT_REMOVEDIR) | unlinkat(kit.dir, "homes", AT_REMOVEDIR), 0, "planted homes: away");
 	is_int(mkdirat(kit.dir, "elsewhere", 0700) | symlinkat("elsewhere", kit.dir, "homes"), 0, "planted homes: a link");
 	live_on(l, "runc", "a", 4, "5");
-	is_int(ledger_remove(l, "oci", "a", &err), 0, "planted homes: it is removed all the same");
+	is_int(kit_remove(l, "oci", "a", &err), 0, "planted homes: it is removed all the same");
 	is_int(entries("elsewhere"), 0, "planted homes: and nothing is written there");
 	ledger_close(l);
 }
@@ -832,6 +925,8 @@ int main(void)
 {
 	test_basics();
 	test_names();
+	test_release();
+	test_ended();
 	test_twins();
 	test_sweep();
 	test_refusals();

@@ -6,6 +6,7 @@
  * stage machine DIR NODES CPUS              sys/ and proc/ of a machine, CPUs on each node, two threads a core
  * stage top CGROUPS GROUP NODES CPUS        the cgroup root of such a machine, and GROUP in it
  * stage cgroup CGROUPS PATH PID             a container that is being made, with PID in it
+ * stage marked FOLDER                       whose record a cgroup carries: its id, or nothing
  * stage placed CGROUPS GROUP STATE COUNT    COUNT containers in GROUP that were placed before: cgroups, marks, ledger
  */
 #include "plugin/file.h"
@@ -304,6 +305,16 @@ static void make_placed(const char *root, const char *group, const char *state, 
 	}
 }
 
+static void print_mark(const char *folder)
+{
+	static char text[RECORD_TEXT_MAX];
+	cleanup_record struct record r = { 0 };
+	ssize_t n = getxattr(folder, "trusted.numaplace.record", text, sizeof(text));
+
+	if (n > 0 && record_parse(text, (size_t)n, &r, NULL) == 0)
+		puts(r.id);
+}
+
 int main(int argc, char **argv)
 {
 	umask(0022);
@@ -313,10 +324,13 @@ int main(int argc, char **argv)
 		make_top(argv[2], argv[3], (unsigned int)atoi(argv[4]), (unsigned int)atoi(argv[5]));
 	else if (argc == 5 && strcmp(argv[1], "cgroup") == 0)
 		make_cgroup(argv[2], argv[3], atoi(argv[4]));
+	else if (argc == 3 && strcmp(argv[1], "marked") == 0)
+		print_mark(argv[2]);
 	else if (argc == 6 && strcmp(argv[1], "placed") == 0)
 		make_placed(argv[2], argv[3], argv[4], (unsigned int)atoi(argv[5]));
 	else
 		die("usage", "machine DIR NODES CPUS | top CGROUPS GROUP NODES CPUS | cgroup CGROUPS PATH PID | "
+			     "marked FOLDER | "
 			     "placed CGROUPS GROUP STATE COUNT");
 	return 0;
 }

@@ -44,7 +44,7 @@
 
 static const char *hook, *stage;
 static char group[256], all_cpus[64], all_mems[64];
-static pid_t inhabitant;
+static pid_t inhabitant, told; /* told: of whom the hook hears */
 static char said[4096];
 static int bad, shown;
 static bool lxc; /* it is lxc-hook */
@@ -162,6 +162,7 @@ static void new_group(void)
 	end_group();
 	if (made_by) {
 		run_made_by();
+		told = inhabitant;
 		return;
 	}
 	if (mkdir(group, 0755) < 0) {
@@ -172,8 +173,27 @@ static void new_group(void)
 	if (inhabitant == 0)
 		for (;;)
 			pause();
+	told = inhabitant;
 	snprintf(text, sizeof(text), "%d", inhabitant);
 	write_text("cgroup.procs", text);
+}
+
+/* What a runtime does before it calls the hook that releases: nothing lives in the cgroup. */
+static void empty_group(void)
+{
+	char text[64] = "";
+
+	if (made_by) {
+		write_text("cgroup.events", "populated 0\nfrozen 0\n");
+		return;
+	}
+	kill(inhabitant, SIGKILL);
+	waitpid(inhabitant, NULL, 0);
+	inhabitant = 0;
+	for (int i = 0; i < 1000 && !strstr(text, "populated 0"); i++) {
+		read_text(group, "cgroup.events", text, sizeof(text));
+		usleep(strstr(text, "populated 0") ? 0 : 1000);
+	}
 }
 
 static void noted(const char *text, const char *key, char *out)
@@ -220,7 +240,7 @@ static int state_fd(void)
 
 	dprintf(fd, "{\"ociVersion\":\"1.0.2\",\"id\":\"crash\",\"status\":\"created\",\"pid\":%d,\"bundle\":\"/none\","
 		"\"annotations\":{\"limits.cpu\":\"4\",\"limits.memory\":\"8MiB\",\"limits.cpu.nodes\":\"balanced\"}}",
-		inhabitant);
+		told);
 	lseek(fd, 0, SEEK_SET);
 	return fd;
 }
@@ -232,7 +252,7 @@ static void become_hook(int in, int words)
 	if (lxc) {
 		char pid[16];
 
-		snprintf(pid, sizeof(pid), "%d", inhabitant);
+		snprintf(pid, sizeof(pid), "%d", told);
 		setenv("LXC_PID", pid, 1);
 		setenv("LXC_CONFIG_FILE", CONFIG, 1);
 		execl(hook, "lxc-hook", "--conf", CONF, "--timeout", "60", "crash", "lxc", stage, (char *)NULL);
@@ -456,6 +476,8 @@ static void begin_one(void)
 		write_config();
 	if (releases() && run_hook(lxc ? "start-host" : "createRuntime") != 0)
 		wrong("setting up", -1, "not placed");
+	if (releases())
+		empty_group();
 }
 
 static void kill_one(int n)

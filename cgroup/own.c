@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What is found out of a cgroup before it is written to, and the verdict.  In nearly every start the cgroup's list of
+ * processes is the one pid and its directory has no others in it, which cgroup_of_pid has seen
+ * already; only what is not so simple is looked at process by process.
+ */
+#include "cgroup/own.h"
+
+#include "cgroup/open.h"
+#include "cgroup/text.h"
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROCS_TEXT_MAX 8192 /* a container that starts has one process, some runtimes a few more */
+#define CHAIN_MAX      128  /* generations between a process and the one that it descends from */
+
+/* --- the verdict --- */
+
+enum own_verdict own_judge_start(const struct own_facts *f)
+{
+	if (f->root)
+		return OWN_ROOT;
+	if (!f->member)
+		return OWN_LEFT;
+	if (f->caller)
+		return OWN_CALLER;
+	if (f->mark == OWN_MARK_OTHER && (!f->listed || f->stranger || f->child))
+		return OWN_MARKED;
+	if (!f->listed)
+		return OWN_UNLISTED;
+	if (f->stranger)
+		return OWN_STRANGER;
+	return f->child ? OWN_CHILD : OWN_YES;
+}
+
+enum own_verdict own_judge_placed(const struct own_facts *f)
+{
+	if (f->root)
+		return OWN_ROOT;
+	if (!f->member)
+		return OWN_LEFT;
+	if (f->mark == OWN_MARK_OTHER)
+		return OWN_MARKED;
+	if (f->mark == OWN_MARK_NONE)
+		return OWN_UNMARKED;
+	return f->child ? OWN_NESTED : OWN_YES;
+}
+
+enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char *runtime_class, const char *id)
+{
+	if (!found || found->cgroup_inode != inode)
+		return OWN_MARK_NONE;
+	if (strcmp(found->id, id) == 0 && strcmp(record_class(found), runtime_class) == 0)
+		return OWN_MARK_SAME;
+	return OWN_MARK_OTHER;
+}
+
+/* What the messages name, beside the cgroup. */
+struct own_names {
+	pid_t pid, stranger;
+	const char *id;
+	char child[NAME_MAX + 1];
+	const struct record *mark;
+};
+
+static int say_verdict(enum own_verdict v, const struct cgroup_dir *c, const struct own_names *n, struct error *err)
+{
+	switch (v) {
+	case OWN_YES:
+		return 0;
+	case OWN_ROOT:
+		return error_set(err, -EPERM, "cgroup %.200s: the root cgroup is not a container's", c->path);
+	case OWN_LEFT:
+		return error_set(err, -ESRCH, "cgroup %.200s does not hold the container any more", c->path);
+	case OWN_CALLER: /* podman --cgroups=disabled: a login's cpuset is not a container's. */
+		return error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
+				 c->path);
+	case OWN_MARKED:
+		return error_set(err, -EBUSY, "cgroup %.150s: container \"%s\" (%s) is placed there, \"%s\" cannot be",
+				 c->path, quote(n->mark->id).text, n->mark->runtime, quote(n->id).text);
+	case OWN_UNLISTED:
+		return error_set(err, -EOPNOTSUPP,
+				 "cgroup %.200s: its processes cannot be listed (threaded, or too many): it is not "
+				 "known to be the container's own",
+				 c->path);
+	case OWN_STRANGER:
+		return error_set(err, -EBUSY,
+				 "cgroup %.200s holds process %d, too, which does not descend from %d: it is not the "
+				 "container's own",
+				 c->path, (int)n->stranger, (int)n->pid);
+	case OWN_CHILD:
+		return error_set(err, -EBUSY,
+				 "cgroup %.200s: other processes are below it, in %.60s: it is not the container's own",
+				 c->path, quote(n->child).text);
+	case OWN_NESTED:
+		return error_set(err, -EBUSY, "cgroup %.200s: container \"%s\" is placed below it", c->path,
+				 quote(n->child).text);
+	case OWN_UNMARKED:
+		return error_set(err, -EBUSY, "cgroup %.200s does not carry the mark of \"%s\": its placement is not "
+				 "finished", c->path, quote(n->id).text);
+	}
+	return error_set(err, -EINVAL, "cgroup %.200s: no verdict", c->path);
+}
+
+/* --- the mark --- */
+
+void own_mark_free(struct record *mark)
+{
+	if (mark)
+		record_free(mark);
+	free(mark);
+}
+
+static int parse_mark(const struct cgroup_dir *c, struct record **out, struct error *err)
+{
+	cleanup_own_mark struct record *r = calloc(1, sizeof(*r));
+	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
+	struct error why;
+	ssize_t n;
+	int rc;
+
+	if (!text || !r)
+		return error_errno(err, -ENOMEM, "cgroup %.200s: read its mark", c->path);
+	n = cgroup_get_xattr(c, CGROUP_XATTR_RECORD, text, RECORD_TEXT_MAX);
+	if (n <= 0)
+		return 0;
+	rc = record_parse(text, (size_t)n, r, &why);
+	if (rc == -ENOMEM)
+		return error_errno(err, rc, "cgroup %.200s: read its mark", c->path);
+	if (rc < 0 || r->cgroup_inode != c->inode)
+		return 0;
+	*out = steal_ptr(r);
+	return 1;
+}
+
+int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error *err)
+{
+	*out = NULL;
+	/* Nearly always there is none, or the file system has no attributes at all. */
+	return cgroup_get_xattr(c, CGROUP_XATTR_RECORD, NULL, 0) <= 0 ? 0 : parse_mark(c, out, err);
+}
+
+/* --- processes --- */
+
+/* 0: the process is gone, or hidden. */
+static pid_t parent_of(pid_t pid)
+{
+	char name[64], text[2048];
+	uint64_t parent;
+
+	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
+	if (file_read(AT_FDCWD, name, text, sizeof(text)) < 0 || !stat_parent_parse(text, &parent))
+		return 0;
+	return (pid_t)parent;
+}
+
+static bool descends_from(pid_t pid, pid_t ancestor)
+{
+	for (int i = 0; pid > 0 && i < CHAIN_MAX; i++) {
+		if (pid == ancestor)
+			return true;
+		pid = parent_of(pid);
+	}
+	return false;
+}
+
+/* A process that ended meanwhile is not in the list any more. */
+static bool still_listed(const struct cgroup_dir *c, pid_t pid)
+{
+	char procs[PROCS_TEXT_MAX], name[16];
+
+	snprintf(name, sizeof(name), "%d", (int)pid);
+	return read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs)) < 0 || words_have(procs, name);
+}
+
+/* Whether this process, or one that it descends from, is in the list. */
+static bool lists_caller(const char *procs)
+{
+	pid_t pid = getpid();
+	char name[16];
+
+	for (int i = 0; pid > 0 && i < CHAIN_MAX; i++) {
+		snprintf(name, sizeof(name), "%d", (int)pid);
+		if (words_have(procs, name))
+			return true;
+		pid = parent_of(pid);
+	}
+	return false;
+}
+
+/* The processes of other pid namespaces are 0 in the list: the container's are below its first process. */
+static own_frame void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, struct own_names *n)
+{
+	char procs[PROCS_TEXT_MAX], *at = procs, *end;
+
+	f->listed = read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs)) >= 0;
+	if (!f->listed)
+		return;
+	f->caller = lists_caller(procs);
+	for (; !f->caller && !f->stranger; at = end) {
+		pid_t pid = (pid_t)strtol(at, &end, 10);
+
+		if (end == at)
+			break;
+		f->stranger = pid <= 0 || (!descends_from(pid, n->pid) && still_listed(c, pid));
+		n->stranger = pid;
+	}
+}
+
+/* --- cgroups below --- */
+
+static bool is_populated(const struct cgroup_dir *c, const char *child)
+{
+	char path[NAME_MAX + 32], events[256];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "%s/cgroup.events", child);
+	n = read_beneath(c->fd, path, events, sizeof(events));
+	if (n == -ENOENT || n == -ENODEV)
+		return false;
+	return n < 0 || !strstr(events, "populated 0");
+}
+
+/* A directory has two links, and one more for each directory in it. */
+static int look_below(const struct cgroup_dir *c, const char *inner, struct own_facts *f, struct own_names *n,
+		      struct error *err)
+{
+	cleanup_closedir DIR *dir = NULL;
+	const struct dirent *e;
+	int fd;
+
+	if (c->links == (inner ? 3 : 2))
+		return 0;
+	fd = open_beneath(c->fd, ".", O_RDONLY | O_DIRECTORY);
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir) {
+		cleanup_closep(&fd);
+		return error_errno(err, fd < 0 ? fd : -errno, "cgroup %.200s: list", c->path);
+	}
+	while (errno = 0, e = readdir(dir)) {
+		if ((e->d_type != DT_DIR && e->d_type != DT_UNKNOWN) || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0 || (inner && strcmp(e->d_name, inner) == 0))
+			continue;
+		if (!is_populated(c, e->d_name))
+			continue;
+		f->child = true;
+		snprintf(n->child, sizeof(n->child), "%s", e->d_name);
+		return 0;
+	}
+	return errno ? error_errno(err, -errno, "cgroup %.200s: list", c->path) : 0;
+}
+
+/* --- at the start --- */
+
+/* LXC makes both cgroups anew for each start, and refuses to where they are there; so the outer one is its own. */
+static int step_out(int mount, struct cgroup_dir *c, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir outer = CGROUP_DIR_NONE;
+	int rc = cgroup_parent(mount, c, &outer, err);
+
+	if (rc < 0)
+		return rc;
+	cgroup_dir_close(c);
+	*c = outer;
+	outer.fd = -1;
+	return 0;
+}
+
+static int judge_at_start(struct cgroup_dir *c, const char *inner, enum own_mark mark, struct own_names *n,
+			  struct error *err)
+{
+	struct own_facts f = { .root = strcmp(c->path, "/") == 0, .member = true, .mark = mark };
+	int rc;
+
+	if (!inner && c->alone) {
+		f.listed = true;
+		f.caller = getppid() == n->pid;
+	} else {
+		look_at_processes(c, &f, n);
+	}
+	rc = look_below(c, inner, &f, n, err);
+	return rc < 0 ? rc : say_verdict(own_judge_start(&f), c, n, err);
+}
+
+int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner,
+		 struct cgroup_dir *c, struct record **mark, struct error *err)
+{
+	cleanup_own_mark struct record *found = NULL;
+	struct own_names n = { .pid = pid, .id = id };
+	const char *last = strrchr(c->path, '/');
+	int rc = 0;
+
+	if (inner && (strcmp(runtime_class, "lxc") != 0 || !last || strcmp(last + 1, inner) != 0))
+		inner = NULL;
+	if (inner) {
+		/* The inner one must be the container's alone before the outer one is looked at. */
+		rc = judge_at_start(c, NULL, OWN_MARK_NONE, &n, err);
+		if (rc == 0)
+			rc = step_out(mount, c, err);
+	}
+	if (rc == 0)
+		rc = own_read_mark(c, &found, err);
+	if (rc < 0)
+		return rc;
+	n.mark = found;
+	rc = judge_at_start(c, inner, own_mark_of(found, c->inode, runtime_class, id), &n, err);
+	if (rc < 0)
+		return rc;
+	c->owned = true;
+	*mark = steal_ptr(found);
+	return 0;
+}
+
+/* --- later --- */
+
+struct below {
+	const struct cgroup_dir *c;
+	struct own_facts *f;
+	struct own_names *n;
+	struct error *err;
+};
+
+/* Marks that were made for a cgroup below: of containers that are placed there on their own. */
+static int look_at_mark(void *arg, const struct cgroup_dir *c)
+{
+	struct below *b = arg;
+	cleanup_own_mark struct record *r = NULL;
+	int rc = c->inode == b->c->inode ? 0 : own_read_mark(c, &r, b->err);
+
+	if (rc <= 0)
+		return rc;
+	b->f->child = true;
+	snprintf(b->n->child, sizeof(b->n->child), "%.200s", r->id);
+	return 0;
+}
+
+int own_while_placed(int mount, const struct record *r, struct cgroup_dir *c, struct error *err)
+{
+	cleanup_own_mark struct record *found = NULL;
+	struct own_names n = { .id = r->id };
+	struct own_facts f = { .root = strcmp(c->path, "/") == 0, .member = c->inode == r->cgroup_inode, .listed = true };
+	struct below b = { c, &f, &n, err };
+	int rc = own_read_mark(c, &found, err);
+
+	if (rc < 0)
+		return rc;
+	n.mark = found;
+	f.mark = own_mark_of(found, c->inode, record_class(r), r->id);
+	rc = c->links == 2 ? 0 : cgroup_walk_from(mount, c->path, look_at_mark, &b, err);
+	if (rc < 0)
+		return rc;
+	rc = say_verdict(own_judge_placed(&f), c, &n, err);
+	c->owned = rc == 0;
+	return rc;
+}
