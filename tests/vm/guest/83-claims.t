@@ -4,13 +4,16 @@
 # What real containers may claim: a claim is cut to memory.max of its cgroup and of those
 # above it, ceilings hold under runc, crun, numaplace-runtime and LXC, a parent cgroup of its own is no tenant,
 # and no memory policy reaches a reserved node. Layout: 4x2-pairs.
+# time limit: 900 s
 
 . /tests/lib.sh
 . /tests/containers.sh
 . /tests/placed.sh
+. /tests/memory.sh
 . /tests/lxc.sh
 trap 'ct_delete_all; lx_end; : > $conf' EXIT
 
+mem_setup
 np_syslog
 conf=/etc/numaplace/numaplace.conf
 cg=/sys/fs/cgroup
@@ -46,8 +49,8 @@ for rt in runc crun; do
 	not_ok "$rt, max-memory: a runtime's own limit is a claim, too" np_run $rt createRuntime big limits.cpu=1 \
 		-j '.linux.resources.memory.limit = 1073741824'
 	ct_delete big
-	bundle planned -a limits.cpu=1 -a limits.memory=300MiB
-	not_ok "numaplace-$rt, max-memory: refused" numaplace-$rt run --detach --bundle $ct_dir/planned planned
+	not_ok "numaplace-$rt, max-memory: refused" ct_create numaplace-$rt planned -a limits.cpu=1 -a limits.memory=300MiB
+	like "numaplace-$rt, max-memory: with its reason" "$(ct_said planned)" 'this host allows a container 200MiB .max-memory.'
 
 	# --- tenants
 	printf 'max-exclusive-cpus-each = 2\nmax-memory-each = 300MiB\n' > $conf
@@ -75,7 +78,6 @@ for rt in runc crun; do
 
 	# --- a policy that may spill does not spill to a reserved node
 	echo 'reserved-nodes = 2' > $conf
-	bundle spill -a limits.cpu=1 -a limits.cpu.nodes=1 -a limits.memory.policy=preferred
 	ok "numaplace-$rt: preferred" ct_create numaplace-$rt spill -a limits.cpu=1 -a limits.cpu.nodes=1 -a limits.memory.policy=preferred
 	is "numaplace-$rt: may use every node but the reserved one" "$(cat "$(ct_cgroup spill)/cpuset.mems.effective")" 0-1,3
 	ct_delete spill
