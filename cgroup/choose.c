@@ -130,16 +130,6 @@ static unsigned int cpus_asked(const struct request *r)
 	return r->cpu_listed ? idset_count(&r->cpu_list) : r->cpu_count;
 }
 
-static int check_ceilings(const struct conf *conf, const struct request *r, struct error *err)
-{
-	if (conf->max_cpus && cpus_asked(r) > conf->max_cpus)
-		return error_set(err, -ENOSPC, "limits.cpu: %u CPUs, this host allows a container %u (max-cpus)",
-				 cpus_asked(r), conf->max_cpus);
-	if (!conf->devices_allowed && r->device[0])
-		return error_set(err, -EPERM, "limits.cpu.device: not allowed on this host (devices = false)");
-	return 0;
-}
-
 /* The ceiling of all exclusive CPUs together, with @more to come. */
 static int check_exclusive(const struct conf *conf, const struct usage *u, unsigned int more, struct error *err)
 {
@@ -214,10 +204,15 @@ int choice_open(struct choice *c, struct place_env *env, const struct request *r
 		c->request = *request;
 	else
 		request_init(&c->request);
-	rc = check_ceilings(&env->conf, &c->request, err);
+	rc = claim_check(&env->conf, &c->request, 0, err);
 	if (rc == 0)
 		rc = machine_read(&c->machine, env, true, huge, err);
 	c->topology = c->machine.topology;
+	/* Pages are whole, and this one may be larger than what was asked for. */
+	if (rc == 0 && c->request.huge_memory)
+		rc = claim_check(&env->conf, &c->request, c->topology->huge_default, err);
+	if (rc == 0)
+		claim_cut_known(c);
 	if (rc == 0 && c->request.device[0])
 		rc = topology_device_node(env->root, c->request.device, &c->device_node, err);
 	return rc;
@@ -296,12 +291,37 @@ static bool could_ever(struct choice *c)
 	return rc != -ENOSPC;
 }
 
+/* The nodes are Incus's choice, and so are its CPUs, which numaplace does not write. */
+static void say_reserved(const struct choice *c)
+{
+	struct idset both = c->env->conf.select.reserved_nodes;
+	char text[120];
+
+	if (!c->whole || c->request.nodes_mode != NODES_LIST || !idset_intersects(&both, &c->request.nodes))
+		return;
+	idset_and(&both, &c->request.nodes);
+	idset_format(&both, text, sizeof(text));
+	place_say(c->env, "nodes %s are reserved: the container gets no memory there, but may run on their CPUs", text);
+}
+
+/* Warnings about a placement that was chosen. */
+static void say_chosen(const struct choice *c, const struct placement *p, struct reasons *why)
+{
+	if (*c->cut)
+		reasons_add(why, "%s", c->cut);
+	say_reserved(c);
+	if (p->overcommitted)
+		place_say(c->env, SHARED);
+}
+
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
 	int rc = ledger_ready(l, err);
 
 	if (rc < 0)
 		return rc;
+	if (*c->cut)
+		place_say(c->env, "%s", c->cut);
 	rc = choose_on(c, ledger_usage(l), out, why, err);
 	if (rc == -ENOSPC ? could_ever(c) : rc == 0 && out->overcommitted && ledger_usage(l)->containers <= FEW_CONTAINERS) {
 		struct error sweep_err;
@@ -315,8 +335,8 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 		*out = (struct placement){ 0 };
 		rc = choose_on(c, ledger_usage(l), out, why, err);
 	}
-	if (rc == 0 && out->overcommitted)
-		place_say(c->env, SHARED);
+	if (rc == 0)
+		say_chosen(c, out, why);
 	return rc;
 }
 
@@ -329,6 +349,8 @@ static int plan_empty(struct choice *c, struct placement *out, struct reasons *w
 	usage = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
 	if (!usage)
 		return error_errno(err, -ENOMEM, "plan");
+	if (*c->cut)
+		place_say(c->env, "%s", c->cut);
 	return choose(c, usage, out, why, err);
 }
 
@@ -365,8 +387,8 @@ static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement
 
 	if (rc == -ENOSPC ? could_ever(c) : rc == 0 && out->overcommitted && few)
 		rc = look_and_choose(c, true, NULL, out, why, &few, err);
-	if (rc == 0 && out->overcommitted)
-		place_say(c->env, SHARED);
+	if (rc == 0)
+		say_chosen(c, out, why);
 	return rc;
 }
 

@@ -39,6 +39,7 @@ struct choice {
 	struct idset allowed_cpus, allowed_mems;
 	int device_node;
 	bool whole;              /* the nodes, or CPUs, are somebody else's choice: select_input.whole */
+	char cut[200];           /* what was asked for and cannot be used, in words; "": all of it can */
 	const struct share *without; /* to be counted out of the usage: the container's own; NULL */
 	struct world world;      /* the caller's world_init */
 };
@@ -52,6 +53,14 @@ static inline const char *machine_boot_id(const struct machine *m)
 int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err);
 void choice_close(struct choice *c);
 #define cleanup_choice __attribute__((cleanup(choice_close)))
+
+/* --- cgroup/claim.c --- */
+
+/* Memory above the runtime's own limit, as far as the request tells, is not claimed: it could not be used. */
+void claim_cut_known(struct choice *c);
+
+/* The same by the limits of @cgroup and of those above it: memory.max, hugetlb.SIZE.max. */
+int claim_cut(struct choice *c, int mount, const struct cgroup_dir *cgroup, struct error *err);
 
 /* A request without a last place of its own gets the one that @l remembers of a container of this id. */
 void choice_hint_home(struct choice *c, const struct ledger *l, const char *runtime_class, const char *id);

@@ -146,6 +146,8 @@ static own_frame int find_cgroup(struct work *w, struct error *err)
 		rc = read_own(w, err);
 	if (rc == 0)
 		rc = read_allowed(w, err);
+	if (rc == 0)
+		rc = claim_cut(&w->choice, w->mount, &w->cgroup, err);
 	if (rc < 0)
 		return rc;
 	w->choice.limited = true;
@@ -299,7 +301,7 @@ static int decide(struct work *w, struct ledger *l, struct record *out, bool *ma
 	if (rc == 0)
 		rc = fill_record(w, out, err);
 	if (rc == 0)
-		rc = tenant_check(l, out, w->env->conf.max_exclusive_each, err);
+		rc = tenant_check(l, w->choice.topology, &w->env->conf, out, err);
 	if (rc == 0)
 		rc = record_format(out, &w->text, &w->text_len, err);
 	return rc < 0 ? rc : ledger_add_text(l, w->job->runtime_class, out, w->text, w->text_len, err);
@@ -392,15 +394,34 @@ void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c,
 		place_say(env, "%s: placed, but a daemon-reload may undo it", why.text);
 }
 
+/*
+ * The memory nodes to write.  preferred is the processes' own policy and may spill over to any node, but not to a
+ * reserved one.
+ */
+static struct idset mems_to_write(const struct work *w, const struct placement *p)
+{
+	const struct idset *reserved = &w->env->conf.select.reserved_nodes;
+	struct idset mems = w->choice.allowed_mems;
+
+	if (p->policy != POLICY_PREFERRED)
+		return p->mems;
+	if (!idset_empty(&w->before.mems))
+		idset_and(&mems, &w->before.mems);
+	if (!idset_intersects(&mems, reserved))
+		return (struct idset){ { 0 } };
+	idset_andnot(&mems, reserved);
+	return mems;
+}
+
 /* Writes, reads back and marks; the cgroup is as before when that fails. */
 static own_frame int apply(struct work *w, const struct record *r, struct error *err)
 {
 	const struct placement *p = &r->placement;
 	static const struct idset none;
 	const struct idset *cpus = w->job->mems_only ? &none : &p->share.cpus;
-	const struct idset *mems = p->policy == POLICY_PREFERRED ? &none : &p->mems;
+	const struct idset mems = mems_to_write(w, p);
 	struct error undo;
-	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, &w->before, cpus, mems, err);
+	int rc = cgroup_write_cpuset(w->mount, &w->cgroup, &w->before, cpus, &mems, err);
 
 	if (rc < 0)
 		return rc;
@@ -415,7 +436,7 @@ static own_frame int apply(struct work *w, const struct record *r, struct error 
 			place_say(w->env, "%s", undo.text);
 		return rc;
 	}
-	place_tell_systemd(w->env, &w->cgroup, cpus, mems);
+	place_tell_systemd(w->env, &w->cgroup, cpus, &mems);
 	return 0;
 }
 

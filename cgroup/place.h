@@ -73,6 +73,9 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
 	       struct reasons *why, struct error *err);
 
+/* The ceilings of numaplace.conf for one container. @huge_default: bytes of that page; 0: not known yet. */
+int claim_check(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err);
+
 /*
  * The ledger for looking (status, topology): a copy without its dead containers, of which nothing is written (plugin/ledger.h:
  * ledger_look). 0 and *@out NULL where there is none yet (no folder; nothing is made). @env->looking is set by it.

@@ -9,7 +9,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <string.h>
 
 #define STAT_TEXT_MAX (1U << 20) /* some 40 kinds on 1024 nodes */
@@ -80,13 +79,7 @@ int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct n
 	char file[64];
 	int rc;
 
-	/* As the kernel's mem_fmt() names them. */
-	if (size >= 1ULL << 30)
-		snprintf(file, sizeof(file), "hugetlb.%" PRIu64 "GB.numa_stat", size >> 30);
-	else if (size >= 1ULL << 20)
-		snprintf(file, sizeof(file), "hugetlb.%" PRIu64 "MB.numa_stat", size >> 20);
-	else
-		snprintf(file, sizeof(file), "hugetlb.%" PRIu64 "KB.numa_stat", size >> 10);
+	hugetlb_file(size, "numa_stat", file, sizeof(file));
 	rc = read_stat(c, file, 0, &text, err);
 	return rc < 0 ? rc : hugetlb_stat_parse(text, out, err);
 }

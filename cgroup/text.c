@@ -6,9 +6,11 @@
 #include "cgroup/text.h"
 
 #include "cgroup/open.h"
+#include "plugin/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -284,6 +286,20 @@ int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 			return error_set(err, -EINVAL, "memory.numa_stat: \"%s\" makes no sense", quote(p).text);
 	}
 	return 0;
+}
+
+/* As the kernel's mem_fmt() names them. */
+void hugetlb_file(uint64_t size, const char *what, char *buf, size_t len)
+{
+	static const struct {
+		unsigned int shift;
+		const char *unit;
+	} units[] = { { 30, "GB" }, { 20, "MB" }, { 10, "KB" } };
+	size_t i = 0;
+
+	while (i + 1 < ARRAY_SIZE(units) && size >> units[i].shift == 0)
+		i++;
+	snprintf(buf, len, "hugetlb.%" PRIu64 "%s.%s", size >> units[i].shift, units[i].unit, what);
 }
 
 int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err)

@@ -34,6 +34,9 @@ bool words_have(const char *text, const char *word);
 /* memory.numa_stat.  -EINVAL with the line that makes no sense. */
 int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err);
 
+/* "hugetlb.2MB.max": the name of a hugetlb file for pages of @size bytes, as the kernel spells it. */
+void hugetlb_file(uint64_t size, const char *what, char *buf, size_t len);
+
 /* hugetlb.SIZE.numa_stat: "total=0 N0=0 N1=0", bytes, into .anon. */
 int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err);
 

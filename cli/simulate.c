@@ -237,6 +237,9 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 		return ret;
 	if (!request_asks(&l->request) && s->conf.without_keys != DEFAULT_BALANCED)
 		return 0;
+	ret = claim_check(&s->conf, &l->request, s->topology->huge_default, err);
+	if (ret < 0)
+		return ret;
 	if (*l->request.device) {
 		ret = topology_device_node(s->cli->root, l->request.device, &in.device_node, err);
 		if (ret < 0)

@@ -144,6 +144,61 @@ static int set_reserved_nodes(struct conf *c, char *value, struct error *err)
 	return parse_ids(value, &c->select.reserved_nodes, err);
 }
 
+static bool reserved_overlap(const struct select_policy *p, unsigned int first, unsigned int last)
+{
+	for (unsigned int i = 0; i < p->nreserved_memory; i++)
+		if (first <= p->reserved_memory[i].last && last >= p->reserved_memory[i].first)
+			return true;
+	return false;
+}
+
+/* "0:4GiB" or "0-3:4GiB", cut in two at its colon. */
+static int add_reserved_memory(struct select_policy *p, char *item, struct error *err)
+{
+	struct reserved_memory *r = &p->reserved_memory[p->nreserved_memory];
+	char *size = strchr(item, ':'), *last;
+	unsigned int first_id, last_id;
+	int rc;
+
+	if (!size)
+		return error_set(err, -EINVAL, "\"%s\": not NODE:SIZE or NODE-NODE:SIZE", quote(item).text);
+	if (p->nreserved_memory == RESERVED_MEMORY_MAX)
+		return error_set(err, -EINVAL, "more than %d entries; nodes that keep the same size can be a range",
+				 RESERVED_MEMORY_MAX);
+	*size++ = '\0';
+	last = strchr(item, '-');
+	if (last)
+		*last++ = '\0';
+	rc = parse_count(item, NODE_ID_MAX - 1, &first_id, err);
+	if (rc == 0)
+		rc = parse_count(last ? last : item, NODE_ID_MAX - 1, &last_id, err);
+	if (rc == 0)
+		rc = size_parse(size, &r->bytes, err);
+	if (rc < 0)
+		return rc;
+	if (last_id < first_id)
+		return error_set(err, -EINVAL, "\"%u-%u\": the range runs backwards", first_id, last_id);
+	if (reserved_overlap(p, first_id, last_id))
+		return error_set(err, -EINVAL, "node %u%s: given twice", first_id, last ? " or one after it" : "");
+	r->first = (uint16_t)first_id;
+	r->last = (uint16_t)last_id;
+	p->nreserved_memory++;
+	return 0;
+}
+
+static int set_reserved_memory(struct conf *c, char *value, struct error *err)
+{
+	char *rest = value;
+
+	for (char *item; (item = strsep(&rest, ", \t"));) {
+		int rc = *item ? add_reserved_memory(&c->select, item, err) : 0;
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
 static int set_share_out(struct conf *c, char *value, struct error *err)
 {
 	static const char *const names[] = { "nearest", "even", NULL };
@@ -204,6 +259,71 @@ static int set_max_exclusive_each(struct conf *c, char *value, struct error *err
 	return parse_count(value, CPU_COUNT_MAX, &c->max_exclusive_each, err);
 }
 
+static int set_max_cpus_each(struct conf *c, char *value, struct error *err)
+{
+	return parse_count(value, CPU_COUNT_MAX, &c->max_cpus_each, err);
+}
+
+static int set_max_memory(struct conf *c, char *value, struct error *err)
+{
+	return size_parse(value, &c->max_memory, err);
+}
+
+static int set_max_memory_each(struct conf *c, char *value, struct error *err)
+{
+	return size_parse(value, &c->max_memory_each, err);
+}
+
+static int set_max_hugepages(struct conf *c, char *value, struct error *err)
+{
+	return size_parse(value, &c->max_hugepages, err);
+}
+
+static int set_max_hugepages_each(struct conf *c, char *value, struct error *err)
+{
+	return size_parse(value, &c->max_hugepages_each, err);
+}
+
+/* "/a.slice" or "/kubepods/pod*": absolute, and a * is the last character of its part. */
+static bool is_tenant(const char *path)
+{
+	const char *p = path;
+
+	while (*p == '/') {
+		size_t len = strcspn(++p, "/");
+
+		if (!len || (p[0] == '.' && (len == 1 || (len == 2 && p[1] == '.'))))
+			return false;
+		if (memchr(p, '*', len - 1))
+			return false;
+		p += len;
+	}
+	return p > path && !*p;
+}
+
+static int set_tenants(struct conf *c, char *value, struct error *err)
+{
+	bool none = strcmp(value, "none") == 0;
+	char *rest = value;
+	size_t used = 0;
+
+	for (char *word; (word = strsep(&rest, ", \t"));) {
+		size_t len = strlen(word);
+
+		if (!len)
+			continue;
+		if (!none && !is_tenant(word))
+			return error_set(err, -EINVAL, "\"%s\": not none, or paths of cgroups such as /a.slice or /b/*",
+					 quote(word).text);
+		if (used + len + 2 > sizeof(c->tenants))
+			return error_set(err, -EINVAL, "more than %d bytes", CONF_TENANTS_MAX - 1);
+		used += (size_t)snprintf(c->tenants + used, sizeof(c->tenants) - used, "%s%s", used ? " " : "", word);
+	}
+	if (!used)
+		return error_set(err, -EINVAL, "\"\": none, or paths of cgroups, are wanted");
+	return 0;
+}
+
 static int set_devices(struct conf *c, char *value, struct error *err)
 {
 	return parse_switch(value, &c->devices_allowed, err);
@@ -239,12 +359,19 @@ static const struct conf_key {
 	{ "on-failure", set_on_failure },
 	{ "reserved-cpus", set_reserved_cpus },
 	{ "reserved-nodes", set_reserved_nodes },
+	{ "reserved-memory", set_reserved_memory },
 	{ "balance", set_balance },
 	{ "share-out", set_share_out },
 	{ "container-keys", set_container_keys },
 	{ "max-cpus", set_max_cpus },
+	{ "max-cpus-each", set_max_cpus_each },
 	{ "max-exclusive-cpus", set_max_exclusive },
 	{ "max-exclusive-cpus-each", set_max_exclusive_each },
+	{ "max-memory", set_max_memory },
+	{ "max-memory-each", set_max_memory_each },
+	{ "max-hugepages", set_max_hugepages },
+	{ "max-hugepages-each", set_max_hugepages_each },
+	{ "tenants", set_tenants },
 	{ "devices", set_devices },
 	{ "record", set_record },
 	{ "incus-mode", set_incus_mode },

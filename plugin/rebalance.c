@@ -97,8 +97,9 @@ static void look_at_nodes(struct plan *p)
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		const struct topo_node *n = &t->nodes[i];
 		uint64_t pending = n->id < u->node_ids ? u->pending[n->id] : 0;
+		uint64_t left = reserved_memory_less(p->in->policy, n->id, n->mem_free);
 
-		p->room[i] = n->mem_free > pending ? n->mem_free - pending : 0;
+		p->room[i] = left > pending ? left - pending : 0;
 		if (!n->mem_known)
 			p->room[i] = UINT64_MAX >> 8;
 	}

@@ -385,9 +385,12 @@ void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
 
 void request_fallback_memory(struct request *r, int64_t limit)
 {
-	if (r->memory || limit <= 0 || (uint64_t)limit > SIZE_LIMIT)
+	if (limit <= 0 || (uint64_t)limit > SIZE_LIMIT)
 		return;
-	r->memory = (uint64_t)limit;
+	if (!r->memory)
+		r->memory = (uint64_t)limit;
+	else if (!r->huge_memory && (uint64_t)limit < r->memory)
+		r->memory_limit = (uint64_t)limit;
 }
 
 int request_fallback_hugepages(struct request *r, uint64_t page_size, uint64_t limit_bytes, struct error *err)

@@ -59,6 +59,7 @@ struct request {
 	bool exclusive;
 	char device[DEVICE_NAME_MAX];
 	uint64_t memory;             /* bytes; 0: not said */
+	uint64_t memory_limit;       /* the runtime's own limit where memory is above it; 0: it is not */
 	bool huge_memory;            /* limits.memory is to be hugepages of the default size */
 	unsigned int nhuge;
 	struct huge_request huge[HUGE_REQUEST_MAX];
@@ -84,7 +85,7 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 
 /*
  * The runtime's own limits, used only where the key is absent: CPUs from quota and
- * period (rounded up), memory in bytes.  Call before request_finish, after all request_set.
+ * period (rounded up), memory in bytes (also a bound of what the key says).  Call before request_finish, after all request_set.
  */
 void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period);
 void request_fallback_memory(struct request *r, int64_t limit);

@@ -134,8 +134,10 @@ static int allow_nodes(struct choice *c, struct error *err)
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
 					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
 	}
-	if (!c->in->whole)
-		idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
+	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
+		reasons_add(c->why, "of the nodes that were chosen, nodes %s are reserved: no memory of theirs is given",
+			    list_text(&c->in->policy->reserved_nodes).text);
+	idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
 	return 0;
 }
 
@@ -165,6 +167,7 @@ static void allow_mems(struct choice *c)
 	/* The chosen nodes have CPUs alone: their nearest memory will do. */
 	c->mems = t->mem_nodes;
 	idset_and(&c->mems, &t->cpu_nodes);
+	idset_andnot(&c->mems, &c->in->policy->reserved_nodes);
 	if (c->in->allowed_mems)
 		idset_and(&c->mems, c->in->allowed_mems);
 }
@@ -226,7 +229,7 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* not known: no reason to refuse */
 		return;
 	}
-	s->avail = pending_less(node->mem_free, u->pending[id]);
+	s->avail = pending_less(reserved_memory_less(c->in->policy, id, node->mem_free), u->pending[id]);
 	s->total = node->mem_total;
 	s->level = s->total > s->avail ? (unsigned int)((double)(s->total - s->avail) * LEVELS / (double)s->total) : 0;
 }
@@ -430,7 +433,7 @@ static int refuse(const struct choice *c, struct error *err)
 {
 	const struct need *need = &c->search.need;
 	struct sums all = { 0 };
-	char nodes[220];
+	char nodes[220], kept[120];
 
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		all.room += c->search.sites[i].room;
@@ -446,8 +449,9 @@ static int refuse(const struct choice *c, struct error *err)
 	}
 	if (all.avail < need->memory) {
 		per_node(c, nodes, sizeof(nodes), -1);
-		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s)",
-				 size_text(need->memory).text, size_text(all.avail).text, nodes);
+		reserved_memory_text(c->in->policy, &c->mems, kept, sizeof(kept));
+		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s)%s",
+				 size_text(need->memory).text, size_text(all.avail).text, nodes, kept);
 	}
 	for (unsigned int h = 0; h < c->t->nhuge; h++) {
 		if (all.huge[h] >= need->huge[h])
@@ -713,12 +717,39 @@ static int choose_listed(struct choice *c, struct error *err)
 	}
 }
 
+/*
+ * Incus has chosen: of its nodes the reserved ones are left out, as long as one is left.  CPUs that the container
+ * lists by number are its own wish, and refused as everywhere.
+ */
+static int check_reserved(const struct choice *c, struct error *err)
+{
+	const struct select_policy *policy = c->in->policy;
+
+	if (c->req->cpu_listed)
+		idset_foreach(id, &c->req->cpu_list) {
+			int i = topology_find_cpu(c->t, id);
+
+			if (idset_has(&policy->reserved_cpus, (unsigned int)id))
+				return error_set(err, -ENOSPC, "limits.cpu: CPU %d is reserved", id);
+			if (i >= 0 && idset_has(&policy->reserved_nodes, c->t->nodes[c->t->cpus[i].node].id))
+				return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, which is reserved", id,
+						 c->t->nodes[c->t->cpus[i].node].id);
+		}
+	if (idset_empty(&c->nodes))
+		return error_set(err, -ENOSPC, "limits.cpu.nodes: nodes %s were chosen, and nodes %s are reserved",
+				 list_text(&c->req->nodes).text, list_text(&policy->reserved_nodes).text);
+	return 0;
+}
+
 /* All of the nodes that somebody else chose, if memory and hugepages fit there. */
 static int choose_whole(struct choice *c, struct error *err)
 {
 	struct search *s = &c->search;
 	struct sums sum;
+	int r = check_reserved(c, err);
 
+	if (r < 0)
+		return r;
 	if (!c->ncandidates)
 		return no_candidates(c, err);
 	find_sites(c);
@@ -802,6 +833,7 @@ static int settle_mems(struct choice *c, struct placement *out, struct error *er
 	}
 	if (idset_intersects(&mems, &c->t->merged))
 		idset_or(&mems, &c->t->merged);
+	idset_andnot(&mems, &c->in->policy->reserved_nodes);
 	if (s->need.memory)
 		say_unknown(c, &mems);
 	out->mems = mems;

@@ -10,14 +10,29 @@
 #include "plugin/topology.h"
 #include "plugin/usage.h"
 
+/* Memory of each node from @first to @last that is kept for the host. */
+#define RESERVED_MEMORY_MAX 32
+struct reserved_memory {
+	uint16_t first, last; /* node ids */
+	uint64_t bytes;
+};
+
 /* What the admin says about choosing; defaults by select_policy_init. */
 struct select_policy {
 	struct idset reserved_cpus;
 	struct idset reserved_nodes;
+	unsigned int nreserved_memory;
+	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
 	bool even_shares;      /* every node of a set gives as much as it can, however far apart they are */
 	unsigned int balance;  /* 0 (pack: leave room for large ones) to 100 (spread: even load) */
 };
 void select_policy_init(struct select_policy *p);
+
+/* The bytes of node @id that are kept for the host, and of @free bytes there those that are left. */
+uint64_t reserved_memory_of(const struct select_policy *p, unsigned int id);
+uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, uint64_t free);
+/* "; reserved-memory keeps 4GiB of node 0" for the end of a refusal; "" where nothing is kept of @nodes. */
+void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size);
 
 struct select_input {
 	const struct topology *topology;

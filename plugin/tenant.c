@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What one tenant holds of the exclusive CPUs, so that it cannot take those of others.
- * Asked for only where numaplace.conf has a ceiling, as all records are read for it.
+ * What the containers of one tenant claim together, so that it cannot take what others need.
+ * Only looked up where numaplace.conf has a ceiling for it, as all records are read for it.
  */
 #include "plugin/tenant.h"
 
@@ -25,11 +25,39 @@ static size_t folder_of(const char *path, size_t len)
 	return len ? len - 1 : 0;
 }
 
-void tenant_of(const struct record *r, char out[TENANT_MAX])
+/*
+ * How much of @path (of @len bytes) the @pattern (of @plen) matches, part by part; 0: it does not match.  A part
+ * that ends in * matches every part that begins with the rest of it.
+ */
+static size_t match(const char *pattern, size_t plen, const char *path, size_t len)
+{
+	size_t p = 0, at = 0;
+
+	while (p < plen) {
+		size_t want, has;
+
+		if (at >= len || path[at] != '/')
+			return 0;
+		p++;
+		at++;
+		for (want = 0; p + want < plen && pattern[p + want] != '/'; want++)
+			;
+		for (has = 0; at + has < len && path[at + has] != '/'; has++)
+			;
+		if (want && pattern[p + want - 1] == '*' ? has < want - 1 || memcmp(pattern + p, path + at, want - 1) != 0 :
+							   has != want || memcmp(pattern + p, path + at, want) != 0)
+			return 0;
+		p += want;
+		at += has;
+	}
+	return at;
+}
+
+void tenant_of(const char *tenants, const struct record *r, char out[TENANT_MAX])
 {
 	const char *path = r->cgroup ? r->cgroup : "";
 	bool daemon = strcmp(r->runtime, "incus") == 0 || strcmp(r->runtime, "lxd") == 0;
-	size_t len;
+	size_t len, best = 0;
 
 	if (daemon) {
 		/* PROJECT_NAME, or NAME in the default one; a name has no underscore. */
@@ -38,51 +66,148 @@ void tenant_of(const struct record *r, char out[TENANT_MAX])
 		snprintf(out, TENANT_MAX, "project %.*s", end ? (int)(end - r->id) : 7, end ? r->id : "default");
 		return;
 	}
+	/* A cgroup of the container's own is no tenant. */
 	len = folder_of(path, strlen(path));
 	/* crun's SCOPE/container */
 	if (ends_with(path, len, ".scope"))
 		len = folder_of(path, len);
-	snprintf(out, TENANT_MAX, "cgroup %.*s", len ? (int)len : 1, len ? path : "/");
+	for (const char *p = *tenants ? tenants : TENANTS_DEFAULT; *p == '/';) {
+		size_t plen = strcspn(p, " "), n = match(p, plen, path, len);
+
+		best = n > best ? n : best;
+		p += plen;
+		p += *p == ' ';
+	}
+	if (best)
+		snprintf(out, TENANT_MAX, "cgroup %.*s", (int)best, path);
+	else
+		snprintf(out, TENANT_MAX, "cgroups outside of tenants");
+}
+
+/* What a container, or all of a tenant, claims; as in struct conf. */
+struct claim {
+	uint64_t cpus, exclusive, memory, huge;
+};
+
+/* A node that does not say how much memory it has is given any number of times. */
+static uint64_t plus(uint64_t a, uint64_t b)
+{
+	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
+}
+
+static struct claim claim_of(const struct topology *t, const struct record *r)
+{
+	const struct share *s = &r->placement.share;
+	struct claim c = { .cpus = s->count, .exclusive = idset_count(&s->held) };
+
+	for (unsigned int i = 0; i < s->nmem; i++) {
+		c.memory = plus(c.memory, s->mem[i].memory);
+		for (unsigned int h = 0; h < t->nhuge; h++)
+			c.huge = plus(c.huge, s->mem[i].huge[h] * t->huge_size[h]);
+	}
+	return c;
 }
 
 struct sum {
+	const struct topology *topology;
+	const struct conf *conf;
 	const struct record *own;
 	char tenant[TENANT_MAX];
-	unsigned int held;
+	struct claim held;
 };
 
 static int add(void *arg, const struct record *r)
 {
 	struct sum *s = arg;
 	char tenant[TENANT_MAX];
+	struct claim c;
 
-	if (r->cgroup_inode == s->own->cgroup_inode || idset_empty(&r->placement.share.held))
+	if (r->cgroup_inode == s->own->cgroup_inode)
 		return 0;
-	tenant_of(r, tenant);
-	if (strcmp(tenant, s->tenant) == 0)
-		s->held += idset_count(&r->placement.share.held);
+	tenant_of(s->conf->tenants, r, tenant);
+	if (strcmp(tenant, s->tenant) != 0)
+		return 0;
+	c = claim_of(s->topology, r);
+	s->held.cpus = plus(s->held.cpus, c.cpus);
+	s->held.exclusive = plus(s->held.exclusive, c.exclusive);
+	s->held.memory = plus(s->held.memory, c.memory);
+	s->held.huge = plus(s->held.huge, c.huge);
 	return 0;
 }
 
-int tenant_check(struct ledger *l, const struct record *r, unsigned int max, struct error *err)
+static bool over(uint64_t max, uint64_t more, uint64_t held)
 {
-	unsigned int more = idset_count(&r->placement.share.held);
-	struct sum s = { .own = r };
+	return max && more && (more > max || held > max - more);
+}
+
+static int refuse_cpus(const char *key, uint64_t more, const struct sum *s, uint64_t held, unsigned int max,
+		       const char *ceiling, struct error *err)
+{
+	return error_set(err, -ENOSPC, "%s: %llu more on top of %llu held in %.200s, this host allows each %u (%s)", key,
+			 (unsigned long long)more, (unsigned long long)held, quote(s->tenant).text, max, ceiling);
+}
+
+static int refuse_bytes(const char *key, uint64_t more, const struct sum *s, uint64_t held, uint64_t max,
+			const char *ceiling, struct error *err)
+{
+	char texts[3][32];
+
+	size_human(more, texts[0], sizeof(texts[0]));
+	size_human(held, texts[1], sizeof(texts[1]));
+	size_human(max, texts[2], sizeof(texts[2]));
+	return error_set(err, -ENOSPC, "%s: %s more on top of %s held in %.200s, this host allows each %s (%s)", key,
+			 texts[0], texts[1], quote(s->tenant).text, texts[2], ceiling);
+}
+
+/* -ENOSPC for the first ceiling that @more breaks. */
+static int compare(const struct sum *s, const struct claim *more, struct error *err)
+{
+	const struct conf *c = s->conf;
+	const struct claim *held = &s->held;
+
+	if (over(c->max_exclusive_each, more->exclusive, held->exclusive))
+		return refuse_cpus("limits.cpu.exclusive", more->exclusive, s, held->exclusive, c->max_exclusive_each,
+				   "max-exclusive-cpus-each", err);
+	if (over(c->max_cpus_each, more->cpus, held->cpus))
+		return refuse_cpus("limits.cpu", more->cpus, s, held->cpus, c->max_cpus_each, "max-cpus-each", err);
+	if (over(c->max_memory_each, more->memory, held->memory))
+		return refuse_bytes("limits.memory", more->memory, s, held->memory, c->max_memory_each,
+				    "max-memory-each", err);
+	if (over(c->max_hugepages_each, more->huge, held->huge))
+		return refuse_bytes("limits.memory.hugepages", more->huge, s, held->huge, c->max_hugepages_each,
+				    "max-hugepages-each", err);
+	return 0;
+}
+
+static bool has_ceiling(const struct conf *c, const struct claim *more)
+{
+	return (c->max_exclusive_each && more->exclusive) || (c->max_cpus_each && more->cpus) ||
+	       (c->max_memory_each && more->memory) || (c->max_hugepages_each && more->huge);
+}
+
+int tenant_check(struct ledger *l, const struct topology *t, const struct conf *conf, const struct record *r,
+		 struct error *err)
+{
+	struct claim more = claim_of(t, r);
+	struct sum s = { .topology = t, .conf = conf, .own = r };
 	int rc = 0;
 
-	if (!max || !more)
+	if (!has_ceiling(conf, &more))
 		return 0;
-	tenant_of(r, s.tenant);
+	tenant_of(conf->tenants, r, s.tenant);
 	for (int tries = 0; rc == 0 && tries < 2; tries++) {
-		s.held = 0;
+		s.held = (struct claim){ 0 };
 		rc = ledger_each(l, add, &s, err);
-		if (rc < 0 || s.held + more <= max)
+		if (rc < 0)
 			return rc;
-		/* The dead hold nothing, which matters where the container could be placed without them. */
-		rc = tries || more > max ? 0 : ledger_sweep_more(l, err);
+		rc = compare(&s, &more, err);
+		if (rc == 0)
+			return 0;
+		if (tries || compare(&(struct sum){ .conf = conf }, &more, NULL) < 0)
+			return rc;
+		/* Dead containers hold nothing, which matters where the claim alone is within the ceilings. */
+		rc = ledger_sweep_more(l, err);
 		rc = rc < 0 ? rc : 0;
 	}
-	return rc < 0 ? rc : error_set(err, -ENOSPC, "limits.cpu.exclusive: %u more on top of %u held in %.200s, this "
-				       "host allows each %u (max-exclusive-cpus-each)",
-				       more, s.held, quote(s.tenant).text, max);
+	return rc;
 }

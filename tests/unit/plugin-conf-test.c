@@ -20,6 +20,8 @@ static void is_default(const struct conf *c, const char *what)
 	select_policy_init(&p);
 	ok(c->without_keys == DEFAULT_NONE && !c->warn_only && c->select.balance == p.balance &&
 		   idset_empty(&c->select.reserved_cpus) && idset_empty(&c->select.reserved_nodes) &&
+		   !c->select.nreserved_memory && !c->max_cpus_each && !c->max_exclusive_each && !c->max_memory &&
+		   !c->max_memory_each && !c->max_hugepages && !c->max_hugepages_each && !*c->tenants &&
 		   c->container_keys == (1U << KEY_COUNT) - 1 && !c->max_cpus && !c->max_exclusive_cpus &&
 		   c->devices_allowed && c->record == RECORD_CONFIG && c->incus_mode == INCUS_FOLLOW,
 	   "%s: the defaults", what);
@@ -35,10 +37,14 @@ static void test_whole(void)
 				   "  on-failure\t=warn  \n"
 				   "reserved-cpus=0-1,8\n"
 				   "reserved-nodes = 0-4,^3\n"
+				   "reserved-memory = 0:4GiB, 2-3:512MiB\n"
 				   "balance = 100\n"
 				   "share-out = even\n"
 				   "container-keys = limits.cpu, limits.memory\n"
-				   "max-cpus = 64\n"
+				   "max-cpus = 64\nmax-cpus-each = 128\n"
+				   "max-memory = 30GiB\nmax-memory-each = 64GiB\n"
+				   "max-hugepages = 1GiB\nmax-hugepages-each = 2GiB\n"
+				   "tenants = /a.slice, /b/pod*\t/c/*/d\n"
 				   "max-exclusive-cpus = 8\nmax-exclusive-cpus-each = 4\n"
 				   "devices = false\n"
 				   "record = file\n"
@@ -57,7 +63,15 @@ static void test_whole(void)
 	is_int(c.container_keys,
 	       1U << KEY_CPU | 1U << KEY_MEMORY | 1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES,
 	       "container-keys: those, and the hints that numaplace writes itself");
+	ok(c.select.nreserved_memory == 2 && reserved_memory_of(&c.select, 0) == 4ULL << 30 &&
+		   !reserved_memory_of(&c.select, 1) && reserved_memory_of(&c.select, 3) == 512ULL << 20 &&
+		   !reserved_memory_of(&c.select, 4),
+	   "reserved-memory");
 	is_int(c.max_cpus, 64, "max-cpus");
+	is_int(c.max_cpus_each, 128, "max-cpus-each");
+	ok(c.max_memory == 30ULL << 30 && c.max_memory_each == 64ULL << 30, "max-memory, max-memory-each");
+	ok(c.max_hugepages == 1ULL << 30 && c.max_hugepages_each == 2ULL << 30, "max-hugepages, max-hugepages-each");
+	is_str(c.tenants, "/a.slice /b/pod* /c/*/d", "tenants");
 	is_int(c.max_exclusive_cpus, 8, "max-exclusive-cpus");
 	is_int(c.max_exclusive_each, 4, "max-exclusive-cpus-each");
 	ok(!c.devices_allowed, "devices");
@@ -109,6 +123,25 @@ static void test_refused(void)
 		{ "container-keys = limits.cpu,x\n",
 		  "t.conf:1: container-keys: \"x\": not all, none or names of keys" },
 		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are wanted" },
+		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 512MB or a number of bytes is wanted" },
+		{ "max-memry = 1\n", "t.conf:1: max-memry: unknown key; did you mean max-memory?" },
+		{ "reserved-memory = 4GiB\n", "t.conf:1: reserved-memory: \"4GiB\": not NODE:SIZE or NODE-NODE:SIZE" },
+		{ "reserved-memory = x:1GiB\n", "t.conf:1: reserved-memory: \"x\": not a number" },
+		{ "reserved-memory = 1024:1GiB\n", "t.conf:1: reserved-memory: \"1024\": more than 1023" },
+		{ "reserved-memory = 3-1:1GiB\n", "t.conf:1: reserved-memory: \"3-1\": the range runs backwards" },
+		{ "reserved-memory = 0-3:1GiB,2:1GiB\n", "t.conf:1: reserved-memory: node 2: given twice" },
+		{ "tenants =\n", "t.conf:1: tenants: \"\": none, or paths of cgroups, are wanted" },
+		{ "tenants = a.slice\n",
+		  "t.conf:1: tenants: \"a.slice\": not none, or paths of cgroups such as /a.slice or /b/*" },
+		{ "tenants = /\n", "t.conf:1: tenants: \"/\": not none, or paths of cgroups such as /a.slice or /b/*" },
+		{ "tenants = /a/../b\n",
+		  "t.conf:1: tenants: \"/a/../b\": not none, or paths of cgroups such as /a.slice or /b/*" },
+		{ "tenants = /a/\n",
+		  "t.conf:1: tenants: \"/a/\": not none, or paths of cgroups such as /a.slice or /b/*" },
+		{ "tenants = /a*b\n",
+		  "t.conf:1: tenants: \"/a*b\": not none, or paths of cgroups such as /a.slice or /b/*" },
+		{ "tenants = /a none\n",
+		  "t.conf:1: tenants: \"none\": not none, or paths of cgroups such as /a.slice or /b/*" },
 		{ "reserved-cpus = 3-1\n",
 		  "t.conf:1: reserved-cpus: list \"3-1\": the range at \"3-1\" runs backwards" },
 		{ "balance = 1\nbalance = 1\n", "t.conf:2: balance: given twice" },
@@ -124,6 +157,33 @@ static void test_refused(void)
 		is_int(c.max_cpus, 77, "and the output is untouched");
 		is_int(conf_parse(cases[i].text, "t.conf", &c, NULL), -EINVAL, "also where nobody listens");
 	}
+}
+
+/* Lists that are as long as they may be, and one longer. */
+static void test_long(void)
+{
+	char text[4096] = "reserved-memory = ";
+	struct error err = { 0 };
+	struct conf c;
+
+	for (unsigned int i = 0; i < RESERVED_MEMORY_MAX; i++)
+		snprintf(text + strlen(text), 32, "%u:1GiB,", i);
+	is_int(conf_parse(text, "t.conf", &c, &err), 0, "reserved-memory: as many as there is room for");
+	is_int(c.select.nreserved_memory, RESERVED_MEMORY_MAX, "all are kept");
+	strcat(text, "900:1GiB");
+	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "reserved-memory: one more");
+	is_str(err.text,
+	       "t.conf:1: reserved-memory: more than 32 entries; nodes that keep the same size can be a range",
+	       "is refused");
+	strcpy(text, "tenants = ");
+	for (unsigned int i = 0; i < CONF_TENANTS_MAX / 4; i++)
+		strcat(text, "/ab ");
+	text[strlen(text) - 1] = '\0';
+	is_int(conf_parse(text, "t.conf", &c, &err), 0, "tenants: as many as there is room for");
+	is_int(strlen(c.tenants), CONF_TENANTS_MAX - 1, "all are kept");
+	strcat(text, "c");
+	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "tenants: one byte more");
+	is_str(err.text, "t.conf:1: tenants: more than 1023 bytes", "is refused");
 }
 
 static void write_file(int dir, const char *name, const char *text, size_t len)
@@ -177,6 +237,7 @@ int main(void)
 	test_whole();
 	test_values();
 	test_refused();
+	test_long();
 	if (ok(dir >= 0, "a scratch folder"))
 		test_files(dir);
 	rmdir(name);

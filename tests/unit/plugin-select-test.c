@@ -203,12 +203,48 @@ static void test_whole(void)
 	idset_add(&w.policy.reserved_nodes, 3);
 	w.whole = true;
 	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1", "whole: both nodes, held and reserved or not");
-	is_str(place(&w, "limits.cpu.nodes=3"), "3|6-7|3", "whole: a reserved node");
-	is_str(place(&w, "limits.cpu=2-3"), "1|2-3|1", "whole: a list of CPUs stands for its nodes");
-	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: a node without memory gets the nearest");
+	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, and nodes 3 are reserved",
+	       "whole: a reserved node alone");
+	is_str(place(&w, "limits.cpu.nodes=1,3"), "1|2-3|1", "whole: a reserved node among others is left out");
+	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: no memory of theirs is given"), "and it is said: %s",
+	   w.why.text[0]);
+	is_str(place(&w, "limits.cpu=2-3"), "limits.cpu: CPU 2 is reserved", "whole: a list with a reserved CPU");
+	is_str(place(&w, "limits.cpu=3,6"), "limits.cpu: CPU 6 is on node 3, which is reserved",
+	       "whole: a list with a CPU of a reserved node");
+	is_str(place(&w, "limits.cpu=3-3"), "1|3|1", "whole: a list of CPUs stands for its nodes");
+	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|0", "whole: a node without memory gets the nearest that is not reserved");
+	idset_clear(&w.policy.reserved_nodes);
+	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: or the nearest");
 	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"), "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
 	   "whole: memory must fit on these nodes: %s", w.err.text);
 	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that is not here: %s", w.err.text);
+	world_end(&w);
+}
+
+/* What is kept for the host counts as taken, for one node or several, and is named where it is in the way. */
+static void test_reserved_memory(void)
+{
+	struct made_node nodes[4] = { { 0, 4, 4 * GIB }, { 1, 4, 4 * GIB }, { 2, 4, 4 * GIB }, { 3, 4, 4 * GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
+
+	w.policy.nreserved_memory = 2;
+	w.policy.reserved_memory[0] = (struct reserved_memory){ 0, 1, 3 * GIB };
+	w.policy.reserved_memory[1] = (struct reserved_memory){ 3, 3, 8 * GIB };
+	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "reserved-memory: 2GiB fit on the one node without");
+	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"), "0|0|0", "reserved-memory: as much as is left fits");
+	is_str(place(&w, "limits.cpu=1 limits.memory=1 limits.cpu.nodes=0"),
+	       "limits.memory: 1B asked, 0B to be had (node 0: 0B); reserved-memory keeps 3GiB of node 0",
+	       "reserved-memory: and no byte more");
+	is_str(place(&w, "limits.cpu=1 limits.memory=4GiB"),
+	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps 3GiB of "
+	       "node 0, 3GiB of node 1, 8GiB of node 3",
+	       "reserved-memory: all of it is named");
+	is_str(place(&w, "limits.cpu=1 limits.memory=3GiB limits.cpu.nodes=2"),
+	       "limits.memory: 3GiB asked, 2GiB to be had (node 2: 2GiB)", "reserved-memory: only of the nodes in question");
+	w.whole = true;
+	is_str(place(&w, "limits.cpu.nodes=3 limits.memory=1GiB"),
+	       "limits.memory: 1GiB asked, 0B to be had (node 3: 0B); reserved-memory keeps 8GiB of node 3",
+	       "reserved-memory: where Incus has chosen, too");
 	world_end(&w);
 }
 
@@ -633,6 +669,7 @@ int main(void)
 	test_whole();
 	test_evenness();
 	test_memory();
+	test_reserved_memory();
 	test_memory_is_near();
 	test_home();
 	test_lists();

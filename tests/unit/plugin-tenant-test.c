@@ -7,6 +7,8 @@
 
 #include "plugin/tenant.h"
 
+static const char *tenants = "";
+
 static void is_of(const char *runtime, const char *id, const char *cgroup, const char *want)
 {
 	struct record r = { .cgroup = (char *)(uintptr_t)cgroup };
@@ -14,21 +16,71 @@ static void is_of(const char *runtime, const char *id, const char *cgroup, const
 
 	snprintf(r.runtime, sizeof(r.runtime), "%s", runtime);
 	snprintf(r.id, sizeof(r.id), "%s", id);
-	tenant_of(&r, tenant);
-	is_str(tenant, want, "%s, %s in %s", runtime, id, cgroup);
+	tenant_of(tenants, &r, tenant);
+	is_str(tenant, want, "%s, %s in %s (tenants: %s)", runtime, id, cgroup, tenants);
 }
 
-static void test_names(void)
+#define NONE "cgroups outside of tenants"
+
+/* The paths of each runtime, with systemd's slices and without; users and pods are tenants by themselves. */
+static void test_layouts(void)
 {
-	is_of("runc", "a", "/t1.slice/docker-a.scope", "cgroup /t1.slice");
-	is_of("crun", "a", "/t1.slice/libpod-a.scope/container", "cgroup /t1.slice");
-	is_of("runc", "a", "/kubepods.slice/kubepods-pod1.slice/cri-a.scope", "cgroup /kubepods.slice/kubepods-pod1.slice");
-	is_of("lxc", "a", "/lxc.payload.a", "cgroup /");
+	is_of("runc", "a", "/system.slice/docker-a.scope", NONE);
+	is_of("runc", "a", "/docker/a", NONE);
+	is_of("runc", "a", "/default/a", NONE);
+	is_of("crun", "a", "/machine.slice/libpod-a.scope/container", NONE);
+	is_of("runc", "a", "/machine.slice/machine-libpod_pod_b.slice/libpod-a.scope", NONE);
+	is_of("crun", "a", "/libpod_parent/libpod-a", NONE);
+	is_of("lxc", "a", "/lxc.payload.a", NONE);
+	is_of("lxc", "shop_web1", "/lxc.payload.shop_web1", NONE);
+	is_of("runc", "a", "/a", NONE);
+	is_of("runc", "a", "", NONE);
+	is_of("crun", "a", "/user.slice/user-7.slice/user@7.service/user.slice/libpod-a.scope/container",
+	      "cgroup /user.slice/user-7.slice");
+	is_of("lxc", "a", "/user.slice/user-7.slice/session-2.scope/lxc.payload.a", "cgroup /user.slice/user-7.slice");
+	is_of("runc", "a", "/kubepods.slice/kubepods-pod1_2.slice/cri-containerd-a.scope",
+	      "cgroup /kubepods.slice/kubepods-pod1_2.slice");
+	is_of("crun", "a", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/crio-a.scope/container",
+	      "cgroup /kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice");
+	is_of("runc", "a", "/kubepods/besteffort/pod1/a", "cgroup /kubepods/besteffort/pod1");
+	is_of("runc", "a", "/kubepods/pod1/a", "cgroup /kubepods/pod1");
 	is_of("incus", "web1", "/lxc.payload.web1", "project default");
 	is_of("incus", "shop_web1", "/lxc.payload.shop_web1", "project shop");
 	is_of("lxd", "my_shop_web1", "/lxc.payload.my_shop_web1", "project my_shop");
-	is_of("lxc", "shop_web1", "/lxc.payload.shop_web1", "cgroup /");
-	is_of("runc", "a", "", "cgroup /");
+}
+
+/* A parent that the container's creator invented, or named after a tenant, is no tenant. */
+static void test_invented(void)
+{
+	is_of("runc", "a", "/own1.slice/docker-a.scope", NONE);
+	is_of("runc", "a", "/own.slice/own-2.slice/docker-a.scope", NONE);
+	is_of("runc", "a", "/own3/a", NONE);
+	is_of("runc", "a", "/system.slice/own4.service/a", NONE);
+	is_of("runc", "a", "/machine.slice/own5/own6/a", NONE);
+	is_of("runc", "a", "/x/user.slice/user-7.slice/a", NONE);
+	is_of("runc", "a", "/user.slice/user-7.slice", NONE);
+	is_of("crun", "a", "/kubepods/burstable/own7.scope/container", NONE);
+	is_of("runc", "a", "/kubepods/own8/a", NONE);
+	tenants = "/t1.slice /t2 /pods/* /teams/a*/x /t1.slice/t1-sub.slice";
+	is_of("runc", "a", "/t1.slice/docker-a.scope", "cgroup /t1.slice");
+	is_of("crun", "a", "/t1.slice/libpod-a.scope/container", "cgroup /t1.slice");
+	is_of("runc", "a", "/t1.slice/t1-own.slice/t1-own-2.slice/docker-a.scope", "cgroup /t1.slice");
+	is_of("runc", "a", "/t1.slice/t1-sub.slice/docker-a.scope", "cgroup /t1.slice/t1-sub.slice");
+	is_of("runc", "a", "/t1.slicer/a", NONE);
+	is_of("runc", "a", "/t1/a", NONE);
+	is_of("runc", "a", "/t2/own/a", "cgroup /t2");
+	is_of("runc", "a", "/t2", NONE);
+	is_of("runc", "a", "/pods/own/deep/a", "cgroup /pods/own");
+	is_of("runc", "a", "/pods/a", NONE);
+	is_of("crun", "a", "/pods/a.scope/container", NONE);
+	is_of("runc", "a", "/teams/abc/x/a", "cgroup /teams/abc/x");
+	is_of("runc", "a", "/teams/bc/x/a", NONE);
+	is_of("runc", "a", "/teams/abc/y/a", NONE);
+	is_of("runc", "a", "/user.slice/user-7.slice/a", NONE);
+	is_of("incus", "shop_web1", "/lxc.payload.shop_web1", "project shop");
+	tenants = "none";
+	is_of("runc", "a", "/user.slice/user-7.slice/a", NONE);
+	tenants = "";
 }
 
 /* A container that holds these CPUs. */
@@ -39,6 +91,9 @@ static void holder(const char *id, uint64_t inode, const char *cgroup, const cha
 	r->cgroup = strdup(cgroup);
 	idset_parse(held, &r->placement.share.held, NULL);
 	r->placement.share.cpus = r->placement.share.held;
+	free(r->placement.share.mem);
+	r->placement.share.mem = calloc(1, sizeof(*r->placement.share.mem));
+	r->placement.share.nmem = 1;
 }
 
 static void put(struct ledger *l, const char *id, uint64_t inode, const char *cgroup, const char *held)
@@ -49,12 +104,110 @@ static void put(struct ledger *l, const char *id, uint64_t inode, const char *cg
 	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s holds %s in %s", id, held, cgroup);
 }
 
+/* Two sizes of hugepages. */
+static struct topology topology(void)
+{
+	return (struct topology){ .nhuge = 2, .huge_size = { 2 << 20, 1 << 30 } };
+}
+
 static int check(struct ledger *l, const char *cgroup, const char *held, unsigned int max, struct error *err)
+{
+	struct conf conf = { .max_exclusive_each = max, .tenants = "/a.slice /b.slice" };
+	cleanup_record struct record r = { 0 };
+	struct topology t = topology();
+
+	holder("next", 50, cgroup, held, &r);
+	return tenant_check(l, &t, &conf, &r, err);
+}
+
+/* What one with this claim is told beside three that claim 4 CPUs, 3 GiB and 1.5 GiB of hugepages each. */
+static int claim(struct ledger *l, const char *cgroup, unsigned int cpus, uint64_t memory, unsigned int pages,
+		 const struct conf *conf, struct error *err)
+{
+	cleanup_record struct record r = { 0 };
+	struct topology t = topology();
+
+	holder("next", 50, cgroup, "", &r);
+	r.placement.share.count = cpus;
+	r.placement.share.mem[0].memory = memory;
+	r.placement.share.mem[0].huge[0] = pages;
+	return tenant_check(l, &t, conf, &r, err);
+}
+
+static void put_claim(struct ledger *l, const char *id, uint64_t inode, const char *cgroup)
 {
 	cleanup_record struct record r = { 0 };
 
-	holder("next", 50, cgroup, held, &r);
-	return tenant_check(l, &r, max, err);
+	holder(id, inode, cgroup, "", &r);
+	r.placement.share.count = 4;
+	r.placement.share.mem[0].memory = 3ULL << 30;
+	r.placement.share.mem[0].huge[0] = 256;
+	r.placement.share.mem[0].huge[1] = 1;
+	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s claims, in %s", id, cgroup);
+}
+
+static void test_claims(void)
+{
+	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	put_claim(l, "a1", 1, "/a.slice/a1");
+	put_claim(l, "a2", 2, "/a.slice/own/a2");
+	put_claim(l, "b1", 3, "/b.slice/b1");
+	is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "max-cpus-each: 8 and 2");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "8 and 3 are too many");
+	is_str(err.text, "limits.cpu: 3 more on top of 8 held in cgroup /a.slice, this host allows each 10 (max-cpus-each)",
+	       "which it is told");
+	is_int(claim(l, "/b.slice/x", 3, 0, 0, &conf, &err), 0, "not in b");
+	is_int(claim(l, "/own/x", 10, 0, 0, &conf, &err), 0, "nor where there is no other");
+	conf = (struct conf){ .max_memory_each = 8ULL << 30, .tenants = "/a.slice /b.slice" };
+	is_int(claim(l, "/a.slice/own2/x", 99, 2ULL << 30, 0, &conf, &err), 0, "max-memory-each: 6 and 2 GiB");
+	is_int(claim(l, "/a.slice/own2/x", 99, (2ULL << 30) + 1, 0, &conf, &err), -ENOSPC, "and a byte more");
+	is_str(err.text,
+	       "limits.memory: 2.0GiB more on top of 6GiB held in cgroup /a.slice, this host allows each 8GiB (max-memory-each)",
+	       "which it is told");
+	is_int(claim(l, "/a.slice/own2/x", 99, UINT64_MAX, 0, &conf, &err), -ENOSPC, "no sum overflows");
+	is_int(claim(l, "/a.slice/own2/x", 99, 0, 9999, &conf, &err), 0, "hugepages are not memory");
+	conf = (struct conf){ .max_hugepages_each = 4ULL << 30, .tenants = "/a.slice /b.slice" };
+	is_int(claim(l, "/a.slice/x", 99, 0, 512, &conf, &err), 0, "max-hugepages-each: 3 and 1 GiB");
+	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), -ENOSPC, "and a page more");
+	is_str(err.text,
+	       "limits.memory.hugepages: 1.0GiB more on top of 3GiB held in cgroup /a.slice, this host allows each 4GiB "
+	       "(max-hugepages-each)",
+	       "which it is told");
+	kit_fate(2, LIFE_GONE, 0);
+	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), 0, "what a dead one claimed is free again");
+	ledger_close(l);
+}
+
+/* Without a line about tenants, a parent of its own for each container is worth nothing. */
+static void test_evasion(void)
+{
+	struct conf conf = { .max_exclusive_each = 4 };
+	struct error err = { 0 };
+	struct topology t = topology();
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	put(l, "x1", 1, "/own1/x1", "0-1");
+	put(l, "x2", 2, "/own2.slice/docker-x2.scope", "2-3");
+	put(l, "u1", 3, "/user.slice/user-7.slice/u1", "4-5");
+	for (unsigned int i = 0; i < 2; i++) {
+		cleanup_record struct record r = { 0 };
+
+		holder("next", 50, i ? "/user.slice/user-7.slice/next" : "/own3/own4/next", "6-7", &r);
+		is_int(tenant_check(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC, i ? "a user has its own" : "own3 has not");
+		if (!i)
+			is_str(err.text,
+			       "limits.cpu.exclusive: 2 more on top of 4 held in cgroups outside of tenants, this host allows "
+			       "each 4 (max-exclusive-cpus-each)",
+			       "and the message says why");
+	}
+	ledger_close(l);
 }
 
 int main(void)
@@ -62,7 +215,8 @@ int main(void)
 	struct error err = { 0 };
 	struct ledger *l;
 
-	test_names();
+	test_layouts();
+	test_invented();
 	kit_fresh();
 	l = kit_open();
 	put(l, "a1", 1, "/a.slice/a1", "0-1");
@@ -81,6 +235,8 @@ int main(void)
 	kit_fate(2, LIFE_GONE, 0);
 	is_int(check(l, "/a.slice/next", "5-6", 5, &err), 0, "what a dead one held is free again");
 	ledger_close(l);
+	test_claims();
+	test_evasion();
 	kit_end();
 	return done();
 }

@@ -180,6 +180,7 @@ static void make_top(const char *root, const char *group, unsigned int nodes, un
 	snprintf(all_mems, sizeof(all_mems), "0-%u\n", nodes - 1);
 	put_cgroup(root, all_cpus, all_mems, 0);
 	put_cgroup(folder, all_cpus, all_mems, 0);
+	put(in(folder, "memory.max"), "max\n");
 }
 
 static void make_cgroup(const char *root, const char *path, int pid)
@@ -188,6 +189,7 @@ static void make_cgroup(const char *root, const char *path, int pid)
 
 	snprintf(folder, sizeof(folder), "%s%s", root, path);
 	put_cgroup(folder, "", "", pid);
+	put(in(folder, "memory.max"), "1073741824\n");
 }
 
 /* --- those that are there --- */
