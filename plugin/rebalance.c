@@ -290,8 +290,8 @@ const char *rebalance_fixed(const struct record *r)
 		return "its CPUs were named";
 	if (r->request.exclusive)
 		return "it holds its cores for itself";
-	if (r->request.device[0])
-		return "it is near its device";
+	if (r->request.ndevices)
+		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
 	if (r->request.nhuge || r->request.huge_memory)
 		return "its hugepages cannot be moved";
 	if (r->placement.policy != POLICY_STRICT)

@@ -15,6 +15,7 @@
 #define CPU_COUNT_MAX 1000000U /* more than this is a mistake, not a request */
 #define HUGE_REQUEST_MAX 4
 #define DEVICE_NAME_MAX 128
+#define REQUEST_DEVICES_MAX 8
 
 enum nodes_mode {
 	NODES_ABSENT,   /* not said: as balanced, once another key is there */
@@ -29,6 +30,13 @@ enum memory_policy {
 	POLICY_WEIGHTED,
 };
 
+enum cpu_class {
+	CLASS_ANY,
+	CLASS_PERFORMANCE,
+	CLASS_EFFICIENT,
+	CLASS_ISOLATED,
+};
+
 struct huge_request {
 	uint64_t size;  /* bytes of a page */
 	uint64_t count; /* pages */
@@ -40,7 +48,10 @@ enum request_key {
 	KEY_CPU_NODES,
 	KEY_CPU_EXCLUSIVE,
 	KEY_CPU_DEVICE,
+	KEY_CPU_CLASS,
+	KEY_CPU_THREADS,
 	KEY_MEMORY,
+	KEY_MEMORY_NODES,
 	KEY_MEMORY_HUGEPAGES,
 	KEY_MEMORY_POLICY,
 	KEY_VOLATILE_CPU_NODES,
@@ -56,9 +67,14 @@ struct request {
 	struct idset cpu_list;
 	enum nodes_mode nodes_mode;
 	struct idset nodes;
+	bool all_nodes;              /* CPUs of each of request.nodes, not of as few as suffice */
 	bool exclusive;
-	char device[DEVICE_NAME_MAX];
+	enum cpu_class cpu_class;
+	bool one_thread;             /* cpu_count counts cores: one thread of each */
+	unsigned int ndevices;
+	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
 	uint64_t memory;             /* bytes; 0: not said */
+	struct idset mem_nodes;      /* memory on these nodes; empty: not said */
 	bool huge_memory;            /* limits.memory is to be hugepages of the default size */
 	unsigned int nhuge;
 	struct huge_request huge[HUGE_REQUEST_MAX];
@@ -99,6 +115,7 @@ bool request_asks(const struct request *r);
 /* Writes "key=value" of key @key as it was understood; false: not given. */
 bool request_format(const struct request *r, enum request_key key, char *buf, size_t size);
 
+const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 

@@ -63,6 +63,40 @@ static void test_cpu(void)
 	refuses("limits.cpu.device", "", "1 to 127 characters");
 }
 
+static void test_places(void)
+{
+	takes("limits.cpu.nodes", "all:0-4,^3", "all:0-2,4");
+	takes("limits.cpu.nodes", "all:7", "all:7");
+	refuses("limits.cpu.nodes", "all", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:balanced", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:all:1", "a number is missing");
+	refuses("limits.cpu.nodes", "all:1,^1", "leaves no node");
+	takes("limits.cpu.class", "any", "any");
+	takes("limits.cpu.class", "performance", "performance");
+	takes("limits.cpu.class", "efficient", "efficient");
+	takes("limits.cpu.class", "isolated", "isolated");
+	refuses("limits.cpu.class", "fast", "not any, performance, efficient or isolated");
+	refuses("limits.cpu.class", "", "not any, performance");
+	takes("limits.cpu.threads", "all", "all");
+	takes("limits.cpu.threads", "one", "one");
+	refuses("limits.cpu.threads", "2", "not all or one");
+	takes("limits.memory.nodes", "8", "8");
+	takes("limits.memory.nodes", "0-4,^3", "0-2,4");
+	refuses("limits.memory.nodes", "", "empty");
+	refuses("limits.memory.nodes", "balanced", "a number is missing");
+	refuses("limits.memory.nodes", "1,^1", "leaves no node");
+	takes("limits.cpu.device", "eth0,nvme0n1,0000:3b:00.0", "eth0,nvme0n1,0000:3b:00.0");
+	takes("limits.cpu.device", "a,b,c,d,e,f,g,h", "a,b,c,d,e,f,g,h");
+	refuses("limits.cpu.device", "a,b,c,d,e,f,g,h,i", "more than 8 devices");
+	refuses("limits.cpu.device", "eth0,sda,eth0", "named twice");
+	refuses("limits.cpu.device", "eth0,", "1 to 127 characters");
+	refuses("limits.cpu.device", ",eth0", "1 to 127 characters");
+	refuses("limits.cpu.device", "eth0,../sda", "not a name of a device");
+	refuses("limits.cpu.device", "eth0, sda", "not a name of a device");
+	refuses("limits.cpu.device", "e\xc2\x9b", "not a name of a device");
+}
+
 static void test_memory(void)
 {
 	takes("limits.memory", "30GiB", "30GiB");
@@ -101,6 +135,13 @@ static void test_twice(void)
 	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice, and differently"),
 	   "two values are refused: %s", err.text);
 	is_int(r.cpu_count, 4, "and the first stands");
+	request_set(&r, "limits.memory.nodes", "1-3", NULL);
+	ok(request_set(&r, "limits.memory.nodes", "1,2,3", &err) == 0, "the same nodes in other words");
+	is_int(request_set(&r, "limits.memory.nodes", "1", &err), -EINVAL, "other nodes");
+	request_set(&r, "limits.cpu.nodes", "0-3", NULL);
+	is_int(request_set(&r, "limits.cpu.nodes", "all:0-3", &err), -EINVAL, "all of the nodes is another wish");
+	request_set(&r, "limits.cpu.device", "eth0,sda", NULL);
+	is_int(request_set(&r, "limits.cpu.device", "eth0", &err), -EINVAL, "fewer devices");
 	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is the caller's to judge");
 }
 
@@ -120,6 +161,16 @@ static void test_together(void)
 	ok(r.cpu_count == 2 && request_finish(&r, &err) == 0, "the runtime's own quota, rounded up, is a count");
 	request_fallback_cpus(&r, 900000, 100000);
 	is_int(r.cpu_count, 2, "a count that is there is not overridden");
+	request_init(&r);
+	request_set(&r, "limits.cpu", "0-3", NULL);
+	request_set(&r, "limits.cpu.threads", "one", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "to be a number of cores"), "cores of a list: %s",
+	   err.text);
+	request_init(&r);
+	request_set(&r, "limits.cpu", "0-3", NULL);
+	request_set(&r, "limits.cpu.class", "efficient", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu lists the CPUs"), "a kind of a list: %s",
+	   err.text);
 	request_init(&r);
 	request_fallback_cpus(&r, 150000, UINT64_MAX - 1000);
 	is_int(r.cpu_count, 1, "a part of a CPU is one, however long the period");
@@ -156,6 +207,7 @@ static void test_sizes(void)
 int main(void)
 {
 	test_cpu();
+	test_places();
 	test_memory();
 	test_twice();
 	test_together();
