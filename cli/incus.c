@@ -71,6 +71,8 @@ static int choose(const struct cli *cli, const struct incus_config *c, struct pl
 		ret = cli_topology(cli, &t, err);
 	if (ret == 0)
 		ret = incus_plan_ahead(c, &env.conf, machine_memory(t), &request, err);
+	if (ret == 0)
+		incus_doubts(c, machine_memory(t), cli_warn);
 	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
 }
 

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "plugin/util.h"
 
@@ -95,74 +96,17 @@ static int parse_number(const char *text, size_t len, uint64_t max, uint64_t *ou
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	uint64_t factor;
-} units[] = {
-	/* exact ones first: size_format takes the first that divides */
-	{ "EiB", 1ULL << 60 }, { "PiB", 1ULL << 50 }, { "TiB", 1ULL << 40 }, { "GiB", 1ULL << 30 },
-	{ "MiB", 1ULL << 20 }, { "KiB", 1ULL << 10 }, { "EB", 1000000000000000000ULL },
-	{ "PB", 1000000000000000ULL }, { "TB", 1000000000000ULL }, { "GB", 1000000000ULL },
-	{ "MB", 1000000ULL }, { "kB", 1000ULL }, { "KB", 1000ULL }, { "B", 1ULL }, { "bytes", 1ULL }, { "", 1ULL },
-};
-
-#define SIZE_LIMIT (1ULL << 60)
-
-int size_parse(const char *text, uint64_t *bytes, struct error *err)
+int bool_parse(const char *text, bool *out, struct error *err)
 {
-	size_t digits = strspn(text, "0123456789");
-	uint64_t v;
-	int r;
+	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
 
-	r = parse_number(text, digits, SIZE_LIMIT, &v);
-	if (r == -EINVAL)
-		return error_set(err, -EINVAL, "\"%s\": a size like 30GiB, 512MB or a number of bytes is wanted",
-				 quote(text).text);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
-		if (strcmp(text + digits, units[i].name) != 0)
-			continue;
-		if (v > SIZE_LIMIT / units[i].factor) {
-			r = -ERANGE;
-			break;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcasecmp(text, words[i]) == 0) {
+			*out = i & 1;
+			return 0;
 		}
-		*bytes = v * units[i].factor;
-		return 0;
 	}
-	if (r == -ERANGE)
-		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
-	return error_set(err, -EINVAL, "\"%s\": unknown unit \"%s\"", quote(text).text, quote(text + digits).text);
-}
-
-size_t size_format(uint64_t bytes, char *buf, size_t size)
-{
-	for (size_t i = 0; i < 6; i++)
-		if (bytes && bytes % units[i].factor == 0)
-			return (size_t)snprintf(buf, size, "%llu%s", (unsigned long long)(bytes / units[i].factor),
-						units[i].name);
-	return (size_t)snprintf(buf, size, "%llu", (unsigned long long)bytes);
-}
-
-size_t size_human(uint64_t bytes, char *buf, size_t size)
-{
-	for (size_t i = 0; i < 6; i++)
-		if (bytes >= units[i].factor) {
-			double v = (double)bytes / (double)units[i].factor;
-
-			return (size_t)snprintf(buf, size, bytes % units[i].factor ? "%.1f%s" : "%.0f%s", v,
-						units[i].name);
-		}
-	return (size_t)snprintf(buf, size, "%lluB", (unsigned long long)bytes);
-}
-
-static int parse_bool(const char *text, bool *out, struct error *err)
-{
-	if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
-		*out = true;
-	else if (strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
-		*out = false;
-	else
-		return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
-	return 0;
+	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
 }
 
 static int set_cpu(struct request *r, const char *value, struct error *err)
@@ -240,25 +184,16 @@ static int set_threads(struct request *r, const char *value, struct error *err)
 	return error_set(err, -EINVAL, "\"%s\": not all or one (thread of each core)", quote(value).text);
 }
 
-/* A name as the kernel gives to devices, so that it can be a path component. */
-static int add_device(struct request *r, const char *name, size_t len, struct error *err)
+static int add_device(struct request *r, const char *name, struct error *err)
 {
 	char *device = r->device[r->ndevices];
+	int ret = device_name_parse(name, device, err);
 
-	for (size_t i = 0; i < len; i++) {
-		char c = name[i];
-
-		if (c == '/' || c <= ' ' || c >= 0x7f || (c == '.' && i == 0))
-			return error_set(err, -EINVAL, "\"%s\": not a name of a device", quote(name).text);
-	}
-	if (!len || len >= DEVICE_NAME_MAX)
-		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
-				 quote(name).text, DEVICE_NAME_MAX - 1);
-	memcpy(device, name, len);
-	device[len] = '\0';
+	if (ret < 0)
+		return ret;
 	for (unsigned int i = 0; i < r->ndevices; i++)
 		if (strcmp(r->device[i], device) == 0)
-			return error_set(err, -EINVAL, "\"%s\": named twice", quote(device).text);
+			return error_set(err, -EINVAL, "\"%s\": named twice", quote(name).text);
 	r->ndevices++;
 	return 0;
 }
@@ -268,12 +203,15 @@ static int set_devices(struct request *r, const char *value, struct error *err)
 {
 	for (const char *p = value;;) {
 		size_t len = strcspn(p, ",");
+		char item[DEVICE_NAME_MAX + 32];
 		int ret;
 
 		if (r->ndevices == REQUEST_DEVICES_MAX)
 			return error_set(err, -EINVAL, "\"%s\": more than %d devices", quote(value).text,
 					 REQUEST_DEVICES_MAX);
-		ret = add_device(r, p, len, err);
+		/* What is cut is longer than any name. */
+		snprintf(item, sizeof(item), "%.*s", (int)(len < sizeof(item) ? len : sizeof(item)), p);
+		ret = add_device(r, item, err);
 		if (ret < 0 || !p[len])
 			return ret;
 		p += len + 1;
@@ -333,7 +271,7 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 		if (!eq)
 			return error_set(err, -EINVAL, "\"%s\": not true, false or SIZE=PAGES,...", quote(value).text);
 		*eq++ = '\0';
-		ret = size_parse(item, &size, err);
+		ret = size_parse_page(item, &size, err);
 		if (ret < 0)
 			return ret;
 		if (parse_number(eq, strlen(eq), 1ULL << 40, &count) < 0)
@@ -351,7 +289,7 @@ static int set_hugepages(struct request *r, const char *value, struct error *err
 {
 	bool on;
 
-	if (parse_bool(value, &on, NULL) == 0) {
+	if (bool_parse(value, &on, NULL) == 0) {
 		r->huge_memory = on;
 		return 0;
 	}
@@ -366,7 +304,7 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	case KEY_CPU_NODES:
 		return set_nodes(r, value, err);
 	case KEY_CPU_EXCLUSIVE:
-		return parse_bool(value, &r->exclusive, err);
+		return bool_parse(value, &r->exclusive, err);
 	case KEY_CPU_DEVICE:
 		return set_devices(r, value, err);
 	case KEY_CPU_CLASS:

@@ -8,6 +8,7 @@
 
 #include "plugin/error.h"
 #include "plugin/idset.h"
+#include "plugin/size.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -119,11 +120,13 @@ const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 
-/* "30GiB", "512MB", "64KiB", "1024": bytes.  -EINVAL: malformed, or over 2^60. */
-int size_parse(const char *text, uint64_t *bytes, struct error *err);
-/* "30GiB" where that is exact, else bytes; never loses a byte. */
-size_t size_format(uint64_t bytes, char *buf, size_t size);
-/* "29.8GiB": for people. */
-size_t size_human(uint64_t bytes, char *buf, size_t size);
+/* The words that Incus takes for true and false, in any case: true, 1, yes, on; false, 0, no, off. */
+int bool_parse(const char *text, bool *out, struct error *err);
+
+/*
+ * The name of a device as it is below /sys: "eth0" as it is, a PCI address in any usual spelling as "0000:3b:00.0".
+ * -EINVAL, with what would be understood.
+ */
+int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error *err);
 
 #endif
