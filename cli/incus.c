@@ -116,7 +116,7 @@ static int place(const struct cli *cli, const struct options *o, struct incus_an
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
-	char list[4096];
+	char list[IDSET_TEXT_MAX];
 	int ret = incus_get(o->socket, o->project, o->instance, a, err);
 
 	if (ret < 0)
