@@ -199,7 +199,7 @@ int choice_open(struct choice *c, struct place_env *env, const struct request *r
 	bool huge = !request || request->huge_memory || request->nhuge;
 	int rc;
 
-	*c = (struct choice){ .env = env, .device_node = -1 };
+	*c = (struct choice){ .env = env };
 	if (request)
 		c->request = *request;
 	else
@@ -213,8 +213,15 @@ int choice_open(struct choice *c, struct place_env *env, const struct request *r
 		rc = claim_check(&env->conf, &c->request, c->topology->huge_default, err);
 	if (rc == 0)
 		claim_cut_known(c);
-	if (rc == 0 && c->request.device[0])
-		rc = topology_device_node(env->root, c->request.device, &c->device_node, err);
+	for (unsigned int i = 0; rc == 0 && i < c->request.ndevices; i++) {
+		int node;
+
+		rc = topology_device_node(env->root, c->request.device[i], &node, err);
+		if (rc == 0 && node >= 0)
+			idset_add(&c->device_nodes, (unsigned int)node);
+		else if (rc == 0)
+			c->devices_unknown |= 1U << i;
+	}
 	return rc;
 }
 
@@ -235,7 +242,8 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 		.policy = &c->env->conf.select,
 		.allowed_cpus = c->limited ? &c->allowed_cpus : NULL,
 		.allowed_mems = c->limited ? &c->allowed_mems : NULL,
-		.device_node = c->device_node,
+		.device_nodes = c->device_nodes,
+		.devices_unknown = c->devices_unknown,
 		.whole = c->whole,
 	};
 	int rc = 0;

@@ -37,7 +37,8 @@ struct choice {
 	struct request request;  /* a copy, to add pins and hints to */
 	bool limited;            /* the two sets below count */
 	struct idset allowed_cpus, allowed_mems;
-	int device_node;
+	struct idset device_nodes;
+	unsigned int devices_unknown;
 	bool whole;              /* the nodes, or CPUs, are somebody else's choice: select_input.whole */
 	char cut[200];           /* what was asked for and cannot be used, in words; "": all of it can */
 	const struct share *without; /* to be counted out of the usage: the container's own; NULL */

@@ -276,6 +276,7 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	*r = old->request;
 	r->nodes_mode = NODES_LIST;
 	r->nodes = m->job->nodes;
+	r->all_nodes = false;
 	/* Where it is now is no wish of its own to be there. */
 	idset_clear(&r->last_nodes);
 	idset_clear(&r->last_mems);

@@ -71,6 +71,8 @@ static int choose(const struct cli *cli, const struct incus_config *c, struct pl
 		ret = cli_topology(cli, &t, err);
 	if (ret == 0)
 		ret = incus_plan_ahead(c, &env.conf, machine_memory(t), &request, err);
+	if (ret == 0)
+		incus_doubts(c, machine_memory(t), cli_warn);
 	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
 }
 
@@ -114,7 +116,7 @@ static int place(const struct cli *cli, const struct options *o, struct incus_an
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
-	char list[4096];
+	char list[IDSET_TEXT_MAX];
 	int ret = incus_get(o->socket, o->project, o->instance, a, err);
 
 	if (ret < 0)

@@ -228,7 +228,6 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 		.usage = s->usage,
 		.request = &l->request,
 		.policy = &s->conf.select,
-		.device_node = -1,
 	};
 	uint64_t start;
 	int ret = request_finish(&l->request, err);
@@ -240,10 +239,14 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 	ret = claim_check(&s->conf, &l->request, s->topology->huge_default, err);
 	if (ret < 0)
 		return ret;
-	if (*l->request.device) {
-		ret = topology_device_node(s->cli->root, l->request.device, &in.device_node, err);
+	for (unsigned int i = 0; i < l->request.ndevices; i++) {
+		int node;
+
+		ret = topology_device_node(s->cli->root, l->request.device[i], &node, err);
 		if (ret < 0)
 			return ret;
+		if (node >= 0)
+			idset_add(&in.device_nodes, (unsigned int)node);
 	}
 	start = now_ns();
 	ret = select_placement(&in, p, NULL, err);

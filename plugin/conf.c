@@ -15,6 +15,7 @@
 #include "plugin/util.h"
 
 #define CONF_SIZE_MAX 65536
+#define OVERFLOW_UID 65534 /* of files whose owner is not mapped */
 #define SECTION "[numaplace]"
 #define ALL_KEYS ((1U << KEY_COUNT) - 1)
 /* Written by numaplace itself; only a hint of where a container was. */
@@ -462,13 +463,29 @@ int conf_parse(const char *text, const char *name, struct conf *c, struct error 
 	return 0;
 }
 
-/* Whoever may write to it decides on every container. */
+/*
+ * Its owner is root outside of our user namespace, which is shown as nobody in here. Where every user is mapped there
+ * is no such root: that is a file of nobody.
+ */
+static bool is_outer_root(uid_t uid)
+{
+	unsigned int inside, outside, count;
+	char map[4096];
+
+	return uid == OVERFLOW_UID && file_read(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 &&
+	       sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && count != UINT32_MAX;
+}
+
+/* Its owner, and any user that may write to it, decides on every container. */
 static int check_file(const struct stat *st, const char *path, struct error *err)
 {
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3))
 		return 0; /* /dev/null: no conf */
 	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
+	if (st->st_uid && st->st_uid != own_uid() && !is_outer_root(st->st_uid))
+		return error_set(err, -EPERM, "%s: owned by uid %u, must be root's%s: chown 0 it", path, st->st_uid,
+				 own_uid() ? " or your own" : "");
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return error_set(err, -EPERM, "%s: writable by others than its owner (mode %04o): chmod go-w it", path,
 				 st->st_mode & 07777);

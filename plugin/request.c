@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "plugin/util.h"
 
@@ -16,7 +17,10 @@ const char *const request_keys[KEY_COUNT] = {
 	[KEY_CPU_NODES] = "limits.cpu.nodes",
 	[KEY_CPU_EXCLUSIVE] = "limits.cpu.exclusive",
 	[KEY_CPU_DEVICE] = "limits.cpu.device",
+	[KEY_CPU_CLASS] = "limits.cpu.class",
+	[KEY_CPU_THREADS] = "limits.cpu.threads",
 	[KEY_MEMORY] = "limits.memory",
+	[KEY_MEMORY_NODES] = "limits.memory.nodes",
 	[KEY_MEMORY_HUGEPAGES] = "limits.memory.hugepages",
 	[KEY_MEMORY_POLICY] = "limits.memory.policy",
 	[KEY_VOLATILE_CPU_NODES] = "volatile.cpu.nodes",
@@ -30,6 +34,13 @@ static const char *const policy_names[] = {
 	[POLICY_WEIGHTED] = "weighted-interleave",
 };
 
+static const char *const class_names[] = {
+	[CLASS_ANY] = "any",
+	[CLASS_PERFORMANCE] = "performance",
+	[CLASS_EFFICIENT] = "efficient",
+	[CLASS_ISOLATED] = "isolated",
+};
+
 void request_init(struct request *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -41,6 +52,11 @@ int request_find_key(const char *key)
 		if (strcmp(key, request_keys[i]) == 0)
 			return i;
 	return -1;
+}
+
+const char *cpu_class_name(enum cpu_class c)
+{
+	return class_names[c];
 }
 
 const char *memory_policy_name(enum memory_policy p)
@@ -80,74 +96,17 @@ static int parse_number(const char *text, size_t len, uint64_t max, uint64_t *ou
 	return 0;
 }
 
-static const struct {
-	const char *name;
-	uint64_t factor;
-} units[] = {
-	/* exact ones first: size_format takes the first that divides */
-	{ "EiB", 1ULL << 60 }, { "PiB", 1ULL << 50 }, { "TiB", 1ULL << 40 }, { "GiB", 1ULL << 30 },
-	{ "MiB", 1ULL << 20 }, { "KiB", 1ULL << 10 }, { "EB", 1000000000000000000ULL },
-	{ "PB", 1000000000000000ULL }, { "TB", 1000000000000ULL }, { "GB", 1000000000ULL },
-	{ "MB", 1000000ULL }, { "kB", 1000ULL }, { "KB", 1000ULL }, { "B", 1ULL }, { "bytes", 1ULL }, { "", 1ULL },
-};
-
-#define SIZE_LIMIT (1ULL << 60)
-
-int size_parse(const char *text, uint64_t *bytes, struct error *err)
+int bool_parse(const char *text, bool *out, struct error *err)
 {
-	size_t digits = strspn(text, "0123456789");
-	uint64_t v;
-	int r;
+	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
 
-	r = parse_number(text, digits, SIZE_LIMIT, &v);
-	if (r == -EINVAL)
-		return error_set(err, -EINVAL, "\"%s\": a size like 30GiB, 512MB or a number of bytes is wanted",
-				 quote(text).text);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(units); i++) {
-		if (strcmp(text + digits, units[i].name) != 0)
-			continue;
-		if (v > SIZE_LIMIT / units[i].factor) {
-			r = -ERANGE;
-			break;
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		if (strcasecmp(text, words[i]) == 0) {
+			*out = i & 1;
+			return 0;
 		}
-		*bytes = v * units[i].factor;
-		return 0;
 	}
-	if (r == -ERANGE)
-		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
-	return error_set(err, -EINVAL, "\"%s\": unknown unit \"%s\"", quote(text).text, quote(text + digits).text);
-}
-
-size_t size_format(uint64_t bytes, char *buf, size_t size)
-{
-	for (size_t i = 0; i < 6; i++)
-		if (bytes && bytes % units[i].factor == 0)
-			return (size_t)snprintf(buf, size, "%llu%s", (unsigned long long)(bytes / units[i].factor),
-						units[i].name);
-	return (size_t)snprintf(buf, size, "%llu", (unsigned long long)bytes);
-}
-
-size_t size_human(uint64_t bytes, char *buf, size_t size)
-{
-	for (size_t i = 0; i < 6; i++)
-		if (bytes >= units[i].factor) {
-			double v = (double)bytes / (double)units[i].factor;
-
-			return (size_t)snprintf(buf, size, bytes % units[i].factor ? "%.1f%s" : "%.0f%s", v,
-						units[i].name);
-		}
-	return (size_t)snprintf(buf, size, "%lluB", (unsigned long long)bytes);
-}
-
-static int parse_bool(const char *text, bool *out, struct error *err)
-{
-	if (strcmp(text, "true") == 0 || strcmp(text, "1") == 0)
-		*out = true;
-	else if (strcmp(text, "false") == 0 || strcmp(text, "0") == 0)
-		*out = false;
-	else
-		return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
-	return 0;
+	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
 }
 
 static int set_cpu(struct request *r, const char *value, struct error *err)
@@ -197,25 +156,66 @@ static int set_nodes(struct request *r, const char *value, struct error *err)
 		return 0;
 	}
 	r->nodes_mode = NODES_LIST;
-	return parse_nodes(value, &r->nodes, err);
+	if (strcmp(value, "all") != 0 && strncmp(value, "all:", 4) != 0)
+		return parse_nodes(value, &r->nodes, err);
+	r->all_nodes = true;
+	if (!value[3] || !value[4] || strcmp(value + 4, "balanced") == 0)
+		return error_set(err, -EINVAL, "\"%s\": all of which nodes? A list as in all:0-3 is wanted",
+				 quote(value).text);
+	return parse_nodes(value + 4, &r->nodes, err);
 }
 
-/* A name as the kernel gives to devices, so that it can be a path component. */
-static int set_device(struct request *r, const char *value, struct error *err)
+static int set_class(struct request *r, const char *value, struct error *err)
 {
-	size_t len = strlen(value);
-
-	if (!len || len >= sizeof(r->device))
-		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
-				 quote(value).text, DEVICE_NAME_MAX - 1);
-	for (size_t i = 0; i < len; i++) {
-		char c = value[i];
-
-		if (c == '/' || c <= ' ' || c == 0x7f || (c == '.' && i == 0))
-			return error_set(err, -EINVAL, "\"%s\": not a name of a device", quote(value).text);
+	for (size_t i = 0; i < ARRAY_SIZE(class_names); i++) {
+		if (strcmp(value, class_names[i]) == 0) {
+			r->cpu_class = (enum cpu_class)i;
+			return 0;
+		}
 	}
-	memcpy(r->device, value, len + 1);
+	return error_set(err, -EINVAL, "\"%s\": not any, performance, efficient or isolated", quote(value).text);
+}
+
+static int set_threads(struct request *r, const char *value, struct error *err)
+{
+	r->one_thread = strcmp(value, "one") == 0;
+	if (r->one_thread || strcmp(value, "all") == 0)
+		return 0;
+	return error_set(err, -EINVAL, "\"%s\": not all or one (thread of each core)", quote(value).text);
+}
+
+static int add_device(struct request *r, const char *name, struct error *err)
+{
+	char *device = r->device[r->ndevices];
+	int ret = device_name_parse(name, device, err);
+
+	if (ret < 0)
+		return ret;
+	for (unsigned int i = 0; i < r->ndevices; i++)
+		if (strcmp(r->device[i], device) == 0)
+			return error_set(err, -EINVAL, "\"%s\": named twice", quote(name).text);
+	r->ndevices++;
 	return 0;
+}
+
+/* "eth0,nvme0n1" */
+static int set_devices(struct request *r, const char *value, struct error *err)
+{
+	for (const char *p = value;;) {
+		size_t len = strcspn(p, ",");
+		char item[DEVICE_NAME_MAX + 32];
+		int ret;
+
+		if (r->ndevices == REQUEST_DEVICES_MAX)
+			return error_set(err, -EINVAL, "\"%s\": more than %d devices", quote(value).text,
+					 REQUEST_DEVICES_MAX);
+		/* What is cut is longer than any name. */
+		snprintf(item, sizeof(item), "%.*s", (int)(len < sizeof(item) ? len : sizeof(item)), p);
+		ret = add_device(r, item, err);
+		if (ret < 0 || !p[len])
+			return ret;
+		p += len + 1;
+	}
 }
 
 static int set_memory(struct request *r, const char *value, struct error *err)
@@ -271,7 +271,7 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 		if (!eq)
 			return error_set(err, -EINVAL, "\"%s\": not true, false or SIZE=PAGES,...", quote(value).text);
 		*eq++ = '\0';
-		ret = size_parse(item, &size, err);
+		ret = size_parse_page(item, &size, err);
 		if (ret < 0)
 			return ret;
 		if (parse_number(eq, strlen(eq), 1ULL << 40, &count) < 0)
@@ -289,7 +289,7 @@ static int set_hugepages(struct request *r, const char *value, struct error *err
 {
 	bool on;
 
-	if (parse_bool(value, &on, NULL) == 0) {
+	if (bool_parse(value, &on, NULL) == 0) {
 		r->huge_memory = on;
 		return 0;
 	}
@@ -304,11 +304,17 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	case KEY_CPU_NODES:
 		return set_nodes(r, value, err);
 	case KEY_CPU_EXCLUSIVE:
-		return parse_bool(value, &r->exclusive, err);
+		return bool_parse(value, &r->exclusive, err);
 	case KEY_CPU_DEVICE:
-		return set_device(r, value, err);
+		return set_devices(r, value, err);
+	case KEY_CPU_CLASS:
+		return set_class(r, value, err);
+	case KEY_CPU_THREADS:
+		return set_threads(r, value, err);
 	case KEY_MEMORY:
 		return set_memory(r, value, err);
+	case KEY_MEMORY_NODES:
+		return parse_nodes(value, &r->mem_nodes, err);
 	case KEY_MEMORY_HUGEPAGES:
 		return set_hugepages(r, value, err);
 	case KEY_MEMORY_POLICY:
@@ -333,7 +339,10 @@ static bool same_value(const struct request *a, const struct request *b, enum re
 		return a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
 		       idset_equal(&a->cpu_list, &b->cpu_list);
 	case KEY_CPU_NODES:
-		return a->nodes_mode == b->nodes_mode && idset_equal(&a->nodes, &b->nodes);
+		return a->nodes_mode == b->nodes_mode && a->all_nodes == b->all_nodes &&
+		       idset_equal(&a->nodes, &b->nodes);
+	case KEY_MEMORY_NODES:
+		return idset_equal(&a->mem_nodes, &b->mem_nodes);
 	case KEY_VOLATILE_CPU_NODES:
 		return idset_equal(&a->last_nodes, &b->last_nodes);
 	case KEY_VOLATILE_MEMORY_NODES:
@@ -409,6 +418,11 @@ int request_finish(struct request *r, struct error *err)
 {
 	if (r->exclusive && !r->cpu_count)
 		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"true\": needs limits.cpu to say how many");
+	if (r->one_thread && r->cpu_listed)
+		return error_set(err, -EINVAL, "limits.cpu.threads: \"one\": needs limits.cpu to be a number of cores");
+	if (r->cpu_class != CLASS_ANY && r->cpu_listed)
+		return error_set(err, -EINVAL, "limits.cpu.class: \"%s\": limits.cpu lists the CPUs, no class chooses them",
+				 cpu_class_name(r->cpu_class));
 	if (r->huge_memory && !r->memory)
 		return error_set(err, -EINVAL,
 				 "limits.memory.hugepages: \"true\": needs limits.memory to say how much");
@@ -431,6 +445,14 @@ static size_t format_huge(const struct request *r, char *buf, size_t size)
 	return used;
 }
 
+static void format_devices(const struct request *r, char *buf, size_t size)
+{
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < r->ndevices && used < size; i++)
+		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", r->device[i]);
+}
+
 bool request_format(const struct request *r, enum request_key key, char *buf, size_t size)
 {
 	if (!(r->given >> key & 1))
@@ -451,7 +473,9 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		}
 		break;
 	case KEY_CPU_NODES:
-		if (r->nodes_mode == NODES_LIST)
+		if (r->nodes_mode == NODES_LIST && r->all_nodes && size > 4)
+			idset_format(&r->nodes, stpcpy(buf, "all:"), size - 4);
+		else if (r->nodes_mode == NODES_LIST)
 			idset_format(&r->nodes, buf, size);
 		else
 			snprintf(buf, size, "balanced");
@@ -460,10 +484,19 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		snprintf(buf, size, "%s", r->exclusive ? "true" : "false");
 		break;
 	case KEY_CPU_DEVICE:
-		snprintf(buf, size, "%s", r->device);
+		format_devices(r, buf, size);
+		break;
+	case KEY_CPU_CLASS:
+		snprintf(buf, size, "%s", cpu_class_name(r->cpu_class));
+		break;
+	case KEY_CPU_THREADS:
+		snprintf(buf, size, "%s", r->one_thread ? "one" : "all");
 		break;
 	case KEY_MEMORY:
 		size_format(r->memory, buf, size);
+		break;
+	case KEY_MEMORY_NODES:
+		idset_format(&r->mem_nodes, buf, size);
 		break;
 	case KEY_MEMORY_HUGEPAGES:
 		format_huge(r, buf, size);

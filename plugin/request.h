@@ -8,6 +8,7 @@
 
 #include "plugin/error.h"
 #include "plugin/idset.h"
+#include "plugin/size.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -15,6 +16,7 @@
 #define CPU_COUNT_MAX 1000000U /* more than this is a mistake, not a request */
 #define HUGE_REQUEST_MAX 4
 #define DEVICE_NAME_MAX 128
+#define REQUEST_DEVICES_MAX 8
 
 enum nodes_mode {
 	NODES_ABSENT,   /* not said: as balanced, once another key is there */
@@ -29,6 +31,13 @@ enum memory_policy {
 	POLICY_WEIGHTED,
 };
 
+enum cpu_class {
+	CLASS_ANY,
+	CLASS_PERFORMANCE,
+	CLASS_EFFICIENT,
+	CLASS_ISOLATED,
+};
+
 struct huge_request {
 	uint64_t size;  /* bytes of a page */
 	uint64_t count; /* pages */
@@ -40,7 +49,10 @@ enum request_key {
 	KEY_CPU_NODES,
 	KEY_CPU_EXCLUSIVE,
 	KEY_CPU_DEVICE,
+	KEY_CPU_CLASS,
+	KEY_CPU_THREADS,
 	KEY_MEMORY,
+	KEY_MEMORY_NODES,
 	KEY_MEMORY_HUGEPAGES,
 	KEY_MEMORY_POLICY,
 	KEY_VOLATILE_CPU_NODES,
@@ -56,10 +68,15 @@ struct request {
 	struct idset cpu_list;
 	enum nodes_mode nodes_mode;
 	struct idset nodes;
+	bool all_nodes;              /* CPUs of each of request.nodes, not of as few as suffice */
 	bool exclusive;
-	char device[DEVICE_NAME_MAX];
+	enum cpu_class cpu_class;
+	bool one_thread;             /* cpu_count counts cores: one thread of each */
+	unsigned int ndevices;
+	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
 	uint64_t memory;             /* bytes; 0: not said */
 	uint64_t memory_limit;       /* the runtime's own limit where memory is above it; 0: it is not */
+	struct idset mem_nodes;      /* memory on these nodes; empty: not said */
 	bool huge_memory;            /* limits.memory is to be hugepages of the default size */
 	unsigned int nhuge;
 	struct huge_request huge[HUGE_REQUEST_MAX];
@@ -100,14 +117,17 @@ bool request_asks(const struct request *r);
 /* Writes "key=value" of key @key as it was understood; false: not given. */
 bool request_format(const struct request *r, enum request_key key, char *buf, size_t size);
 
+const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 
-/* "30GiB", "512MB", "64KiB", "1024": bytes.  -EINVAL: malformed, or over 2^60. */
-int size_parse(const char *text, uint64_t *bytes, struct error *err);
-/* "30GiB" where that is exact, else bytes; never loses a byte. */
-size_t size_format(uint64_t bytes, char *buf, size_t size);
-/* "29.8GiB": for people. */
-size_t size_human(uint64_t bytes, char *buf, size_t size);
+/* The words that Incus takes for true and false, in any case: true, 1, yes, on; false, 0, no, off. */
+int bool_parse(const char *text, bool *out, struct error *err);
+
+/*
+ * The name of a device as it is below /sys: "eth0" as it is, a PCI address in any usual spelling as "0000:3b:00.0".
+ * -EINVAL, with what would be understood.
+ */
+int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error *err);
 
 #endif

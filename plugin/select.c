@@ -252,16 +252,32 @@ static void site_cpus(const struct choice *c, const struct topo_node *node, stru
 	}
 }
 
+/* From node @i to the devices, in local distances beyond the first, as a mean. */
+static double device_distance(const struct choice *c, unsigned int i)
+{
+	const struct topology *t = c->t;
+	unsigned int n = 0;
+	double sum = 0;
+
+	idset_foreach(id, &c->in->device_nodes) {
+		int device = topology_find_node(t, id);
+
+		if (device < 0)
+			continue;
+		sum += (double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1;
+		n++;
+	}
+	return n ? sum / n : 0;
+}
+
 /* Millionths of a local distance that choosing this node costs besides. */
 static int64_t site_bias(const struct choice *c, unsigned int i)
 {
 	const struct topology *t = c->t;
 	const struct topo_node *node = &t->nodes[i];
 	double bias = 0;
-	int device = topology_find_node(t, c->in->device_node);
 
-	if (device >= 0)
-		bias += BIAS_DEVICE * ((double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1);
+	bias += BIAS_DEVICE * device_distance(c, i);
 	if (!idset_empty(&c->req->last_nodes) && !idset_has(&c->req->last_nodes, node->id))
 		bias += BIAS_HOME;
 	if (c->search.need.pages <= 0 && !idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
@@ -907,7 +923,7 @@ static void explain_choice(const struct choice *c)
 		lost = "more loaded";
 	else if (b.memory > a.memory + 0.5)
 		lost = "with less free memory";
-	else if (c->req->device[0] || !idset_empty(&c->req->last_nodes))
+	else if (c->req->ndevices || !idset_empty(&c->req->last_nodes))
 		lost = "farther from its device or its last place";
 	else if (b.load < a.load - 0.5)
 		lost = "emptier, and kept for larger ones";
@@ -963,9 +979,11 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 		if (!c->free_core)
 			return error_errno(err, -ENOMEM, "selection");
 	}
-	if (c->req->device[0] && c->in->device_node < 0)
-		reasons_add(c->why, "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
-			    quote(c->req->device).text);
+	for (unsigned int i = 0; i < c->req->ndevices; i++)
+		if (c->in->devices_unknown >> i & 1)
+			reasons_add(c->why,
+				    "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
+				    quote(c->req->device[i]).text);
 	if (c->in->whole)
 		r = choose_whole(c, err);
 	else

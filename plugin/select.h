@@ -41,7 +41,8 @@ struct select_input {
 	const struct select_policy *policy;
 	const struct idset *allowed_cpus; /* the parent's cpuset.cpus.effective; NULL: all */
 	const struct idset *allowed_mems; /* the parent's cpuset.mems.effective; NULL: all */
-	int device_node;                  /* node id; -1: none */
+	struct idset device_nodes;        /* node ids of the request's devices; empty: none known */
+	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
 	/*
 	 * Somebody else has chosen the request's nodes, or its CPUs: all of them are taken, whoever is there,
 	 * and only memory and hugepages have to fit.

@@ -11,9 +11,13 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
+#include <poll.h>
 #include <string.h>
+#include <sys/vfs.h>
 
 #define ASIDE ".%.200s.numaplace-%d"
+#define PEEK_MS 100 /* for a pipe's writer to be done */
 
 /* The folder that the file is in, and its name there. */
 static int open_folder(const char *path, const char *config, struct bundle *b)
@@ -34,22 +38,82 @@ static int open_folder(const char *path, const char *config, struct bundle *b)
 	return b->dir < 0 ? -errno : 0;
 }
 
-static int read_file(struct bundle *b, struct error *err)
+/* Errors that the runtime meets as well, and words better. */
+static bool is_runtimes(int status)
 {
-	/* Non-blocking: a FIFO of that name must not hold us. */
+	static const int own[] = { -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -ENXIO, -ENODEV };
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
+		if (status == own[i])
+			return true;
+	return false;
+}
+
+/* An anonymous pipe, found by the name of a descriptor that is open in this process: another reader changes nothing. */
+static bool is_open_pipe(const struct bundle *b)
+{
+	cleanup_close int fd = openat(b->dir, b->name, O_PATH | O_CLOEXEC);
+	struct statfs fs;
+
+	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
+}
+
+/* What is in the pipe @fd, which stays there; b->partial unless its writer has closed it. */
+static int peek(int fd, struct bundle *b)
+{
+	struct pollfd writer = { .fd = fd };
+	cleanup_close int in = -1, out = -1;
+	int fds[2], size = fcntl(fd, F_GETPIPE_SZ);
+	ssize_t n;
+
+	if (size < 0 || pipe2(fds, O_CLOEXEC | O_NONBLOCK) < 0)
+		return -errno;
+	in = fds[0];
+	out = fds[1];
+	fcntl(out, F_SETPIPE_SZ, size);
+	b->partial = poll(&writer, 1, PEEK_MS) <= 0;
+	n = tee(fd, out, (size_t)size, SPLICE_F_NONBLOCK);
+	b->text = malloc((size_t)size + 1);
+	if (!b->text)
+		return -ENOMEM;
+	n = n > 0 ? file_read_fd(in, b->text, (size_t)n) : 0;
+	b->len = n > 0 ? (size_t)n : 0;
+	b->text[b->len] = '\0';
+	return 0;
+}
+
+static int read_pipe(struct bundle *b)
+{
+	cleanup_close int fd = openat(b->dir, b->name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	b->fixed = "a pipe, which can be read only once";
+	return fd < 0 ? -errno : peek(fd, b);
+}
+
+static int read_file(struct bundle *b)
+{
+	/* Non-blocking: a FIFO that comes by this name now must not hold us. */
 	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	cleanup_close int fd = openat(b->dir, b->name, flags | O_NOFOLLOW);
+	cleanup_close int fd = -1;
 	int r;
 
-	b->link = fd < 0 && errno == ELOOP;
-	if (b->link)
+	if (fstatat(b->dir, b->name, &b->st, 0) < 0)
+		return -errno;
+	if (S_ISFIFO(b->st.st_mode) && is_open_pipe(b))
+		return read_pipe(b);
+	if (!S_ISREG(b->st.st_mode) || b->st.st_size > (off_t)OCI_CONFIG_HELD_MAX)
+		return -ENOENT;
+	fd = openat(b->dir, b->name, flags | O_NOFOLLOW);
+	if (fd < 0 && errno == ELOOP) {
+		b->fixed = "a symbolic link, which is not followed";
 		fd = openat(b->dir, b->name, flags);
+	}
 	if (fd < 0 || fstat(fd, &b->st) < 0)
-		return error_errno(err, -errno, "%s", quote(b->name).text);
+		return -errno;
 	if (!S_ISREG(b->st.st_mode))
-		return error_set(err, -EINVAL, "%s: not a regular file", quote(b->name).text);
-	r = hook_read(fd, OCI_CONFIG_HELD_MAX, &b->text, &b->len, err);
-	return r < 0 ? (error_prefix(err, "%s", quote(b->name).text), r) : 0;
+		return -ENOENT;
+	r = hook_read(fd, OCI_CONFIG_HELD_MAX, &b->text, &b->len, NULL);
+	return r == -EINVAL ? -EFBIG : r; /* it grew meanwhile */
 }
 
 int bundle_open(const char *path, const char *config, struct bundle *out, struct error *err)
@@ -57,11 +121,17 @@ int bundle_open(const char *path, const char *config, struct bundle *out, struct
 	cleanup_bundle struct bundle b = BUNDLE_NONE;
 	int r = open_folder(path, config, &b);
 
+	if (is_runtimes(r))
+		return -ENOENT;
 	if (r < 0)
 		return error_errno(err, r, "bundle %s", quote(path).text);
-	r = read_file(&b, err);
+	r = read_file(&b);
+	if (is_runtimes(r))
+		return -ENOENT;
+	if (r == -EFBIG)
+		return error_set(err, r, "%s: more than %u MiB", quote(b.name).text, OCI_CONFIG_HELD_MAX >> 20);
 	if (r < 0)
-		return r;
+		return error_errno(err, r, "%s", quote(b.name).text);
 	*out = b;
 	b = BUNDLE_NONE;
 	return 0;
@@ -93,8 +163,8 @@ int bundle_write(const struct bundle *b, const char *text, size_t len, struct er
 	char aside[300];
 	int r;
 
-	if (b->link)
-		return error_set(err, -ELOOP, "write %s: a symbolic link, which is not followed", quote(b->name).text);
+	if (b->fixed)
+		return error_set(err, -ELOOP, "write %s: %s", quote(b->name).text, b->fixed);
 	snprintf(aside, sizeof(aside), ASIDE, b->name, (int)getpid());
 	r = write_file(b, aside, text, len);
 	if (r == -EEXIST && unlinkat(b->dir, aside, 0) == 0) /* of a process that is gone */

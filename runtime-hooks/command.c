@@ -103,8 +103,8 @@ static void take(struct command *c, const struct option *options, size_t n, char
 	const struct option *o = is_long ? find_long(options, n, name, len) : find(options, n, name, len);
 
 	if (!o && !is_long && len > 1) {
-		/* -bDIR, -dbDIR, -db DIR: -d alone stands before others */
-		name += *name == 'd';
+		/* -bDIR, -dbDIR, -ddb DIR: crun's flags without a value, of which -d is the only one, may be in front */
+		name += strspn(name, "d");
 		o = find(options, n, name, 1);
 		len = 1;
 		if (o && name[1]) {

@@ -197,6 +197,9 @@ int incus_request(const char *socket, const char *method, const char *path, cons
 		r = parse_status(answer, &at);
 	if (r < 0)
 		return error_errno(err, r, "%s %s%s", socket, method, path);
+	/* The text ends at its first NUL, its length is that of all. */
+	if (memchr(answer, '\0', got))
+		return error_set(err, -EPROTO, "%s %s%s: a NUL in the answer", socket, method, path);
 	*len = got - (size_t)(at - answer);
 	*text = strdup(at);
 	return *text ? r : error_set(err, -ENOMEM, "out of memory");

@@ -72,17 +72,47 @@ static bool is_hint(int key)
 	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
 }
 
-/* A key of ours, under its whole name in messages. */
-static int set_asked(const struct incus_config *c, int key, unsigned int allowed, struct request *r, struct error *err)
+/* "50%" of the host's memory, or a size. */
+static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, struct error *err)
 {
-	int ret;
+	size_t digits = strspn(text, "0123456789");
+	unsigned long percent;
 
-	if (!c->asked[key] || is_hint(key))
+	if (!digits || strcmp(text + digits, "%") != 0)
+		return size_parse(text, bytes, err);
+	percent = strtoul(text, NULL, 10);
+	if (!host_memory)
+		return error_set(err, -EINVAL, "\"%s\": how much memory the host has is not known", quote(text).text);
+	if (percent > SIZE_LIMIT / host_memory)
+		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
+	*bytes = host_memory / 100 * percent;
+	return 0;
+}
+
+/* A key of ours, under its whole name in messages. */
+static int set_asked(const struct incus_config *c, int key, unsigned int allowed, uint64_t host_memory,
+		     struct request *r, struct error *err)
+{
+	const char *value = c->asked[key];
+	char number[24];
+	uint64_t bytes;
+	int ret = 0;
+
+	if (!value || is_hint(key))
 		return 0;
 	if (!(allowed & 1U << key))
 		return error_set(err, -EINVAL, INCUS_PREFIX "%s: \"%s\": containers may not set this key (container-keys)",
-				 request_keys[key], quote(c->asked[key]).text);
-	ret = request_set(r, request_keys[key], c->asked[key], err);
+				 request_keys[key], quote(value).text);
+	if (key == KEY_MEMORY) {
+		ret = memory_of(value, host_memory, &bytes, err);
+		if (ret < 0)
+			return error_prefix(err, INCUS_PREFIX "%s", request_keys[key]);
+		if (strchr(value, '%')) {
+			snprintf(number, sizeof(number), "%llu", (unsigned long long)bytes);
+			value = number;
+		}
+	}
+	ret = request_set(r, request_keys[key], value, err);
 	if (ret < 0 && strncmp(err->text, "limits.", 7) == 0) {
 		struct error text = *err;
 
@@ -91,38 +121,60 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	return ret;
 }
 
-/* "50%" of the host's memory, or a size; 0: not understood, or not known. */
-static uint64_t memory_of(const char *text, uint64_t host_memory)
+/* A size of the daemon's; 0: none, or not understood (incus_doubts says so). */
+static uint64_t own_size(const char *text, uint64_t host_memory)
 {
-	size_t digits = strspn(text, "0123456789");
 	uint64_t bytes;
 
-	if (digits && digits < 4 && strcmp(text + digits, "%") == 0)
-		return host_memory / 100 * strtoul(text, NULL, 10);
-	return size_parse(text, &bytes, NULL) < 0 ? 0 : bytes;
+	return text && memory_of(text, host_memory, &bytes, NULL) == 0 ? bytes : 0;
 }
 
 /* The daemon's own limits where our keys are silent; before request_finish. */
 static int fall_back(const struct incus_config *c, uint64_t host_memory, struct request *r, struct error *err)
 {
 	bool huge = r->given & 1U << KEY_MEMORY_HUGEPAGES;
-	uint64_t memory;
 
-	if (c->native[KEY_MEMORY] && !c->asked[KEY_MEMORY]) {
-		memory = memory_of(c->native[KEY_MEMORY], host_memory);
-		if (memory && memory <= INT64_MAX)
-			request_fallback_memory(r, (int64_t)memory);
-	}
+	if (!c->asked[KEY_MEMORY])
+		request_fallback_memory(r, (int64_t)own_size(c->native[KEY_MEMORY], host_memory));
 	for (int i = 0; i < INCUS_HUGE_SIZES && !huge; i++) {
-		int ret = 0;
+		int ret = request_fallback_hugepages(r, huge_keys[i].size, own_size(c->huge[i], host_memory), err);
 
-		memory = c->huge[i] ? memory_of(c->huge[i], host_memory) : 0;
-		if (memory)
-			ret = request_fallback_hugepages(r, huge_keys[i].size, memory, err);
 		if (ret < 0)
 			return ret;
 	}
 	return 0;
+}
+
+/* limits.memory.hugepages of a VM: all its memory. */
+static bool all_huge(const struct incus_config *c)
+{
+	bool on = false;
+
+	return c->native[KEY_MEMORY_HUGEPAGES] && bool_parse(c->native[KEY_MEMORY_HUGEPAGES], &on, NULL) == 0 && on;
+}
+
+static void doubt(void (*say)(const char *line), const char *key, struct error *fault)
+{
+	struct error line;
+
+	error_set(&line, -EINVAL, "%s: %s; it is not taken into account", key, fault->text);
+	say(line.text);
+}
+
+void incus_doubts(const struct incus_config *c, uint64_t host_memory, void (*say)(const char *line))
+{
+	struct error fault;
+	uint64_t bytes;
+	bool on;
+
+	if (c->native[KEY_MEMORY] && !c->asked[KEY_MEMORY] &&
+	    memory_of(c->native[KEY_MEMORY], host_memory, &bytes, &fault) < 0)
+		doubt(say, request_keys[KEY_MEMORY], &fault);
+	if (c->native[KEY_MEMORY_HUGEPAGES] && bool_parse(c->native[KEY_MEMORY_HUGEPAGES], &on, &fault) < 0)
+		doubt(say, request_keys[KEY_MEMORY_HUGEPAGES], &fault);
+	for (int i = 0; i < INCUS_HUGE_SIZES && !c->asked[KEY_MEMORY_HUGEPAGES]; i++)
+		if (c->huge[i] && memory_of(c->huge[i], host_memory, &bytes, &fault) < 0)
+			doubt(say, huge_keys[i].key, &fault);
 }
 
 static int own_key(const struct incus_config *c, int key, struct request *r, struct error *err)
@@ -133,25 +185,23 @@ static int own_key(const struct incus_config *c, int key, struct request *r, str
 int incus_plan_ahead(const struct incus_config *c, const struct conf *conf, uint64_t host_memory, struct request *out,
 		     struct error *err)
 {
-	/* limits.memory.hugepages of a VM: all its memory. */
 	static const int shared[] = { KEY_CPU, KEY_CPU_NODES, KEY_MEMORY_HUGEPAGES };
 	struct request r;
 	int ret = 0;
 
 	request_init(&r);
 	for (int k = 0; ret == 0 && k < KEY_COUNT; k++)
-		ret = set_asked(c, k, conf->container_keys, &r, err);
+		ret = set_asked(c, k, conf->container_keys, host_memory, &r, err);
 	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(shared); i++) {
 		/* Its own nodes are an earlier choice of ours where the wish is beside them. */
 		if (shared[i] == KEY_CPU_NODES && c->asked[KEY_CPU_NODES])
 			continue;
-		if (shared[i] == KEY_MEMORY_HUGEPAGES && c->native[shared[i]] &&
-		    (strcmp(c->native[shared[i]], "true") != 0 || !c->native[KEY_MEMORY]))
+		if (shared[i] == KEY_MEMORY_HUGEPAGES && (!all_huge(c) || !c->native[KEY_MEMORY]))
 			continue;
 		ret = own_key(c, shared[i], &r, err);
 	}
-	if (ret == 0 && r.huge_memory && !r.memory && c->native[KEY_MEMORY])
-		r.memory = memory_of(c->native[KEY_MEMORY], host_memory);
+	if (ret == 0 && r.huge_memory && !r.memory)
+		r.memory = own_size(c->native[KEY_MEMORY], host_memory);
 	if (ret == 0 && !(r.given & 1U << KEY_CPU_NODES))
 		ret = request_set(&r, request_keys[KEY_CPU_NODES], "balanced", err);
 	if (ret == 0)
@@ -178,7 +228,8 @@ static int chosen_nodes(const struct incus_config *c, const char **out, struct e
 /* Keys that choose CPUs, where somebody else does.  A wish beside nodes is what numaplace incus place went by. */
 static int refuse_choice(const struct incus_config *c, struct error *err)
 {
-	static const int cpu_keys[] = { KEY_CPU, KEY_CPU_NODES, KEY_CPU_EXCLUSIVE, KEY_CPU_DEVICE };
+	static const int cpu_keys[] = { KEY_CPU,        KEY_CPU_NODES, KEY_CPU_EXCLUSIVE,
+					KEY_CPU_DEVICE, KEY_CPU_CLASS, KEY_CPU_THREADS };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_keys); i++)
 		if (c->asked[cpu_keys[i]] && !(cpu_keys[i] == KEY_CPU_NODES && c->native[KEY_CPU_NODES]))
@@ -223,7 +274,7 @@ static int plan_behind(const struct incus_config *c, const struct conf *conf, ui
 	}
 	for (int k = 0; ret == 0 && k < KEY_COUNT; k++)
 		if (k != KEY_CPU_NODES)
-			ret = set_asked(c, k, conf->container_keys, &r, err);
+			ret = set_asked(c, k, conf->container_keys, host_memory, &r, err);
 	if (ret == 0)
 		ret = nodes ? follow_cpus(c, &r, err) : own_key(c, KEY_CPU, &r, err);
 	if (ret == 0 && nodes)

@@ -49,6 +49,12 @@ enum incus_way {
 int incus_plan(const struct incus_config *c, const struct conf *conf, uint64_t host_memory, enum incus_way *way,
 	       struct request *out, struct error *err);
 
+/*
+ * Says a line for each of the daemon's own values that is not understood, or is too large, and that incus_plan goes on
+ * without.
+ */
+void incus_doubts(const struct incus_config *c, uint64_t host_memory, void (*say)(const char *line));
+
 /* The same for choosing before a start (numaplace incus place): always ahead. */
 int incus_plan_ahead(const struct incus_config *c, const struct conf *conf, uint64_t host_memory, struct request *out,
 		     struct error *err);

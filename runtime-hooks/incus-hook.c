@@ -168,6 +168,8 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 		*err = *conf_fault;
 		return err->status;
 	}
+	if (env->message)
+		incus_doubts(&c, host_memory(env->root), env->message);
 	job.mems_only = way == INCUS_BEHIND;
 	if (way == INCUS_AHEAD)
 		r = check_agent(env, err);

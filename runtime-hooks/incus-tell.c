@@ -52,7 +52,7 @@ static bool may_change(int status)
 
 int agent_tell(const char *socket, const char *runtime, const char *id, const struct idset *nodes)
 {
-	char project[256], instance[256], list[4096];
+	char project[256], instance[256], list[IDSET_TEXT_MAX];
 	time_t until = time(NULL) + TELL_SECONDS;
 	struct error err = { 0 };
 	int r;

@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/time.h>
 #include <time.h>
 
 #define PATHS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -28,8 +29,11 @@
 /* What hook_begin changes of what we were given, and the runtime is to get. */
 struct inherited {
 	mode_t umask;
-	struct sigaction on_pipe, on_alarm, on_file_limit;
+	struct sigaction on_pipe, on_alarm, on_file_limit, on_fault;
 	sigset_t mask;
+	struct itimerval timer; /* an alarm that was under way */
+	struct timespec since;
+	bool closed[STDERR_FILENO + 1];
 };
 
 /* For who is called when time is up. */
@@ -43,8 +47,31 @@ static void begin(void)
 	sigaction(SIGPIPE, NULL, &was.on_pipe);
 	sigaction(SIGALRM, NULL, &was.on_alarm);
 	sigaction(SIGXFSZ, NULL, &was.on_file_limit);
+	sigaction(SIGSEGV, NULL, &was.on_fault);
 	sigprocmask(SIG_BLOCK, NULL, &was.mask);
+	getitimer(ITIMER_REAL, &was.timer);
+	clock_gettime(CLOCK_MONOTONIC, &was.since);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		was.closed[fd] = fcntl(fd, F_GETFD) < 0;
 	hook_begin();
+}
+
+/* The alarm that was under way rings when it would have; at once, if that is over. */
+static void give_timer_back(void)
+{
+	const int64_t second = 1000000;
+	struct itimerval timer = was.timer;
+	struct timespec now;
+	int64_t left;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	left = timer.it_value.tv_sec * second + timer.it_value.tv_usec;
+	if (left) {
+		left -= (now.tv_sec - was.since.tv_sec) * second + (now.tv_nsec - was.since.tv_nsec) / 1000;
+		left = left > 0 ? left : 1;
+	}
+	timer.it_value = (struct timeval){ .tv_sec = left / second, .tv_usec = left % second };
+	setitimer(ITIMER_REAL, &timer, NULL);
 }
 
 static void give_back(void)
@@ -58,6 +85,11 @@ static void give_back(void)
 	sigaction(SIGPIPE, &was.on_pipe, NULL);
 	sigaction(SIGALRM, &was.on_alarm, NULL);
 	sigaction(SIGXFSZ, &was.on_file_limit, NULL);
+	sigaction(SIGSEGV, &was.on_fault, NULL);
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (was.closed[fd])
+			close(fd);
+	give_timer_back();
 	sigprocmask(SIG_SETMASK, &was.mask, NULL);
 	umask(was.umask);
 }
@@ -237,11 +269,45 @@ static int open_bundle(const struct command *c, struct bundle *b, struct error *
 }
 
 /* A container that says nothing itself: what the host's default would do to it, it does without. */
-static int pass_over(const struct work *w, const struct oci_config *config, const struct error *why)
+static void pass_over(const struct work *w, const struct oci_config *config, const struct error *why)
 {
 	if (config->too_large && w->env.conf.without_keys != DEFAULT_NONE)
 		hook_warn(why->text);
-	return 0;
+}
+
+/* 0: the config says what the container asks for; 1: there is nothing to be done; else the error. */
+static int read_config(const struct work *w, const struct bundle *b, struct oci_config *config, struct error *err)
+{
+	int r = oci_config_parse(b->text, b->len, config, err);
+
+	if (r == 0)
+		return 0;
+	error_prefix(err, "config.json");
+	/* Then it is the runtime's to complain about, unless it looks as if it wanted something. */
+	if (oci_config_looks_asking(b->text, b->len)) {
+		if (!b->partial)
+			return r;
+		error_set(err, r, "%s: %s: the keys in it are without effect", quote(b->name).text, b->fixed);
+		hook_warn(err->text);
+	} else {
+		pass_over(w, config, err);
+	}
+	return 1;
+}
+
+static int prepare_container(struct work *w, struct bundle *b, struct oci_config *config, struct error *err)
+{
+	int r = oci_config_request(config, &w->env.conf, &w->request, err);
+
+	if (r == 0 && request_asks(&w->request))
+		r = edit_bundle(w, b, err);
+	if (r == 0)
+		r = take_policy(w, err);
+	if (r < 0 && !oci_annotations_ask(&config->annotations)) {
+		hook_warn(err->text);
+		return 0;
+	}
+	return r;
 }
 
 static int prepare(struct work *w, struct error *err)
@@ -260,14 +326,9 @@ static int prepare(struct work *w, struct error *err)
 	r = open_bundle(c, &b, err);
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = oci_config_parse(b.text, b.len, &config, err);
-	if (r < 0)
-		error_prefix(err, "config.json");
-	/* Then it is the runtime's to complain about, unless it looks as if it wanted something. */
-	if (r < 0 && !oci_config_looks_asking(b.text, b.len))
-		return pass_over(w, &config, err);
-	if (r < 0)
-		return r;
+	r = read_config(w, &b, &config, err);
+	if (r)
+		return r < 0 ? r : 0;
 	if (conf < 0 && !oci_annotations_ask(&config.annotations)) {
 		/* A slip in the conf must not stop containers that want nothing from us. */
 		hook_warn(conf_err.text);
@@ -277,11 +338,7 @@ static int prepare(struct work *w, struct error *err)
 		*err = conf_err;
 		return conf;
 	}
-	r = oci_config_request(&config, &w->env.conf, &w->request, err);
-	if (r < 0 || !request_asks(&w->request))
-		return r;
-	r = edit_bundle(w, &b, err);
-	return r < 0 ? r : take_policy(w, err);
+	return prepare_container(w, &b, &config, err);
 }
 
 /* --- words --- */

@@ -74,27 +74,6 @@ static int set_policy_nodes(void *arg, const struct json_value *v, struct error 
 	return keep_list(&((struct oci_config *)arg)->policy_nodes, v, err);
 }
 
-/* "2MB" is 2 MiB in OCI, as in the names of the hugetlb files. */
-static int parse_page_size(const char *text, uint64_t *out)
-{
-	static const char units[] = "KMG";
-	uint64_t size = 0;
-	const char *unit;
-
-	if (*text < '1' || *text > '9')
-		return -EINVAL;
-	for (; *text >= '0' && *text <= '9'; text++) {
-		size = size * 10 + (uint64_t)(*text - '0');
-		if (size > 1U << 20)
-			return -EINVAL;
-	}
-	unit = *text ? strchr(units, *text) : NULL;
-	if (!unit || strcmp(text + 1, "B") != 0)
-		return -EINVAL;
-	*out = size << 10 * (unit - units + 1);
-	return 0;
-}
-
 static int see_huge(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_config *c = arg;
@@ -109,9 +88,7 @@ static int set_huge_size(void *arg, const struct json_value *v, struct error *er
 {
 	struct oci_config *c = arg;
 
-	if (parse_page_size(v->text, &c->huge[v->index].page_size) < 0)
-		return error_set(err, -EINVAL, "\"%s\": a size like 2MB or 1GB is expected", quote(v->text).text);
-	return 0;
+	return size_parse_page(v->text, &c->huge[v->index].page_size, err);
 }
 
 /* Unsigned in OCI: what does not fit in 63 bits means "no limit", so none is asked for. */

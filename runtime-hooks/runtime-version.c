@@ -76,15 +76,18 @@ static int run(const char *path, char *answer, size_t size, struct error *err)
 	return 0;
 }
 
-/* The link's name; false: the file cannot be told from others. */
+/*
+ * The link's name; false: the file cannot be told from others, or has no name and is another one each time (the copy of
+ * itself that a runtime runs from memory). Its device does not count: a runtime may be on a mount of its own each time.
+ */
 static bool link_name(const char *path, char *name, size_t size)
 {
 	struct stat st;
 
-	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode))
+	if (stat(path, &st) < 0 || !S_ISREG(st.st_mode) || !st.st_nlink)
 		return false;
-	snprintf(name, size, "runtime-%llx-%llx-%llx-%llx.%lx", (unsigned long long)st.st_dev,
-		 (unsigned long long)st.st_ino, (unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
+	snprintf(name, size, "runtime-%llx-%llx-%llx.%lx", (unsigned long long)st.st_ino,
+		 (unsigned long long)st.st_size, (unsigned long long)st.st_mtim.tv_sec,
 		 (unsigned long)st.st_mtim.tv_nsec);
 	return true;
 }

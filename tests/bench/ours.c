@@ -51,7 +51,7 @@ bool ours_pick(const struct state *s, const struct ask *a, int balance, struct c
 	static struct request r;
 	static struct select_policy policy;
 	struct select_input in = {
-		.topology = s->t, .usage = s->usage, .request = &r, .policy = &policy, .device_node = -1
+		.topology = s->t, .usage = s->usage, .request = &r, .policy = &policy
 	};
 	struct placement p = { 0 };
 	struct error err = { 0 };

@@ -75,7 +75,7 @@ static int decide(struct point *p, const struct topology *t, const struct usage 
 	static struct request req;
 	static struct select_policy policy;
 	cleanup_free uint64_t *ns = calloc(p->asks, sizeof(*ns));
-	struct select_input in = { .topology = t, .usage = u, .request = &req, .policy = &policy, .device_node = -1 };
+	struct select_input in = { .topology = t, .usage = u, .request = &req, .policy = &policy };
 
 	if (!ns)
 		return -1;

@@ -38,6 +38,10 @@ static void check_format(const struct request *r)
 	must(again.given == r->given && again.cpu_count == r->cpu_count && again.memory == r->memory);
 	must(again.nhuge == r->nhuge && again.exclusive == r->exclusive && again.policy == r->policy);
 	must(idset_equal(&again.nodes, &r->nodes) && idset_equal(&again.cpu_list, &r->cpu_list));
+	must(again.all_nodes == r->all_nodes && idset_equal(&again.mem_nodes, &r->mem_nodes));
+	must(again.cpu_class == r->cpu_class && again.one_thread == r->one_thread && again.ndevices == r->ndevices);
+	for (unsigned int i = 0; i < r->ndevices; i++)
+		must(strcmp(again.device[i], r->device[i]) == 0);
 }
 
 /* Half of the machine is held or loaded already, as the input's length has it. */
@@ -60,8 +64,7 @@ static void check_choice(const struct request *r, size_t seed)
 		taken.held = taken.cpus;
 	must(u && usage_add(u, &taken) == 0);
 	select_policy_init(&policy);
-	ret = select_placement(&(struct select_input){ .topology = t, .usage = u, .request = r, .policy = &policy,
-						       .device_node = -1 },
+	ret = select_placement(&(struct select_input){ .topology = t, .usage = u, .request = r, .policy = &policy },
 			       &p, &why, &err);
 	fuzz_check_error(ret, &err);
 	if (ret == 0) {

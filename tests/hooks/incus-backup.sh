@@ -66,6 +66,14 @@ done
 instance writable limits.cpu.nodes=0
 chmod o+w "$tmp/inc/containers/writable/backup.yaml"
 staged writable start-host 1 'numaplace: container writable: *may write to it*'
+instance much limits.cpu.nodes=0 limits.memory=2EiB
+LXC_NAME=much LXC_HOOK_TYPE=start-host LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/much/lxc.conf run_hook
+[[ $said == 'numaplace: container much: limits.memory: "2EiB": more than 1EiB; it is not taken into account'* ]]
+ok $? 'a limit of more than an EiB: warned of' "$said"
+instance bytes limits.cpu.nodes=0 'limits.memory=4096 bytes'
+LXC_NAME=bytes LXC_HOOK_TYPE=start-host LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/bytes/lxc.conf run_hook
+[[ $said != *limits.memory* ]]
+ok $? "the unit ' bytes' is no reason for a warning" "$said"
 instance gone
 rm "$tmp/inc/containers/gone/backup.yaml"
 staged gone start-host 1 'numaplace: container gone: */backup.yaml: No such file or directory'

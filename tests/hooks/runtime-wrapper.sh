@@ -67,6 +67,116 @@ passing_on() {
 	ok $? 'the ledger folder was not even made by any of these'
 }
 
+# What the config is, if not a file in a folder, is the runtime's business: it is called, sees the same, and nothing is said.
+odd_configs() {
+	local keyless=$tmp/keyless keyed=$tmp/keyed what
+	with ''
+	mv "$config" "$keyless"
+	with '"limits.cpu": "1"'
+	mv "$config" "$keyed"
+	# The fake's standard input is what is left of it for the runtime.
+	cat > "$tmp/reader" <<-'END'
+		#!/bin/sh
+		while [ $# -gt 1 ]; do [ "$1" != --config ] || what=$2; shift; done
+		exec cat "$what"
+	END
+	chmod +x "$tmp/reader"
+	read_by_runtime() { # NAME WRAPPER-ARGUMENTS: the runtime reads the config without keys, and there is no word
+		local name=$1
+		shift
+		"$wrapper" --runtime "$tmp/reader" --conf "$tmp/conf" --state "$tmp/state" --hook /x/oci-hook "$@" \
+			> "$tmp/stdout" 2> "$tmp/stderr"
+		status=$?
+		[ $status = 0 ] && cmp "$tmp/stdout" "$keyless" && [ ! -s "$tmp/stderr" ]
+		ok $? "$name" "status $status" "$(cat "$tmp/stdout")" "$(cat "$tmp/stderr")"
+	}
+	for what in none balanced; do
+		echo "default = $what" > "$tmp/conf"
+		mkfifo "$tmp/fifo"
+		cat "$keyless" > "$tmp/fifo" &
+		read_by_runtime "a FIFO, default = $what" run --config "$tmp/fifo" c1
+		rm "$tmp/fifo"
+	done
+	: > "$tmp/conf"
+	read_by_runtime 'a file as standard input' run --config /dev/stdin c1 < "$keyless"
+	read_by_runtime 'a pipe as standard input' run --config /dev/stdin c1 < <(cat "$keyless")
+	read_by_runtime 'a process substitution' run --config <(cat "$keyless") c1
+	mkdir "$tmp/b/config.json"
+	wrap create --bundle "$tmp/b" c1
+	passed 'a folder' "<create><--bundle><$tmp/b><c1>"
+	rmdir "$tmp/b/config.json"
+	wrap create --bundle "$keyless" c1
+	passed 'a bundle that is a file' "<create><--bundle><$keyless><c1>"
+	wrap create --bundle "$keyless/x" c1
+	passed 'a bundle below a file' "<create><--bundle><$keyless/x><c1>"
+	ln -s loop "$tmp/loop"
+	wrap create --bundle "$tmp/loop" c1
+	passed 'a bundle that leads to itself' "<create><--bundle><$tmp/loop><c1>"
+	wrap create --bundle "$(printf '%05000d' 0)" c1
+	passed 'a bundle with too long a name' "<create><--bundle><$(printf '%05000d' 0)><c1>"
+	wrap create --config /dev/null c1
+	passed 'a device' '<create><--config></dev/null><c1>'
+	truncate -s 1T "$config"
+	wrap --timeout 3 create --bundle "$tmp/b" c1
+	passed 'a terabyte' "<create><--bundle><$tmp/b><c1>"
+	rm "$config"
+	# What the host does to those without keys needs a config that can be written.
+	echo 'default = balanced' > "$tmp/conf"
+	ln -s "$keyless" "$config"
+	wrap create --bundle "$tmp/b" c1
+	[ "$status" = 0 ] && [ "$said" = 'numaplace: container c1: write config.json: a symbolic link, which is not followed' ]
+	ok $? 'default = balanced, a link: called, with a warning' "$status $said"
+	rm "$config"
+	: > "$tmp/conf"
+	# Keys that were seen, where no hook can be put in.
+	exec 8< <(cat "$keyed")
+	wait $!
+	wrap run --config /dev/fd/8 c1
+	exec 8<&-
+	[ "$status" = 1 ] && [[ $said == 'numaplace: container c1: write '*': a pipe, which can be read only once' ]] && [ -z "$printed" ]
+	ok $? 'keys in a pipe: refused' "$status $said $printed"
+	# Nothing is known of what may still come, so it is for the runtime to read.
+	mkfifo "$tmp/fifo"
+	exec 7<> "$tmp/fifo"
+	exec 8< <(printf '{"annotations": {"limits.cpu": "1"}'; read -r _ <&7)
+	wrap run --config /dev/fd/8 c1
+	echo >&7 # it may end
+	exec 7>&- 8<&-
+	rm "$tmp/fifo"
+	[ "$status" = 0 ] && [[ $said == 'numaplace: container c1: '*': a pipe, which can be read only once: the keys in it are without effect' ]]
+	ok $? 'keys in a pipe that is still being written: a warning' "$status $said"
+}
+
+# What the process has from its caller, the runtime has as well.
+inheriting() {
+	cat > "$tmp/heir" <<-'END'
+		#!/bin/sh
+		cd /proc/self/fd && echo *
+	END
+	chmod +x "$tmp/heir"
+	with '"limits.cpu": "1"'
+	for how in '0<&-' '0<&- 1>&2' '0<&- 2>&-' '2>&-'; do
+		eval "\"\$tmp/heir\" $how" > "$tmp/stdout" 2> "$tmp/stderr"
+		want=$(cat "$tmp/stdout" "$tmp/stderr")
+		eval "\"\$wrapper\" --runtime \"\$tmp/heir\" --conf \"\$tmp/conf\" --state \"\$tmp/state\" --hook /x/oci-hook \
+			create --bundle \"\$tmp/b\" c1 $how" > "$tmp/stdout" 2> "$tmp/stderr"
+		got=$(cat "$tmp/stdout" "$tmp/stderr")
+		[ -n "$got" ] && [ "$got" = "$want" ]
+		ok $? "descriptors closed with $how stay closed" "got: $got" "want: $want"
+	done
+	# An alarm that was set before rings for the runtime, too: 128 + SIGALRM.
+	cat > "$tmp/long" <<-'END'
+		#!/bin/sh
+		exec sleep 6
+	END
+	chmod +x "$tmp/long"
+	perl -e 'alarm 1; exec @ARGV' "$wrapper" --runtime "$tmp/long" --conf "$tmp/conf" --state "$tmp/state" \
+		--hook /x/oci-hook create --bundle "$tmp/b" c1 2> "$tmp/stderr"
+	status=$?
+	[ $status = 142 ]
+	ok $? "an alarm that was under way rings" "status $status" "$(cat "$tmp/stderr")"
+}
+
 editing() {
 	with '"limits.cpu": "1"'
 	chmod 640 "$config"
@@ -261,6 +371,8 @@ taking_long() {
 }
 
 passing_on
+odd_configs
+inheriting
 editing
 refusing
 large

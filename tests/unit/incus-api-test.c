@@ -17,11 +17,11 @@ static char path[] = "/tmp/numaplace-api-XXXXXX";
 static char socket_path[64], asked_path[64], asked[4096];
 
 /* A child that takes one question, keeps it in a file, and gives this answer in two parts. */
-static pid_t serve(const char *answer)
+static pid_t serve_bytes(const char *answer, size_t len)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0), client;
-	size_t half = strlen(answer) / 2;
+	size_t half = len / 2;
 	ssize_t n, got = 0;
 	pid_t pid;
 
@@ -47,16 +47,21 @@ static pid_t serve(const char *answer)
 
 	fputs(asked, f);
 	fclose(f);
-	if (*answer) {
+	if (len) {
 		if (write(client, answer, half) < 0)
 			exit(1);
 		usleep(20000);
-		if (write(client, answer + half, strlen(answer) - half) < 0)
+		if (write(client, answer + half, len - half) < 0)
 			exit(1);
 	} else {
 		pause();
 	}
 	_exit(0);
+}
+
+static pid_t serve(const char *answer)
+{
+	return serve_bytes(answer, strlen(answer));
 }
 
 static const char *was_asked(pid_t pid)
@@ -150,6 +155,18 @@ static void test_odd(void)
 	pid = serve("HTTP/1.0 200 OK\r\n\r\n[1");
 	is_int(incus_get(socket_path, "default", "c1", &a, &err), -EINVAL, "no JSON: %s", err.text);
 	was_asked(pid);
+	/* The part behind a NUL was read, but not kept. */
+	for (size_t at = 0; at < 3; at++) {
+		static const char with_nul[][32] = { "HTTP/1.0 200 OK\r\n\r\n{}\0x", "HTTP/1.0 200 OK\r\n\r\n\0{}",
+						     "HTTP/1.0\0 200 OK\r\n\r\n{}" };
+
+		pid = serve_bytes(with_nul[at], sizeof(with_nul[at]));
+		text = NULL;
+		is_int(incus_request(socket_path, "GET", "/", NULL, 2000, &text, &len, &err), -EPROTO, "a NUL: %s",
+		       err.text);
+		ok(!text, "and no text");
+		was_asked(pid);
+	}
 	pid = serve("");
 	is_int(incus_request(socket_path, "GET", "/", NULL, 200, &text, &len, &err), -ETIMEDOUT, "no answer: %s",
 	       err.text);

@@ -152,6 +152,8 @@ static void test_follow(void)
 	is_str(plan("limits.cpu.nodes=1 limits.cpu=2-5", &conf), "behind limits.cpu.nodes=1", "CPUs pinned beside nodes");
 	is_str(plan("limits.cpu.nodes=1 limits.memory=50%", &conf), "behind limits.cpu.nodes=1 own-memory=536870900",
 	       "half of a GiB");
+	is_str(plan("limits.cpu.nodes=1 limits.memory=150%", &conf), "behind limits.cpu.nodes=1 own-memory=1610612700",
+	       "more than there is, as a ceiling may be");
 	is_str(plan("limits.cpu.nodes=1 limits.memory=1GiB user.numaplace.limits.memory=64MiB", &conf),
 	       "behind limits.cpu.nodes=1 limits.memory=64MiB", "what is asked for counts before the ceiling");
 	is_str(plan("limits.cpu.nodes=1 limits.hugepages.2MB=64MiB", &conf),
@@ -189,7 +191,7 @@ static void test_lead(void)
 	is_str(plan("user.numaplace.mode=leads", &conf), "user.numaplace.mode: \"leads\": not follow or lead",
 	       "a mode that is none");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=lots", &conf),
-	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 512MB or a number of bytes is wanted",
+	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted",
 	       "the whole key is named");
 	conf.incus_mode = INCUS_LEAD;
 	is_str(plan("limits.cpu=4", &conf), "leave", "a host that leads: only those that ask");
@@ -201,6 +203,75 @@ static void test_lead(void)
 	is_str(plan("user.numaplace.limits.cpu.exclusive=true limits.cpu=2", &conf),
 	       "user.numaplace.limits.cpu.exclusive: \"true\": containers may not set this key (container-keys)",
 	       "a key that the host does not allow");
+}
+
+static char said[800];
+
+static void note(const char *line)
+{
+	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", line);
+}
+
+/* One key that is the daemon's own, and what is said of it where the machine has 1 GiB, or is not known. */
+static void doubted(const char *key, const char *value, uint64_t host_memory, const char *wanted)
+{
+	cleanup_incus_config struct incus_config c = { 0 };
+
+	incus_config_add(&c, key, value, NULL);
+	*said = '\0';
+	incus_doubts(&c, host_memory, note);
+	is_str(said, wanted, "%s=%s", key, value);
+}
+
+static void test_words(void)
+{
+	static const char *const yes[] = { "true", "True", "1", "yes", "on", "YES", "On" };
+	static const char *const no[] = { "false", "0", "no", "off", "truest" };
+	struct conf conf;
+
+	conf_init(&conf);
+	for (size_t i = 0; i < sizeof(yes) / sizeof(*yes); i++) {
+		char keys[200];
+
+		sprintf(keys, "user.numaplace.mode=lead limits.memory=1GiB limits.memory.hugepages=%s", yes[i]);
+		is_str(plan(keys, &conf),
+		       "ahead limits.cpu.nodes=balanced limits.memory.hugepages=true own-memory=1073741824",
+		       "%s is true to Incus", yes[i]);
+	}
+	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++) {
+		char keys[200];
+
+		sprintf(keys, "user.numaplace.mode=lead limits.memory=1GiB limits.memory.hugepages=%s", no[i]);
+		is_str(plan(keys, &conf), "ahead limits.cpu.nodes=balanced own-memory=1073741824", "%s is not", no[i]);
+	}
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu.exclusive=yes limits.cpu=2", &conf),
+	       "ahead limits.cpu=2 limits.cpu.nodes=balanced limits.cpu.exclusive=true", "so is it in keys of ours");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=25%", &conf),
+	       "ahead limits.cpu.nodes=balanced limits.memory=268435450", "a quarter of a GiB, asked for with our key");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=0%", &conf),
+	       "user.numaplace.limits.memory: \"0\": no memory at all", "nothing of it");
+	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
+	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the CPUs are "
+	       "chosen elsewhere",
+	       "a class is not for one that follows");
+	is_str(plan("limits.cpu.nodes=1 user.numaplace.limits.memory.nodes=2", &conf),
+	       "behind limits.cpu.nodes=1 limits.memory.nodes=2", "nodes for memory are");
+	doubted("limits.memory", "999999999999999 bytes", 1 << 30, "");
+	doubted("limits.memory", "5TB", 1 << 30, "");
+	doubted("limits.memory", "50%", 1 << 30, "");
+	doubted("limits.memory", "1000%", 1 << 30, "");
+	doubted("limits.memory.hugepages", "Yes", 1 << 30, "");
+	doubted("limits.hugepages.2MB", "64 bytes", 1 << 30, "");
+	doubted("limits.memory", "2EiB", 1 << 30,
+		"limits.memory: \"2EiB\": more than 1EiB; it is not taken into account\n");
+	doubted("limits.memory", "99999999999%", 1 << 30,
+		"limits.memory: \"99999999999%\": more than 1EiB; it is not taken into account\n");
+	doubted("limits.memory", "50%", 0,
+		"limits.memory: \"50%\": how much memory the host has is not known; it is not taken into account\n");
+	doubted("limits.memory.hugepages", "maybe", 1 << 30,
+		"limits.memory.hugepages: \"maybe\": not true or false; it is not taken into account\n");
+	doubted("limits.hugepages.1GB", "9999999999999999999", 1 << 30,
+		"limits.hugepages.1GB: \"9999999999999999999\": more than 1EiB; it is not taken into account\n");
 }
 
 static void detected(const char *conf, const char *id, const char *wanted)
@@ -252,6 +323,7 @@ int main(void)
 	test_hostile();
 	test_follow();
 	test_lead();
+	test_words();
 	test_detect();
 	test_names();
 	return done();

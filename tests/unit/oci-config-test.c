@@ -63,13 +63,14 @@ static void test_refused(void)
 	static const struct {
 		const char *resources, *message;
 	} cases[] = {
-		{ "\"hugepageLimits\":[{\"pageSize\":\"2MiB\",\"limit\":1}]",
-		  "linux.resources.hugepageLimits[0].pageSize: \"2MiB\": a size like 2MB or 1GB is expected" },
+		{ "\"hugepageLimits\":[{\"pageSize\":\"2QB\",\"limit\":1}]",
+		  "linux.resources.hugepageLimits[0].pageSize: \"2QB\": unknown unit \"QB\"; known are KB, MB, "
+		  "GB or KiB, MiB, GiB, all powers of 1024" },
 		{ "\"hugepageLimits\":[{\"pageSize\":\"0MB\",\"limit\":1}]",
-		  "linux.resources.hugepageLimits[0].pageSize: \"0MB\": a size like 2MB or 1GB is expected" },
+		  "linux.resources.hugepageLimits[0].pageSize: \"0MB\": a page size is a power of two, up to 1EiB" },
 		{ "\"hugepageLimits\":[{\"pageSize\":\"99999999999999999999MB\",\"limit\":1}]",
-		  "linux.resources.hugepageLimits[0].pageSize: \"99999999999999999999MB\": a size like 2MB or 1GB is "
-		  "expected" },
+		  "linux.resources.hugepageLimits[0].pageSize: \"99999999999999999999MB\": a page size like 2MB, 1GiB "
+		  "or a number of bytes is wanted" },
 		{ "\"hugepageLimits\":[{\"limit\":1.5}]",
 		  "linux.resources.hugepageLimits[0].limit: a whole number is expected" },
 		{ "\"cpu\":{\"quota\":\"1\"}", "linux.resources.cpu.quota: a whole number is expected (byte 62)" },

@@ -7,7 +7,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include "tests/unit/tap.h"
 
@@ -194,6 +197,29 @@ static void write_file(int dir, const char *name, const char *text, size_t len)
 		ok(false, "write %s: %s", name, strerror(errno));
 }
 
+/*
+ * What conf_read says of a file of the real root in a user namespace in which uid 1 is root and real root is not mapped,
+ * as in rootless podman. 0 also where no user namespace can be made.
+ */
+static int conf_in_user_namespace(int dir)
+{
+	int status;
+	pid_t pid = fchownat(dir, "good", 0, 0, 0) < 0 || fchmod(dir, 0711) < 0 ? -1 : fork();
+
+	if (pid == 0) {
+		struct conf c;
+		int fd;
+
+		if (setresuid(1, 1, 1) < 0 || prctl(PR_SET_DUMPABLE, 1) < 0 || unshare(CLONE_NEWUSER) < 0)
+			_exit(0);
+		fd = open("/proc/self/uid_map", O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0 1 1", 5) != 5)
+			_exit(0);
+		_exit(conf_read(dir, "good", &c, NULL) < 0);
+	}
+	return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
 static void test_files(int dir)
 {
 	cleanup_free char *large = malloc(65537);
@@ -210,6 +236,15 @@ static void test_files(int dir)
 		is_int(conf_read(dir, "good", &c, &err), -EPERM, "one that others may write is refused");
 	}
 	is_str(err.text, "good: writable by others than its owner (mode 0602): chmod go-w it", "and says so");
+	if (geteuid() == 0) {
+		is_int(fchmodat(dir, "good", 0644, 0), 0, "mode 0644 again");
+		for (uid_t owner = 1; owner; owner = owner == 1 ? 65534 : 0) {
+			is_int(fchownat(dir, "good", owner, 0, 0), 0, "owner %u", owner);
+			is_int(conf_read(dir, "good", &c, &err), -EPERM, "a file of another user is refused");
+		}
+		is_str(err.text, "good: owned by uid 65534, must be root's: chown 0 it", "and says so");
+		is_int(conf_in_user_namespace(dir), 0, "there, root outside of it is shown as that user, and believed");
+	}
 	is_int(conf_read(dir, ".", &c, &err), -EINVAL, "a folder is refused");
 	is_int(mkfifoat(dir, "fifo", 0600), 0, "a fifo");
 	is_int(conf_read(dir, "fifo", &c, &err), -EINVAL, "is refused, without waiting for its writer");

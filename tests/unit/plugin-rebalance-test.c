@@ -436,8 +436,38 @@ static void many(void)
 	topology_free(t);
 }
 
+/* What the plan knows nothing of is not moved. */
+static void test_fixed(void)
+{
+	static const struct {
+		const char *key, *value, *why;
+	} cases[] = {
+		{ "limits.cpu", "2", NULL },
+		{ "limits.cpu.nodes", "0-3", NULL },
+		{ "limits.cpu.class", "any", NULL },
+		{ "limits.cpu.threads", "all", NULL },
+		{ "limits.cpu", "2-3", "its CPUs were named" },
+		{ "limits.cpu.nodes", "all:0-3", "its nodes were named, all of them" },
+		{ "limits.memory.nodes", "2", "its nodes were named, all of them" },
+		{ "limits.cpu.class", "efficient", "it insists on a kind of CPU, or on cores" },
+		{ "limits.cpu.threads", "one", "it insists on a kind of CPU, or on cores" },
+		{ "limits.cpu.device", "eth0", "it is near its device" },
+		{ "limits.cpu.device", "eth0,sda", "it is near its devices" },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		struct record r = { .applied = "cpuset" };
+		const char *why;
+
+		request_set(&r.request, cases[i].key, cases[i].value, NULL);
+		why = rebalance_fixed(&r);
+		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "%s=%s", cases[i].key, cases[i].value);
+	}
+}
+
 int main(void)
 {
+	test_fixed();
 	beside_simple_search();
 	by_hand();
 	joins();

@@ -56,11 +56,85 @@ static void test_cpu(void)
 	refuses("limits.cpu.nodes", "Balanced", "a number is missing");
 	refuses("limits.cpu.nodes", "1,^1", "leaves no node");
 	takes("limits.cpu.exclusive", "true", "true");
-	refuses("limits.cpu.exclusive", "yes", "not true or false");
+	takes("limits.cpu.exclusive", "True", "true");
+	takes("limits.cpu.exclusive", "1", "true");
+	takes("limits.cpu.exclusive", "YES", "true");
+	takes("limits.cpu.exclusive", "on", "true");
+	takes("limits.cpu.exclusive", "FALSE", "false");
+	takes("limits.cpu.exclusive", "0", "false");
+	takes("limits.cpu.exclusive", "no", "false");
+	takes("limits.cpu.exclusive", "Off", "false");
+	refuses("limits.cpu.exclusive", "y", "not true or false");
+	refuses("limits.cpu.exclusive", "2", "not true or false");
+	refuses("limits.cpu.exclusive", "", "not true or false");
 	takes("limits.cpu.device", "0000:3b:00.0", "0000:3b:00.0");
 	refuses("limits.cpu.device", "../eth0", "not a name of a device");
 	refuses("limits.cpu.device", "a/b", "not a name of a device");
 	refuses("limits.cpu.device", "", "1 to 127 characters");
+}
+
+static void test_places(void)
+{
+	takes("limits.cpu.nodes", "all:0-4,^3", "all:0-2,4");
+	takes("limits.cpu.nodes", "all:7", "all:7");
+	refuses("limits.cpu.nodes", "all", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:balanced", "all of which nodes?");
+	refuses("limits.cpu.nodes", "all:all:1", "a number is missing");
+	refuses("limits.cpu.nodes", "all:1,^1", "leaves no node");
+	takes("limits.cpu.class", "any", "any");
+	takes("limits.cpu.class", "performance", "performance");
+	takes("limits.cpu.class", "efficient", "efficient");
+	takes("limits.cpu.class", "isolated", "isolated");
+	refuses("limits.cpu.class", "fast", "not any, performance, efficient or isolated");
+	refuses("limits.cpu.class", "", "not any, performance");
+	takes("limits.cpu.threads", "all", "all");
+	takes("limits.cpu.threads", "one", "one");
+	refuses("limits.cpu.threads", "2", "not all or one");
+	takes("limits.memory.nodes", "8", "8");
+	takes("limits.memory.nodes", "0-4,^3", "0-2,4");
+	refuses("limits.memory.nodes", "", "empty");
+	refuses("limits.memory.nodes", "balanced", "a number is missing");
+	refuses("limits.memory.nodes", "1,^1", "leaves no node");
+	takes("limits.cpu.device", "eth0,nvme0n1,0000:3b:00.0", "eth0,nvme0n1,0000:3b:00.0");
+	takes("limits.cpu.device", "a,b,c,d,e,f,g,h", "a,b,c,d,e,f,g,h");
+	refuses("limits.cpu.device", "a,b,c,d,e,f,g,h,i", "more than 8 devices");
+	refuses("limits.cpu.device", "eth0,sda,eth0", "named twice");
+	refuses("limits.cpu.device", "eth0,", "1 to 127 characters");
+	refuses("limits.cpu.device", ",eth0", "1 to 127 characters");
+	refuses("limits.cpu.device", "eth0,../sda", "not a name of a device");
+	refuses("limits.cpu.device", "eth0, sda", "not a name of a device");
+	refuses("limits.cpu.device", "e\xc2\x9b", "not a name of a device");
+}
+
+static void test_pci(void)
+{
+	takes("limits.cpu.device", "3b:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "3B:1F.7", "0000:3b:1f.7");
+	takes("limits.cpu.device", "3:0.0", "0000:03:00.0");
+	takes("limits.cpu.device", "0:3b:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "0000:3B:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "00000000:3B:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "00010000:3b:00.0", "10000:3b:00.0");
+	takes("limits.cpu.device", "10000:e1:00.0", "10000:e1:00.0");
+	takes("limits.cpu.device", "pci-0000:3b:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "pci@0000:3b:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "pci:0000:3b:00.0", "0000:3b:00.0");
+	takes("limits.cpu.device", "pci_0000_3b_00_0", "0000:3b:00.0");
+	takes("limits.cpu.device", "/dev/nvme0n1,eth0", "nvme0n1,eth0");
+	takes("limits.cpu.device", "pci-bridge0", "pci-bridge0");
+	refuses("limits.cpu.device", "3b:00", "not a PCI address");
+	refuses("limits.cpu.device", "3b:00.8", "not a PCI address");
+	refuses("limits.cpu.device", "3b:20.0", "not a PCI address");
+	refuses("limits.cpu.device", "13b:00.0", "0000:3b:00.0 or 3b:00.0");
+	refuses("limits.cpu.device", "000000000:3b:00.0", "not a PCI address");
+	refuses("limits.cpu.device", "0000:3b:00.0:1", "not a PCI address");
+	refuses("limits.cpu.device", "PCI:59:0:0", "not a PCI address");
+	refuses("limits.cpu.device", "eth0:1", "not a PCI address");
+	refuses("limits.cpu.device", "3b:00.0,0000:3B:00.0", "named twice");
+	refuses("limits.cpu.device", "/dev/mapper/root", "not a name of a device");
+	refuses("limits.cpu.device", "/dev/", "1 to 127 characters");
+	refuses("limits.cpu.device", "/dev/../eth0", "not a name of a device");
 }
 
 static void test_memory(void)
@@ -72,13 +146,64 @@ static void test_memory(void)
 	refuses("limits.memory", "0", "no memory at all");
 	refuses("limits.memory", "-5", "a size like");
 	refuses("limits.memory", "GiB", "a size like");
-	refuses("limits.memory", "1.5GiB", "unknown unit");
+	takes("limits.memory", "1.5GiB", "1536MiB");
+	takes("limits.memory", "0.5Gi", "512MiB");
+	takes("limits.memory", "1.5GB", "1500000000");
+	takes("limits.memory", "1.1GiB", "1181116007");
+	takes("limits.memory", "8G", "8GiB");
+	takes("limits.memory", "8g", "8GiB");
+	takes("limits.memory", "8Gi", "8GiB");
+	takes("limits.memory", "8gib", "8GiB");
+	takes("limits.memory", "8GB", "7812500KiB");
+	takes("limits.memory", "512m", "512MiB");
+	takes("limits.memory", "512M", "512MiB");
+	takes("limits.memory", "512Mi", "512MiB");
+	takes("limits.memory", "64k", "64KiB");
+	takes("limits.memory", "64Ki", "64KiB");
+	takes("limits.memory", "64kB", "64000");
+	takes("limits.memory", "2T", "2TiB");
+	takes("limits.memory", "1EiB", "1EiB");
+	takes("limits.memory", "1e9", "1000000000");
+	takes("limits.memory", "1.5e9", "1500000000");
+	takes("limits.memory", "129E6", "129000000");
+	takes("limits.memory", "2e+3", "2000");
+	takes("limits.memory", "4096 bytes", "4KiB");
+	takes("limits.memory", "4096bytes", "4KiB");
+	takes("limits.memory", "4096B", "4KiB");
+	refuses("limits.memory", "128974848000m", "a thousandth of a byte in Kubernetes");
+	refuses("limits.memory", "8gb", "known are B, kB, MB, GB");
+	refuses("limits.memory", "8Gib/s", "unknown unit \"Gib/s\"");
+	refuses("limits.memory", "8 gigabytes", "unknown unit \" gigabytes\"");
+	refuses("limits.memory", "1.GiB", "a size like");
+	refuses("limits.memory", ".5GiB", "a size like");
+	refuses("limits.memory", "1.5", "a unit is missing");
+	refuses("limits.memory", "1,5GiB", "unknown unit");
+	refuses("limits.memory", "1.1234567890GiB", "a size like");
+	refuses("limits.memory", "1e19", "unknown unit");
+	refuses("limits.memory", "1e18e", "unknown unit");
+	refuses("limits.memory", "2e18", "more than 1EiB");
+	refuses("limits.memory", "1.000000001EiB", "more than 1EiB");
+	refuses("limits.memory", "0.0GiB", "no memory at all");
+	refuses("limits.memory", "1e-3", "unknown unit");
+	refuses("limits.memory", "8u", "unknown unit");
 	refuses("limits.memory", "3 GiB", "unknown unit");
 	refuses("limits.memory", "2EiB", "more than 1EiB");
 	refuses("limits.memory", "18446744073709551617", "more than 1EiB");
-	refuses("limits.memory", "50%", "unknown unit");
+	refuses("limits.memory", "50%", "for Incus alone");
 	takes("limits.memory.hugepages", "true", "true");
 	takes("limits.memory.hugepages", "2MiB=64,1GiB=4", "2MiB=64,1GiB=4");
+	takes("limits.memory.hugepages", "2MB=64,1GB=4,64KB=1", "2MiB=64,1GiB=4,64KiB=1");
+	takes("limits.memory.hugepages", "2M=64,1g=4", "2MiB=64,1GiB=4");
+	takes("limits.memory.hugepages", "2048kB=64,1048576kB=4", "2MiB=64,1GiB=4");
+	takes("limits.memory.hugepages", "2Mi=64,1Gi=4", "2MiB=64,1GiB=4");
+	takes("limits.memory.hugepages", "2097152=64,16mb=1", "2MiB=64,16MiB=1");
+	takes("limits.memory.hugepages", "Yes", "true");
+	refuses("limits.memory.hugepages", "2MB=1,2MiB=1", "twice");
+	refuses("limits.memory.hugepages", "2QB=1", "known are KB, MB, GB");
+	refuses("limits.memory.hugepages", "0=1", "power of two");
+	refuses("limits.memory.hugepages", "2EiB=1", "power of two, up to 1EiB");
+	refuses("limits.memory.hugepages", "=1", "a page size like");
+	refuses("limits.memory.hugepages", "1.5MB=1", "unknown unit");
 	refuses("limits.memory.hugepages", "2MiB", "not true, false");
 	refuses("limits.memory.hugepages", "3MiB=1", "power of two");
 	refuses("limits.memory.hugepages", "2MiB=1,2MiB=1", "twice");
@@ -101,6 +226,13 @@ static void test_twice(void)
 	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice, and differently"),
 	   "two values are refused: %s", err.text);
 	is_int(r.cpu_count, 4, "and the first stands");
+	request_set(&r, "limits.memory.nodes", "1-3", NULL);
+	ok(request_set(&r, "limits.memory.nodes", "1,2,3", &err) == 0, "the same nodes in other words");
+	is_int(request_set(&r, "limits.memory.nodes", "1", &err), -EINVAL, "other nodes");
+	request_set(&r, "limits.cpu.nodes", "0-3", NULL);
+	is_int(request_set(&r, "limits.cpu.nodes", "all:0-3", &err), -EINVAL, "all of the nodes is another wish");
+	request_set(&r, "limits.cpu.device", "eth0,sda", NULL);
+	is_int(request_set(&r, "limits.cpu.device", "eth0", &err), -EINVAL, "fewer devices");
 	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is the caller's to judge");
 }
 
@@ -120,6 +252,16 @@ static void test_together(void)
 	ok(r.cpu_count == 2 && request_finish(&r, &err) == 0, "the runtime's own quota, rounded up, is a count");
 	request_fallback_cpus(&r, 900000, 100000);
 	is_int(r.cpu_count, 2, "a count that is there is not overridden");
+	request_init(&r);
+	request_set(&r, "limits.cpu", "0-3", NULL);
+	request_set(&r, "limits.cpu.threads", "one", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "to be a number of cores"), "cores of a list: %s",
+	   err.text);
+	request_init(&r);
+	request_set(&r, "limits.cpu", "0-3", NULL);
+	request_set(&r, "limits.cpu.class", "efficient", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu lists the CPUs"), "a kind of a list: %s",
+	   err.text);
 	request_init(&r);
 	request_fallback_cpus(&r, 150000, UINT64_MAX - 1000);
 	is_int(r.cpu_count, 1, "a part of a CPU is one, however long the period");
@@ -156,6 +298,8 @@ static void test_sizes(void)
 int main(void)
 {
 	test_cpu();
+	test_places();
+	test_pci();
 	test_memory();
 	test_twice();
 	test_together();

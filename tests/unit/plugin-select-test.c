@@ -440,7 +440,7 @@ static void test_candidates(void)
 		struct idset cpus = t->online, mems = t->mem_nodes, nodes;
 		struct request q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
 		struct select_input in = { .topology = t, .usage = w.u, .request = &q, .policy = &w.policy,
-					   .allowed_cpus = &cpus, .allowed_mems = &mems, .device_node = -1 };
+					   .allowed_cpus = &cpus, .allowed_mems = &mems };
 		struct placement p = { 0 };
 
 		idset_andnot(&cpus, &not_cpus);

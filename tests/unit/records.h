@@ -39,10 +39,13 @@ static inline void random_request(uint64_t *seed, struct request *r)
 {
 	static const char *const values[KEY_COUNT][4] = {
 		[KEY_CPU] = { "4", "0-3,8", "2-2", "1000000" },
-		[KEY_CPU_NODES] = { "balanced", "0-4,^3", "7", "0,2,4" },
+		[KEY_CPU_NODES] = { "balanced", "0-4,^3", "all:0-3", "0,2,4" },
 		[KEY_CPU_EXCLUSIVE] = { "true", "false", "1", "0" },
-		[KEY_CPU_DEVICE] = { "eth0", "0000:3b:00.0", "a%b", "nvme0n1" },
+		[KEY_CPU_DEVICE] = { "eth0", "0000:3b:00.0,0001:00:1f.7", "a%b", "nvme0n1,eth0,sda" },
+		[KEY_CPU_CLASS] = { "any", "performance", "efficient", "isolated" },
+		[KEY_CPU_THREADS] = { "all", "one", "all", "one" },
 		[KEY_MEMORY] = { "30GiB", "512MB", "1", "1073741825" },
+		[KEY_MEMORY_NODES] = { "8", "0-7,1023", "2", "0,2" },
 		[KEY_MEMORY_HUGEPAGES] = { "true", "2MiB=64,1GiB=4", "false", "64KiB=1" },
 		[KEY_MEMORY_POLICY] = { "strict", "preferred", "interleave", "weighted-interleave" },
 		[KEY_VOLATILE_CPU_NODES] = { "0,1", "3", "0-7", "1023" },
@@ -130,12 +133,23 @@ static inline bool same_share(const struct share *a, const struct share *b)
 	return true;
 }
 
+static inline bool same_devices(const struct request *a, const struct request *b)
+{
+	if (a->ndevices != b->ndevices)
+		return false;
+	for (unsigned int i = 0; i < a->ndevices; i++)
+		if (strcmp(a->device[i], b->device[i]) != 0)
+			return false;
+	return true;
+}
+
 static inline bool same_request(const struct request *a, const struct request *b)
 {
 	return a->given == b->given && a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
 	       idset_equal(&a->cpu_list, &b->cpu_list) && a->nodes_mode == b->nodes_mode &&
 	       idset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive &&
-	       strcmp(a->device, b->device) == 0 && a->memory == b->memory && a->huge_memory == b->huge_memory &&
+	       a->all_nodes == b->all_nodes && a->cpu_class == b->cpu_class && a->one_thread == b->one_thread &&
+	       same_devices(a, b) && idset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory && a->huge_memory == b->huge_memory &&
 	       a->nhuge == b->nhuge && memcmp(a->huge, b->huge, sizeof(a->huge[0]) * a->nhuge) == 0 &&
 	       a->policy == b->policy && idset_equal(&a->last_nodes, &b->last_nodes) &&
 	       idset_equal(&a->last_mems, &b->last_mems) && idset_equal(&a->pin_cpus, &b->pin_cpus) &&

@@ -9,6 +9,9 @@
 #include "tests/unit/tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
 
 static char words[1024];
 static char *args[64];
@@ -59,6 +62,10 @@ static const struct {
 	{ "n run -db /b c1", "n run -db /b c1", "run", NULL, "/b", NULL, "c1", NULL },
 	{ "n run -db/b c1", "n run -db/b c1", "run", NULL, "/b", NULL, "c1", NULL },
 	{ "n run -dfx.json c1", "n run -dfx.json c1", "run", NULL, NULL, "x.json", "c1", NULL },
+	{ "n run -ddb /b c1", "n run -ddb /b c1", "run", NULL, "/b", NULL, "c1", NULL },
+	{ "n run -ddb/b c1", "n run -ddb/b c1", "run", NULL, "/b", NULL, "c1", NULL },
+	{ "n run -dddfx.json -d -dd c1", "n run -dddfx.json -d -dd c1", "run", NULL, NULL, "x.json", "c1", NULL },
+	{ "n run -no-subreaper -debug c1", "n run -no-subreaper -debug c1", "run", NULL, NULL, NULL, "c1", NULL },
 	{ "n run -detach -b /b c1", "n run -detach -b /b c1", "run", NULL, "/b", NULL, "c1", NULL },
 	{ "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1", "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1",
 	  "run", NULL, "/b", "x.json", "c1", NULL },
@@ -130,8 +137,61 @@ static void test_versions(void)
 	is_int(runtime_version_parse("runsc version release-2024\n", &v), -EINVAL, "no number");
 }
 
+/* How many entries a folder has. */
+static unsigned int entries(const char *path)
+{
+	cleanup_closedir DIR *dir = opendir(path);
+	unsigned int n = 0;
+
+	for (struct dirent *e; dir && (e = readdir(dir));)
+		n += *e->d_name != '.';
+	return n;
+}
+
+/* A runtime that counts its calls in a file, asked twice. */
+static void test_kept(const char *folder)
+{
+	static const char script[] = "#!/bin/sh\necho . >> \"$COUNT\"\necho crun version 1.24\n";
+	char path[128], state_path[128], counted[128];
+	cleanup_close int state = -1, file = -1, memory = -1;
+	struct runtime_version v;
+	struct error err = { 0 };
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/crun", folder);
+	snprintf(state_path, sizeof(state_path), "%s/state", folder);
+	snprintf(counted, sizeof(counted), "%s/count", folder);
+	setenv("COUNT", counted, 1);
+	if (mkdir(state_path, 0700) < 0)
+		ok(false, "no folder");
+	state = open(state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	if (write(file, script, strlen(script)) < 0)
+		ok(false, "no script");
+	close(steal_fd(&file));
+	for (int i = 0; i < 2; i++)
+		is_int(runtime_version_ask(path, state, &v, &err), 0, "asked: %s", err.text);
+	ok(stat(counted, &st) == 0 && st.st_size == 2 && entries(state_path) == 1, "a file is run once, and its answer kept");
+	/* crun and runc run a copy of themselves from memory: each time another file, that is gone afterwards. */
+	memory = memfd_create("crun", 0);
+	if (write(memory, script, strlen(script)) < 0)
+		ok(false, "no script");
+	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), memory);
+	for (int i = 0; i < 2; i++)
+		is_int(runtime_version_ask(path, state, &v, &err), 0, "asked from memory: %s", err.text);
+	is_int(entries(state_path), 1, "of a file in memory, nothing is kept");
+}
+
 int main(void)
 {
+	char folder[] = "/tmp/numaplace-command-XXXXXX", clear[64];
+
+	if (!mkdtemp(folder))
+		return 1;
+	test_kept(folder);
+	snprintf(clear, sizeof(clear), "rm -r %s", folder);
+	if (system(clear) != 0)
+		ok(false, "%s", clear);
 	test_lines();
 	test_names();
 	test_versions();

@@ -44,7 +44,7 @@ __attribute__((unused)) static void world_end(struct world *w)
 static int select_in(struct world *w, const struct request *req, struct placement *p)
 {
 	struct select_input in = {
-		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy, .device_node = -1,
+		.topology = w->t, .usage = w->u, .request = req, .policy = &w->policy,
 		.whole = w->whole
 	};
 
