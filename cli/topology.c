@@ -59,11 +59,19 @@ static void print_json_node(struct out *o, const struct topology *t, unsigned in
 static void print_json(const struct topology *t)
 {
 	struct out o = JSON_OUT(stdout);
+	char name[32];
 
 	out_object(&o, NULL);
 	out_array(&o, "nodes");
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		print_json_node(&o, t, i);
+	out_end(&o);
+	out_object(&o, "hugepages");
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		out_object(&o, page_size_name(t->huge_size[h], name, sizeof(name)));
+		out_uint(&o, "reserved", t->huge_reserved[h]);
+		out_end(&o);
+	}
 	out_end(&o);
 	out_uint(&o, "cores", t->ncores);
 	out_uint(&o, "last_level_caches", t->nllcs);

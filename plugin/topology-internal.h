@@ -34,6 +34,9 @@ void memory_add_node(struct memory_reading *m, int dir, const char *path, struct
 /* The hugepages in @dir, of @t's sizes, likewise. */
 void memory_add_huge(const struct topology *t, int dir, struct topo_node *node);
 
+/* Whether /proc/meminfo is of a container (LXCFS): it has another size than the nodes of @t, that have been read. */
+bool memory_is_foreign(const struct memory_reading *m, const struct topology *t);
+
 /* A machine without nodes: all of its memory. */
 void memory_add_machine(struct memory_reading *m, int root, struct topo_node *node);
 

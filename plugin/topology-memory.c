@@ -399,9 +399,9 @@ int topology_refresh(int root, struct topology *t, bool huge, struct error *err)
 	return 0;
 }
 
-/* Whether /proc/meminfo is of a container (LXCFS): it says another size than the nodes do. */
-static bool is_foreign(const struct memory_reading *m, uint64_t nodes_bytes)
+bool memory_is_foreign(const struct memory_reading *m, const struct topology *t)
 {
+	uint64_t nodes_bytes = memory_of_nodes(t);
 	uint64_t off = m->said_bytes > nodes_bytes ? m->said_bytes - nodes_bytes : nodes_bytes - m->said_bytes;
 
 	return m->said_bytes && off > nodes_bytes / 8;
@@ -413,7 +413,7 @@ void memory_end(struct memory_reading *m, int root, int nodes, struct topology *
 	if (nodes >= 0 && m->low_bytes && t->nodes_bytes != m->nodes_bytes)
 		refresh_nodes(m, nodes, t, true, NULL); /* what comes or goes at this moment is as it was */
 	read_reserved(root, t);
-	t->arc = !is_foreign(m, t->nodes_bytes) && faccessat(root, ARC_STATS, R_OK, 0) == 0;
+	t->arc = !memory_is_foreign(m, t) && faccessat(root, ARC_STATS, R_OK, 0) == 0;
 	if (t->arc)
 		add_arc(m, root, t);
 }

@@ -625,6 +625,49 @@ static void read_weights(struct reading *r)
 	}
 }
 
+/*
+ * LXCFS shows a container how many CPUs it has, "0-3", where the kernel has their ids. The nodes' own lists are the
+ * kernel's, and hold online CPUs alone. That these are others is no proof yet: old kernels list offline CPUs there.
+ */
+static bool online_is_a_count(struct reading *r)
+{
+	struct topology *t = r->t;
+	struct idset counted = { { 0 } }, claimed = { { 0 } };
+	unsigned int n = idset_count(&t->online);
+
+	if (!n)
+		return false;
+	idset_add_range(&counted, 0, n - 1);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		idset_or(&claimed, &r->claims[i]);
+	if (!idset_equal(&counted, &t->online) || idset_subset(&claimed, &counted))
+		return false;
+	if (memory_is_foreign(&r->memory, t))
+		return true;
+	idset_andnot(&claimed, &counted);
+	idset_foreach(id, &claimed) {
+		char path[32];
+		uint64_t on;
+
+		snprintf(path, sizeof(path), "cpu%d/online", id);
+		if (topology_read_u64(r->cpu_dir, path, &on))
+			return on == 1;
+	}
+	return false;
+}
+
+static void settle_online(struct reading *r)
+{
+	struct topology *t = r->t;
+
+	if (!online_is_a_count(r))
+		return;
+	warn(t, "%s/online is a container's count of CPUs (LXCFS): the nodes' own lists are taken", CPU_DIR);
+	idset_clear(&t->online);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		idset_or(&t->online, &r->claims[i]);
+}
+
 static int read_machine(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
@@ -646,6 +689,8 @@ static int read_machine(struct reading *r, struct error *err)
 	online_known = ret == 0;
 	if (!online_known)
 		idset_fill(&t->online);
+	else
+		settle_online(r);
 	r->online = t->online;
 	if (read_list(r, r->cpu_dir, "isolated", &t->isolated, NULL) < 0)
 		idset_clear(&t->isolated);
