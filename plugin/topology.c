@@ -196,6 +196,28 @@ void topology_nodes_of(const struct topology *t, const struct idset *cpus, struc
 	}
 }
 
+void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus)
+{
+	cleanup_close int dir = -1;
+	char path[64], text[4096];
+
+	idset_clear(cpus);
+	if (!t->nodes[node].offline)
+		return;
+	snprintf(path, sizeof(path), "sys/devices/system/node/node%u", t->nodes[node].id);
+	dir = openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		return;
+	if (file_read(dir, "cpulist", text, sizeof(text)) <= 0 || idset_parse_kernel(text, cpus, NULL) < 0)
+		idset_clear(cpus);
+	idset_and(cpus, &t->offline);
+	idset_foreach(id, &t->offline) {
+		snprintf(path, sizeof(path), "cpu%d", id);
+		if (faccessat(dir, path, F_OK, 0) == 0)
+			idset_add(cpus, (unsigned int)id);
+	}
+}
+
 static bool read_numa_node(int dir, int *node)
 {
 	char text[32], *end;

@@ -150,6 +150,9 @@ int topology_find_cpu(const struct topology *t, int id);
 /* The node ids that hold these CPUs. */
 void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct idset *nodes);
 
+/* The offline CPUs of a node (index), as far as the kernel below @root says whose they are. */
+void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus);
+
 /*
  * The node that a device hangs on: a network interface, a block or nvme
  * device, or a PCI address, looked up below @root.  0 and *@node (-1: the
