@@ -263,6 +263,26 @@ static int read_nodes(struct reading *r, struct error *err)
 	return 0;
 }
 
+/* The CPUs that have a folder: old kernels list them nowhere else. -ENOENT: none has. */
+static int list_cpu_folders(struct reading *r, struct idset *out)
+{
+	cleanup_close int fd = openat(r->root, CPU_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+
+	if (!dir)
+		return -ENOENT;
+	steal_fd(&fd);
+	while ((d = readdir(dir))) {
+		unsigned int id;
+		char end;
+
+		if (sscanf(d->d_name, "cpu%u%c", &id, &end) == 1 && id < IDSET_MAX)
+			idset_add(out, id);
+	}
+	return idset_empty(out) ? -ENOENT : 0;
+}
+
 /* A machine whose kernel knows no nodes: one node 0 that has everything. */
 static int make_single_node(struct reading *r, struct error *err)
 {
@@ -278,6 +298,8 @@ static int make_single_node(struct reading *r, struct error *err)
 		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
 	t->distance[0] = 10;
 	ret = r->cpu_dir < 0 ? -ENOENT : read_list(r, r->cpu_dir, "online", &r->claims[0], err);
+	if (ret == -ENOENT)
+		ret = list_cpu_folders(r, &r->claims[0]);
 	if (ret == -ENOENT)
 		return error_set(err, ret, "neither %s nor %s/online is there", NODE_DIR, CPU_DIR);
 	if (ret == -EINVAL)
