@@ -220,18 +220,21 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
 	$(O)/at-each-call
 
-.PHONY: test test-lint test-package test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
+.PHONY: test test-lint test-package test-corpus test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks package san fuzz vm
+	@$(run_tiers) lint unit machines hooks package corpus san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
 test-lint:
 	@$(run_tiers) lint
 test-package: all
 	@$(run_tiers) package
+# Fetches the source of hwloc, for the machines in it; NUMAPLACE_CORPUS=DIR keeps it.
+test-corpus: all
+	@$(run_tiers) corpus
 test-unit: unit-programs
 	@$(run_tiers) unit
 test-machines: all $(O)/bench
@@ -376,7 +379,7 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
-	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -san, -fuzz and -vm'
+	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -san, -fuzz and -vm'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'

@@ -19,9 +19,7 @@
 
 double map_load(const struct map *m, unsigned int node)
 {
-	unsigned int n = m->s->topology->nodes[node].ncpus;
-
-	return n ? (double)m->s->load[node] / LOAD_ONE / n : 0;
+	return left_out_fill(m->s->topology, &m->s->left_out, node, m->s->usage);
 }
 
 static void find_worst(struct map *m)
@@ -84,13 +82,31 @@ static void end_colour(bool colour)
 		fputs("\033[0m", stdout);
 }
 
-static void print_cpu(const struct map_cpu *c, bool colour)
+bool map_left_out(const struct map *m, unsigned int cpu)
 {
+	const struct left_out *l = &m->s->left_out;
+	unsigned int id = m->s->topology->cpus[cpu].id;
+
+	return idset_has(&l->isolated, id) || idset_has(&l->reserved, id) || idset_has(&l->not_allowed, id);
+}
+
+static void print_cpu(const struct map *m, unsigned int i, bool colour)
+{
+	const struct map_cpu *c = &m->cpu[i];
+
 	if (c->n == 1)
 		start_colour(c->who[0], colour);
-	putchar(!c->n ? '.' : c->n > 1 ? '+' : letter_of(c->who[0]));
+	putchar(!c->n ? (map_left_out(m, i) ? '-' : '.') : c->n > 1 ? '+' : letter_of(c->who[0]));
 	if (c->n == 1)
 		end_colour(colour);
+}
+
+struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit)
+{
+	struct left_out left;
+
+	left_out_of(m->s->root, m->s->topology, &m->s->left_out, node, &left);
+	return left_out_load(m->s->topology, &left, node, m->s->usage, unit);
 }
 
 /* Its CPUs as letters, a gap between last-level caches, wrapped at @width. */
@@ -111,7 +127,7 @@ static void print_cpus(const struct map *m, const struct topo_node *n, unsigned 
 		}
 		if (gap)
 			putchar(' ');
-		print_cpu(&m->cpu[i], colour);
+		print_cpu(m, i, colour);
 		column += 1 + gap;
 	}
 	putchar('\n');
@@ -120,20 +136,24 @@ static void print_cpus(const struct map *m, const struct topo_node *n, unsigned 
 static void print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
+	struct left_out_text load = map_load_text(m, i, " CPUs");
+	struct left_out_text note = left_out_memory(m->s->topology, &m->s->left_out, i, "");
 	char total[32], avail[32];
 
 	printf("node %-4u", n->id);
 	if (n->ncpus) {
 		term_bar(stdout, map_load(m, i), TEXT_BAR, colour);
-		printf(" %.1f of %u CPUs", (double)m->s->load[i] / LOAD_ONE, n->ncpus);
+		printf(" %s", load.text);
 	} else {
-		fputs("no CPUs", stdout);
+		fputs(n->offline ? load.text : "no CPUs", stdout);
 	}
 	if (n->mem_known) {
 		size_human(n->mem_total, total, sizeof(total));
 		size_human(n->mem_free, avail, sizeof(avail));
 		printf(", %s of %s free", avail, total);
 	}
+	if (note.text[0])
+		printf(" (%s)", note.text);
 	putchar('\n');
 	if (n->ncpus)
 		print_cpus(m, n, 9, width, colour);
@@ -166,7 +186,13 @@ static int print_text(const struct map *m, struct error *err)
 
 	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
 		print_node(m, i, width, colour);
-	fputs("\n. idle   + shared by several\n", stdout);
+	fputs("\n. idle   + shared by several", stdout);
+	for (unsigned int i = 0; i < m->s->topology->ncpus; i++)
+		if (map_left_out(m, i)) {
+			fputs("   - isolated, reserved or not allowed here", stdout);
+			break;
+		}
+	putchar('\n');
 	return m->s->n ? print_legend(m, err) : 0;
 }
 
@@ -175,6 +201,7 @@ static int print_text(const struct map *m, struct error *err)
 static void json_node(struct out *o, const struct map *m, unsigned int i)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
+	struct left_out left;
 	struct idset cpus;
 
 	snapshot_cpus_of(m->s->topology, i, &cpus);
@@ -185,6 +212,9 @@ static void json_node(struct out *o, const struct map *m, unsigned int i)
 	out_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
 	out_uint(o, "mem_total", n->mem_total);
 	out_uint(o, "mem_free", n->mem_free);
+	left_out_of(m->s->root, m->s->topology, &m->s->left_out, i, &left);
+	left_out_json(o, &left);
+	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
 	out_array(o, "containers");
 	for (unsigned int k = 0; k < m->s->n; k++)
 		if (idset_has(&m->s->record[k]->placement.nodes, n->id))

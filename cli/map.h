@@ -24,7 +24,13 @@ struct map {
 /* The picture, of 1 to 1,024 nodes and more; errors of @f are left in it. -ENOMEM. */
 int map_svg(const struct map *m, FILE *f, struct error *err);
 
-/* A node's load as a part of its CPUs. */
+/* Whether containers do not get the CPU (index) without naming it. */
+bool map_left_out(const struct map *m, unsigned int cpu);
+
+/* "2.0 of 4 CPUs, 2 isolated" */
+struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit);
+
+/* A node's load as a part of its usable CPUs. */
 double map_load(const struct map *m, unsigned int node);
 
 #endif

@@ -81,6 +81,8 @@ int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err
 	for (unsigned int i = 0; i < t->ncpus; i++)
 		if (t->cpus[i].id < out->usage->cpu_ids)
 			out->load[t->cpus[i].node] += out->usage->load[t->cpus[i].id];
+	out->root = cli->root;
+	left_out_read(cli, t, out->usage, &out->left_out);
 	return 0;
 }
 

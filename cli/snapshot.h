@@ -7,6 +7,7 @@
 #define NUMAPLACE_SNAPSHOT_H
 
 #include "cli/cli.h"
+#include "cli/left-out.h"
 
 #define SNAPSHOT_PREFIX 4 /* characters of an id that may stand for all of it */
 
@@ -16,6 +17,8 @@ struct snapshot {
 	unsigned int n, room;
 	struct record **record;  /* as the ledger orders them */
 	uint64_t *load;          /* by node index, in 1/LOAD_ONE of a CPU */
+	struct left_out left_out;
+	int root;                /* the caller's sysroot */
 };
 
 /* Zero @out before; free it also after a failure. */

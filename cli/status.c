@@ -10,9 +10,26 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #define BAR_LEAST 8
 #define BAR_MOST 30
+
+static void json_node(struct out *o, const struct snapshot *s, unsigned int i)
+{
+	const struct topology *t = s->topology;
+	struct left_out left;
+	struct idset usable;
+
+	left_out_of(s->root, t, &s->left_out, i, &left);
+	left_out_usable(t, &s->left_out, i, &usable);
+	out_object(o, NULL);
+	out_uint(o, "id", t->nodes[i].id);
+	out_list(o, "usable", &usable);
+	left_out_json(o, &left);
+	out_string(o, "memory_kind", memory_kind_name(t->nodes[i].memory_kind));
+	out_end(o);
+}
 
 static void print_json(const struct snapshot *s)
 {
@@ -32,6 +49,10 @@ static void print_json(const struct snapshot *s)
 		out_end(&o);
 	}
 	out_end(&o);
+	out_array(&o, "nodes");
+	for (unsigned int k = 0; k < s->topology->nnodes; k++)
+		json_node(&o, s, k);
+	out_end(&o);
 	out_end(&o);
 }
 
@@ -47,20 +68,41 @@ static void print_hugepages(const struct topology *t, const struct topo_node *n)
 	}
 }
 
-/* "node 0  ####....   2.0 of 4 CPUs  ###.....   6.0GiB of  8.0GiB free  4 of 8 x 2MiB free" */
-static void print_node(const struct snapshot *s, unsigned int i, unsigned int bar, bool colour)
+static struct left_out_text load_text(const struct snapshot *s, unsigned int i)
+{
+	struct left_out left;
+
+	left_out_of(s->root, s->topology, &s->left_out, i, &left);
+	return left_out_load(s->topology, &left, i, s->usage, "");
+}
+
+/* The longest of the nodes' loads in words. */
+static unsigned int load_width(const struct snapshot *s)
+{
+	size_t width = 13;
+
+	for (unsigned int i = 0; i < s->topology->nnodes; i++) {
+		size_t len = s->topology->nodes[i].ncpus ? strlen(load_text(s, i).text) : 0;
+
+		width = len > width ? len : width;
+	}
+	return (unsigned int)width;
+}
+
+/* "node 0  ####....   2.0 of 4, 2 isolated  ###.....   6.0GiB of  8.0GiB free  4 of 8 x 2MiB free" */
+static void print_node(const struct snapshot *s, unsigned int i, unsigned int bar, unsigned int wide, bool colour)
 {
 	const struct topology *t = s->topology;
 	const struct topo_node *n = &t->nodes[i];
-	double load = (double)s->load[i] / LOAD_ONE;
+	struct left_out_text note = left_out_memory(t, &s->left_out, i, "");
 	char total[32], avail[32];
 
 	printf("node %-4u", n->id);
 	if (n->ncpus) {
-		term_bar(stdout, load / n->ncpus, bar, colour);
-		printf(" %5.1f of %-4u", load, n->ncpus);
+		term_bar(stdout, left_out_fill(t, &s->left_out, i, s->usage), bar, colour);
+		printf(" %-*s", (int)wide, load_text(s, i).text);
 	} else {
-		printf("%-*s", (int)bar + 14, "no CPUs");
+		printf("%-*s", (int)(bar + 1 + wide), n->offline ? load_text(s, i).text : "no CPUs");
 	}
 	putchar(' ');
 	if (n->mem_known && n->mem_total) {
@@ -72,6 +114,8 @@ static void print_node(const struct snapshot *s, unsigned int i, unsigned int ba
 		printf("%-*s", (int)bar, n->mem_known ? "no memory" : "memory not known");
 	}
 	print_hugepages(t, n);
+	if (note.text[0])
+		printf("  (%s)", note.text);
 	putchar('\n');
 }
 
@@ -101,17 +145,17 @@ static int print_containers(const struct snapshot *s, struct error *err)
 
 static int print_text(const struct snapshot *s, bool watched, struct error *err)
 {
-	unsigned int width = term_width(stdout);
-	unsigned int bar = width > 62 + 2 * BAR_LEAST ? (width - 62) / 2 : BAR_LEAST;
+	unsigned int width = term_width(stdout), wide = load_width(s), rest = 49 + wide;
+	unsigned int bar = width > rest + 2 * BAR_LEAST ? (width - rest) / 2 : BAR_LEAST;
 	bool colour = term_colour(stdout);
 
 	if (bar > BAR_MOST)
 		bar = BAR_MOST;
 	if (watched)
 		term_clear(stdout);
-	printf("%-9s%-*s%s\n", "", (int)bar + 15, "load", "memory taken");
+	printf("%-9s%-*s%s\n", "", (int)(bar + 2 + wide), "load", "memory taken");
 	for (unsigned int i = 0; i < s->topology->nnodes; i++)
-		print_node(s, i, bar, colour);
+		print_node(s, i, bar, wide, colour);
 	putchar('\n');
 	return print_containers(s, err);
 }

@@ -16,6 +16,7 @@
 #define PAD 14
 #define NODE_WIDTH 244
 #define INNER (NODE_WIDTH - 2 * PAD)
+#define LOAD_WIDTH (INNER - 64) /* beside a node's name */
 #define CORES_MOST 132 /* pixels high that a node's cores are to be at most, before they are drawn smaller */
 #define ENTRY_WIDTH 348
 #define ENTRY_TEXT (ENTRY_WIDTH - 24 - 12)
@@ -258,7 +259,8 @@ static void draw_thread(const struct svg *g, unsigned int i, double x, double y,
 	char colour[40];
 
 	if (!shown) {
-		fprintf(g->f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='idle'/>\n", x, y, wide, high);
+		fprintf(g->f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='idle'%s/>\n", x, y, wide, high,
+			map_left_out(g->m, i) ? " style='opacity:.35'" : "");
 		return;
 	}
 	for (unsigned int k = 0; k < shown; k++) {
@@ -359,6 +361,18 @@ static void draw_hugepages(const struct svg *g, const struct topo_node *n, int x
 	}
 }
 
+/* To the right of the node's name; smaller where much is left out. */
+static void put_load(const struct svg *g, unsigned int i, int x, int y, const char *class)
+{
+	struct left_out_text load = map_load_text(g->m, i, " CPUs");
+	double wide = svg_width(load.text, strlen(load.text), 12);
+
+	fprintf(g->f, "<text x='%d' y='%d' class='%s' text-anchor='end'", x, y, class);
+	if (wide > LOAD_WIDTH)
+		fprintf(g->f, " style='font-size:%.1fpx'", 12 * LOAD_WIDTH / wide);
+	fprintf(g->f, ">%s</text>\n", load.text);
+}
+
 static void draw_node(const struct svg *g, unsigned int i, int x, int y)
 {
 	const struct topo_node *n = &g->m->s->topology->nodes[i];
@@ -369,12 +383,12 @@ static void draw_node(const struct svg *g, unsigned int i, int x, int y)
 		n->id, x, y, NODE_WIDTH, g->node_height);
 	fprintf(g->f, "<text x='%d' y='%d' class='name'>node %u</text>\n", inner, y + 22, n->id);
 	if (n->ncpus)
-		fprintf(g->f, "<text x='%d' y='%d' class='%s' text-anchor='end'>%.1f of %u CPUs</text>\n",
-			x + NODE_WIDTH - PAD, y + 22, load > 1 ? "hot" : "small",
-			(double)g->m->s->load[i] / LOAD_ONE, n->ncpus);
+		put_load(g, i, x + NODE_WIDTH - PAD, y + 22, load > 1 ? "hot" : "small");
 	else
-		fprintf(g->f, "<text x='%d' y='%d' class='small' text-anchor='end'>memory only</text>\n",
-			x + NODE_WIDTH - PAD, y + 22);
+		fprintf(g->f, "<text x='%d' y='%d' class='small' text-anchor='end'>%s%s</text>\n",
+			x + NODE_WIDTH - PAD, y + 22,
+			n->memory_kind > MEMORY_ORDINARY ? memory_kind_name(n->memory_kind) : "memory only",
+			n->memory_kind > MEMORY_ORDINARY ? " memory, no CPUs" : "");
 	draw_cores(g, n, inner, y + 34);
 	draw_memory(g, n, inner, memory);
 	draw_hugepages(g, n, inner, memory + 43);

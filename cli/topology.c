@@ -4,6 +4,7 @@
  * there when the ledger can be read; without it the machine is still shown.
  */
 #include "cli/cli.h"
+#include "cli/left-out.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
 #include "plugin/util.h"
@@ -24,9 +25,19 @@ static const char *page_size_name(uint64_t bytes, char *buf, size_t size)
 	return buf;
 }
 
-static void print_json_node(struct out *o, const struct topology *t, unsigned int i)
+/* What both forms show of the ledger and the conf. */
+struct view {
+	const struct cli *cli;
+	const struct topology *t;
+	struct usage *usage; /* NULL: the ledger cannot be read */
+	struct left_out left_out;
+};
+
+static void print_json_node(struct out *o, const struct view *v, unsigned int i)
 {
+	const struct topology *t = v->t;
 	const struct topo_node *n = node_at(t, i);
+	struct left_out left;
 	struct idset cpus;
 	char name[32];
 
@@ -34,8 +45,13 @@ static void print_json_node(struct out *o, const struct topology *t, unsigned in
 	out_object(o, NULL);
 	out_uint(o, "id", n->id);
 	out_list(o, "cpus", &cpus);
+	left_out_of(v->cli->root, t, &v->left_out, i, &left);
+	left_out_json(o, &left);
 	out_uint(o, "mem_total", n->mem_total);
 	out_uint(o, "mem_free", n->mem_free);
+	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	out_bool(o, "movable_only", n->movable_only);
+	out_uint(o, "arc", n->arc_bytes);
 	out_object(o, "hugepages");
 	for (unsigned int h = 0; h < t->nhuge; h++) {
 		out_object(o, page_size_name(t->huge_size[h], name, sizeof(name)));
@@ -53,15 +69,26 @@ static void print_json_node(struct out *o, const struct topology *t, unsigned in
 	out_end(o);
 }
 
-static void print_json(const struct topology *t)
+static void print_json(const struct view *v)
 {
+	const struct topology *t = v->t;
 	struct out o = JSON_OUT(stdout);
+	char name[32];
 
 	out_object(&o, NULL);
 	out_array(&o, "nodes");
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		print_json_node(&o, t, i);
+		print_json_node(&o, v, i);
 	out_end(&o);
+	out_object(&o, "hugepages");
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		out_object(&o, page_size_name(t->huge_size[h], name, sizeof(name)));
+		out_uint(&o, "reserved", t->huge_reserved[h]);
+		out_end(&o);
+	}
+	out_end(&o);
+	out_uint(&o, "cores", t->ncores);
+	out_uint(&o, "last_level_caches", t->nllcs);
 	out_end(&o);
 }
 
@@ -74,29 +101,31 @@ static bool has_pages(const struct topology *t, unsigned int h)
 	return false;
 }
 
-/* Sums up what the ledger says, per node index. */
-struct loads {
-	const struct topology *topology;
-	uint64_t *node; /* in 1/LOAD_ONE of a CPU */
-};
-
-static int sum_loads(void *arg, struct ledger *ledger, struct error *err)
+static int copy_usage(void *arg, struct ledger *ledger, struct error *err)
 {
-	const struct loads *loads = arg;
-	const struct topology *t = loads->topology;
-	const struct usage *usage = ledger ? ledger_usage(ledger) : NULL;
+	struct view *v = arg;
+	const struct topology *t = v->t;
 
-	(void)err;
-	for (unsigned int i = 0; usage && i < t->ncpus; i++)
-		if (t->cpus[i].id < usage->cpu_ids)
-			loads->node[t->cpus[i].node] += usage->load[t->cpus[i].id];
-	return 0;
+	v->usage = ledger ? usage_copy(ledger_usage(ledger)) :
+			    usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
+	return v->usage ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-static void add_node_row(struct table *table, const struct topology *t, unsigned int i, const uint64_t *load)
+/* A note beside a node is worth a column where there is one. */
+static bool has_notes(const struct view *v)
 {
+	for (unsigned int i = 0; i < v->t->nnodes; i++)
+		if (left_out_memory(v->t, &v->left_out, i, "").text[0])
+			return true;
+	return false;
+}
+
+static void add_node_row(struct table *table, const struct view *v, unsigned int i, bool notes)
+{
+	const struct topology *t = v->t;
 	const struct topo_node *n = node_at(t, i);
 	char total[32], avail[32];
+	struct left_out left;
 	struct idset cpus;
 
 	snapshot_cpus_of(t, i, &cpus);
@@ -106,24 +135,31 @@ static void add_node_row(struct table *table, const struct topology *t, unsigned
 	table_list(table, &cpus);
 	table_cell(table, "%s", n->mem_known ? total : "-");
 	table_cell(table, "%s", n->mem_known ? avail : "-");
-	if (load && n->ncpus)
-		table_cell(table, "%.1f of %u", (double)load[i] / LOAD_ONE, n->ncpus);
+	left_out_of(v->cli->root, t, &v->left_out, i, &left);
+	if (n->ncpus || n->offline)
+		table_cell(table, "%s", left_out_load(t, &left, i, v->usage, "").text);
 	else
-		table_cell(table, "-");
+		table_cell(table, "no CPUs");
 	for (unsigned int h = 0; h < t->nhuge; h++)
 		if (has_pages(t, h))
 			table_cell(table, "%" PRIu64 " of %" PRIu64, n->huge_free[h], n->huge_total[h]);
+	if (notes)
+		table_cell(table, "%s", left_out_memory(t, &v->left_out, i, "-").text);
 }
 
-static int print_nodes(const struct topology *t, const uint64_t *load, struct error *err)
+static int print_nodes(const struct view *v, struct error *err)
 {
-	char align[5 + HUGE_SIZES_MAX + 1] = "rlrrr";
+	const struct topology *t = v->t;
+	char align[5 + HUGE_SIZES_MAX + 2] = "rlrrl";
+	bool notes = has_notes(v);
 	cleanup_table struct table table;
 	char name[32];
 
 	for (unsigned int h = 0; h < t->nhuge; h++)
 		if (has_pages(t, h))
 			strcat(align, "r");
+	if (notes)
+		strcat(align, "l");
 	table_init(&table, stdout, align);
 	table_cell(&table, "NODE");
 	table_cell(&table, "CPUS");
@@ -133,8 +169,10 @@ static int print_nodes(const struct topology *t, const uint64_t *load, struct er
 	for (unsigned int h = 0; h < t->nhuge; h++)
 		if (has_pages(t, h))
 			table_cell(&table, "%s FREE", page_size_name(t->huge_size[h], name, sizeof(name)));
+	if (notes)
+		table_cell(&table, "NOTE");
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		add_node_row(&table, t, i, load);
+		add_node_row(&table, v, i, notes);
 	if (!table_print(&table))
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
@@ -168,25 +206,62 @@ static const char *plural(unsigned int n)
 	return n == 1 ? "" : "s";
 }
 
-static int print_text(const struct cli *cli, const struct topology *t, struct error *err)
+/* "2 nodes (1 without CPUs), 16 CPUs (14 isolated, 2 reserved), 8 cores, 2 last-level caches" */
+static void print_counts(const struct view *v)
 {
-	cleanup_free uint64_t *load = calloc(t->nnodes + 1, sizeof(*load));
-	struct loads loads = { t, load };
-	int known, ret;
+	const struct {
+		const char *word;
+		const struct idset *cpus;
+	} kinds[] = {
+		{ "isolated", &v->left_out.isolated },
+		{ "reserved", &v->left_out.reserved },
+		{ "not allowed here", &v->left_out.not_allowed },
+		{ "held exclusively", &v->left_out.held },
+	};
+	const struct topology *t = v->t;
+	unsigned int bare = 0;
+	bool any = false;
 
-	if (!load)
-		return error_set(err, -ENOMEM, "out of memory");
-	/* a machine whose ledger is not ours to read is still a machine */
-	known = cli_with_ledger(cli, t, sum_loads, &loads, err);
-	if (known == -EINVAL)
-		return known;
-	printf("%u node%s, %u CPU%s, %u core%s, %u last-level cache%s\n\n", t->nnodes, plural(t->nnodes), t->ncpus,
-	       plural(t->ncpus), t->ncores, plural(t->ncores), t->nllcs, plural(t->nllcs));
-	ret = print_nodes(t, known == 0 ? load : NULL, err);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		bare += !node_at(t, i)->ncpus;
+	printf("%u node%s", t->nnodes, plural(t->nnodes));
+	if (bare)
+		printf(" (%u without CPUs)", bare);
+	printf(", %u CPU%s", t->ncpus, plural(t->ncpus));
+	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
+		if (idset_empty(kinds[k].cpus))
+			continue;
+		printf("%s%u %s", any ? ", " : " (", idset_count(kinds[k].cpus), kinds[k].word);
+		any = true;
+	}
+	if (any)
+		putchar(')');
+	if (!idset_empty(&t->offline))
+		printf(" and %u offline", idset_count(&t->offline));
+	printf(", %u core%s, %u last-level cache%s\n\n", t->ncores, plural(t->ncores), t->nllcs, plural(t->nllcs));
+}
+
+static void print_reserved_pages(const struct topology *t)
+{
+	char name[32];
+
+	for (unsigned int h = 0; h < t->nhuge; h++)
+		if (t->huge_reserved[h])
+			printf("\n%" PRIu64 " of the free pages of %s are reserved by running programs\n",
+			       t->huge_reserved[h], page_size_name(t->huge_size[h], name, sizeof(name)));
+}
+
+static int print_text(const struct view *v, struct error *err)
+{
+	int ret;
+
+	print_counts(v);
+	ret = print_nodes(v, err);
 	if (ret < 0)
 		return ret;
+	print_reserved_pages(v->t);
 	putchar('\n');
-	return print_distances(t, err);
+	return print_distances(v->t, err);
 }
 
 /* A label's value is text, in JSON too. */
@@ -237,6 +312,24 @@ static void print_nfd(const struct topology *t, bool json)
 		out_end(&o);
 }
 
+static int show(const struct cli *cli, const struct topology *t, struct error *err)
+{
+	struct view v = { .cli = cli, .t = t };
+	/* a machine whose ledger is not ours to read is still a machine */
+	int ret = cli_with_ledger(cli, t, copy_usage, &v, err);
+
+	if (ret == -EINVAL || ret == -ENOMEM)
+		return ret;
+	left_out_read(cli, t, v.usage, &v.left_out);
+	ret = 0;
+	if (cli->json)
+		print_json(&v);
+	else
+		ret = print_text(&v, err);
+	usage_free(v.usage);
+	return ret;
+}
+
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -252,9 +345,5 @@ int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 		print_nfd(t, cli->json);
 		return 0;
 	}
-	if (cli->json) {
-		print_json(t);
-		return 0;
-	}
-	return print_text(cli, t, err);
+	return show(cli, t, err);
 }

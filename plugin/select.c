@@ -404,6 +404,28 @@ static int find_need(struct choice *c, struct error *err)
 	return 0;
 }
 
+/* Free hugepages that mappings have reserved are not to be had: the kernel counts them over the machine. */
+static int check_reserved(const struct choice *c, struct error *err)
+{
+	for (unsigned int h = 0; h < c->t->nhuge; h++) {
+		uint64_t need = c->search.need.huge[h], left, there = 0;
+
+		if (!need || !c->t->huge_reserved[h])
+			continue;
+		left = usage_huge_left(c->in->usage, c->t, h);
+		for (unsigned int i = 0; i < c->t->nnodes; i++)
+			there += c->t->nodes[i].huge_free[h];
+		if (left < need && there >= need)
+			return error_set(err, -ENOSPC,
+					 "limits.memory.hugepages: %llu pages of %s asked, %llu can be got (%llu free, of which "
+					 "%llu are reserved by running programs)",
+					 (unsigned long long)need, size_text(c->t->huge_size[h]).text,
+					 (unsigned long long)left, (unsigned long long)there,
+					 (unsigned long long)c->t->huge_reserved[h]);
+	}
+	return 0;
+}
+
 /* More CPUs than there are: all of them, said aloud. */
 static void clamp_count(struct choice *c)
 {
@@ -444,12 +466,30 @@ static void per_node(const struct choice *c, char *buf, size_t size, int what)
 		memcpy(buf + size - 4, "...", 4);
 }
 
+/* "; 12.5GiB of it in ZFS's cache", or nothing. */
+static void arc_text(const struct choice *c, char *buf, size_t size)
+{
+	char human[32];
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < c->search.nsites; i++) {
+		const struct site *x = &c->search.sites[i];
+		uint64_t arc = c->t->nodes[x->node].arc_bytes;
+
+		sum += arc < x->avail ? arc : x->avail;
+	}
+	size_human(sum, human, sizeof(human));
+	buf[0] = '\0';
+	if (sum)
+		snprintf(buf, size, "; %s of it in ZFS's cache", human);
+}
+
 /* Why all sites together do not suffice. */
 static int refuse(const struct choice *c, struct error *err)
 {
 	const struct need *need = &c->search.need;
 	struct sums all = { 0 };
-	char nodes[220], kept[120];
+	char nodes[180], arc[64], kept[120];
 
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		all.room += c->search.sites[i].room;
@@ -465,9 +505,10 @@ static int refuse(const struct choice *c, struct error *err)
 	}
 	if (all.avail < need->memory) {
 		per_node(c, nodes, sizeof(nodes), -1);
+		arc_text(c, arc, sizeof(arc));
 		reserved_memory_text(c->in->policy, &c->mems, kept, sizeof(kept));
-		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s)%s",
-				 size_text(need->memory).text, size_text(all.avail).text, nodes, kept);
+		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s%s)%s",
+				 size_text(need->memory).text, size_text(all.avail).text, nodes, arc, kept);
 	}
 	for (unsigned int h = 0; h < c->t->nhuge; h++) {
 		if (all.huge[h] >= need->huge[h])
@@ -971,6 +1012,8 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	allow_mems(c);
 	allow_cpus(c);
 	r = find_need(c, err);
+	if (r == 0 && !c->in->whole)
+		r = check_reserved(c, err);
 	if (r < 0)
 		return r;
 	find_candidates(c, 0);

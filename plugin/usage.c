@@ -155,3 +155,15 @@ int usage_remove(struct usage *u, const struct share *s)
 {
 	return apply(u, s, false);
 }
+
+uint64_t usage_huge_left(const struct usage *u, const struct topology *t, unsigned int h)
+{
+	uint64_t there = 0, pending = 0, taken;
+
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		there += t->nodes[i].huge_free[h];
+		pending += u->huge_pending[t->nodes[i].id * HUGE_SIZES_MAX + h];
+	}
+	taken = pending > t->huge_reserved[h] ? pending : t->huge_reserved[h];
+	return there > taken ? there - taken : 0;
+}

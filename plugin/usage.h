@@ -52,6 +52,13 @@ static inline void cleanup_usagep(struct usage **u)
 int usage_add(struct usage *u, const struct share *s);
 int usage_remove(struct usage *u, const struct share *s);
 
+/*
+ * Hugepages of size @h that a new container can get on the whole machine: the free ones, less those that mappings
+ * have reserved or that placed containers have still to fault in.  What these have reserved is in both numbers, so
+ * the larger one counts.
+ */
+uint64_t usage_huge_left(const struct usage *u, const struct topology *t, unsigned int h);
+
 void share_free(struct share *s);
 
 #endif

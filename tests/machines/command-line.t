@@ -63,10 +63,13 @@ gives() {
 M=(--sysroot "$machine")
 
 gives '{"nodes":[
-	{"id":0,"cpus":"0-1","mem_total":1073741824,"mem_free":1073741824,
-		"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":10,"1":21}},
-	{"id":1,"cpus":"2-3","mem_total":1073741824,"mem_free":1073741824,
-		"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":21,"1":10}}]}' "${M[@]}" --json topology
+	{"id":0,"cpus":"0-1","isolated":"","reserved":"",
+		"not_allowed":"","offline":"","held":"","mem_total":1073741824,"mem_free":1073741824,
+		"memory_kind":"ordinary","movable_only":false,"arc":0,"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":10,"1":21}},
+	{"id":1,"cpus":"2-3","isolated":"","reserved":"",
+		"not_allowed":"","offline":"","held":"","mem_total":1073741824,"mem_free":1073741824,
+		"memory_kind":"ordinary","movable_only":false,"arc":0,"hugepages":{"2048kB":{"total":8,"free":4}},"distances":{"0":21,"1":10}}],
+	"hugepages":{"2048kB":{"reserved":0}},"cores":4,"last_level_caches":2}' "${M[@]}" --json topology
 run topology "${M[@]}"
 [ "$got" = 0 ] && grep -q '^DISTANCE   0   1$' <<< "$out" && ! grep -q $'\033' <<< "$out"
 ok $? 'topology for people: a table, no colour where no terminal is'
@@ -122,8 +125,10 @@ gives '{"numaplace.org/nodes":"2","numaplace.org/memory-only-nodes":"0","numapla
 echo 'balanced = 1' > "$tmp/conf"
 fails 2 "$tmp/conf:1: *" "${M[@]}" --conf "$tmp/conf" plan limits.cpu=1
 
-gives '{"containers":[]}' "${M[@]}" status --json
-gives '{"containers":[]}' "${M[@]}" status --json --state "$tmp/none"
+left_out='"isolated":"","reserved":"","not_allowed":"","offline":"","held":"","memory_kind":"ordinary"'
+nothing_placed='{"containers":[],"nodes":[{"id":0,"usable":"0-1",'$left_out'},{"id":1,"usable":"2-3",'$left_out'}]}'
+gives "$nothing_placed" "${M[@]}" status --json
+gives "$nothing_placed" "${M[@]}" status --json --state "$tmp/none"
 [ ! -e "$tmp/none" ]
 ok $? 'looking does not make a ledger'
 

@@ -165,7 +165,7 @@ look wide 2
 	echo 'node 6 cpus - mem 262144 free 262144'
 	echo 'node 7 cpus - mem 262144 free 100000'
 	printf 'smt 2\nllc 8\npackage 48\n'
-	for n in {0..5}; do echo "hugepages $n 2048 131072 131072"; done
+	for n in {0..5}; do echo "hugepages $n 2048 4096 4096"; done
 } | machine eight
 many 30 | place eight
 look eight 8

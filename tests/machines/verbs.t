@@ -83,6 +83,55 @@ out=$(NO_COLOR=1 timeout 5 script -qec "'$numaplace' --sysroot '$tmp/four' --sta
 ! grep -q $'\033' <<< "$out"
 ok $? 'status: none with NO_COLOR'
 
+
+# --- what is left out, and why: node 1 has no CPU that is neither isolated nor reserved nor offline ---
+machine=left
+cat > "$tmp/left.machine" <<'END'
+node 0 cpus 0-7 mem 4096
+node 1 cpus 8-15 mem 4096
+node 2 cpus - mem 8192
+online 0-14
+file sys/devices/system/cpu/isolated 2-7,9
+file sys/devices/virtual/memory_tiering/memory_tier4/nodelist 0-1
+file sys/devices/virtual/memory_tiering/memory_tier22/nodelist 2
+file sys/fs/cgroup/cpuset.cpus.effective 0-11
+file proc/spl/kstat/zfs/arcstats name type data\nsize 4 0
+file sys/kernel/mm/hugepages/hugepages-2048kB/resv_hugepages 7
+hugepages 0 2048 64 32
+file etc/numaplace/numaplace.conf reserved-cpus = 8,10
+END
+"$here/make-machine" -v root="$tmp/left" "$tmp/left.machine"
+record "$tmp/left/state" one 2 0-1 0 0 ask.limits.cpu=2 held=0-1
+record "$tmp/left/state" two 1 9 1 1 ask.limits.cpu=9-9
+run topology
+has 'topology: all that is left out' '^3 nodes \(1 without CPUs\), 15 CPUs \(7 isolated, 2 reserved, 3 not allowed here, 2 held exclusively\) and 1 offline, 15 cores'
+has 'topology: isolated and held' '^ +0 +0-7 .* 2\.0 of 2, 6 isolated, 2 held exclusively '
+has 'topology: of each CPU one reason' '^ +1 +8-14 .* 0\.0 of 1, 1 isolated \(load 1\.0\), 2 reserved, 3 not allowed here, 1 offline'
+has 'topology: memory without CPUs' '^ +2 +- .* no CPUs .* slow memory: only where named$'
+has 'topology: reserved hugepages' '^7 of the free pages of 2048kB are reserved by running programs$'
+run topology --json
+jq_is 'topology --json' '[.nodes[] | [.isolated, .reserved, .not_allowed, .offline, .held, .memory_kind]]' \
+	'[["2-7","","","","0-1","ordinary"],["9","8,10","12-14","15","","ordinary"],["","","","","","slow"]]'
+run status
+has 'status: isolated and held' '^node 0 +#+ 2\.0 of 2, 6 isolated, 2 held exclusively '
+has 'status: memory without CPUs' '^node 2 +no CPUs .*\(slow memory: only where named\)$'
+run status --json
+jq_is 'status --json' '[.nodes[] | [.usable, .isolated, .memory_kind]]' \
+	'[["0-1","2-7","ordinary"],["11","9","ordinary"],["","","slow"]]'
+run map
+has 'map: isolated and held' '^node 0 +#+ 2\.0 of 2 CPUs, 6 isolated, 2 held exclusively, '
+has 'map: CPUs that are left out' '^ +[ab]{2}-{6}$'
+has 'map: of each CPU one mark' '^ +-[ab]-\.---$'
+has 'map: the mark is explained' ' - isolated, reserved or not allowed here$'
+run map --json
+jq_is 'map --json' '[.nodes[] | [.isolated, .held, .offline, .memory_kind]]' \
+	'[["2-7","0-1","","ordinary"],["9","","15","ordinary"],["","","","slow"]]'
+run map -o -
+has 'map -o: the words' '>2\.0 of 2 CPUs, 6 isolated, 2 held exclusively<'
+has 'map -o: pale CPUs' "class='idle' style='opacity:.35'"
+has 'map -o: the kind of memory' '>slow memory, no CPUs<'
+machine=four
+
 run explain web1 --json
 jq_is 'explain' '[.id, .asked["limits.cpu"], .runtime_limits.memory, .nodes, .cpus, .mems, .policy, .applied,
 	(.reasons | length), .memory[0].asked]' '["web1","4","4GiB","0","0-3","0","strict","cpuset",2,4294967296]'

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 
+#include "tests/unit/made.h"
 #include "tests/unit/records.h"
 #include "tests/unit/tap.h"
 
@@ -100,10 +101,33 @@ static void test_any_order(void)
 		share_free(&s[i]);
 }
 
+/* Two nodes with 8 free pages each. */
+static void test_huge_left(void)
+{
+	const struct made_node nodes[] = { { 0, 2, 1 << 20 }, { 3, 2, 1 << 20 } };
+	cleanup_topology struct topology *t = made(nodes, 2, 1, 0, NULL);
+	cleanup_usage struct usage *u = usage_new(4, 4);
+	struct share_node mem = { .id = 3, .huge = { 6 } };
+	struct share s = { .count = 1, .nmem = 1, .mem = &mem };
+
+	t->nodes[0].huge_free[0] = t->nodes[1].huge_free[0] = 8;
+	is_int((int64_t)usage_huge_left(u, t, 0), 16, "nothing is reserved");
+	t->huge_reserved[0] = 5;
+	is_int((int64_t)usage_huge_left(u, t, 0), 11, "5 are reserved by programs");
+	usage_add(u, &s);
+	is_int((int64_t)usage_huge_left(u, t, 0), 10, "a container that still needs 6 may be the one that reserved them");
+	t->huge_reserved[0] = 9;
+	is_int((int64_t)usage_huge_left(u, t, 0), 7, "9 are reserved, its 6 among them");
+	t->huge_reserved[0] = 40;
+	is_int((int64_t)usage_huge_left(u, t, 0), 0, "more than there are");
+	is_int((int64_t)usage_huge_left(u, t, 1), 0, "none of another size");
+}
+
 int main(void)
 {
 	test_words();
 	test_refused();
 	test_any_order();
+	test_huge_left();
 	return done();
 }
