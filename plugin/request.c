@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plugin/name.h"
 #include "plugin/util.h"
 
 const char *const request_keys[KEY_COUNT] = {
@@ -200,7 +201,6 @@ static int set_nodes(struct request *r, const char *value, struct error *err)
 	return parse_nodes(value, &r->nodes, err);
 }
 
-/* A name as the kernel gives to devices, so that it can be a path component. */
 static int set_device(struct request *r, const char *value, struct error *err)
 {
 	size_t len = strlen(value);
@@ -208,12 +208,8 @@ static int set_device(struct request *r, const char *value, struct error *err)
 	if (!len || len >= sizeof(r->device))
 		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
 				 quote(value).text, DEVICE_NAME_MAX - 1);
-	for (size_t i = 0; i < len; i++) {
-		char c = value[i];
-
-		if (c == '/' || c <= ' ' || c == 0x7f || (c == '.' && i == 0))
-			return error_set(err, -EINVAL, "\"%s\": not a name of a device", quote(value).text);
-	}
+	if (name_check_device(value, sizeof(r->device), NULL) < 0)
+		return error_set(err, -EINVAL, "\"%s\": not a name of a device", quote(value).text);
 	memcpy(r->device, value, len + 1);
 	return 0;
 }

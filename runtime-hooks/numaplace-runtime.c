@@ -7,6 +7,7 @@
  * container that asks for nothing, is passed on as it came.
  */
 #include "cgroup/pages.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 #include "runtime-hooks/bundle.h"
 #include "runtime-hooks/command.h"
@@ -280,6 +281,9 @@ static int prepare(struct work *w, struct error *err)
 	r = oci_config_request(&config, &w->env.conf, &w->request, err);
 	if (r < 0 || !request_asks(&w->request))
 		return r;
+	/* As the hook would say later, when the container is half made. */
+	if (c->id && oci_annotations_ask(&config.annotations) && name_check_id(c->id, err) < 0)
+		return error_prefix(err, "id");
 	r = edit_bundle(w, &b, err);
 	return r < 0 ? r : take_policy(w, err);
 }
