@@ -9,6 +9,8 @@
 #include "cli/svg-text.h"
 #include "plugin/name.h"
 
+#include <errno.h>
+
 static void is_plain(const char *text)
 {
 	for (const unsigned char *p = (const unsigned char *)text; *p; p++)
