@@ -17,6 +17,8 @@ datadir = $(prefix)/share
 mandir = $(datadir)/man
 hooksdir = $(datadir)/containers/oci/hooks.d
 completionsdir = $(datadir)/bash-completion/completions
+zshdir = $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-functions)
+fishdir = $(datadir)/fish/vendor_completions.d
 unitdir = $(prefix)/lib/systemd/system
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
 # Where the programs look for it; here only so that a package can redirect it.
@@ -177,6 +179,8 @@ install: all
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
 		$(INSTALL) -D -m 644 "$(O)/$${f##*/}" '$(DESTDIR)$(datadir)/'"$$f" || exit 1; done
 	$(INSTALL) -D -m 644 contrib/bash-completion/numaplace '$(DESTDIR)$(completionsdir)/numaplace'
+	$(INSTALL) -D -m 644 contrib/zsh-completion/_numaplace '$(DESTDIR)$(zshdir)/_numaplace'
+	$(INSTALL) -D -m 644 contrib/fish-completion/numaplace.fish '$(DESTDIR)$(fishdir)/numaplace.fish'
 	$(INSTALL) -D -m 644 contrib/systemd/numaplace.tmpfiles '$(DESTDIR)$(tmpfilesdir)/numaplace.conf'
 	@for f in $(units); do \
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
@@ -199,7 +203,8 @@ uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
 	rm -f $(foreach p,oci-hook lxc-hook incus-agent,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach p,$(man_pages),'$(call man_target,$(p))') $(foreach f,$(hooks_d),'$(DESTDIR)$(hooksdir)/$(f)')
-	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
+	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(zshdir)/_numaplace' \
+		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
 	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
@@ -323,6 +328,7 @@ $(call fuzz_of,incus): $(call objects,runtime-hooks/incus-config.c runtime-hooks
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): $(cgroup)
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
+$(call fuzz_of,name): $(call objects,cli/out.c cli/svg-text.c)
 $(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c runtime-hooks/json.c) $(cgroup)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(plugin)

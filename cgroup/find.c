@@ -7,6 +7,7 @@
 #include "cgroup/open.h"
 #include "cgroup/text.h"
 #include "plugin/file.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 
 #include <errno.h>
@@ -214,7 +215,9 @@ int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *er
 		return rc;
 	if (strcmp(path, "/") == 0)
 		return error_set(err, -EPERM, "pid %d is in the root cgroup, which is not a container's", (int)pid);
-	rc = cgroup_open(mount, path, &at, err);
+	rc = name_check_cgroup(path, sizeof(path), err);
+	if (rc == 0)
+		rc = cgroup_open(mount, path, &at, err);
 	if (rc < 0)
 		return rc;
 	rc = check_member(&at, pid, path, err);

@@ -9,6 +9,7 @@
 #include "cgroup/move.h"
 
 #include "cgroup/choose.h"
+#include "cgroup/folios.h"
 #include "cgroup/moving.h"
 #include "cgroup/own.h"
 #include "cgroup/pages.h"
@@ -16,12 +17,17 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <string.h>
 #include <time.h>
 
-#define STEP 4096        /* addresses per call: 16 MiB of small pages */
+#define CHUNK (2ULL << 20) /* what goes to one node: the size of huge pages of most machines */
 #define ROUNDS 3         /* over all processes: they go on touching memory */
 #define SETTLE_TRIES 20  /* tenths of a second, for pages that were busy */
+
+struct deal {
+	uint64_t weight[PAGES_NODE_MAX], given[PAGES_NODE_MAX]; /* bytes, in the order of the nodes */
+};
 
 struct move {
 	struct place_env *env;
@@ -37,8 +43,9 @@ struct move {
 	bool finished;
 	time_t end;              /* CLOCK_MONOTONIC; 0: none */
 	uint64_t total, done;    /* bytes to bring over */
-	int node[PAGES_NODE_MAX]; /* ids to bring pages to, in turn */
-	unsigned int nnodes, turn;
+	int node[PAGES_NODE_MAX]; /* ids to bring pages to */
+	unsigned int nnodes;
+	struct deal small, huge; /* over these: explicit huge pages are counted apart, as the nodes' room for them is */
 };
 
 static void move_close(struct move *m)
@@ -74,23 +81,89 @@ static void tell(const struct move *m)
 
 /* --- pages, step by step --- */
 
+/* What each of the new nodes gets: in proportion to what the placement asks for there, or the same of each. */
+static void begin_deals(struct move *m)
+{
+	const struct topology *t = m->choice.machine.topology;
+	const struct share *share = &m->new->placement.share;
+	unsigned int n = 0;
+
+	idset_foreach(id, &m->new->placement.mems) {
+		m->node[n] = id;
+		m->small.given[n] = m->huge.given[n] = m->small.weight[n] = m->huge.weight[n] = 0;
+		for (unsigned int i = 0; i < share->nmem; i++) {
+			if (share->mem[i].id != id)
+				continue;
+			m->small.weight[n] = share->mem[i].memory;
+			for (unsigned int h = 0; h < t->nhuge; h++)
+				m->huge.weight[n] += share->mem[i].huge[h] * t->huge_size[h];
+		}
+		n++;
+	}
+	m->nnodes = n;
+}
+
+/* The node that is the furthest behind its part of a deal. */
+static unsigned int next_node(const struct move *m, const struct deal *d)
+{
+	uint64_t asked = 0;
+	double least = 0;
+	unsigned int best = 0;
+
+	for (unsigned int i = 0; i < m->nnodes; i++)
+		asked += d->weight[i];
+	for (unsigned int i = 0; i < m->nnodes; i++) {
+		double weight = asked ? (double)d->weight[i] : 1;
+		double level = weight > 0 ? (double)(d->given[i] + 1) / weight : HUGE_VAL;
+
+		if (i == 0 || level < least) {
+			best = i;
+			least = level;
+		}
+	}
+	return best;
+}
+
 struct step {
 	size_t n;
-	void *page[STEP];
-	int node[STEP], status[STEP];
+	struct folio folio[FOLIOS_STEP];
+	void *page[FOLIOS_STEP];
+	int node[FOLIOS_STEP], status[FOLIOS_STEP];
+	struct folios folios;
+	uint64_t chunk; /* the last one that was dealt */
+	unsigned int to; /* and the index of its node */
 };
 
-/* Asks where the pages are, and brings over those that are elsewhere. Gone processes are no error. */
-static int move_step(struct move *m, pid_t pid, struct step *s, uint64_t page_size, bool shared_too)
+/*
+ * The node of the folio at @address.  What lies in one CHUNK goes to one node: where the folios are not known
+ * (/proc/kpageflags may not be read), the addresses of a huge page are not sent to different nodes in turn, each of
+ * which would take the whole page along.
+ */
+static int deal(struct move *m, struct deal *d, struct step *s, const struct folio *f)
+{
+	if (s->chunk != f->address / CHUNK) {
+		s->chunk = f->address / CHUNK;
+		s->to = next_node(m, d);
+	}
+	d->given[s->to] += f->size;
+	return m->node[s->to];
+}
+
+/* Asks where the folios are, and brings over those that are elsewhere. Gone processes are no error. */
+static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, bool shared_too)
 {
 	size_t n = 0;
-	int rc = libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false);
+	int rc;
 
+	for (size_t i = 0; i < s->n; i++)
+		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
+	rc = s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
 	for (size_t i = 0; rc == 0 && i < s->n; i++) {
 		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
 			continue;
+		s->folio[n] = s->folio[i];
 		s->page[n] = s->page[i];
-		s->node[n++] = m->node[m->turn++ % m->nnodes];
+		s->node[n++] = deal(m, d, s, &s->folio[i]);
 	}
 	s->n = 0;
 	if (rc < 0 || !n)
@@ -99,26 +172,40 @@ static int move_step(struct move *m, pid_t pid, struct step *s, uint64_t page_si
 	rc = libnuma_move_pages(pid, n, s->page, s->node, s->status, shared_too);
 	for (size_t i = 0; i < n; i++)
 		if (s->status[i] == s->node[i])
-			m->done += page_size;
+			m->done += s->folio[i].size;
 	tell(m);
 	return rc == -ESRCH || rc == -ENOMEM ? 0 : rc;
 }
 
-/* One mapping that has pages elsewhere. @left: how many bytes of them. */
-static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, uint64_t left, struct step *s,
-			struct error *err)
+/* The next folios of a mapping, no more than one call should move; explicit huge pages are those of the mapping. */
+static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 {
+	uint64_t bytes = 0;
+
+	if (map->page_size == s->folios.page_size) {
+		s->n = folios_next(&s->folios, at, map->end, s->folio);
+		return;
+	}
+	while (*at < map->end && s->n < FOLIOS_STEP && bytes < FOLIOS_STEP * s->folios.page_size) {
+		s->folio[s->n++] = (struct folio){ *at, map->page_size };
+		*at += map->page_size;
+		bytes += map->page_size;
+	}
+}
+
+/* One mapping that has pages elsewhere. @map->elsewhere: how many bytes of them. */
+static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, struct step *s, struct error *err)
+{
+	struct deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;
 	uint64_t before = m->done;
 	int rc = 0;
 
-	for (uint64_t at = map->start; at < map->end && rc == 0; at += map->page_size) {
-		s->page[s->n++] = (void *)(uintptr_t)at;
-		if (s->n < STEP && at + map->page_size < map->end)
-			continue;
-		rc = move_step(m, pid, s, map->page_size, map->own);
+	for (uint64_t at = map->start; at < map->end && rc == 0;) {
+		next_folios(s, map, &at);
+		rc = move_step(m, pid, s, d, map->own);
 		if (rc < 0)
 			return error_errno(err, rc, "pid %d: move its pages", (int)pid);
-		if (m->done - before >= left)
+		if (m->done - before >= map->elsewhere)
 			break;
 		rc = check_time(m, err);
 	}
@@ -132,21 +219,50 @@ static int move_process(struct move *m, pid_t pid, struct step *s, struct error 
 
 	if (rc < 0)
 		return rc == -ESRCH ? 0 : rc;
+	folios_open(m->env->root, pid, &s->folios);
 	for (size_t i = 0; i < maps.n && rc == 0; i++)
-		rc = move_mapping(m, pid, &maps.map[i], maps.map[i].elsewhere, s, err);
+		rc = move_mapping(m, pid, &maps.map[i], s, err);
+	folios_close(&s->folios);
 	return rc;
+}
+
+static struct pages *look_at_pages(const struct move *m, struct error *err)
+{
+	cleanup_free struct pages *p = malloc(sizeof(*p));
+
+	if (!p)
+		error_errno(err, -ENOMEM, "look at its pages");
+	else if (pages_of_cgroup(m->env->root, m->mount, m->cgroup.path, p, err) == 0)
+		return steal_ptr(p);
+	return NULL;
 }
 
 /* What of its own is elsewhere, over all of its processes. */
 static int count_elsewhere(const struct move *m, uint64_t *bytes, struct error *err)
 {
-	cleanup_free struct pages *p = malloc(sizeof(*p));
-	int rc = p ? pages_of_cgroup(m->env->root, m->mount, m->cgroup.path, p, err) :
-		     error_errno(err, -ENOMEM, "look at its pages");
+	cleanup_free struct pages *p = look_at_pages(m, err);
 
-	if (rc == 0)
-		*bytes = pages_elsewhere(p, &m->new->placement.mems);
-	return rc;
+	if (!p)
+		return err->status;
+	*bytes = pages_elsewhere(p, &m->new->placement.mems);
+	return 0;
+}
+
+/* What is to be brought over, and what the new nodes have of their parts already. */
+static int count_first(struct move *m, struct error *err)
+{
+	cleanup_free struct pages *p = look_at_pages(m, err);
+
+	if (!p)
+		return err->status;
+	m->total = pages_elsewhere(p, &m->new->placement.mems);
+	for (unsigned int n = 0; n < m->nnodes; n++)
+		for (unsigned int i = 0; i < p->n; i++)
+			if (p->node[i].id == m->node[n]) {
+				m->small.given[n] = p->node[i].anon + p->node[i].shared;
+				m->huge.given[n] = p->node[i].huge;
+			}
+	return 0;
 }
 
 static int move_pages_over(struct move *m, struct error *err)
@@ -203,7 +319,7 @@ static int settle(struct move *m, struct error *err)
 static int carry(struct move *m, struct error *err)
 {
 	uint64_t left = 0;
-	int rc = count_elsewhere(m, &m->total, err);
+	int rc = count_first(m, err);
 
 	if (rc == 0)
 		rc = widen(m, err);
@@ -396,12 +512,9 @@ static void put_back(struct move *m)
 static int carry_out(struct move *m, struct error *err)
 {
 	static const struct idset none;
-	unsigned int n = 0;
 	int rc;
 
-	idset_foreach(id, &m->new->placement.mems)
-		m->node[n++] = id;
-	m->nnodes = n;
+	begin_deals(m);
 	rc = carry(m, err);
 	if (rc == 0)
 		rc = place_mark(m->env, &m->cgroup, m->new, err);

@@ -461,9 +461,8 @@ static own_frame int place(struct place_env *env, const struct place_job *job, s
 	int rc;
 
 	record_none(&r);
-	if (!*job->id || strlen(job->id) > RECORD_ID_MAX)
-		return error_set(err, -EINVAL, "container id \"%s\": 1 to %d bytes are allowed", quote(job->id).text,
-				 RECORD_ID_MAX);
+	if (name_check_id(job->id, err) < 0)
+		return error_prefix(err, "id");
 	rc = choice_open(&w.choice, env, &job->request, err);
 	w.choice.whole = job->mems_only;
 	if (rc == 0)

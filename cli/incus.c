@@ -7,6 +7,7 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
+#include "plugin/name.h"
 #include "runtime-hooks/incus-api.h"
 
 #include <errno.h>
@@ -42,6 +43,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	}
 	if (!o->instance)
 		return error_set(err, -EINVAL, "incus place: which instance?");
+	if (name_check_id(o->instance, err) < 0)
+		return error_prefix(err, "incus place");
 	if (!o->project)
 		o->project = "default";
 	if (!o->socket)

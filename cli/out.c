@@ -13,6 +13,17 @@
 #include <string.h>
 #include <unistd.h>
 
+/* The number of the character of @len bytes at @s. */
+static unsigned long code_point(const unsigned char *s, size_t len)
+{
+	unsigned long code = len == 1 ? *s : *s & (0xffU >> (len + 1));
+
+	for (size_t i = 1; i < len; i++)
+		code = code << 6 | (s[i] & 0x3f);
+	return code;
+}
+
+/* ASCII alone, whatever is in it: JSON is read on terminals, too. */
 static void write_string(FILE *f, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -20,15 +31,16 @@ static void write_string(FILE *f, const char *text)
 	putc('"', f);
 	while (*s) {
 		size_t len = utf8_length((const char *)s);
+		unsigned long code = len ? code_point(s, len) : 0xfffd;
 
-		if (!len)
-			fputs("\\ufffd", f);
-		else if (*s == '"' || *s == '\\')
+		if (code == '"' || code == '\\')
 			fprintf(f, "\\%c", *s);
-		else if (*s < 0x20 || *s == 0x7f)
-			fprintf(f, "\\u%04x", *s);
+		else if (code >= 0x20 && code < 0x7f)
+			putc(*s, f);
+		else if (code <= 0xffff)
+			fprintf(f, "\\u%04lx", code);
 		else
-			fwrite(s, 1, len, f);
+			fprintf(f, "\\u%04lx\\u%04lx", 0xd7c0 + (code >> 10), 0xdc00 + (code & 0x3ff));
 		s += len ? len : 1;
 	}
 	putc('"', f);

@@ -2,6 +2,7 @@
 /*
  * Names of devices: as the kernel gives them, and PCI addresses in the spellings of the tools that print them.
  */
+#include "plugin/name.h"
 #include "plugin/request.h"
 
 #include <errno.h>
@@ -73,12 +74,8 @@ int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error
 	if (!len || len >= DEVICE_NAME_MAX)
 		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
 				 quote(text).text, DEVICE_NAME_MAX - 1);
-	for (size_t i = 0; i < len; i++) {
-		char c = plain[i];
-
-		if (c == '/' || c <= ' ' || c >= 0x7f || (c == '.' && i == 0))
-			return error_set(err, -EINVAL, "\"%s\": not a name of a device; " UNDERSTOOD, quote(text).text);
-	}
+	if (name_check_device(plain, DEVICE_NAME_MAX, NULL) < 0)
+		return error_set(err, -EINVAL, "\"%s\": not a name of a device; " UNDERSTOOD, quote(text).text);
 	if (parse_pci(plain, name, DEVICE_NAME_MAX))
 		return 0;
 	/* No name that the kernel gives has a colon. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Builds one-line messages.  Whatever goes in, what comes out is one printable
- * line that ends inside its buffer.
+ * Builds one-line messages.  Whatever goes in, what comes out is one line of
+ * printable ASCII that ends inside its buffer.
  */
 #include "plugin/error.h"
 
@@ -40,23 +40,17 @@ size_t utf8_length(const char *text)
 	return 0;
 }
 
-/* Of ASCII, and those behind it, which some terminals obey too. */
-static bool is_control(const char *s)
+/* ASCII alone: what a byte beyond it does depends on the reader's character set, direction of writing and font. */
+static bool is_printable(char c)
 {
-	const unsigned char *c = (const unsigned char *)s;
-
-	return c[0] < 0x20 || c[0] == 0x7f || (c[0] == 0xc2 && c[1] < 0xa0);
+	return c >= 0x20 && c <= 0x7e;
 }
 
 void make_printable(char *text)
 {
-	while (*text) {
-		size_t len = is_control(text) ? 0 : utf8_length(text);
-
-		if (!len)
+	for (; *text; text++)
+		if (!is_printable(*text))
 			*text = '?';
-		text += len ? len : 1;
-	}
 }
 
 static void set_text(struct error *err, int status, const char *fmt, va_list ap)
@@ -123,13 +117,23 @@ int error_exit_status(int status)
 struct quoted quote(const char *text)
 {
 	struct quoted q;
-	size_t n = strnlen(text, 65);
+	size_t used = 0, cut = 0; /* cut: where the dots of a longer text go */
 
-	memcpy(q.text, text, n);
-	if (n > 64)
-		memcpy(q.text + 61, "...", 4);
-	else
-		q.text[n] = '\0';
-	make_printable(q.text);
+	for (; *text; text++) {
+		size_t len = is_printable(*text) ? 1 : 4;
+
+		if (used + len > QUOTED_MAX) {
+			memcpy(q.text + cut, "...", 4);
+			return q;
+		}
+		if (len == 1)
+			q.text[used] = *text;
+		else
+			snprintf(q.text + used, 5, "\\x%02x", (unsigned int)(unsigned char)*text);
+		used += len;
+		if (used <= QUOTED_MAX - 3)
+			cut = used;
+	}
+	q.text[used] = '\0';
 	return q;
 }

@@ -39,12 +39,13 @@ int error_exit_status(int status);
 /* The length of the well-formed UTF-8 character at @s; 0: it is none. */
 size_t utf8_length(const char *s);
 
-/* In place: control characters, and what is not UTF-8, as '?'. */
+/* In place: every byte that is not printable ASCII as '?'. */
 void make_printable(char *text);
 
-/* Copies hostile text for a message: at most 64 bytes, unprintables as '?'. */
+/* Copies hostile text for a message: at most 64 bytes, those that are not printable ASCII as \xNN. */
+#define QUOTED_MAX 64
 struct quoted {
-	char text[72];
+	char text[QUOTED_MAX + 8];
 };
 struct quoted quote(const char *text);
 

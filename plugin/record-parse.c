@@ -100,13 +100,13 @@ static bool set_list(const char *value, unsigned int limit, struct idset *out)
 static bool set_id(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return *value && set_string(value, r->id, sizeof(r->id));
+	return set_string(value, r->id, sizeof(r->id)) && name_check_id(r->id, NULL) == 0;
 }
 
 static bool set_runtime(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return *value && set_string(value, r->runtime, sizeof(r->runtime));
+	return set_string(value, r->runtime, sizeof(r->runtime)) && name_check_id(r->runtime, NULL) == 0;
 }
 
 static bool set_cgroup(struct record *r, const char *key, char *value)

@@ -14,7 +14,7 @@
 #define RECORD_BYTES_LIMIT (1ULL << 60)
 #define RECORD_PAGES_LIMIT (1ULL << 40)
 
-/* A path from the root of the mount that cannot climb out of it; empty: not known. */
+/* A path by the rule for names; empty: not known. */
 bool record_good_cgroup(const char *path);
 
 #endif

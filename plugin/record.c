@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plugin/name.h"
 #include "plugin/util.h"
 
 void record_free(struct record *r)
@@ -19,39 +20,9 @@ void record_free(struct record *r)
 
 /* --- what a record may hold, in either direction --- */
 
-int record_check_id(const char *id, struct error *err)
-{
-	size_t len = strlen(id);
-	const char *wrong = NULL;
-
-	if (!len)
-		wrong = "empty";
-	else if (len > RECORD_ID_MAX)
-		return error_set(err, -EINVAL, "\"%s\": longer than %d bytes", quote(id).text, RECORD_ID_MAX);
-	else if (strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
-		wrong = "not a name";
-	else if (strchr(id, '/'))
-		wrong = "a slash in it";
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)id[i];
-
-		/* C0, DEL, and C1 in its UTF-8 form: terminals and logs obey them. */
-		if (c < 0x20 || c == 0x7f || (c == 0xc2 && (unsigned char)id[i + 1] < 0xa0))
-			wrong = "a control character in it";
-	}
-	return wrong ? error_set(err, -EINVAL, "\"%s\": %s", quote(id).text, wrong) : 0;
-}
-
 bool record_good_cgroup(const char *path)
 {
-	if (!*path)
-		return true;
-	if (*path != '/' || strlen(path) >= RECORD_CGROUP_MAX)
-		return false;
-	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
-		if (p[3] == '/' || p[3] == '\0')
-			return false;
-	return true;
+	return !*path || name_check_cgroup(path, RECORD_CGROUP_MAX, NULL) == 0;
 }
 
 static bool good_share(const struct share *s)
@@ -78,10 +49,10 @@ static bool good_share(const struct share *s)
 /* NULL, or what is wrong. */
 static const char *fault_of(const struct record *r)
 {
-	if (!*r->id)
-		return "the id is empty";
-	if (!*r->runtime)
-		return "the runtime is empty";
+	if (name_check_id(r->id, NULL) < 0)
+		return "the id is none";
+	if (name_check_id(r->runtime, NULL) < 0)
+		return "the runtime has no name";
 	if (r->cgroup && !record_good_cgroup(r->cgroup))
 		return "the cgroup is no path from the root";
 	if (r->placement.policy > POLICY_WEIGHTED)

@@ -7,9 +7,10 @@
 #ifndef NUMAPLACE_RECORD_H
 #define NUMAPLACE_RECORD_H
 
+#include "plugin/name.h"
 #include "plugin/select.h"
 
-#define RECORD_ID_MAX 255       /* bytes of a container id */
+#define RECORD_ID_MAX NAME_ID_MAX
 #define RECORD_CGROUP_MAX 4096
 #define RECORD_TEXT_MAX 65536   /* bytes of the text form */
 
@@ -43,12 +44,6 @@ static inline void record_none(struct record *r)
 	r->placement.share.mem = NULL;
 	r->placement.share.nmem = 0;
 }
-
-/*
- * Whether it can be the id (or name) of a container: it becomes the name of a file, and part of messages.
- * -EINVAL: "\"a/b\": a slash in it".
- */
-int record_check_id(const char *id, struct error *err);
 
 /* "lxc", "incus" or "lxd" for the runtime of that name, "oci" for all others. */
 const char *record_class(const struct record *r);

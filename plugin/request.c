@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "plugin/name.h"
 #include "plugin/util.h"
 
 const char *const request_keys[KEY_COUNT] = {

@@ -240,6 +240,7 @@ void hook_subject(const char *fmt, ...)
 	va_start(ap, fmt);
 	vsnprintf(subject, sizeof(subject), fmt, ap);
 	va_end(ap);
+	make_printable(subject);
 	prepare_last_words();
 }
 
@@ -261,6 +262,7 @@ void hook_say(int priority, const char *text)
 
 	snprintf(line + skip, sizeof(line) - (size_t)skip - 1, "numaplace: %s%s%s", subject, *subject ? ": " : "",
 		 text);
+	make_printable(line);
 	send_line(line);
 	len = strlen(line);
 	line[len++] = '\n';

@@ -7,6 +7,7 @@
 #include "runtime-hooks/incus-hook.h"
 
 #include "plugin/file.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 #include "runtime-hooks/incus-config.h"
 
@@ -58,7 +59,7 @@ bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *o
 		if (strncmp(line, "lxc.mount.entry", 15) == 0 && strstr(line, " dev/lxd "))
 			lxd = true;
 	}
-	if (!*folder || strchr(id, '/'))
+	if (!*folder || strchr(id, '/') || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
 		return false;
 	/* Where /dev/lxd is turned off, the name of the folder tells. */
 	lxd |= strstr(folder, "/lxd") != NULL;
@@ -164,6 +165,8 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 		r = incus_plan(&c, &env->conf, host_memory(env->root), &way, &job.request, err);
 	if (r < 0 || way == INCUS_LEAVE)
 		return r;
+	if (name_check_id(i->id, err) < 0)
+		return error_prefix(err, "instance name");
 	if (conf_fault) {
 		*err = *conf_fault;
 		return err->status;
@@ -178,5 +181,5 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 
 int incus_stop(struct place_env *env, const struct incus_instance *i, struct error *err)
 {
-	return place_release(env, i->runtime, i->id, err);
+	return name_check_id(i->id, NULL) < 0 ? 0 : place_release(env, i->runtime, i->id, err);
 }

@@ -51,6 +51,7 @@ struct parser {
 	void *arg;
 	struct error *err;
 	int status;
+	size_t end;         /* of the whole value; 0: not there yet */
 	yajl_handle yajl;
 	jmp_buf no_memory;
 };
@@ -201,6 +202,8 @@ static uint64_t rules_here(struct parser *p)
 
 static int scalar(struct parser *p, enum json_type type, const char *raw, size_t len, bool boolean)
 {
+	if (!p->depth)
+		p->end = yajl_get_bytes_consumed(p->yajl);
 	rules_foreach(i, rules_here(p))
 	{
 		if (p->path[i].n == p->depth) {
@@ -288,6 +291,8 @@ static int on_close(void *ctx)
 	struct parser *p = ctx;
 
 	free_stars(&p->level[--p->depth]);
+	if (!p->depth)
+		p->end = yajl_get_bytes_consumed(p->yajl);
 	return 1;
 }
 
@@ -488,6 +493,29 @@ static int check_characters(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
+/* yajl takes them for white space; nowhere in JSON may they be. */
+static int check_feeds(const char *text, size_t len, struct error *err)
+{
+	static const char feeds[] = "\v\f";
+
+	for (const char *f = feeds; *f; f++) {
+		const char *at = memchr(text, *f, len);
+
+		if (at)
+			return error_set(err, -EINVAL, "byte 0x%02x is no white space (byte %zu)", (unsigned int)*f,
+					 (size_t)(at - text));
+	}
+	return 0;
+}
+
+/* yajl does not see a string behind the value that has no end. */
+static int check_end(const char *text, size_t len, size_t end, struct error *err)
+{
+	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
+		end++;
+	return end < len ? error_set(err, -EINVAL, "trailing garbage (byte %zu)", end) : 0;
+}
+
 static int take_apart(struct parser *p)
 {
 	for (unsigned int i = 0; i < p->nrules; i++) {
@@ -522,18 +550,21 @@ static void yajl_complaint(struct parser *p, const char *text, size_t len, size_
 static void feed(struct parser *p, const char *text, size_t len)
 {
 	yajl_status status;
-	size_t offset;
+	size_t offset, end;
 
 	/* Checked above, and better than yajl does. */
 	yajl_config(p->yajl, yajl_dont_validate_strings, 1);
 	status = yajl_parse(p->yajl, (const unsigned char *)text, len);
 	offset = yajl_get_bytes_consumed(p->yajl);
+	end = p->end; /* a number alone ends with the text, and yajl hears of that only now */
 	if (status == yajl_status_ok) {
 		offset = len;
 		status = yajl_complete_parse(p->yajl);
 	}
 	if (status == yajl_status_error)
 		yajl_complaint(p, text, len, offset);
+	else if (status == yajl_status_ok && end)
+		p->status = check_end(text, len, end, p->err);
 }
 
 /* Apart from json_parse, so that nothing of its frame changes between setjmp and longjmp. */
@@ -566,10 +597,13 @@ int json_parse(const char *text, size_t len, size_t max, const struct json_rule 
 	p.err = err;
 	p.status = 0;
 	p.depth = 0;
+	p.end = 0;
 	p.yajl = NULL;
 	r = take_apart(&p);
 	if (r == 0)
 		r = check_characters(text, len, err);
+	if (r == 0)
+		r = check_feeds(text, len, err);
 	if (r < 0)
 		return r;
 	run(&p, text, len);

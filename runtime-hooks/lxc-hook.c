@@ -11,6 +11,7 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 #include "runtime-hooks/confine.h"
 #include "runtime-hooks/hook.h"
@@ -368,14 +369,18 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	cleanup_lxc_limits struct lxc_limits limits = { 0 };
 	cleanup_close int lock = -1;
 	struct request request;
-	int r;
+	struct error name_err;
+	int bad_name, r;
 
 	if (o->set_status < 0) {
 		*err = o->set_err;
 		return o->set_status;
 	}
-	/* Not in the middle of somebody's writing, if that can be had soon. */
-	if (o->file)
+	bad_name = name_check_id(o->name, &name_err);
+	if (bad_name < 0)
+		error_prefix(&name_err, "container name");
+	/* Not while LXC writes to it, if that ends soon. The name is part of the lock's path. */
+	if (o->file && bad_name == 0)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);
 	r = read_keys(o, env->conf.record, err);
 	if (r < 0)
@@ -386,10 +391,14 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 			warn(conf->err.text);
 		if (conf->status < 0 || env->conf.without_keys == DEFAULT_NONE)
 			return 0;
+		if (bad_name < 0) {
+			warn(name_err.text);
+			return 0;
+		}
 	}
-	if (conf->status < 0) {
-		*err = conf->err;
-		return conf->status;
+	if (bad_name < 0 || conf->status < 0) {
+		*err = bad_name < 0 ? name_err : conf->err;
+		return err->status;
 	}
 	r = make_request(env, o, &request, &limits, err);
 	if (r < 0 || !request_asks(&request))
@@ -425,13 +434,12 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 {
 	struct incus_instance instance;
 	struct conf_read conf = { 0 };
-	int r = record_check_id(o->name, err);
-	bool of_incus;
+	bool of_incus, named = name_check_id(o->name, NULL) == 0;
+	int r;
 
-	if (r < 0)
-		return error_prefix(err, "container name");
-	hook_subject("container %s", o->name);
-	subject.name = o->name;
+	if (named)
+		hook_subject("container %s", o->name);
+	subject.name = named ? o->name : "?";
 	of_incus = find_instance(o, &instance);
 	if (!of_incus && is_of_a_daemon(o->file))
 		return 0;
@@ -454,7 +462,7 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 		/* Whatever happens, it has stopped; an entry that stays behind is found to be dead later. */
 		hook_time_up_status(0);
 		env->conf.warn_only = true;
-		return place_release(env, "lxc", o->name, err);
+		return named ? place_release(env, "lxc", o->name, err) : 0;
 	case STAGE_START:
 		return error_set(err, -EINVAL, "lxc.hook.start: LXC runs it before the container is placed, so there "
 					       "is nothing to check yet: leave it out, lxc.hook.start-host checks");

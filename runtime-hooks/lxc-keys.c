@@ -104,21 +104,54 @@ static int find_key(const struct lxc_line *l, struct error *err)
 	return error_set(err, -EINVAL, "%s: \"%s\": no such key", name.text, value.text);
 }
 
+/* What a reader sees as a key of ours, but a program does not: something that is no text is in front of it. */
+static int check_front(const struct lxc_line *l, struct error *err)
+{
+	size_t skip = 0;
+	struct quoted name;
+	cleanup_free char *key = NULL;
+
+	while (skip < l->key_len && (l->key[skip] <= ' ' || l->key[skip] > '~'))
+		skip++;
+	if (!skip || l->key_len - skip < strlen("limits.") || memcmp(l->key + skip, "limits.", strlen("limits.")) != 0)
+		return 0;
+	key = strndup(l->key, l->key_len);
+	if (!key)
+		return error_set(err, -ENOMEM, "out of memory");
+	name = quote(key);
+	return error_set(err, -EINVAL, "\"%s\": bytes that are not text in front of a key", name.text);
+}
+
+/* Some editors begin a file with one; to the reader, the first line is a line like all others. */
+static size_t byte_order_mark(const char *text, size_t len)
+{
+	return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+static bool is_utf16(const char *text, size_t len)
+{
+	return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
 int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_keys *out, struct error *err)
 {
-	const char *at = text;
+	const char *at = text + byte_order_mark(text, len);
 	unsigned int number = 0;
 	struct lxc_line l;
 
+	if (is_utf16(text, len))
+		return error_set(err, -EINVAL, "%.300s: in UTF-16, which LXC does not read: save it as UTF-8", file);
 	if (memchr(text, '\0', len))
 		return error_set(err, -EINVAL, "%.300s: a NUL in it", file);
 	while (lxc_line_next(&at, text + len, &l)) {
 		int key, r = 0;
 
 		number++;
-		if (!begins(&l, "limits.") && !begins(&l, "volatile."))
+		key = check_front(&l, err);
+		if (key == 0 && !begins(&l, "limits.") && !begins(&l, "volatile."))
 			continue;
-		key = find_key(&l, err);
+		if (key == 0)
+			key = find_key(&l, err);
 		if (key < -1)
 			r = key;
 		else if (key >= 0)

@@ -5,6 +5,7 @@
  */
 #include "runtime-hooks/lxc-log.h"
 
+#include "plugin/error.h"
 #include "plugin/file.h"
 #include "plugin/util.h"
 
@@ -77,15 +78,17 @@ void lxc_log(int root, const char *name, const char *level, int priority, const 
 	struct timespec now;
 	struct tm tm;
 	char line[1024], date[32];
-	int len;
+	int len; /* below the line's: 100 of the name, 700 of the text */
 
 	if (fd < 0)
 		return;
 	clock_gettime(CLOCK_REALTIME, &now);
 	gmtime_r(&now.tv_sec, &tm);
 	strftime(date, sizeof(date), "%Y%m%d%H%M%S", &tm);
-	len = snprintf(line, sizeof(line), "numaplace %.100s %s.%03ld %-8s hook - %.700s\n", name, date,
+	len = snprintf(line, sizeof(line), "numaplace %.100s %s.%03ld %-8s hook - %.700s", name, date,
 		       now.tv_nsec / 1000000, priority <= LOG_ERR ? "ERROR" : "WARN", text);
+	make_printable(line);
+	line[len++] = '\n';
 	/* One write, so that it stays one line among LXC's. */
 	if (write(fd, line, (size_t)len) < 0)
 		return;

@@ -7,6 +7,7 @@
  * container that asks for nothing, is passed on as it came.
  */
 #include "cgroup/pages.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 #include "runtime-hooks/bundle.h"
 #include "runtime-hooks/command.h"
@@ -295,10 +296,15 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 	return 1;
 }
 
-static int prepare_container(struct work *w, struct bundle *b, struct oci_config *config, struct error *err)
+static int prepare_container(struct work *w, const char *id, struct bundle *b, struct oci_config *config,
+			     struct error *err)
 {
 	int r = oci_config_request(config, &w->env.conf, &w->request, err);
 
+	/* As the hook would say later, when the container is half made. */
+	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
+	    name_check_id(id, err) < 0)
+		return error_prefix(err, "id");
 	if (r == 0 && request_asks(&w->request))
 		r = edit_bundle(w, b, err);
 	if (r == 0)
@@ -338,7 +344,7 @@ static int prepare(struct work *w, struct error *err)
 		*err = conf_err;
 		return conf;
 	}
-	return prepare_container(w, &b, &config, err);
+	return prepare_container(w, c->id, &b, &config, err);
 }
 
 /* --- words --- */

@@ -12,6 +12,7 @@
 #include "cgroup/pages.h"
 #include "cgroup/place.h"
 #include "plugin/file.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 #include "runtime-hooks/confine.h"
 #include "runtime-hooks/hook.h"
@@ -245,6 +246,16 @@ static bool runs_a_program(const struct options *o)
 	return o->applied && strcmp(o->applied, APPLIED_SPEC) == 0;
 }
 
+/* Only a container that asks for a placement itself is refused for its id; the host's default leaves it alone. */
+static int bad_id(const struct oci_state *s, struct error *err)
+{
+	error_prefix(err, "id");
+	if (oci_annotations_ask(&s->annotations))
+		return -EINVAL;
+	hook_warn(err->text);
+	return 0;
+}
+
 static own_frame int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
@@ -256,6 +267,8 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 	r = make_request(s, &env->conf, &job.request, err);
 	if (r < 0 || !request_asks(&job.request))
 		return r;
+	if (name_check_id(s->id, err) < 0)
+		return bad_id(s, err);
 	hook_populate();
 	r = open_root(env, o, err);
 	if (r < 0)
@@ -273,8 +286,12 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
-	int r = open_root(env, o, err);
+	int r;
 
+	/* Never placed under such an id. */
+	if (name_check_id(s->id, NULL) < 0)
+		return 0;
+	r = open_root(env, o, err);
 	return r < 0 ? r : place_release(env, "oci", s->id, err);
 }
 
@@ -406,7 +423,8 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 		error_prefix(err, "state");
 		return r;
 	}
-	hook_subject("container %s", s.id);
+	if (name_check_id(s.id, NULL) == 0)
+		hook_subject("container %s", s.id);
 	return handle_state(env, o, &conf, &s, err);
 }
 

@@ -3,8 +3,8 @@
  * State JSON to struct, annotations to request.
  *
  * The runtime is trusted to be a runtime, the annotations are whatever the
- * one who started the container wrote.  An id becomes a file name in the ledger, so it is
- * checked as one, though runtimes check theirs too.
+ * one who started the container wrote.  The id is kept as it is, and checked where the container asks for a placement:
+ * one that asks for nothing must start under any id that its runtime takes.
  */
 #include "runtime-hooks/oci-state.h"
 
@@ -128,11 +128,8 @@ int oci_annotations_request(const struct oci_annotations *a, unsigned int allowe
 static int set_id(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_state *s = arg;
-	int r = record_check_id(v->text, err);
 
-	if (r == 0)
-		memcpy(s->id, v->text, v->len + 1);
-	return r;
+	return keep(&s->id, v->text, err);
 }
 
 static int set_pid(void *arg, const struct json_value *v, struct error *err)
@@ -199,13 +196,14 @@ int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct 
 	if (!len)
 		return error_set(err, -EINVAL, "empty: a runtime gives it on stdin");
 	r = json_parse(text, len, OCI_STATE_MAX, state_rules, ARRAY_SIZE(state_rules), out, err);
-	if (r == 0 && !*out->id)
+	if (r == 0 && (!out->id || !*out->id))
 		r = error_set(err, -EINVAL, "no id in it");
 	return r;
 }
 
 void oci_state_free(struct oci_state *s)
 {
+	free(s->id);
 	free(s->bundle);
 	oci_annotations_free(&s->annotations);
 	*s = (struct oci_state){ 0 };

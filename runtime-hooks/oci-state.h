@@ -6,7 +6,6 @@
 #ifndef NUMAPLACE_OCI_STATE_H
 #define NUMAPLACE_OCI_STATE_H
 
-#include "plugin/record.h"
 #include "plugin/request.h"
 
 #include <stdbool.h>
@@ -27,14 +26,14 @@ struct oci_annotations {
 };
 
 struct oci_state {
-	char id[RECORD_ID_MAX + 1];
+	char *id;	 /* as the runtime has it, which may be no name by our rule (name_check_id) */
 	pid_t pid;	 /* 0: not said, as at poststop */
 	char status[16]; /* "creating" (runc), "created" (crun), "stopped"; "" */
 	char *bundle;	 /* NULL: not said */
 	struct oci_annotations annotations;
 };
 
-/* -EINVAL: "id: \"a/b\": a slash in it". @out is zeroed first; free it also after a failure. */
+/* -EINVAL: "pid: -1 is no process id". @out is zeroed first; free it also after a failure. */
 int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct error *err);
 void oci_state_free(struct oci_state *s);
 static inline void cleanup_oci_statep(struct oci_state *s)

@@ -51,7 +51,7 @@ static inline void fuzz_check_error(int status, const struct error *err)
 	must(memchr(err->text, '\0', sizeof(err->text)));
 	must(*err->text);
 	for (const char *p = err->text; *p; p++)
-		must((unsigned char)*p >= 0x20 && *p != 0x7f);
+		must((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f);
 }
 
 /* Four nodes of two CPUs, without a file: what is parsed can be decided upon. */

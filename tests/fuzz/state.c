@@ -18,7 +18,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	fuzz_check_error(r, &err);
 	if (r < 0)
 		return 0;
-	must(*s.id && !strchr(s.id, '/') && !strchr(s.id, '\n') && strcmp(s.id, "..") != 0);
+	must(s.id != NULL);
 	must(s.pid >= 0);
 	r = oci_annotations_request(&s.annotations, size % 3 ? ~0U : 0, &request, &err);
 	fuzz_check_error(r, &err);

@@ -19,19 +19,35 @@ unharmed() {
 # --- names: an id becomes a file's name, and part of a line
 
 names() {
-	local id long
+	local id long n code
 	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
-	for id in '../../etc/passwd' '/etc/passwd' 'a/b' '..' '.' '' 'a\nb' 'a\u0000b' 'a\u0007b' 'a\u007fb' \
-		'a\u0085b' '\ud800' "$long" 'a\u001b]0;owned\u0007'; do
+	for id in '../../etc/passwd' '/etc/passwd' 'a/b' '..' '.' 'a\nb' 'a\u0007b' 'a\u007fb' 'a\u0085b' "$long" \
+		'a\u001b]0;owned\u0007' 'h\u00e4nschen-\ud83d\ude00' 'a%n%s%s%s%99999d' '$(reboot)' '`reboot`' '-rf'; do
+		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
+		came_out "id \"${id:0:20}\"" 2 'numaplace: id: *'
+		[[ $said =~ ^[\ -~]*$ ]]
+		ok $? 'and the line is printable' "$said"
+		run_hook poststop <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
+		came_out "its end" 0 ''
+	done
+	for id in '' 'a\u0000b' '\ud800'; do
 		for stage in createRuntime poststop; do
 			run_hook $stage <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
-			came_out "$stage, id \"${id:0:20}\"" 2 'numaplace: state: *'
+			came_out "$stage, id \"$id\", which no runtime has" 2 'numaplace: state: *'
 		done
 	done
-	run_hook createRuntime <<< '{"id":"h\u00e4nschen-\ud83d\ude00","pid":4194305,"annotations":{"limits.cpu":"1"}}'
-	came_out 'a UTF-8 id is a name like others' 1 'numaplace: container hänschen-😀: *'
-	run_hook createRuntime <<< '{"id":"a%n%s%s%s%99999d","pid":4194305,"annotations":{"limits.cpu":"1"}}'
-	came_out 'one full of printf' 1 'numaplace: container a%n%s%s%s%99999d: *'
+	# Each byte, as it would come from a runtime that does not look, and as an escape.
+	id=
+	for ((n = 1; n < 256; n++)); do
+		printf -v code '\\u%04x' $n
+		[ $n -lt 128 ] || printf -v code '%b' "\\x$(printf %x $n)"
+		printf '{"id":"a%sb","pid":4194305,"annotations":{"limits.cpu":"1"}}' "$code" | run_hook createRuntime
+		LC_ALL=C
+		[[ $(cat "$tmp/stderr") =~ ^[\ -~]+$ && $(wc -l < "$tmp/stderr") = 1 && ! -s $tmp/stdout ]] || id+=" $n"
+		unset LC_ALL
+	done
+	[ -z "$id" ]
+	ok $? 'an id with any byte from 1 to 255: one printable line' "$id"
 }
 
 # --- the state folder: what is planted there is not followed. poststop comes as far as the ledger on any machine.

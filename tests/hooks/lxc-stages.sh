@@ -93,7 +93,7 @@ bad_lines() {
 	hook_on pre-start 'limits.cpu.exclusive = true'
 	came_out 'keys that do not go together' 2 "numaplace: container web1: $config:3: limits.cpu.exclusive: *"
 	hook_on pre-start $'limits.cpu = 4\e[31m'
-	came_out 'a terminal escape is not passed on' 2 "numaplace: container web1: $config:3: limits.cpu: *\"4?\[31m\"*"
+	came_out 'a terminal escape is not passed on' 2 "numaplace: container web1: $config:3: limits.cpu: *\"4\\\\x1b\[31m\"*"
 	hook_on pre-start 'volatile.cpu.nodes = zero' 'volatile.numaplace.origin = x'
 	came_out 'volatile lines are never wrong' 0 ''
 	echo 'container-keys = limits.memory' > "$tmp/conf"
@@ -114,19 +114,47 @@ bad_lines() {
 	came_out 'a file that liblxc does not load' 1 "numaplace: container web1: $config: liblxc cannot load it"
 }
 
+# bad_name NAME PATTERN LXC_NAME: refused where it has a key; without one, and at its end, nothing is said.
+bad_name() {
+	hook_on pre-start # the file
+	printf '%s\n' 'limits.cpu = 1' >> "$config"
+	LXC_CONFIG_FILE=$config run_hook "$3" lxc pre-start
+	came_out "$1" 2 "numaplace: container name: $2"
+	LXC_CONFIG_FILE=$config LXC_PID=$$ run_hook "$3" lxc start-host
+	came_out "$1, to be placed" 2 "numaplace: container name: $2"
+	LXC_CONFIG_FILE=$config run_hook "$3" lxc post-stop
+	came_out "$1, at its end" 0 ''
+	hook_on pre-start
+	LXC_CONFIG_FILE=$config run_hook "$3" lxc pre-start
+	came_out "$1, without a key" 0 ''
+}
+
 names() {
 	local long
 	long=$(head -c 300 /dev/zero | tr '\0' a)
-	run_hook .. lxc pre-start
-	came_out 'the folder above for a name' 2 'numaplace: container name: "..": not a name'
-	run_hook a/b lxc pre-start
-	came_out 'a slash in it' 2 'numaplace: container name: "a/b": a slash in it'
-	run_hook $'a\nb' lxc pre-start
-	came_out 'a line end in it' 2 'numaplace: container name: "a?b": a control character in it'
-	run_hook $'a\302\205b' lxc pre-start
-	came_out 'a control character of two bytes' 2 'numaplace: container name: "*": a control character in it'
-	run_hook "$long" lxc pre-start
-	came_out 'a long one' 2 'numaplace: container name: "aaa*": longer than 255 bytes'
+	bad_name 'the folder above for a name' '"..": not a name' ..
+	bad_name 'a slash in it' '"a/b": "/" in it: letters, digits and . _ + : @ - are allowed' a/b
+	bad_name 'a line end in it' '"a\\x0ab": "\\x0a" in it: *' $'a\nb'
+	bad_name 'a control character of two bytes' '"a\\xc2\\x85b": *' $'a\302\205b'
+	bad_name 'one of a single byte' '"a\\x9b31mb": *' $'a\x9b31mb'
+	bad_name 'a byte that is no character' '"a\\xff": *' $'a\xff'
+	bad_name 'a right-to-left override' '"a\\xe2\\x80\\xaeb": *' $'a\u202eb'
+	bad_name 'a letter beyond ASCII' '"caf\\xc3\\xa9": *' $'caf\u00e9'
+	bad_name 'a command' '"$(touch x)": "$" in it: *' '$(touch x)'
+	bad_name 'a dash first' '"-web": a dash first' -web
+	bad_name 'a long one' '"aaa*": longer than 255 bytes' "$long"
+}
+
+# What a person reads as a key is one, or is refused.
+encodings() {
+	printf '\xef\xbb\xbflimits.cpu = abc\n' > "$config"
+	LXC_CONFIG_FILE=$config run_hook web1 lxc pre-start
+	came_out 'a byte order mark in front of a key' 2 "numaplace: container web1: $config:1: limits.cpu: *\"abc\"*"
+	hook_on pre-start $'\u00a0limits.cpu = 1'
+	came_out 'a blank that is none' 2 "numaplace: container web1: $config:3: \"\\\\xc2\\\\xa0limits.cpu\": bytes that are not text *"
+	printf '\xff\xfel\0i\0' > "$config"
+	LXC_CONFIG_FILE=$config run_hook web1 lxc pre-start
+	came_out 'UTF-16' 2 "numaplace: container web1: $config: in UTF-16, which LXC does not read: save it as UTF-8"
 }
 
 # Our parent is the monitor: its log is the file that it has open for appending, closed on exec.
@@ -176,6 +204,7 @@ versions
 options
 bad_lines
 names
+encodings
 logs
 alarms
 done_testing

@@ -56,7 +56,7 @@ bad_cpus() {
 		[[ $said == *"\"$value\""* ]]
 		ok $? "limits.cpu \"$value\": the value is shown" "$said"
 	done
-	refused 'a line end in a value' 2 'container web1: limits.cpu: *"4?numaplace: all is well"*' \
+	refused 'a line end in a value' 2 'container web1: limits.cpu: *"4\\x0anumaplace: all is well"*' \
 		<<< "$(state '"limits.cpu":"4\nnumaplace: all is well"')"
 }
 
@@ -75,16 +75,30 @@ bad_keys() {
 	: > "$tmp/conf"
 }
 
+# refused_id NAME SAYS ID: refused where the container has a key; one without starts, and the end of both is harmless.
+refused_id() {
+	refused "an id $1" 2 "$2" <<< "{\"id\":\"$3\",\"pid\":$$,\"annotations\":{\"limits.cpu\":\"1\"}}"
+	run_hook createRuntime <<< "{\"id\":\"$3\",\"pid\":$$,\"annotations\":{\"a\":\"b\"}}"
+	came_out "an id $1, without a key" 0 ''
+	run_hook poststop <<< "{\"id\":\"$3\",\"annotations\":{\"limits.cpu\":\"1\"}}"
+	came_out "an id $1, at its end" 0 ''
+}
+
 bad_ids() {
 	local long
 	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
 	refused 'no id' 2 'state: no id in it' <<< '{"pid":7}'
-	refused 'an empty id' 2 'state: id: "": empty' <<< '{"id":""}'
-	refused 'an id that is the folder above' 2 'state: id: "..": not a name' <<< '{"id":".."}'
-	refused 'an id with a slash' 2 'state: id: "../../etc/x": a slash in it' <<< '{"id":"../../etc/x"}'
-	refused 'an id with a newline' 2 'state: id: "a?b": a control character in it' <<< '{"id":"a\nb"}'
+	refused 'an empty id' 2 'state: no id in it' <<< '{"id":""}'
+	refused_id 'that is the folder above' 'id: "..": not a name' '..'
+	refused_id 'with a slash' 'id: "../../etc/x": "/" in it: letters, digits and . _ + : @ - are allowed' ../../etc/x
+	refused_id 'with a newline' 'id: "a\\x0ab": "\\x0a" in it: *' 'a\nb'
+	refused_id 'that is an option' 'id: "-rf": a dash first' -rf
+	refused_id 'for a shell' 'id: "$(touch x)": "$" in it: *' '$(touch x)'
+	refused_id 'with a C1 control' 'id: "a\\xc2\\x9b31m": "\\xc2" in it: *' 'a\u009b31m'
+	refused_id 'that is written from right to left' 'id: "a\\xe2\\x80\\xaeb": "\\xe2" in it: *' 'a\u202eb'
+	refused_id 'with a line separator' 'id: "a\\xe2\\x80\\xa8b": "\\xe2" in it: *' 'a\u2028b'
 	refused 'an id with a NUL' 2 'state: id: a NUL in it (byte *)' <<< '{"id":"a\u0000b"}'
-	refused 'an id of 4 KiB' 2 'state: id: "aaa*...": longer than 255 bytes' <<< "{\"id\":\"$long\"}"
+	refused_id 'of 4 KiB' 'id: "aaa*...": longer than 255 bytes' "$long"
 }
 
 bad_pids() {

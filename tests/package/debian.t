@@ -34,7 +34,8 @@ deb=$(ls "$tmp"/one/numaplace_*.deb) lxc=$(ls "$tmp"/one/numaplace-lxc_*.deb)
 dpkg-deb -c "$deb" > "$tmp/log"
 for f in usr/bin/numaplace usr/bin/numaplace-runtime usr/libexec/numaplace/oci-hook etc/numaplace/numaplace.conf \
 	usr/share/containers/oci/hooks.d/50-numaplace.json usr/share/man/man1/numaplace-map.1.gz \
-	usr/lib/tmpfiles.d/numaplace.conf usr/share/bash-completion/completions/numaplace; do
+	usr/lib/tmpfiles.d/numaplace.conf usr/share/bash-completion/completions/numaplace \
+	usr/share/zsh/vendor-completions/_numaplace usr/share/fish/vendor_completions.d/numaplace.fish; do
 	grep -q " \./$f\$" "$tmp/log"
 	ok $? "numaplace has $f"
 done

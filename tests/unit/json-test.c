@@ -163,6 +163,14 @@ static void test_form(void)
 	    "lexical error: inside a string, '\\' occurs before a character which it may not (byte 8)");
 	bad("{\"id\":\"\t\"}", "lexical error: invalid character inside string (byte 7)");
 	bad("/* */{}", "lexical error: probable comment found in input text, comments are not enabled (byte 0)");
+	bad("{}\v", "byte 0x0b is no white space (byte 2)");
+	bad("\f{}", "byte 0x0c is no white space (byte 0)");
+	bad("{\"id\":\v\"a\"}", "byte 0x0b is no white space (byte 6)");
+	bad("{\"id\":\"\f\"}", "byte 0x0c is no white space (byte 7)");
+	bad("{}\"", "trailing garbage (byte 2)");
+	bad("{} \"abc", "trailing garbage (byte 3)");
+	bad("{\"id\":\"a\"}\n\"}", "trailing garbage (byte 11)");
+	good("{} \t\r\n", "");
 	bad_bytes("{}\0", 3, "parse error: trailing garbage (byte 3)");
 	bad_bytes("{\"id\":\"a\0b\"}", 12, "lexical error: invalid character inside string (byte 8)");
 }
@@ -192,7 +200,7 @@ static void test_rules(void)
 	bad("{\"a\":{\"limits.\\u0000cpu\":\"1\"}}", "a.limits.: a NUL in the key (byte 24)");
 	bad("{\"a\":{\"limits.cpu\":4}}", "a.limits.cpu: a string is expected (byte 20)");
 	bad("{\"a\":{\"limits.cpu\":[]}}", "a.limits.cpu: a string is expected (byte 20)");
-	bad("{\"a\":{\"limits.cpu\\n\\u001b[2J\":{}}}", "a.limits.cpu??[2J: a string is expected (byte 31)");
+	bad("{\"a\":{\"limits.cpu\\n\\u001b[2J\":{}}}", "a.limits.cpu\\x0a\\x1b[2J: a string is expected (byte 31)");
 	bad("{\"a\":[]}", "a: an object is expected (byte 6)");
 	bad("{\"a\":\"\"}", "a: an object is expected (byte 7)");
 	bad("{\"huge\":{}}", "huge: an array is expected (byte 9)");

@@ -57,8 +57,33 @@ static const struct {
 	{ "\nlimits.cpus = 4\n", "/c/config:2: limits.cpus: \"4\": no such key" },
 	{ "limits.cpu 4\n", "/c/config:1: \"limits.cpu 4\": not limits.KEY = VALUE" },
 	{ "limits. = \n", "/c/config:1: limits.: \"\": no such key" },
+	{ "lxc.a = b\n\xef\xbb\xbflimits.cpu = 4\n",
+	  "/c/config:2: \"\\xef\\xbb\\xbflimits.cpu\": bytes that are not text in front of a key" },
+	{ "\xc2\xa0limits.cpu = 4\n", "/c/config:1: \"\\xc2\\xa0limits.cpu\": bytes that are not text in front of a key" },
+	{ "\xe2\x80\x8blimits.cpu = 4\n",
+	  "/c/config:1: \"\\xe2\\x80\\x8blimits.cpu\": bytes that are not text in front of a key" },
+	{ "\v limits.cpu = 4\n", "/c/config:1: \"\\x0b limits.cpu\": bytes that are not text in front of a key" },
+	{ "\xff\xfel", "/c/config: in UTF-16, which LXC does not read: save it as UTF-8" },
+	{ "\xfe\xff", "/c/config: in UTF-16, which LXC does not read: save it as UTF-8" },
 	{ "limits.memory.hugepage = true", "/c/config:1: limits.memory.hugepage: \"true\": no such key" },
 };
+
+/* As some editors write it, in front of the first line. */
+static void byte_order_mark(void)
+{
+	cleanup_lxc_keys struct lxc_keys k = { 0 };
+	struct error err;
+
+	is_int(parse("\xef\xbb\xbflimits.cpu = 4\nlimits.cpu.nodes = 1\n", &k, &err), 0, "a byte order mark: read");
+	ok(k.value[KEY_CPU] && strcmp(k.value[KEY_CPU], "4") == 0, "and the first line counts");
+	is_int(k.line[KEY_CPU], 1, "as line 1");
+	ok(k.value[KEY_CPU_NODES] != NULL, "and the next");
+	lxc_keys_free(&k);
+	is_int(parse("\xef\xbb\xbf", &k, &err), 0, "the mark alone");
+	is_int(parse("\xef\xbb\xbflimits.cpus = 4\n", &k, &err), -EINVAL, "a slip behind it is one");
+	is_int(parse("\xef\xbb\xbf# limits.cpu = 4\n# \xc3\xa9 limits.cpu\n", &k, &err), 0, "comments may hold anything");
+	ok(!lxc_keys_ask(&k), "and ask for nothing");
+}
 
 static void slips(void)
 {
@@ -143,6 +168,7 @@ int main(void)
 {
 	lines_of_ours();
 	last_wins();
+	byte_order_mark();
 	slips();
 	hints();
 	limits();

@@ -148,7 +148,7 @@ static void test_refused(void)
 		{ "reserved-cpus = 3-1\n",
 		  "t.conf:1: reserved-cpus: list \"3-1\": the range at \"3-1\" runs backwards" },
 		{ "balance = 1\nbalance = 1\n", "t.conf:2: balance: given twice" },
-		{ "bal\033ance = 1\n", "t.conf:1: bal?ance: unknown key; did you mean balance?" },
+		{ "bal\033ance = 1\n", "t.conf:1: bal\\x1bance: unknown key; did you mean balance?" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {

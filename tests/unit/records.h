@@ -35,13 +35,23 @@ static inline void random_text(uint64_t *seed, char *out, size_t len)
 	out[len] = '\0';
 }
 
+/* A name by the rule. */
+static inline void random_name(uint64_t *seed, char *out, size_t len)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+:@-";
+
+	for (size_t i = 0; i < len; i++)
+		out[i] = letters[random_below(seed, i ? sizeof(letters) - 1 : 63)];
+	out[len] = '\0';
+}
+
 static inline void random_request(uint64_t *seed, struct request *r)
 {
 	static const char *const values[KEY_COUNT][4] = {
 		[KEY_CPU] = { "4", "0-3,8", "2-2", "1000000" },
 		[KEY_CPU_NODES] = { "balanced", "0-4,^3", "all:0-3", "0,2,4" },
 		[KEY_CPU_EXCLUSIVE] = { "true", "false", "1", "0" },
-		[KEY_CPU_DEVICE] = { "eth0", "0000:3b:00.0,0001:00:1f.7", "a%b", "nvme0n1,eth0,sda" },
+		[KEY_CPU_DEVICE] = { "eth0", "0000:3b:00.0,0001:00:1f.7", "cciss!c0d0", "nvme0n1,eth0,sda" },
 		[KEY_CPU_CLASS] = { "any", "performance", "efficient", "isolated" },
 		[KEY_CPU_THREADS] = { "all", "one", "all", "one" },
 		[KEY_MEMORY] = { "30GiB", "512MB", "1", "1073741825" },
@@ -102,7 +112,7 @@ static inline void random_record(uint64_t *seed, const char *id, unsigned int cp
 	memset(r, 0, sizeof(*r));
 	snprintf(r->id, sizeof(r->id), "%s", id);
 	snprintf(r->runtime, sizeof(r->runtime), "%s", runtimes[random_below(seed, 3)]);
-	if (asprintf(&r->cgroup, "/machine.slice/new\nline %% %llx", (unsigned long long)*seed) < 0)
+	if (asprintf(&r->cgroup, "/machine.slice/a\\x2db@%llx", (unsigned long long)*seed) < 0)
 		abort();
 	r->cgroup_inode = 1 + random_below(seed, UINT64_MAX);
 	r->started = random_below(seed, 1U << 30);

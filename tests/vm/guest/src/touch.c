@@ -3,7 +3,7 @@
  * touch [DIR] KIND MIB...: maps and touches memory, and keeps it.  KIND: anon,
  * shm (shared, without a file), huge (hugetlb, private), pinned (anon, with its first
  * page in a pipe, so that it cannot be moved), cow (DIR/data, private: every page
- * read, every second one changed).  Says "ready" on the fifo DIR/ready
+ * read, every second one changed), thp (transparent huge pages), small (none of these), mixed (2 MiB of either in turn).  Says "ready" on the fifo DIR/ready
  * (/out), then does what each line of DIR/go says: "KIND MIB", or "end".  Ends with 3
  * where memory cannot be mapped.  Static, so that it runs in a container of one file.
  */
@@ -60,12 +60,34 @@ static int open_data(void)
 	return fd;
 }
 
+/* Each 2 MiB with huge pages allowed, or not. */
+static void touch_aligned(const char *kind, size_t size)
+{
+	const size_t huge = 2 << 20;
+	char *p = mmap(NULL, size + huge, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (p == MAP_FAILED)
+		fail("mmap");
+	p += huge - (size_t)p % huge;
+	for (size_t i = 0; i < size; i += huge) {
+		int allowed = strcmp(kind, "mixed") == 0 ? i / huge % 2 == 0 : strcmp(kind, "thp") == 0;
+
+		madvise(p + i, huge, allowed ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
+	}
+	for (size_t i = 0; i < size; i += 4096)
+		((volatile char *)p)[i] = 1;
+}
+
 static void touch(const char *kind, size_t mib)
 {
 	int flags = MAP_PRIVATE | MAP_ANONYMOUS, file = -1;
 	size_t step = 4096, size = mib << 20;
 	volatile char *p;
 
+	if (strcmp(kind, "thp") == 0 || strcmp(kind, "small") == 0 || strcmp(kind, "mixed") == 0) {
+		touch_aligned(kind, size);
+		return;
+	}
 	if (strcmp(kind, "shm") == 0)
 		flags = MAP_SHARED | MAP_ANONYMOUS;
 	if (strcmp(kind, "huge") == 0) {

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Folios by /proc/PID/pagemap, which has the frame of every address, and /proc/kpageflags, which has the heads and
+ * tails among frames.  Frames in a row alone are no proof: a process that has just touched its memory often has them.
+ */
+#include "cgroup/folios.h"
+
+#include "plugin/file.h"
+#include "plugin/util.h"
+
+#include <stdbool.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* An entry of /proc/PID/pagemap. Without CAP_SYS_ADMIN all frames are 0. */
+#define ENTRY_PRESENT (1ULL << 63)
+#define ENTRY_FRAME   ((1ULL << 55) - 1)
+
+/* An entry of /proc/kpageflags. */
+#define FLAG_TAIL (1ULL << 16)
+
+void folios_open(int root, pid_t pid, struct folios *f)
+{
+	char path[64];
+
+	snprintf(path, sizeof(path), "proc/%d/pagemap", (int)pid);
+	f->pagemap = file_open(root, path);
+	f->flags = f->pagemap < 0 ? -1 : file_open(root, "proc/kpageflags");
+	f->page_size = (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void folios_close(struct folios *f)
+{
+	cleanup_closep(&f->pagemap);
+	cleanup_closep(&f->flags);
+	f->pagemap = f->flags = -1;
+}
+
+static uint64_t frame_of(uint64_t entry)
+{
+	return entry & ENTRY_PRESENT ? entry & ENTRY_FRAME : 0;
+}
+
+/* How many entries from @i on, below @n, have frames in a row. */
+static size_t row_of(const struct folios *f, size_t i, size_t n)
+{
+	uint64_t first = frame_of(f->entry[i]);
+	size_t len = 1;
+
+	while (first && i + len < n && frame_of(f->entry[i + len]) == first + len)
+		len++;
+	return len;
+}
+
+/* f->flag, of @n frames; false: not known. */
+static bool read_flags(struct folios *f, uint64_t frame, size_t n)
+{
+	const size_t size = n * sizeof(f->flag[0]);
+
+	return f->flags >= 0 && pread(f->flags, f->flag, size, (off_t)(frame * sizeof(f->flag[0]))) == (ssize_t)size;
+}
+
+/* The folios of @len entries with frames in a row: a tail belongs to what is in front of it. */
+static size_t split_row(struct folios *f, uint64_t address, uint64_t frame, size_t len, struct folio *out)
+{
+	bool known = len > 1 && read_flags(f, frame, len);
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++) {
+		if (i && known && f->flag[i] & FLAG_TAIL)
+			out[n - 1].size += f->page_size;
+		else
+			out[n++] = (struct folio){ address + i * f->page_size, f->page_size };
+	}
+	return n;
+}
+
+/* Nothing is known of the mapping: every address may be one. */
+static size_t all_addresses(const struct folios *f, uint64_t address, size_t n, struct folio *out)
+{
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct folio){ address + i * f->page_size, f->page_size };
+	return n;
+}
+
+size_t folios_next(struct folios *f, uint64_t *at, uint64_t end, struct folio out[FOLIOS_STEP])
+{
+	const uint64_t step = FOLIOS_STEP * f->page_size, from = *at;
+	/* Up to a multiple of the step, so that no huge page is looked at in two goes. */
+	uint64_t to = from - from % step + step;
+	size_t want, n = 0;
+
+	if (to > end)
+		to = end;
+	want = (size_t)((to - from) / f->page_size);
+	*at = to;
+	if (f->pagemap < 0 || pread(f->pagemap, f->entry, want * sizeof(f->entry[0]),
+				    (off_t)(from / f->page_size * sizeof(f->entry[0]))) !=
+				      (ssize_t)(want * sizeof(f->entry[0])))
+		return all_addresses(f, from, want, out);
+	for (size_t i = 0, len; i < want; i += len) {
+		len = row_of(f, i, want);
+		if (f->entry[i] & ENTRY_PRESENT)
+			n += split_row(f, from + i * f->page_size, frame_of(f->entry[i]), len, &out[n]);
+	}
+	return n;
+}

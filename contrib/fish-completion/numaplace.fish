@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# Completion of numaplace's command line in fish: verbs, options, keys of `plan` with their values, and the ids of placed
+# containers. Ids come from outside: they are lines of a command's output, which fish takes as they are and quotes.
+
+function __numaplace_verb --description 'the verb of the command line so far'
+    set -l before
+    for word in (commandline -opc)[2..-1]
+        if not contains -- "$before" --sysroot --state --conf; and not string match -q -- '-*' $word
+            printf '%s\n' $word
+            return 0
+        end
+        set before $word
+    end
+    return 1
+end
+
+function __numaplace_is --description 'whether the verb is one of these'
+    set -l verb (__numaplace_verb)
+    and contains -- "$verb" $argv
+end
+
+function __numaplace_ids --description 'ids of placed containers'
+    set -l found 0
+    numaplace status 2>/dev/null | while read -l id rest
+        test $found = 1
+        and printf '%s\n' $id
+        test "$id" = CONTAINER
+        and set found 1
+    end
+end
+
+complete -c numaplace -f
+complete -c numaplace -l sysroot -x -a '(__fish_complete_directories)' -d 'a recorded machine'
+complete -c numaplace -l state -x -a '(__fish_complete_directories)' -d 'the folder of the ledger'
+complete -c numaplace -l conf -r -F -d 'the configuration'
+complete -c numaplace -l json -d 'one JSON object on stdout'
+complete -c numaplace -l help
+complete -c numaplace -l version
+
+complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move rebalance doctor metrics simulate incus help'
+complete -c numaplace -n '__numaplace_is topology' -l nfd
+complete -c numaplace -n '__numaplace_is status' -l watch
+complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
+complete -c numaplace -n '__numaplace_is rebalance' -l dry-run
+complete -c numaplace -n '__numaplace_is rebalance' -l max-move -x
+complete -c numaplace -n '__numaplace_is move' -l dry-run
+complete -c numaplace -n '__numaplace_is move' -l timeout -x
+complete -c numaplace -n '__numaplace_is verify' -l watch
+complete -c numaplace -n '__numaplace_is verify' -l nodes
+complete -c numaplace -n '__numaplace_is incus' -l dry-run
+complete -c numaplace -n '__numaplace_is incus' -l project -x
+complete -c numaplace -n '__numaplace_is incus' -l socket -r -F
+complete -c numaplace -n '__numaplace_is incus' -a place
+complete -c numaplace -n '__numaplace_is plan' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive=true limits.cpu.device= limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
+complete -c numaplace -n '__numaplace_is explain verify move' -a '(__numaplace_ids)'

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The rule for names.  It lists what is allowed: a list of what is not could never end, as Unicode alone has hundreds
+ * of characters that are invisible, reorder a line, or look like another.
+ */
+#include "plugin/name.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define ALLOWED "letters, digits and . _ + : @ -"
+
+/* Not by <ctype.h>, whose answer depends on the locale. */
+static bool is_allowed(char c, const char *more)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+	       (c && (strchr("._+:@-", c) || strchr(more, c)));
+}
+
+/* The first character that is not allowed; NULL: there is none. */
+static const char *find_wrong(const char *text, const char *more)
+{
+	while (*text && is_allowed(*text, more))
+		text++;
+	return *text ? text : NULL;
+}
+
+static int refuse(const char *text, const char *wrong, const char *more, struct error *err)
+{
+	const char one[] = { *wrong, '\0' };
+
+	return error_set(err, -EINVAL, "\"%s\": \"%s\" in it: " ALLOWED "%s%s are allowed", quote(text).text,
+			 quote(one).text, *more ? " " : "", more);
+}
+
+static int check(const char *name, size_t max, const char *more, struct error *err)
+{
+	const char *wrong;
+
+	if (!*name)
+		return error_set(err, -EINVAL, "\"\": empty");
+	if (strlen(name) > max)
+		return error_set(err, -EINVAL, "\"%s\": longer than %zu bytes", quote(name).text, max);
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		return error_set(err, -EINVAL, "\"%s\": not a name", name);
+	/* A program that gets it as an argument takes it for an option. */
+	if (*name == '-')
+		return error_set(err, -EINVAL, "\"%s\": a dash first", quote(name).text);
+	wrong = find_wrong(name, more);
+	return wrong ? refuse(name, wrong, more, err) : 0;
+}
+
+int name_check_id(const char *id, struct error *err)
+{
+	return check(id, NAME_ID_MAX, "", err);
+}
+
+int name_check_device(const char *name, size_t size, struct error *err)
+{
+	if (*name == '.')
+		return error_set(err, -EINVAL, "\"%s\": a dot first", quote(name).text);
+	return check(name, size - 1, "!", err);
+}
+
+int name_check_cgroup(const char *path, size_t size, struct error *err)
+{
+	const char *wrong = find_wrong(path, "/\\");
+
+	if (*path != '/')
+		return error_set(err, -EINVAL, "cgroup \"%s\": no path from the root", quote(path).text);
+	if (strlen(path) >= size)
+		return error_set(err, -EINVAL, "cgroup \"%s\": longer than %zu bytes", quote(path).text, size - 1);
+	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
+		if (p[3] == '/' || p[3] == '\0')
+			return error_set(err, -EINVAL, "cgroup \"%s\": \"..\" in it", quote(path).text);
+	return wrong ? (refuse(path, wrong, "/ \\", err), error_prefix(err, "cgroup")) : 0;
+}

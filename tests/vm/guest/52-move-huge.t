@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# Moves of huge pages, small ones and both, to one node and to three: each page is moved about once, as the kernel counts
+# it, a huge page stays one, and each node gets its part. Beside each move, one migrate_pages() of as many bytes is timed
+# ("# bench" lines, for `make bench-move`): times are printed, counts are tested. Layout: 4x2-pairs.
+# time limit: 900 s
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+mem_setup
+mib=96
+
+echo madvise > /sys/kernel/mm/transparent_hugepage/enabled
+counter() { awk -v k="$1" '$1 == k { print $2 }' /proc/vmstat; }
+# huge_of PID: MiB of its transparent huge pages.
+huge_of() { awk '$1 == "AnonHugePages:" { n += $2 } END { print int(n / 1024) }' "/proc/$1/smaps"; }
+now_ms() { awk '{ print int($1 * 1000) }' /proc/uptime; }
+# nodes_of ID: MiB per node of its own pages.
+nodes_of() { numaplace --json verify "$1" | jq -r '[.containers[0].nodes[] | (.private + .huge) / 1048576 | floor] | join(" ")'; }
+
+# once KIND HUGE_MIB: a container of that kind; to node 1, then over three nodes. HUGE_MIB of it are in huge pages.
+once() {
+	kind=$1 huge=$2 keys=
+	[ "$kind" != huge ] || keys=limits.memory.hugepages=2MiB=$((mib / 2))
+	# More CPUs than node 0 has: on three nodes it takes them all.
+	# shellcheck disable=SC2086
+	ok "$kind: is created" np_create crun createRuntime c-$kind limits.cpu=6 limits.cpu.nodes=0 $keys -- /bin/touch-memory $kind $mib
+	ok "$kind: is touched" mem_start c-$kind
+	pid=$(ct_pid c-$kind)
+	is "$kind: $huge MiB of it are transparent huge pages" "$(huge_of "$pid")" "$huge"
+
+	# the same bytes, by one call of the kernel
+	rm -rf /run/tests/alone
+	mkdir -p /run/tests/alone
+	mkfifo /run/tests/alone/ready /run/tests/alone/go
+	[ "$kind" = huge ] && reserve $mib $mib 48 48 > /dev/null
+	numactl --membind=0 $ct_root/bin/touch-memory /run/tests/alone $kind $mib &
+	alone=$!
+	ok "$kind: a process of the same" [ "$(timeout 120 cat /run/tests/alone/ready)" = ready ]
+	by_kernel=$(/tests/bin/migrate $alone 0 1)
+	kill $alone
+	wait $alone 2> /dev/null
+
+	for to in 1 0,2,3; do
+		pages=$(counter pgmigrate_success) thp=$(counter thp_migration_success) splits=$(counter thp_migration_split) began=$(now_ms)
+		ok "$kind: move to $to" numaplace move c-$kind $to
+		took=$(($(now_ms) - began))
+		pages=$(($(counter pgmigrate_success) - pages)) thp=$(($(counter thp_migration_success) - thp))
+		echo "# bench $kind $mib MiB to $to: numaplace move $took ms, one migrate_pages $by_kernel ms, pages moved $pages, huge $thp"
+		is "$kind: every page is there" "$(numaplace verify c-$kind > /dev/null; echo $?)" 0
+		# A page is moved once; some more for the program itself, and for who looks on.
+		want=$((mib * 256))
+		[ $kind != huge ] || want=$((mib / 2)) # counted by page, or by 4 KiB: by kernel
+		ok "$kind: $pages pages were moved, no more than once each" [ "$pages" -le $((mib * 256 * 5 / 4)) ]
+		ok "$kind: and no less" [ "$pages" -ge $((want * 2 / 3)) ]
+		is "$kind: huge ones as a whole" "$(counter thp_migration_split) $(huge_of "$pid")" "$splits $huge"
+		[ "$huge" = 0 ] || ok "$kind: $thp huge pages, each once" [ "$thp" -ge $((huge / 2 - 2)) -a "$thp" -le $((huge / 2 * 5 / 4)) ]
+		at=$(nodes_of c-$kind)
+		echo "# $kind: on nodes $at"
+	done
+	# thirds of it, but for the huge pages and the chunks that are left over, and the program's own
+	third=$((mib / 3))
+	for n in 1 3 4; do
+		ok "$kind: a third on node $((n - 1))" \
+			[ "$(echo "$at" | cut -d' ' -f$n)" -ge $((third - 8)) -a "$(echo "$at" | cut -d' ' -f$n)" -le $((third + 8)) ]
+	done
+	ct_delete c-$kind
+}
+
+once small 0
+once thp $mib
+once mixed $((mib / 2))
+reserve $((mib / 2)) $((mib / 2)) $((mib / 2)) $((mib / 2)) > /dev/null
+once huge 0
+done_testing

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR disable=SC2016
+#
+# Names of containers as real runtimes let them pass: every byte from 1 to 255 under crun, which takes nearly all, a few
+# under runc and LXC. What is no name is refused where a key is set and nowhere else, its end forgets nobody, and no
+# output of ours, log or table, has a byte that is not printable. Layout: 4x2-pairs.
+# time limit: 1200 s
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/lxc.sh
+trap 'ct_delete_all; lx_end' EXIT
+np_syslog
+
+# plain FILE: printable lines and nothing else.
+plain() { ! LC_ALL=C grep -q '[^ -~]' "$1"; }
+# outputs: all that looks prints plain text.
+outputs() {
+	{
+		numaplace status; numaplace --json status; numaplace metrics; numaplace map -o /dev/stdout; numaplace map
+		numaplace doctor; numaplace verify; numaplace explain "$1"; numaplace --json explain "$1"; numaplace move "$1" 1
+	} > /run/tests/outputs 2>&1
+	plain /run/tests/outputs
+}
+
+ok "one with a good name is placed" np_create crun createRuntime good limits.cpu=1 limits.cpu.nodes=2
+is "and known" "$(np_status good)" "2 4 2 crun"
+
+# --- crun: one bundle for all; its id says who it is
+bundle keyed -j '.annotations["limits.cpu"] = "1"' -h "createRuntime=$np_hook,--timeout,60,createRuntime" \
+	-h "poststop=$np_hook,--timeout,60,poststop"
+bundle keyless -h "createRuntime=$np_hook,--timeout,60,createRuntime" -h "poststop=$np_hook,--timeout,60,poststop"
+# create RUNTIME BUNDLE ID
+create() { timeout 180 "$1" create --bundle "$ct_dir/$2" -- "$3" > /run/tests/created 2>&1 < /dev/null; }
+byte() { printf "\\$(printf %o "$1")"; }
+
+placed='' passed='' n=1
+while [ $n -lt 256 ]; do
+	id="a$(byte $n; echo .)"
+	id=${id%.}b
+	case $n in
+	4[89] | 5[0-7] | 6[5-9] | 7? | 8? | 90 | 9[7-9] | 10? | 11? | 12[0-2])
+		# a letter of names: of digits and letters, a few will do
+		case $n in 57 | 90 | 122) ;; *) n=$((n + 1)); continue ;; esac ;;
+	esac
+	if create crun keyed "$id"; then
+		placed="$placed $n"
+		[ "$(numaplace status | grep -cF "$id")" = 1 ] || passed="$passed $n"
+		crun delete --force -- "$id" > /dev/null 2>&1
+	fi
+	n=$((n + 1))
+done
+is "crun, a byte in an id: those that start with a key" "$placed" " 43 45 46 57 58 64 90 95 122"
+is "and each of them is known by its id" "$passed" ""
+is "crun: nothing else is" "$(np_ids)" "good "
+ok "crun: status, explain, metrics, map are plain text" outputs good
+ok "crun: so is the log" plain $np_log
+like "crun: which names the id" "$(grep -F 'id: "a\x9bb"' $np_log)" 'numaplace: id: "a.x9bb": ".x9b" in it|not UTF-8'
+is "crun: what is in the ledger" "$(cd /run/numaplace/containers && echo *)" "oci:good"
+
+# --- hostile ones, whole
+for id in '$(touch${IFS}/run/tests/ran)' '`touch /run/tests/ran`' "a b" '-x' 'x;y' "$(printf 'a\342\200\256b')" "$(printf 'a\342\200\250b')" \
+	"$(printf '\033]0;x\007')" 'a"}x{"'; do
+	not_ok "crun, with a key: $(printf %s "$id" | cat -v)" create crun keyed "$id"
+	ok "crun, without one it starts" create crun keyless "$id"
+	numaplace explain "$id" > /run/tests/explained 2>&1
+	is "crun: explain says that it is not placed, in plain text" "$? $(plain /run/tests/explained; echo $?)" "2 0"
+	crun delete --force -- "$id" > /dev/null 2>&1
+	is "crun: its end forgets nobody" "$(np_status good)" "2 4 2 crun"
+done
+not_ok "nothing ran" [ -e /run/tests/ran ]
+for id in 'a b' '$(x)' "$(printf 'a\233b')"; do
+	not_ok "runc does not take $(printf %s "$id" | cat -v)" create runc keyed "$id"
+done
+ok "runc, a name of its letters" create runc keyed a_b+c-d.e
+is "is known" "$(np_ids | tr ' ' '\n' | grep -cx 'a_b+c-d.e')" 1
+runc delete --force a_b+c-d.e
+
+# --- LXC
+for id in 'a b' "$(printf 'a\23331mb')" "$(printf 'caf\303\251')" '$(x)'; do
+	lx_make "$id" 'limits.cpu = 1'
+	ok "lxc, with a key: $(printf %s "$id" | cat -v) is refused" lx_refused "$id"
+	ok "lxc: its log has it in plain text" sh -c '! grep "^numaplace " "$1" | LC_ALL=C grep -q "[^ -~]"' - "$lx_out/$id.log"
+	like "lxc: and says why" "$(lx_said "$id")" 'container name: ".*": ".*" in it'
+	is "lxc: nobody is placed" "$(np_ids)" "good "
+done
+printf '\357\273\277limits.cpu = 1\n' > /run/tests/bom
+lx_make bom
+cat $lx_path/bom/config >> /run/tests/bom
+cp /run/tests/bom $lx_path/bom/config
+ok "lxc: a config that begins with a byte order mark" lx_start bom
+is "lxc: its first line counts" "$(in_ledger bom)" 1
+lx_stop bom
+ok "at last: all that looks prints plain text" outputs good
+ok "at last: so is the log" plain $np_log
+ct_delete good
+done_testing
