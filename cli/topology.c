@@ -36,6 +36,9 @@ static void print_json_node(struct out *o, const struct topology *t, unsigned in
 	out_list(o, "cpus", &cpus);
 	out_uint(o, "mem_total", n->mem_total);
 	out_uint(o, "mem_free", n->mem_free);
+	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	out_bool(o, "movable_only", n->movable_only);
+	out_uint(o, "arc", n->arc_bytes);
 	out_object(o, "hugepages");
 	for (unsigned int h = 0; h < t->nhuge; h++) {
 		out_object(o, page_size_name(t->huge_size[h], name, sizeof(name)));
@@ -62,6 +65,8 @@ static void print_json(const struct topology *t)
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		print_json_node(&o, t, i);
 	out_end(&o);
+	out_uint(&o, "cores", t->ncores);
+	out_uint(&o, "last_level_caches", t->nllcs);
 	out_end(&o);
 }
 

@@ -18,7 +18,7 @@
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
 #define READ_MAX 65536 /* bytes; a longer file is mapped */
-#define MAGIC "numatop3" /* another one for every change of what the structs mean */
+#define MAGIC "numatop4" /* another one for every change of what the structs mean */
 
 struct head {
 	char magic[8];
@@ -168,7 +168,7 @@ static bool makes_sense(const struct topology *t)
 		const struct topo_node *n = &t->nodes[i];
 
 		if (n->id >= NODE_ID_MAX || n->first_cpu > t->ncpus || n->ncpus > t->ncpus - n->first_cpu ||
-		    t->twin[i] >= t->nnodes)
+		    t->twin[i] >= t->nnodes || n->memory_kind > MEMORY_UNKNOWN)
 			return false;
 	}
 	for (unsigned int i = 0; i < t->ncpus; i++) {
@@ -244,7 +244,7 @@ static void copy_nodes(const struct topology *t, struct topo_node *to)
 {
 	memcpy(to, t->nodes, t->nnodes * sizeof(*to));
 	for (unsigned int i = 0; i < t->nnodes; i++) {
-		to[i].mem_total = to[i].mem_free = 0;
+		to[i].mem_total = to[i].mem_free = to[i].arc_bytes = 0;
 		memset(to[i].huge_total, 0, sizeof(to[i].huge_total));
 		memset(to[i].huge_free, 0, sizeof(to[i].huge_free));
 		to[i].weight = 0;
@@ -262,6 +262,7 @@ static void copy_all(const struct topology *t, const struct topology_key *key, c
 	shell->nodes = NULL;
 	shell->cpus = NULL;
 	shell->distance = shell->near = shell->twin = shell->cpu_index = shell->node_index = NULL;
+	memset(shell->huge_reserved, 0, sizeof(shell->huge_reserved));
 	shell->image = NULL;
 	shell->image_len = 0;
 	shell->image_mapped = false;

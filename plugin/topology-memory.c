@@ -159,9 +159,9 @@ void memory_begin(struct memory_reading *m, int root, struct topology *t)
 		if (p && parse_kb(p + strlen("Hugepagesize:"), &kb))
 			t->huge_default = kb * 1024;
 		if (!strncmp(m->text, "MemTotal:", 9) && parse_kb(m->text + 9, &kb))
-			t->machine_bytes = kb * 1024;
+			t->nodes_bytes = kb * 1024;
 	}
-	m->machine_bytes = t->machine_bytes;
+	m->said_bytes = m->nodes_bytes = t->nodes_bytes;
 	read_watermark(m, root);
 }
 
@@ -175,8 +175,8 @@ void memory_add_node(struct memory_reading *m, int dir, const char *path, struct
 	parse_meminfo(m->text, &info);
 	if (!has(&info, MEM_TOTAL))
 		return;
-	if (m->machine_bytes)
-		low = (uint64_t)((double)m->low_bytes * (double)info.bytes[MEM_TOTAL] / (double)m->machine_bytes);
+	if (m->nodes_bytes)
+		low = (uint64_t)((double)m->low_bytes * (double)info.bytes[MEM_TOTAL] / (double)m->nodes_bytes);
 	node->mem_known = true;
 	node->mem_total += info.bytes[MEM_TOTAL];
 	node->mem_free += available(&info, low);
@@ -197,6 +197,116 @@ void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 		topology_read_u64(dir, path, &idle);
 		node->huge_total[i] += total;
 		node->huge_free[i] += idle;
+	}
+}
+
+/* Pages of all nodes that mappings wait for. */
+static void read_reserved(int root, struct topology *t)
+{
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		uint64_t pages = 0;
+		char path[96];
+
+		t->huge_reserved[h] = 0;
+		for (unsigned int i = 0; i < t->nnodes; i++)
+			pages |= t->nodes[i].huge_free[h];
+		if (!pages)
+			continue;
+		snprintf(path, sizeof(path), "sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages",
+			 (unsigned long long)t->huge_size[h] / 1024);
+		if (topology_read_u64(root, path, &pages))
+			t->huge_reserved[h] = pages;
+	}
+}
+
+static uint64_t memory_of_nodes(const struct topology *t)
+{
+	uint64_t sum = 0;
+
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		sum += t->nodes[i].mem_total;
+	return sum;
+}
+
+/* --- the cache of ZFS --- */
+
+#define ARC_STATS "proc/spl/kstat/zfs/arcstats"
+
+/* The number of a line "name type number", where @line begins with @name. */
+static bool arc_number(const char *line, const char *name, uint64_t *out)
+{
+	size_t len = strlen(name);
+	unsigned long long v;
+	unsigned int type;
+
+	if (strncmp(line, name, len) != 0 || sscanf(line + len, " %u %llu", &type, &v) != 2)
+		return false;
+	*out = v;
+	return true;
+}
+
+static bool arc_evictable(const char *line, uint64_t *out)
+{
+	static const char *const lists[] = { "mru_evict", "mfu_evict", "uncached_evict" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
+		size_t len = strlen(lists[i]);
+
+		if (strncmp(line, lists[i], len) != 0)
+			continue;
+		line += len;
+		line += strncmp(line, "able", 4) ? 0 : 4;
+		return arc_number(line, "_data ", out) || arc_number(line, "_metadata ", out);
+	}
+	return false;
+}
+
+/* What the cache gives back when memory is short: not its lists of what it once had, and nothing below its minimum. */
+static uint64_t arc_gives(const char *text)
+{
+	uint64_t size = 0, least = 0, evictable = 0, v;
+	bool listed = false;
+
+	for (const char *line = text; line; line = strchr(line, '\n')) {
+		line += *line == '\n';
+		if (arc_number(line, "size ", &v)) {
+			size = v;
+		} else if (arc_number(line, "c_min ", &v)) {
+			least = v;
+		} else if (arc_evictable(line, &v)) {
+			listed = true;
+			if (__builtin_add_overflow(evictable, v, &evictable))
+				evictable = UINT64_MAX;
+		}
+	}
+	size = size > least ? size - least : 0;
+	return listed && evictable < size ? evictable : size;
+}
+
+/* The kernel does not say on which nodes the cache lies: on those whose memory it can use itself, by their size. */
+static bool may_hold_arc(const struct topo_node *n)
+{
+	return n->mem_known && n->memory_kind == MEMORY_ORDINARY && !n->movable_only;
+}
+
+static void add_arc(struct memory_reading *m, int root, struct topology *t)
+{
+	uint64_t total = 0, gives;
+
+	if (file_read(root, ARC_STATS, m->text, sizeof(m->text)) <= 0)
+		return;
+	gives = arc_gives(m->text);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		total += may_hold_arc(&t->nodes[i]) ? t->nodes[i].mem_total : 0;
+	for (unsigned int i = 0; i < t->nnodes; i++) {
+		struct topo_node *n = &t->nodes[i];
+		uint64_t taken = n->mem_total - n->mem_free, share;
+
+		if (!may_hold_arc(n) || !total)
+			continue;
+		share = (uint64_t)((double)gives * ((double)n->mem_total / (double)total));
+		n->arc_bytes = share < taken ? share : taken;
+		n->mem_free += n->arc_bytes;
 	}
 }
 
@@ -239,7 +349,7 @@ static int refresh_node(struct memory_reading *m, int nodes, const struct topolo
 	struct topo_node fresh = *node;
 
 	fresh.mem_known = false;
-	fresh.mem_total = fresh.mem_free = 0;
+	fresh.mem_total = fresh.mem_free = fresh.arc_bytes = 0;
 	memset(fresh.huge_total, 0, sizeof(fresh.huge_total));
 	memset(fresh.huge_free, 0, sizeof(fresh.huge_free));
 	if (idset_has(&t->merged, node->id)) {
@@ -254,18 +364,9 @@ static int refresh_node(struct memory_reading *m, int nodes, const struct topolo
 	return 0;
 }
 
-uint64_t memory_of_nodes(const struct topology *t)
-{
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		sum += t->nodes[i].mem_total;
-	return sum;
-}
-
 static int refresh_nodes(struct memory_reading *m, int nodes, struct topology *t, bool huge, struct error *err)
 {
-	m->machine_bytes = t->machine_bytes;
+	m->nodes_bytes = t->nodes_bytes;
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		if (refresh_node(m, nodes, t, huge, &t->nodes[i]) < 0)
 			return error_set(err, -ESTALE, "node %u has changed", t->nodes[i].id);
@@ -284,11 +385,35 @@ int topology_refresh(int root, struct topology *t, bool huge, struct error *err)
 		return error_errno(err, -ESTALE, "open %s", NODE_DIR);
 	read_watermark(m, root);
 	r = refresh_nodes(m, nodes, t, huge, err);
-	if (r < 0 || memory_of_nodes(t) == t->nodes_bytes)
+	/* Memory was added, or taken by a balloon: nodes have other shares of the watermark. */
+	if (r == 0 && memory_of_nodes(t) != t->nodes_bytes) {
+		t->nodes_bytes = memory_of_nodes(t);
+		r = refresh_nodes(m, nodes, t, huge, err);
+	}
+	if (r < 0)
 		return r;
-	/* Memory was added, or taken by a balloon: the machine has so much more or less, and nodes other shares of it. */
-	if (t->machine_bytes)
-		t->machine_bytes += memory_of_nodes(t) - t->nodes_bytes;
+	if (huge)
+		read_reserved(root, t);
+	if (t->arc)
+		add_arc(m, root, t);
+	return 0;
+}
+
+/* Whether /proc/meminfo is of a container (LXCFS): it says another size than the nodes do. */
+static bool is_foreign(const struct memory_reading *m, uint64_t nodes_bytes)
+{
+	uint64_t off = m->said_bytes > nodes_bytes ? m->said_bytes - nodes_bytes : nodes_bytes - m->said_bytes;
+
+	return m->said_bytes && off > nodes_bytes / 8;
+}
+
+void memory_end(struct memory_reading *m, int root, int nodes, struct topology *t)
+{
 	t->nodes_bytes = memory_of_nodes(t);
-	return refresh_nodes(m, nodes, t, huge, err);
+	if (nodes >= 0 && m->low_bytes && t->nodes_bytes != m->nodes_bytes)
+		refresh_nodes(m, nodes, t, true, NULL); /* what comes or goes at this moment is as it was */
+	read_reserved(root, t);
+	t->arc = !is_foreign(m, t->nodes_bytes) && faccessat(root, ARC_STATS, R_OK, 0) == 0;
+	if (t->arc)
+		add_arc(m, root, t);
 }

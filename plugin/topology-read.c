@@ -21,6 +21,7 @@
 #define NODE_DIR "sys/devices/system/node"
 #define CPU_DIR "sys/devices/system/cpu"
 #define TEXT_MAX 65536
+#define OFFLINE_LOOKS 65536 /* in search of the nodes of offline CPUs, before that is given up */
 
 /* One read of a machine: the result, the claims of nodes on CPUs, a text buffer. */
 struct reading {
@@ -28,6 +29,7 @@ struct reading {
 	int root, node_dir, cpu_dir;  /* -1: not there */
 	struct idset *claims;         /* by node index: CPUs that it says are its own */
 	struct idset ids;             /* node ids found */
+	struct idset online;          /* CPUs, as the kernel says */
 	struct memory_reading memory;
 	uint16_t *core, *llc, *capacity; /* by CPU id */
 	char text[TEXT_MAX];
@@ -112,14 +114,23 @@ static int find_nodes(struct reading *r, struct error *err)
 	return 0;
 }
 
-static void read_node_attributes(int dir, struct topo_node *node)
+static uint32_t read_access(int dir, unsigned int access, const char *name)
 {
+	char path[64];
 	uint64_t v;
 
-	if (topology_read_u64(dir, "access0/initiators/read_bandwidth", &v) && v < UINT32_MAX)
-		node->read_bandwidth = (uint32_t)v;
-	if (node->read_bandwidth && topology_read_u64(dir, "access0/initiators/read_latency", &v) && v < UINT32_MAX)
-		node->read_latency = (uint32_t)v;
+	snprintf(path, sizeof(path), "access%u/initiators/%s", access, name);
+	return topology_read_u64(dir, path, &v) && v < UINT32_MAX ? (uint32_t)v : 0;
+}
+
+/* access1 is from the nearest CPUs, access0 from whatever is nearest, a GPU among them; old kernels have access0 alone. */
+static void read_node_attributes(int dir, struct topo_node *node)
+{
+	for (unsigned int access = 2; access-- > 0 && !node->read_bandwidth;) {
+		node->read_bandwidth = read_access(dir, access, "read_bandwidth");
+		if (node->read_bandwidth)
+			node->read_latency = read_access(dir, access, "read_latency");
+	}
 }
 
 /* Page sizes from the folder below @dir, ascending; the four smallest are kept. */
@@ -286,6 +297,8 @@ static void merge_memory(struct topology *t, struct topo_node *into, const struc
 {
 	if (from->has_memory || from->mem_total)
 		idset_add(&t->merged, from->id);
+	if (from->has_memory)
+		into->movable_only = from->movable_only && (into->movable_only || !into->has_memory);
 	into->mem_total += from->mem_total;
 	into->mem_free += from->mem_free;
 	into->mem_known |= from->mem_known;
@@ -342,6 +355,42 @@ static void merge_claims(struct reading *r)
 	}
 }
 
+/* Counts what a node claims and is not online. */
+static void note_offline(struct topology *t, struct topo_node *node, const struct idset *claims)
+{
+	struct idset off = *claims;
+
+	idset_andnot(&off, &t->online);
+	idset_andnot(&off, &t->offline);
+	node->offline = (uint16_t)idset_count(&off);
+	idset_or(&t->offline, &off);
+}
+
+/* Newer kernels list a node's online CPUs alone; of the others the node's folder has links. */
+static void find_offline(struct reading *r)
+{
+	struct topology *t = r->t;
+	struct idset present;
+	unsigned int looks = 0;
+
+	if (r->node_dir < 0 || read_list(r, r->cpu_dir, "present", &present, NULL) < 0)
+		return;
+	idset_andnot(&present, &r->online);
+	idset_andnot(&present, &t->offline);
+	idset_or(&t->offline, &present);
+	idset_foreach(id, &present)
+		for (unsigned int i = 0; i < t->nnodes && looks < OFFLINE_LOOKS; i++) {
+			char link[48];
+
+			looks++;
+			snprintf(link, sizeof(link), "node%u/cpu%d", t->nodes[i].id, id);
+			if (faccessat(r->node_dir, link, F_OK, 0) == 0) {
+				t->nodes[i].offline++;
+				break;
+			}
+		}
+}
+
 /* Each CPU belongs to one node: the first that claims it.  @online_known: the kernel says which are. */
 static void settle_claims(struct reading *r, bool online_known)
 {
@@ -351,6 +400,7 @@ static void settle_claims(struct reading *r, bool online_known)
 	char list[64];
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
+		note_offline(t, &t->nodes[i], &r->claims[i]);
 		idset_and(&r->claims[i], &t->online);
 		if (idset_intersects(&r->claims[i], &taken)) {
 			overlap = true;
@@ -388,35 +438,68 @@ static void read_core(struct reading *r, unsigned int cpu, int dir)
 	number_group(r->core, &members, cpu, &r->t->ncores);
 }
 
-/* The cache with the highest index is the last level: the kernel numbers them by level. */
-static void read_llc(struct reading *r, unsigned int cpu, int dir, int *index)
+/* The highest N of the folders "indexN" in a CPU's @cache; -1: none. */
+static int highest_index(int cache)
 {
+	cleanup_close int fd = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *dir = NULL;
+	struct dirent *d;
+	int highest = -1;
+
+	dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!dir)
+		return -1;
+	steal_fd(&fd);
+	while ((d = readdir(dir))) {
+		int i;
+		char end;
+
+		if (sscanf(d->d_name, "index%d%c", &i, &end) == 1 && i > highest && i < 100)
+			highest = i;
+	}
+	return highest;
+}
+
+/*
+ * The cache with the highest index is the last level: the kernel numbers them by level. CPUs need not have the same
+ * levels. A CPU that shows none stays without a number, unless a neighbour's cache names it.
+ */
+static void read_llc(struct reading *r, unsigned int cpu, int dir)
+{
+	cleanup_close int cache = dir < 0 ? -1 : openat(dir, "cache", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	struct idset members;
 	char list[64], map[64];
-	int i = *index;
 
-	idset_clear(&members);
-	for (; i >= 0; i--) {
-		snprintf(list, sizeof(list), "cache/index%d/shared_cpu_list", i);
-		snprintf(map, sizeof(map), "cache/index%d/shared_cpu_map", i);
-		if (read_set(r, dir, list, map, &members, NULL) == 0)
-			break;
+	for (int i = cache < 0 ? -1 : highest_index(cache); i >= 0; i--) {
+		snprintf(list, sizeof(list), "index%d/shared_cpu_list", i);
+		snprintf(map, sizeof(map), "index%d/shared_cpu_map", i);
+		if (read_set(r, cache, list, map, &members, NULL) == 0) {
+			number_group(r->llc, &members, cpu, &r->t->nllcs);
+			return;
+		}
 	}
-	*index = i;
-	if (i < 0) {
-		/* no caches shown: the CPUs of a node share what there is */
-		for (unsigned int n = 0; n < r->t->nnodes; n++)
-			if (idset_has(&r->claims[n], cpu))
-				members = r->claims[n];
+}
+
+/* CPUs that show no cache: a node without any is one group, elsewhere each such CPU is by itself. */
+static void fill_llcs(struct reading *r)
+{
+	for (unsigned int n = 0; n < r->t->nnodes; n++) {
+		const struct idset *cpus = &r->claims[n];
+		bool any = false;
+
+		idset_foreach(id, cpus)
+			any |= r->llc[id] != NO_NODE;
+		idset_foreach(id, cpus)
+			if (r->llc[id] == NO_NODE)
+				number_group(r->llc, any ? &(struct idset){ { 0 } } : cpus, (unsigned int)id, &r->t->nllcs);
 	}
-	number_group(r->llc, &members, cpu, &r->t->nllcs);
 }
 
 static int read_cpus(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
 	struct idset atoms;
-	int llc_index = 9, capacities = 1;
+	int capacities = 1;
 
 	if (read_list(r, r->root, "sys/devices/cpu_atom/cpus", &atoms, NULL) < 0)
 		idset_clear(&atoms);
@@ -434,12 +517,13 @@ static int read_cpus(struct reading *r, struct error *err)
 		if (r->core[cpu] == NO_NODE)
 			read_core(r, cpu, dir);
 		if (r->llc[cpu] == NO_NODE)
-			read_llc(r, cpu, dir, &llc_index);
+			read_llc(r, cpu, dir);
 		if (capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
 			r->capacity[cpu] = (uint16_t)v;
 		else
 			capacities = 0; /* all CPUs have the file, or none */
 	}
+	fill_llcs(r);
 	return t->ncores > IDSET_MAX ? error_set(err, -EINVAL, "%s: more cores than CPUs", CPU_DIR) : 0;
 }
 
@@ -501,12 +585,19 @@ static void read_packages(struct reading *r)
 	}
 }
 
+static bool read_node_list(struct reading *r, const char *name, struct idset *out)
+{
+	return r->node_dir >= 0 && read_list(r, r->node_dir, name, out, NULL) == 0;
+}
+
 /* Which nodes may be in cpuset.mems: those with memory, and where no meminfo says, those the kernel lists. */
 static void settle_memory(struct reading *r)
 {
 	struct topology *t = r->t;
-	struct idset listed;
-	bool have_list = r->node_dir >= 0 && read_list(r, r->node_dir, "has_memory", &listed, NULL) == 0;
+	struct idset listed, normal;
+	bool have_list = read_node_list(r, "has_memory", &listed);
+	/* A list of none is a kernel's that does not know. */
+	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !idset_empty(&normal);
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		struct topo_node *node = &t->nodes[i];
@@ -515,6 +606,7 @@ static void settle_memory(struct reading *r)
 			node->has_memory = node->mem_total > 0;
 		else
 			node->has_memory = !have_list || idset_has(&listed, node->id);
+		node->movable_only = node->has_memory && have_normal && !idset_has(&normal, node->id);
 	}
 }
 
@@ -554,10 +646,13 @@ static int read_machine(struct reading *r, struct error *err)
 	online_known = ret == 0;
 	if (!online_known)
 		idset_fill(&t->online);
+	r->online = t->online;
 	if (read_list(r, r->cpu_dir, "isolated", &t->isolated, NULL) < 0)
 		idset_clear(&t->isolated);
 	merge_claims(r);
 	settle_claims(r, online_known);
+	if (online_known)
+		find_offline(r);
 	memset(r->core, 0xff, IDSET_MAX * sizeof(uint16_t));
 	memset(r->llc, 0xff, IDSET_MAX * sizeof(uint16_t));
 	ret = read_cpus(r, err);
@@ -568,9 +663,13 @@ static int read_machine(struct reading *r, struct error *err)
 		return ret;
 	read_packages(r);
 	read_weights(r);
-	t->nodes_bytes = memory_of_nodes(t);
-	ret = topology_finish(t);
-	return ret < 0 ? error_errno(err, ret, "read %s", NODE_DIR) : 0;
+	ret = topology_settle_kinds(t, r->root);
+	if (ret == 0)
+		ret = topology_finish(t);
+	if (ret < 0)
+		return error_errno(err, ret, "read %s", NODE_DIR);
+	memory_end(&r->memory, r->root, r->node_dir, t);
+	return 0;
 }
 
 static void reading_end(struct reading *r)

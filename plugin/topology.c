@@ -2,7 +2,7 @@
 /*
  * Looking things up in a topology, and the node that a device hangs on.
  */
-#include "plugin/topology.h"
+#include "plugin/topology-internal.h"
 
 #include "plugin/file.h"
 #include "plugin/util.h"
@@ -121,6 +121,7 @@ int topology_finish(struct topology *t)
 
 	for (unsigned int i = 1; i < t->ncpus; i++)
 		t->mixed |= t->cpus[i].capacity != t->cpus[0].capacity;
+	topology_fill_kinds(t);
 	free(t->near);
 	free(t->twin);
 	t->near = calloc((size_t)n * n, sizeof(*t->near));
@@ -146,8 +147,28 @@ void topology_idle(struct topology *t)
 		struct topo_node *node = &t->nodes[i];
 
 		node->mem_free = node->mem_total;
-		memcpy(node->huge_free, node->huge_total, sizeof(node->huge_free));
+		node->arc_bytes = 0;
+		for (unsigned int h = 0; h < t->nhuge; h++) {
+			uint64_t pool;
+
+			node->huge_free[h] = node->huge_total[h];
+			if (__builtin_mul_overflow(node->huge_total[h], t->huge_size[h], &pool) ||
+			    pool > node->mem_free)
+				pool = node->mem_free;
+			node->mem_free -= pool;
+		}
 	}
+	memset(t->huge_reserved, 0, sizeof(t->huge_reserved));
+}
+
+const char *memory_kind_name(enum memory_kind kind)
+{
+	static const char *const names[] = {
+		[MEMORY_NONE] = "none", [MEMORY_ORDINARY] = "ordinary", [MEMORY_SLOW] = "slow",
+		[MEMORY_FAST] = "fast", [MEMORY_DEVICE] = "device",     [MEMORY_UNKNOWN] = "unknown",
+	};
+
+	return kind < ARRAY_SIZE(names) ? names[kind] : "?";
 }
 
 int topology_find_node(const struct topology *t, int id)

@@ -30,18 +30,33 @@ struct topo_cpu {
 	bool isolated;       /* isolcpus */
 };
 
+/* What the memory of a node is to a container that does not name the node. */
+enum memory_kind {
+	MEMORY_NONE,
+	MEMORY_ORDINARY, /* of a node with CPUs, or as good as such, or all that there is: used like any */
+	/* Only where the node is named: */
+	MEMORY_SLOW,     /* slower than the memory of nodes with CPUs (CXL, Optane) */
+	MEMORY_FAST,     /* faster, and so little that it is kept for those that ask (HBM) */
+	MEMORY_DEVICE,   /* a device's own (GPU) */
+	MEMORY_UNKNOWN,  /* on a node without CPUs, and the kernel does not say what it is */
+};
+
 struct topo_node {
 	uint16_t id;
 	uint16_t package;    /* of its first CPU; 0 where unknown */
+	uint16_t offline;    /* its CPUs that are offline, as far as the kernel says */
 	bool has_memory;     /* may be in cpuset.mems */
+	bool movable_only;   /* has no memory that the kernel itself can use: never the only node of a cpuset.mems */
+	enum memory_kind memory_kind;
 	bool mem_known;      /* meminfo was there */
 	unsigned int first_cpu, ncpus; /* its part of topology.cpus */
 	uint64_t mem_total;
-	uint64_t mem_free;   /* available: MemFree plus reclaimable file pages and slab */
+	uint64_t mem_free;   /* available: MemFree plus reclaimable file pages and slab, and arc_bytes */
+	uint64_t arc_bytes;  /* of mem_free: its share of what ZFS's cache (ARC) gives back */
 	uint64_t huge_total[HUGE_SIZES_MAX]; /* pages */
-	uint64_t huge_free[HUGE_SIZES_MAX];  /* pages, reserved ones taken off where known */
-	uint32_t read_bandwidth; /* MB/s, access0 (HMAT); 0 unknown */
-	uint32_t read_latency;   /* ns, access0 (HMAT); 0 unknown */
+	uint64_t huge_free[HUGE_SIZES_MAX];  /* pages; see topology.huge_reserved */
+	uint32_t read_bandwidth; /* MB/s, from the nearest CPUs (HMAT); 0 unknown */
+	uint32_t read_latency;   /* ns, from the nearest CPUs (HMAT); 0 unknown */
 	uint32_t weight;         /* weighted interleave, as the kernel has it; 0 unknown */
 };
 
@@ -62,9 +77,15 @@ struct topology {
 	unsigned int nhuge;
 	uint64_t huge_size[HUGE_SIZES_MAX]; /* bytes */
 	uint64_t huge_default;   /* bytes; 0 unknown */
-	uint64_t machine_bytes;  /* MemTotal of the machine; 0 unknown */
-	uint64_t nodes_bytes;    /* of all nodes together, at that time */
+	/*
+	 * Pages that mappings have reserved and not touched yet.  The kernel counts them over the machine: they are in
+	 * the nodes' huge_free, and a new mapping can get no more than the sum of huge_free less these.
+	 */
+	uint64_t huge_reserved[HUGE_SIZES_MAX];
+	uint64_t nodes_bytes;    /* MemTotal of all nodes together */
+	bool arc;                /* ZFS is there, and its cache is this machine's: arc_bytes are read */
 	struct idset online;     /* CPUs */
+	struct idset offline;    /* CPUs that are present and not online */
 	struct idset isolated;   /* CPUs */
 	struct idset mem_nodes;  /* node ids with memory */
 	struct idset cpu_nodes;  /* node ids with CPUs */
@@ -96,8 +117,8 @@ static inline void cleanup_topologyp(struct topology **t)
 #define cleanup_topology __attribute__((cleanup(cleanup_topologyp)))
 
 /*
- * Works out what follows from the rest (near, twin, mixed); topology_read has called it. For topologies made by
- * hand. -ENOMEM.
+ * Works out what follows from the rest (near, twin, mixed, a memory_kind that was left out); topology_read has
+ * called it. For topologies made by hand. -ENOMEM.
  */
 int topology_finish(struct topology *t);
 
@@ -107,13 +128,19 @@ int topology_finish(struct topology *t);
  */
 int topology_refresh(int root, struct topology *t, bool huge, struct error *err);
 
-/* As the machine would be if nothing ran on it: all memory and hugepages free. */
+/*
+ * As the machine would be if nothing ran on it: all hugepages free, and all memory but what their pools take. The
+ * hugepages must have been read.
+ */
 void topology_idle(struct topology *t);
 
 static inline uint16_t topology_distance(const struct topology *t, unsigned int from, unsigned int to)
 {
 	return t->distance[from * t->nnodes + to];
 }
+
+/* "ordinary", "slow"... */
+const char *memory_kind_name(enum memory_kind kind);
 
 /* Index of the node with this id, or -1. */
 int topology_find_node(const struct topology *t, int id);

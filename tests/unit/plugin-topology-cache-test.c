@@ -73,7 +73,8 @@ static void is_same(const struct topology *a, const struct topology *b, const ch
 		const struct topo_node *x = &a->nodes[i], *y = &b->nodes[i];
 
 		nodes = x->id == y->id && x->package == y->package && x->has_memory == y->has_memory &&
-			x->mem_known == y->mem_known && x->first_cpu == y->first_cpu && x->ncpus == y->ncpus;
+			x->mem_known == y->mem_known && x->memory_kind == y->memory_kind &&
+			x->movable_only == y->movable_only && x->offline == y->offline && x->first_cpu == y->first_cpu && x->ncpus == y->ncpus;
 	}
 	ok(nodes, "%s: nodes", what);
 	ok(a->ncpus == b->ncpus && same_array(a->cpus, b->cpus, a->ncpus, sizeof(*a->cpus)), "%s: CPUs", what);
@@ -84,12 +85,13 @@ static void is_same(const struct topology *a, const struct topology *b, const ch
 		   same_array(a->node_index, b->node_index, NODE_ID_MAX, 2),
 	   "%s: indexes", what);
 	ok(idset_equal(&a->online, &b->online) && idset_equal(&a->isolated, &b->isolated) &&
+		   idset_equal(&a->offline, &b->offline) &&
 		   idset_equal(&a->mem_nodes, &b->mem_nodes) && idset_equal(&a->cpu_nodes, &b->cpu_nodes) &&
 		   idset_equal(&a->merged, &b->merged),
 	   "%s: sets", what);
 	ok(a->ncores == b->ncores && a->nllcs == b->nllcs && a->nhuge == b->nhuge &&
 		   same_array(a->huge_size, b->huge_size, HUGE_SIZES_MAX, 8) && a->huge_default == b->huge_default &&
-		   a->machine_bytes == b->machine_bytes,
+		   a->nodes_bytes == b->nodes_bytes && a->arc == b->arc,
 	   "%s: numbers", what);
 }
 
