@@ -284,6 +284,9 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 	}
 	if (rc == 0 && out->overcommitted)
 		place_say(c->env, "more CPUs are asked for than are free: they are shared");
+	for (unsigned int w = 0; rc == 0 && w < WARNINGS; w++)
+		if (out->warnings >> w & 1)
+			place_say(c->env, "%s", placement_warning((enum placement_warning)w));
 	return rc;
 }
 

@@ -273,11 +273,12 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
 	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2"),
-	       "no node with memory may be used for CPUs of nodes 2", "a memory-less node alone");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|8-9|5", "its memory is where it was named");
+	       "2|8-9|0", "a memory-less node alone: of equally near memory the lowest node's");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "its memory is where it was named");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B)",
-	       "a node without CPUs is not used unasked");
+	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
+	       "limits.cpu.nodes=0-2,5",
+	       "a node without CPUs is not used unasked, and how to ask is said");
 	world_end(&w);
 }
 
@@ -290,7 +291,9 @@ static void test_exclusive(void)
 	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "a shared one keeps off");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "two more whole cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
-	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2)", "no more whole cores");
+	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by others, 6 "
+	       "on cores in use)",
+	       "no more whole cores, and where the others are");
 	is_str(place(&w, "limits.cpu=3-3"), "limits.cpu: CPU 3 is held exclusively by another container",
 	       "the held core's other thread is not given away");
 	is_str(place(&w, "limits.cpu=4"), "1|8,13-15|1", "shared on what is left");
@@ -424,7 +427,8 @@ static void test_candidates(void)
 			outside += !idset_subset(&p.share.cpus, &cpus) || !idset_subset(&p.mems, &mems) ||
 				   idset_intersects(&p.share.cpus, &w.policy.reserved_cpus) ||
 				   idset_intersects(&nodes, &w.policy.reserved_nodes) ||
-				   idset_intersects(&p.share.cpus, &t->isolated) ||
+				   (idset_intersects(&p.share.cpus, &t->isolated) &&
+				    !(q.exclusive && idset_subset(&p.share.cpus, &t->isolated))) ||
 				   (!idset_empty(&q.pin_cpus) && !idset_subset(&p.share.cpus, &q.pin_cpus)) ||
 				   (q.nodes_mode == NODES_LIST && !idset_subset(&nodes, &q.nodes));
 		}

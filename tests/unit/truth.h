@@ -95,6 +95,33 @@ static double avail_of(const struct world *w, unsigned int node)
 	return x->ncpus && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
 }
 
+/* Enough left for a process to start: 64 MiB or a thousandth of the node, but no more than a quarter of a small one. */
+static bool has_room_left(const struct world *w, unsigned int node)
+{
+	double total = (double)w->t->nodes[node].mem_total, least = total / 1000 > 67108864 ? total / 1000 : 67108864;
+
+	return avail_of(w, node) > 0 && avail_of(w, node) >= floor(least < total / 4 ? least : total / 4);
+}
+
+/* How much farther than local the memory is that threads on this node use. */
+static double memory_away(const struct world *w, unsigned int node)
+{
+	const struct topology *t = w->t;
+	unsigned int nearest = 65535;
+	bool any = false;
+
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		any |= has_room_left(w, j);
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		if (t->nodes[j].ncpus && (any ? has_room_left(w, j) : t->nodes[j].has_memory)) {
+			if (j == node)
+				return 0;
+			if (t->near[node * t->nnodes + j] < nearest)
+				nearest = t->near[node * t->nnodes + j];
+		}
+	return nearest - 20.0;
+}
+
 /* CPUs that may be given, whoever holds them now. */
 static double cpus_of(const struct world *w, unsigned int node)
 {
@@ -183,14 +210,9 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			total += (double)t->nodes[i].mem_total;
 			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
 			with++;
-		} else if (t->nodes[i].ncpus && !t->nodes[i].has_memory && !r->memory) {
-			unsigned int nearest = 65535;
-
-			for (unsigned int j = 0; j < t->nnodes; j++)
-				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
-					nearest = t->near[i * t->nnodes + j];
-			d += (nearest - 20.0) * threads_of(w, i, r) / threads;
 		}
+		if (t->nodes[i].ncpus && !r->memory)
+			d += memory_away(w, i) * threads_of(w, i, r) / threads;
 	}
 	even -= step * step / (2 * nodes);
 	return d / 20 + 0.2 * even / (want * nodes / cpus) +
