@@ -206,18 +206,16 @@ static double device_distance(const struct choice *c, unsigned int i)
 	return n ? sum / n : 0;
 }
 
-/* How much farther than local the memory is that threads on node @i would use when no size is asked for. */
-static unsigned int memory_away(const struct choice *c, unsigned int i)
+/* How much farther than local the memory is that threads on node @i would use; @from: the memory that counts. */
+static unsigned int memory_away(const struct choice *c, unsigned int i, const struct idset *from)
 {
 	const struct topology *t = c->t;
-	unsigned int id = t->nodes[i].id, nearest = UINT16_MAX;
-	bool any_room = !idset_empty(&c->roomy);
+	unsigned int nearest = UINT16_MAX;
 
-	if (c->search.need.pages > 0 || idset_has(any_room ? &c->roomy : &c->mems, id) ||
-	    idset_intersects(&t->merged, &c->mems))
+	if (idset_has(from, t->nodes[i].id))
 		return 0;
 	for (unsigned int j = 0; j < t->nnodes; j++)
-		if (idset_has(any_room ? &c->roomy : &c->mems, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
+		if (idset_has(from, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
 			nearest = t->near[i * t->nnodes + j];
 	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
 }
@@ -237,20 +235,31 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
 
-/* Millionths of a local distance that choosing this node costs besides. */
-static int64_t site_bias(const struct choice *c, unsigned int i, unsigned int away)
+/* What choosing each site costs besides its distance from the others. */
+static void add_costs(struct choice *c)
 {
-	const struct topology *t = c->t;
-	const struct topo_node *node = &t->nodes[i];
-	double bias = 0;
+	struct search *s = &c->search;
+	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
+	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
+	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
-	bias += BIAS_DEVICE * device_distance(c, i);
-	if (!idset_empty(&c->req->last_nodes) && !idset_has(&c->req->last_nodes, node->id))
-		bias += BIAS_HOME;
-	bias += (double)away / 20.0;
-	if (c->search.need.memory && !node->mem_known)
-		bias += BIAS_UNKNOWN;
-	return bias > 0 ? (int64_t)(bias * 1e6) : 0;
+	for (unsigned int k = 0; k < s->nsites; k++) {
+		struct site *x = &s->sites[k];
+		const struct topo_node *node = &c->t->nodes[x->node];
+		double bias = 0;
+
+		if (no_size)
+			x->away = memory_away(c, x->node, from);
+		if (device)
+			bias += BIAS_DEVICE * device_distance(c, x->node);
+		if (home && !idset_has(&c->req->last_nodes, node->id))
+			bias += BIAS_HOME;
+		bias += (double)x->away / 20.0;
+		if (s->need.memory && !node->mem_known)
+			bias += BIAS_UNKNOWN;
+		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
+		x->slow = slowness(c, node);
+	}
 }
 
 static void find_sites(struct choice *c)
@@ -278,13 +287,7 @@ static void find_sites(struct choice *c)
 			continue;
 		s->sites[s->nsites++] = x;
 	}
-	for (unsigned int k = 0; k < s->nsites; k++) {
-		struct site *x = &s->sites[k];
-
-		x->away = memory_away(c, x->node);
-		x->bias = site_bias(c, x->node, x->away);
-		x->slow = slowness(c, &c->t->nodes[x->node]);
-	}
+	add_costs(c);
 }
 
 /* What a site has of the memory that is asked for, in 1/PAGES_ONE of it. */
@@ -497,7 +500,8 @@ static int search_kinds(struct choice *c)
 		}
 	}
 	if (nodes != 1) {
-		find_candidates(c, wanted);
+		if (c->kinds_wanted != wanted)
+			find_candidates(c, wanted);
 		r = search_once(c);
 		if (r == 0 && (!best || (s->best.n < nodes && s->best.cost + COST_MIXED < cost)))
 			return 0;

@@ -318,8 +318,8 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 	if (idset_empty(&p->mems) || !idset_subset(&p->mems, &t->mem_nodes))
 		fail_once("a memory-less node in mems, or none at all");
 	idset_foreach(id, &p->mems)
-		if (!t->nodes[t->node_index[id]].ncpus)
-			fail_once("a node without CPUs in mems, unasked");
+		if (t->nodes[t->node_index[id]].memory_kind != MEMORY_ORDINARY)
+			fail_once("memory that is not ordinary in mems, unasked");
 	idset_foreach(id, &p->share.cpus) {
 		if (w->u->exclusive[id])
 			fail_once("CPU %d is another's own", id);
@@ -454,6 +454,8 @@ static struct topology *renumbered(const struct topology *t, const unsigned int 
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		for (unsigned int j = 0; j < t->nnodes; j++)
 			copy->distance[i * t->nnodes + j] = t->distance[order[i] * t->nnodes + order[j]];
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		copy->nodes[i].memory_kind = t->nodes[order[i]].memory_kind;
 	topology_finish(copy);
 	return copy;
 }
