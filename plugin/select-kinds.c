@@ -16,7 +16,7 @@ static void cut(struct kinds *k, const uint16_t *capacity, unsigned int n)
 {
 	unsigned int widest = 1;
 
-	if (capacity[0] * 10U < capacity[n - 1] * FACTOR_TENTHS || k->n == KINDS_MAX) {
+	if (n == 1 || capacity[0] * 10U < capacity[n - 1] * FACTOR_TENTHS || k->n == KINDS_MAX) {
 		if (k->n < KINDS_MAX)
 			k->top[k->n++] = capacity[0];
 		for (unsigned int i = 0; i < n; i++)

@@ -557,7 +557,7 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 		count = take_fast(s, count, grade, room);
 	}
 	share_out(s, count, grade == WHOLE ? s->unit : 1, room);
-	if (!s->in->in->policy->even_shares && parts > 1 && s->nparts <= FILL_PARTS && !s->in->search->need.overcommit)
+	if (!s->in->in->policy->even_shares && !s->in->each && parts > 1 && s->nparts <= FILL_PARTS && !s->in->search->need.overcommit)
 		return share_cheaply(s, count, room, by_thread ? threads : NULL);
 	for (unsigned int i = 0; i < s->nparts; i++)
 		s->part[i].take += s->part[i].base;
