@@ -159,8 +159,9 @@ static size_t memory_left_out(const struct choice *c, char *buf, size_t size)
 		name = c->req->nodes_mode == NODES_LIST ? c->nodes : t->cpu_nodes;
 		idset_andnot(&name, &c->in->policy->reserved_nodes);
 		idset_or(&name, &bare);
-		used += (size_t)snprintf(buf, size, "; node%s %.60s has %s and no CPUs: limits.cpu.nodes=%.60s",
-					 idset_count(&bare) > 1 ? "s" : "", list_text(&bare).text, size_text(bytes).text,
+		used += (size_t)snprintf(buf, size, "; node%s %.60s %s %s and no CPUs: limits.cpu.nodes=%.60s",
+					 idset_count(&bare) > 1 ? "s" : "", list_text(&bare).text,
+					 idset_count(&bare) > 1 ? "have" : "has", size_text(bytes).text,
 					 list_text(&name).text);
 	}
 	idset_and(&reserved, &c->in->policy->reserved_nodes);

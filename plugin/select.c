@@ -633,8 +633,10 @@ static int check_list(struct choice *c, struct error *err)
 		int i = topology_find_cpu(c->t, id);
 
 		if (i < 0)
-			return error_set(err, -EINVAL, "limits.cpu: CPU %d of \"%s\" is not here, or is offline (CPUs %s)",
-					 id, list_text(&req->cpu_list).text, list_text(&c->t->online).text);
+			return error_set(err, -EINVAL, "limits.cpu: CPU %d of \"%s\" is %s (CPUs %s)", id,
+					 list_text(&req->cpu_list).text,
+					 idset_has(&c->t->offline, (unsigned int)id) ? "offline" : "not here",
+					 list_text(&c->t->online).text);
 		if (!c->candidate[i] || !idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
 			return refuse_listed(c, (unsigned int)i, err);
 		if (req->exclusive && c->t->cpus[i].core == c->kept_core)
@@ -842,6 +844,16 @@ static int check_named_memory(struct choice *c, struct error *err)
 	return 0;
 }
 
+/* Isolated CPUs are for containers that ask for them: by class, or by a pin to nothing else. */
+static bool wants_isolated(const struct choice *c)
+{
+	struct idset pin = c->req->pin_cpus;
+
+	idset_and(&pin, &c->t->online);
+	return c->req->cpu_class == CLASS_ISOLATED ||
+	       (c->req->cpu_class == CLASS_ANY && !idset_empty(&pin) && idset_subset(&pin, &c->t->isolated));
+}
+
 /* Everything that is found out before a choice is made. */
 static int prepare(struct choice *c, struct error *err)
 {
@@ -862,7 +874,7 @@ static int prepare(struct choice *c, struct error *err)
 		if (!c->free_core)
 			return error_errno(err, -ENOMEM, "selection");
 	}
-	r = enter_pool(c, c->req->cpu_class == CLASS_ISOLATED);
+	r = enter_pool(c, wants_isolated(c));
 	if (r < 0)
 		return error_errno(err, r, "selection");
 	for (unsigned int i = 0; i < c->req->ndevices; i++)
