@@ -432,16 +432,17 @@ static void fill_near_memory(struct spread *s, unsigned int count, const unsigne
 static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room, const unsigned int *threads)
 {
 	size_t n = s->nparts;
-	cleanup_free uint64_t *column = calloc(6 * n, sizeof(*column));
+	cleanup_free uint64_t *column = calloc(5 * n, sizeof(*column));
+	cleanup_free double *far = calloc(n, sizeof(*far));
 	struct sharing x;
 	unsigned int *best;
 	bool all = s->in->search->need.memory && count >= n * s->unit;
 	double cost = INFINITY; /* and less than 0 where evenness counts for much and there is something to even */
 
-	if (!column)
+	if (!column || !far)
 		return -ENOMEM;
 	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n,
-			     column + 4 * n, (double *)(column + 5 * n) };
+			     column + 4 * n, far };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
 	if (threads) {
@@ -841,8 +842,8 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	struct idset mems = out->mems;
 	unsigned int n, i = 0;
 	cleanup_free uint64_t *column = NULL;
+	cleanup_free double *far = NULL;
 	uint64_t *weight, *room, *got;
-	double *far;
 
 	if (idset_intersects(&mems, &t->merged)) {
 		/* one node in all but name: its memory is counted under its own id */
@@ -853,13 +854,13 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	}
 	n = idset_count(&mems);
 	out->share.mem = calloc(n ? n : 1, sizeof(*out->share.mem));
-	column = calloc(4 * (size_t)n + 1, sizeof(*column));
-	if (!out->share.mem || !column)
+	column = calloc(3 * (size_t)n + 1, sizeof(*column));
+	far = calloc((size_t)n + 1, sizeof(*far));
+	if (!out->share.mem || !column || !far)
 		return -ENOMEM;
 	weight = column;
 	room = column + n;
 	got = column + 2 * (size_t)n;
-	far = (double *)(column + 3 * (size_t)n);
 	out->share.nmem = n;
 	idset_foreach(id, &mems) {
 		int node = topology_find_node(t, id);

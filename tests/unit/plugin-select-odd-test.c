@@ -109,6 +109,39 @@ static void test_kinds(void)
 	is_int(wrong, 0, "one kind where it suffices, all fast ones before slow ones, the class that is insisted on");
 }
 
+/* The same over two nodes that are both needed, and where no kind suffices: every fast one is taken. */
+static void test_kinds_over_nodes(void)
+{
+	struct rnd r = { 15 };
+	unsigned int wrong = 0, mixed = 0;
+
+	for (unsigned int m = 0; m < 1000; m++) {
+		unsigned int each = 2 + rnd_below(&r, 10), fast = 0, got = 0;
+		struct made_node node[2] = { { 0, each, GIB }, { 1, each, GIB } };
+		struct topology *t = made(node, 2, 1, 0, NULL);
+		struct world w = world_of(t);
+		struct request q = count(each + 1 + rnd_below(&r, each), 0);
+		struct placement p;
+
+		for (unsigned int i = 0; i < t->ncpus; i++) {
+			t->cpus[i].capacity = rnd_below(&r, 2) ? 1024 : 600;
+			fast += t->cpus[i].capacity == 1024;
+		}
+		topology_finish(t);
+		if (select_in(&w, &q, &p) == 0)
+			idset_foreach(id, &p.share.cpus)
+				got += t->cpus[id].capacity == 1024;
+		if (q.cpu_count > fast && q.cpu_count > t->ncpus - fast) {
+			mixed++;
+			wrong += got != fast || idset_count(&p.share.cpus) != q.cpu_count;
+		}
+		placement_free(&p);
+		world_end(&w);
+	}
+	ok(mixed > 300, "%u requests of both kinds over two nodes", mixed);
+	is_int(wrong, 0, "take every fast core of both");
+}
+
 /* Where each node has CPUs, memory, both or neither: refused only where CPUs or memory are not there at all. */
 static void test_graph(void)
 {
@@ -409,6 +442,7 @@ int main(void)
 {
 	test_noise();
 	test_kinds();
+	test_kinds_over_nodes();
 	test_graph();
 	test_middle();
 	test_added();
