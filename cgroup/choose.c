@@ -320,6 +320,9 @@ static void say_chosen(const struct choice *c, const struct placement *p, struct
 	say_reserved(c);
 	if (p->overcommitted)
 		place_say(c->env, SHARED);
+	for (unsigned int w = 0; w < WARNINGS; w++)
+		if (p->warnings >> w & 1)
+			place_say(c->env, "%s", placement_warning((enum placement_warning)w));
 }
 
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)

@@ -66,7 +66,7 @@ int claim_check(const struct conf *conf, const struct request *r, uint64_t huge_
 	if (max && cpus > max)
 		return error_set(err, -ENOSPC, "limits.cpu: %u CPUs, this host allows a container %u (%s)", cpus, max,
 				 max == conf->max_cpus ? "max-cpus" : "max-cpus-each");
-	if (!conf->devices_allowed && r->device[0])
+	if (!conf->devices_allowed && r->ndevices)
 		return error_set(err, -EPERM, "limits.cpu.device: not allowed on this host (devices = false)");
 	return check_memory(conf, r, huge_default, err);
 }

@@ -291,6 +291,12 @@ const char *rebalance_fixed(const struct record *r)
 		return "its CPUs were named";
 	if (r->request.exclusive)
 		return "it holds its cores for itself";
+	if (r->request.cpu_class != CLASS_ANY)
+		return "its class of CPUs was named";
+	if (r->request.one_thread)
+		return "it has one thread of each core";
+	if (r->request.all_nodes || !idset_empty(&r->request.mem_nodes))
+		return "its nodes were named";
 	if (r->request.ndevices)
 		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
 	/* An option is nodes with CPUs of any kind, threads, and memory of the same nodes. */

@@ -49,6 +49,7 @@ static void add_distance(const struct search *s, struct sums *sum, unsigned int 
 	sum->mem_weight += x->mem_weight;
 	sum->bias += x->weight * x->bias;
 	sum->mem_bias += x->mem_weight * x->bias;
+	sum->slow += x->weight * x->slow;
 }
 
 static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
@@ -143,6 +144,7 @@ double search_cost(const struct search *s, const struct sums *sum)
 	/* near counts both ways, so a local page is 20 */
 	cost = search_distance(sum) / 20.0;
 	cost += (mean_of(sum->bias, sum->weight) + mean_of(sum->mem_bias, sum->mem_weight)) / 2e6;
+	cost += mean_of(sum->slow, sum->weight) / 1e6;
 	if (s->need.overcommit)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
 	else
@@ -225,6 +227,8 @@ static int by_room(const void *pa, const void *pb, void *arg)
 		c = a->load != b->load ? (a->load > b->load ? 1 : -1) : 0;
 	if (!c)
 		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
+	if (!c)
+		c = a->slow != b->slow ? (a->slow > b->slow ? 1 : -1) : 0;
 	if (!c && twin)
 		c = (int)twin[a->node] - (int)twin[b->node];
 	return c ? c : (int)a->node - (int)b->node;
@@ -238,7 +242,7 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
 	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight &&
-	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->level == y->level &&
+	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
@@ -550,6 +554,7 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	sum->mem_weight -= x->mem_weight;
 	sum->bias -= x->weight * x->bias;
 	sum->mem_bias -= x->mem_weight * x->bias;
+	sum->slow -= x->weight * x->slow;
 	add_distance(s, sum, v, &without);
 	sum->room += y->room - x->room;
 	sum->load += y->load - x->load;

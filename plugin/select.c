@@ -9,11 +9,7 @@
 #include "plugin/util.h"
 
 #include <errno.h>
-#include <limits.h>
-#include <stdarg.h>
 #include <string.h>
-
-#define LIST_TEXT 160 /* of a list in a message; longer ones are cut */
 
 /* How many local distances a wholly loaded set costs. */
 #ifndef TASTE_CPU
@@ -28,29 +24,8 @@
 #define TASTE_CROWDED 20.0 /* when CPUs are shared beyond their number, load is what counts */
 #define BIAS_DEVICE 1.0    /* a local distance away from the device */
 #define BIAS_HOME 0.05     /* of not going back to where it was */
+#define COST_MIXED 0.1      /* of cores of several kinds: threads that wait for each other wait for the slowest */
 #define BIAS_UNKNOWN 1.0   /* of a node that does not say how much memory it has */
-
-/* Of all nodes that have CPUs for this request, whoever holds them now. */
-struct emptiness {
-	double nodes, cpus;
-	double share; /* sum of the nodes' free shares */
-};
-
-struct choice {
-	const struct select_input *in;
-	const struct topology *t;
-	const struct request *req;
-	bool *candidate;          /* by CPU index */
-	bool *free_core;          /* by CPU index; exclusive requests only */
-	struct idset nodes;       /* node ids that may be chosen */
-	struct idset mems;        /* node ids whose memory may be chosen */
-	struct idset cpus;        /* CPU ids that may be given, if nobody holds them */
-	uint16_t kind;            /* capacity of the CPUs that are candidates; 0: of any */
-	unsigned int ncandidates;
-	struct emptiness emptiness;
-	struct search search;
-	struct reasons *why;
-};
 
 void select_policy_init(struct select_policy *p)
 {
@@ -61,43 +36,6 @@ void select_policy_init(struct select_policy *p)
 void placement_free(struct placement *p)
 {
 	share_free(&p->share);
-}
-
-void reasons_add(struct reasons *why, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (!why || why->n == REASONS_MAX)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(why->text[why->n++], sizeof(why->text[0]), fmt, ap);
-	va_end(ap);
-}
-
-/* A list for a message. */
-struct list_text {
-	char text[LIST_TEXT];
-};
-
-static struct list_text list_text(const struct idset *s)
-{
-	struct list_text l;
-
-	if (idset_format(s, l.text, sizeof(l.text)) >= sizeof(l.text))
-		memcpy(l.text + sizeof(l.text) - 4, "...", 4);
-	return l;
-}
-
-struct size_text {
-	char text[32];
-};
-
-static struct size_text size_text(uint64_t bytes)
-{
-	struct size_text s;
-
-	size_human(bytes, s.text, sizeof(s.text));
-	return s;
 }
 
 static void all_nodes(const struct topology *t, struct idset *out)
@@ -127,9 +65,9 @@ static int allow_nodes(struct choice *c, struct error *err)
 		idset_andnot(&missing, &t->merged);
 		if (!idset_empty(&missing))
 			reasons_add(c->why, "limits.cpu.nodes: nodes %s are not here", list_text(&missing).text);
-		if (idset_empty(&c->nodes))
+		if (idset_empty(&c->nodes) || (c->req->all_nodes && !idset_empty(&missing)))
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node here (nodes %s)",
-					 list_text(&c->req->nodes).text, list_text(&there).text);
+					 list_text(&missing).text, list_text(&there).text);
 		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
 					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
@@ -141,38 +79,7 @@ static int allow_nodes(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* The memory: within nodes, parent and pin; a node without CPUs only where it is named. */
-static void allow_mems(struct choice *c)
-{
-	const struct topology *t = c->t;
-	struct idset named = { { 0 } };
-
-	c->mems = t->mem_nodes;
-	if (c->in->allowed_mems)
-		idset_and(&c->mems, c->in->allowed_mems);
-	if (!idset_empty(&c->req->pin_mems)) {
-		idset_and(&c->mems, &c->req->pin_mems);
-		idset_or(&named, &c->req->pin_mems);
-	}
-	if (c->req->nodes_mode == NODES_LIST)
-		idset_or(&named, &c->req->nodes);
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		unsigned int id = t->nodes[i].id;
-
-		if (!idset_has(&c->nodes, id) || (!t->nodes[i].ncpus && !idset_has(&named, id)))
-			idset_del(&c->mems, id);
-	}
-	if (!c->in->whole || !idset_empty(&c->mems))
-		return;
-	/* The chosen nodes have CPUs alone: their nearest memory will do. */
-	c->mems = t->mem_nodes;
-	idset_and(&c->mems, &t->cpu_nodes);
-	idset_andnot(&c->mems, &c->in->policy->reserved_nodes);
-	if (c->in->allowed_mems)
-		idset_and(&c->mems, c->in->allowed_mems);
-}
-
-/* The CPUs that may be given, whoever holds them now; by id. */
+/* The CPUs that may be given, whichever container holds them now; by id. */
 static void allow_cpus(struct choice *c)
 {
 	const struct request *req = c->req;
@@ -186,29 +93,60 @@ static void allow_cpus(struct choice *c)
 		idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
 	if (req->cpu_listed)
 		idset_and(&c->cpus, &req->cpu_list);
+	else if (c->isolated)
+		idset_and(&c->cpus, &c->t->isolated);
 	else
 		idset_andnot(&c->cpus, &c->t->isolated);
 }
 
-/* Whether this CPU (index) may be given, if nobody holds it. */
+/* Whether this CPU (index) may be given, if no container holds it. */
 static bool may_be_given(const struct choice *c, unsigned int i)
 {
 	const struct topo_cpu *cpu = &c->t->cpus[i];
 
 	return (c->req->cpu_listed || idset_has(&c->nodes, c->t->nodes[cpu->node].id)) &&
-	       idset_has(&c->cpus, cpu->id) && (!c->kind || cpu->capacity == c->kind);
+	       idset_has(&c->cpus, cpu->id) && (!c->first_thread || c->first_thread[i]) &&
+	       (c->kinds.n == 1 || c->kinds_wanted >> kind_of(&c->kinds, cpu) & 1);
 }
 
-static void find_candidates(struct choice *c, uint16_t kind)
+static void find_candidates(struct choice *c, unsigned int kinds)
 {
 	const struct topology *t = c->t;
 
-	c->kind = kind;
+	c->kinds_wanted = kinds;
 	c->ncandidates = 0;
 	for (unsigned int i = 0; i < t->ncpus; i++) {
 		c->candidate[i] = may_be_given(c, i) && (c->in->whole || !c->in->usage->exclusive[t->cpus[i].id]);
 		c->ncandidates += c->candidate[i];
 	}
+}
+
+/* Where cores are counted, the least loaded thread of each stands for it; of those that are held, one as well. */
+static int find_first_threads(struct choice *c)
+{
+	const struct topology *t = c->t;
+	cleanup_free unsigned int *first = calloc(t->ncores + 1, sizeof(*first)); /* index + 1 */
+	bool *chosen = calloc(t->ncpus, sizeof(*chosen));
+
+	if (!first || !chosen) {
+		free(chosen);
+		return -ENOMEM;
+	}
+	find_candidates(c, KINDS_ALL);
+	for (unsigned int i = 0; i < t->ncpus; i++) {
+		unsigned int *f = &first[t->cpus[i].core], old = *f - 1;
+		const uint32_t *load = c->in->usage->load;
+
+		if (!may_be_given(c, i))
+			continue;
+		if (!*f || (c->candidate[i] && (!c->candidate[old] || load[t->cpus[i].id] < load[t->cpus[old].id])))
+			*f = i + 1;
+	}
+	for (unsigned int k = 0; k < t->ncores; k++)
+		if (first[k])
+			chosen[first[k] - 1] = true;
+	c->first_thread = chosen;
+	return 0;
 }
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)
@@ -270,36 +208,60 @@ static double device_distance(const struct choice *c, unsigned int i)
 	return n ? sum / n : 0;
 }
 
-/* Millionths of a local distance that choosing this node costs besides. */
-static int64_t site_bias(const struct choice *c, unsigned int i)
+/* How much farther than local the memory is that threads on node @i would use; @from: the memory that counts. */
+static unsigned int memory_away(const struct choice *c, unsigned int i, const struct idset *from)
 {
 	const struct topology *t = c->t;
-	const struct topo_node *node = &t->nodes[i];
-	double bias = 0;
+	unsigned int nearest = UINT16_MAX;
 
-	bias += BIAS_DEVICE * device_distance(c, i);
-	if (!idset_empty(&c->req->last_nodes) && !idset_has(&c->req->last_nodes, node->id))
-		bias += BIAS_HOME;
-	if (c->search.need.pages <= 0 && !idset_has(&c->mems, node->id) && !idset_intersects(&t->merged, &c->mems)) {
-		unsigned int nearest = UINT16_MAX;
-
-		for (unsigned int j = 0; j < t->nnodes; j++)
-			if (idset_has(&c->mems, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
-				nearest = t->near[i * t->nnodes + j];
-		bias += (double)nearest / 20.0 - 1;
-	}
-	if (c->search.need.memory && !node->mem_known)
-		bias += BIAS_UNKNOWN;
-	return bias > 0 ? (int64_t)(bias * 1e6) : 0;
+	if (idset_has(from, t->nodes[i].id))
+		return 0;
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		if (idset_has(from, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
+			nearest = t->near[i * t->nnodes + j];
+	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
 }
 
-/* Hugepages that are asked for: a host may have given nearly all of a node's memory to them. */
-static bool brings_pages(const struct choice *c, const struct site *s)
+/* What the CPUs of a node lose against the fastest kind, as a mean, in millionths. */
+static int64_t slowness(const struct choice *c, const struct topo_node *node)
 {
-	for (unsigned int h = 0; h < c->t->nhuge; h++)
-		if (c->search.need.huge[h] && s->huge[h])
-			return true;
-	return false;
+	double sum = 0;
+	unsigned int n = 0;
+
+	for (unsigned int i = node->first_cpu; c->kinds.n > 1 && i < node->first_cpu + node->ncpus; i++) {
+		if (!c->candidate[i])
+			continue;
+		sum += (double)c->kinds.top[0] / c->kinds.top[kind_of(&c->kinds, &c->t->cpus[i])] - 1;
+		n++;
+	}
+	return n ? (int64_t)(sum / n * 1e6) : 0;
+}
+
+/* What choosing each site costs besides its distance from the others. */
+static void add_costs(struct choice *c)
+{
+	struct search *s = &c->search;
+	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
+	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
+	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
+
+	for (unsigned int k = 0; k < s->nsites; k++) {
+		struct site *x = &s->sites[k];
+		const struct topo_node *node = &c->t->nodes[x->node];
+		double bias = 0;
+
+		if (no_size)
+			x->away = memory_away(c, x->node, from);
+		if (device)
+			bias += BIAS_DEVICE * device_distance(c, x->node);
+		if (home && !idset_has(&c->req->last_nodes, node->id))
+			bias += BIAS_HOME;
+		bias += (double)x->away / 20.0;
+		if (s->need.memory && !node->mem_known)
+			bias += BIAS_UNKNOWN;
+		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
+		x->slow = slowness(c, node);
+	}
 }
 
 static void find_sites(struct choice *c)
@@ -308,6 +270,7 @@ static void find_sites(struct choice *c)
 
 	s->nsites = 0;
 	c->emptiness = (struct emptiness){ 0 };
+	idset_clear(&c->roomy);
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 		struct site x = { .node = i };
@@ -320,11 +283,13 @@ static void find_sites(struct choice *c)
 			c->emptiness.cpus += x.cpus;
 			c->emptiness.share += (double)x.share / SHARES;
 		}
+		if (x.avail && (!node->mem_known || x.avail >= memory_floor(node)))
+			idset_add(&c->roomy, node->id);
 		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
-		x.bias = site_bias(c, i);
 		s->sites[s->nsites++] = x;
 	}
+	add_costs(c);
 }
 
 /* What a site has of the memory that is asked for, in 1/PAGES_ONE of it. */
@@ -401,11 +366,12 @@ static int find_need(struct choice *c, struct error *err)
 			return r;
 	}
 	add_up_need(c);
+	c->asked = c->sought = *need;
 	return 0;
 }
 
 /* Free hugepages that mappings have reserved are not to be had: the kernel counts them over the machine. */
-static int check_reserved(const struct choice *c, struct error *err)
+static int check_reserved_pages(const struct choice *c, struct error *err)
 {
 	for (unsigned int h = 0; h < c->t->nhuge; h++) {
 		uint64_t need = c->search.need.huge[h], left, there = 0;
@@ -432,93 +398,13 @@ static void clamp_count(struct choice *c)
 	struct need *need = &c->search.need;
 
 	if (need->count > c->ncandidates && !c->req->exclusive) {
-		reasons_add(c->why, "limits.cpu: %u asked, %u there are: taken down to all of them", need->count,
-			    c->ncandidates);
+		struct left_out_text causes = c->why ? left_out(c, true) : (struct left_out_text){ "" };
+
+		reasons_add(c->why, "limits.cpu: %u asked, %u there are: taken down to all of them%s%.90s%s", need->count,
+			    c->ncandidates, causes.text[0] ? " (" : "", causes.text, causes.text[0] ? ")" : "");
 		need->count = c->ncandidates;
 	}
 	need->room = (int64_t)(need->count ? need->count : 1) * LOAD_ONE;
-}
-
-/* "0: 3GiB, 1: 500MiB" for a refusal. */
-static void per_node(const struct choice *c, char *buf, size_t size, int what)
-{
-	size_t used = 0;
-
-	buf[0] = '\0';
-	for (unsigned int i = 0; i < c->t->nnodes && used < size; i++) {
-		for (unsigned int k = 0; k < c->search.nsites; k++) {
-			const struct site *x = &c->search.sites[k];
-			char value[32];
-
-			if (x->node != i)
-				continue;
-			if (what < 0)
-				size_human(x->avail, value, sizeof(value));
-			else if (what == HUGE_SIZES_MAX)
-				snprintf(value, sizeof(value), "%u", (unsigned int)(x->room / LOAD_ONE));
-			else
-				snprintf(value, sizeof(value), "%llu", (unsigned long long)x->huge[what]);
-			used += (size_t)snprintf(buf + used, size - used, "%s%u: %s", used ? ", " : "",
-						 c->t->nodes[i].id, value);
-		}
-	}
-	if (used >= size)
-		memcpy(buf + size - 4, "...", 4);
-}
-
-/* "; 12.5GiB of it in ZFS's cache", or nothing. */
-static void arc_text(const struct choice *c, char *buf, size_t size)
-{
-	char human[32];
-	uint64_t sum = 0;
-
-	for (unsigned int i = 0; i < c->search.nsites; i++) {
-		const struct site *x = &c->search.sites[i];
-		uint64_t arc = c->t->nodes[x->node].arc_bytes;
-
-		sum += arc < x->avail ? arc : x->avail;
-	}
-	size_human(sum, human, sizeof(human));
-	buf[0] = '\0';
-	if (sum)
-		snprintf(buf, size, "; %s of it in ZFS's cache", human);
-}
-
-/* Why all sites together do not suffice. */
-static int refuse(const struct choice *c, struct error *err)
-{
-	const struct need *need = &c->search.need;
-	struct sums all = { 0 };
-	char nodes[180], arc[64], kept[120];
-
-	for (unsigned int i = 0; i < c->search.nsites; i++) {
-		all.room += c->search.sites[i].room;
-		all.avail += c->search.sites[i].avail;
-		for (unsigned int h = 0; h < c->t->nhuge; h++)
-			all.huge[h] += c->search.sites[i].huge[h];
-	}
-	if (all.room < need->room && c->req->exclusive) {
-		per_node(c, nodes, sizeof(nodes), HUGE_SIZES_MAX);
-		return error_set(err, -ENOSPC,
-				 "limits.cpu: %u exclusive CPUs asked, %u are in free whole cores (node %s)", need->count,
-				 (unsigned int)(all.room / LOAD_ONE), nodes);
-	}
-	if (all.avail < need->memory) {
-		per_node(c, nodes, sizeof(nodes), -1);
-		arc_text(c, arc, sizeof(arc));
-		reserved_memory_text(c->in->policy, &c->mems, kept, sizeof(kept));
-		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s%s)%s",
-				 size_text(need->memory).text, size_text(all.avail).text, nodes, arc, kept);
-	}
-	for (unsigned int h = 0; h < c->t->nhuge; h++) {
-		if (all.huge[h] >= need->huge[h])
-			continue;
-		per_node(c, nodes, sizeof(nodes), (int)h);
-		return error_set(err, -ENOSPC, "limits.memory.hugepages: %llu pages of %s asked, %llu free (node %s)",
-				 (unsigned long long)need->huge[h], size_text(c->t->huge_size[h]).text,
-				 (unsigned long long)all.huge[h], nodes);
-	}
-	return error_set(err, -ENOSPC, "no set of nodes has the CPUs, memory and hugepages asked for at once");
 }
 
 /* Nothing has room for a shared request: count capacity instead, and let load decide. */
@@ -596,43 +482,141 @@ static int search_once(struct choice *c)
 	return search_run(&c->search);
 }
 
-/* Different kinds of cores are mixed only when no kind suffices alone; the fastest first. */
-static int search_classes(struct choice *c)
+/* The kinds of cores that the request's class leaves. */
+static unsigned int wanted_kinds(const struct choice *c)
 {
-	uint16_t below = UINT16_MAX;
-
-	while (c->t->mixed) {
-		uint16_t next = 0;
-
-		for (unsigned int i = 0; i < c->t->ncpus; i++)
-			if (c->t->cpus[i].capacity < below && c->t->cpus[i].capacity > next)
-				next = c->t->cpus[i].capacity;
-		if (!next)
-			break;
-		find_candidates(c, next);
-		if (c->search.need.count <= c->ncandidates && search_once(c) == 0)
-			return 0;
-		below = next;
-		find_candidates(c, 0);
+	if (c->kinds.n == 1)
+		return KINDS_ALL;
+	switch (c->req->cpu_class) {
+	case CLASS_PERFORMANCE:
+		return 1;
+	case CLASS_EFFICIENT:
+		return KINDS_ALL & ~1U;
+	default:
+		return KINDS_ALL;
 	}
+}
+
+/*
+ * Each kind of cores alone, the fastest first, and what the slower one loses is set against what the nearer set gains.
+ * Kinds are mixed where none suffices alone, or takes more nodes and is dearer for that.
+ */
+static int search_kinds(struct choice *c)
+{
+	struct search *s = &c->search;
+	unsigned int wanted = wanted_kinds(c), best = 0, nodes = 0;
+	double cost = 0;
+	int r = -ENOSPC;
+
+	for (unsigned int k = 0; c->kinds.n > 1 && c->req->cpu_count && k < c->kinds.n && nodes != 1; k++) {
+		if (!(wanted >> k & 1))
+			continue;
+		find_candidates(c, 1U << k);
+		if (s->need.count > c->ncandidates)
+			continue;
+		r = search_once(c);
+		if (r < 0 && r != -ENOSPC)
+			return r;
+		if (r == 0 && (!best || s->best.cost < cost)) {
+			best = 1U << k;
+			cost = s->best.cost;
+			nodes = s->best.n;
+		}
+	}
+	if (nodes != 1) {
+		if (c->kinds_wanted != wanted)
+			find_candidates(c, wanted);
+		r = search_once(c);
+		if (r == 0 && (!best || (s->best.n < nodes && s->best.cost + COST_MIXED < cost)))
+			return 0;
+	}
+	if (!best)
+		return r;
+	if (c->kinds_wanted == best && s->best.n)
+		return 0;
+	find_candidates(c, best);
 	return search_once(c);
 }
 
-static int no_candidates(const struct choice *c, struct error *err)
+/*
+ * An exclusive container leaves one core that is not isolated to the others and to the host, where all of these are free
+ * and it would take the last one.
+ */
+static int keep_core(struct choice *c)
 {
-	if (!idset_empty(&c->req->pin_cpus))
-		return error_set(err, -ENOSPC, "no CPU left of cpuset.cpus \"%s\" that may be used",
-				 list_text(&c->req->pin_cpus).text);
-	if (idset_empty(&c->nodes))
-		return error_set(err, -ENOSPC, "no CPU left: nodes %s are all reserved",
-				 list_text(&c->in->policy->reserved_nodes).text);
-	return error_set(err, -ENOSPC, "no CPU left on nodes %s: reserved, isolated, held by others or not allowed here",
-			 list_text(&c->nodes).text);
+	const struct topology *t = c->t;
+	cleanup_free bool *takes = NULL; /* by core: this container could take it */
+	unsigned int nfree = 0, threads = 0, lowest = 0;
+	bool any = false;
+
+	for (unsigned int i = 0; c->kept_core >= 0 && i < t->ncpus; i++)
+		if (t->cpus[i].core == c->kept_core)
+			c->free_core[i] = true;
+	c->kept_core = -1;
+	if (!c->req->exclusive || c->isolated || c->in->whole || !idset_intersects(&t->online, &t->isolated))
+		return 0;
+	takes = calloc(t->ncores + 1, sizeof(*takes));
+	if (!takes)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < t->ncpus; i++)
+		takes[t->cpus[i].core] |= c->candidate[i] && c->free_core[i];
+	for (unsigned int i = 0; i < t->ncpus; i++) {
+		const struct topo_cpu *cpu = &t->cpus[i];
+
+		if (idset_has(&t->isolated, cpu->id) || c->in->usage->exclusive[cpu->id])
+			continue;
+		if (!takes[cpu->core])
+			return 0; /* this one is left in any case */
+		nfree += c->candidate[i];
+		if (!any || cpu->id < t->cpus[lowest].id)
+			lowest = i;
+		any = true;
+	}
+	for (unsigned int i = 0; i < t->ncpus; i++)
+		threads += c->candidate[i] && t->cpus[i].core == t->cpus[lowest].core;
+	if (!any || (!c->req->cpu_listed && c->sought.count + threads <= nfree))
+		return 0;
+	c->kept_core = t->cpus[lowest].core;
+	for (unsigned int i = 0; i < t->ncpus; i++)
+		if (t->cpus[i].core == c->kept_core)
+			c->free_core[i] = false;
+	return 0;
+}
+
+/* Which CPUs are chosen from: the isolated ones, or the others. */
+static int enter_pool(struct choice *c, bool isolated)
+{
+	c->isolated = isolated;
+	c->search.need = c->sought;
+	allow_cpus(c);
+	free(steal_ptr(c->first_thread));
+	if (c->req->one_thread && find_first_threads(c) < 0)
+		return -ENOMEM;
+	find_candidates(c, wanted_kinds(c));
+	return keep_core(c);
+}
+
+static int search_pools(struct choice *c)
+{
+	int r = search_kinds(c);
+
+	if (r != -ENOSPC || !c->req->exclusive || c->isolated || c->req->cpu_class != CLASS_ANY ||
+	    !idset_intersects(&c->t->online, &c->t->isolated))
+		return r;
+	r = enter_pool(c, true);
+	if (r == 0)
+		r = search_kinds(c);
+	if (r == 0)
+		reasons_add(c->why, "limits.cpu.exclusive: on isolated CPUs, as too few others are free");
+	if (r != -ENOSPC)
+		return r;
+	r = enter_pool(c, false);
+	return r < 0 ? r : search_kinds(c);
 }
 
 static int choose_nodes(struct choice *c, struct error *err)
 {
-	int r = search_classes(c);
+	int r = search_pools(c);
 
 	if (r != -ENOSPC)
 		return r < 0 ? error_errno(err, r, "selection") : 0;
@@ -641,7 +625,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 	if (c->search.need.memory && c->req->policy == POLICY_PREFERRED) {
 		uint64_t asked = c->search.need.memory;
 
-		c->search.need.memory = 0;
+		c->search.need.memory = c->asked.memory = 0;
 		add_up_need(c);
 		r = search_once(c);
 		if (r == 0) {
@@ -663,115 +647,82 @@ static int choose_nodes(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* Exactly these CPUs: each must be there and be ours to give. */
+/* Exactly these CPUs: each must be there and free to be given. */
 static int check_list(struct choice *c, struct error *err)
 {
 	const struct request *req = c->req;
+	struct idset nodes, missing;
 
 	idset_foreach(id, &req->cpu_list) {
 		int i = topology_find_cpu(c->t, id);
 
 		if (i < 0)
-			return error_set(err, -EINVAL, "limits.cpu: CPU %d of \"%s\" is not here, or is offline (CPUs %s)",
-					 id, list_text(&req->cpu_list).text, list_text(&c->t->online).text);
-		if (c->in->usage->exclusive[id])
-			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is held exclusively by another container", id);
-		if (!c->candidate[i])
-			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is reserved, or not allowed here", id);
-		if (idset_has(&c->in->policy->reserved_nodes, c->t->nodes[c->t->cpus[i].node].id))
-			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, which is reserved", id,
-					 c->t->nodes[c->t->cpus[i].node].id);
-		if (!idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
-			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, not on nodes %s", id,
-					 c->t->nodes[c->t->cpus[i].node].id, list_text(&c->nodes).text);
+			return error_set(err, -EINVAL, "limits.cpu: CPU %d of \"%s\" is %s (CPUs %s)", id,
+					 list_text(&req->cpu_list).text,
+					 idset_has(&c->t->offline, (unsigned int)id) ? "offline" : "not here",
+					 list_text(&c->t->online).text);
+		if (!c->candidate[i] || !idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
+			return refuse_listed(c, (unsigned int)i, err);
+		if (req->exclusive && c->t->cpus[i].core == c->kept_core)
+			return error_set(err, -ENOSPC,
+					 "limits.cpu: CPU %d is on the last core that is not isolated: others need it", id);
 		if (req->exclusive && !c->free_core[i])
-			return error_set(err, -ENOSPC, "limits.cpu: CPU %d is not on a free whole core", id);
+			return refuse_core(c, (unsigned int)i, err);
 	}
+	topology_nodes_of(c->t, &req->cpu_list, &nodes);
+	missing = req->nodes;
+	idset_and(&missing, &c->t->cpu_nodes);
+	idset_andnot(&missing, &nodes);
+	if (req->all_nodes && !idset_empty(&missing))
+		return error_set(err, -EINVAL, "limits.cpu: \"%s\": no CPU of nodes %s, of which limits.cpu.nodes wants all",
+				 list_text(&req->cpu_list).text, list_text(&missing).text);
 	return 0;
 }
 
-/* Whether a node (index) has memory, or pages that are asked for, left. */
-static bool has_left(const struct choice *c, unsigned int node)
+/* The set is given: sites with CPUs in it, those of @nodes (NULL: all). */
+static int give_sites(struct choice *c, const struct idset *nodes, struct error *err)
 {
-	for (unsigned int i = 0; i < c->search.nsites; i++)
-		if (c->search.sites[i].node == node)
-			return c->search.sites[i].avail || brings_pages(c, &c->search.sites[i]);
-	return false;
+	struct search *s = &c->search;
+
+	find_sites(c);
+	clamp_count(c);
+	weigh_sites(s);
+	set_taste(c);
+	s->best.site = calloc(s->nsites + 1, sizeof(*s->best.site));
+	if (!s->best.site)
+		return error_errno(err, -ENOMEM, "selection");
+	for (unsigned int i = 0; i < s->nsites; i++)
+		if (nodes ? idset_has(nodes, c->t->nodes[s->sites[i].node].id) : s->sites[i].ncpus > 0)
+			s->best.site[s->best.n++] = (uint16_t)i;
+	return 0;
 }
 
-/*
- * The node (index) with memory nearest to those in @from that is not in
- * @mems yet; one that has some left before one that is full. -1: none.
- */
-static int nearest_memory(const struct choice *c, const struct idset *from, const struct idset *mems)
+/* Memory of given nodes: theirs, and where it may, the nearest besides. */
+static int fit_memory(struct choice *c, bool add, struct error *err)
 {
-	unsigned long best_distance = ULONG_MAX;
-	int best = -1;
+	struct sums sum;
+	int r = -ENOSPC;
 
-	for (unsigned int j = 0; j < c->t->nnodes; j++) {
-		unsigned long d = has_left(c, j) ? 0 : ULONG_MAX / 2;
-
-		if (!idset_has(&c->mems, c->t->nodes[j].id) || idset_has(mems, c->t->nodes[j].id))
-			continue;
-		for (unsigned int i = 0; i < c->t->nnodes; i++)
-			if (idset_has(from, c->t->nodes[i].id))
-				d += c->t->near[i * c->t->nnodes + j];
-		if (d < best_distance) {
-			best_distance = d;
-			best = (int)j;
-		}
-	}
-	return best;
-}
-
-static uint16_t site_number(const struct search *s, unsigned int node)
-{
-	uint16_t i = 0;
-
-	while (s->sites[i].node != node)
-		i++;
-	return i;
+	search_sums(&c->search, c->search.best.site, c->search.best.n, &sum);
+	if (search_fits(&c->search, &sum) || c->req->policy == POLICY_PREFERRED)
+		return 0;
+	if (add)
+		r = add_memory(c);
+	return r == -ENOSPC ? refuse(c, err) : r < 0 ? error_errno(err, r, "selection") : 0;
 }
 
 /* Exactly these CPUs: their nodes, and as much of the nearest memory as is needed. */
 static int choose_listed(struct choice *c, struct error *err)
 {
-	struct search *s = &c->search;
-	uint16_t *site;
-	struct idset in = { { 0 } };
-	struct sums sum;
 	int r = check_list(c, err);
 
+	if (r == 0)
+		r = give_sites(c, NULL, err);
 	if (r < 0)
 		return r;
-	find_sites(c);
-	clamp_count(c);
-	weigh_sites(s);
-	site = calloc(s->nsites + 1, sizeof(*site));
-	if (!site)
-		return error_errno(err, -ENOMEM, "selection");
-	s->best.site = site;
-	for (unsigned int i = 0; i < s->nsites; i++)
-		if (s->sites[i].ncpus) {
-			site[s->best.n++] = (uint16_t)i;
-			idset_add(&in, c->t->nodes[s->sites[i].node].id);
-		}
-	s->need.overcommit = true; /* they were named: whoever else is on them */
-	s->need.room = 0;
-	for (;;) {
-		int more;
-
-		search_sums(s, site, s->best.n, &sum);
-		if (search_fits(s, &sum) || c->req->policy == POLICY_PREFERRED)
-			return 0;
-		more = nearest_memory(c, &in, &in);
-		if (more < 0 || !has_left(c, (unsigned int)more) || !idset_empty(&c->req->pin_mems))
-			return refuse(c, err);
-		site[s->best.n++] = site_number(s, (unsigned int)more);
-		idset_add(&in, c->t->nodes[more].id);
-		reasons_add(c->why, "memory: node %u is added, the nearest with room, since the CPUs' own nodes lack it",
-			    c->t->nodes[more].id);
-	}
+	c->search.need.overcommit = true; /* they were named: whatever else runs on them */
+	c->search.need.room = 0;
+	return fit_memory(c, true, err);
 }
 
 /*
@@ -798,186 +749,102 @@ static int check_reserved(const struct choice *c, struct error *err)
 	return 0;
 }
 
-/* All of the nodes that somebody else chose, if memory and hugepages fit there. */
+/* All of the nodes that the engine chose, if memory and hugepages fit there. */
 static int choose_whole(struct choice *c, struct error *err)
 {
-	struct search *s = &c->search;
-	struct sums sum;
 	int r = check_reserved(c, err);
+
 
 	if (r < 0)
 		return r;
 	if (!c->ncandidates)
 		return no_candidates(c, err);
-	find_sites(c);
-	clamp_count(c);
-	weigh_sites(s);
-	s->best.site = calloc(s->nsites + 1, sizeof(*s->best.site));
-	if (!s->best.site)
-		return error_errno(err, -ENOMEM, "selection");
-	for (unsigned int i = 0; i < s->nsites; i++)
-		if (idset_has(&c->nodes, c->t->nodes[s->sites[i].node].id))
-			s->best.site[s->best.n++] = (uint16_t)i;
-	s->need.overcommit = true; /* whoever else is there */
-	s->need.room = 0;
-	search_sums(s, s->best.site, s->best.n, &sum);
-	return search_fits(s, &sum) || c->req->policy == POLICY_PREFERRED ? 0 : refuse(c, err);
+	r = give_sites(c, &c->nodes, err);
+	if (r < 0)
+		return r;
+	c->search.need.overcommit = true; /* whatever else runs there */
+	c->search.need.room = 0;
+	return fit_memory(c, c->mems_elsewhere, err);
 }
 
-/* Memory-only nodes that were named, and are nearest to a chosen node, come along. */
-static void add_named_memory(const struct choice *c, struct idset *mems)
+/* Nodes of the set that have CPUs; those without a candidate are in @none. */
+static unsigned int count_nodes(const struct choice *c, struct idset *none)
 {
-	const struct topology *t = c->t;
-	struct idset add = { { 0 } };
+	const struct search *s = &c->search;
+	unsigned int n = 0;
 
-	for (unsigned int j = 0; j < t->nnodes; j++) {
-		unsigned int nearest = UINT16_MAX;
-		bool ours = false;
-
-		if (t->nodes[j].ncpus || !idset_has(&c->mems, t->nodes[j].id))
-			continue;
-		for (unsigned int i = 0; i < t->nnodes; i++) {
-			unsigned int d = t->near[j * t->nnodes + i];
-
-			if (!t->nodes[i].ncpus || !idset_has(&c->nodes, t->nodes[i].id) || d > nearest)
-				continue;
-			ours = idset_has(mems, t->nodes[i].id) || (d == nearest && ours);
-			nearest = d;
+	*none = c->req->nodes;
+	idset_and(none, &c->t->cpu_nodes);
+	for (unsigned int i = 0; i < s->best.n; i++)
+		if (s->sites[s->best.site[i]].ncpus) {
+			idset_del(none, c->t->nodes[s->sites[s->best.site[i]].node].id);
+			n++;
 		}
-		if (ours)
-			idset_add(&add, t->nodes[j].id);
-	}
-	idset_or(mems, &add);
+	return n;
 }
 
-/* What could not be checked is said. */
-static void say_unknown(const struct choice *c, const struct idset *mems)
+/* CPUs on each of the named nodes. */
+static int choose_all(struct choice *c, struct error *err)
 {
-	struct idset unknown = { { 0 } };
-
-	for (unsigned int i = 0; i < c->t->nnodes; i++)
-		if (!c->t->nodes[i].mem_known && idset_has(mems, c->t->nodes[i].id))
-			idset_add(&unknown, c->t->nodes[i].id);
-	if (!idset_empty(&unknown))
-		reasons_add(c->why, "limits.memory: not checked, the kernel does not say how much memory is on nodes %s",
-			    list_text(&unknown).text);
-}
-
-/* From the chosen set: which memory nodes the container gets. */
-static int settle_mems(struct choice *c, struct placement *out, struct error *err)
-{
-	const struct search *s = &c->search;
-	struct idset mems = { { 0 } };
-	bool spread = c->req->policy == POLICY_INTERLEAVE || c->req->policy == POLICY_WEIGHTED;
-
-	for (unsigned int i = 0; i < s->best.n; i++) {
-		const struct site *x = &s->sites[s->best.site[i]];
-
-		if (idset_has(&c->mems, c->t->nodes[x->node].id))
-			idset_add(&mems, c->t->nodes[x->node].id);
-	}
-	add_named_memory(c, &mems);
-	if (spread && c->req->nodes_mode == NODES_LIST)
-		idset_or(&mems, &c->mems);
-	if (idset_empty(&mems)) {
-		int near = nearest_memory(c, &out->nodes, &mems);
-
-		if (near < 0)
-			return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
-					 list_text(&out->nodes).text);
-		idset_add(&mems, c->t->nodes[near].id);
-		reasons_add(c->why, "memory: on node %u, the nearest that has any", c->t->nodes[near].id);
-	}
-	if (idset_intersects(&mems, &c->t->merged))
-		idset_or(&mems, &c->t->merged);
-	idset_andnot(&mems, &c->in->policy->reserved_nodes);
-	if (s->need.memory)
-		say_unknown(c, &mems);
-	out->mems = mems;
-	return 0;
-}
-
-static void set_text(const struct choice *c, const struct site_set *set, char *buf, size_t size)
-{
-	struct idset ids = { { 0 } };
-
-	for (unsigned int i = 0; i < set->n; i++)
-		idset_add(&ids, c->t->nodes[c->search.sites[set->site[i]].node].id);
-	snprintf(buf, size, "%s %s", set->n == 1 ? "node" : "nodes", list_text(&ids).text);
-}
-
-struct verdict {
-	double distance, load, memory;
-};
-
-static struct verdict judge(const struct choice *c, const struct site_set *set)
-{
-	const struct search *s = &c->search;
-	struct verdict v = { 0 };
+	struct search *s = &c->search;
+	struct idset none;
+	unsigned int n;
+	bool room = true;
 	struct sums sum;
-	int64_t held = 0; /* exclusively, by others */
+	int r = give_sites(c, &c->req->nodes, err);
 
-	search_sums(s, set->site, set->n, &sum);
-	for (unsigned int i = 0; i < set->n; i++)
-		held += s->sites[set->site[i]].cpus - s->sites[set->site[i]].ncpus;
-	v.distance = search_distance(&sum) / 2.0;
-	if (sum.capacity)
-		v.load = 100.0 * (double)(sum.load + s->need.room + held * LOAD_ONE) /
-			 (double)(sum.capacity + held * LOAD_ONE);
-	if (sum.total)
-		v.memory = 100.0 * search_memory_load(s, &sum);
-	return v;
+	if (r < 0)
+		return r;
+	n = count_nodes(c, &none);
+	if (!idset_empty(&none))
+		return error_set(err, -ENOSPC, "limits.cpu.nodes: \"all:%s\": no CPU left on nodes %s%s%s",
+				 list_text(&c->req->nodes).text, list_text(&none).text, ": ", left_out(c, false).text);
+	if (s->need.count && s->need.count < n)
+		return error_set(err, -EINVAL, "limits.cpu: %u %s cannot be on each of %u nodes (limits.cpu.nodes)",
+				 s->need.count, c->req->one_thread ? "cores" : "CPUs", n);
+	search_sums(s, s->best.site, s->best.n, &sum);
+	for (unsigned int i = 0; i < s->best.n; i++)
+		room &= !s->sites[s->best.site[i]].ncpus || s->sites[s->best.site[i]].room >= LOAD_ONE;
+	if (!room || sum.room < s->need.room) {
+		if (c->req->exclusive)
+			return refuse(c, err);
+		crowd(c);
+		reasons_add(c->why, "these nodes have not %u CPUs free: CPUs are shared with others",
+			    s->need.count ? s->need.count : 1);
+	}
+	return fit_memory(c, c->mems_elsewhere, err);
 }
 
-static void explain_choice(const struct choice *c)
+/* What spreading and accounting need to know besides the set. */
+static struct spread_input spread_of(const struct choice *c)
 {
-	const struct search *s = &c->search;
-	struct verdict a = judge(c, &s->best), b;
-	char first[LIST_TEXT + 8], second[LIST_TEXT + 8];
-	char memory[2][40] = { "", "" };
-	const char *lost;
+	return (struct spread_input){
+		.in = c->in,
+		.search = &c->search,
+		.candidate = c->candidate,
+		.free_core = c->free_core,
+		.kinds = &c->kinds,
+		.one_thread = c->req->one_thread,
+		.each = c->req->all_nodes,
+	};
+}
 
-	if (!c->why)
+/* Isolated CPUs: the scheduler leaves a thread where it is, and a container with several may pile up on one. */
+static void warn_isolated(struct choice *c, const struct placement *out)
+{
+	struct idset isolated = c->t->isolated;
+
+	idset_and(&isolated, &out->share.cpus);
+	if (idset_empty(&isolated) || idset_count(&out->share.cpus) == 1)
 		return;
-	set_text(c, &s->best, first, sizeof(first));
-	if (a.memory > 0)
-		snprintf(memory[0], sizeof(memory[0]), " and %.0f %% of memory", a.memory);
-	reasons_add(c->why, "%.90s: %s, mean distance %.1f, then %.0f %% of CPUs%s taken", first,
-		    s->need.overcommit ? "least crowded" :
-		    s->best.n == 1     ? "has room for all of it" :
-					 "the fewest that have room",
-		    a.distance, a.load, memory[0]);
-	if (!s->second.n) {
-		if (s->best.n == 1)
-			reasons_add(c->why, "runner-up: none, no other node suffices alone");
-		else
-			reasons_add(c->why, "runner-up: none, no other %u nodes suffice", s->best.n);
-		return;
-	}
-	b = judge(c, &s->second);
-	set_text(c, &s->second, second, sizeof(second));
-	if (s->second.cost - s->best.cost < 1e-9)
-		lost = "as good, with higher numbers";
-	else if (b.distance > a.distance + 0.05)
-		lost = "farther apart";
-	else if (b.load > a.load + 0.5)
-		lost = "more loaded";
-	else if (b.memory > a.memory + 0.5)
-		lost = "with less free memory";
-	else if (c->req->ndevices || !idset_empty(&c->req->last_nodes))
-		lost = "farther from its device or its last place";
-	else if (b.load < a.load - 0.5)
-		lost = "emptier, and kept for larger ones";
-	else
-		lost = "by a hair, over all";
-	if (b.memory > 0)
-		snprintf(memory[1], sizeof(memory[1]), ", memory %.0f %%", b.memory);
-	reasons_add(c->why, "runner-up: %.90s, %s (distance %.1f, CPUs %.0f %%%s)", second, lost, b.distance, b.load, memory[1]);
+	c->warnings |= 1U << WARN_ISOLATED;
+	reasons_add(c->why, "warning: CPUs %.80s are isolated: the kernel does not balance load over these",
+		    list_text(&isolated).text);
 }
 
 static int settle(struct choice *c, struct placement *out, struct error *err)
 {
-	struct spread_input in = { .in = c->in, .search = &c->search, .candidate = c->candidate };
+	struct spread_input in = spread_of(c);
 	bool all = c->req->cpu_listed || c->in->whole;
 	unsigned int count = c->search.need.count;
 	int r;
@@ -997,40 +864,95 @@ static int settle(struct choice *c, struct placement *out, struct error *err)
 	r = settle_mems(c, out, err);
 	if (r < 0)
 		return r;
+	warn_isolated(c, out);
+	out->warnings = c->warnings;
+	c->search.need.memory = c->asked.memory;
+	memcpy(c->search.need.huge, c->asked.huge, sizeof(c->asked.huge));
 	r = spread_memory(&in, out);
 	return r < 0 ? error_errno(err, r, "selection") : 0;
 }
 
-static int choose(struct choice *c, struct placement *out, struct error *err)
+/* Memory that was named apart from the CPUs has to suffice by itself; the CPUs are chosen near to it. */
+static int check_named_memory(struct choice *c, struct error *err)
 {
-	struct placement placed = { 0 };
+	struct need *need = &c->search.need;
+	struct sums sum = { 0 };
+
+	if (!c->mems_named)
+		return 0;
+	find_sites(c);
+	for (unsigned int i = 0; i < c->search.nsites; i++) {
+		sum.avail += c->search.sites[i].avail;
+		for (unsigned int h = 0; h < c->t->nhuge; h++)
+			sum.huge[h] += c->search.sites[i].huge[h];
+	}
+	if (!search_fits(&c->search, &sum) && c->req->policy != POLICY_PREFERRED)
+		return refuse(c, err);
+	need->memory = 0;
+	memset(need->huge, 0, sizeof(need->huge));
+	add_up_need(c);
+	c->sought = *need;
+	return 0;
+}
+
+/* Isolated CPUs are for containers that ask for them: by class, or by a pin to nothing else. */
+static bool wants_isolated(const struct choice *c)
+{
+	struct idset pin = c->req->pin_cpus;
+
+	idset_and(&pin, &c->t->online);
+	return c->req->cpu_class == CLASS_ISOLATED ||
+	       (c->req->cpu_class == CLASS_ANY && !idset_empty(&pin) && idset_subset(&pin, &c->t->isolated));
+}
+
+/* Everything that is found out before a choice is made. */
+static int prepare(struct choice *c, struct error *err)
+{
 	int r;
 
 	r = allow_nodes(c, err);
 	if (r < 0)
 		return r;
-	allow_mems(c);
-	allow_cpus(c);
-	r = find_need(c, err);
-	if (r == 0 && !c->in->whole)
-		r = check_reserved(c, err);
+	r = choose_mems(c, err);
 	if (r < 0)
 		return r;
-	find_candidates(c, 0);
-	if (c->req->exclusive) {
-		c->free_core = spread_free_cores(c->in, c->candidate);
+	kinds_find(c->t, &c->kinds);
+	r = find_need(c, err);
+	if (r == 0 && !c->in->whole)
+		r = check_reserved_pages(c, err);
+	if (r < 0)
+		return r;
+	if (c->req->exclusive || c->req->one_thread || c->t->cores_cross) {
+		c->free_core = spread_free_cores(c->in);
 		if (!c->free_core)
 			return error_errno(err, -ENOMEM, "selection");
 	}
+	r = enter_pool(c, wants_isolated(c));
+	if (r < 0)
+		return error_errno(err, r, "selection");
 	for (unsigned int i = 0; i < c->req->ndevices; i++)
 		if (c->in->devices_unknown >> i & 1)
 			reasons_add(c->why,
 				    "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
 				    quote(c->req->device[i]).text);
+	if (c->kinds.n == 1 && (c->req->cpu_class == CLASS_PERFORMANCE || c->req->cpu_class == CLASS_EFFICIENT))
+		reasons_add(c->why, "limits.cpu.class: all cores of this machine are of one kind");
+	return check_named_memory(c, err);
+}
+
+static int choose(struct choice *c, struct placement *out, struct error *err)
+{
+	struct placement placed = { 0 };
+	int r = prepare(c, err);
+
+	if (r < 0)
+		return r;
 	if (c->in->whole)
 		r = choose_whole(c, err);
+	else if (c->req->cpu_listed)
+		r = choose_listed(c, err);
 	else
-		r = c->req->cpu_listed ? choose_listed(c, err) : choose_nodes(c, err);
+		r = c->req->all_nodes ? choose_all(c, err) : choose_nodes(c, err);
 	if (r < 0)
 		return r;
 	if (!c->req->cpu_listed && !c->in->whole)
@@ -1046,7 +968,7 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
 {
-	struct choice c = { .in = in, .t = in->topology, .req = in->request, .why = why };
+	struct choice c = { .in = in, .t = in->topology, .req = in->request, .why = why, .kept_core = -1 };
 	int r = -ENOMEM;
 
 	if (why)
@@ -1066,5 +988,6 @@ int select_placement(const struct select_input *in, struct placement *out, struc
 	free(c.search.sites);
 	free(c.candidate);
 	free(c.free_core);
+	free(c.first_thread);
 	return r;
 }

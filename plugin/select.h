@@ -56,7 +56,18 @@ struct placement {
 	enum memory_policy policy;
 	struct share share;      /* CPUs, count, memory per node: what the ledger adds */
 	bool overcommitted;      /* no set had room: CPUs are shared beyond their number */
+	unsigned int warnings;   /* bits 1 << enum placement_warning */
 };
+
+/* What a container gets as it asked, and will be slower or fail for. */
+enum placement_warning {
+	WARN_STARVED,   /* its memory nodes have nothing left */
+	WARN_MOVABLE,   /* its memory nodes have only memory that the kernel itself cannot use */
+	WARN_ISOLATED,  /* the kernel does not balance load over isolated CPUs */
+	WARNINGS
+};
+const char *placement_warning(enum placement_warning w);
+
 void placement_free(struct placement *p);
 static inline void cleanup_placementp(struct placement *p)
 {

@@ -23,6 +23,7 @@ struct core {
 struct llc {
 	uint16_t number;
 	unsigned int whole, idle; /* eligible CPUs in free cores; eligible CPUs */
+	bool used;                /* CPUs of it are the container's already, on another node */
 };
 
 /* One node's part in the spreading. */
@@ -34,6 +35,7 @@ struct part {
 	unsigned int idle;   /* candidate CPUs that nobody uses */
 	unsigned int whole;  /* of these, CPUs in free cores */
 	double bytes;        /* of the memory and hugepages that are asked for, what could be here */
+	unsigned int base;   /* CPUs that it gives in any case; what is shared out is the rest */
 	unsigned int take;
 };
 
@@ -50,10 +52,25 @@ struct spread {
 	uint16_t *next;       /* by CPU index: the next CPU of its core, or NO_NODE */
 	uint16_t *place;      /* by core number: its place in core */
 	bool *taken;          /* by CPU index */
+	bool *used_llc;       /* by number of cache */
 	uint32_t limit;       /* CPUs with this load are being chosen from */
+	unsigned int kind;    /* and of this kind of cores */
 };
 
-bool *spread_free_cores(const struct select_input *in, const bool *candidate)
+/* Whether something besides this container may run on this CPU. */
+static bool may_be_busy(const struct select_input *in, const struct topo_cpu *cpu)
+{
+	const struct select_policy *policy = in->policy;
+
+	if (in->usage->load[cpu->id] || in->usage->exclusive[cpu->id])
+		return true;
+	if (in->allowed_cpus && !idset_has(in->allowed_cpus, cpu->id))
+		return true;
+	return !in->whole && (idset_has(&policy->reserved_cpus, cpu->id) ||
+			      idset_has(&policy->reserved_nodes, in->topology->nodes[cpu->node].id));
+}
+
+bool *spread_free_cores(const struct select_input *in)
 {
 	const struct topology *t = in->topology;
 	bool *busy = calloc(t->ncores + 1, sizeof(*busy));
@@ -61,8 +78,7 @@ bool *spread_free_cores(const struct select_input *in, const bool *candidate)
 
 	if (busy && out) {
 		for (unsigned int i = 0; i < t->ncpus; i++)
-			if (!candidate[i] || in->usage->load[t->cpus[i].id])
-				busy[t->cpus[i].core] = true;
+			busy[t->cpus[i].core] |= may_be_busy(in, &t->cpus[i]);
 		for (unsigned int i = 0; i < t->ncpus; i++)
 			out[i] = !busy[t->cpus[i].core];
 	} else {
@@ -115,7 +131,7 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 		c = &core[*place];
 		s->next[i] = c->head;
 		c->head = (uint16_t)i;
-		c->free &= s->in->candidate[i] && !cpu_load(s, i);
+		c->free &= s->in->free_core ? s->in->free_core[i] : s->in->candidate[i] && !cpu_load(s, i);
 		c->candidates = (uint16_t)(c->candidates + s->in->candidate[i]);
 		p->idle += s->in->candidate[i] && !cpu_load(s, i);
 	}
@@ -193,8 +209,12 @@ static void cap_by_memory(const struct spread *s, unsigned int count, unsigned i
 	}
 }
 
-/* Divides @want over the parts as @weight says, at most @room each; what does not fit goes where room is. */
-static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, uint64_t *out)
+/*
+ * Divides @want over the parts as @weight says, at most @room each; what does not fit goes where room is, the least
+ * @far first and of equally far ones to the roomiest.
+ */
+static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, const double *far,
+		   uint64_t *out)
 {
 	long double total = 0;
 	uint64_t left = want;
@@ -210,19 +230,22 @@ static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const 
 		left -= x;
 	}
 	while (left) {
-		unsigned int most = 0;
+		unsigned int next = 0;
 		uint64_t step;
 
-		for (unsigned int i = 1; i < n; i++)
-			if (room[i] - out[i] > room[most] - out[most])
-				most = i;
-		step = room[most] - out[most];
+		for (unsigned int i = 1; i < n; i++) {
+			uint64_t here = room[i] - out[i], there = room[next] - out[next];
+
+			if (here && (!there || far[i] < far[next] || (far[i] <= far[next] && here > there)))
+				next = i;
+		}
+		step = room[next] - out[next];
 		if (!step) {
 			out[0] += left; /* preferred: more than fits anywhere */
 			return;
 		}
 		step = step < left ? step : left;
-		out[most] += step;
+		out[next] += step;
 		left -= step;
 	}
 }
@@ -231,7 +254,13 @@ static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const 
 struct sharing {
 	unsigned int *take;
 	uint64_t *weight, *room, *memory, *got;
+	double *far; /* from all of the CPUs */
 };
+
+static unsigned int near_parts(const struct spread *s, unsigned int i, unsigned int j)
+{
+	return s->t->near[s->part[i].site->node * s->t->nnodes + s->part[j].site->node];
+}
 
 /* Adds where @want pieces of @size bytes go, @x->room of them at most: with the CPUs as far as there is room. */
 static void follow_one(const struct spread *s, struct sharing *x, uint64_t want, uint64_t size)
@@ -242,7 +271,7 @@ static void follow_one(const struct spread *s, struct sharing *x, uint64_t want,
 		x->room[i] = x->room[i] < want ? x->room[i] : want;
 		all = all > want ? all : all + x->room[i];
 	}
-	divide(all < want ? all : want, s->nparts, x->weight, x->room, x->got);
+	divide(all < want ? all : want, s->nparts, x->weight, x->room, x->far, x->got);
 	for (unsigned int i = 0; i < s->nparts; i++)
 		x->memory[i] += x->got[i] * size;
 }
@@ -257,7 +286,11 @@ static void follow(const struct spread *s, struct sharing *x)
 		x->weight[i] = x->take[i];
 		x->room[i] = s->part[i].site->avail;
 		x->memory[i] = 0;
+		x->far[i] = 0;
 	}
+	for (unsigned int i = 0; i < s->nparts; i++)
+		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
+			x->far[j] += (double)x->take[i] * near_parts(s, i, j);
 	follow_one(s, x, need->memory, 1);
 	for (unsigned int h = 0; h < s->t->nhuge; h++) {
 		if (!need->huge[h])
@@ -300,13 +333,12 @@ static double share_cost(const struct spread *s, struct sharing *x)
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
-		takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
-			  (double)x->take[i] / p->site->cpus);
+		if (p->site->cpus)
+			takes_add(&takes, &search->taste, (double)p->site->share / SHARES,
+				  (double)x->take[i] / p->site->cpus);
 		cpus += x->take[i];
 		memory += (double)x->memory[i];
-		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
-			distance += (double)x->take[i] * (double)x->memory[j] *
-				    s->t->near[p->site->node * s->t->nnodes + s->part[j].site->node];
+		distance += x->far[i] * (double)x->memory[i];
 	}
 	return (memory > 0 ? distance / cpus / memory / 20 : 0) + COST_SPLIT * split_cores(s, x) +
 	       search->taste.cpu * takes_cost(&takes, &search->taste);
@@ -321,7 +353,7 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 	double cost;
 
 	for (unsigned int i = 0; i < s->nparts; i++) {
-		x->take[i] = s->part[i].take;
+		x->take[i] = s->part[i].take + s->part[i].base;
 		s->part[i].take = 0;
 	}
 	cost = share_cost(s, x);
@@ -331,23 +363,86 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 	memcpy(best, x->take, s->nparts * sizeof(*best));
 }
 
+/* Hands out @want from part @start on, always to the nearest part with room, of equally near ones that with most memory. */
+static bool fill_from(struct spread *s, unsigned int want, const unsigned int *room, unsigned int start)
+{
+	while (want) {
+		unsigned int next = s->nparts, step;
+
+		for (unsigned int i = 0; i < s->nparts; i++) {
+			if (room[i] <= s->part[i].take)
+				continue;
+			if (next == s->nparts || near_parts(s, start, i) < near_parts(s, start, next) ||
+			    (near_parts(s, start, i) == near_parts(s, start, next) && s->part[i].bytes > s->part[next].bytes))
+				next = i;
+		}
+		if (next == s->nparts)
+			return false;
+		step = room[next] - s->part[next].take;
+		step = step < want ? step : want;
+		s->part[next].take += step;
+		want -= step;
+	}
+	return true;
+}
+
+/* So many parts are tried as the first. */
+#define STARTS 8U
+
+/* The parts nearest to all of the memory, each as the first of those that are filled. */
+static void fill_near_memory(struct spread *s, unsigned int count, const unsigned int *room, struct sharing *x,
+			     unsigned int *best, double *cost)
+{
+	double tried = -1; /* the last start's distance */
+
+	for (unsigned int n = 0, same = 0; n < STARTS && n < s->nparts; n++) {
+		double least = INFINITY;
+		unsigned int start = s->nparts, seen = 0, seen_least = 0;
+
+		/* in the order of distance, those equally far by their place */
+		for (unsigned int i = 0; i < s->nparts; i++) {
+			double d = 0;
+
+			for (unsigned int j = 0; room[i] && j < s->nparts; j++)
+				d += s->part[j].bytes * near_parts(s, i, j);
+			if (!room[i] || d < tried)
+				continue;
+			seen += d <= tried;
+			if (d <= tried && seen <= same)
+				continue;
+			if (d < least) {
+				least = d;
+				start = i;
+				seen_least = d <= tried ? seen : 1;
+			}
+		}
+		if (start == s->nparts)
+			return;
+		tried = least;
+		same = seen_least;
+		if (fill_from(s, count, room, start))
+			keep_cheaper(s, x, best, cost);
+	}
+}
+
 /*
  * The cheapest of: evenly by room; the same by @threads, where whole cores are not enough to be even (NULL: not
- * tried); one node after the other; the same, but no further than memory follows.
+ * tried); one node after the other; the same, but no further than memory follows; from where memory is nearest.
  */
 static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room, const unsigned int *threads)
 {
 	size_t n = s->nparts;
 	cleanup_free uint64_t *column = calloc(5 * n, sizeof(*column));
+	cleanup_free double *far = calloc(n, sizeof(*far));
 	struct sharing x;
 	unsigned int *best;
 	bool all = s->in->search->need.memory && count >= n * s->unit;
 	double cost = INFINITY; /* and less than 0 where evenness counts for much and there is something to even */
 
-	if (!column)
+	if (!column || !far)
 		return -ENOMEM;
 	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n,
-			     column + 4 * n };
+			     column + 4 * n, far };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
 	if (threads) {
@@ -358,6 +453,8 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 		keep_cheaper(s, &x, best, &cost);
 	if (all && fill_up(s, count, room, true))
 		keep_cheaper(s, &x, best, &cost);
+	if (s->in->search->need.pages > 0)
+		fill_near_memory(s, count, room, &x, best, &cost);
 	if (s->in->search->need.memory) {
 		cap_by_memory(s, count, room);
 		if (fill_up(s, count, room, all))
@@ -368,6 +465,64 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	return 0;
 }
 
+/* CPUs that may be taken: in whole idle cores, idle ones, or all candidates. */
+enum grade { WHOLE, IDLE, CANDIDATES };
+
+/* A part's CPUs of a grade and of one kind of cores. */
+static unsigned int graded(const struct spread *s, const struct part *p, enum grade grade, unsigned int kind)
+{
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < p->ncores; k++)
+		for (unsigned int i = p->core[k].head; i != NO_NODE; i = s->next[i])
+			n += s->in->candidate[i] && kind_of(s->in->kinds, &s->t->cpus[i]) == kind &&
+			     (grade == CANDIDATES || (grade == IDLE ? !cpu_load(s, i) : p->core[k].free));
+	return n;
+}
+
+/*
+ * Where cores are of several kinds, all of the faster ones are taken before the slower ones are shared out: @room
+ * becomes what there is of the kind that is shared out.  Returns how many CPUs are left to share out.
+ */
+static unsigned int take_fast(struct spread *s, unsigned int count, enum grade grade, unsigned int *room)
+{
+	for (unsigned int k = 0; k < s->in->kinds->n; k++) {
+		unsigned int all = 0;
+
+		for (unsigned int i = 0; i < s->nparts; i++) {
+			room[i] = graded(s, &s->part[i], grade, k);
+			all += room[i];
+		}
+		if (all >= count)
+			return count;
+		for (unsigned int i = 0; i < s->nparts; i++)
+			s->part[i].base += room[i];
+		count -= all;
+	}
+	return count;
+}
+
+/* Each part gives a core, or a CPU where there are not enough asked for. */
+static unsigned int take_each(struct spread *s, unsigned int count, unsigned int *room)
+{
+	unsigned int parts = 0, step;
+
+	for (unsigned int i = 0; i < s->nparts; i++)
+		parts += s->part[i].site->ncpus > 0;
+	step = parts && count / parts >= s->unit ? s->unit : 1;
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		unsigned int here = room[i] < step ? room[i] : step;
+
+		if (!here && s->part[i].site->ncpus)
+			here = 1; /* one that is in use */
+		here = here < count ? here : count;
+		s->part[i].base += here;
+		room[i] -= here < room[i] ? here : room[i];
+		count -= here;
+	}
+	return count;
+}
+
 /*
  * Evenly by room, or one node after the other, whichever costs less: near
  * neighbours share evenly, of nodes far apart the first takes most.
@@ -375,7 +530,9 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
 	cleanup_free unsigned int *room = calloc(2 * s->nparts, sizeof(*room));
-	unsigned int *threads, cores = 0, idle = 0;
+	unsigned int *threads, cores = 0, idle = 0, parts = 0;
+	enum grade grade;
+	bool by_thread;
 
 	if (!room)
 		return -ENOMEM;
@@ -383,24 +540,35 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		cores += s->part[i].whole;
 		idle += s->part[i].idle;
+		parts += s->part[i].site->ncpus > 0;
 	}
+	grade = s->exclusive || cores >= count ? WHOLE : idle >= count ? IDLE : CANDIDATES;
+	by_thread = !s->exclusive && s->unit > 1 && grade == WHOLE;
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
 		threads[i] = p->idle;
-		/* whole idle cores where they suffice, else idle CPUs, else all candidates */
-		room[i] = s->exclusive || cores >= count ? p->whole : idle >= count ? p->idle : p->site->ncpus;
+		room[i] = grade == WHOLE ? p->whole : grade == IDLE ? p->idle : p->site->ncpus;
 	}
-	share_out(s, count, s->exclusive || cores >= count ? s->unit : 1, room);
-	if (s->in->in->policy->even_shares || s->nparts == 1 || s->nparts > FILL_PARTS ||
-	    s->in->search->need.overcommit)
-		return 0;
-	return share_cheaply(s, count, room, !s->exclusive && s->unit > 1 && cores >= count ? threads : NULL);
+	if (s->in->each) {
+		by_thread = false;
+		count = take_each(s, count, room);
+	} else if (s->in->kinds->n > 1) {
+		by_thread = false;
+		count = take_fast(s, count, grade, room);
+	}
+	share_out(s, count, grade == WHOLE ? s->unit : 1, room);
+	if (!s->in->in->policy->even_shares && !s->in->each && parts > 1 && s->nparts <= FILL_PARTS && !s->in->search->need.overcommit)
+		return share_cheaply(s, count, room, by_thread ? threads : NULL);
+	for (unsigned int i = 0; i < s->nparts; i++)
+		s->part[i].take += s->part[i].base;
+	return 0;
 }
 
 static bool eligible(const struct spread *s, unsigned int i)
 {
-	return s->in->candidate[i] && !s->taken[i] && cpu_load(s, i) == s->limit;
+	return s->in->candidate[i] && !s->taken[i] && cpu_load(s, i) == s->limit &&
+	       (s->in->kinds->n == 1 || kind_of(s->in->kinds, &s->t->cpus[i]) == s->kind);
 }
 
 /* Counts, cache by cache, the CPUs of @p that may be chosen at the limit. */
@@ -416,7 +584,7 @@ static unsigned int list_llcs(struct spread *s, struct part *p)
 		while (k < n && s->llc[k].number != number)
 			k++;
 		if (k == n)
-			s->llc[n++] = (struct llc){ .number = number };
+			s->llc[n++] = (struct llc){ .number = number, .used = s->used_llc[number] };
 		core->llc = (uint16_t)k;
 		for (unsigned int i = core->head; i != NO_NODE; i = s->next[i])
 			if (eligible(s, i)) {
@@ -425,6 +593,12 @@ static unsigned int list_llcs(struct spread *s, struct part *p)
 			}
 	}
 	return n;
+}
+
+/* Whether @a of @x is the better fit than @b of @y: a cache that is the container's already, then the smaller one. */
+static bool fits_better(const struct llc *x, unsigned int a, const struct llc *y, unsigned int b)
+{
+	return x->used != y->used ? x->used : a < b;
 }
 
 /* The cache that @want CPUs fit into with least left over; else the one that brings most. -1: none brings any. */
@@ -436,9 +610,9 @@ static int choose_llc(const struct spread *s, unsigned int n, unsigned int want)
 		const struct llc *x = &s->llc[i];
 		unsigned int brings = s->exclusive ? x->whole : x->idle;
 
-		if (x->whole >= want && (fit < 0 || x->whole < s->llc[fit].whole))
+		if (x->whole >= want && (fit < 0 || fits_better(x, x->whole, &s->llc[fit], s->llc[fit].whole)))
 			fit = (int)i;
-		if (x->idle >= want && (half < 0 || x->idle < s->llc[half].idle))
+		if (x->idle >= want && (half < 0 || fits_better(x, x->idle, &s->llc[half], s->llc[half].idle)))
 			half = (int)i;
 		if (brings && (most < 0 || brings > (s->exclusive ? s->llc[most].whole : s->llc[most].idle)))
 			most = (int)i;
@@ -514,6 +688,22 @@ static int load_limit(const struct spread *s, const struct part *p, uint32_t *li
 	return 0;
 }
 
+/* Takes up to @want of @p's CPUs at the limit, cache by cache. */
+static unsigned int take_kind(struct spread *s, struct part *p, unsigned int want, struct share *share)
+{
+	unsigned int left = want;
+
+	while (left) {
+		int one = choose_llc(s, list_llcs(s, p), left);
+		unsigned int got = one < 0 ? 0 : take_from_llc(s, p, (unsigned int)one, left, share);
+
+		if (!got)
+			break;
+		left -= got;
+	}
+	return want - left;
+}
+
 /* Takes @p's CPUs: those below the limit all, those at it cache by cache. */
 static int take_part(struct spread *s, struct part *p, struct share *share)
 {
@@ -527,28 +717,26 @@ static int take_part(struct spread *s, struct part *p, struct share *share)
 			idset_add(&share->cpus, s->t->cpus[i].id);
 			left--;
 		}
-	while (left) {
-		int one = choose_llc(s, list_llcs(s, p), left);
-		unsigned int got = one < 0 ? 0 : take_from_llc(s, p, (unsigned int)one, left, share);
-
-		if (!got)
-			break;
-		left -= got;
-	}
+	for (s->kind = 0; s->kind < s->in->kinds->n; s->kind++)
+		left -= take_kind(s, p, left, share);
+	for (unsigned int i = p->node->first_cpu; i < p->node->first_cpu + p->node->ncpus; i++)
+		s->used_llc[s->t->cpus[i].llc] |= s->taken[i];
 	return 0;
 }
 
-/* Exclusive containers keep the whole cores of their CPUs. */
-static void hold_cores(const struct topology *t, const struct idset *cpus, struct idset *held)
+/* Exclusive containers keep the whole cores of their CPUs, whichever nodes the threads are on. */
+static int hold_cores(const struct topology *t, const struct idset *cpus, struct idset *held)
 {
-	idset_foreach(id, cpus) {
-		const struct topo_cpu *cpu = &t->cpus[t->cpu_index[id]];
-		const struct topo_node *node = &t->nodes[cpu->node];
+	cleanup_free bool *in = calloc(t->ncores + 1, sizeof(*in));
 
-		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
-			if (t->cpus[i].core == cpu->core)
-				idset_add(held, t->cpus[i].id);
-	}
+	if (!in)
+		return -ENOMEM;
+	idset_foreach(id, cpus)
+		in[t->cpus[t->cpu_index[id]].core] = true;
+	for (unsigned int i = 0; i < t->ncpus; i++)
+		if (in[t->cpus[i].core])
+			idset_add(held, t->cpus[i].id);
+	return 0;
 }
 
 static void take_all(const struct spread *s, struct share *share)
@@ -573,7 +761,7 @@ static void *spread_start(struct spread *s, const struct spread_input *in)
 	for (unsigned int i = 0; i < search->best.n; i++)
 		cpus += t->nodes[search->sites[search->best.site[i]].node].ncpus;
 	block = malloc(parts * sizeof(*s->part) + cpus * (sizeof(*s->core) + sizeof(*s->llc)) +
-		       (t->ncpus + t->ncores + 1) * sizeof(uint16_t) + t->ncpus);
+		       (t->ncpus + t->ncores + 1) * sizeof(uint16_t) + t->ncpus + t->nllcs + 1);
 	if (!block)
 		return NULL;
 	memset(s, 0, sizeof(*s));
@@ -581,20 +769,19 @@ static void *spread_start(struct spread *s, const struct spread_input *in)
 	s->t = t;
 	s->load = in->in->usage->load;
 	s->exclusive = in->in->request->exclusive;
-	s->unit = threads_per_core(t);
+	s->unit = in->one_thread || t->cores_cross ? 1 : threads_per_core(t);
 	s->part = (struct part *)block;
 	s->llc = (struct llc *)(s->part + parts);
 	s->core = (struct core *)(s->llc + cpus);
 	s->next = (uint16_t *)(s->core + cpus);
 	s->place = s->next + t->ncpus;
 	s->taken = (bool *)(s->place + t->ncores + 1);
-	memset(s->taken, 0, t->ncpus);
+	s->used_llc = s->taken + t->ncpus;
+	memset(s->taken, 0, t->ncpus + t->nllcs + 1);
 	for (unsigned int i = 0; i < search->best.n; i++) {
 		const struct site *site = &search->sites[search->best.site[i]];
 		struct part *p = &s->part[s->nparts];
 
-		if (!site->ncpus)
-			continue;
 		*p = (struct part){ .site = site, .node = &t->nodes[site->node], .bytes = bytes_on(s, site) };
 		part_fill(s, p, s->core + cores);
 		cores += p->ncores;
@@ -623,18 +810,7 @@ int spread_cpus(const struct spread_input *in, struct placement *out)
 	if (r < 0)
 		return r;
 	out->share.count = need->count ? need->count : 1;
-	if (s.exclusive)
-		hold_cores(s.t, &out->share.cpus, &out->share.held);
-	return 0;
-}
-
-/* The bytes and pages that may still be asked for on a node that is in mems. */
-static const struct site *site_of(const struct search *search, unsigned int node)
-{
-	for (unsigned int i = 0; i < search->nsites; i++)
-		if (search->sites[i].node == node)
-			return &search->sites[i];
-	return NULL;
+	return s.exclusive ? hold_cores(s.t, &out->share.cpus, &out->share.held) : 0;
 }
 
 static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsigned int node)
@@ -646,6 +822,19 @@ static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsi
 	return n;
 }
 
+/* From all CPUs that were given to a node (index). */
+static double far_from(const struct topology *t, const struct idset *nodes, const struct idset *cpus, unsigned int node)
+{
+	double sum = 0;
+
+	idset_foreach(id, nodes) {
+		unsigned int i = t->node_index[id];
+
+		sum += (double)cpus_on(t, cpus, i) * t->near[i * t->nnodes + node];
+	}
+	return sum;
+}
+
 int spread_memory(const struct spread_input *in, struct placement *out)
 {
 	const struct topology *t = in->in->topology;
@@ -653,6 +842,7 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	struct idset mems = out->mems;
 	unsigned int n, i = 0;
 	cleanup_free uint64_t *column = NULL;
+	cleanup_free double *far = NULL;
 	uint64_t *weight, *room, *got;
 
 	if (idset_intersects(&mems, &t->merged)) {
@@ -665,7 +855,8 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	n = idset_count(&mems);
 	out->share.mem = calloc(n ? n : 1, sizeof(*out->share.mem));
 	column = calloc(3 * (size_t)n + 1, sizeof(*column));
-	if (!out->share.mem || !column)
+	far = calloc((size_t)n + 1, sizeof(*far));
+	if (!out->share.mem || !column || !far)
 		return -ENOMEM;
 	weight = column;
 	room = column + n;
@@ -679,9 +870,10 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 		weight[i] = out->policy == POLICY_INTERLEAVE || out->policy == POLICY_WEIGHTED
 				    ? 1
 				    : cpus_on(t, &out->share.cpus, (unsigned int)node);
+		far[i] = n <= FILL_PARTS ? far_from(t, &out->nodes, &out->share.cpus, (unsigned int)node) : 0;
 		room[i++] = site ? site->avail : 0;
 	}
-	divide(need->memory, n, weight, room, got);
+	divide(need->memory, n, weight, room, far, got);
 	for (i = 0; i < n; i++)
 		out->share.mem[i].memory = n ? got[i] : 0;
 	for (unsigned int h = 0; h < t->nhuge && n; h++) {
@@ -690,7 +882,7 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 
 			room[i] = site ? site->huge[h] : 0;
 		}
-		divide(need->huge[h], n, weight, room, got);
+		divide(need->huge[h], n, weight, room, far, got);
 		for (i = 0; i < n; i++)
 			out->share.mem[i].huge[h] = got[i];
 	}

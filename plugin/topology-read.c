@@ -517,14 +517,32 @@ static void fill_llcs(struct reading *r)
 	}
 }
 
+/* Where the kernel tells no capacities, the highest clock stands for them. @clock: kHz by core. */
+static void capacities_from_clocks(struct reading *r, const uint32_t *clock)
+{
+	uint32_t most = 1;
+
+	for (unsigned int k = 0; k < r->t->ncores; k++)
+		most = clock[k] > most ? clock[k] : most;
+	idset_foreach(id, &r->t->online) {
+		uint64_t part = (uint64_t)clock[r->core[id]] * 1024 / most;
+
+		r->capacity[id] = (uint16_t)(part ? part : 1);
+	}
+}
+
 static int read_cpus(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
+	cleanup_free uint32_t *clock = calloc(IDSET_MAX, sizeof(*clock));
 	struct idset atoms;
-	int capacities = 1;
+	int capacities = 1, clocks;
 
 	if (read_list(r, r->root, "sys/devices/cpu_atom/cpus", &atoms, NULL) < 0)
 		idset_clear(&atoms);
+	if (!clock)
+		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
+	clocks = idset_empty(&atoms);
 	idset_foreach(id, &t->online) {
 		cleanup_close int dir = -1;
 		unsigned int cpu = (unsigned int)id;
@@ -544,7 +562,14 @@ static int read_cpus(struct reading *r, struct error *err)
 			r->capacity[cpu] = (uint16_t)v;
 		else
 			capacities = 0; /* all CPUs have the file, or none */
+		if (capacities || !clocks || clock[r->core[cpu]])
+			continue;
+		clocks = topology_read_u64(dir, "cpufreq/cpuinfo_max_freq", &v) && v && v < UINT32_MAX;
+		if (clocks)
+			clock[r->core[cpu]] = (uint32_t)v;
 	}
+	if (clocks && !capacities)
+		capacities_from_clocks(r, clock);
 	fill_llcs(r);
 	return t->ncores > IDSET_MAX ? error_set(err, -EINVAL, "%s: more cores than CPUs", CPU_DIR) : 0;
 }

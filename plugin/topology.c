@@ -113,6 +113,25 @@ static int find_twins(struct topology *t)
 	return 0;
 }
 
+/* Whether a core's threads are on different nodes, as firmware of some machines numbers them. */
+static int find_crossing(struct topology *t)
+{
+	cleanup_free uint16_t *node = malloc((t->ncores + 1) * sizeof(*node));
+
+	if (!node)
+		return -ENOMEM;
+	memset(node, 0xff, (t->ncores + 1) * sizeof(*node));
+	t->cores_cross = false;
+	for (unsigned int i = 0; i < t->ncpus; i++) {
+		const struct topo_cpu *cpu = &t->cpus[i];
+
+		if (node[cpu->core] == NO_NODE)
+			node[cpu->core] = cpu->node;
+		t->cores_cross |= node[cpu->core] != cpu->node;
+	}
+	return 0;
+}
+
 int topology_finish(struct topology *t)
 {
 	unsigned int n = t->nnodes;
@@ -124,6 +143,8 @@ int topology_finish(struct topology *t)
 	topology_fill_kinds(t);
 	free(t->near);
 	free(t->twin);
+	if (find_crossing(t) < 0)
+		return -ENOMEM;
 	t->near = calloc((size_t)n * n, sizeof(*t->near));
 	t->twin = calloc(n, sizeof(*t->twin));
 	if (!t->near || !t->twin)

@@ -74,6 +74,7 @@ struct topology {
 	unsigned int cpu_ids;    /* highest CPU id + 1 */
 	unsigned int ncores, nllcs;
 	bool mixed;              /* there are cores of different capacity */
+	bool cores_cross;        /* there is a core whose threads are on different nodes */
 	unsigned int nhuge;
 	uint64_t huge_size[HUGE_SIZES_MAX]; /* bytes */
 	uint64_t huge_default;   /* bytes; 0 unknown */

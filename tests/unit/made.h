@@ -84,7 +84,7 @@ __attribute__((unused)) static struct topology *made(const struct made_node *nod
 	return t;
 }
 
-/* 1 to @max nodes of random sizes and distances; some without memory, some without CPUs. */
+/* 1 to @max nodes of random sizes and distances; some without memory, some without CPUs, of which some are used like any. */
 __attribute__((unused)) static struct topology *made_random(struct rnd *r, unsigned int max)
 {
 	struct made_node node[64];
@@ -111,8 +111,11 @@ __attribute__((unused)) static struct topology *made_random(struct rnd *r, unsig
 				t->distance[i * n + j] = (uint16_t)(groups == 1	 ? 11 + rnd_below(r, 30)
 								    : i % groups == j % groups ? near
 											       : near + 11);
-	for (unsigned int i = 0; i < n; i++)
+	for (unsigned int i = 0; i < n; i++) {
 		t->nodes[i].huge_total[0] = t->nodes[i].huge_free[0] = rnd_below(r, 100);
+		if (t->nodes[i].has_memory && !t->nodes[i].ncpus && id % 2)
+			t->nodes[i].memory_kind = MEMORY_ORDINARY;
+	}
 	topology_finish(t);
 	return t;
 }

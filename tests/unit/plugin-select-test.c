@@ -248,6 +248,51 @@ static void test_reserved_memory(void)
 	world_end(&w);
 }
 
+/* What the runtime pinned is narrowed and named; CPUs and memory that are apart are found under an engine's choice, too. */
+static void test_pins(void)
+{
+	struct made_node nodes[3] = { { 0, 4, 4 * GIB }, { 1, 4, 4 * GIB }, { 2, 4, 0 } };
+	struct made_node apart[2] = { { 0, 0, 4 * GIB }, { 1, 4, 0 } };
+	struct world w = world_of(made(nodes, 3, 1, 0, NULL));
+	struct request q = ask("limits.cpu=2 limits.cpu.nodes=0");
+	struct placement p;
+
+	idset_add(&q.pin_mems, 1);
+	is_int(select_in(&w, &q, &p), -ENOSPC, "CPUs of node 0 by name and memory of node 1 by a pin");
+	is_str(w.err.text, "limits.cpu.nodes: \"0\": memory is pinned to nodes 1 (cpuset.mems), which are not among them",
+	       "both are named");
+	q = ask("limits.cpu=2 limits.cpu.nodes=2");
+	idset_add(&q.pin_mems, 1);
+	ok(select_in(&w, &q, &p) == 0 && idset_has(&p.mems, 1) && idset_count(&p.mems) == 1 && idset_has(&p.nodes, 2),
+	   "CPUs of a node without memory, and a pin: the pin");
+	placement_free(&p);
+	q = ask("limits.cpu=2");
+	idset_add(&q.pin_mems, 0);
+	w.t->nodes[0].mem_free = 0;
+	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_STARVED,
+	   "pinned to memory of which nothing is left: kept, and warned of");
+	placement_free(&p);
+	w.t->nodes[0].mem_free = 4 * GIB;
+	w.t->nodes[0].movable_only = true;
+	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_MOVABLE,
+	   "pinned to movable memory alone: kept, and warned of");
+	placement_free(&p);
+	q = ask("limits.cpu=2");
+	idset_add_range(&q.pin_cpus, 4, 6);
+	idset_add_range(&w.t->isolated, 4, 7);
+	ok(select_in(&w, &q, &p) == 0 && idset_subset(&p.share.cpus, &q.pin_cpus) && p.warnings == 1U << WARN_ISOLATED,
+	   "pinned to isolated CPUs: as if they were listed: %s", w.err.text);
+	placement_free(&p);
+	world_end(&w);
+	w = world_of(made(apart, 2, 1, 0, NULL));
+	w.whole = true;
+	is_str(place(&w, "limits.cpu.nodes=1"), "1|0-3|0", "whole: all CPUs on a node without memory");
+	is_str(place(&w, "limits.cpu=0-1 limits.memory=1GiB"), "1|0-1|0", "whole: listed CPUs with memory asked for");
+	is_str(place(&w, "limits.cpu.nodes=1 limits.memory=4GiB"),
+	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 3GiB, 1: 0B)", "whole: and refused where it is short");
+	world_end(&w);
+}
+
 static void test_memory(void)
 {
 	struct made_node nodes[4] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB }, { 3, 4, 2 * GIB } };
@@ -301,7 +346,7 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "exactly these CPUs");
 	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "one CPU as a list");
 	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "across two nodes");
-	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here, or is offline (CPUs 0-11)",
+	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here (CPUs 0-11)",
 	       "a CPU that is not there");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "libvirt's exclusion");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node here (nodes 0-2,5)",
@@ -309,11 +354,12 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
 	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2"),
-	       "no node with memory may be used for CPUs of nodes 2", "a memory-less node alone");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|8-9|5", "its memory is where it was named");
+	       "2|8-9|0", "a memory-less node alone: of equally near memory the lowest node's");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "its memory is where it was named");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B)",
-	       "a node without CPUs is not used unasked");
+	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
+	       "limits.cpu.nodes=0-2,5",
+	       "a node without CPUs is not used unasked, and how to ask is said");
 	world_end(&w);
 }
 
@@ -326,7 +372,9 @@ static void test_exclusive(void)
 	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "a shared one keeps off");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "two more whole cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
-	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2)", "no more whole cores");
+	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by others, 6 "
+	       "on cores in use)",
+	       "no more whole cores, and where the others are");
 	is_str(place(&w, "limits.cpu=3-3"), "limits.cpu: CPU 3 is held exclusively by another container",
 	       "the held core's other thread is not given away");
 	is_str(place(&w, "limits.cpu=4"), "1|8,13-15|1", "shared on what is left");
@@ -351,8 +399,8 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 	if (idset_empty(&p->mems) || !idset_subset(&p->mems, &t->mem_nodes))
 		fail_once("a memory-less node in mems, or none at all");
 	idset_foreach(id, &p->mems)
-		if (!t->nodes[t->node_index[id]].ncpus)
-			fail_once("a node without CPUs in mems, unasked");
+		if (t->nodes[t->node_index[id]].memory_kind != MEMORY_ORDINARY)
+			fail_once("memory that is not ordinary in mems, unasked");
 	idset_foreach(id, &p->share.cpus) {
 		if (w->u->exclusive[id])
 			fail_once("CPU %d is another's own", id);
@@ -460,7 +508,9 @@ static void test_candidates(void)
 			outside += !idset_subset(&p.share.cpus, &cpus) || !idset_subset(&p.mems, &mems) ||
 				   idset_intersects(&p.share.cpus, &w.policy.reserved_cpus) ||
 				   idset_intersects(&nodes, &w.policy.reserved_nodes) ||
-				   idset_intersects(&p.share.cpus, &t->isolated) ||
+				   (idset_intersects(&p.share.cpus, &t->isolated) &&
+				    !((q.exclusive || idset_subset(&q.pin_cpus, &t->isolated)) &&
+				      idset_subset(&p.share.cpus, &t->isolated))) ||
 				   (!idset_empty(&q.pin_cpus) && !idset_subset(&p.share.cpus, &q.pin_cpus)) ||
 				   (q.nodes_mode == NODES_LIST && !idset_subset(&nodes, &q.nodes));
 		}
@@ -486,6 +536,8 @@ static struct topology *renumbered(const struct topology *t, const unsigned int 
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		for (unsigned int j = 0; j < t->nnodes; j++)
 			copy->distance[i * t->nnodes + j] = t->distance[order[i] * t->nnodes + order[j]];
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		copy->nodes[i].memory_kind = t->nodes[order[i]].memory_kind;
 	topology_finish(copy);
 	return copy;
 }
@@ -668,6 +720,7 @@ int main(void)
 	test_keeping();
 	test_whole();
 	test_evenness();
+	test_pins();
 	test_memory();
 	test_reserved_memory();
 	test_memory_is_near();

@@ -88,11 +88,44 @@ static double room_of(const struct world *w, unsigned int node, bool exclusive)
 	return room;
 }
 
+/* Memory that is used without its name: of nodes with CPUs, and of others where it is ordinary. */
+static bool has_usual_memory(const struct world *w, unsigned int node)
+{
+	return w->t->nodes[node].has_memory && w->t->nodes[node].memory_kind == MEMORY_ORDINARY;
+}
+
 static double avail_of(const struct world *w, unsigned int node)
 {
 	const struct topo_node *x = &w->t->nodes[node];
 
-	return x->ncpus && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
+	return has_usual_memory(w, node) && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
+}
+
+/* Enough left for a process to start: 64 MiB or a thousandth of the node, but no more than a quarter of a small one. */
+static bool has_room_left(const struct world *w, unsigned int node)
+{
+	double total = (double)w->t->nodes[node].mem_total, least = total / 1000 > 67108864 ? total / 1000 : 67108864;
+
+	return avail_of(w, node) > 0 && avail_of(w, node) >= floor(least < total / 4 ? least : total / 4);
+}
+
+/* How much farther than local the memory is that threads on this node use. */
+static double memory_away(const struct world *w, unsigned int node)
+{
+	const struct topology *t = w->t;
+	unsigned int nearest = 65535;
+	bool any = false;
+
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		any |= has_room_left(w, j);
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		if (has_usual_memory(w, j) && (!any || has_room_left(w, j))) {
+			if (j == node)
+				return 0;
+			if (t->near[node * t->nnodes + j] < nearest)
+				nearest = t->near[node * t->nnodes + j];
+		}
+	return nearest - 20.0;
 }
 
 /* CPUs that may be given, whoever holds them now. */
@@ -179,18 +212,13 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			even += (mean - keep * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable, keep);
 		if (usable > 0)
 			step += takes / usable;
-		if (t->nodes[i].has_memory && t->nodes[i].ncpus && t->nodes[i].mem_total) {
+		if (has_usual_memory(w, i) && t->nodes[i].mem_total) {
 			total += (double)t->nodes[i].mem_total;
 			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
 			with++;
-		} else if (t->nodes[i].ncpus && !t->nodes[i].has_memory && !r->memory) {
-			unsigned int nearest = 65535;
-
-			for (unsigned int j = 0; j < t->nnodes; j++)
-				if (t->nodes[j].ncpus && t->nodes[j].has_memory && t->near[i * t->nnodes + j] < nearest)
-					nearest = t->near[i * t->nnodes + j];
-			d += (nearest - 20.0) * threads_of(w, i, r) / threads;
 		}
+		if (t->nodes[i].ncpus && !r->memory)
+			d += memory_away(w, i) * threads_of(w, i, r) / threads;
 	}
 	even -= step * step / (2 * nodes);
 	return d / 20 + 0.2 * even / (want * nodes / cpus) +
@@ -253,7 +281,7 @@ static unsigned int mask_of(const struct world *w, const struct request *q, cons
 
 	for (unsigned int i = 0; i < w->t->nnodes; i++)
 		if (idset_has(&p->nodes, w->t->nodes[i].id) ||
-		    (q->memory && idset_has(&p->mems, w->t->nodes[i].id) && w->t->nodes[i].ncpus))
+		    (q->memory && idset_has(&p->mems, w->t->nodes[i].id)))
 			mask |= 1U << i;
 	return mask;
 }
@@ -282,7 +310,7 @@ static struct request random_request(struct rnd *r, const struct topology *t, un
 			printf("# " what "\n", ##__VA_ARGS__);                                                     \
 	} while (0)
 
-static unsigned int check_truth(struct world *w, const struct request *q, int r, const struct placement *p)
+__attribute__((unused)) static unsigned int check_truth(struct world *w, const struct request *q, int r, const struct placement *p)
 {
 	uint16_t kind;
 	struct truth best = find_truth(w, q, &kind);

@@ -1,0 +1,392 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Selection of memory.  CPUs and memory are two resources of one graph: a node
+ * may have either, both or none.  Which nodes' memory may be chosen; memory that is added to CPUs that are given;
+ * and the memory nodes that the container gets in the end.
+ */
+#include "plugin/select-internal.h"
+
+#include "plugin/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+/* With less than this, a process does not even start: its runtime alone needs some ten MiB. */
+#define FLOOR_BYTES (64ULL << 20)
+#define FLOOR_PART 1000 /* of a node: what its kernel takes and gives back all the time */
+#define FLOOR_MOST 4    /* of a node, at most: small ones */
+
+uint64_t memory_floor(const struct topo_node *node)
+{
+	uint64_t least = node->mem_total / FLOOR_PART;
+
+	least = least > FLOOR_BYTES ? least : FLOOR_BYTES;
+	return least < node->mem_total / FLOOR_MOST ? least : node->mem_total / FLOOR_MOST;
+}
+
+/* --- which may be chosen --- */
+
+/* Memory that the container named apart from its CPUs: all of it, or why not. */
+static int named_mems(struct choice *c, const struct idset *may, struct error *err)
+{
+	const struct idset *named = &c->req->mem_nodes;
+	struct idset missing = *named;
+
+	c->mems = *named;
+	idset_and(&c->mems, &c->t->mem_nodes);
+	if (idset_empty(&c->mems))
+		return error_set(err, -EINVAL, "limits.memory.nodes: \"%s\": no node with memory among them (memory is on %s)",
+				 list_text(named).text, list_text(&c->t->mem_nodes).text);
+	idset_and(&c->mems, may);
+	if (idset_empty(&c->mems))
+		return error_set(err, -ENOSPC,
+				 "limits.memory.nodes: \"%s\": reserved, not allowed here, or outside of cpuset.mems (left: %s)",
+				 list_text(named).text, list_text(may).text);
+	if (idset_intersects(&c->mems, &c->t->merged))
+		idset_or(&c->mems, &c->t->merged);
+	idset_andnot(&missing, &c->mems);
+	if (!idset_empty(&missing))
+		reasons_add(c->why, "limits.memory.nodes: nodes %s have no memory that may be used", list_text(&missing).text);
+	c->mems_named = true;
+	return 0;
+}
+
+/* Of @may, the memory that is used without its name; where that is none, all there is. */
+static struct idset usual_mems(const struct choice *c, const struct idset *may)
+{
+	struct idset usual = *may;
+
+	for (unsigned int i = 0; i < c->t->nnodes; i++) {
+		const struct topo_node *node = &c->t->nodes[i];
+
+		if (node->memory_kind != MEMORY_ORDINARY && !idset_has(&c->req->pin_mems, node->id) &&
+		    !(c->req->nodes_mode == NODES_LIST && idset_has(&c->req->nodes, node->id)))
+			idset_del(&usual, node->id);
+	}
+	return idset_empty(&usual) ? *may : usual;
+}
+
+/* The memory: within nodes, parent and pin; where the nodes that were named have none, that of the others. */
+int choose_mems(struct choice *c, struct error *err)
+{
+	struct idset may = c->t->mem_nodes, usual;
+
+	if (c->in->allowed_mems)
+		idset_and(&may, c->in->allowed_mems);
+	if (!idset_empty(&c->req->pin_mems))
+		idset_and(&may, &c->req->pin_mems);
+	idset_andnot(&may, &c->in->policy->reserved_nodes);
+	if (!idset_empty(&c->req->mem_nodes))
+		return named_mems(c, &may, err);
+	usual = usual_mems(c, &may);
+	c->mems = usual;
+	idset_and(&c->mems, &c->nodes);
+	if (!idset_empty(&c->mems))
+		return 0;
+	if (!idset_empty(&c->req->pin_mems) && c->req->nodes_mode == NODES_LIST &&
+	    idset_intersects(&c->nodes, &c->t->mem_nodes))
+		return error_set(err, -ENOSPC,
+				 "limits.cpu.nodes: \"%s\": memory is pinned to nodes %s (cpuset.mems), which are not among them",
+				 list_text(&c->req->nodes).text, list_text(&c->req->pin_mems).text);
+	if (idset_empty(&usual))
+		return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s: memory is on nodes %s",
+				 list_text(&c->nodes).text, list_text(&c->t->mem_nodes).text);
+	c->mems = usual;
+	c->mems_elsewhere = true;
+	return 0;
+}
+
+bool brings_pages(const struct choice *c, const struct site *s)
+{
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		if (c->search.need.huge[h] && s->huge[h])
+			return true;
+	return false;
+}
+
+const struct site *site_of(const struct search *s, unsigned int node)
+{
+	for (unsigned int i = 0; i < s->nsites; i++)
+		if (s->sites[i].node == node)
+			return &s->sites[i];
+	return NULL;
+}
+
+/* --- memory for CPUs that are given --- */
+
+/* near of a node (index) to the CPUs of a set of sites, as a mean. */
+static double near_to(const struct choice *c, const struct site_set *set, unsigned int node)
+{
+	double sum = 0, cpus = 0;
+
+	for (unsigned int i = 0; i < set->n; i++) {
+		const struct site *x = &c->search.sites[set->site[i]];
+
+		sum += (double)x->ncpus * c->t->near[x->node * c->t->nnodes + node];
+		cpus += x->ncpus;
+	}
+	return cpus > 0 ? sum / cpus : 0;
+}
+
+/* Sites that could be added to the best set, as places of pages alone: what they cost is their distance from its CPUs. */
+static void pages_sites(const struct choice *c, struct search *extra)
+{
+	const struct search *s = &c->search;
+	uint64_t most = 1;
+
+	for (unsigned int i = 0; i < s->nsites; i++)
+		most = s->sites[i].avail > most ? s->sites[i].avail : most;
+	for (unsigned int i = 0; i < s->nsites; i++) {
+		const struct site *x = &s->sites[i];
+		struct site *y = &extra->sites[extra->nsites];
+		bool in = false;
+
+		for (unsigned int k = 0; k < s->best.n; k++)
+			in |= s->best.site[k] == i;
+		if (in || (!x->avail && !brings_pages(c, x)))
+			continue;
+		*y = (struct site){ .node = x->node, .avail = x->avail, .mem_weight = 1 };
+		memcpy(y->huge, x->huge, sizeof(y->huge));
+		/* of equally near ones, that with most room */
+		y->bias = (int64_t)(near_to(c, &s->best, x->node) * 1e5) + (int64_t)(1e3 * (1 - (double)x->avail / (double)most));
+		extra->nsites++;
+	}
+}
+
+static uint64_t gap(uint64_t need, uint64_t has)
+{
+	return need > has ? need - has : 0;
+}
+
+/* The fewest other nodes whose memory makes the best set suffice, and of these the nearest to its CPUs. */
+int add_memory(struct choice *c)
+{
+	struct search *s = &c->search;
+	struct search extra = { .topology = c->t, .taste = { .mean = 1, .nodes = 1, .step = 1 } };
+	struct sums has;
+	int r;
+
+	search_sums(s, s->best.site, s->best.n, &has);
+	extra.need.memory = gap(s->need.memory, has.avail);
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		extra.need.huge[h] = gap(s->need.huge[h], has.huge[h]);
+	extra.sites = calloc(s->nsites + 1, sizeof(*extra.sites));
+	if (!extra.sites)
+		return -ENOMEM;
+	pages_sites(c, &extra);
+	r = search_run(&extra);
+	for (unsigned int i = 0; r == 0 && i < extra.best.n; i++) {
+		const struct site *x = site_of(s, extra.sites[extra.best.site[i]].node);
+
+		s->best.site[s->best.n++] = (uint16_t)(x - s->sites);
+		reasons_add(c->why, "memory: node %u is added, the nearest with room, since the CPUs' own nodes lack it",
+			    c->t->nodes[x->node].id);
+	}
+	search_free(&extra);
+	free(extra.sites);
+	return r;
+}
+
+/* near of a node (index) to the CPUs that were given, added up. */
+static unsigned long away_from(const struct choice *c, const struct idset *cpus, unsigned int node)
+{
+	unsigned long sum = 0;
+
+	idset_foreach(id, cpus)
+		sum += c->t->near[c->t->cpus[c->t->cpu_index[id]].node * c->t->nnodes + node];
+	return sum;
+}
+
+/*
+ * The node (index) with memory nearest to @cpus that is not in @mems yet, one with room before one without, and of
+ * equally near ones that with most. @usable: one that the kernel itself can use. -1: none.
+ */
+static int nearest_memory(const struct choice *c, const struct idset *cpus, const struct idset *mems, bool roomy,
+			  bool usable)
+{
+	unsigned long least = ULONG_MAX;
+	uint64_t most = 0;
+	int best = -1;
+
+	for (unsigned int j = 0; j < c->t->nnodes; j++) {
+		const struct topo_node *node = &c->t->nodes[j];
+		const struct site *x;
+		unsigned long d;
+
+		if (!idset_has(roomy ? &c->roomy : &c->mems, node->id) || idset_has(mems, node->id) ||
+		    (usable && node->movable_only))
+			continue;
+		d = away_from(c, cpus, j);
+		if (d > least)
+			continue;
+		x = site_of(&c->search, j);
+		if (d == least && (x ? x->avail : 0) <= most)
+			continue;
+		least = d;
+		most = x ? x->avail : 0;
+		best = (int)j;
+	}
+	return best;
+}
+
+/* --- what the container gets --- */
+
+/* Memory-only nodes that were named, and are nearest to a chosen node, come along. */
+static void add_named_memory(const struct choice *c, const struct idset *chosen, struct idset *mems)
+{
+	const struct topology *t = c->t;
+	struct idset add = { { 0 } };
+
+	for (unsigned int j = 0; j < t->nnodes; j++) {
+		unsigned int nearest = UINT16_MAX;
+		bool ours = false;
+
+		if (t->nodes[j].ncpus || !idset_has(&c->mems, t->nodes[j].id) ||
+		    (!idset_has(&c->req->nodes, t->nodes[j].id) && !idset_has(&c->req->pin_mems, t->nodes[j].id)))
+			continue;
+		for (unsigned int i = 0; i < t->nnodes; i++) {
+			unsigned int d = t->near[j * t->nnodes + i];
+
+			if (!t->nodes[i].ncpus || !idset_has(&c->nodes, t->nodes[i].id) || d > nearest)
+				continue;
+			ours = idset_has(chosen, t->nodes[i].id) || (d == nearest && ours);
+			nearest = d;
+		}
+		if (ours)
+			idset_add(&add, t->nodes[j].id);
+	}
+	idset_andnot(&add, mems);
+	if (!idset_empty(&add))
+		reasons_add(c->why, "memory: node %s comes along, named and nearest to these", list_text(&add).text);
+	idset_or(mems, &add);
+}
+
+/* What could not be checked is said. */
+static void say_unknown(const struct choice *c, const struct idset *mems)
+{
+	struct idset unknown = { { 0 } };
+
+	for (unsigned int i = 0; i < c->t->nnodes; i++)
+		if (!c->t->nodes[i].mem_known && idset_has(mems, c->t->nodes[i].id))
+			idset_add(&unknown, c->t->nodes[i].id);
+	if (!idset_empty(&unknown))
+		reasons_add(c->why, "limits.memory: not checked, the kernel does not say how much memory is on nodes %s",
+			    list_text(&unknown).text);
+}
+
+static void warn(struct choice *c, enum placement_warning w, const struct idset *nodes)
+{
+	c->warnings |= 1U << w;
+	reasons_add(c->why, "warning: %s (nodes %s)", placement_warning(w), list_text(nodes).text);
+}
+
+static bool has_room(const struct choice *c, const struct idset *mems)
+{
+	uint64_t sum = 0, least = UINT64_MAX;
+
+	if (idset_intersects(&c->roomy, mems))
+		return true;
+	for (unsigned int i = 0; i < c->search.nsites; i++) {
+		const struct topo_node *node = &c->t->nodes[c->search.sites[i].node];
+
+		if (!idset_has(mems, node->id))
+			continue;
+		sum += c->search.sites[i].avail;
+		least = memory_floor(node) < least ? memory_floor(node) : least;
+	}
+	return sum >= least;
+}
+
+/* A container that names no size needs some memory all the same: strictly bound to full nodes it would be killed. */
+static void add_room(struct choice *c, const struct placement *out, struct idset *mems)
+{
+	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, false);
+
+	if (near < 0) {
+		warn(c, WARN_STARVED, mems);
+		return;
+	}
+	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have next to nothing left",
+		    c->t->nodes[near].id, list_text(mems).text);
+	idset_add(mems, c->t->nodes[near].id);
+}
+
+static bool all_movable(const struct choice *c, const struct idset *mems)
+{
+	idset_foreach(id, mems) {
+		int i = topology_find_node(c->t, id);
+
+		if (i < 0 || !c->t->nodes[i].movable_only)
+			return false;
+	}
+	return true;
+}
+
+static void add_usable(struct choice *c, const struct placement *out, struct idset *mems)
+{
+	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, true);
+
+	if (near < 0 && !c->mems_named)
+		near = nearest_memory(c, &out->share.cpus, mems, false, true);
+	if (near < 0) {
+		warn(c, WARN_MOVABLE, mems);
+		return;
+	}
+	reasons_add(c->why, "memory: node %u is added: nodes %s have movable memory alone", c->t->nodes[near].id,
+		    list_text(mems).text);
+	idset_add(mems, c->t->nodes[near].id);
+}
+
+/* The nearest memory for CPUs whose own nodes have none. */
+static int first_memory(struct choice *c, const struct placement *out, struct idset *mems, struct error *err)
+{
+	int near = nearest_memory(c, &out->share.cpus, mems, true, false);
+
+	if (near < 0)
+		near = nearest_memory(c, &out->share.cpus, mems, false, false);
+	if (near < 0)
+		return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
+				 list_text(&out->nodes).text);
+	idset_add(mems, c->t->nodes[near].id);
+	reasons_add(c->why, "memory: on node %u, the nearest that has any", c->t->nodes[near].id);
+	return 0;
+}
+
+/* From the chosen set: which memory nodes the container gets. */
+int settle_mems(struct choice *c, struct placement *out, struct error *err)
+{
+	const struct search *s = &c->search;
+	struct idset mems = { { 0 } };
+	bool spread = c->req->policy == POLICY_INTERLEAVE || c->req->policy == POLICY_WEIGHTED;
+
+	for (unsigned int i = 0; i < s->best.n && !c->mems_named; i++) {
+		const struct site *x = &s->sites[s->best.site[i]];
+
+		if (idset_has(&c->mems, c->t->nodes[x->node].id))
+			idset_add(&mems, c->t->nodes[x->node].id);
+	}
+	if (c->mems_named)
+		mems = c->mems;
+	else
+		add_named_memory(c, &out->nodes, &mems);
+	if (spread && c->req->nodes_mode == NODES_LIST && !c->mems_elsewhere)
+		idset_or(&mems, &c->mems);
+	if (idset_empty(&mems)) {
+		int r = first_memory(c, out, &mems, err);
+
+		if (r < 0)
+			return r;
+	}
+	if (!c->asked.memory && c->req->policy != POLICY_PREFERRED && !has_room(c, &mems))
+		add_room(c, out, &mems);
+	if (all_movable(c, &mems))
+		add_usable(c, out, &mems);
+	if (idset_intersects(&mems, &c->t->merged))
+		idset_or(&mems, &c->t->merged);
+	idset_andnot(&mems, &c->in->policy->reserved_nodes);
+	if (c->asked.memory)
+		say_unknown(c, &mems);
+	out->mems = mems;
+	return 0;
+}
