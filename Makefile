@@ -106,7 +106,15 @@ $(O)/runtime-hooks/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
 
-$(O)/%.o: %.c
+# Before all objects, so that a compiler for a 32-bit machine is refused with one line and not with one for each file.
+$(O)/64-bit:
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null > $@.new
+	@grep -q __LP64__ $@.new || { rm $@.new; \
+		echo >&2 'numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x'; exit 1; }
+	@mv $@.new $@
+
+$(O)/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@

@@ -14,6 +14,18 @@
 
 #define CGROUP "/machine.slice/libpod-1.scope"
 
+/* A message is in the byte order of this machine, and begins with a letter for it. U32: a number below 256. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define ORDER		'B'
+#define BYTES(a, b, c, d) d, c, b, a
+#define U32_TEXT(low)	"\0\0\0" low
+#else
+#define ORDER		'l'
+#define BYTES(a, b, c, d) a, b, c, d
+#define U32_TEXT(low)	low "\0\0\0"
+#endif
+#define U32(v) BYTES(v, 0, 0, 0)
+
 static char path[64];
 static struct error err;
 
@@ -89,9 +101,9 @@ static bool holds(const unsigned char *m, size_t n, const void *part, size_t len
 
 static void message(const char *to)
 {
-	static const unsigned char done_reply[16] = { 'l', 2, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
-	static const unsigned char cpus[] = "AllowedCPUs\0\2ay\0\0\0\0\2\0\0\0\x0f\x02";
-	static const unsigned char mems[] = "AllowedMemoryNodes\0\2ay\0\0\0\1\0\0\0\x02";
+	static const unsigned char done_reply[16] = { ORDER, 2, 0, 1, U32(0), U32(9), U32(0) };
+	static const unsigned char cpus[] = "AllowedCPUs\0\2ay\0\0\0\0" U32_TEXT("\2") "\x0f\x02";
+	static const unsigned char mems[] = "AllowedMemoryNodes\0\2ay\0\0\0" U32_TEXT("\1") "\x02";
 	unsigned char m[8192];
 	FILE *f;
 	size_t n;
@@ -104,22 +116,22 @@ static void message(const char *to)
 	memcpy(&body, m + 4, 4);
 	memcpy(&fields, m + 12, 4);
 	is_int((16 + fields + 7) / 8 * 8 + body, n, "its lengths are its length");
-	ok(holds(m, n, "\x0e\0\0\0libpod-1.scope", 18), "names the unit, with its length");
+	ok(holds(m, n, U32_TEXT("\x0e") "libpod-1.scope", 18), "names the unit, with its length");
 	ok(holds(m, n, "libpod-1.scope\0", 15), "ends its name");
 	ok(holds(m, n, cpus, 12), "sets AllowedCPUs");
-	ok(holds(m, n, "\2\0\0\0\x0f\x02", 6), "to 0-3,9 as bits");
+	ok(holds(m, n, U32_TEXT("\2") "\x0f\x02", 6), "to 0-3,9 as bits");
 	ok(holds(m, n, mems, 19), "sets AllowedMemoryNodes");
 	ok(n && m[n - 1] == 2, "to 1 as a bit, which is the last byte");
 }
 
 static void answers(const char *to)
 {
-	static const unsigned char refusal[] = { 'l', 3, 0, 1, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
-						 4, 0, 0, 0, 'n', 'o', 'p', 'e', 0 };
-	static const unsigned char signal_first[] = { 'l', 4, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
-						      'l', 2, 0, 1, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0 };
-	static const unsigned char huge[] = { 'l', 2, 0, 1, 255, 255, 255, 127, 9, 0, 0, 0, 255, 255, 255, 127 };
-	static const unsigned char lying[] = { 'l', 3, 0, 1, 9, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0,
+	static const unsigned char refusal[] = { ORDER, 3, 0, 1, U32(9), U32(9), U32(0), U32(4), 'n', 'o', 'p', 'e', 0 };
+	static const unsigned char signal_first[] = { ORDER, 4, 0, 1, U32(0), U32(9), U32(0),
+						      ORDER, 2, 0, 1, U32(0), U32(9), U32(0) };
+	static const unsigned char huge[] = { ORDER, 2, 0, 1, BYTES(255, 255, 255, 127), U32(9),
+					      BYTES(255, 255, 255, 127) };
+	static const unsigned char lying[] = { ORDER, 3, 0, 1, U32(9), U32(9), U32(0),
 					       255, 255, 255, 255, 'n', 'o', 'p', 'e', 0 };
 
 	is_int(ask("OK 1234\r\n", refusal, sizeof(refusal), to), -EREMOTEIO, "a refusal is told");
