@@ -186,7 +186,7 @@ static int send_all(const struct line *l, const void *data, size_t len)
 	const char *p = data;
 
 	while (len) {
-		ssize_t n = send(l->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = unix_send(l->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		int r = 0;
 
 		if (n > 0) {
@@ -284,7 +284,7 @@ static int answer(const struct line *l, char *said, size_t size)
 static int call(const char *path, const struct message *m, unsigned int timeout_ms, char *said, size_t size)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	cleanup_close int fd = unix_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
 	struct line l = { .fd = fd };
 	int r;
 
@@ -293,7 +293,7 @@ static int call(const char *path, const struct message *m, unsigned int timeout_
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	if (connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	if (unix_connect(fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	clock_gettime(CLOCK_MONOTONIC, &l.end);
 	l.end.tv_sec += timeout_ms / 1000;
