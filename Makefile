@@ -53,7 +53,8 @@ hardening = -fPIE -fstack-protector-strong \
 	$(call cc-option,clash,-fstack-clash-protection) $(call cc-option,cf,-fcf-protection)
 # A function that is called once keeps its own frame: those of a hook's steps, one over the other, touch half the stack.
 frames = $(call cc-option,once,-fno-inline-functions-called-once)
-all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(fortify) \
+# -ffp-contract=off: on other architectures a multiplication and an addition are one rounding, which may turn a tie.
+all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(fortify) -ffp-contract=off \
 	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = $(or $(link_static),-pie) -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 
@@ -108,7 +109,15 @@ $(O)/runtime-hooks/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
 
-$(O)/%.o: %.c
+# Before all objects, so that a compiler for a 32-bit machine is refused with one line and not with one for each file.
+$(O)/64-bit:
+	@mkdir -p $(@D)
+	@$(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null > $@.new
+	@grep -q __LP64__ $@.new || { rm $@.new; \
+		echo >&2 'numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x'; exit 1; }
+	@mv $@.new $@
+
+$(O)/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
@@ -225,12 +234,12 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
 	$(O)/at-each-call
 
-.PHONY: test test-lint test-package test-corpus test-unit test-machines test-hooks test-san test-fuzz test-vm unit-programs
+.PHONY: test test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm unit-programs
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks package corpus san fuzz vm
+	@$(run_tiers) lint unit machines hooks package corpus cross+san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
 test-lint:
@@ -246,6 +255,8 @@ test-machines: all $(O)/bench
 	@$(run_tiers) machines
 test-hooks: all $(hook_test_programs)
 	@$(run_tiers) hooks
+test-cross: all $(O)/bench-hook/stage
+	@$(run_tiers) cross
 test-san: san-build
 	@$(run_tiers) san
 test-fuzz: fuzz-build fuzz-afl-build
@@ -385,7 +396,7 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
-	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -san, -fuzz and -vm'
+	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'

@@ -255,7 +255,7 @@ static int send_all(const struct line *l, const void *data, size_t len)
 	const char *p = data;
 
 	while (len) {
-		ssize_t n = send(l->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+		ssize_t n = unix_send(l->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
 		int r = 0;
 
 		if (n > 0) {
@@ -394,7 +394,7 @@ static int connect_to(const char *path, unsigned int timeout_ms, struct line *l)
 	if (strlen(path) >= sizeof(address.sun_path))
 		return -ENAMETOOLONG;
 	strcpy(address.sun_path, path);
-	if (connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
+	if (unix_connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	clock_gettime(CLOCK_MONOTONIC, &l->end);
 	l->end.tv_sec += timeout_ms / 1000;
@@ -415,7 +415,7 @@ int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct
 
 	if (!unit || (idset_empty(cpus) && idset_empty(mems)))
 		return 0;
-	l.fd = fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	l.fd = fd = unix_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
 	r = connect_to(socket_path, timeout_ms, &l);
 	/* another init, or a container without one */
 	if (r == -ENOENT || r == -ECONNREFUSED)

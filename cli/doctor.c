@@ -10,6 +10,7 @@
 #include "cli/out.h"
 #include "cli/term.h"
 #include "plugin/file.h"
+#include "runtime-hooks/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -197,6 +198,23 @@ static void check_cgroup(struct doctor *d)
 		doctor_say(d, VERDICT_NOTE, "cgroup v2", "cpuset is not delegated yet: hooks turn it on as they need it");
 }
 
+/* The hooks go on without a filter, which is a second wall: so that the start of a container does not hang on it. */
+static void check_filter(struct doctor *d)
+{
+	char text[1024];
+
+#ifndef CONFINE_ARCH
+	doctor_say(d, VERDICT_NOTE, "filter", "the system calls of this architecture are not known to numaplace: "
+					      "its hooks run without a seccomp filter");
+	return;
+#endif
+	if (!doctor_read(d, "proc/sys/kernel/seccomp/actions_avail", text, sizeof(text)) || !word_in(text, "kill_process"))
+		doctor_say(d, VERDICT_NOTE, "filter", "this kernel has no seccomp filters that end a process: "
+						      "hooks run without one");
+	else
+		doctor_say(d, VERDICT_FINE, "filter", "hooks may make the system calls of their work alone");
+}
+
 /* Below a sysroot, that one's; else what was named, or the usual one. */
 static void check_conf(struct doctor *d)
 {
@@ -310,6 +328,7 @@ void doctor_check_host(struct doctor *d)
 {
 	check_machine(d);
 	check_cgroup(d);
+	check_filter(d);
 	check_conf(d);
 	check_ledger(d);
 }

@@ -10,7 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/auxv.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+/* The ledger locks bytes of a file by 62-bit numbers, and the inode of a cgroup has 64 bits. */
+#ifndef __LP64__
+#error "numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x"
+#endif
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -68,6 +75,25 @@ static inline int steal_fd(int *fd)
 
 	*fd = -1;
 	return stolen;
+}
+
+/*
+ * Sockets by the calls of these names: libc's functions make them by socketcall() on s390x, where a seccomp filter cannot
+ * see the family, and by send() on ppc64le.
+ */
+static inline int unix_socket(int type)
+{
+	return (int)syscall(SYS_socket, AF_UNIX, type, 0);
+}
+
+static inline int unix_connect(int fd, const struct sockaddr *to, socklen_t size)
+{
+	return (int)syscall(SYS_connect, fd, to, size);
+}
+
+static inline ssize_t unix_send(int fd, const void *data, size_t len, int flags)
+{
+	return syscall(SYS_sendto, fd, data, len, flags, NULL, 0);
 }
 
 #endif

@@ -12,7 +12,6 @@
 #include "plugin/util.h"
 
 #include <errno.h>
-#include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -21,16 +20,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-
-#if defined(__x86_64__) && !defined(__ILP32__)
-#define ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__) && defined(__AARCH64EL__)
-#define ARCH AUDIT_ARCH_AARCH64
-#elif defined(__riscv) && __riscv_xlen == 64
-#define ARCH AUDIT_ARCH_RISCV64
-#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
-#define ARCH AUDIT_ARCH_PPC64LE
-#endif
 
 /* A sanitizer has system calls of its own, and a leak checker forks and looks into its parent. */
 #ifdef __SANITIZE_ADDRESS__
@@ -90,7 +79,7 @@ void confine_privileges(unsigned int keep)
 
 /* --- system calls --- */
 
-#if defined(ARCH) && !SANITIZED
+#if defined(CONFINE_ARCH) && !SANITIZED
 
 static const int allowed[] = {
 	/* files */
@@ -100,6 +89,9 @@ static const int allowed[] = {
 	SYS_fgetxattr, SYS_fsetxattr, SYS_fremovexattr, SYS_ppoll, SYS_dup, SYS_ioctl, SYS_writev,
 #ifdef SYS_renameat
 	SYS_renameat,
+#endif
+#ifdef SYS_fstatfs64
+	SYS_fstatfs64, SYS_statfs64, /* what libc's fstatfs() calls on s390x */
 #endif
 #ifdef SYS_access
 	SYS_access, SYS_readlink, SYS_mkdir, SYS_poll,
@@ -111,6 +103,9 @@ static const int allowed[] = {
 	SYS_rt_sigaction, SYS_rt_sigprocmask, SYS_rt_sigreturn, SYS_restart_syscall,
 #ifdef SYS_alarm
 	SYS_alarm,
+#endif
+#ifdef SYS_sigreturn
+	SYS_sigreturn, /* how a handler without SA_SIGINFO ends on s390x */
 #endif
 	/* who we are, how we end, the affinity of the container, the holder of the lock */
 	SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
@@ -135,12 +130,18 @@ static const int never[] = {
 
 #define OFFSET(field) ((uint32_t)offsetof(struct seccomp_data, field))
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFFSET(field))
+/* Of the 64 bits of an argument, those that hold an int. */
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LOAD_INT(arg) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFFSET(arg) + 4)
+#else
+#define LOAD_INT(arg) LOAD(arg)
+#endif
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define IF_EQUAL(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
 #define CALL_WORDS 16 /* of 32 calls */
 #define FILTER_MAX (3 * CALL_WORDS + ARRAY_SIZE(never) + 25)
-_Static_assert(FILTER_MAX < 255, "a jump reaches no further");
+_Static_assert(FILTER_MAX <= CONFINE_FILTER_MAX, "a jump reaches no further");
 
 static void add_calls(uint32_t words[CALL_WORDS], const int *calls, size_t n)
 {
@@ -155,7 +156,7 @@ static uint8_t steps(unsigned int from, size_t to)
 	return (uint8_t)(to - from - 1);
 }
 
-static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
+unsigned int confine_filter(unsigned int keep, struct sock_filter *f)
 {
 	const size_t nnever = ARRAY_SIZE(never);
 	uint32_t words[CALL_WORDS] = { 0 };
@@ -173,7 +174,7 @@ static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
 	 */
 	f[n++] = (struct sock_filter)LOAD(args[0]);
 	f[n++] = (struct sock_filter)LOAD(arch);
-	f[n++] = (struct sock_filter)IF_EQUAL(ARCH, 1, 0);
+	f[n++] = (struct sock_filter)IF_EQUAL(CONFINE_ARCH, 1, 0);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
 	f[n++] = (struct sock_filter)LOAD(nr);
 	f[n++] = (struct sock_filter)IF_EQUAL(UINT32_MAX, 0, 1); /* a call that a debugger has taken out */
@@ -183,7 +184,7 @@ static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
 #endif
 	f[n++] = (struct sock_filter)IF_EQUAL(SYS_socket, 0, 4);
-	f[n++] = (struct sock_filter)LOAD(args[0]); /* the low half comes first on all of these machines */
+	f[n++] = (struct sock_filter)LOAD_INT(args[0]);
 	f[n++] = (struct sock_filter)IF_EQUAL(AF_UNIX, 0, 1);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT);
@@ -218,7 +219,7 @@ static unsigned int make_filter(unsigned int keep, struct sock_filter *f)
 void confine_calls(unsigned int keep)
 {
 	struct sock_filter filter[FILTER_MAX];
-	struct sock_fprog program = { .len = (unsigned short)make_filter(keep, filter), .filter = filter };
+	struct sock_fprog program = { .len = (unsigned short)confine_filter(keep, filter), .filter = filter };
 
 	/* Without the flag, kernels before 5.16 turn a speculation of the CPU off, which would cost more than all this. */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0 &&
@@ -240,12 +241,24 @@ bool confine_allows(unsigned int keep, int call)
 	       (keep & CONFINE_LIBLXC && is_among(for_liblxc, ARRAY_SIZE(for_liblxc), call));
 }
 
+bool confine_ends(int call)
+{
+	return is_among(never, ARRAY_SIZE(never), call);
+}
+
 bool confine_has_filter(void)
 {
 	return true;
 }
 
 #else
+
+unsigned int confine_filter(unsigned int keep, struct sock_filter *f)
+{
+	(void)keep;
+	(void)f;
+	return 0;
+}
 
 void confine_calls(unsigned int keep)
 {
@@ -257,6 +270,12 @@ bool confine_allows(unsigned int keep, int call)
 	(void)keep;
 	(void)call;
 	return true;
+}
+
+bool confine_ends(int call)
+{
+	(void)call;
+	return false;
 }
 
 bool confine_has_filter(void)

@@ -47,12 +47,12 @@ static const volatile sig_atomic_t *uncounted = &nothing;
 static void send_line(const char *line)
 {
 	struct sockaddr_un log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
-	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int fd = unix_socket(SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	if (fd < 0)
 		return;
-	if (connect(fd, (const struct sockaddr *)&log, sizeof(log)) == 0)
-		send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
+	if (unix_connect(fd, (const struct sockaddr *)&log, sizeof(log)) == 0)
+		unix_send(fd, line, strlen(line), MSG_NOSIGNAL | MSG_DONTWAIT);
 	close(fd);
 }
 

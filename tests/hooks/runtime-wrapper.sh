@@ -344,12 +344,13 @@ taking_long() {
 	cp "$config" "$tmp/before"
 	rm "$tmp/version"
 	mkfifo "$tmp/version"
+	# Not inherited: the runtime that waits for a writer ends with the last one, which is this shell.
 	exec 9<> "$tmp/version"
-	wrap --timeout 1 create --bundle "$tmp/b" c1
+	wrap --timeout 1 create --bundle "$tmp/b" c1 9>&-
 	[ "$status" = 1 ] && [ "${said##*$'\n'}" = 'numaplace: container c1: gave up after 1 seconds' ] && [ -z "$printed" ]
 	ok $? 'a runtime that does not say its version' "status $status" "$said" "$printed"
 	echo 'on-failure = warn' > "$tmp/conf"
-	wrap --timeout 1 create --bundle "$tmp/b" c1
+	wrap --timeout 1 create --bundle "$tmp/b" c1 9>&-
 	passed 'on-failure = warn: time is up, and it is called' "<create><--bundle><$tmp/b><c1>"
 	[ "${said##*$'\n'}" = 'numaplace: container c1: gave up after 1 seconds' ] && [[ $printed == *' default' ]]
 	ok $? 'with a warning, and without a policy' "$said" "$printed"

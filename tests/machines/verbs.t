@@ -239,6 +239,11 @@ echo 0 > "$tmp/four/proc/sys/kernel/numa_balancing"
 chmod 700 "$tmp/four/state"
 run doctor --json
 jq_is 'doctor: all fine' '[.checks[] | select(.verdict == "do")]' '[]'
+jq_is 'doctor: a kernel without seccomp' '[.checks[] | select(.check == "filter") | .verdict, (.text | test("no seccomp"))]' '["note",true]'
+mkdir "$tmp/four/proc/sys/kernel/seccomp"
+echo 'kill_process kill_thread trap errno trace log allow' > "$tmp/four/proc/sys/kernel/seccomp/actions_avail"
+run doctor --json
+jq_is 'doctor: and with it' '[.checks[] | select(.check == "filter") | .verdict]' '["fine"]'
 touch "$tmp/four/usr/bin/podman"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +hooks\.d' <<< "$out"

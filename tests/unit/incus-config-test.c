@@ -127,7 +127,7 @@ static const char *plan(const char *keys, const struct conf *conf)
 	for (int k = 0; k < KEY_COUNT; k++) {
 		char value[200];
 
-		if (request_format(&r, k, value, sizeof(value)))
+		if (request_format(&r, (enum request_key)k, value, sizeof(value)))
 			sprintf(out + strlen(out), " %s=%s", request_keys[k], value);
 	}
 	if (r.memory && !(r.given & 1U << KEY_MEMORY))

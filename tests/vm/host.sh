@@ -50,3 +50,19 @@ wait_for_turn() {
 drop_leftovers() {
 	find "$cache_dir" -mindepth 1 -maxdepth 1 \( -name 'run.*' -o -name 'tmp.*' \) -mmin +1440 -exec rm -rf {} +
 }
+
+# Where apt gets Debian itself from (not its security or backports archive).
+mirror() {
+	local url
+	# shellcheck disable=SC2016 # the names are apt's
+	url=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(COMPONENT) $(REPO_URI)' 'Created-By: Packages' |
+		awk '$1 == "Debian" && $2 !~ /-/ && $3 == "main" { print $4; exit }')
+	[ -n "$url" ] || die "apt knows no Debian archive: apt-get update"
+	echo "$url"
+}
+
+# apt's settings for fetching (proxies, certificates, checks), as a file.
+apt_settings() {
+	apt-config dump --format '%f "%v";%n' |
+		grep -E '^Acquire::(http|https|ftp|Check-|Retries|Allow)' || true
+}

@@ -166,7 +166,10 @@ static void put_cgroup(const char *folder, const char *cpus, const char *mems, i
 	put(in(folder, "cgroup.controllers"), "cpuset cpu io memory hugetlb pids\n");
 	put(in(folder, "cgroup.subtree_control"), "cpuset cpu io memory hugetlb pids\n");
 	put(in(folder, "cgroup.events"), "populated %d\nfrozen 0\n", pid != 0);
-	put(in(folder, "cgroup.procs"), pid ? "%d\n" : "", pid);
+	if (pid)
+		put(in(folder, "cgroup.procs"), "%d\n", pid);
+	else
+		put(in(folder, "cgroup.procs"), "%s", "");
 	put_cpuset(folder, "cpuset.cpus", cpus);
 	put_cpuset(folder, "cpuset.mems", mems);
 }

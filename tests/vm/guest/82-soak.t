@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# Five hundred containers, one after another and some at a time, each placed and
+# Three hundred containers, one after another and some at a time, each placed and
 # forgotten by the hook: the ledger and the machine are then as they were.
 # Layout: 4x2-pairs.
 
@@ -9,7 +9,7 @@
 . /tests/containers.sh
 . /tests/placed.sh
 
-CRUN=485 RUNC=15
+CRUN=285 RUNC=15
 np_syslog
 : > $np_log
 soak=$ct_dir/soak
