@@ -299,11 +299,6 @@ const char *rebalance_fixed(const struct record *r)
 		return "its nodes were named";
 	if (r->request.ndevices)
 		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
-	/* An option is nodes with CPUs of any kind, threads, and memory of the same nodes. */
-	if (r->request.all_nodes || !idset_empty(&r->request.mem_nodes))
-		return "its nodes were named, all of them";
-	if (r->request.cpu_class != CLASS_ANY || r->request.one_thread)
-		return "it insists on a kind of CPU, or on cores";
 	if (r->request.nhuge || r->request.huge_memory)
 		return "its hugepages cannot be moved";
 	if (r->placement.policy != POLICY_STRICT)

@@ -126,7 +126,7 @@ static void test_refused(void)
 		{ "container-keys = limits.cpu,x\n",
 		  "t.conf:1: container-keys: \"x\": not all, none or names of keys" },
 		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are wanted" },
-		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 512MB or a number of bytes is wanted" },
+		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted" },
 		{ "max-memry = 1\n", "t.conf:1: max-memry: unknown key; did you mean max-memory?" },
 		{ "reserved-memory = 4GiB\n", "t.conf:1: reserved-memory: \"4GiB\": not NODE:SIZE or NODE-NODE:SIZE" },
 		{ "reserved-memory = x:1GiB\n", "t.conf:1: reserved-memory: \"x\": not a number" },

@@ -108,7 +108,7 @@ int main(void)
 	is_int(size_of("usage"), size, "the sums take as many bytes");
 	ok(files <= LIVE_MAX, "and no more files than live containers: %u", files);
 	ok(entries("homes") && entries("homes") <= LIVE_MAX, "nor homes than ids: %u", entries("homes"));
-	is_int(entries("."), 4, "nothing else in the folder than lock, usage, containers and homes");
+	is_int(entries("."), 5, "nothing else in the folder than format, lock, usage, containers and homes");
 	ok(kit_reopen() >= 0, "the sums are those of the files");
 	kit_end();
 	return done();
