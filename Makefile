@@ -272,14 +272,18 @@ demo:
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third.
-.PHONY: bench bench-select bench-hook bench-vm hook-bench-programs
-bench: bench-select bench-hook bench-vm
+.PHONY: bench bench-select bench-hook bench-vm bench-move hook-bench-programs
+bench: bench-select bench-hook bench-vm bench-move
 bench-select: $(O)/bench
 	@$(O)/bench $(BENCH)
 bench-hook: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) tests/bench/hook/run $(HOOK_BENCH)
 bench-vm: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) tests/bench/vm/run $(VM_BENCH)
+
+# Moves of every kind of page, each beside one migrate_pages() of the same bytes, in a guest.
+bench-move:
+	@tests/vm/boot --plain tests/vm/guest/52-move-huge.t | sed -n 's/^# bench //p'
 
 # The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
 hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)
@@ -401,5 +405,5 @@ help:
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
 	@echo 'make bench            how good decisions are (bench-select), what a hook costs (bench-hook, as root),'
-	@echo '                      and container starts with it in a guest (bench-vm)'
+	@echo '                      container starts with it in a guest (bench-vm), and moves there (bench-move)'
 	@echo 'make clean            take the build folder away'

@@ -124,11 +124,16 @@ static unsigned int next_node(const struct move *m, const struct deal *d)
 	return best;
 }
 
+/* Each call has the kernel wait for all CPUs (to empty their lists of pages), so few huge pages in one are too few. */
+#define CALL_BYTES (64ULL << 20)
+#define FOLIOS_FEW (FOLIOS_STEP / 8)
+#define FOLIOS_MAX (FOLIOS_STEP + FOLIOS_FEW)
+
 struct step {
 	size_t n;
-	struct folio folio[FOLIOS_STEP];
-	void *page[FOLIOS_STEP];
-	int node[FOLIOS_STEP], status[FOLIOS_STEP];
+	struct folio folio[FOLIOS_MAX];
+	void *page[FOLIOS_MAX];
+	int node[FOLIOS_MAX], status[FOLIOS_MAX];
 	struct folios folios;
 	uint64_t chunk; /* the last one that was dealt */
 	unsigned int to; /* and the index of its node */
@@ -180,16 +185,15 @@ static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, 
 /* The next folios of a mapping, no more than one call should move; explicit huge pages are those of the mapping. */
 static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 {
-	uint64_t bytes = 0;
+	uint64_t from = *at;
 
-	if (map->page_size == s->folios.page_size) {
-		s->n = folios_next(&s->folios, at, map->end, s->folio);
-		return;
-	}
-	while (*at < map->end && s->n < FOLIOS_STEP && bytes < FOLIOS_STEP * s->folios.page_size) {
+	while (*at < map->end && s->n < FOLIOS_FEW && *at - from < CALL_BYTES) {
+		if (map->page_size == s->folios.page_size) {
+			s->n += folios_next(&s->folios, at, map->end, &s->folio[s->n]);
+			continue;
+		}
 		s->folio[s->n++] = (struct folio){ *at, map->page_size };
 		*at += map->page_size;
-		bytes += map->page_size;
 	}
 }
 

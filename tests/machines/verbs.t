@@ -62,11 +62,11 @@ record "$tmp/four/state" db 8 16-23 2 2 runtime=crun ask.limits.cpu=8 own.huge=2
 	own.huge=1073741824,1 mem.2=21474836480
 record "$tmp/four/state" 6f1d2c3b4a5968778695a4b3c2d1e0f0 4 24-27 3 3 runtime=crun ask.limits.cpu=4
 record "$tmp/four/state" split 4 8-9,28-29 1,3 1,3 runtime=lxc ask.limits.cpu=4
-record "$tmp/four/state" "<&'\">" 1 0 0 0 ask.limits.cpu=0-0 held=0-1
+record "$tmp/four/state" +odd.name@x:y 1 0 0 0 ask.limits.cpu=0-0 held=0-1
 
 run status --json
 jq_is 'status' '[.containers[] | .id + " " + .nodes]' \
-	'["split 1,3","<&'"'"'\"> 0","6f1d2c3b4a5968778695a4b3c2d1e0f0 3","db 2","web1 0"]'
+	'["split 1,3","+odd.name@x:y 0","6f1d2c3b4a5968778695a4b3c2d1e0f0 3","db 2","web1 0"]'
 run status
 has 'status: a bar of load' '^node 2 +#+ +8\.0 of 8 +[#.]+ +7\.8GiB of 32GiB free$'
 has 'status: hugepages' '^node 0 .* 32 of 64 x 2MiB free$'
@@ -174,7 +174,7 @@ out=$each got=0
 [ "$(wc -l <<< "$each")" = 5 ] && [ "$(sort -u <<< "$each")" = "$each" ] && grep -q '"web1"' <<< "$each"
 ok $? 'map -o: each container is in it once'
 out=$(xmllint --xpath "string(//*[local-name()='g'][@class='container'][2]/@data-id)" "$tmp/map.svg") got=0
-is 'map -o: a name of markup is only a name' "<&'\">"
+is 'map -o: a name with every mark that is allowed is in it as it is' '+odd.name@x:y'
 [ "$(xmllint --xpath "count(//*[local-name()='g'][@class='node'])" "$tmp/map.svg")" = 4 ]
 ok $? 'map -o: each node is in it'
 run map -o /nonexistent/x.svg

@@ -4,14 +4,14 @@
 # Moves of huge pages, small ones and both, to one node and to three: each page is moved about once, as the kernel counts
 # it, a huge page stays one, and each node gets its part. Beside each move, one migrate_pages() of as many bytes is timed
 # ("# bench" lines, for `make bench-move`): times are printed, counts are tested. Layout: 4x2-pairs.
-# time limit: 900 s
+# time limit: 1500 s
 
 . /tests/lib.sh
 . /tests/containers.sh
 . /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-mib=96
+mib=48
 
 echo madvise > /sys/kernel/mm/transparent_hugepage/enabled
 counter() { awk -v k="$1" '$1 == k { print $2 }' /proc/vmstat; }
