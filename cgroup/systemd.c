@@ -300,16 +300,16 @@ static int receive(const struct line *l, void *data, size_t len)
 static int authenticate(const struct line *l)
 {
 	static const char hello[] = "\0AUTH EXTERNAL 30\r\n", begin[] = "BEGIN\r\n";
-	char answer[128];
+	char reply[128];
 	size_t n = 0;
 	int r = send_all(l, hello, sizeof(hello) - 1);
 
-	while (r == 0 && (n < 2 || answer[n - 1] != '\n')) {
-		if (n == sizeof(answer))
+	while (r == 0 && (n < 2 || reply[n - 1] != '\n')) {
+		if (n == sizeof(reply))
 			return -EPROTO;
-		r = receive(l, &answer[n++], 1);
+		r = receive(l, &reply[n++], 1);
 	}
-	if (r == 0 && strncmp(answer, "OK ", 3) != 0)
+	if (r == 0 && strncmp(reply, "OK ", 3) != 0)
 		return -EACCES;
 	return r < 0 ? r : send_all(l, begin, sizeof(begin) - 1);
 }
@@ -328,7 +328,7 @@ static const char *text_at(const struct message *m, size_t at, size_t end)
 	return (const char *)m->byte + at;
 }
 
-/* Reads messages until the answer, into @m: *@body to *@end is its body. What systemd said against it goes into @said. */
+/* Reads messages until the answer, into @m: its body is *@body to *@end. @said: what systemd said against it. */
 static int answer(const struct line *l, struct message *m, size_t *body, size_t *end, char *said, size_t size)
 {
 	const uint16_t one = 1;

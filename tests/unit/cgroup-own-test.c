@@ -290,7 +290,8 @@ static void test_model(void)
 
 /* --- what the messages say, and what the model leaves out --- */
 
-static int start(pid_t pid, const char *class, const char *id, const char *inner, struct cgroup_dir *c, struct error *err)
+static int start(pid_t pid, const char *class, const char *id, const char *inner, struct cgroup_dir *c,
+		 struct error *err)
 {
 	cleanup_own_mark struct record *carried = NULL;
 	int rc = cgroup_of_pid(own.mount, pid, c, err);
