@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * A ledger folder whose files are the input: `usage`, a record, and the turn of the sweep.  However
- * they are, it opens, its sums are those of its files, and a container can be added and removed.
+ * they are, it can be looked at, it opens, its sums are those of its files, and a container can be added and removed.
  *
  * Input: a byte of flags, two bytes of the length of `usage`, `usage`, the record.
  */
@@ -63,6 +63,22 @@ static void check_ledger(bool sums_forged)
 	ledger_close(l);
 }
 
+/* Whatever the files are, a look gives what it can read of them. */
+static void check_look(void)
+{
+	struct error err = { 0 };
+
+	for (int sums = 0; sums < 2; sums++) {
+		struct ledger *l = NULL;
+		int r = ledger_look(kit.dir, &kit.topology, &kit.world, 1000, sums, &l, &err);
+
+		fuzz_check_error(r, &err);
+		must(r == 0);
+		must(sums || kit_count(l) >= 0);
+		ledger_close(l);
+	}
+}
+
 /* As kit_fresh, but folders that are as they should be are kept: that is most of a run's time. */
 static void start_over(void)
 {
@@ -110,7 +126,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		put_record((const char *)data + len, size - len, flags & RIGHT_RECORD,
 			   flags & OTHER_NAME ? "containers/lxc:x%2F~3" : "containers/oci:web1");
 	if (flags & TURN)
-		kit_write("lock", data, size < 8 ? size : 8);
+		kit_write("lock", data, size < 32 ? size : 32);
+	check_look();
 	check_ledger(flags & RIGHT_USAGE);
 	return 0;
 }
