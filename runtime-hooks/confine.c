@@ -90,6 +90,12 @@ static const int allowed[] = {
 #ifdef SYS_renameat
 	SYS_renameat,
 #endif
+#ifdef SYS__llseek
+	SYS__llseek, /* what libc's lseek() calls on ppc64le */
+#endif
+#ifdef SYS_riscv_hwprobe
+	SYS_riscv_hwprobe, /* by which libc for riscv64 chooses among its functions, when one is used first */
+#endif
 #ifdef SYS_fstatfs64
 	SYS_fstatfs64, SYS_statfs64, /* what libc's fstatfs() calls on s390x */
 #endif
