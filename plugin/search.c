@@ -50,6 +50,7 @@ static void add_distance(const struct search *s, struct sums *sum, unsigned int 
 	sum->bias += x->weight * x->bias;
 	sum->mem_bias += x->mem_weight * x->bias;
 	sum->slow += x->weight * x->slow;
+	sum->away += x->weight * x->away;
 }
 
 static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
@@ -129,13 +130,16 @@ static double mean_of(int64_t sum, int64_t weight)
 	return weight ? (double)sum / (double)weight : 0;
 }
 
-/* Of threads alone, or of pages alone, there is none yet: as if all were local. */
+/* Of threads alone: that of the memory which is nearest to them.  Of pages alone there is none yet: as if all were local. */
 double search_distance(const struct sums *sum)
 {
 	if (!sum->weight || !sum->mem_weight)
-		return 20;
+		return 20 + mean_of(sum->away, sum->weight);
 	return (double)sum->distance / (double)sum->weight / (double)sum->mem_weight;
 }
+
+/* Of a thread whose own node has no memory: it never has it beside it, which a mean over the set does not show. */
+#define COST_AWAY 0.1
 
 double search_cost(const struct search *s, const struct sums *sum)
 {
@@ -144,7 +148,7 @@ double search_cost(const struct search *s, const struct sums *sum)
 	/* near counts both ways, so a local page is 20 */
 	cost = search_distance(sum) / 20.0;
 	cost += (mean_of(sum->bias, sum->weight) + mean_of(sum->mem_bias, sum->mem_weight)) / 2e6;
-	cost += mean_of(sum->slow, sum->weight) / 1e6;
+	cost += mean_of(sum->slow, sum->weight) / 1e6 + COST_AWAY * mean_of(sum->away, sum->weight) / 20;
 	if (s->need.overcommit)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
 	else
@@ -228,6 +232,8 @@ static int by_room(const void *pa, const void *pb, void *arg)
 	if (!c)
 		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
 	if (!c)
+		c = a->away != b->away ? (a->away > b->away ? 1 : -1) : 0;
+	if (!c)
 		c = a->slow != b->slow ? (a->slow > b->slow ? 1 : -1) : 0;
 	if (!c && twin)
 		c = (int)twin[a->node] - (int)twin[b->node];
@@ -242,7 +248,8 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
 	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight &&
-	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->level == y->level &&
+	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->away == y->away &&
+	       x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
@@ -254,6 +261,7 @@ struct bounds {
 	uint64_t *huge_most[HUGE_SIZES_MAX];
 	int64_t weight_most, mem_weight_most; /* the largest of all */
 	double least_uneven;   /* no set costs less in evenness */
+	bool apart;            /* threads and pages of a site do not weigh the same */
 	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
 };
 
@@ -351,7 +359,7 @@ static double least_distance(const struct branch *br, const struct sums *sum, un
 	};
 	double one, other;
 
-	if (!(br->s->need.pages > 0))
+	if (!br->b->apart)
 		return least_in_line(&o);
 	one = least_in_corners(&o, true);
 	other = left > 1 ? least_in_corners(&o, false) : one;
@@ -555,6 +563,7 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	sum->bias -= x->weight * x->bias;
 	sum->mem_bias -= x->mem_weight * x->bias;
 	sum->slow -= x->weight * x->slow;
+	sum->away -= x->weight * x->away;
 	add_distance(s, sum, v, &without);
 	sum->room += y->room - x->room;
 	sum->load += y->load - x->load;
@@ -681,6 +690,7 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 			b->weight_most = x->weight;
 		if (x->mem_weight > b->mem_weight_most)
 			b->mem_weight_most = x->mem_weight;
+		b->apart |= x->weight != x->mem_weight;
 		if (self < b->nearest)
 			b->nearest = self;
 	}

@@ -13,6 +13,7 @@
 #include "tests/unit/tap.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <time.h>
 
@@ -422,9 +423,19 @@ static unsigned int possible(const struct machine *m, const struct cpu_state *c,
 struct worth {
 	unsigned int nodes, mems, cpus;
 	double apart;  /* mean distance of two threads */
-	double memory; /* mean distance from a thread to its memory */
+	double memory; /* mean distance from a thread to its memory; of no named size: to the nearest */
 	double load;   /* mean load of its CPUs */
 };
+
+static double nearest_of(const struct machine *m, unsigned int node, const struct idset *mems)
+{
+	unsigned int nearest = UINT_MAX;
+
+	idset_foreach(k, mems)
+		if (m->distance[node][k] + m->distance[k][node] < nearest)
+			nearest = m->distance[node][k] + m->distance[k][node];
+	return (double)nearest / 2;
+}
 
 static struct worth worth_of(const struct machine *m, const struct cpu_state *c, const struct ask *a, const struct placement *p)
 {
@@ -433,9 +444,6 @@ static struct worth worth_of(const struct machine *m, const struct cpu_state *c,
 
 	for (unsigned int i = 0; i < p->share.nmem && a->memory; i++)
 		share[p->share.mem[i].id] += (double)p->share.mem[i].memory / (double)a->memory;
-	if (!a->memory)
-		idset_foreach(node, &p->mems)
-			share[node] = 1.0 / w.mems;
 	idset_foreach(i, &p->share.cpus) {
 		w.load += c->load[i] / w.cpus;
 		idset_foreach(j, &p->share.cpus)
@@ -444,7 +452,12 @@ static struct worth worth_of(const struct machine *m, const struct cpu_state *c,
 		for (unsigned int node = 0; node < m->n; node++)
 			w.memory += share[node] * (m->distance[m->cpu[i].node][node] + m->distance[node][m->cpu[i].node]) / 2 /
 				    w.cpus;
+		if (!a->memory)
+			w.memory += nearest_of(m, m->cpu[i].node, &p->mems) / w.cpus;
 	}
+	/* memory alone that is named comes along with whichever node it is nearest to: more of it is no merit */
+	if (a->nodes)
+		w.mems = 0;
 	return w;
 }
 
