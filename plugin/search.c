@@ -38,13 +38,26 @@ static void add_shares(struct sums *sum, const struct site *x, int sign)
 /* What a site's threads and pages are away from: for each, sum over a set of what is at the other end. */
 struct cross {
 	int64_t threads, pages; /* of weight * near, of mem_weight * near */
+	int64_t bare;           /* of weight * bare_near, where some nodes have no memory */
 };
+
+/*
+ * Of two nodes without memory: how far the threads of each are from the pages of the other, which lie on the nearest
+ * node that has some.  That is about as far as the other itself is, and no nearer than their own; both ways, added up.
+ */
+static int64_t bare_near(const struct search *s, unsigned int a, unsigned int b)
+{
+	int64_t near = near_of(s, a, b), of_a = 20 + s->sites[a].away, of_b = 20 + s->sites[b].away;
+
+	return (near > of_a ? near : of_a) + (near > of_b ? near : of_b);
+}
 
 static void add_distance(const struct search *s, struct sums *sum, unsigned int v, const struct cross *cross)
 {
 	const struct site *x = &s->sites[v];
 
 	sum->distance += x->weight * cross->pages + x->mem_weight * (cross->threads + x->weight * near_of(s, v, v));
+	sum->bare += x->weight * (cross->bare + x->weight * (20 + (int64_t)x->away));
 	sum->weight += x->weight;
 	sum->mem_weight += x->mem_weight;
 	sum->bias += x->weight * x->bias;
@@ -63,6 +76,7 @@ static void sums_add(const struct search *s, struct sums *sum, const uint16_t *s
 
 		cross.threads += s->sites[site[i]].weight * near;
 		cross.pages += s->sites[site[i]].mem_weight * near;
+		cross.bare += s->bare ? s->sites[site[i]].weight * bare_near(s, site[i], v) : 0;
 	}
 	add_distance(s, sum, v, &cross);
 	sum->room += x->room;
@@ -130,11 +144,16 @@ static double mean_of(int64_t sum, int64_t weight)
 	return weight ? (double)sum / (double)weight : 0;
 }
 
-/* Of threads alone: that of the memory which is nearest to them.  Of pages alone there is none yet: as if all were local. */
+/*
+ * Of threads alone: as if the pages of each lay on the nearest node that has memory, and that node beside its own.  Of
+ * pages alone there is none yet: as if all were local.
+ */
 double search_distance(const struct sums *sum)
 {
-	if (!sum->weight || !sum->mem_weight)
-		return 20 + mean_of(sum->away, sum->weight);
+	if (!sum->weight)
+		return 20;
+	if (!sum->mem_weight)
+		return (double)sum->bare / (double)sum->weight / (double)sum->weight;
 	return (double)sum->distance / (double)sum->weight / (double)sum->mem_weight;
 }
 
@@ -441,6 +460,7 @@ static void greedy_add(struct search *s, struct greedy *g, unsigned int v)
 
 		g->cross[i].threads += x->weight * near;
 		g->cross[i].pages += x->mem_weight * near;
+		g->cross[i].bare += s->bare ? x->weight * bare_near(s, v, i) : 0;
 	}
 	s->work -= s->work < s->nsites ? s->work : s->nsites;
 }
@@ -552,12 +572,15 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	unsigned int u = g->site[out_i];
 	const struct site *x = &s->sites[u], *y = &s->sites[v];
 	int64_t near = near_of(s, u, v);
-	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near };
+	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near,
+				 g->cross[v].bare - (s->bare ? x->weight * bare_near(s, u, v) : 0) };
 
 	*sum = g->sum;
 	/* the cross sums of one of the set hold itself, too: once too often for both ends */
 	sum->distance -= x->weight * g->cross[u].pages +
 			 x->mem_weight * (g->cross[u].threads - x->weight * near_of(s, u, u));
+	sum->bare -= x->weight * (g->cross[u].bare - x->weight * (s->bare ? bare_near(s, u, u) : 0) +
+				  x->weight * (20 + (int64_t)x->away));
 	sum->weight -= x->weight;
 	sum->mem_weight -= x->mem_weight;
 	sum->bias -= x->weight * x->bias;
@@ -588,6 +611,9 @@ static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsi
 
 		g->cross[i].threads += s->sites[v].weight * in - s->sites[u].weight * out;
 		g->cross[i].pages += s->sites[v].mem_weight * in - s->sites[u].mem_weight * out;
+		if (s->bare)
+			g->cross[i].bare += s->sites[v].weight * bare_near(s, v, i) -
+					    s->sites[u].weight * bare_near(s, u, i);
 	}
 	g->in[u] = false;
 	g->in[v] = true;
@@ -776,7 +802,7 @@ struct scratch {
 static int scratch_make(struct search *s, struct scratch *x)
 {
 	size_t n = s->nsites + 1;
-	size_t words = n * (4 + HUGE_SIZES_MAX);
+	size_t words = n * (5 + HUGE_SIZES_MAX);
 	size_t shorts = n * 3;
 	char *p;
 
@@ -788,7 +814,7 @@ static int scratch_make(struct search *s, struct scratch *x)
 	x->b.avail_most = (uint64_t *)p + n;
 	x->g.cross = (struct cross *)((int64_t *)p + 2 * n);
 	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
-		x->b.huge_most[h] = (uint64_t *)p + (4 + h) * n;
+		x->b.huge_most[h] = (uint64_t *)p + (5 + h) * n;
 	p += words * sizeof(uint64_t);
 	x->g.site = (uint16_t *)p;
 	s->best.site = (uint16_t *)p + n;

@@ -46,6 +46,7 @@ struct sums {
 	int64_t bias, mem_bias; /* sums of weight * bias, of mem_weight * bias */
 	int64_t slow;          /* sum of weight * slow */
 	int64_t away;          /* sum of weight * away */
+	int64_t bare;          /* sum over ordered pairs of weight * weight * how far the other's nearest memory is */
 	int64_t share1, share2, share4; /* sums of share, of its square, of its fourth power */
 	int64_t distance;      /* sum over ordered pairs of weight * mem_weight * near */
 	uint64_t avail, total;
@@ -79,6 +80,7 @@ struct search {
 	struct taste taste;
 	unsigned int nsites;
 	struct site *sites;
+	bool bare;                    /* some of them are away from the memory that their threads would use */
 	bool want_second;             /* for explanations; costs a little */
 	struct site_set best, second; /* second: the best other set seen; n = 0: none */
 	unsigned long work;           /* steps left */

@@ -245,6 +245,7 @@ static void add_costs(struct choice *c)
 	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
 	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
+	s->bare = false;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
@@ -252,6 +253,7 @@ static void add_costs(struct choice *c)
 
 		if (no_size)
 			x->away = memory_away(c, x->node, from);
+		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
 		if (home && !idset_has(&c->req->last_nodes, node->id))

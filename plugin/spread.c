@@ -328,18 +328,23 @@ static void follow(const struct spread *s, struct sharing *x)
 /* No memory is on the parts that give CPUs: it is on the others, or else on the nearest nodes that have some. */
 static double far_memory(const struct spread *s, const struct sharing *x)
 {
-	double others = 0, away = 0, parts = 0;
+	double others = 0, away = 0, cpus = 0, parts = 0;
 
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct site *site = s->part[i].site;
 
-		away += x->take[i] * (20.0 + site->away);
+		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++) {
+			unsigned int near = near_parts(s, i, j), own = 20 + site->away;
+
+			away += (double)x->take[i] * x->take[j] * (near > own ? near : own);
+		}
+		cpus += x->take[i];
 		if (!site->away) {
 			others += x->far[i];
 			parts++;
 		}
 	}
-	return parts > 0 ? others / parts : away;
+	return parts > 0 ? others / parts : away / cpus;
 }
 
 /* What a container costs that gets nothing but parts of cores, in local distances. */

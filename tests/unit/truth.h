@@ -173,7 +173,7 @@ static double pages_of(const struct world *w, unsigned int node, const struct re
 /* The mean distance of a thread and a page, of those that may be anywhere in the set. */
 static double truth_distance(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double sum = 0, threads = 0, pages = 0, away = 0;
+	double sum = 0, threads = 0, pages = 0, away = 0, apart = 0;
 
 	for (unsigned int i = 0; i < w->t->nnodes; i++) {
 		if (!(mask >> i & 1))
@@ -182,12 +182,17 @@ static double truth_distance(const struct world *w, unsigned int mask, const str
 		pages += pages_of(w, i, r);
 		away += r->memory ? 0 : threads_of(w, i, r) * memory_away(w, i);
 		for (unsigned int j = 0; j < w->t->nnodes; j++)
-			if (mask >> j & 1)
-				sum += threads_of(w, i, r) * pages_of(w, j, r) * w->t->near[i * w->t->nnodes + j];
+			if (mask >> j & 1) {
+				double near = w->t->near[i * w->t->nnodes + j], own = 20 + memory_away(w, i);
+
+				sum += threads_of(w, i, r) * pages_of(w, j, r) * near;
+				apart += r->memory ? 0 :
+					 threads_of(w, i, r) * threads_of(w, j, r) * (near > own ? near : own);
+			}
 	}
-	/* threads beside which there is no memory have it farther away than a mean over the set says */
+	/* without memory in the set, each thread's is beside its node; threads beside which there is no memory have it farther away than a mean over the set says */
 	away /= threads;
-	return (pages > 0 ? sum / threads / pages : 20 + away) + TRUTH_AWAY * away;
+	return (pages > 0 ? sum / threads / pages : apart / threads / threads) + TRUTH_AWAY * away;
 }
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
