@@ -38,18 +38,32 @@ static void add_shares(struct sums *sum, const struct site *x, int sign)
 /* What a site's threads and pages are away from: for each, sum over a set of what is at the other end. */
 struct cross {
 	int64_t threads, pages; /* of weight * near, of mem_weight * near */
+	int64_t bare;           /* of weight * bare_near, where some nodes have no memory */
 };
+
+/*
+ * Of two nodes without memory: how far the threads of each are from the pages of the other, which lie on the nearest
+ * node that has some.  That is about as far as the other itself is, and no nearer than their own; both ways, added up.
+ */
+static int64_t bare_near(const struct search *s, unsigned int a, unsigned int b)
+{
+	int64_t near = near_of(s, a, b), of_a = 20 + s->sites[a].away, of_b = 20 + s->sites[b].away;
+
+	return (near > of_a ? near : of_a) + (near > of_b ? near : of_b);
+}
 
 static void add_distance(const struct search *s, struct sums *sum, unsigned int v, const struct cross *cross)
 {
 	const struct site *x = &s->sites[v];
 
 	sum->distance += x->weight * cross->pages + x->mem_weight * (cross->threads + x->weight * near_of(s, v, v));
+	sum->bare += x->weight * (cross->bare + x->weight * (20 + (int64_t)x->away));
 	sum->weight += x->weight;
 	sum->mem_weight += x->mem_weight;
 	sum->bias += x->weight * x->bias;
 	sum->mem_bias += x->mem_weight * x->bias;
 	sum->slow += x->weight * x->slow;
+	sum->away += x->weight * x->away;
 }
 
 static void sums_add(const struct search *s, struct sums *sum, const uint16_t *site, unsigned int n, unsigned int v)
@@ -62,6 +76,7 @@ static void sums_add(const struct search *s, struct sums *sum, const uint16_t *s
 
 		cross.threads += s->sites[site[i]].weight * near;
 		cross.pages += s->sites[site[i]].mem_weight * near;
+		cross.bare += s->bare ? s->sites[site[i]].weight * bare_near(s, site[i], v) : 0;
 	}
 	add_distance(s, sum, v, &cross);
 	sum->room += x->room;
@@ -129,13 +144,21 @@ static double mean_of(int64_t sum, int64_t weight)
 	return weight ? (double)sum / (double)weight : 0;
 }
 
-/* Of threads alone, or of pages alone, there is none yet: as if all were local. */
+/*
+ * Of threads alone: as if the pages of each lay on the nearest node that has memory, and that node beside its own.  Of
+ * pages alone there is none yet: as if all were local.
+ */
 double search_distance(const struct sums *sum)
 {
-	if (!sum->weight || !sum->mem_weight)
+	if (!sum->weight)
 		return 20;
+	if (!sum->mem_weight)
+		return (double)sum->bare / (double)sum->weight / (double)sum->weight;
 	return (double)sum->distance / (double)sum->weight / (double)sum->mem_weight;
 }
+
+/* Of a thread whose own node has no memory: it never has it beside it, which a mean over the set does not show. */
+#define COST_AWAY 0.1
 
 double search_cost(const struct search *s, const struct sums *sum)
 {
@@ -144,7 +167,7 @@ double search_cost(const struct search *s, const struct sums *sum)
 	/* near counts both ways, so a local page is 20 */
 	cost = search_distance(sum) / 20.0;
 	cost += (mean_of(sum->bias, sum->weight) + mean_of(sum->mem_bias, sum->mem_weight)) / 2e6;
-	cost += mean_of(sum->slow, sum->weight) / 1e6;
+	cost += mean_of(sum->slow, sum->weight) / 1e6 + COST_AWAY * mean_of(sum->away, sum->weight) / 20;
 	if (s->need.overcommit)
 		cost += s->taste.cpu * (double)(sum->load + s->need.room) / (double)sum->capacity;
 	else
@@ -228,6 +251,8 @@ static int by_room(const void *pa, const void *pb, void *arg)
 	if (!c)
 		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
 	if (!c)
+		c = a->away != b->away ? (a->away > b->away ? 1 : -1) : 0;
+	if (!c)
 		c = a->slow != b->slow ? (a->slow > b->slow ? 1 : -1) : 0;
 	if (!c && twin)
 		c = (int)twin[a->node] - (int)twin[b->node];
@@ -242,7 +267,8 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 
 	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
 	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight &&
-	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->level == y->level &&
+	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->away == y->away &&
+	       x->level == y->level &&
 	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
@@ -254,6 +280,7 @@ struct bounds {
 	uint64_t *huge_most[HUGE_SIZES_MAX];
 	int64_t weight_most, mem_weight_most; /* the largest of all */
 	double least_uneven;   /* no set costs less in evenness */
+	bool apart;            /* threads and pages of a site do not weigh the same */
 	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
 };
 
@@ -351,7 +378,7 @@ static double least_distance(const struct branch *br, const struct sums *sum, un
 	};
 	double one, other;
 
-	if (!(br->s->need.pages > 0))
+	if (!br->b->apart)
 		return least_in_line(&o);
 	one = least_in_corners(&o, true);
 	other = left > 1 ? least_in_corners(&o, false) : one;
@@ -433,6 +460,7 @@ static void greedy_add(struct search *s, struct greedy *g, unsigned int v)
 
 		g->cross[i].threads += x->weight * near;
 		g->cross[i].pages += x->mem_weight * near;
+		g->cross[i].bare += s->bare ? x->weight * bare_near(s, v, i) : 0;
 	}
 	s->work -= s->work < s->nsites ? s->work : s->nsites;
 }
@@ -544,17 +572,21 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	unsigned int u = g->site[out_i];
 	const struct site *x = &s->sites[u], *y = &s->sites[v];
 	int64_t near = near_of(s, u, v);
-	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near };
+	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near,
+				 g->cross[v].bare - (s->bare ? x->weight * bare_near(s, u, v) : 0) };
 
 	*sum = g->sum;
 	/* the cross sums of one of the set hold itself, too: once too often for both ends */
 	sum->distance -= x->weight * g->cross[u].pages +
 			 x->mem_weight * (g->cross[u].threads - x->weight * near_of(s, u, u));
+	sum->bare -= x->weight * (g->cross[u].bare - x->weight * (s->bare ? bare_near(s, u, u) : 0) +
+				  x->weight * (20 + (int64_t)x->away));
 	sum->weight -= x->weight;
 	sum->mem_weight -= x->mem_weight;
 	sum->bias -= x->weight * x->bias;
 	sum->mem_bias -= x->mem_weight * x->bias;
 	sum->slow -= x->weight * x->slow;
+	sum->away -= x->weight * x->away;
 	add_distance(s, sum, v, &without);
 	sum->room += y->room - x->room;
 	sum->load += y->load - x->load;
@@ -579,6 +611,9 @@ static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsi
 
 		g->cross[i].threads += s->sites[v].weight * in - s->sites[u].weight * out;
 		g->cross[i].pages += s->sites[v].mem_weight * in - s->sites[u].mem_weight * out;
+		if (s->bare)
+			g->cross[i].bare += s->sites[v].weight * bare_near(s, v, i) -
+					    s->sites[u].weight * bare_near(s, u, i);
 	}
 	g->in[u] = false;
 	g->in[v] = true;
@@ -681,6 +716,7 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 			b->weight_most = x->weight;
 		if (x->mem_weight > b->mem_weight_most)
 			b->mem_weight_most = x->mem_weight;
+		b->apart |= x->weight != x->mem_weight;
 		if (self < b->nearest)
 			b->nearest = self;
 	}
@@ -766,7 +802,7 @@ struct scratch {
 static int scratch_make(struct search *s, struct scratch *x)
 {
 	size_t n = s->nsites + 1;
-	size_t words = n * (4 + HUGE_SIZES_MAX);
+	size_t words = n * (5 + HUGE_SIZES_MAX);
 	size_t shorts = n * 3;
 	char *p;
 
@@ -778,7 +814,7 @@ static int scratch_make(struct search *s, struct scratch *x)
 	x->b.avail_most = (uint64_t *)p + n;
 	x->g.cross = (struct cross *)((int64_t *)p + 2 * n);
 	for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
-		x->b.huge_most[h] = (uint64_t *)p + (4 + h) * n;
+		x->b.huge_most[h] = (uint64_t *)p + (5 + h) * n;
 	p += words * sizeof(uint64_t);
 	x->g.site = (uint16_t *)p;
 	s->best.site = (uint16_t *)p + n;

@@ -20,7 +20,7 @@ struct site {
 	int64_t room;          /* CPU that is not taken, 1/LOAD_ONE; exclusive: in whole free cores */
 	int64_t load;          /* CPU that is taken on the candidates */
 	int64_t weight;        /* its say in distances as a place of threads: room, as far as it is asked for, in 1/64 CPU */
-	int64_t mem_weight;    /* as a place of pages: what it has of those asked for, in 1/PAGES_ONE; none asked for: weight */
+	int64_t mem_weight;    /* as a place of pages: what it has of those asked for, in 1/PAGES_ONE; none asked for: weight, or 0 where away */
 	unsigned int share;    /* room as a part of cpus, in 1/SHARES */
 	int64_t bias;          /* what choosing it costs besides, in millionths */
 	int64_t slow;          /* what its CPUs lose against the fastest kind, in millionths */
@@ -45,6 +45,8 @@ struct sums {
 	int64_t room, load, capacity, weight, mem_weight;
 	int64_t bias, mem_bias; /* sums of weight * bias, of mem_weight * bias */
 	int64_t slow;          /* sum of weight * slow */
+	int64_t away;          /* sum of weight * away */
+	int64_t bare;          /* sum over ordered pairs of weight * weight * how far the other's nearest memory is */
 	int64_t share1, share2, share4; /* sums of share, of its square, of its fourth power */
 	int64_t distance;      /* sum over ordered pairs of weight * mem_weight * near */
 	uint64_t avail, total;
@@ -78,6 +80,7 @@ struct search {
 	struct taste taste;
 	unsigned int nsites;
 	struct site *sites;
+	bool bare;                    /* some of them are away from the memory that their threads would use */
 	bool want_second;             /* for explanations; costs a little */
 	struct site_set best, second; /* second: the best other set seen; n = 0: none */
 	unsigned long work;           /* steps left */

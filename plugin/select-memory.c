@@ -338,18 +338,28 @@ static void add_usable(struct choice *c, const struct placement *out, struct ids
 	idset_add(mems, c->t->nodes[near].id);
 }
 
-/* The nearest memory for CPUs whose own nodes have none. */
+/* The nearest memory of each node of CPUs, where none of them has any. */
 static int first_memory(struct choice *c, const struct placement *out, struct idset *mems, struct error *err)
 {
-	int near = nearest_memory(c, &out->share.cpus, mems, true, false);
+	const struct topology *t = c->t;
 
-	if (near < 0)
-		near = nearest_memory(c, &out->share.cpus, mems, false, false);
-	if (near < 0)
-		return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
-				 list_text(&out->nodes).text);
-	idset_add(mems, c->t->nodes[near].id);
-	reasons_add(c->why, "memory: on node %u, the nearest that has any", c->t->nodes[near].id);
+	idset_foreach(id, &out->nodes) {
+		const struct topo_node *node = &t->nodes[t->node_index[id]];
+		struct idset cpus = { { 0 } }, none = { { 0 } };
+		int near;
+
+		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
+			if (idset_has(&out->share.cpus, t->cpus[i].id))
+				idset_add(&cpus, t->cpus[i].id);
+		near = nearest_memory(c, &cpus, &none, true, false);
+		if (near < 0)
+			near = nearest_memory(c, &cpus, &none, false, false);
+		if (near < 0)
+			return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
+					 list_text(&out->nodes).text);
+		idset_add(mems, t->nodes[near].id);
+	}
+	reasons_add(c->why, "memory: on node %s, the nearest that has any", list_text(mems).text);
 	return 0;
 }
 

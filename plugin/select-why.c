@@ -353,17 +353,15 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	struct verdict v = { 0 };
 	struct sums sum;
 	int64_t held = 0; /* exclusively, by others */
-	double away = 0;
 
 	search_sums(s, set->site, set->n, &sum);
 	for (unsigned int i = 0; i < set->n; i++) {
 		const struct site *x = &s->sites[set->site[i]];
 
 		held += x->cpus - x->ncpus;
-		away += (double)x->weight * x->away;
 	}
-	v.away = sum.weight ? away / (double)sum.weight / 2.0 : 0;
-	v.distance = search_distance(&sum) / 2.0 + v.away;
+	v.distance = search_distance(&sum) / 2.0;
+	v.away = sum.weight && !sum.mem_weight ? v.distance - 10 : 0;
 	if (sum.capacity)
 		v.load = 100.0 * (double)(sum.load + s->need.room + held * LOAD_ONE) /
 			 (double)(sum.capacity + held * LOAD_ONE);

@@ -245,6 +245,7 @@ static void add_costs(struct choice *c)
 	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
 	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
+	s->bare = false;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
@@ -252,11 +253,11 @@ static void add_costs(struct choice *c)
 
 		if (no_size)
 			x->away = memory_away(c, x->node, from);
+		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
 		if (home && !idset_has(&c->req->last_nodes, node->id))
 			bias += BIAS_HOME;
-		bias += (double)x->away / 20.0;
 		if (s->need.memory && !node->mem_known)
 			bias += BIAS_UNKNOWN;
 		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
@@ -304,14 +305,17 @@ static int64_t pages_of(const struct search *s, const struct site *x)
 	return (int64_t)(has / need->pages * PAGES_ONE);
 }
 
-/* Threads run where there is room, and no more than are asked for; their pages lie where there is memory. */
+/*
+ * Threads run where there is room, and no more than are asked for; their pages lie where there is memory: where no
+ * size is named, on those of the nodes that are not full.
+ */
 static void weigh_sites(struct search *s)
 {
 	for (unsigned int i = 0; i < s->nsites; i++) {
 		struct site *x = &s->sites[i];
 
 		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
-		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->weight;
+		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away ? 0 : x->weight;
 	}
 }
 
@@ -546,8 +550,9 @@ static int keep_core(struct choice *c)
 {
 	const struct topology *t = c->t;
 	cleanup_free bool *takes = NULL; /* by core: this container could take it */
-	unsigned int nfree = 0, threads = 0, lowest = 0;
-	bool any = false;
+	cleanup_free unsigned int *threads = NULL; /* by core: so many CPUs it could take of it */
+	unsigned int nfree = 0;
+	int kept = -1; /* the core that gives fewest, and of these that with the lowest CPU */
 
 	for (unsigned int i = 0; c->kept_core >= 0 && i < t->ncpus; i++)
 		if (t->cpus[i].core == c->kept_core)
@@ -556,10 +561,13 @@ static int keep_core(struct choice *c)
 	if (!c->req->exclusive || c->isolated || c->in->whole || !idset_intersects(&t->online, &t->isolated))
 		return 0;
 	takes = calloc(t->ncores + 1, sizeof(*takes));
-	if (!takes)
+	threads = calloc(t->ncores + 1, sizeof(*threads));
+	if (!takes || !threads)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < t->ncpus; i++)
+	for (unsigned int i = 0; i < t->ncpus; i++) {
 		takes[t->cpus[i].core] |= c->candidate[i] && c->free_core[i];
+		threads[t->cpus[i].core] += c->candidate[i];
+	}
 	for (unsigned int i = 0; i < t->ncpus; i++) {
 		const struct topo_cpu *cpu = &t->cpus[i];
 
@@ -568,15 +576,13 @@ static int keep_core(struct choice *c)
 		if (!takes[cpu->core])
 			return 0; /* this one is left in any case */
 		nfree += c->candidate[i];
-		if (!any || cpu->id < t->cpus[lowest].id)
-			lowest = i;
-		any = true;
+		if (kept < 0 || threads[cpu->core] < threads[t->cpus[kept].core] ||
+		    (threads[cpu->core] == threads[t->cpus[kept].core] && cpu->id < t->cpus[kept].id))
+			kept = (int)i;
 	}
-	for (unsigned int i = 0; i < t->ncpus; i++)
-		threads += c->candidate[i] && t->cpus[i].core == t->cpus[lowest].core;
-	if (!any || (!c->req->cpu_listed && c->sought.count + threads <= nfree))
+	if (kept < 0 || (!c->req->cpu_listed && c->sought.count + threads[t->cpus[kept].core] <= nfree))
 		return 0;
-	c->kept_core = t->cpus[lowest].core;
+	c->kept_core = t->cpus[kept].core;
 	for (unsigned int i = 0; i < t->ncpus; i++)
 		if (t->cpus[i].core == c->kept_core)
 			c->free_core[i] = false;

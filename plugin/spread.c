@@ -34,6 +34,7 @@ struct part {
 	unsigned int ncores;
 	unsigned int idle;   /* candidate CPUs that nobody uses */
 	unsigned int whole;  /* of these, CPUs in free cores */
+	double far;          /* from where the pages can be: of parts that are alike, the nearest is the first */
 	double bytes;        /* of the memory and hugepages that are asked for, what could be here */
 	unsigned int base;   /* CPUs that it gives in any case; what is shared out is the rest */
 	unsigned int take;
@@ -89,6 +90,21 @@ bool *spread_free_cores(const struct select_input *in)
 	return out;
 }
 
+static unsigned int near_parts(const struct spread *s, unsigned int i, unsigned int j)
+{
+	return s->t->near[s->part[i].site->node * s->t->nnodes + s->part[j].site->node];
+}
+
+/* More parts than this are shared out evenly without looking further. */
+#define FILL_PARTS 64
+
+static void find_far(struct spread *s)
+{
+	for (unsigned int i = 0; s->nparts > 1 && s->nparts <= FILL_PARTS && i < s->nparts; i++)
+		for (unsigned int j = 0; j < s->nparts; j++)
+			s->part[i].far += (double)s->part[j].site->mem_weight * near_parts(s, i, j);
+}
+
 static unsigned int threads_per_core(const struct topology *t)
 {
 	return t->ncores && t->ncores < t->ncpus ? (t->ncpus + t->ncores - 1) / t->ncores : 1;
@@ -141,16 +157,19 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 
 /*
  * Hands out @want over the parts, in steps of @unit, always from the one that
- * has most left of its @room: what stays free ends up as even as it can be.
+ * has most left of its @room, of equal ones from the nearest to the memory: what stays free ends up as even as it can be.
  */
 static void share_out(struct spread *s, unsigned int want, unsigned int unit, const unsigned int *room)
 {
 	while (want) {
 		unsigned int most = 0, step;
 
-		for (unsigned int i = 1; i < s->nparts; i++)
-			if (room[i] - s->part[i].take > room[most] - s->part[most].take)
+		for (unsigned int i = 1; i < s->nparts; i++) {
+			unsigned int here = room[i] - s->part[i].take, there = room[most] - s->part[most].take;
+
+			if (here > there || (here == there && s->part[i].far < s->part[most].far))
 				most = i;
+		}
 		step = room[most] - s->part[most].take;
 		if (!step)
 			return;
@@ -159,6 +178,12 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 		s->part[most].take += step;
 		want -= step;
 	}
+}
+
+/* Of parts that are otherwise alike: that with most memory, then the nearest to the memory. */
+static bool first_of(const struct part *a, const struct part *b)
+{
+	return a->bytes > b->bytes || (a->bytes >= b->bytes && a->far < b->far);
 }
 
 /*
@@ -183,7 +208,7 @@ static bool fill_up(struct spread *s, unsigned int want, const unsigned int *roo
 			bool left = room[i] > s->part[i].take, most_left = room[most] > s->part[most].take;
 
 			if (left && (!most_left || room[i] > room[most] ||
-				     (room[i] == room[most] && s->part[i].bytes > s->part[most].bytes)))
+				     (room[i] == room[most] && first_of(&s->part[i], &s->part[most]))))
 				most = i;
 		}
 		step = room[most] - s->part[most].take;
@@ -257,11 +282,6 @@ struct sharing {
 	double *far; /* from all of the CPUs */
 };
 
-static unsigned int near_parts(const struct spread *s, unsigned int i, unsigned int j)
-{
-	return s->t->near[s->part[i].site->node * s->t->nnodes + s->part[j].site->node];
-}
-
 /* Adds where @want pieces of @size bytes go, @x->room of them at most: with the CPUs as far as there is room. */
 static void follow_one(const struct spread *s, struct sharing *x, uint64_t want, uint64_t size)
 {
@@ -302,7 +322,29 @@ static void follow(const struct spread *s, struct sharing *x)
 	for (unsigned int i = 0; i < s->nparts; i++)
 		any |= x->memory[i] > 0;
 	for (unsigned int i = 0; !any && i < s->nparts; i++)
-		x->memory[i] = x->take[i];
+		x->memory[i] = s->part[i].site->away ? 0 : x->take[i];
+}
+
+/* No memory is on the parts that give CPUs: it is on the others, or else on the nearest nodes that have some. */
+static double far_memory(const struct spread *s, const struct sharing *x)
+{
+	double others = 0, away = 0, cpus = 0, parts = 0;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		const struct site *site = s->part[i].site;
+
+		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++) {
+			unsigned int near = near_parts(s, i, j), own = 20 + site->away;
+
+			away += (double)x->take[i] * x->take[j] * (near > own ? near : own);
+		}
+		cpus += x->take[i];
+		if (!site->away) {
+			others += x->far[i];
+			parts++;
+		}
+	}
+	return parts > 0 ? others / parts : away / cpus;
 }
 
 /* What a container costs that gets nothing but parts of cores, in local distances. */
@@ -340,12 +382,9 @@ static double share_cost(const struct spread *s, struct sharing *x)
 		memory += (double)x->memory[i];
 		distance += x->far[i] * (double)x->memory[i];
 	}
-	return (memory > 0 ? distance / cpus / memory / 20 : 0) + COST_SPLIT * split_cores(s, x) +
-	       search->taste.cpu * takes_cost(&takes, &search->taste);
+	return (memory > 0 ? distance / memory : far_memory(s, x)) / cpus / 20 + COST_SPLIT * split_cores(s, x) +
+	       (search->need.overcommit ? 0 : search->taste.cpu * takes_cost(&takes, &search->taste));
 }
-
-/* More parts than this are shared out evenly without looking further. */
-#define FILL_PARTS 64
 
 /* Keeps the takes of the parts if they cost less than the best so far. */
 static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best, double *best_cost)
@@ -373,7 +412,7 @@ static bool fill_from(struct spread *s, unsigned int want, const unsigned int *r
 			if (room[i] <= s->part[i].take)
 				continue;
 			if (next == s->nparts || near_parts(s, start, i) < near_parts(s, start, next) ||
-			    (near_parts(s, start, i) == near_parts(s, start, next) && s->part[i].bytes > s->part[next].bytes))
+			    (near_parts(s, start, i) == near_parts(s, start, next) && first_of(&s->part[i], &s->part[next])))
 				next = i;
 		}
 		if (next == s->nparts)
@@ -480,6 +519,60 @@ static unsigned int graded(const struct spread *s, const struct part *p, enum gr
 	return n;
 }
 
+static int by_load(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/*
+ * Where CPUs are shared beyond their number, each part gives those that are less loaded than the last one that is
+ * taken, whichever part that is on: @room becomes what each has of equally loaded ones. The same for each kind of
+ * cores, the fastest first.  Returns how many are left to share out.
+ */
+static int take_idlest(struct spread *s, unsigned int count, unsigned int *room)
+{
+	cleanup_free uint32_t *loads = calloc(s->t->ncpus + 1, sizeof(*loads));
+	unsigned int n = 0, kind = 0;
+	uint32_t last;
+
+	if (!loads)
+		return -ENOMEM;
+	for (; kind < s->in->kinds->n; kind++) {
+		unsigned int all = 0;
+
+		for (unsigned int i = 0; i < s->nparts; i++)
+			all += graded(s, &s->part[i], CANDIDATES, kind);
+		if (all >= count)
+			break;
+		for (unsigned int i = 0; i < s->nparts; i++)
+			s->part[i].base += graded(s, &s->part[i], CANDIDATES, kind);
+		count -= all;
+	}
+	for (unsigned int i = 0; i < s->nparts; i++)
+		for (unsigned int k = s->part[i].node->first_cpu; k < s->part[i].node->first_cpu + s->part[i].node->ncpus; k++)
+			if (s->in->candidate[k] && kind_of(s->in->kinds, &s->t->cpus[k]) == kind)
+				loads[n++] = cpu_load(s, k);
+	memset(room, 0, s->nparts * sizeof(*room));
+	if (!n || !count)
+		return (int)count;
+	qsort(loads, n, sizeof(*loads), by_load);
+	last = loads[(count < n ? count : n) - 1];
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		struct part *p = &s->part[i];
+
+		for (unsigned int k = p->node->first_cpu; k < p->node->first_cpu + p->node->ncpus; k++) {
+			if (!s->in->candidate[k] || kind_of(s->in->kinds, &s->t->cpus[k]) != kind)
+				continue;
+			room[i] += cpu_load(s, k) == last;
+			p->base += cpu_load(s, k) < last;
+			count -= cpu_load(s, k) < last;
+		}
+	}
+	return (int)count;
+}
+
 /*
  * Where cores are of several kinds, all of the faster ones are taken before the slower ones are shared out: @room
  * becomes what there is of the kind that is shared out.  Returns how many CPUs are left to share out.
@@ -553,12 +646,19 @@ static int share_over_nodes(struct spread *s, unsigned int count)
 	if (s->in->each) {
 		by_thread = false;
 		count = take_each(s, count, room);
+	} else if (s->in->search->need.overcommit) {
+		int left = take_idlest(s, count, room);
+
+		if (left < 0)
+			return left;
+		by_thread = false;
+		count = (unsigned int)left;
 	} else if (s->in->kinds->n > 1) {
 		by_thread = false;
 		count = take_fast(s, count, grade, room);
 	}
 	share_out(s, count, grade == WHOLE ? s->unit : 1, room);
-	if (!s->in->in->policy->even_shares && !s->in->each && parts > 1 && s->nparts <= FILL_PARTS && !s->in->search->need.overcommit)
+	if (!s->in->in->policy->even_shares && !s->in->each && parts > 1 && s->nparts <= FILL_PARTS)
 		return share_cheaply(s, count, room, by_thread ? threads : NULL);
 	for (unsigned int i = 0; i < s->nparts; i++)
 		s->part[i].take += s->part[i].base;
@@ -659,13 +759,6 @@ static unsigned int take_from_llc(struct spread *s, struct part *p, unsigned int
 			got += take_core(s, core, want - got, share);
 		}
 	return got;
-}
-
-static int by_load(const void *a, const void *b)
-{
-	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
 }
 
 /* The load up to which CPUs must be taken to get all that @p is to take. */
@@ -787,6 +880,7 @@ static void *spread_start(struct spread *s, const struct spread_input *in)
 		cores += p->ncores;
 		s->nparts++;
 	}
+	find_far(s);
 	return block;
 }
 

@@ -31,6 +31,17 @@ plans() { # MACHINE SIZES
 	done
 }
 
+# The ids of nodes that have the same CPUs as another one: one node in all but name, with the memory of all of them.
+same_cpus() { # MACHINE
+	local f map
+	for f in "$tmp/machines/$1"/sys/devices/system/node/node*/cpumap; do
+		[ -e "$f" ] || continue
+		map=$(tr -d '0,\n' < "$f")
+		f=${f%/cpumap}
+		[ -z "$map" ] || echo "$(tr -d '\n' < "$f/cpumap") ${f##*/node}"
+	done | sort | awk '$1 == last { ids[id]; ids[$2] } { last = $1; id = $2 } END { for (i in ids) print i }' | jq -cs .
+}
+
 look() { # MACHINE
 	local n got want wrong status
 	"$numaplace" --sysroot "$tmp/machines/$1" --json topology > "$tmp/topology" 2> "$tmp/said"
@@ -44,7 +55,7 @@ look() { # MACHINE
 	ok $status "$1: topology" "got: $(cat "$tmp/said")"
 	[ $status = 0 ] || return
 	plans "$1" "$(jq -r -f "$here/sizes.jq" "$tmp/topology")" |
-		jq -r --slurpfile topology "$tmp/topology" -f "$here/rules.jq" > "$tmp/judged" 2>&1
+		jq -r --slurpfile topology "$tmp/topology" --argjson same "$(same_cpus "$1")" -f "$here/rules.jq" > "$tmp/judged" 2>&1
 	while IFS=$'\t' read -r n got wrong; do
 		want=${expected[$1 $n]:-}
 		if [ "$want" ]; then

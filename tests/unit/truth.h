@@ -15,6 +15,7 @@
 
 #define TRUTH_KEEP 1.8 /* of the middle of the balance, the default, where all is used */
 #define TRUTH_KEEP_IDLE 0.6
+#define TRUTH_AWAY 0.1
 
 struct world {
 	struct topology *t;
@@ -158,32 +159,45 @@ static double threads_of(const struct world *w, unsigned int node, const struct 
 	return least(room_of(w, node, r->exclusive), r->cpu_count ? r->cpu_count : 1);
 }
 
-/* Bytes that pages may lie in, as many as are asked for at most; none asked for: they lie with the threads. */
+/*
+ * Bytes that pages may lie in, as many as are asked for at most; none asked for: they lie with the threads, where these
+ * have memory.
+ */
 static double pages_of(const struct world *w, unsigned int node, const struct request *r)
 {
-	return r->memory ? least(avail_of(w, node), (double)r->memory) : threads_of(w, node, r);
+	if (!r->memory)
+		return memory_away(w, node) > 0 ? 0 : threads_of(w, node, r);
+	return least(avail_of(w, node), (double)r->memory);
 }
 
 /* The mean distance of a thread and a page, of those that may be anywhere in the set. */
 static double truth_distance(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double sum = 0, threads = 0, pages = 0;
+	double sum = 0, threads = 0, pages = 0, away = 0, apart = 0;
 
 	for (unsigned int i = 0; i < w->t->nnodes; i++) {
 		if (!(mask >> i & 1))
 			continue;
 		threads += threads_of(w, i, r);
 		pages += pages_of(w, i, r);
+		away += r->memory ? 0 : threads_of(w, i, r) * memory_away(w, i);
 		for (unsigned int j = 0; j < w->t->nnodes; j++)
-			if (mask >> j & 1)
-				sum += threads_of(w, i, r) * pages_of(w, j, r) * w->t->near[i * w->t->nnodes + j];
+			if (mask >> j & 1) {
+				double near = w->t->near[i * w->t->nnodes + j], own = 20 + memory_away(w, i);
+
+				sum += threads_of(w, i, r) * pages_of(w, j, r) * near;
+				apart += r->memory ? 0 :
+					 threads_of(w, i, r) * threads_of(w, j, r) * (near > own ? near : own);
+			}
 	}
-	return sum / threads / pages;
+	/* without memory in the set, each thread's is beside its node; threads beside which there is no memory have it farther away than a mean over the set says */
+	away /= threads;
+	return (pages > 0 ? sum / threads / pages : apart / threads / threads) + TRUTH_AWAY * away;
 }
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, threads = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep, used, others;
+	double weight = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep, used, others;
 	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
@@ -195,10 +209,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			cpus += usable;
 			nodes++;
 		}
-		if (mask >> i & 1) {
+		if (mask >> i & 1)
 			weight += room;
-			threads += threads_of(w, i, r);
-		}
 	}
 	mean /= nodes;
 	used = (1 - mean) * (1 - mean), others = 1 - 1 / nodes;
@@ -217,8 +229,6 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 			level += 1 - avail_of(w, i) / (double)t->nodes[i].mem_total;
 			with++;
 		}
-		if (t->nodes[i].ncpus && !r->memory)
-			d += memory_away(w, i) * threads_of(w, i, r) / threads;
 	}
 	even -= step * step / (2 * nodes);
 	return d / 20 + 0.2 * even / (want * nodes / cpus) +
