@@ -95,6 +95,7 @@ cases() {
 	hook victim 0 poststop limits.cpu=1
 	check 'a release of one that has ended: it is forgotten' same "$(records victim)" 0
 	check 'and its mark goes' same "$(mark pods/victim)" ''
+	# shellcheck disable=SC2046 # pids are words
 	kill $(jobs -p)
 	wait
 	for at in pods/victim pods/plain pods/.inner pods; do
