@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From the global options to the machine, the configuration and the ledger.
- * Below a sysroot nothing of this host is looked at, unless it is named.
+ * Opens the machine, the configuration and the ledger that the global options name. With --sysroot, nothing of this
+ * host is read unless an option names it.
  */
 #include "cli/cli.h"
 
@@ -64,7 +64,7 @@ int cli_with_ledger(const struct cli *cli, const struct topology *t,
 		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err)
 {
 	cleanup_env struct place_env env = CLI_ENV_NONE;
-	cleanup_ledger struct ledger *ledger = NULL; /* goes before the folder it is in */
+	cleanup_ledger struct ledger *ledger = NULL; /* cleaned up before env, which holds its folder */
 	int ret = cli_env(cli, &env, err);
 
 	if (ret < 0)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the verbs share: the global options, and how to get at the machine, the
- * configuration and the ledger that they name.
+ * Shared by all verbs: the global options, and access to the machine, the configuration and the ledger that they name.
  *
- * A verb prints its result on stdout and returns 0, or a negative errno with
- * @err set, which main turns into a message and the exit status.
+ * A verb prints its result on stdout and returns 0, or a negative errno with @err set, from which main() makes the
+ * message and the exit status.
  */
 #ifndef NUMAPLACE_CLI_H
 #define NUMAPLACE_CLI_H
@@ -20,25 +19,25 @@
 
 struct cli {
 	const char *sysroot; /* NULL: this machine */
-	const char *state;   /* NULL: CLI_STATE on this machine, none below a sysroot */
+	const char *state;   /* NULL: CLI_STATE on this machine, no ledger below a sysroot */
 	const char *conf;    /* NULL: CLI_CONF, below the sysroot if there is one */
 	bool json;
-	bool failed;         /* what a verb was to check is not so, as its result says: exit status 1 */
+	bool failed;         /* a verb's check failed: exit status 1 */
 	int root;            /* the sysroot, opened */
 };
 
-/* A warning on stderr, one line. */
+/* Prints a one-line warning on stderr. */
 void cli_warn(const char *line);
 
-/* The machine; its warnings are printed. */
+/* Reads the machine and prints its warnings. */
 int cli_topology(const struct cli *cli, struct topology **out, struct error *err);
 
-/* The configuration; one that was named must be there. */
+/* Reads the configuration. A file given with --conf must exist. */
 int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
 
 /*
- * For the functions of cgroup/place.h (closed with cleanup_env), to look: a verb that writes clears env->looking.
- * env->state_path is NULL where there is no ledger.
+ * Prepares to call cgroup/place.h for reading; a verb that writes clears env->looking. env->state_path is NULL if there
+ * is no ledger. Close with cleanup_env.
  */
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
 #define CLI_ENV_NONE ((struct place_env){ .state = -1 })
@@ -48,24 +47,24 @@ static inline void cleanup_envp(struct place_env *env)
 }
 #define cleanup_env __attribute__((cleanup(cleanup_envp)))
 
-/* Calls @look with a copy of the ledger, of which nothing is written (NULL: there is none). */
+/* Calls @look with a read-only copy of the ledger (NULL: there is none). */
 int cli_with_ledger(const struct cli *cli, const struct topology *t,
 		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
 
-/* One KEY and VALUE of a request; a key that is not in the table is -EINVAL. */
+/* Sets one key of a request; an unknown key is -EINVAL. */
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);
 
 /*
- * A verb's option with a value, "--nodes 0-1" or "--nodes=0-1", at @argv[*@i]: 1, *@value set and *@i at its last word;
- * 0: another argument; -EINVAL: without a value, or an empty one.
+ * Parses a verb's option with a value, "--nodes 0-1" or "--nodes=0-1", at @argv[*@i]. Returns 1, with *@value set and
+ * *@i at the option's last word; 0: another argument; -EINVAL: the value is missing or empty.
  */
 int cli_value_option(const char *verb, const char *name, int argc, char **argv, int *i, const char **value,
 		     struct error *err);
 
-/* The arguments of a verb that takes -o FILE and no more; *@file stays NULL where it is not given. */
+/* Parses the arguments of a verb that takes only -o FILE; *@file stays NULL without it. */
 int cli_output_option(const char *verb, int argc, char **argv, const char **file, struct error *err);
 
-/* A verb without arguments was given some. */
+/* For a verb without arguments: -EINVAL if there are any. */
 int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err);
 
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The doctor's look at runtimes: which are there, whether our hook is where each
- * looks for it, and which known traps apply on this host.
+ * The doctor's checks of runtimes: which are installed, whether each finds numaplace's hook, and which known problems
+ * apply to this host.
  */
 #include "cli/doctor.h"
 
@@ -16,7 +16,7 @@
 #define PRECREATE "50-numaplace-precreate.json"
 #define PODMAN_CONF "share/numaplace/podman/50-numaplace.conf"
 
-/* The numbers of the first "1.2.3" in @text; false: none. */
+/* Finds the first "1.2.3" in @text; false: none. */
 static bool find_version(const char *text, unsigned int v[3])
 {
 	for (const char *p = text; *p; p++)
@@ -38,7 +38,7 @@ static bool older(const unsigned int v[3], unsigned int major, unsigned int mino
 	return v[2] < patch;
 }
 
-/* A runtime that is there: told with its version, where it can be asked. */
+/* Reports an installed runtime, with its version if possible. */
 static bool found(struct doctor *d, const char *name, unsigned int v[3])
 {
 	char path[128], line[160];
@@ -55,7 +55,7 @@ static bool found(struct doctor *d, const char *name, unsigned int v[3])
 	return true;
 }
 
-/* "path": "/usr/libexec/numaplace/oci-hook" of the hooks.d file, without the leading slash. */
+/* Extracts the "path" of the hooks.d file, "/usr/libexec/numaplace/oci-hook", without the leading slash. */
 static bool hook_path(const char *json, char *out, size_t size)
 {
 	const char *p = strstr(json, "\"path\"");
@@ -70,10 +70,10 @@ static bool hook_path(const char *json, char *out, size_t size)
 	return true;
 }
 
-/* --- containers.conf: the folders where podman looks for hooks --- */
+/* --- containers.conf: the folders in which podman looks for hooks --- */
 
 struct hooks_dir {
-	char file[300]; /* that sets it; "": none does, so the usual folder counts */
+	char file[300]; /* the file that sets hooks_dir; "": none does, and the usual folder applies */
 	char value[1024];
 };
 
@@ -101,7 +101,7 @@ static int is_conf(const struct dirent *e)
 	return dot && strcmp(dot, ".conf") == 0;
 }
 
-/* Of several files that set it, the last counts alone. */
+/* If several files set hooks_dir, only the last counts. */
 static void find_hooks_dir(const struct doctor *d, struct hooks_dir *h)
 {
 	static const char folder[] = "etc/containers/containers.conf.d";
@@ -122,7 +122,7 @@ static void find_hooks_dir(const struct doctor *d, struct hooks_dir *h)
 		free(entry);
 }
 
-/* A default is for containers without keys, and the usual hooks are run for those with keys. */
+/* The usual hooks.d entry runs for containers with keys only; a default in numaplace.conf needs the hook for all. */
 static void check_hooks_dir(struct doctor *d)
 {
 	struct hooks_dir h;
@@ -159,7 +159,7 @@ static void check_hooks_d(struct doctor *d)
 	check_hooks_dir(d);
 }
 
-/* The stage that only podman knows: wanted there, a disaster where CRI-O reads it. */
+/* A stage that only podman knows. CRI-O does not start if it finds this file. */
 static void check_precreate(struct doctor *d)
 {
 	if (d->crio && doctor_has(d, HOOKS_D "/" PRECREATE))
@@ -266,7 +266,7 @@ static void check_kubelet(struct doctor *d)
 		doctor_say(d, VERDICT_FINE, "kubelet", "its CPU manager leaves CPUs alone");
 }
 
-/* Kernels from 7.0 on let systemd take a unit's cpuset back at a daemon-reload. */
+/* Since Linux 7.0, systemd may reset a unit's cpuset at a daemon-reload. */
 static void check_scopes(struct doctor *d)
 {
 	unsigned int v[3] = { 0 };

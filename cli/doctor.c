@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace doctor`: one row a check, each saying that it is fine or what to do
- * about it; exit status 1 when there is something to do.  Nothing is changed.
+ * `numaplace doctor`: one finding per check, which says that it is fine or what to do. Changes nothing. The exit status
+ * is 1 if something must be done.
  */
 #include "cli/doctor.h"
 
@@ -198,7 +198,7 @@ static void check_cgroup(struct doctor *d)
 		doctor_say(d, VERDICT_NOTE, "cgroup v2", "cpuset is not delegated yet: hooks turn it on as they need it");
 }
 
-/* The hooks go on without a filter, which is a second wall: so that the start of a container does not hang on it. */
+/* Hooks continue without a filter: it is an additional protection, and containers must start without it. */
 static void check_filter(struct doctor *d)
 {
 	char text[1024];
@@ -215,7 +215,7 @@ static void check_filter(struct doctor *d)
 		doctor_say(d, VERDICT_FINE, "filter", "hooks may make the system calls of their work alone");
 }
 
-/* Below a sysroot, that one's; else what was named, or the usual one. */
+/* The file that --conf names, else the one below the sysroot, else the usual one. */
 static void check_conf(struct doctor *d)
 {
 	struct error err = { 0 };
@@ -269,7 +269,7 @@ static void count_cut_off(void *arg, const char *id)
 	++*(unsigned int *)arg;
 }
 
-/* What is in it: as every verb that looks, by a copy. */
+/* Checks the records in a copy of the ledger, as all reading verbs do. */
 static void check_records(struct doctor *d, struct place_env *env)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -282,7 +282,7 @@ static void check_records(struct doctor *d, struct place_env *env)
 
 	env->message = NULL;
 	if (topology_read(d->cli->root, &t, &err) < 0)
-		return; /* check_machine has said so */
+		return; /* check_machine() has reported it */
 	if (place_look(env, t, &l, &err) < 0) {
 		doctor_say(d, VERDICT_DO, "ledger", "%.300s", err.text);
 		return;
@@ -354,7 +354,7 @@ static void print_json(const struct doctor *d)
 	out_end(&o);
 }
 
-/* A text behind an indent, wrapped at blanks. */
+/* Prints text after an indent, wrapped at blanks. */
 static void print_wrapped(const char *text, unsigned int indent, unsigned int width)
 {
 	unsigned int column = indent;

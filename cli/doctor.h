@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Between `numaplace doctor` and its checks: a report of rows, and the few
- * ways of looking at a host.  All reading goes through the sysroot, so that a made host can be
- * looked at; programs are asked for their version on this host alone.
+ * Shared by `numaplace doctor` and its checks: a list of findings, and functions to examine a host. All files are read
+ * below the sysroot, so that tests can examine a simulated host. Programs are asked for their version only on this
+ * host.
  */
 #ifndef NUMAPLACE_DOCTOR_H
 #define NUMAPLACE_DOCTOR_H
@@ -11,8 +11,8 @@
 
 enum verdict {
 	VERDICT_FINE,
-	VERDICT_NOTE, /* good to know */
-	VERDICT_DO,   /* something needs doing: exit status 1 */
+	VERDICT_NOTE, /* information only */
+	VERDICT_DO,   /* something must be done: exit status 1 */
 };
 
 #define FINDINGS_MAX 64
@@ -25,26 +25,26 @@ struct doctor {
 		const char *subject;
 		char text[400];
 	} finding[FINDINGS_MAX];
-	bool docker, containerd, podman, crio, lxc, incus, lxd; /* found by the runtimes' check */
+	bool docker, containerd, podman, crio, lxc, incus, lxd; /* found by doctor_check_runtimes() */
 	bool many_cpus;   /* more than 8 */
-	bool runc_scopes; /* runc from before 1.1.6: its systemd scopes get wrong CPUs above 8 */
+	bool runc_scopes; /* runc before 1.1.6: with over 8 CPUs its systemd scopes get wrong CPUs */
 };
 
 void doctor_say(struct doctor *d, enum verdict v, const char *subject, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
-/* A file below the sysroot, as text, cut at @size; false: not there. @path without a leading slash. */
+/* Reads a file below the sysroot as text, truncated at @size. false: cannot be read. @path has no leading slash. */
 bool doctor_read(const struct doctor *d, const char *path, char *buf, size_t size);
 bool doctor_has(const struct doctor *d, const char *path);
-/* Where a program is, below the usual folders; "" if nowhere. Without a leading slash. */
+/* The path of a program in one of the usual folders, without the leading slash; "": not found. */
 const char *doctor_program(const struct doctor *d, const char *name, char *buf, size_t size);
-/* Whether a process of this name runs. */
+/* Whether a process with this name is running. */
 bool doctor_runs(const struct doctor *d, const char *name);
-/* The first line that `PROGRAM --version` prints, where it comes within three seconds; false on a made host. */
+/* The first line that `PROGRAM --version` prints. false: none within three seconds, or below a sysroot. */
 bool doctor_version(const struct doctor *d, const char *program, char *buf, size_t size);
 
 void doctor_check_host(struct doctor *d);     /* kernel, cgroups, conf, ledger: cli/doctor.c */
 void doctor_check_runtimes(struct doctor *d); /* runtimes and hooks: cli/doctor-runtimes.c */
-void doctor_check_traps(struct doctor *d);    /* what else meddles: cli/doctor-runtimes.c */
+void doctor_check_traps(struct doctor *d);    /* other programs and settings that interfere: cli/doctor-runtimes.c */
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace explain ID`: the decision as it was made, from the ledger: what
- * was asked, what was chosen and why, how it was applied.  Nothing is decided
- * again, so it says what was true then.
+ * `numaplace explain ID`: a decision as the ledger recorded it: what was requested, what was chosen and why, how it was
+ * applied. It is not decided again, so the output describes the machine at that time.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -17,7 +16,7 @@
 
 #define OWN_LIMITS 3
 
-/* What the runtime's own limits said, where no key did. */
+/* A limit of the runtime that the request used because no key set it. */
 static bool own_limit(const struct request *r, unsigned int i, const char **name, char *value, size_t size)
 {
 	struct request as_key;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace help VERB`, and VERB --help: what a verb does, its options, an
- * example.  The man pages numaplace-VERB(1) say the same and more.
+ * `numaplace help VERB` and `numaplace VERB --help`: what a verb does, its options, an example. The man pages
+ * numaplace-VERB(1) have the details.
  */
 #include "cli/help.h"
 

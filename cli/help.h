@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Help for one verb.
+ * Help texts of the verbs.
  */
 #ifndef NUMAPLACE_HELP_H
 #define NUMAPLACE_HELP_H
@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-/* false: there is none for this verb. */
+/* Prints the help text of a verb; false: unknown verb. */
 bool help_print(FILE *f, const char *verb);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace incus place INSTANCE`: chooses nodes for a stopped instance and sets them as its limits.cpu.nodes.
- * For virtual machines: their memory is bound to these nodes when QEMU starts, and no hook is
- * run then.  What the instance asked for is kept in user.numaplace.limits.cpu.nodes, so that the next time
- * chooses anew.
+ * `numaplace incus place INSTANCE`: chooses nodes for a stopped instance and sets its limits.cpu.nodes. It is meant for
+ * virtual machines: QEMU binds their memory to these nodes at its start, and no hook runs then. The instance's original
+ * request is saved in user.numaplace.limits.cpu.nodes, so that the next call chooses again from it.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -52,7 +51,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	return o->socket ? 0 : error_set(err, -ENOENT, "no socket of Incus or LXD is there (--socket)");
 }
 
-/* Of the whole machine, for limits in percent. */
+/* All memory of the machine, for limits in percent. */
 static uint64_t machine_memory(const struct topology *t)
 {
 	uint64_t sum = 0;
@@ -84,7 +83,7 @@ static int write_nodes(const struct options *o, const struct incus_config *c, co
 	const char *wish = c->native[KEY_CPU_NODES] ? c->native[KEY_CPU_NODES] : "balanced";
 	cleanup_free char *keys = NULL;
 
-	/* The wish is a list or a word that was parsed a moment ago: nothing in it needs escaping. */
+	/* @wish is a list or a word that has just been parsed: it needs no escaping. */
 	if (asprintf(&keys, "\"limits.cpu.nodes\":\"%s\"%s%s%s", list,
 		     c->asked[KEY_CPU_NODES] ? "" : ",\"" INCUS_PREFIX "limits.cpu.nodes\":\"",
 		     c->asked[KEY_CPU_NODES] ? "" : wish, c->asked[KEY_CPU_NODES] ? "" : "\"") < 0) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sets of CPUs by the reason why they are left out, from the kernel, the conf and the ledger; and their words.
+ * Finds left-out CPUs and nodes from the kernel, the conf and the ledger, and describes them in words.
  */
 #include "cli/left-out.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numaplace: what people and scripts call.  Takes the global options, wherever
- * they stand, finds the verb, and says what went wrong: one line on stderr, or an object on stdout with
- * --json.  Exit status: 0 done, 1 cannot be placed or the system failed, 2 bad input.
+ * The numaplace program. Parses the global options, which may be anywhere on the command line, runs the verb, and
+ * reports an error: one line on stderr, or with --json an object on stdout. Exit status: 0 success, 1 cannot be placed
+ * or the system failed, 2 bad input.
  */
 #include "cli/cli.h"
 #include "cli/help.h"
@@ -61,7 +61,7 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* Where the option's value goes; NULL: no option with a value. */
+/* Where to store the option's value; NULL: not an option with a value. */
 static const char **value_option(struct cli *cli, const char *name, size_t len)
 {
 	const struct {
@@ -85,7 +85,7 @@ struct command {
 	bool help, version;
 };
 
-/* Takes the global options out of @argv; what else begins with a dash is left to the verb. */
+/* Removes the global options from @argv; other words that begin with a dash are left to the verb. */
 static int take_options(struct cli *cli, struct command *cmd, int argc, char **argv, struct error *err)
 {
 	*cmd = (struct command){ .argv = argv };
@@ -124,7 +124,7 @@ static int give_help(const struct command *cmd, struct error *err)
 	return 0;
 }
 
-/* For every verb: a folder that is not there yet is not wrong; one that holds other things is. */
+/* A missing state folder is not an error; a folder with other contents is. */
 static int check_state(const struct cli *cli, struct error *err)
 {
 	cleanup_close int fd = -1;
@@ -190,7 +190,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int status;
 
-	/* an error in the options themselves is told in the way that was asked for */
+	/* --json applies to errors in the options, too */
 	for (int i = 1; i < argc; i++)
 		if (!strcmp(argv[i], "--json"))
 			cli.json = true;

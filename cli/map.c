@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace map [-o FILE.svg]`: the machine with its containers, as letters
- * for a terminal, or as a picture.
+ * `numaplace map [-o FILE.svg]`: the machine with its containers, as letters on a terminal or as a picture.
  */
 #include "cli/map.h"
 
@@ -69,7 +68,7 @@ static char letter_of(unsigned int container)
 	return container < NLETTERS ? LETTERS[container] : '*';
 }
 
-/* A colour of the terminal's own, so that it can be read on its background. */
+/* One of the terminal's own colours, which suit its background. */
 static void start_colour(unsigned int container, bool colour)
 {
 	if (colour)
@@ -109,7 +108,7 @@ struct left_out_text map_load_text(const struct map *m, unsigned int node, const
 	return left_out_load(m->s->topology, &left, node, m->s->usage, unit);
 }
 
-/* Its CPUs as letters, a gap between last-level caches, wrapped at @width. */
+/* Prints a node's CPUs as letters, with a gap between last-level caches, wrapped at @width. */
 static void print_cpus(const struct map *m, const struct topo_node *n, unsigned int indent, unsigned int width,
 		       bool colour)
 {

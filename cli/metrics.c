@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace metrics [-o FILE]`: Prometheus's text format.  -o writes aside and
- * renames, as node-exporter's textfile folder wants it.  Names and labels are a contract:
- * dashboards depend on them.
+ * `numaplace metrics [-o FILE]`: Prometheus text format. -o writes a temporary file and renames it, as node-exporter's
+ * textfile collector requires. Names and labels are an interface: dashboards depend on them.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -19,8 +18,8 @@
 struct metrics {
 	struct snapshot s;
 	struct counters counters;
-	bool looked;             /* elsewhere is known */
-	uint64_t *elsewhere;     /* by node index: bytes of containers that should not be there */
+	bool looked;             /* @elsewhere is valid */
+	uint64_t *elsewhere;     /* by node index: bytes of containers that belong on other nodes */
 };
 
 static void metrics_free(struct metrics *m)
@@ -29,7 +28,7 @@ static void metrics_free(struct metrics *m)
 	free(m->elsewhere);
 }
 
-/* One container's anonymous memory on nodes that are not its own. */
+/* Adds one container's anonymous memory on nodes outside its placement. */
 static void add_elsewhere(struct metrics *m, int mount, const struct record *r, struct numa_stat *stat)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -125,7 +124,7 @@ static double value_elsewhere(const struct metrics *m, unsigned int i)
 	return (double)m->elsewhere[i];
 }
 
-/* What is told of each node: a value of node @i. */
+/* The metrics per node: value(m, i) is that of node @i. */
 static const struct {
 	const char *name, *help;
 	double (*value)(const struct metrics *m, unsigned int i);
@@ -169,7 +168,7 @@ static void print_hugepages(FILE *f, const struct metrics *m)
 	}
 }
 
-/* A runtime's name is of ours, or a hostile record's: only plain characters leave here. */
+/* The runtime's name may come from a hostile record: prints only plain characters. */
 static void print_runtimes(FILE *f, const struct metrics *m)
 {
 	head(f, "containers", "gauge", "Placed containers that live, by runtime.");
@@ -221,7 +220,7 @@ static void print_all(FILE *f, const struct metrics *m)
 	print_counters(f, &m->counters);
 }
 
-/* --- JSON: the same, as an object --- */
+/* --- JSON: the same values in one object --- */
 
 static void print_json(FILE *f, const struct metrics *m)
 {
@@ -250,7 +249,7 @@ static void print_json(FILE *f, const struct metrics *m)
 	out_end(&o);
 }
 
-/* Readable for the exporter, whatever our umask; never half there under its name. */
+/* Writes a temporary file and renames it. The file is readable for the exporter, whatever the umask. */
 static int write_file(const struct metrics *m, bool json, const char *file, struct error *err)
 {
 	cleanup_free char *aside = NULL;

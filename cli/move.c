@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace move ID NODES`: a live container to other nodes, with progress on
- * a terminal; done means that all of its pages were seen there.
+ * `numaplace move ID NODES`: moves a running container to other nodes and shows the progress on a terminal. Success
+ * means that all of its pages are on the new nodes.
  */
 #include "cgroup/move.h"
 #include "cli/cli.h"
@@ -97,7 +97,7 @@ static void print_text(const struct options *o, const struct record *before, con
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }
 
-/* An id may be given by its beginning, as to the other verbs; who it is then is looked up under the lock. */
+/* Completes an abbreviated id, as other verbs do. place_move() looks the container up again under the lock. */
 static int find_whole_id(const struct cli *cli, struct snapshot *s, const char **id, struct error *err)
 {
 	const struct record *found;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Writes JSON and tables.  Neither keeps state beyond its struct; errors of the
- * stream are left in it (ferror) for main to find at the end.
+ * Writes JSON and tables. Errors of the stream stay in it (ferror()); main() checks for them at the end.
  */
 #include "cli/out.h"
 
@@ -13,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The number of the character of @len bytes at @s. */
+/* The code point of the @len bytes at @s. */
 static unsigned long code_point(const unsigned char *s, size_t len)
 {
 	unsigned long code = len == 1 ? *s : *s & (0xffU >> (len + 1));
@@ -23,7 +22,7 @@ static unsigned long code_point(const unsigned char *s, size_t len)
 	return code;
 }
 
-/* ASCII alone, whatever is in it: JSON is read on terminals, too. */
+/* Escapes everything but ASCII: JSON is read on terminals, too. */
 static void write_string(FILE *f, const char *text)
 {
 	const unsigned char *s = (const unsigned char *)text;
@@ -135,7 +134,7 @@ void table_init(struct table *t, FILE *file, const char *align)
 	t->colour = isatty(fileno(file)) && !(no_colour && *no_colour);
 }
 
-/* Takes @text over; NULL: there was no memory for it. */
+/* Takes ownership of @text; NULL: an allocation failed. */
 static void add_cell(struct table *t, char *text)
 {
 	if (!text)
@@ -164,7 +163,7 @@ void table_cell(struct table *t, const char *fmt, ...)
 	if (vasprintf(&text, fmt, ap) < 0)
 		text = NULL;
 	va_end(ap);
-	/* also what is not ASCII: its width is not known here */
+	/* non-ASCII, too: its width on the terminal is unknown */
 	for (char *c = text; c && *c; c++)
 		if (*c < 0x20 || *c > 0x7e)
 			*c = '?';

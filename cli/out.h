@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What verbs print: JSON for scripts, aligned tables for people.
- *
- * JSON that leaves here is well-formed whatever text goes in; in a table nothing
- * that goes in can move a terminal's cursor.
+ * The verbs' output: JSON for scripts, aligned tables for people. JSON is well-formed with any text in it. A table
+ * passes no control characters to the terminal.
  */
 #ifndef NUMAPLACE_OUT_H
 #define NUMAPLACE_OUT_H
@@ -19,19 +17,19 @@
 
 struct out {
 	FILE *file;
-	bool comma;        /* something stands before in this object or array */
+	bool comma;        /* this object or array has a value already */
 	unsigned int depth;
-	uint64_t arrays;   /* bit per depth: an array, not an object */
+	uint64_t arrays;   /* one bit per depth: it is an array */
 };
 #define JSON_OUT(stream) ((struct out){ .file = (stream) })
 
 void out_object(struct out *o, const char *key);
 void out_array(struct out *o, const char *key);
-/* Ends the innermost object or array; a newline behind the outermost. */
+/* Ends the innermost object or array; prints a newline after the outermost. */
 void out_end(struct out *o);
 void out_string(struct out *o, const char *key, const char *value);
 void out_uint(struct out *o, const char *key, uint64_t value);
-void out_number(struct out *o, const char *key, double value); /* three places behind the point */
+void out_number(struct out *o, const char *key, double value); /* three decimal places */
 void out_bool(struct out *o, const char *key, bool value);
 void out_list(struct out *o, const char *key, const struct idset *s);  /* "0-3,8" */
 void out_comma(struct out *o, const char *key, const struct idset *s); /* "0,1" */
@@ -40,22 +38,22 @@ void out_comma(struct out *o, const char *key, const struct idset *s); /* "0,1" 
 
 struct table {
 	FILE *file;
-	bool colour;         /* the heading stands out */
-	bool failed;         /* there was no memory for a cell */
+	bool colour;         /* print the heading in bold */
+	bool failed;         /* no memory for a cell */
 	unsigned int ncolumns;
-	const char *align;   /* a letter per column: l, r */
+	const char *align;   /* one letter per column: l, r */
 	char **cells;        /* row by row; the first row is the heading */
 	size_t ncells, room;
 };
 
-/* @align is kept, not copied.  Whether there is colour: a terminal, and no NO_COLOR. */
+/* Keeps a pointer to @align. Uses colour on a terminal unless NO_COLOR is set. */
 void table_init(struct table *t, FILE *file, const char *align);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A container's id; of an engine's 64 digits the first twelve, as the engines themselves do. */
+/* A container's id; 64 hex digits are shortened to 12, as container engines do. */
 void table_id(struct table *t, const char *id);
 void table_list(struct table *t, const struct idset *s);
 void table_comma(struct table *t, const struct idset *s);
-/* Prints it.  false: there was no memory for all of it, and nothing was printed. */
+/* false: not enough memory, and nothing was printed. */
 bool table_print(const struct table *t);
 
 void table_free(struct table *t);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace plan KEY=VALUE...`: what a container that asks for this would get
- * now.  Nothing is written.
+ * `numaplace plan KEY=VALUE...`: the placement that a container with these keys would get now. Writes nothing.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -10,7 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
-/* One argument, "limits.cpu=4". */
+/* Parses one argument, "limits.cpu=4". */
 static int take_key(struct request *r, const char *argument, struct error *err)
 {
 	size_t len = strcspn(argument, "=");

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace rebalance [--dry-run] [--max-move BYTES]`: the moves that even the
- * machine or bring split containers together, what each costs, and then these moves,
- * one at a time, each looked at when it is done.  Each gains by itself, so it may be
- * interrupted between any two; the first that fails ends it.
+ * `numaplace rebalance [--dry-run] [--max-move BYTES]`: plans moves that even out the load or bring split containers
+ * together, shows what each costs, then makes them one at a time and verifies each. Every move is an improvement by
+ * itself, so the program may be interrupted between any two. The first move that fails ends it.
  */
 #include "cgroup/move.h"
 #include "cli/cli.h"
@@ -26,9 +25,9 @@ struct rebalance {
 	uint64_t *held;      /* by item and node index */
 	struct rebalance_plan plan;
 	uint64_t max_move;
-	unsigned int done;   /* moves */
-	bool *made;          /* by move: it is done */
-	bool dry_run, begun; /* begun: moves may have been made, whatever came after */
+	unsigned int done;   /* number of moves made */
+	bool *made;          /* for each move: it was made */
+	bool dry_run, begun; /* begun: moves may have been made, even if an error followed */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -48,7 +47,7 @@ static void free_all(struct rebalance *b)
 	free(b->made);
 }
 
-/* What its cgroup says it has on each node: private and shared memory, and its files. */
+/* Reads the memory per node from the container's cgroup: private, shared and file pages. */
 static bool read_held(const struct rebalance *b, int mount, const struct record *r, struct numa_stat *stat,
 		      uint64_t *held)
 {
@@ -97,9 +96,9 @@ static int make_plan(struct rebalance *b, struct error *err)
 	return rebalance_plan(&in, &b->plan, err);
 }
 
-/* --- saying it --- */
+/* --- output --- */
 
-/* @error: what ended it before its last move; NULL: nothing. */
+/* @error: why not all moves were made; NULL: no error. */
 static void print_json(const struct rebalance *b, const char *error)
 {
 	struct out o = JSON_OUT(stdout);
@@ -163,7 +162,7 @@ static int print_plan(const struct rebalance *b, struct error *err)
 	return table_print(&t) ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-/* --- doing it --- */
+/* --- moving --- */
 
 static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, struct error *err)
 {
@@ -173,7 +172,7 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 	char list[200];
 	int ret = place_move(env, &job, &before, &after, err);
 
-	/* it ended by itself meanwhile: nothing to even out there any more */
+	/* The container has ended; skip it. */
 	if (ret == -ENOENT) {
 		cli_warn(err->text);
 		return 0;

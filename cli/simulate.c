@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace simulate`: containers started and stopped by JSON lines on stdin,
- * placed on a machine that begins idle.  Nothing but memory is written; a driver may
- * write a line and wait for its answer.
+ * `numaplace simulate`: starts and stops containers by JSON lines on stdin and places them on an initially idle
+ * machine, in memory only. A driver may write a line and wait for the answer.
  *
- * A line that cannot be read ends it.  A start that cannot be placed, or asks
- * for nonsense, is answered with the reason.
+ * A malformed line ends the simulation. A start that cannot be placed, or has invalid keys, is answered with the
+ * reason.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -23,7 +22,7 @@
 struct container {
 	struct container *next; /* in its bucket */
 	char *id;
-	bool counted;           /* share is in the usage; a refused container's is not */
+	bool counted;           /* @share is added to the usage; false for a refused container */
 	struct share share;
 };
 
@@ -32,9 +31,9 @@ struct simulation {
 	struct topology *topology;
 	struct usage *usage;
 	struct conf conf;
-	bool flush;             /* somebody may wait for the answer */
+	bool flush;             /* a reader may be waiting for each answer */
 	unsigned long line;
-	unsigned long ignored;  /* lines that named what is not there */
+	unsigned long ignored;  /* starts of running containers, stops of unknown ones */
 	struct container **bucket;
 	size_t nbuckets, ncontainers;
 };
@@ -45,7 +44,7 @@ struct line {
 	enum op op;
 	char id[RECORD_ID_MAX + 1];
 	struct request request;
-	struct error refused;   /* the first key that makes no sense */
+	struct error refused;   /* the first invalid key */
 };
 
 /* --- containers by id --- */
@@ -59,7 +58,7 @@ static size_t hash_of(const char *id)
 	return (size_t)h;
 }
 
-/* Where the pointer to the container is, or would be. */
+/* The pointer to the container, or where to insert it. */
 static struct container **find_container(struct simulation *s, const char *id)
 {
 	struct container **c = &s->bucket[hash_of(id) & (s->nbuckets - 1)];
@@ -92,7 +91,7 @@ static int grow_buckets(struct simulation *s)
 	return 0;
 }
 
-/* Takes @share over when it returns 0. */
+/* Takes ownership of @share on success. */
 static int add_container(struct simulation *s, const char *id, bool counted, struct share *share)
 {
 	cleanup_free struct container *c = calloc(1, sizeof(*c));
@@ -135,7 +134,7 @@ static void simulation_free(struct simulation *s)
 	topology_free(s->topology);
 }
 
-/* --- a line in --- */
+/* --- input --- */
 
 static int set_op(void *arg, const struct json_value *v, struct error *err)
 {
@@ -157,7 +156,7 @@ static int set_id(void *arg, const struct json_value *v, struct error *err)
 	return 0;
 }
 
-/* A wrong key is the container's fault, not the line's: it is told as the start's answer. */
+/* An invalid key does not make the line invalid: the answer to the start reports it. */
 static int set_config(void *arg, const struct json_value *v, struct error *err)
 {
 	const char *text = v->type == JSON_BOOL ? (v->boolean ? "true" : "false") : v->text;
@@ -190,7 +189,7 @@ static int read_line(const char *text, size_t len, struct line *l, struct error 
 	return 0;
 }
 
-/* --- a line out --- */
+/* --- output --- */
 
 static void answer(const struct simulation *s, const char *id, const struct placement *p, const char *error,
 		   uint64_t ns)
@@ -220,7 +219,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-/* Checks the request, decides, and counts it in; *@ns is the time of the decision alone. */
+/* Checks the request, places it, and adds it to the usage; *@ns is the time of the decision alone. */
 static int place(struct simulation *s, struct line *l, struct placement *p, uint64_t *ns, struct error *err)
 {
 	struct select_input in = {
@@ -281,7 +280,7 @@ static int start_container(struct simulation *s, struct line *l, struct error *e
 	return 0;
 }
 
-/* A refused container may be stopped like any other: drivers need not remember. */
+/* Stopping a refused container is not an error: drivers need not remember refusals. */
 static void stop_container(struct simulation *s, const struct line *l)
 {
 	struct container **c = find_container(s, l->id);
@@ -322,7 +321,7 @@ static int follow_lines(struct simulation *s, FILE *in, struct error *err)
 	return 0;
 }
 
-/* Only a plain file can wait for its answers to the end. */
+/* Only with a regular file on stdout can answers stay buffered. */
 static bool somebody_waits(void)
 {
 	struct stat st;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Copies of records and sums, made under the ledger's lock and looked at
- * without it.
+ * Copies records and sums while the ledger is open, so that verbs can use them after it is closed.
  */
 #include "cli/snapshot.h"
 

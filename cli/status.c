@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace status [--watch[=SECONDS]]`: each node's load as a bar, its free
- * memory and hugepages; below, the live containers and where they were put.
+ * `numaplace status [--watch[=SECONDS]]`: load bars, free memory and hugepages of each node, and the running containers
+ * with their placements.
  */
 #include "cli/cli.h"
 #include "cli/out.h"
@@ -76,7 +76,7 @@ static struct left_out_text load_text(const struct snapshot *s, unsigned int i)
 	return left_out_load(s->topology, &left, i, s->usage, "");
 }
 
-/* The longest of the nodes' loads in words. */
+/* The width of the longest load text. */
 static unsigned int load_width(const struct snapshot *s)
 {
 	size_t width = 13;

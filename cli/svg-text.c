@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Text of a picture: escaped, and cut to the room there is.  How wide a text gets
- * is up to a viewer's font; what is reckoned with here are the widths of a wide one.
+ * Escapes and truncates text. The viewer's font is unknown, so a wide one is assumed.
  */
 #include "cli/svg-text.h"
 

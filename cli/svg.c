@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The machine as a picture (SVG 1.1, no scripts, no links, fonts by family):
- * packages hold nodes, nodes hold their last-level caches, these their cores, these their
- * threads, coloured by container; below them each node's memory, then distances and
- * containers.  A first pass measures what a second one draws, so boxes grow with
- * what is in them and nothing overlaps.
+ * The machine as a picture (SVG 1.1, no scripts, no links, fonts by family). Packages contain nodes, nodes last-level
+ * caches, caches cores, and cores threads, coloured by container. Each node shows its memory below its cores; the
+ * distances and the containers follow. A first pass measures and a second one draws, so that boxes fit their contents
+ * and nothing overlaps.
  */
 #include "cli/map.h"
 #include "cli/svg-text.h"
@@ -17,26 +16,26 @@
 #define NODE_WIDTH 244
 #define INNER (NODE_WIDTH - 2 * PAD)
 #define LOAD_WIDTH (INNER - 64) /* beside a node's name */
-#define CORES_MOST 132 /* pixels high that a node's cores are to be at most, before they are drawn smaller */
+#define CORES_MOST 132 /* height in pixels above which cores are drawn smaller */
 #define ENTRY_WIDTH 348
 #define ENTRY_TEXT (ENTRY_WIDTH - 24 - 12)
 #define ENTRY_HEIGHT 36
-#define ENTRY_ROWS 24      /* containers one below the other, before another column is made */
+#define ENTRY_ROWS 24      /* containers in a column before another column begins */
 #define MATRIX_MOST 64     /* rows and columns of distances */
-#define MATRIX_NOTE 460     /* pixels for a line of text about them */
-#define LEGEND_WIDTH 1480  /* what a picture may be widened to for these columns */
+#define MATRIX_NOTE 460     /* width in pixels of the note below the distances */
+#define LEGEND_WIDTH 1480  /* maximum width of a picture that is widened for these columns */
 
 struct svg {
 	const struct map *m;
 	FILE *f;
-	int cell;          /* a core's width and height, gap included */
+	int cell;          /* width and height of a core, with the gap */
 	int cores_height, node_height;
 	int columns;       /* nodes side by side in a package */
 	int packages_wide; /* packages side by side */
 	int width;
-	int legend_x, legend_columns; /* containers: at PAD they stand below the distances */
-	unsigned int *line;           /* of the distances, by node: the row and column that it stands in */
-	unsigned int nlines;          /* 0: they are too many, and not drawn */
+	int legend_x, legend_columns; /* legend_x PAD: the containers are below the distances */
+	unsigned int *line;           /* by node: its row and column in the distance table */
+	unsigned int nlines;          /* 0: too many, and not drawn */
 	unsigned int npackages;
 	struct package {
 		unsigned int number, nnodes;
@@ -46,7 +45,7 @@ struct svg {
 
 /* --- text and colours --- */
 
-/* A line of a node's small print; smaller still where it would not fit. */
+/* A line of small text in a node, in a smaller font if it is too wide. */
 static void put_small(FILE *f, int x, int y, const char *text)
 {
 	double wide = svg_width(text, strlen(text), 12);
@@ -59,7 +58,7 @@ static void put_small(FILE *f, int x, int y, const char *text)
 	fputs("</text>\n", f);
 }
 
-/* Neighbours in the list get far hues; every second turn around the wheel is darker. */
+/* Successive containers get very different hues; every second turn around the colour wheel is darker. */
 static void container_colour(unsigned int k, char *buf, size_t size)
 {
 	unsigned int hue = (unsigned int)((k * 137508ULL + 210000) / 1000 % 360);
@@ -67,7 +66,7 @@ static void container_colour(unsigned int k, char *buf, size_t size)
 	snprintf(buf, size, "hsl(%u,%u%%,%u%%)", hue, k / 12 % 2 ? 45U : 62U, k / 6 % 2 ? 45U : 58U);
 }
 
-/* From pale green (near) over yellow to red (far). */
+/* From pale green (near) through yellow to red (far). */
 static void distance_colour(double part, char *buf, size_t size)
 {
 	snprintf(buf, size, "hsl(%.0f,65%%,%.0f%%)", 130 - 130 * part, 84 - 14 * part);
@@ -93,7 +92,7 @@ static unsigned int cores_of(const struct topology *t, const struct topo_node *n
 	return cores;
 }
 
-/* Whether CPU @i is the first of its cache, or of its core, within its node. */
+/* Whether CPU @i is the first of its cache within its node; likewise for its core. */
 static bool first_of_llc(const struct topology *t, const struct topo_node *n, unsigned int i)
 {
 	for (unsigned int k = n->first_cpu; k < i; k++)
@@ -110,13 +109,13 @@ static bool first_of_core(const struct topology *t, const struct topo_node *n, u
 	return true;
 }
 
-/* Where the blocks of caches stand: left to right, then down. */
+/* Positions of the caches' blocks: left to right, then down. */
 struct flow {
 	int x, y, row_height;
 };
 
 struct block {
-	int x, y, wide, high; /* pixels; the cores' grid is one cell narrower on no side */
+	int x, y, wide, high; /* pixels, with a margin around the grid of cores */
 	int columns;
 };
 
@@ -127,7 +126,7 @@ static struct block flow_next(struct flow *flow, const struct svg *g, unsigned i
 	int columns = (int)cores < most ? (int)cores : most;
 	struct block b;
 
-	/* squarer ones waste less of a row when there are several */
+	/* nearly square blocks waste less space in a row */
 	while (columns > 4 && columns * columns > 4 * (int)cores)
 		columns--;
 	b.columns = columns > 0 ? columns : 1;
@@ -174,7 +173,7 @@ static unsigned int huge_lines(const struct topology *t)
 	return most;
 }
 
-/* The largest cores with which every node stays within bounds. */
+/* Chooses the largest core size with which every node fits. */
 static void measure_nodes(struct svg *g)
 {
 	static const int cells[] = { 30, 24, 20, 16, 13, 11, 9 };
@@ -228,7 +227,7 @@ static int package_height(const struct svg *g, const struct package *p)
 	return 30 + rows * (g->node_height + PAD);
 }
 
-/* Up to 4 nodes side by side, on machines of many nodes up to 8; packages of one machine are of one width. */
+/* Up to 4, 6 or 8 nodes side by side, depending on their number. All packages have the same width. */
 static void measure_packages(struct svg *g)
 {
 	unsigned int nodes = g->m->s->topology->nnodes, most = 0;
@@ -239,7 +238,7 @@ static void measure_packages(struct svg *g)
 	g->columns = 1;
 	while (g->columns * g->columns < (int)most && g->columns < across)
 		g->columns++;
-	/* no gap in the last row, if one more a row does that */
+	/* use one more column if that fills the last row */
 	if ((int)most % g->columns && (int)most % (g->columns + 1) == 0 && g->columns < across)
 		g->columns++;
 	g->packages_wide = across / g->columns > 1 ? across / g->columns : 1;
@@ -270,7 +269,7 @@ static void draw_thread(const struct svg *g, unsigned int i, double x, double y,
 	}
 }
 
-/* All threads of the core that CPU @first begins, one below the other. */
+/* Draws all threads of the core whose first CPU is @first, one below the other. */
 static void draw_core(const struct svg *g, const struct topo_node *n, unsigned int first, int x, int y)
 {
 	const struct topology *t = g->m->s->topology;
@@ -311,7 +310,7 @@ static void draw_cores(const struct svg *g, const struct topo_node *n, int x, in
 	}
 }
 
-/* A bar of what is taken; on its upper half, in colour, what placed containers asked for of it. */
+/* A bar of the memory taken; the coloured part at its top is what placed containers requested. */
 static void draw_memory(const struct svg *g, const struct topo_node *n, int x, int y)
 {
 	double total = n->mem_total ? (double)n->mem_total : 1, at = 0;
@@ -361,7 +360,7 @@ static void draw_hugepages(const struct svg *g, const struct topo_node *n, int x
 	}
 }
 
-/* To the right of the node's name; smaller where much is left out. */
+/* Load to the right of the node's name, in a smaller font if it is too wide. */
 static void put_load(const struct svg *g, unsigned int i, int x, int y, const char *class)
 {
 	struct left_out_text load = map_load_text(g->m, i, " CPUs");
@@ -418,7 +417,7 @@ static void draw_package(const struct svg *g, const struct package *p, int x, in
 	}
 }
 
-/* The height that packages take; drawn where @draw. */
+/* The height of all packages; draws them if @draw. */
 static int packages(const struct svg *g, int y, bool draw)
 {
 	int row = 0, top = y;
@@ -437,9 +436,9 @@ static int packages(const struct svg *g, int y, bool draw)
 	return y + row - top;
 }
 
-/* --- distances: of many nodes, those that are as far from all others share a line --- */
+/* --- distances: with many nodes, neighbours with equal distances to all others share a line --- */
 
-/* Nodes @a and @b are as far from each other as each is from the other, and from and to all others. */
+/* Whether exchanging nodes @a and @b leaves the distance table unchanged. */
 static bool are_alike(const struct topology *t, unsigned int a, unsigned int b)
 {
 	if (topology_distance(t, a, b) != topology_distance(t, b, a) ||
@@ -482,7 +481,7 @@ static int matrix_cell(const struct svg *g)
 	return g->nlines <= 16 ? 30 : lines_shared(g) ? 26 : 22;
 }
 
-/* What stands left of it. */
+/* Width of the row labels. */
 static int matrix_margin(const struct svg *g)
 {
 	return lines_shared(g) ? 84 : 34;
@@ -500,7 +499,7 @@ static int matrix_height(const struct svg *g)
 	return 34 + (g->nlines ? (int)g->nlines * matrix_cell(g) : 0) + (g->nlines && lines_shared(g) ? 20 : 0);
 }
 
-/* The nodes of line @k: from *@first to the one returned. */
+/* The nodes of line @k: *@first to the returned one. */
 static unsigned int line_nodes(const struct svg *g, unsigned int k, unsigned int *first)
 {
 	unsigned int n = g->m->s->topology->nnodes, i = 0;
@@ -527,7 +526,7 @@ static void draw_axis(const struct svg *g, unsigned int k, int x, int y)
 		x + matrix_margin(g) + (int)k * cell + cell / 2, y - 6, font, t->nodes[first].id);
 }
 
-/* From line @i to line @k; within a line, from a node of it to another. */
+/* The distance from line @i to line @k; on the diagonal, that between nodes of the line. */
 static void draw_distance(const struct svg *g, unsigned int i, unsigned int k, unsigned int far, int left, int top)
 {
 	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
@@ -565,7 +564,9 @@ static void draw_matrix(const struct svg *g, int x, int y)
 			"diagonal, from each other</text>\n", x, top + (int)g->nlines * cell + 16);
 }
 
-/* Its lists share what the words leave: that of memory nodes, the shorter one, is cut last. */
+/*
+ * The two lists share the remaining width. Memory nodes, usually shorter, get up to half of it; the CPUs get the rest.
+ */
 static void put_lists(const struct svg *g, const struct record *r)
 {
 	char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX], head[sizeof(r->runtime) + 16];
@@ -600,7 +601,7 @@ static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 	fputs("</text>\n</g>\n", g->f);
 }
 
-/* Containers stand right of the distances where there is room for them, or room may be made; else below. */
+/* Puts the containers to the right of the distances if they fit, or fit after widening the picture; else below. */
 static void measure_legend(struct svg *g)
 {
 	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + matrix_width(g) + 40;
@@ -618,7 +619,7 @@ static void measure_legend(struct svg *g)
 		g->legend_columns = 1;
 }
 
-/* The height of distances and containers; drawn where @draw. */
+/* The height of distances and containers; draws them if @draw. */
 static int legend(const struct svg *g, int y, bool draw)
 {
 	int x = g->legend_x, bottom = y + matrix_height(g), top = x == PAD ? bottom + 44 : y;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The terminal: asked each time, since a window may change under a watch.
+ * The terminal is queried each time: its size may change during --watch.
  */
 #include "cli/term.h"
 
@@ -39,7 +39,7 @@ void term_bar(FILE *f, double part, unsigned int width, bool colour)
 	if (part > 0)
 		full = (unsigned int)((part < 1 ? part : 1) * width + 0.5);
 	if (!full && part > 0)
-		full = 1; /* a little is not nothing */
+		full = 1; /* show a small load, too */
 	if (colour)
 		fputs(part >= 1 ? "\033[31m" : part >= 0.75 ? "\033[33m" : "\033[32m", f);
 	for (unsigned int i = 0; i < width; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace topology`: the machine as numaplace sees it.  The load column is
- * there when the ledger can be read; without it the machine is still shown.
+ * `numaplace topology`: the machine as numaplace sees it. If the ledger cannot be read, the machine is still shown,
+ * without the load.
  */
 #include "cli/cli.h"
 #include "cli/left-out.h"
@@ -18,14 +18,14 @@ static const struct topo_node *node_at(const struct topology *t, unsigned int i)
 	return &t->nodes[i];
 }
 
-/* A page size as the kernel's folders have it: "2048kB". */
+/* A page size as in the kernel's folder names: "2048kB". */
 static const char *page_size_name(uint64_t bytes, char *buf, size_t size)
 {
 	snprintf(buf, size, "%" PRIu64 "kB", bytes / 1024);
 	return buf;
 }
 
-/* What both forms show of the ledger and the conf. */
+/* The data for text and JSON output. */
 struct view {
 	const struct cli *cli;
 	const struct topology *t;
@@ -92,7 +92,7 @@ static void print_json(const struct view *v)
 	out_end(&o);
 }
 
-/* A page size that no node has pages of is not worth a column. */
+/* Only page sizes with pages on some node get a column. */
 static bool has_pages(const struct topology *t, unsigned int h)
 {
 	for (unsigned int i = 0; i < t->nnodes; i++)
@@ -111,7 +111,7 @@ static int copy_usage(void *arg, struct ledger *ledger, struct error *err)
 	return v->usage ? 0 : error_set(err, -ENOMEM, "out of memory");
 }
 
-/* A note beside a node is worth a column where there is one. */
+/* The column for notes is shown only if a node has one. */
 static bool has_notes(const struct view *v)
 {
 	for (unsigned int i = 0; i < v->t->nnodes; i++)
@@ -264,7 +264,7 @@ static int print_text(const struct view *v, struct error *err)
 	return print_distances(v->t, err);
 }
 
-/* A label's value is text, in JSON too. */
+/* A label's value is a string, in JSON, too. */
 static void print_label(struct out *o, bool json, const char *name, uint64_t value)
 {
 	char key[64], text[24];
@@ -278,8 +278,8 @@ static void print_label(struct out *o, bool json, const char *name, uint64_t val
 }
 
 /*
- * Labels for node-feature-discovery's local source, one KEY=VALUE a line; a value is at most 63 letters, digits and
- * "-_.", so sizes are whole GiB.
+ * Prints labels for node-feature-discovery's local source, one KEY=VALUE per line. A value has at most 63 letters,
+ * digits and "-_.", so sizes are in whole GiB.
  */
 static void print_nfd(const struct topology *t, bool json)
 {
@@ -315,7 +315,7 @@ static void print_nfd(const struct topology *t, bool json)
 static int show(const struct cli *cli, const struct topology *t, struct error *err)
 {
 	struct view v = { .cli = cli, .t = t };
-	/* a machine whose ledger is not ours to read is still a machine */
+	/* a ledger that this user may not read is not an error */
 	int ret = cli_with_ledger(cli, t, copy_usage, &v, err);
 
 	if (ret == -EINVAL || ret == -ENOMEM)

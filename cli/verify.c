@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace verify`: where the pages of containers and processes are, node by
- * node, beside where they should be.  The processes' own numa_maps are the
- * proof; the cgroup's sums are shown with it.  Pages of files may have been brought in
- * by anybody: they are shown apart, and are no miss.
+ * `numaplace verify`: the nodes of a container's or process's pages, beside the nodes where they should be. The proof
+ * is numa_maps of the processes; the cgroup's sums are shown, too. Any process may have brought in file pages, so they
+ * are shown separately and do not count as misplaced.
  */
 #include "cgroup/pages.h"
 #include "cli/cli.h"
@@ -15,20 +14,20 @@
 #include <errno.h>
 #include <string.h>
 
-/* One container or process to look at. */
+/* A container or process to verify. */
 struct target {
 	char name[RECORD_ID_MAX + 1], runtime[16], applied[32];
-	char *cgroup;        /* NULL: of a process alone */
-	pid_t pid;           /* 0: of a container */
-	bool placed;         /* it is in the ledger */
-	struct idset should; /* nodes */
+	char *cgroup;        /* NULL: a single process */
+	pid_t pid;           /* 0: a container */
+	bool placed;         /* recorded in the ledger */
+	struct idset should; /* node ids */
 	enum memory_policy policy;
-	/* What was found. */
+	/* Results. */
 	struct pages pages;
 	bool has_stat;
 	struct numa_stat stat;
 	uint64_t own, miss;
-	uint64_t mixed; /* own or of files: not told apart */
+	uint64_t mixed; /* private or file pages, which cannot be distinguished */
 };
 
 struct verify {
@@ -73,9 +72,9 @@ static struct target *new_target(struct verify *v)
 	return &v->target[v->n++];
 }
 
-/* --- which ones --- */
+/* --- targets --- */
 
-/* Exactly, or by its beginning; what could be a pid needs more of it. */
+/* The whole id or a prefix. A prefix that could be a pid must be longer. */
 static bool means(const char *name, const char *id)
 {
 	size_t len = strlen(name);
@@ -154,7 +153,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
-/* A process by its number; where its cgroup is a placed container's, that one's nodes are meant. */
+/* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
 static int add_process(struct verify *v, struct ledger *l, const char *name, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -189,7 +188,7 @@ static bool is_found(const struct verify *v, const char *name)
 	return false;
 }
 
-/* Under the ledger's lock: only names and numbers are taken down. */
+/* Runs on a copy of the ledger: only collects names and numbers. */
 static int choose_targets(void *arg, struct ledger *l, struct error *err)
 {
 	struct verify *v = arg;
@@ -203,7 +202,7 @@ static int choose_targets(void *arg, struct ledger *l, struct error *err)
 	return r;
 }
 
-/* --- what is so --- */
+/* --- measuring --- */
 
 static void read_stat(const struct verify *v, struct target *t)
 {
@@ -233,7 +232,7 @@ static int look(const struct verify *v, struct target *t, struct error *err)
 		t->mixed += t->pages.node[i].mixed;
 	}
 	t->miss = pages_elsewhere(&t->pages, &t->should);
-	/* preferred may go elsewhere; that it did is said, and is no failure. */
+	/* Memory with policy preferred may be on other nodes: that is reported, but not as a failure. */
 	if (t->miss && (t->policy != POLICY_PREFERRED || !idset_empty(&v->nodes)))
 		v->cli->failed = true;
 	return 0;
@@ -246,7 +245,7 @@ static const char *verdict(const struct verify *v, const struct target *t)
 	return t->policy == POLICY_PREFERRED && idset_empty(&v->nodes) ? "spilled" : "miss";
 }
 
-/* Nodes that have, had or could have something. */
+/* Nodes with memory, with pages, or in the expected set. */
 static void shown_nodes(const struct verify *v, const struct target *t, struct idset *out)
 {
 	*out = v->topology->mem_nodes;
@@ -255,7 +254,7 @@ static void shown_nodes(const struct verify *v, const struct target *t, struct i
 		idset_add(out, t->pages.node[i].id);
 }
 
-/* A kind of pages on one node. */
+/* A row of the table: a kind of pages. */
 enum kind { PRIVATE, SHARED, HUGE, MISS, FILES, CGROUP_ANON, CGROUP_FILES, CGROUP_KERNEL, KINDS };
 
 static const struct {
@@ -305,7 +304,7 @@ static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind
 	}
 }
 
-/* --- saying it --- */
+/* --- output --- */
 
 static void print_json(const struct verify *v)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opens, reads and replaces one file of a folder that is held open meanwhile.
+ * See bundle.h.
  */
 #include "runtime-hooks/bundle.h"
 
@@ -17,9 +17,9 @@
 #include <sys/vfs.h>
 
 #define ASIDE ".%.200s.numaplace-%d"
-#define PEEK_MS 100 /* for a pipe's writer to be done */
+#define PEEK_MS 100 /* time for a pipe's writer to finish */
 
-/* The folder that the file is in, and its name there. */
+/* Opens the config file's folder and sets b->name. */
 static int open_folder(const char *path, const char *config, struct bundle *b)
 {
 	const char *slash = config ? strrchr(config, '/') : NULL;
@@ -38,7 +38,7 @@ static int open_folder(const char *path, const char *config, struct bundle *b)
 	return b->dir < 0 ? -errno : 0;
 }
 
-/* Errors that the runtime meets as well, and words better. */
+/* Errors that the runtime meets too and reports better. */
 static bool is_runtimes(int status)
 {
 	static const int own[] = { -ENOENT, -ENOTDIR, -ELOOP, -EACCES, -ENAMETOOLONG, -ENXIO, -ENODEV };
@@ -49,7 +49,10 @@ static bool is_runtimes(int status)
 	return false;
 }
 
-/* An anonymous pipe, found by the name of a descriptor that is open in this process: another reader changes nothing. */
+/*
+ * An anonymous pipe, reached through the name of an open descriptor of this process: a tee() from it takes no data
+ * away.
+ */
 static bool is_open_pipe(const struct bundle *b)
 {
 	cleanup_close int fd = openat(b->dir, b->name, O_PATH | O_CLOEXEC);
@@ -58,7 +61,7 @@ static bool is_open_pipe(const struct bundle *b)
 	return fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == PIPEFS_MAGIC;
 }
 
-/* What is in the pipe @fd, which stays there; b->partial unless its writer has closed it. */
+/* Copies the contents of the pipe @fd, which keeps them. Sets b->partial unless the writer has closed the pipe. */
 static int peek(int fd, struct bundle *b)
 {
 	struct pollfd writer = { .fd = fd };
@@ -92,7 +95,7 @@ static int read_pipe(struct bundle *b)
 
 static int read_file(struct bundle *b)
 {
-	/* Non-blocking: a FIFO that comes by this name now must not hold us. */
+	/* Non-blocking: a FIFO may have replaced the file since fstatat(). */
 	const int flags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
 	cleanup_close int fd = -1;
 	int r;
@@ -113,7 +116,7 @@ static int read_file(struct bundle *b)
 	if (!S_ISREG(b->st.st_mode))
 		return -ENOENT;
 	r = hook_read(fd, OCI_CONFIG_HELD_MAX, &b->text, &b->len, NULL);
-	return r == -EINVAL ? -EFBIG : r; /* it grew meanwhile */
+	return r == -EINVAL ? -EFBIG : r; /* the file has grown since fstat() */
 }
 
 int bundle_open(const char *path, const char *config, struct bundle *out, struct error *err)
@@ -145,7 +148,7 @@ static int write_file(const struct bundle *b, const char *aside, const char *tex
 	if (fd < 0)
 		return -errno;
 	r = file_pwrite_all(fd, text, len, 0);
-	/* The owner first: a change of it takes bits off the mode. */
+	/* fchown() first: it clears the set-id bits of the mode. */
 	if (r == 0 && (b->st.st_uid != geteuid() || b->st.st_gid != getegid()) &&
 	    fchown(fd, b->st.st_uid, b->st.st_gid) < 0)
 		r = -errno;
@@ -167,7 +170,7 @@ int bundle_write(const struct bundle *b, const char *text, size_t len, struct er
 		return error_set(err, -ELOOP, "write %s: %s", quote(b->name).text, b->fixed);
 	snprintf(aside, sizeof(aside), ASIDE, b->name, (int)getpid());
 	r = write_file(b, aside, text, len);
-	if (r == -EEXIST && unlinkat(b->dir, aside, 0) == 0) /* of a process that is gone */
+	if (r == -EEXIST && unlinkat(b->dir, aside, 0) == 0) /* left by a killed process with the same pid */
 		r = write_file(b, aside, text, len);
 	return r < 0 ? error_errno(err, r, "write %s", quote(b->name).text) : 0;
 }

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A bundle's config.json, read to be written anew: aside, then renamed over
- * it, with its mode and its owner.  The folder may be another user's: only a
- * regular file is taken, read through a symbolic link as the runtime reads it, but never
- * written through one.
+ * Reads a bundle's config.json (or another config file) and replaces it atomically: a temporary file in the same
+ * folder, with the original's owner and mode, renamed over it. The folder stays open from the read to the write.
  *
- * What is no regular file can be read once, by the runtime, and is not opened here: opening a FIFO would let its writer
- * begin. Of a pipe that is an open descriptor (<(...), /dev/stdin) a copy of what is in it is looked at.
+ * Another user may own the folder. A symbolic link is read through, as the runtime does, but never written through. A
+ * FIFO or a device is not opened, since its contents can be read only once, by the runtime. An anonymous pipe that is
+ * an open descriptor (<(...), /dev/stdin) is copied with tee() and keeps its contents.
  */
 #ifndef NUMAPLACE_BUNDLE_H
 #define NUMAPLACE_BUNDLE_H
@@ -19,9 +18,9 @@
 
 struct bundle {
 	int dir;
-	char name[256]; /* of the file in it */
-	const char *fixed; /* why it cannot be written; NULL: it can */
-	bool partial;	/* more may come, of which nothing is known */
+	char name[256]; /* of the file, in @dir */
+	const char *fixed; /* why the file cannot be replaced; NULL: it can */
+	bool partial;	/* @text may be incomplete: the pipe's writer is still there */
 	struct stat st;
 	char *text;
 	size_t len;
@@ -29,8 +28,8 @@ struct bundle {
 #define BUNDLE_NONE ((struct bundle){ .dir = -1 })
 
 /*
- * @config: another file's path (crun's --config); NULL: config.json in @path. -ENOENT: there is none that can be read,
- * which the runtime meets as well, or it is not a file to read twice.
+ * @config: path of another config file (crun's --config); NULL: config.json in @path. -ENOENT: the file cannot be
+ * opened for a reason that the runtime reports too, or it must not be read a second time.
  */
 int bundle_open(const char *path, const char *config, struct bundle *out, struct error *err);
 int bundle_write(const struct bundle *b, const char *text, size_t len, struct error *err);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Takes a command line apart that was made for another program: options that
- * are known to have a value are passed over with it, unknown ones alone; what
- * then is no command of a runtime is passed over too.
+ * The runtime's parser has the last word, so this one is tolerant. It skips a known option with its value, an unknown
+ * option alone, and any other word that is not a command of a runtime.
  */
 #include "runtime-hooks/command.h"
 
@@ -13,7 +12,9 @@
 #include <stdint.h>
 #include <string.h>
 
-/* An option's name (without dashes) and where its value goes; NO_PLACE: nowhere. */
+/*
+ * An option's name, without dashes, and the member of struct command for its value; NO_PLACE: the value is not needed.
+ */
 struct option {
 	const char *name;
 	size_t place;
@@ -71,7 +72,7 @@ static const struct option *find(const struct option *options, size_t n, const c
 	return NULL;
 }
 
-/* As getopt_long finds it, for crun: the whole name, or a beginning that only one has. */
+/* Like getopt_long(), which crun uses: the whole name, or a unique prefix of it. */
 static const struct option *find_long(const struct option *options, size_t n, const char *name, size_t len)
 {
 	const struct option *found = find(options, n, name, len);
@@ -94,7 +95,7 @@ static void set(struct command *c, const struct option *o, const char *value)
 		memcpy((char *)c + o->place, &value, sizeof(value));
 }
 
-/* The option at argv[*i], if it is one of @options; its value may be the next word: then *i is moved there. */
+/* Reads the option argv[*i] if it is one of @options. Advances *i if the value is the next word. */
 static void take(struct command *c, const struct option *options, size_t n, char **argv, int *i)
 {
 	bool is_long = argv[*i][1] == '-';
@@ -103,7 +104,7 @@ static void take(struct command *c, const struct option *options, size_t n, char
 	const struct option *o = is_long ? find_long(options, n, name, len) : find(options, n, name, len);
 
 	if (!o && !is_long && len > 1) {
-		/* -bDIR, -dbDIR, -ddb DIR: crun's flags without a value, of which -d is the only one, may be in front */
+		/* -bDIR, -dbDIR, -ddb DIR: crun allows flags in front; -d is the only one without a value */
 		name += strspn(name, "d");
 		o = find(options, n, name, 1);
 		len = 1;
@@ -120,7 +121,7 @@ static void take(struct command *c, const struct option *options, size_t n, char
 		set(c, o, argv[++*i]);
 }
 
-/* Ours, before the command; *@i is moved to its value. 1: it was ours, 0: it was not. */
+/* Reads one of numaplace's own options and advances *@i to its value. Returns 1 if argv[*i] was one, else 0. */
 static int take_ours(struct command *c, char **argv, int *i, struct error *err)
 {
 	const char *name = argv[*i] + 2;
@@ -139,7 +140,7 @@ static int take_ours(struct command *c, char **argv, int *i, struct error *err)
 	return 1;
 }
 
-/* Behind create or run. */
+/* Parses the words after create or run. */
 static void parse_create(struct command *c, char **argv, int i)
 {
 	for (; argv[i]; i++) {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Least privilege for a hook, in five system calls.
+ * Five system calls drop all privileges.
  *
- * The filter is a table of our own and not built by libseccomp: its loading and
- * building is 24 system calls and a fifth of a program that does nothing, in
- * every container start, for a list that never changes.  tests/unit/runtime-confine-test.c holds
- * the table against the kernel.
+ * The filter is built by hand: libseccomp would add 24 system calls and a fifth of an empty program's run time to every
+ * container start, for a list that never changes. tests/unit/runtime-confine-test.c tests the filter in the kernel.
  */
 #include "runtime-hooks/confine.h"
 
@@ -21,7 +19,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-/* A sanitizer has system calls of its own, and a leak checker forks and looks into its parent. */
+/* Sanitizers make system calls of their own, and the leak checker forks and traces its parent. */
 #ifdef __SANITIZE_ADDRESS__
 #define SANITIZED 1
 #elif defined(__has_feature)
@@ -33,7 +31,7 @@
 #define SANITIZED 0
 #endif
 
-#define X32_BIT 0x40000000 /* x86-64's other numbers for the same calls */
+#define X32_BIT 0x40000000 /* set in the x32 ABI's numbers of the same system calls */
 
 /* --- capabilities --- */
 
@@ -46,7 +44,7 @@ static void drop_capabilities(uint64_t keep)
 		left[i].permitted = left[i].effective = (uint32_t)(keep >> 32 * i);
 	if (syscall(SYS_capset, &head, left) == 0)
 		return;
-	/* Fewer than these are there: a user's LXC, a runtime that has dropped some. */
+	/* EPERM: the process has fewer capabilities, as with unprivileged LXC or after the runtime dropped some. */
 	if (syscall(SYS_capget, &head, have) < 0)
 		return;
 	for (int i = 0; i < 2; i++) {
@@ -63,7 +61,10 @@ static uint64_t bit(int capability)
 
 void confine_privileges(unsigned int keep)
 {
-	/* To read any bundle and write any cgroup; for trusted.* attributes; for others' affinity. */
+	/*
+	 * DAC_OVERRIDE: read any bundle, write to any cgroup. SYS_ADMIN: trusted.* attributes. SYS_NICE: affinity of
+	 * other processes.
+	 */
 	uint64_t capabilities = bit(CAP_DAC_OVERRIDE) | bit(CAP_SYS_ADMIN) | bit(CAP_SYS_NICE);
 
 	if (SANITIZED)
@@ -113,11 +114,11 @@ static const int allowed[] = {
 #ifdef SYS_sigreturn
 	SYS_sigreturn, /* how a handler without SA_SIGINFO ends on s390x */
 #endif
-	/* who we are, how we end, the affinity of the container, the holder of the lock */
+	/* identity, exit, the container's affinity, the holder of the lock */
 	SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
 	SYS_prlimit64, SYS_sched_setaffinity, SYS_sched_getaffinity, SYS_tgkill, SYS_exit, SYS_exit_group,
 	SYS_pidfd_open, SYS_pidfd_send_signal,
-	/* syslog's socket; which family it is of is looked at */
+	/* syslog's socket; the filter checks socket()'s family */
 	SYS_connect, SYS_sendto,
 };
 
@@ -125,7 +126,7 @@ static const int for_liblxc[] = {
 	SYS_memfd_create, SYS_sendfile, SYS_flock, SYS_flistxattr, SYS_fsync,
 };
 
-/* No bug of ours makes these; whoever does has taken the process over. */
+/* The hooks never make these system calls: an attempt means that an attacker controls the process. */
 static const int never[] = {
 	SYS_execve, SYS_execveat, SYS_clone, SYS_clone3, SYS_ptrace, SYS_process_vm_writev, SYS_mount, SYS_setns,
 	SYS_unshare, SYS_bpf, SYS_init_module, SYS_finit_module, SYS_open_by_handle_at,
@@ -136,7 +137,7 @@ static const int never[] = {
 
 #define OFFSET(field) ((uint32_t)offsetof(struct seccomp_data, field))
 #define LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFFSET(field))
-/* Of the 64 bits of an argument, those that hold an int. */
+/* Loads the 32 bits of a 64-bit argument that hold an int. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define LOAD_INT(arg) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, OFFSET(arg) + 4)
 #else
@@ -145,7 +146,7 @@ static const int never[] = {
 #define RETURN(what) BPF_STMT(BPF_RET | BPF_K, (what))
 #define IF_EQUAL(k, yes, no) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (k), (yes), (no))
 
-#define CALL_WORDS 16 /* of 32 calls */
+#define CALL_WORDS 16 /* of 32 system calls each */
 #define FILTER_MAX (3 * CALL_WORDS + ARRAY_SIZE(never) + 25)
 _Static_assert(FILTER_MAX <= CONFINE_FILTER_MAX, "a jump reaches no further");
 
@@ -156,7 +157,7 @@ static void add_calls(uint32_t words[CALL_WORDS], const int *calls, size_t n)
 			words[calls[i] / 32] |= UINT32_C(1) << calls[i] % 32;
 }
 
-/* Steps from behind instruction @from to @to. */
+/* The jump offset from instruction @from to @to. */
 static uint8_t steps(unsigned int from, size_t to)
 {
 	return (uint8_t)(to - from - 1);
@@ -175,15 +176,15 @@ unsigned int confine_filter(unsigned int keep, struct sock_filter *f)
 	for (unsigned int i = 0; i < CALL_WORDS; i++)
 		nwords += words[i] != 0;
 	/*
-	 * Looked at for nothing: a filter that knows more than numbers is not tried out by the kernel on all of them
-	 * for a cache, which would take a quarter of a millisecond, more than the few calls to come can win back.
+	 * This load's result is unused. For a filter that reads more than the number, the kernel skips building its
+	 * cache of allowed system calls. Building it takes 0.25 ms, more than the cache saves in a hook.
 	 */
 	f[n++] = (struct sock_filter)LOAD(args[0]);
 	f[n++] = (struct sock_filter)LOAD(arch);
 	f[n++] = (struct sock_filter)IF_EQUAL(CONFINE_ARCH, 1, 0);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_KILL_PROCESS);
 	f[n++] = (struct sock_filter)LOAD(nr);
-	f[n++] = (struct sock_filter)IF_EQUAL(UINT32_MAX, 0, 1); /* a call that a debugger has taken out */
+	f[n++] = (struct sock_filter)IF_EQUAL(UINT32_MAX, 0, 1); /* a tracer has cancelled the system call */
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 #ifdef __x86_64__
 	f[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 0, 1);
@@ -194,12 +195,12 @@ unsigned int confine_filter(unsigned int keep, struct sock_filter *f)
 	f[n++] = (struct sock_filter)IF_EQUAL(AF_UNIX, 0, 1);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ALLOW);
 	f[n++] = (struct sock_filter)RETURN(SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	/* The allowed are bits: fewer instructions for the kernel to translate than a comparison for each. */
+	/* A bit map: the kernel translates fewer instructions than with one comparison for each system call. */
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 31);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_MISC | BPF_TAX, 0);
 	f[n++] = (struct sock_filter)LOAD(nr);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_K, 5);
-	test = n + 3 * nwords + 1; /* behind the words, and what is said of numbers beyond them all */
+	test = n + 3 * nwords + 1; /* index after the words and the out-of-range case */
 	for (unsigned int i = 0; i < CALL_WORDS; i++) {
 		if (!words[i])
 			continue;
@@ -210,7 +211,7 @@ unsigned int confine_filter(unsigned int keep, struct sock_filter *f)
 	}
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_IMM, 0);
 	f[n++] = (struct sock_filter)BPF_STMT(BPF_ALU | BPF_RSH | BPF_X, 0);
-	end = n + 2 + nnever; /* then come: unknown, let through, the end */
+	end = n + 2 + nnever; /* index of the first return: unknown (ENOSYS), allowed, kill */
 	f[n] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, 1, steps(n, end + 1), 0);
 	n++;
 	f[n++] = (struct sock_filter)LOAD(nr);
@@ -227,7 +228,10 @@ void confine_calls(unsigned int keep)
 	struct sock_filter filter[FILTER_MAX];
 	struct sock_fprog program = { .len = (unsigned short)confine_filter(keep, filter), .filter = filter };
 
-	/* Without the flag, kernels before 5.16 turn a speculation of the CPU off, which would cost more than all this. */
+	/*
+	 * Without this flag, kernels before 5.16 disable speculation in the process, which costs more than the whole
+	 * filter.
+	 */
 	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_SPEC_ALLOW, &program) < 0 &&
 	    errno == EINVAL)
 		syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program);

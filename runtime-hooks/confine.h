@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hook's privileges, given up: capabilities, new ones by exec, core dumps,
- * and every system call but those of the work that is left.
+ * Reduces a hook's privileges to what the rest of its work needs: drops capabilities, disables core dumps and
+ * privileges gained by exec, and installs a seccomp filter of allowed system calls.
  */
 #ifndef NUMAPLACE_CONFINE_H
 #define NUMAPLACE_CONFINE_H
@@ -10,7 +10,7 @@
 #include <linux/filter.h>
 #include <stdbool.h>
 
-/* The architectures whose system calls the filter knows; on others there is none, which `numaplace doctor` reports. */
+/* The architectures that the filter supports. Others run without a filter, which `numaplace doctor` reports. */
 #if defined(__x86_64__) && !defined(__ILP32__)
 #define CONFINE_ARCH AUDIT_ARCH_X86_64
 #elif defined(__aarch64__) && defined(__AARCH64EL__)
@@ -23,30 +23,30 @@
 #define CONFINE_ARCH AUDIT_ARCH_S390X
 #endif
 
-/* What is kept beyond the least. */
+/* What a hook keeps beyond the minimum. */
 enum confine {
-	CONFINE_LOOK = 1,   /* into other processes: their memory map, folder and program */
-	CONFINE_OWNERS = 2, /* to give a file to its owner again */
-	CONFINE_LIBLXC = 4, /* the calls by which liblxc reads a config, and by which such a file is written */
+	CONFINE_LOOK = 1,   /* read other processes' memory map, working folder and program */
+	CONFINE_OWNERS = 2, /* restore a file's owner */
+	CONFINE_LIBLXC = 4, /* the system calls with which liblxc reads a config and the hook rewrites it */
 };
 
 /*
- * Leaves the capabilities to write to any cgroup, to carry trusted.* attributes and to set affinity; no core
- * dump, no privileges by exec. What the kernel does not know of this is done without.
+ * Keeps the capabilities to write to any cgroup, to set trusted.* attributes and to set CPU affinity. Disables core
+ * dumps and privileges gained by exec. Steps that the kernel does not support are skipped.
  */
 void confine_privileges(unsigned int keep);
 
 /*
- * From here on system calls are those of reading, deciding and writing: no process is made, no program
- * run, no network spoken to. An unknown one is ENOSYS, an attempt at those is the end of the process.
+ * Installs the filter. Allowed are the system calls for reading files, deciding, writing files and syslog. Creating a
+ * process, running a program and similar calls kill the process; any other system call fails with ENOSYS.
  */
 void confine_calls(unsigned int keep);
 
 #define CONFINE_FILTER_MAX 254
 
 /*
- * For its tests: the filter, and its length; whether a call of this number is let through, or ends the process; and
- * whether there is a filter on this machine at all.
+ * For tests: writes the filter to @f and returns its length; whether the filter allows a system call, or kills the
+ * process for it; and whether this machine has a filter.
  */
 unsigned int confine_filter(unsigned int keep, struct sock_filter *f);
 bool confine_allows(unsigned int keep, int call);

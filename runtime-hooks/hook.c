@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ground that every hook stands on.
- *
- * syslog is spoken here rather than through libc: a datagram that never waits, which a signal
- * handler may send too, and no time zone file is read for it.
+ * syslog messages do not go through libc's syslog(). This code sends a datagram without blocking, works in a signal
+ * handler, and reads no time zone file.
  */
 #include "runtime-hooks/hook.h"
 
@@ -25,13 +23,13 @@
 #include <sys/un.h>
 #include <time.h>
 
-/* What a placement on a small machine needs of each. */
+/* What a placement on a small machine uses of each. */
 #define STACK_AHEAD 65536
 #define HEAP_AHEAD  40960
 
 static char subject[300];
 
-/* Made ready ahead of time: a signal handler must not format. */
+/* The messages for signal handlers, formatted in advance: a handler must not format. */
 struct last_words {
 	char time_up[400], fault[400];
 };
@@ -43,7 +41,7 @@ static unsigned int time_limit = HOOK_SECONDS;
 static const volatile sig_atomic_t nothing;
 static const volatile sig_atomic_t *uncounted = &nothing;
 
-/* "<27>" in front is the priority; stderr gets the rest and a line end. Async-signal-safe. */
+/* @line begins with the syslog priority, "<27>". Async-signal-safe. */
 static void send_line(const char *line)
 {
 	struct sockaddr_un log = { .sun_family = AF_UNIX, .sun_path = "/dev/log" };
@@ -70,7 +68,9 @@ static void print_line(const char *line, size_t len)
 	}
 }
 
-/* Two of each side by side: a handler sees the old ones or the new ones. */
+/*
+ * Writes the unused one of two copies and then switches: a signal handler sees complete old or complete new messages.
+ */
 static void prepare_last_words(void)
 {
 	struct last_words *w = last == &last_words[0] ? &last_words[1] : &last_words[0];
@@ -83,7 +83,7 @@ static void prepare_last_words(void)
 	last = w;
 }
 
-/* Waits for nothing: a stderr that is full must not keep us. */
+/* Does not block: a full pipe on stderr must not delay the exit. */
 static void end_with(const char *line)
 {
 	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
@@ -100,21 +100,24 @@ static void end_with(const char *line)
 static void on_alarm(int signal_number)
 {
 	(void)signal_number;
-	/* The system call that is not counted has just ended, as no signal comes in before: now to the rest. */
+	/* The signal was pending during the exempt system call, which has just returned: restart the time limit. */
 	if (*uncounted)
 		alarm(time_limit);
 	else
 		end_with(last->time_up);
 }
 
-/* Nothing can be done but to say it: a runtime like crun tells nobody of a hook's signal. */
+/* The message is all that helps: runtimes like crun do not report a hook's signal. */
 static void on_fault(int signal_number)
 {
 	(void)signal_number;
 	end_with(last->fault);
 }
 
-/* On a stack of its own, as the usual one may be what there is no memory for. Sanitizers have a handler of theirs. */
+/*
+ * Uses an alternate stack, as the fault may come from lack of memory for the normal one. Sanitizers install their own
+ * handler.
+ */
 static void catch_faults(void)
 {
 #ifndef __SANITIZE_ADDRESS__
@@ -129,7 +132,7 @@ static void catch_faults(void)
 #endif
 }
 
-/* A kernel that has no such call (before 5.14) does without. */
+/* Kernels before 5.14 do not know MADV_POPULATE_WRITE and ignore the request. */
 void hook_populate(void)
 {
 	const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
@@ -142,7 +145,7 @@ void hook_populate(void)
 	free(heap);
 }
 
-/* Descriptors that were closed become /dev/null: else a file of ours would be one of them. */
+/* Opens /dev/null on closed standard descriptors: otherwise the next open file would get their number. */
 static void fill_standard(void)
 {
 	struct pollfd standard[] = { { .fd = STDIN_FILENO }, { .fd = STDOUT_FILENO }, { .fd = STDERR_FILENO } };
@@ -167,7 +170,7 @@ uint64_t hook_begin(void)
 	sigset_t held;
 
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	/* One growth of the heap is enough for all that follows, and none of it is given back before the end. */
+	/* Let the heap grow only once, and never shrink before exit. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 24);
 	fill_standard();
@@ -175,7 +178,10 @@ uint64_t hook_begin(void)
 	prepare_last_words();
 	catch_faults();
 	sigaction(SIGALRM, &on_time_up, NULL);
-	/* A reader that went, or a limit on files, is an error like others, with its line; whatever we inherited ends here. */
+	/*
+	 * A closed pipe or a file size limit is then an ordinary error with a message. This also resets the inherited
+	 * signal mask.
+	 */
 	sigemptyset(&held);
 	sigaddset(&held, SIGPIPE);
 	sigaddset(&held, SIGXFSZ);
@@ -206,7 +212,7 @@ void hook_uncounted(const volatile sig_atomic_t *while_set)
 	uncounted = while_set;
 }
 
-/* Who we are to those around our user namespace. */
+/* This user's id outside the user namespace. */
 static unsigned int outer_uid(void)
 {
 	unsigned int inside, outside, count;
@@ -274,7 +280,7 @@ void hook_warn(const char *text)
 	hook_say(LOG_WARNING, text);
 }
 
-/* read() that takes signals and a non-blocking descriptor as they come. */
+/* read() that retries after signals and waits on a non-blocking descriptor. */
 static ssize_t read_some(int fd, char *buf, size_t size)
 {
 	for (;;) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the mains of hooks share: a process that stands on its own feet
- * whatever it inherited, one line for what went wrong, input that is
- * bounded and read to its end.
+ * What all hook programs share: a known initial state whatever the process inherited, a time limit, one line per error
+ * to stderr and syslog, and bounded input that is read to its end.
  */
 #ifndef NUMAPLACE_HOOK_H
 #define NUMAPLACE_HOOK_H
@@ -15,67 +14,73 @@
 #include <stdint.h>
 #include <syslog.h>
 
-#define HOOK_SECONDS	  8 /* the whole hook; runtimes set no limit of their own */
-#define HOOK_LOCK_SECONDS 5 /* of these, for the ledger's lock */
-/* The same part of another time, in milliseconds. */
+#define HOOK_SECONDS	  8 /* time limit of a hook; runtimes have none of their own */
+#define HOOK_LOCK_SECONDS 5 /* of which waiting for the ledger's lock */
+/* The same share of another time limit, in milliseconds. */
 #define HOOK_LOCK_MS(seconds) ((seconds) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS)
 #define HOOK_CONF	  "/etc/numaplace/numaplace.conf"
 #define HOOK_STATE	  "/run/numaplace"
 
 /*
- * First thing in a main: standard descriptors that were closed are /dev/null, SIGPIPE
- * and SIGXFSZ are held back, files are private, and after HOOK_SECONDS a line is said and the process ends with 1.
- * Returns the moment: CLOCK_BOOTTIME, nanoseconds.
+ * Every main calls this first. Opens closed standard descriptors on /dev/null, blocks SIGPIPE and SIGXFSZ, sets umask
+ * 0077 and starts the time limit: after HOOK_SECONDS the process reports the timeout and exits with 1. Returns the
+ * current CLOCK_BOOTTIME in nanoseconds.
  */
 uint64_t hook_begin(void);
 
 /*
- * Before a placement: the pages of stack and heap that it will use, in a call for each. Met one by one, each would be a
- * page fault of its own.
+ * Called before a placement: faults in the stack and heap that it will use, one system call for each, instead of one
+ * page fault per page.
  */
 void hook_populate(void);
 
-/* The value of --timeout: -EINVAL unless it is 1 to 999 seconds. */
+/* Parses the value of --timeout; -EINVAL unless it is 1 to 999 seconds. */
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
 
-/* As if HOOK_SECONDS were @seconds, from now on; for tests, and for machines that are very slow. */
+/* Restarts the time limit with @seconds in place of HOOK_SECONDS; for tests and very slow machines. */
 void hook_time_limit(unsigned int seconds);
 
 /*
- * Time up while *@while_set is not 0 is no end: the whole time begins anew. For a system call that no signal cuts short,
- * however long it takes (cgroup_writing).
+ * If the time limit expires while *@while_set is not 0, it starts again. For a system call that signals do not
+ * interrupt (cgroup_writing).
  */
 void hook_uncounted(const volatile sig_atomic_t *while_set);
 
 /*
- * Where the ledger is: @given, or the machine's.  Where /run is not ours, to a user and to root in a user namespace (rootless
- * podman), it is numaplace in XDG_RUNTIME_DIR, or without that in /run/user/UID.  Root without XDG_RUNTIME_DIR is taken for the
- * machine's, and a system call saved, unless @bare: there may be no environment at all (podman's precreate and poststop).
+ * The ledger's folder: @given, or /run/numaplace for the machine's root. For other users, and for root in a user
+ * namespace (rootless podman), which do not own /run, it is XDG_RUNTIME_DIR/numaplace, or /run/user/UID/numaplace
+ * without XDG_RUNTIME_DIR.
+ *
+ * Root without XDG_RUNTIME_DIR is assumed to be the machine's root, which saves a system call, unless @bare: podman's
+ * precreate and poststop may run without any environment.
  */
 const char *hook_state(const char *given, bool bare);
 
-/* What lines are about from now on: "container web1". */
+/* Sets the subject of later messages: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 
-/* The exit status when time is up: 1 unless told. */
+/* Sets the exit status after a timeout; 1 by default. */
 void hook_time_up_status(int status);
 
-/* What to do then instead, in a signal handler; if it comes back, the process ends. */
+/* Sets a function for the signal handler to call on a timeout, after the message. If it returns, the process exits. */
 void hook_time_up_call(void (*instead)(void));
 
-/* "numaplace: container web1: <text>" to stderr and to syslog's daemon facility. @priority: LOG_ERR, LOG_WARNING. */
+/*
+ * Prints "numaplace: container web1: <text>" on stderr and sends it to syslog (daemon facility). @priority: LOG_ERR or
+ * LOG_WARNING.
+ */
 void hook_say(int priority, const char *text);
 
-/* The same as a warning; fits place_env.message. */
+/* hook_say() with LOG_WARNING; the type fits place_env.message. */
 void hook_warn(const char *text);
 
 /*
- * Reads @fd to its end into malloc'd memory, a NUL behind it. Over @max bytes (a whole
- * number of MiB): the rest is read and thrown away, -EINVAL.
+ * Reads @fd to its end into malloc'd memory and adds a NUL. Over @max bytes (a whole number of MiB), reads and discards
+ * the rest and returns -EINVAL.
  */
 int hook_read(int fd, size_t max, char **text, size_t *len, struct error *err);
 
-/* Reads @fd to its end for the writer's sake (crun before 1.17 dies of EPIPE). */
+/* Reads and discards the rest of @fd: crun before 1.17 dies of EPIPE otherwise. */
 void hook_drain(int fd);
 
 #endif

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * incus-agent: keeps numaplace's word where it leads.  Incus's scheduler writes cpuset.cpus of every running
- * container whenever one starts, stops or changes, and when a CPU comes or goes; the agent watches these very
- * files, and puts back what the ledger says.  Once an instance's start is over it tells the daemon which nodes
- * were chosen (volatile.cpu.nodes), from a child of its own with a time limit.
+ * incus-agent: keeps the placement of Incus and LXD containers in "lead" mode. The daemon's scheduler rewrites
+ * cpuset.cpus of every running container when an instance starts, stops or changes and when a CPU goes on- or offline.
+ * The agent watches these files and restores the CPUs that the ledger records. After an instance has started, a child
+ * process reports the chosen nodes to the daemon (volatile.cpu.nodes), within a time limit.
  *
- * It learns of containers from the ledger's folder alone, decides nothing, and may be restarted at any time.
+ * The agent reads the ledger's folder only, makes no decisions, and can be restarted at any time.
  */
 #include "cgroup/own.h"
 #include "cgroup/place.h"
@@ -29,31 +29,31 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define CALM_MS	   150   /* from a write to the look at what came of it: who writes may not be done */
-#define LOOK_MS	   60000 /* without any event */
+#define CALM_MS	   150   /* from a write to the check: the daemon may not have finished writing */
+#define LOOK_MS	   60000 /* between scans without any event */
 #define TELLERS_MAX 4
 
-/* A container that is led. */
+/* A container in "lead" mode. */
 struct led {
 	struct led *next;
-	bool seen;             /* in the scan that goes on */
+	bool seen;             /* by the current scan */
 	char id[RECORD_ID_MAX + 1];
 	char runtime[16];
 	char *cgroup;
 	uint64_t inode;
 	struct idset cpus, nodes;
-	int watch;             /* of its cpuset.cpus; -1: none */
+	int watch;             /* inotify watch on its cpuset.cpus; -1: none */
 	bool told;
-	pid_t teller;          /* 0: none at work */
-	struct idset telling;  /* what it was given: @nodes may change while it works */
+	pid_t teller;          /* pid of the reporting child; 0: none */
+	struct idset telling;  /* the nodes that the child reports; @nodes may change while it runs */
 };
 
 struct agent {
 	struct place_env env;
-	const char *socket;    /* NULL: where the daemons have it */
+	const char *socket;    /* NULL: the daemon's default path */
 	int mount, notify, ledger_watch;
 	char mount_path[PATH_MAX];
-	sigset_t waiting;      /* the mask while it waits, and its children's; otherwise its signals are held */
+	sigset_t waiting;      /* signal mask in ppoll() and in children; otherwise the agent blocks its signals */
 	struct led *led;
 };
 
@@ -76,7 +76,7 @@ static void watch_cpus(struct agent *a, struct led *l)
 	l->watch = path ? inotify_add_watch(a->notify, path, IN_MODIFY) : -1;
 }
 
-/* A record of the ledger: a new container, or one that was moved. */
+/* Handles one record of the ledger: a new container, or one that was moved. */
 static int take_record(void *arg, const struct record *r)
 {
 	struct agent *a = arg;
@@ -112,7 +112,7 @@ static int take_record(void *arg, const struct record *r)
 	return 0;
 }
 
-/* Reads the ledger again, as a copy: no start waits for it. */
+/* Reads a copy of the ledger, so that no container start has to wait. */
 static int scan(struct agent *a, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -142,7 +142,7 @@ static int scan(struct agent *a, struct error *err)
 	return 0;
 }
 
-/* Puts its CPUs back where Incus changed them.  One that is offline stays in the list: it may come back. */
+/* Restores a container's CPUs if Incus changed them. An offline CPU stays in the list: it may come back. */
 static void keep_cpus(const struct agent *a, const struct led *l)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -152,8 +152,8 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 	int rc = cgroup_open(a->mount, l->cgroup, &c, &err);
 
 	if (rc < 0 || c.inode != l->inode)
-		return; /* gone; the ledger will know */
-	/* Not marked yet: its hook is at work. */
+		return; /* the container has ended; the next scan drops it */
+	/* No mark: the hook is still placing the container. */
 	if (cgroup_get_xattr(&c, CGROUP_XATTR_RECORD, NULL, 0) < 0)
 		return;
 	rc = cgroup_read_cpuset(&c, &now, &err);
@@ -171,7 +171,7 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 	}
 }
 
-/* A child that tells the daemon; it has no hold on what is the agent's. */
+/* Starts a child process that reports to the daemon. It keeps none of the agent's resources. */
 static void start_teller(const struct agent *a, struct led *l)
 {
 	pid_t pid;
@@ -201,7 +201,7 @@ static void tell(struct agent *a)
 		for (struct led *l = a->led; l; l = l->next)
 			if (l->teller == pid) {
 				l->teller = 0;
-				/* Or given up on, which was said. */
+				/* Also true if the child gave up: it has printed why. */
 				l->told = idset_equal(&l->telling, &l->nodes);
 			}
 	for (struct led *l = a->led; l; l = l->next)
@@ -223,10 +223,10 @@ static void on_end(int signal_number)
 
 static void on_child(int signal_number)
 {
-	(void)signal_number; /* it ends a wait, and that is all */
+	(void)signal_number; /* only ends ppoll() */
 }
 
-/* Takes what has happened; *@ledger: something of the ledger's.  What a file holds by now is looked at later. */
+/* Reads all pending events. *@ledger: the ledger changed; *@cpus: a cpuset.cpus file changed. */
 static void drain(const struct agent *a, bool *ledger, bool *cpus)
 {
 	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
@@ -244,7 +244,7 @@ static void drain(const struct agent *a, bool *ledger, bool *cpus)
 		}
 }
 
-/* Signals come here and nowhere else: none is lost between a look at what it has set and the wait. */
+/* Signals are delivered only here, so none is lost between a check of what a handler sets and the wait. */
 static int wait_ms(const struct agent *a, struct pollfd *p, nfds_t n, int ms)
 {
 	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
@@ -268,7 +268,7 @@ static void run(struct agent *a)
 		ledger = cpus = false;
 		if (wait_ms(a, &p, 1, LOOK_MS) == 0)
 			ledger = true;
-		/* Several changes come in a row: one look serves for all. */
+		/* Changes come in bursts: wait, then check once. */
 		if (p.revents)
 			wait_ms(a, NULL, 0, CALM_MS);
 		drain(a, &ledger, &cpus);
@@ -296,13 +296,13 @@ static int parse_options(int argc, char **argv, struct agent *a, struct error *e
 	return 0;
 }
 
-/* One agent for a ledger; hooks see by the lock that it is there. */
+/* Only one agent may run per ledger. Hooks test the lock to see whether an agent is running. */
 static int take_lock(const struct place_env *env, int *lock, struct error *err)
 {
 	*lock = openat(env->state, INCUS_AGENT_LOCK, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (*lock < 0)
 		return error_errno(err, -errno, INCUS_AGENT_LOCK);
-	/* A hook that looks whether we are there holds it for a moment. */
+	/* A hook that tests the lock holds it for a moment. */
 	for (int i = 0; flock(*lock, LOCK_EX | LOCK_NB) < 0; i++) {
 		if (errno != EWOULDBLOCK || i == 20)
 			return error_set(err, -EBUSY, "another agent is running");
@@ -311,7 +311,7 @@ static int take_lock(const struct place_env *env, int *lock, struct error *err)
 	return 0;
 }
 
-/* Makes what is to be watched, and makes good what a move that was cut off has left. */
+/* Opens the ledger once, which creates the folder to watch and repairs the state after an interrupted move. */
 static int mend(struct agent *a, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -344,7 +344,7 @@ static int begin(struct agent *a, int *lock, struct error *err)
 	return a->ledger_watch < 0 ? error_errno(err, -errno, "watch %s", folder) : 0;
 }
 
-/* Tells systemd that hooks find us by now: Incus is not started before (Type=notify). */
+/* Reports to systemd that the agent is ready (Type=notify); systemd starts Incus only after that. */
 static void say_ready(void)
 {
 	static const char word[] = "READY=1";

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A small HTTP client for a unix socket.  HTTP/1.0, so that the answer comes in one piece and ends with the
- * connection; JSON both ways.
+ * A small HTTP client for Unix sockets. With HTTP/1.0 the answer is not chunked and ends with the connection.
  */
 #include "runtime-hooks/incus-api.h"
 
@@ -108,7 +107,7 @@ static int send_all(int fd, const char *text, size_t len, int64_t until)
 	return 0;
 }
 
-/* All that comes until the end. */
+/* Reads until the peer closes the connection. */
 static int receive_all(int fd, int64_t until, char **text, size_t *len)
 {
 	cleanup_free char *buf = NULL;
@@ -159,7 +158,7 @@ static int open_socket(const char *path)
 	return steal_fd(&fd);
 }
 
-/* "HTTP/1.0 200 OK": the number, and where the body begins. */
+/* Parses "HTTP/1.0 200 OK": returns the status and finds the body. */
 static int parse_status(const char *answer, const char **body)
 {
 	const char *end = strstr(answer, "\r\n\r\n");
@@ -197,7 +196,7 @@ int incus_request(const char *socket, const char *method, const char *path, cons
 		r = parse_status(answer, &at);
 	if (r < 0)
 		return error_errno(err, r, "%s %s%s", socket, method, path);
-	/* The text ends at its first NUL, its length is that of all. */
+	/* Callers treat the body as a string. */
 	if (memchr(answer, '\0', got))
 		return error_set(err, -EPROTO, "%s %s%s: a NUL in the answer", socket, method, path);
 	*len = got - (size_t)(at - answer);
@@ -251,7 +250,7 @@ static int parse_answer(const char *text, size_t len, struct incus_answer *out, 
 	return json_parse(text, len, ANSWER_MAX, rules, ARRAY_SIZE(rules), out, err);
 }
 
-/* The error that the daemon gave, of which only the text is kept. */
+/* Extracts the daemon's error message from its answer. */
 static const char *daemon_error(const char *text, size_t len, struct incus_answer *a)
 {
 	static const struct json_rule rules[] = { { "error", JSON_STRING, NULL, take_error } };
@@ -305,7 +304,7 @@ int incus_set(const char *socket, const char *project, const char *instance, con
 	said = daemon_error(text, len, &a);
 	if (r == 404)
 		return error_set(err, -ENOENT, "%.200s", said);
-	/* LXD 5.0 and Incus 6.0 call a key that they do not know an error of their own (500). */
+	/* LXD 5.0 and Incus 6.0 report an unknown key as status 500. */
 	status = strstr(said, "busy") ? -EBUSY :
 		 r == 400 || strstr(said, "nknown configuration key") ? -EINVAL : -EPROTO;
 	return error_set(err, status, "%.200s (HTTP status %d)", said, r);

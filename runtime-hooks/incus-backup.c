@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * backup.yaml, the daemon's own copy of an instance in the instance's folder: its name, its type and its
+ * Parses backup.yaml, the daemon's copy of an instance's configuration in the instance's folder: name, type, and the
  * configuration with all profiles applied.
  */
 #include "runtime-hooks/incus-config.h"
@@ -45,7 +45,7 @@ static int take_type(void *arg, const char *key, const char *value, struct error
 
 int incus_config_parse(const char *text, size_t len, const char *name, struct incus_config *c, struct error *err)
 {
-	/* LXD before 4.0 called it container. */
+	/* LXD before 4.0 used "container". */
 	static const struct yaml_rule rules[] = {
 		{ "instance/expanded_config/*", take_config },
 		{ "instance/name", take_name },

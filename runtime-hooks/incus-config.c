@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Keys to a request.  The daemon has checked its own keys, and what they limit is its business: limits.memory is
- * a request only where user.numaplace.limits.memory does not say better.  The
- * nodes are asked for by name: without limits.cpu.nodes an instance is left alone.
+ * Turns configuration keys into a request. The daemon has validated its own keys and enforces its own limits:
+ * limits.memory is used for the request only if user.numaplace.limits.memory is not set. In follow mode, an instance
+ * without limits.cpu.nodes is normally left alone.
  */
 #include "runtime-hooks/incus-config.h"
 
@@ -38,7 +38,7 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 	bool ours = strncmp(key, INCUS_PREFIX, prefix) == 0;
 	int k = request_find_key(ours ? key + prefix : key);
 
-	/* Unset and empty are one in Incus. */
+	/* Incus treats an empty value as unset. */
 	if (!*value)
 		return 0;
 	if (k >= 0)
@@ -72,7 +72,7 @@ static bool is_hint(int key)
 	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
 }
 
-/* "50%" of the host's memory, or a size. */
+/* Parses a percentage of the host's memory ("50%") or a size. */
 static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, struct error *err)
 {
 	size_t digits = strspn(text, "0123456789");
@@ -89,7 +89,7 @@ static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, st
 	return 0;
 }
 
-/* A key of ours, under its whole name in messages. */
+/* Sets a user.numaplace key in the request. Errors name the key with its prefix. */
 static int set_asked(const struct incus_config *c, int key, unsigned int allowed, uint64_t host_memory,
 		     struct request *r, struct error *err)
 {
@@ -121,7 +121,7 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	return ret;
 }
 
-/* A size of the daemon's; 0: none, or not understood (incus_doubts says so). */
+/* One of the daemon's own sizes in bytes; 0: not set or invalid (incus_doubts() reports it). */
 static uint64_t own_size(const char *text, uint64_t host_memory)
 {
 	uint64_t bytes;
@@ -129,7 +129,7 @@ static uint64_t own_size(const char *text, uint64_t host_memory)
 	return text && memory_of(text, host_memory, &bytes, NULL) == 0 ? bytes : 0;
 }
 
-/* The daemon's own limits where our keys are silent; before request_finish. */
+/* Uses the daemon's own limits for keys that user.numaplace leaves out. Call before request_finish(). */
 static int fall_back(const struct incus_config *c, uint64_t host_memory, struct request *r, struct error *err)
 {
 	bool huge = r->given & 1U << KEY_MEMORY_HUGEPAGES;
@@ -145,7 +145,7 @@ static int fall_back(const struct incus_config *c, uint64_t host_memory, struct 
 	return 0;
 }
 
-/* limits.memory.hugepages of a VM: all its memory. */
+/* limits.memory.hugepages of a VM: all its memory is in huge pages. */
 static bool all_huge(const struct incus_config *c)
 {
 	bool on = false;
@@ -193,7 +193,7 @@ int incus_plan_ahead(const struct incus_config *c, const struct conf *conf, uint
 	for (int k = 0; ret == 0 && k < KEY_COUNT; k++)
 		ret = set_asked(c, k, conf->container_keys, host_memory, &r, err);
 	for (size_t i = 0; ret == 0 && i < ARRAY_SIZE(shared); i++) {
-		/* Its own nodes are an earlier choice of ours where the wish is beside them. */
+		/* With a node request in user.numaplace, the daemon's own key holds an earlier choice by numaplace. */
 		if (shared[i] == KEY_CPU_NODES && c->asked[KEY_CPU_NODES])
 			continue;
 		if (shared[i] == KEY_MEMORY_HUGEPAGES && (!all_huge(c) || !c->native[KEY_MEMORY]))
@@ -213,7 +213,7 @@ int incus_plan_ahead(const struct incus_config *c, const struct conf *conf, uint
 	return ret;
 }
 
-/* The nodes that the daemon has chosen, or was told to take; NULL: it goes by none. */
+/* Nodes configured, or chosen by the daemon; NULL: none. */
 static int chosen_nodes(const struct incus_config *c, const char **out, struct error *err)
 {
 	*out = c->native[KEY_CPU_NODES];
@@ -225,7 +225,10 @@ static int chosen_nodes(const struct incus_config *c, const char **out, struct e
 	return 0;
 }
 
-/* Keys that choose CPUs, where somebody else does.  A wish beside nodes is what numaplace incus place went by. */
+/*
+ * Refuses CPU keys where Incus schedules CPUs. A request for nodes is allowed beside the daemon's nodes: `numaplace
+ * incus place` has used it already.
+ */
 static int refuse_choice(const struct incus_config *c, struct error *err)
 {
 	static const int cpu_keys[] = { KEY_CPU,        KEY_CPU_NODES, KEY_CPU_EXCLUSIVE,
@@ -240,14 +243,14 @@ static int refuse_choice(const struct incus_config *c, struct error *err)
 	return 0;
 }
 
-/* How many CPUs it has, as the daemon's limits.cpu tells. */
+/* Takes the number of CPUs from the daemon's limits.cpu. */
 static int follow_cpus(const struct incus_config *c, struct request *r, struct error *err)
 {
 	int ret = own_key(c, KEY_CPU, r, err);
 
 	if (ret < 0 || !r->cpu_listed)
 		return ret;
-	/* A list beside nodes overrides them in Incus; its memory is asked for on the nodes all the same. */
+	/* In Incus, a CPU list overrides nodes. Its memory is still requested on the nodes. */
 	r->given &= ~(1U << KEY_CPU);
 	r->cpu_listed = false;
 	idset_clear(&r->cpu_list);
@@ -267,7 +270,7 @@ static int plan_behind(const struct incus_config *c, const struct conf *conf, ui
 		ret = chosen_nodes(c, &nodes, err);
 	if (ret < 0)
 		return ret;
-	/* To say follow of an instance with CPUs of its own is to ask for memory beside them. */
+	/* An instance with pinned CPUs and mode = follow requests memory near them. */
 	if (!nodes && !(listed && (c->mode || conf->without_keys == DEFAULT_FOLLOW_PINS))) {
 		*way = INCUS_LEAVE;
 		return 0;
@@ -313,7 +316,9 @@ int incus_plan(const struct incus_config *c, const struct conf *conf, uint64_t h
 		return plan_behind(c, conf, host_memory, way, out, err);
 	for (int k = 0; k < KEY_COUNT; k++)
 		asks |= c->asked[k] && !is_hint(k);
-	/* To say lead of an instance is to ask for it; a whole host's lead is for those that ask. */
+	/*
+	 * `mode = lead` on an instance is itself a request. The host-wide setting applies only to instances with keys.
+	 */
 	*way = asks || c->mode ? INCUS_AHEAD : INCUS_LEAVE;
 	return *way == INCUS_LEAVE ? 0 : incus_plan_ahead(c, conf, host_memory, out, err);
 }

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Start and stop of an instance.  Its configuration is read from its backup.yaml, which the daemon writes before a
- * start with all profiles applied and its own choice of nodes: the socket would answer the same, but at boot the
- * daemon answers nobody until the instances are up, and a hook that waits for it waits for ever.
+ * Start and stop of an instance. The configuration comes from backup.yaml, which the daemon writes before each start,
+ * with all profiles applied and with its choice of nodes. The daemon's socket has the same data, but at boot the daemon
+ * does not answer before the instances have started: a hook that waited for it would wait for ever.
  */
 #include "runtime-hooks/incus-hook.h"
 
@@ -19,7 +19,7 @@
 
 #define HOOK_CALL " callhook "
 
-/* The value of @line if its key begins with "lxc.hook.". */
+/* The rest of @line from "=" if its key begins with "lxc.hook.", else NULL. */
 static const char *hook_value(const char *line)
 {
 	const char *equals = strchr(line, '=');
@@ -27,7 +27,7 @@ static const char *hook_value(const char *line)
 	return strncmp(line, "lxc.hook.", 9) == 0 ? equals : NULL;
 }
 
-/* "... callhook /var/lib/incus "default" "c1" start": the folder, absolute; false: not such a line. */
+/* Extracts the absolute folder from "... callhook /var/lib/incus "default" "c1" start"; false: not such a line. */
 static bool daemon_folder(const char *line, char *out, size_t size)
 {
 	const char *value = hook_value(line);
@@ -61,7 +61,7 @@ bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *o
 	}
 	if (!*folder || strchr(id, '/') || strcmp(id, ".") == 0 || strcmp(id, "..") == 0)
 		return false;
-	/* Where /dev/lxd is turned off, the name of the folder tells. */
+	/* With security.devlxd = false there is no such entry; then the folder's name decides. */
 	lxd |= strstr(folder, "/lxd") != NULL;
 	out->runtime = lxd ? "lxd" : "incus";
 	out->id = id;
@@ -69,7 +69,10 @@ bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *o
 	return true;
 }
 
-/* Its owner decides over placements, and so does who may write to it. */
+/*
+ * Anyone who can write to this file controls placements: only root or this user may own it, and only the owner may
+ * write.
+ */
 static int check_owner(int fd, const char *path, struct error *err)
 {
 	struct stat st;
@@ -136,7 +139,7 @@ static uint64_t host_memory(int root)
 	return at && sscanf(at, "MemTotal: %llu", &kib) == 1 ? kib << 10 : 0;
 }
 
-/* To lead is a promise that the agent keeps: Incus's scheduler comes after us. */
+/* Only the agent can keep the placement in "lead" mode, because Incus's scheduler writes after the hook. */
 static int check_agent(struct place_env *env, struct error *err)
 {
 	cleanup_close int lock = -1;

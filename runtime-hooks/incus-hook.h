@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lxc-hook when the container is an Incus or LXD instance: whose it is, by the file that the
- * daemon wrote for liblxc, and what is done at its start and stop.
+ * lxc-hook for containers that are Incus or LXD instances: recognises them by the file that the daemon wrote for
+ * liblxc, and handles their start and stop.
  *
- * Nothing here speaks with the daemon, which waits for the hook.
+ * This code never talks to the daemon, which waits for the hook.
  */
 #ifndef NUMAPLACE_INCUS_HOOK_H
 #define NUMAPLACE_INCUS_HOOK_H
@@ -12,28 +12,28 @@
 
 #include <limits.h>
 
-#define INCUS_AGENT_LOCK "incus-agent.lock" /* in the ledger folder; the agent holds it as long as it runs */
+#define INCUS_AGENT_LOCK "incus-agent.lock" /* in the ledger's folder; the agent holds it locked while it runs */
 
 struct incus_instance {
-	const char *runtime;       /* "incus" or "lxd": its class, too */
-	const char *id;            /* as LXC has it: NAME, or PROJECT_NAME outside the default project */
-	char folder[PATH_MAX];     /* the instance's: holds backup.yaml */
+	const char *runtime;       /* "incus" or "lxd"; also the runtime class */
+	const char *id;            /* LXC's name: NAME, or PROJECT_NAME outside the default project */
+	char folder[PATH_MAX];     /* of the instance; holds backup.yaml */
 };
 
 /*
- * Reads the daemon's hook lines out of the text of an lxc.conf.  false: it is not one of Incus's or LXD's.  No
- * environment counts here: an instance can set what it likes.
+ * Looks for the daemon's hook lines in the text of an lxc.conf. Returns false if Incus or LXD did not write it. Ignores
+ * the environment, which an instance can set.
  */
 bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *out);
 
 /*
- * At start-host: reads what the instance asks for and places @pid.  @conf_fault: numaplace.conf could not be read, and why; NULL.
- * An instance that asks for nothing is 0, whatever the conf.
+ * At start-host: reads the instance's configuration and places @pid. @conf_fault: why numaplace.conf could not be read,
+ * or NULL. Returns 0 for an instance that requests nothing, whatever the conf.
  */
 int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid, const struct error *conf_fault,
 		struct error *err);
 
-/* At post-stop. */
+/* At post-stop: removes the instance from the ledger. */
 int incus_stop(struct place_env *env, const struct incus_instance *i, struct error *err);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Telling takes patience: the daemon refuses changes while an instance starts, and after a reboot it
- * answers nobody until the instances are up.
+ * Retries for a long time: the daemon refuses changes while an instance starts, and after a reboot it does not answer
+ * until all instances have started.
  */
 #include "runtime-hooks/incus-agent.h"
 #include "runtime-hooks/incus-api.h"
@@ -18,7 +18,7 @@
 
 #define PAUSE_MS 500
 
-/* One attempt, with one key and, where the daemon does not know that one, another. */
+/* One attempt; with the user.* key if the daemon does not know the first. */
 static int tell_once(const char *socket, const char *project, const char *instance, const char *list,
 		     struct error *err)
 {

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * yajl's SAX interface behind a table of paths.
+ * Drives yajl's SAX interface with the table of paths.
  *
- * yajl 2.1 is kept on a short leash: the text is checked for UTF-8 before it
- * sees it (yajl lets overlong forms pass, and swallows the byte after a lone surrogate),
- * numbers are ours (its own overflow), depth is counted here, and its
- * allocator leaves by longjmp, as yajl does not look at what malloc returns.
+ * yajl 2.1 has gaps that this file closes. It accepts overlong UTF-8 and swallows the byte after a lone surrogate: the
+ * text is validated first. Its number conversion overflows: numbers are parsed here. It does not limit depth: levels
+ * are counted here. It does not check malloc() for failure: its allocator leaves by longjmp().
  */
 #include "runtime-hooks/json.h"
 
@@ -17,7 +16,7 @@
 #include <string.h>
 #include <yajl/yajl_parse.h>
 
-/* A rule's path, taken apart. */
+/* A rule's path, split into parts. */
 struct path {
 	unsigned int n;
 	struct {
@@ -26,19 +25,19 @@ struct path {
 	} part[JSON_PARTS_MAX];
 };
 
-/* A key under a star that was wanted; the newest is the one whose value comes next. */
+/* A wanted key under a star. The newest is the key of the next value. */
 struct star {
 	struct star *next;
 	char key[];
 };
 
-/* An open object or array. Rules are bits. */
+/* An open object or array. Sets of rules are bit masks. */
 struct level {
 	bool array;
 	unsigned int next_index, nstars;
-	uint64_t live; /* rules that lead through it */
-	uint64_t here; /* of these, the ones that the present member matches */
-	uint64_t seen; /* the ones whose member (star aside) was here already */
+	uint64_t live; /* rules whose path leads through this level */
+	uint64_t here; /* of these, the rules that match the current member */
+	uint64_t seen; /* of these, the rules whose member has occurred (not for stars) */
 	struct star *stars;
 };
 
@@ -51,7 +50,7 @@ struct parser {
 	void *arg;
 	struct error *err;
 	int status;
-	size_t end;         /* of the whole value; 0: not there yet */
+	size_t end;         /* offset after the top-level value; 0: not reached yet */
 	yajl_handle yajl;
 	jmp_buf no_memory;
 };
@@ -64,7 +63,7 @@ static bool part_is(const struct path *path, unsigned int part, const char *text
 	return path->part[part].len == 1 && path->part[part].text[0] == text[0];
 }
 
-/* Writes the first @parts of rule @rule's path as people read it: "annotations.limits.cpu". */
+/* Writes the first @parts parts of rule @rule's path for messages: "annotations.limits.cpu". */
 static void path_text(const struct parser *p, uint64_t rule, unsigned int parts, char *buf, size_t size)
 {
 	const struct path *path = &p->path[rule];
@@ -87,7 +86,7 @@ static void path_text(const struct parser *p, uint64_t rule, unsigned int parts,
 	}
 }
 
-/* Ends the parse: "annotations.limits.cpu: given twice (byte 17)". Returns what stops yajl. */
+/* Fails the parse with "annotations.limits.cpu: given twice (byte 17)". Returns 0, which stops yajl. */
 static int refuse(struct parser *p, uint64_t rule, unsigned int parts, const char *text)
 {
 	char where[300];
@@ -117,7 +116,7 @@ static const char *expected(unsigned int types)
 	return types & JSON_ARRAY ? "an array is expected" : "an object is expected";
 }
 
-/* Calls the rule's set function; path and key are put into @v and before its message. */
+/* Calls the rule's set function with the key and index in @v, and puts the path in front of its error. */
 static int deliver(struct parser *p, uint64_t rule, struct json_value v)
 {
 	const struct path *path = &p->path[rule];
@@ -138,7 +137,7 @@ static int deliver(struct parser *p, uint64_t rule, struct json_value v)
 	return 0;
 }
 
-/* "-?[0-9]+" within int64, as yajl has checked that it is a number at all. */
+/* Parses "-?[0-9]+" within int64. yajl has checked that it is a number. */
 static const char *parse_integer(const char *text, int64_t *out)
 {
 	char *end;
@@ -154,7 +153,7 @@ static const char *parse_integer(const char *text, int64_t *out)
 	return NULL;
 }
 
-/* A scalar at the end of rule @rule's path. @raw is not ended by a NUL. */
+/* A scalar at the end of rule @rule's path. @raw has no NUL at its end. */
 static int leaf(struct parser *p, uint64_t rule, enum json_type type, const char *raw, size_t len, bool boolean)
 {
 	const struct json_rule *r = &p->rules[rule];
@@ -185,7 +184,7 @@ static int leaf(struct parser *p, uint64_t rule, enum json_type type, const char
 	return deliver(p, rule, v);
 }
 
-/* The rules that the value about to come matches. */
+/* The rules that match the next value. */
 static uint64_t rules_here(struct parser *p)
 {
 	struct level *l;
@@ -234,7 +233,7 @@ static int on_number(void *ctx, const char *text, size_t len)
 
 static int on_string(void *ctx, const unsigned char *text, size_t len)
 {
-	/* yajl has NULL for the empty string in some of its versions. */
+	/* Some versions of yajl pass NULL for an empty string. */
 	return scalar(ctx, JSON_STRING, text ? (const char *)text : "", len, false);
 }
 
@@ -296,7 +295,7 @@ static int on_close(void *ctx)
 	return 1;
 }
 
-/* Keeps a wanted key under a star; @cut: it went on behind a NUL. */
+/* Records a wanted key under a star. @cut: the key has a NUL in it, and @key ends there. */
 static int add_star(struct parser *p, uint64_t rule, const char *key, bool cut)
 {
 	struct level *l = &p->level[p->depth - 1];
@@ -321,7 +320,7 @@ static int add_star(struct parser *p, uint64_t rule, const char *key, bool cut)
 	return 1;
 }
 
-/* Whether the star of rule @rule wants the key; 0, 1, or -1: the parse has ended. */
+/* Whether the star of rule @rule wants the key: 0, 1, or -1 if the parse has failed. */
 static int match_star(struct parser *p, uint64_t rule, const char *raw, size_t len, bool *added)
 {
 	cleanup_free char *key = strndup(raw, len);
@@ -404,7 +403,7 @@ static void yajl_release(void *ctx, void *p)
 	free(p);
 }
 
-/* Length of the UTF-8 character at @s, 0: none (overlong, surrogate, cut, over 10FFFF). */
+/* Length of the UTF-8 character at @s; 0: invalid (overlong, surrogate, truncated, above U+10FFFF). */
 static size_t utf8_len(const unsigned char *s, size_t left)
 {
 	size_t n;
@@ -428,7 +427,7 @@ static size_t utf8_len(const unsigned char *s, size_t left)
 	return n;
 }
 
-/* The number of a \uXXXX at @s, or -1. */
+/* The value of a \uXXXX at @s, or -1. */
 static int escaped_unit(const unsigned char *s, size_t left)
 {
 	int unit = 0;
@@ -446,28 +445,28 @@ static int escaped_unit(const unsigned char *s, size_t left)
 	return unit;
 }
 
-/* Length of the escape at @s (a backslash), 0: a surrogate without its other half. */
+/* Length of the escape at @s (a backslash); 0: an unpaired surrogate. */
 static size_t escape_len(const unsigned char *s, size_t left)
 {
 	int unit = escaped_unit(s, left);
 	int next;
 
 	if (unit < 0)
-		return left < 2 || s[1] >= 0x80 ? 1 : 2; /* yajl knows the other escapes */
+		return left < 2 || s[1] >= 0x80 ? 1 : 2; /* yajl checks the other escapes */
 	if ((unit & 0xf800) != 0xd800)
 		return 6;
 	next = escaped_unit(s + 6, left - 6);
 	return unit < 0xdc00 && next >= 0 && (next & 0xfc00) == 0xdc00 ? 12 : 0;
 }
 
-/* Eight bytes of ASCII without a backslash, as most are. */
+/* Whether the next eight bytes are ASCII without a backslash, the usual case. */
 static bool is_plain(const unsigned char *s)
 {
 	const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones << 7;
 	uint64_t bytes, x;
 
 	memcpy(&bytes, s, sizeof(bytes));
-	x = bytes ^ ones * '\\'; /* a byte of it is 0: then subtracting one borrows from its top bit */
+	x = bytes ^ ones * '\\'; /* a backslash becomes 0; subtracting 1 from it then borrows into its top bit */
 	return !((bytes | ((x - ones) & ~x)) & tops);
 }
 
@@ -493,7 +492,7 @@ static int check_characters(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* yajl takes them for white space; nowhere in JSON may they be. */
+/* yajl accepts \v and \f as white space; JSON does not allow them anywhere. */
 static int check_feeds(const char *text, size_t len, struct error *err)
 {
 	static const char feeds[] = "\v\f";
@@ -508,7 +507,7 @@ static int check_feeds(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* yajl does not see a string behind the value that has no end. */
+/* yajl does not notice an unterminated string after the value. */
 static int check_end(const char *text, size_t len, size_t end, struct error *err)
 {
 	while (end < len && strchr(" \t\r\n", text[end]) && text[end])
@@ -536,7 +535,7 @@ static int take_apart(struct parser *p)
 	return 0;
 }
 
-/* yajl's own complaint, without its line end: "lexical error: invalid char in json text (byte 17)". */
+/* yajl's own message without its line end: "lexical error: invalid char in json text (byte 17)". */
 static void yajl_complaint(struct parser *p, const char *text, size_t len, size_t offset)
 {
 	unsigned char *said = yajl_get_error(p->yajl, 0, (const unsigned char *)text, len);
@@ -552,11 +551,11 @@ static void feed(struct parser *p, const char *text, size_t len)
 	yajl_status status;
 	size_t offset, end;
 
-	/* Checked above, and better than yajl does. */
+	/* check_characters() has validated the strings. */
 	yajl_config(p->yajl, yajl_dont_validate_strings, 1);
 	status = yajl_parse(p->yajl, (const unsigned char *)text, len);
 	offset = yajl_get_bytes_consumed(p->yajl);
-	end = p->end; /* a number alone ends with the text, and yajl hears of that only now */
+	end = p->end; /* a top-level number ends with the text: yajl reports it in yajl_complete_parse() */
 	if (status == yajl_status_ok) {
 		offset = len;
 		status = yajl_complete_parse(p->yajl);
@@ -567,12 +566,12 @@ static void feed(struct parser *p, const char *text, size_t len)
 		p->status = check_end(text, len, end, p->err);
 }
 
-/* Apart from json_parse, so that nothing of its frame changes between setjmp and longjmp. */
+/* Separate from json_parse(), so that no variable of this frame changes between setjmp() and longjmp(). */
 static void run(struct parser *p, const char *text, size_t len)
 {
 	yajl_alloc_funcs functions = { .malloc = yajl_malloc, .realloc = yajl_realloc, .free = yajl_release, .ctx = p };
 
-	/* What yajl_alloc had when it failed is lost: it is little, and the process is at its end. */
+	/* Memory of a yajl_alloc() that failed leaks: it is little, and the process exits soon. */
 	if (setjmp(p->no_memory)) {
 		no_memory(p);
 		return;
@@ -584,7 +583,7 @@ static void run(struct parser *p, const char *text, size_t len)
 int json_parse(const char *text, size_t len, size_t max, const struct json_rule *rules, unsigned int nrules, void *arg,
 	       struct error *err)
 {
-	struct parser p; /* of its twelve KiB, what is used is set where it begins to be */
+	struct parser p; /* 12 KiB, not zeroed: members are set when first used */
 	int r;
 
 	if (len > max)

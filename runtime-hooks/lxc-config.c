@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A config file through liblxc, which knows how includes and overriding work.
+ * Reads a config file through liblxc, which handles includes and overrides.
  *
- * In a hook most of liblxc asks the container's monitor, which is waiting for that very hook:
- * for ever.  These calls do not.  The handle is one for a folder where no container is:
- * on the real one lxc_container_new would destroy a container whose creation was cut off, and
- * load_config would wait for a lock that its caller holds.
+ * In a hook, most liblxc calls ask the container's monitor, which waits for this hook: a deadlock. The calls used here
+ * do not. The handle is for a folder without containers: with the real folder, lxc_container_new() would destroy a
+ * partially created container, and load_config() would wait for a lock that this hook's caller holds.
  */
 #include "runtime-hooks/lxc-config.h"
 
@@ -23,7 +22,7 @@ static void put_container(struct lxc_container **c)
 		lxc_container_put(*c);
 }
 
-/* *@out is NULL where the item is empty or not known to this liblxc. */
+/* Sets *@out to NULL if the item is empty or unknown to this version of liblxc. */
 static int get_item(struct lxc_container *c, const char *key, char **out, struct error *err)
 {
 	int len = c->get_config_item(c, key, NULL, 0);

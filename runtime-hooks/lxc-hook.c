@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The hook of LXC: lxc-hook [OPTION...], the stage from LXC_HOOK_TYPE or from the "NAME lxc STAGE" that
- * LXC adds with lxc.hook.version = 0.
+ * The hook of LXC: lxc-hook [OPTION...]. LXC_HOOK_TYPE names the stage, or the arguments "NAME lxc STAGE", which LXC
+ * appends with lxc.hook.version = 0.
  *
- * pre-start plans, and refuses before anything is built; start-host places, and looks at what the
- * container's first process really has; post-stop forgets.  A failure is one line on
- * stderr, in syslog and in the container's log, and stops the start unless numaplace.conf says
- * on-failure = warn.  A container without our keys costs a look at its config file and at the conf.
+ * pre-start plans the placement and refuses before LXC builds anything; start-host places the container and checks its
+ * first process; post-stop removes it from the ledger. A failure is one line on stderr, in syslog and in the
+ * container's log. It stops the start unless numaplace.conf says on-failure = warn. For a container without keys, the
+ * hook reads only its config file and the conf.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/place.h"
@@ -28,7 +28,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define READ_LOCK_MS  500  /* to read, no lock is better than no start */
+#define READ_LOCK_MS  500  /* reading without the lock is better than a failed start */
 #define WRITE_LOCK_MS 1500
 
 enum stage { STAGE_PLAN, STAGE_PLACE, STAGE_RELEASE, STAGE_START, STAGE_OTHER };
@@ -36,15 +36,15 @@ enum stage { STAGE_PLAN, STAGE_PLACE, STAGE_RELEASE, STAGE_START, STAGE_OTHER };
 struct options {
 	const char *conf, *state, *sysroot;
 	const char *timeout;
-	unsigned int seconds;	/* of it; 0: HOOK_SECONDS */
-	const char *file;       /* the container's config; NULL: it has none */
+	unsigned int seconds;	/* parsed @timeout; 0: HOOK_SECONDS */
+	const char *file;       /* the container's config; NULL: no file */
 	const char *name, *stage;
-	struct lxc_keys keys;	/* of --set, then of the file as well */
-	int set_status;         /* of --set: a container's wish, not a slip in how this program is called */
+	struct lxc_keys keys;	/* from --set, later also from the file */
+	int set_status;         /* of --set: an error in the container's request, not in the command line */
 	struct error set_err;
 };
 
-/* What goes on, for messages, which come from everywhere. */
+/* For messages from any function: the root folder and the container's name. */
 static struct {
 	int root;
 	const char *name;
@@ -122,8 +122,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 }
 
 /*
- * Incus and LXD start containers through liblxc and take in common.conf.d, but their keys are elsewhere
- * and their hook is another.  Their generated file is lxc.conf; LXC's own is named config.
+ * Incus and LXD also start containers through liblxc and include common.conf.d, but they have their own keys and hook.
+ * The file that they generate is named lxc.conf; LXC's own is named config.
  */
 static bool is_of_a_daemon(const char *file)
 {
@@ -138,7 +138,7 @@ static bool is_of_a_daemon(const char *file)
 	return false;
 }
 
-/* Whose instance it is, as the daemon's file says. */
+/* Finds out from the daemon's file whether the container is an Incus or LXD instance. */
 static bool find_instance(const struct options *o, struct incus_instance *out)
 {
 	const char *slash = o->file ? strrchr(o->file, '/') : NULL;
@@ -159,7 +159,7 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 	return 0;
 }
 
-/* Adds what the file's lines say. A pipe, or no file at all: there are none. */
+/* Adds the keys in the file. A pipe, or no file, has none. */
 static int read_file(const char *file, struct lxc_keys *keys, struct error *err)
 {
 	cleanup_close int fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -184,7 +184,7 @@ static int read_file(const char *file, struct lxc_keys *keys, struct error *err)
 	return lxc_keys_parse(text, (size_t)n, file, keys, err);
 }
 
-/* The file's keys below the command line's. */
+/* Reads the file's keys; those from the command line win. */
 static int read_keys(struct options *o, enum conf_record where, struct error *err)
 {
 	cleanup_lxc_keys struct lxc_keys keys = { 0 };
@@ -218,7 +218,7 @@ static void find_origin(int root, const char *name, char out[LXC_ORIGIN_LEN + 1]
 	lxc_origin(name, id, out);
 }
 
-/* What numaplace.conf says for a container that said nothing. */
+/* Applies numaplace.conf's default to a container without keys. */
 static int apply_default(enum conf_default what, const struct lxc_limits *limits, struct request *r, struct error *err)
 {
 	int ret;
@@ -248,7 +248,7 @@ static int make_request(const struct place_env *env, struct options *o, struct r
 	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
 }
 
-/* A field of @pid's status as a set. */
+/* Parses a field of /proc/PID/status as a set. */
 static int read_allowed(const char *status, const char *field, struct idset *out)
 {
 	const char *at = strstr(status, field);
@@ -277,8 +277,9 @@ static int check_allowed(const char *status, const char *field, const struct ids
 }
 
 /*
- * What the container's first process has now is what it will have at its first instruction: it is set up, waits
- * for this hook, and LXC does not write to cgroups again.  lxc.hook.start runs before us, and could see nothing.
+ * Checks the container's first process. It is set up, waits for this hook, and LXC does not write to its cgroup
+ * afterwards, so its present CPUs and nodes are those of its first instruction. lxc.hook.start runs before start-host
+ * and could not check this.
  */
 static int check_inside(const struct place_env *env, pid_t pid, const struct placement *p, struct error *err)
 {
@@ -315,7 +316,7 @@ static int write_record(const struct place_env *env, const struct options *o, co
 	return beside ? lxc_record_write(beside, true, &v, err) : error_set(err, -ENOMEM, "out of memory");
 }
 
-/* LXC_PID, which is its own invention: a number and nothing else. */
+/* LXC_PID must be a positive number without anything behind it. */
 static int find_pid(pid_t *pid, struct error *err)
 {
 	const char *text = getenv("LXC_PID");
@@ -343,7 +344,7 @@ static int place(struct place_env *env, const struct options *o, const struct re
 		r = place_container(env, &job, &placed, err);
 	if (r < 0)
 		return r;
-	/* The ledger and the cgroup have it; this one is for the next start and for people. */
+	/* The ledger and the cgroup hold the placement already. The record is for the next start and for people. */
 	if (o->file && env->conf.record != RECORD_NONE && write_record(env, o, &placed.placement, &why) < 0)
 		warn(why.text);
 	return 0;
@@ -353,12 +354,12 @@ static int plan(struct place_env *env, const struct request *request, struct err
 {
 	cleanup_placement struct placement p = { 0 };
 
-	/* What there is to warn of is said when it is placed. */
+	/* The place stage reports warnings. */
 	env->message = NULL;
 	return place_plan(env, request, NULL, &p, NULL, err);
 }
 
-/* What numaplace.conf said, beside place_env.conf. */
+/* The result of reading numaplace.conf, beside place_env.conf. */
 struct conf_read {
 	int status;
 	struct error err;
@@ -379,14 +380,14 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	bad_name = name_check_id(o->name, &name_err);
 	if (bad_name < 0)
 		error_prefix(&name_err, "container name");
-	/* Not while LXC writes to it, if that ends soon. The name is part of the lock's path. */
+	/* Wait a short time for LXC to finish writing. The lock's path contains the name, so the name must be valid. */
 	if (o->file && bad_name == 0)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);
 	r = read_keys(o, env->conf.record, err);
 	if (r < 0)
 		return r;
 	if (!lxc_keys_ask(&o->keys)) {
-		/* A slip in the conf must not stop containers that want nothing from us. */
+		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)
 			warn(conf->err.text);
 		if (conf->status < 0 || env->conf.without_keys == DEFAULT_NONE)
@@ -410,7 +411,7 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	return place(env, o, &request, limits.inner, err);
 }
 
-/* Incus or LXD. */
+/* Handles an Incus or LXD instance. */
 static int run_instance(struct place_env *env, const struct options *o, const struct incus_instance *instance,
 			const struct conf_read *conf, struct error *err)
 {
@@ -459,7 +460,7 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 			lxc_keys_locate(&o->keys, o->file, err);
 		return r;
 	case STAGE_RELEASE:
-		/* Whatever happens, it has stopped; an entry that stays behind is found to be dead later. */
+		/* The container has stopped in any case. If its entry stays in the ledger, a later sweep removes it. */
 		hook_time_up_status(0);
 		env->conf.warn_only = true;
 		return named ? place_release(env, "lxc", o->name, err) : 0;
@@ -493,7 +494,7 @@ int main(int argc, char **argv)
 	}
 	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
 	place_name_state(&env, o.state, env.real ? hook_state(NULL, false) : NULL);
-	/* Before the first line of a config. The monitor's log is found by a look at its descriptors. */
+	/* Before reading any config. CONFINE_LOOK: lxc_log() looks for the log among the monitor's descriptors. */
 	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
 	confine_calls(CONFINE_LIBLXC);
 	r = run(&env, &o, &err);

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Config lines to strings, strings to a request.
+ * Parses config lines and makes a request from them.
  *
- * LXC has no limits.* lines of its own, so one that is not a key of ours is a slip, and
- * said to be one.  Volatile lines are never an error: a copied or edited file may
- * hold anything there.
+ * LXC has no limits.* lines, so an unknown limits.* key is a mistake and an error. Volatile lines are never an error: a
+ * copied or edited file may hold anything there.
  */
 #include "runtime-hooks/lxc-keys.h"
 
@@ -84,7 +83,7 @@ static bool is_hint(int key)
 	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
 }
 
-/* The key of this line, -1 when it is none of ours, or -EINVAL for one that was meant to be. */
+/* The key of this line; -1: not a numaplace key; -EINVAL: an unknown or malformed limits.* line. */
 static int find_key(const struct lxc_line *l, struct error *err)
 {
 	struct quoted name, value;
@@ -104,7 +103,7 @@ static int find_key(const struct lxc_line *l, struct error *err)
 	return error_set(err, -EINVAL, "%s: \"%s\": no such key", name.text, value.text);
 }
 
-/* What a reader sees as a key of ours, but a program does not: something that is no text is in front of it. */
+/* Refuses a line that looks like a key of numaplace but has invisible or non-ASCII bytes in front. */
 static int check_front(const struct lxc_line *l, struct error *err)
 {
 	size_t skip = 0;
@@ -122,7 +121,7 @@ static int check_front(const struct lxc_line *l, struct error *err)
 	return error_set(err, -EINVAL, "\"%s\": bytes that are not text in front of a key", name.text);
 }
 
-/* Some editors begin a file with one; to the reader, the first line is a line like all others. */
+/* Some editors put a byte order mark at the start of a file, which a person does not see. */
 static size_t byte_order_mark(const char *text, size_t len)
 {
 	return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;

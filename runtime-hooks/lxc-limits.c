@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lxc.cgroup2 lines to what a request can use: cpuset as a pin, cpu.max, memory.max
- * and hugetlb.SIZE.max as sizes.  LXC writes the values into the kernel's files as they
- * are, so they are read as the kernel reads them.
+ * Converts lxc.cgroup2 lines for a request: cpuset to pins; cpu.max, memory.max and hugetlb.SIZE.max to sizes. LXC
+ * writes the values unchanged to the kernel's files, so they are parsed as the kernel does.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/lxc-config.h"
@@ -15,7 +14,7 @@
 #define PREFIX "lxc.cgroup2."
 #define DEFAULT_PERIOD 100000U
 
-/* As the kernel's memparse: a number and K, M, G, T, P or E.  0: "max", or it makes no sense. */
+/* Like the kernel's memparse(): a number with an optional K, M, G, T, P or E. 0: "max" or invalid. */
 static uint64_t parse_bytes(const char *text)
 {
 	static const char units[] = "KMGTPE";
@@ -45,7 +44,7 @@ static void parse_cpu_max(const char *text, struct lxc_limits *out)
 	out->cpu_period = period ? period : DEFAULT_PERIOD;
 }
 
-/* "2MB" of hugetlb.2MB.max, a power of 1024; 0: something else. */
+/* The size of "2MB.max" (from hugetlb.2MB.max), with powers of 1024; 0: not of that form. */
 static uint64_t parse_page(const char *key)
 {
 	char text[16] = "";
@@ -132,7 +131,7 @@ void lxc_limits_free(struct lxc_limits *l)
 	*l = (struct lxc_limits){ 0 };
 }
 
-/* The kernel has taken it, so what we cannot read is not ours to refuse. */
+/* The kernel has accepted the value, so one that cannot be parsed here is ignored, not refused. */
 static void read_pin(const char *text, struct idset *out)
 {
 	struct idset pin;

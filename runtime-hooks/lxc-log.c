@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The log is found among the monitor's descriptors, since only they know of lxc-start -o: a regular
- * file, open for appending and closed on exec, which nothing else there is.
+ * The log is found among the monitor's open descriptors, because its path may come from lxc-start -o. It is the
+ * monitor's only regular file that is open for appending with O_CLOEXEC.
  */
 #include "runtime-hooks/lxc-log.h"
 
@@ -29,7 +29,7 @@ static bool is_log(int fdinfo, const char *fd)
 	return flags && (strtoul(flags + strlen("flags:"), NULL, 8) & (O_ACCMODE | O_APPEND | O_CLOEXEC)) == LOG_FLAGS;
 }
 
-/* The monitor's log, opened anew; -1: it has none. */
+/* Reopens the monitor's log; -1: the monitor has none. */
 static int open_log(int root)
 {
 	cleanup_close int fdinfo = -1;
@@ -57,7 +57,7 @@ static int open_log(int root)
 	return -1;
 }
 
-/* Whether a line of this priority belongs in a log of that level and is not there already. */
+/* Whether a line of this priority belongs in a log of that level and LXC does not write it there itself. */
 static bool is_wanted(const char *level, int priority)
 {
 	static const char *const by_stderr[] = { "TRACE", "DEBUG" };
@@ -78,7 +78,7 @@ void lxc_log(int root, const char *name, const char *level, int priority, const 
 	struct timespec now;
 	struct tm tm;
 	char line[1024], date[32];
-	int len; /* below the line's: 100 of the name, 700 of the text */
+	int len; /* fits: at most 100 bytes of the name and 700 of the text */
 
 	if (fd < 0)
 		return;
@@ -89,7 +89,7 @@ void lxc_log(int root, const char *name, const char *level, int priority, const 
 		       now.tv_nsec / 1000000, priority <= LOG_ERR ? "ERROR" : "WARN", text);
 	make_printable(line);
 	line[len++] = '\n';
-	/* One write, so that it stays one line among LXC's. */
+	/* A single write() keeps the line in one piece among LXC's lines. */
 	if (write(fd, line, (size_t)len) < 0)
 		return;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * LXC truncates and writes its files under a lock, editors and scripts rename theirs without one.
- * Against the first there is the lock.  Against the others the new file is not renamed over
- * the old one but swapped with it: if what comes out is not what we read, somebody's change is in our
- * hands, and is built upon instead of lost.
+ * LXC truncates and rewrites its files under a lock; editors and scripts rename new files into place without one. The
+ * lock protects against LXC. Against the others, the new file is not renamed over the old one but exchanged with it
+ * (RENAME_EXCHANGE): if the file that comes out is not the one that was read, another process has changed it, and the
+ * lines are added to that newer version, so that no change is lost.
  */
 #include "runtime-hooks/lxc-record.h"
 
@@ -18,10 +18,10 @@
 #include <time.h>
 
 #define ROUNDS	     32
-#define DURABLE_ROUNDS 2 /* that many wait for the disk before they swap, the others after it */
+#define DURABLE_ROUNDS 2 /* the first rounds fsync() before the exchange, later ones after it */
 #define LOCK_STEP_MS   10
 
-/* FNV-1a: spreads well, and no more is asked of it. */
+/* FNV-1a: not cryptographic, only well distributed. */
 static uint64_t hash(uint64_t h, const char *text)
 {
 	do
@@ -46,7 +46,7 @@ char *lxc_record_beside(const char *file)
 
 /* --- LXC's lock --------------------------------------------------------- */
 
-/* As LXC's get_rundir. */
+/* Like LXC's get_rundir(). */
 static void find_rundir(char *out, size_t size)
 {
 	const char *dir = getenv("XDG_RUNTIME_DIR"), *home = getenv("HOME");
@@ -59,7 +59,7 @@ static void find_rundir(char *out, size_t size)
 		snprintf(out, size, "%s/.cache/lxc/run", home ? home : "");
 }
 
-/* Every folder of @path but its last part, which is the lock's own name.  Others than us need them, too. */
+/* Creates the parent folders of @path, readable for other users. */
 static void make_folders(char *path)
 {
 	mode_t mask = umask(022);
@@ -72,7 +72,7 @@ static void make_folders(char *path)
 	umask(mask);
 }
 
-/* ${RUNDIR}/lxc/lock/$lxcpath/.$NAME, the config being $lxcpath/$NAME/config. */
+/* ${RUNDIR}/lxc/lock/$lxcpath/.$NAME, for the config $lxcpath/$NAME/config. */
 static int lock_path(const char *file, const char *name, char *out, size_t size)
 {
 	char rundir[256], folder[PATH_MAX];
@@ -85,7 +85,7 @@ static int lock_path(const char *file, const char *name, char *out, size_t size)
 		return -EINVAL;
 	*slash = '\0';
 	slash = strrchr(folder, '/');
-	/* A file from elsewhere (lxc-start -f) is not LXC's to rewrite: any lock that we agree on does. */
+	/* LXC does not rewrite a file from elsewhere (lxc-start -f): any lock path that all hooks share will do. */
 	if (slash && strcmp(slash + 1, name) == 0)
 		*slash = '\0';
 	find_rundir(rundir, sizeof(rundir));
@@ -141,7 +141,7 @@ static void put_line(char *out, size_t *used, struct wanted *w)
 	w->done = true;
 }
 
-/* A line that says the same already stays as it is, spelling and all; a second one of a key goes. */
+/* Keeps a line that has the wanted value already, byte for byte; drops a second line with the same key. */
 static void put_ours(char *out, size_t *used, const struct lxc_line *l, struct wanted *w)
 {
 	bool same = l->value_len == strlen(w->value) && memcmp(l->value, w->value, l->value_len) == 0;
@@ -218,7 +218,7 @@ static void version_close(struct version *v)
 }
 #define cleanup_version __attribute__((cleanup(version_close)))
 
-/* Where the file is, and its name while it is being made.  One maker at a time: there is a lock. */
+/* The file's folder and name, and the names of its temporary files. The lock allows only one writer at a time. */
 struct spot {
 	int dir;
 	char name[NAME_MAX + 1], aside[NAME_MAX + 1], draft[NAME_MAX + 1];
@@ -256,7 +256,7 @@ static bool same_version(const struct stat *a, const struct stat *b)
 	       a->st_mtim.tv_nsec == b->st_mtim.tv_nsec;
 }
 
-/* Labels and access lists; best effort, as the file system may have none. */
+/* Copies labels and access control lists. Ignores errors: the file system may not support them. */
 static void copy_attributes(int from, int to)
 {
 	char names[4096], value[4096];
@@ -271,8 +271,9 @@ static void copy_attributes(int from, int to)
 }
 
 /*
- * Makes the file aside, in the place of what is there. @like: whose mode and owner it gets; its descriptor may be -1:
- * a new file.  Not @durable: there is no time, somebody is faster than the disk.
+ * Writes the temporary file s->aside, over an existing one. @like: the file whose mode, owner and attributes it gets;
+ * with descriptor -1, it gets those of a new file. Without @durable, skips fsync(): another process rewrites the file
+ * too often.
  */
 static int write_aside(const struct spot *s, const struct version *like, bool durable, const char *text, size_t len,
 		       struct stat *st, struct error *err)
@@ -281,7 +282,7 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 	struct stat made;
 	int r;
 
-	unlinkat(s->dir, s->draft, 0); /* of one that was killed */
+	unlinkat(s->dir, s->draft, 0); /* left by a killed process */
 	fd = openat(s->dir, s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return error_errno(err, -errno, "make %.100s beside it", s->draft);
@@ -293,7 +294,7 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 		copy_attributes(like->fd, fd);
 	if (r == 0 && fchmod(fd, like->fd >= 0 ? like->st.st_mode & 07777 : 0644) < 0)
 		r = -errno;
-	/* On the disk before it takes the place of what is there. */
+	/* The data must be on the disk before the file replaces the old one. */
 	if (r == 0 && ((durable && fsync(fd) < 0) || fstat(fd, &made) < 0 ||
 		       renameat(s->dir, s->draft, s->dir, s->aside) < 0))
 		r = -errno;
@@ -305,7 +306,7 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 	return 0;
 }
 
-/* For file systems that cannot swap: as late a look as can be had. */
+/* For file systems without RENAME_EXCHANGE: checks the file's version immediately before the rename. */
 static int replace(const struct spot *s, const struct stat *expected, struct error *err)
 {
 	struct stat now;
@@ -315,7 +316,7 @@ static int replace(const struct spot *s, const struct stat *expected, struct err
 	return renameat(s->dir, s->aside, s->dir, s->name) < 0 ? error_errno(err, -errno, "rename") : 0;
 }
 
-/* Ours again aside, and away: the file is whatever somebody else made of it, the newest of it. */
+/* Undoes an exchange: takes @ours out and removes it, so that the newest version of another process stays. */
 static void swap_back(const struct spot *s, const struct stat *ours)
 {
 	struct stat out;
@@ -335,8 +336,8 @@ static void sync_file(const struct spot *s)
 }
 
 /*
- * Swaps until what comes out is what our text was made from.  Whenever it is not, it is a newer version than we
- * knew, so the next text is made from it.
+ * Exchanges the files until the one that comes out is the one that the edit started from. If it is newer, repeats the
+ * edit on it.
  */
 static int swap_in(const struct spot *s, const struct stat *base, const struct stat *mine, const struct lxc_volatile *v,
 		   struct error *err)

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * An OCI runtime's command line around runc or crun: at create and run it puts
- * numaplace's hook into the bundle's config.json, and for memory policies that
- * a hook cannot set, the policy itself: there where the runtime knows it, else on
- * this process, which then becomes the runtime.  Every other command, and every
- * container that asks for nothing, is passed on as it came.
+ * An OCI runtime's command line around runc or crun. At create and run it adds numaplace's hook to the bundle's
+ * config.json. For a memory policy that a hook cannot set, it adds the policy to config.json if the runtime knows
+ * linux.memoryPolicy; otherwise it sets the policy on its own process, which then executes the runtime. All other
+ * commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
 #include "plugin/name.h"
@@ -27,17 +26,17 @@
 
 #define PATHS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
-/* What hook_begin changes of what we were given, and the runtime is to get. */
+/* The inherited state that hook_begin() changes and the runtime must get back. */
 struct inherited {
 	mode_t umask;
 	struct sigaction on_pipe, on_alarm, on_file_limit, on_fault;
 	sigset_t mask;
-	struct itimerval timer; /* an alarm that was under way */
+	struct itimerval timer; /* the inherited timer */
 	struct timespec since;
 	bool closed[STDERR_FILENO + 1];
 };
 
-/* For who is called when time is up. */
+/* Global for become_runtime(), which runs in a signal handler. */
 static struct inherited was;
 static char **runtime_argv;
 
@@ -57,7 +56,7 @@ static void begin(void)
 	hook_begin();
 }
 
-/* The alarm that was under way rings when it would have; at once, if that is over. */
+/* Restores the inherited timer with its remaining time; if it has expired, it fires at once. */
 static void give_timer_back(void)
 {
 	const int64_t second = 1000000;
@@ -80,7 +79,7 @@ static void give_back(void)
 	const struct sigaction ignore = { .sa_handler = SIG_IGN };
 
 	alarm(0);
-	/* What was held back was ours, and ends here. */
+	/* Setting SIG_IGN discards pending signals, which this process caused. */
 	sigaction(SIGPIPE, &ignore, NULL);
 	sigaction(SIGXFSZ, &ignore, NULL);
 	sigaction(SIGPIPE, &was.on_pipe, NULL);
@@ -97,14 +96,14 @@ static void give_back(void)
 
 /* --- where the runtime is --- */
 
-/* Anywhere, also in a signal handler. */
+/* Async-signal-safe. */
 static void become_runtime(void)
 {
 	give_back();
 	execv(runtime_argv[0], runtime_argv);
 }
 
-/* A file that may be run, and is not this program under another name. */
+/* An executable file that is not this program itself under another name. */
 static bool is_program(const char *path)
 {
 	struct stat st, self;
@@ -114,7 +113,7 @@ static bool is_program(const char *path)
 	return stat("/proc/self/exe", &self) < 0 || st.st_dev != self.st_dev || st.st_ino != self.st_ino;
 }
 
-/* In the caller's PATH, then where distributions put runtimes: an engine may give us no PATH at all. */
+/* Searches PATH, then the folders where distributions install runtimes: an engine may set no PATH. */
 static bool find_program(const char *name, char path[PATH_MAX])
 {
 	const char *env = getenv("PATH");
@@ -133,7 +132,7 @@ static bool find_program(const char *name, char path[PATH_MAX])
 	return false;
 }
 
-/* --runtime, else what we are called by ("numaplace-crun"), else runc, else crun. */
+/* --runtime, else the name in argv[0] ("numaplace-crun"), else runc, else crun. */
 static int find_runtime(const struct command *c, char path[PATH_MAX], struct error *err)
 {
 	static const char *const usual[] = { "runc", "crun" };
@@ -151,7 +150,7 @@ static int find_runtime(const struct command *c, char path[PATH_MAX], struct err
 	return error_set(err, -ENOENT, "neither runc nor crun is found: give --runtime");
 }
 
-/* The hook beside us in a build folder, or where it is installed with us. */
+/* Finds oci-hook: beside this program in a build folder, else where both are installed. */
 static int find_hook(const struct command *c, char path[PATH_MAX], struct error *err)
 {
 	static const char *const places[] = { "oci-hook", "../libexec/numaplace/oci-hook" };
@@ -168,7 +167,7 @@ static int find_hook(const struct command *c, char path[PATH_MAX], struct error 
 		char joined[2 * PATH_MAX];
 
 		snprintf(joined, sizeof(joined), "%.*s/%s", (int)(slash - self), self, places[i]);
-		/* In its plain form: it is compared with what hooks.d has put there. */
+		/* Canonical form: spec_edit() compares it with the path that hooks.d has put into the config. */
 		if (realpath(joined, path) && access(path, X_OK) == 0)
 			return 0;
 	}
@@ -202,7 +201,7 @@ static bool is_runtime(const struct runtime_version *v)
 	return strcmp(v->name, "runc") == 0 || strcmp(v->name, "crun") == 0;
 }
 
-/* Nodes first, then who sets the policy on them. */
+/* Plans the nodes first, then decides whether the runtime or this process sets the policy on them. */
 static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err)
 {
 	struct runtime_version v;
@@ -253,7 +252,7 @@ static int edit_bundle(struct work *w, struct bundle *b, struct error *err)
 	return len == b->len && memcmp(text, b->text, len) == 0 ? 0 : bundle_write(b, text, len, err);
 }
 
-/* The policy comes last: what is done in between should not be done under it. */
+/* Runs last, so that the policy does not apply to this program's own work. */
 static int take_policy(const struct work *w, struct error *err)
 {
 	if (!w->applied || strcmp(w->applied, APPLIED_INHERITED) != 0)
@@ -261,7 +260,10 @@ static int take_policy(const struct work *w, struct error *err)
 	return libnuma_set_policy(w->plan.placement.policy, &w->plan.placement.mems, err);
 }
 
-/* The working folder where none is said (or "", to runc). To crun, too, the file's usual name is one in the bundle. */
+/*
+ * Without --bundle (or, like runc, with ""), the bundle is the working folder. crun, too, looks for "config.json" in
+ * the bundle.
+ */
 static int open_bundle(const struct command *c, struct bundle *b, struct error *err)
 {
 	const char *config = c->config && strcmp(c->config, "config.json") != 0 ? c->config : NULL;
@@ -269,14 +271,14 @@ static int open_bundle(const struct command *c, struct bundle *b, struct error *
 	return bundle_open(c->bundle && *c->bundle ? c->bundle : ".", config, b, err);
 }
 
-/* A container that says nothing itself: what the host's default would do to it, it does without. */
+/* The container requests nothing itself: warns that the host's default will not apply to it. */
 static void pass_over(const struct work *w, const struct oci_config *config, const struct error *why)
 {
 	if (config->too_large && w->env.conf.without_keys != DEFAULT_NONE)
 		hook_warn(why->text);
 }
 
-/* 0: the config says what the container asks for; 1: there is nothing to be done; else the error. */
+/* 0: @config is valid; 1: nothing to do, start the container unchanged; else the error. */
 static int read_config(const struct work *w, const struct bundle *b, struct oci_config *config, struct error *err)
 {
 	int r = oci_config_parse(b->text, b->len, config, err);
@@ -284,7 +286,7 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 	if (r == 0)
 		return 0;
 	error_prefix(err, "config.json");
-	/* Then it is the runtime's to complain about, unless it looks as if it wanted something. */
+	/* The runtime will report the error, unless the text seems to have keys. */
 	if (oci_config_looks_asking(b->text, b->len)) {
 		if (!b->partial)
 			return r;
@@ -301,7 +303,7 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 {
 	int r = oci_config_request(config, &w->env.conf, &w->request, err);
 
-	/* As the hook would say later, when the container is half made. */
+	/* The hook would fail with this error later, with the container half created. */
 	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
 	    name_check_id(id, err) < 0)
 		return error_prefix(err, "id");
@@ -325,7 +327,7 @@ static int prepare(struct work *w, struct error *err)
 	int conf, r;
 
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
-	/* First, because it says what a failure means. */
+	/* First, because on-failure decides what an error means. */
 	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
 	if (w->env.conf.warn_only)
 		hook_time_up_call(become_runtime);
@@ -336,7 +338,7 @@ static int prepare(struct work *w, struct error *err)
 	if (r)
 		return r < 0 ? r : 0;
 	if (conf < 0 && !oci_annotations_ask(&config.annotations)) {
-		/* A slip in the conf must not stop containers that want nothing from us. */
+		/* An error in the conf must not stop containers that request nothing. */
 		hook_warn(conf_err.text);
 		return 0;
 	}
@@ -347,9 +349,9 @@ static int prepare(struct work *w, struct error *err)
 	return prepare_container(w, c->id, &b, &config, err);
 }
 
-/* --- words --- */
+/* --- the runtime's log --- */
 
-/* The file of --log; NULL: none. crun has other places, and a word for each: file:PATH, journald:ID, syslog:ID. */
+/* The file of --log; NULL: none. crun also takes file:PATH, journald:ID and syslog:ID. */
 static const char *log_file(const struct command *c)
 {
 	static const char *const elsewhere[] = { "journald:", "syslog:" };
@@ -360,7 +362,7 @@ static const char *log_file(const struct command *c)
 	return c->log && strncmp(c->log, "file:", 5) == 0 ? c->log + 5 : c->log;
 }
 
-/* containerd and podman read what went wrong from the runtime's log, not from stderr. */
+/* containerd and podman read errors from the runtime's log, not from stderr. */
 static void write_log(const struct command *c, const char *text)
 {
 	const char *file = log_file(c);
@@ -387,7 +389,7 @@ static void write_log(const struct command *c, const char *text)
 		return;
 }
 
-/* 0: go on to the runtime; else the exit status. */
+/* 0: execute the runtime; else the exit status. */
 static int prepared(const struct command *c, struct work *w, unsigned int seconds)
 {
 	struct error err = { 0 };

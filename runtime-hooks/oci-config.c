@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * config.json to struct, struct to request.
+ * Parses config.json and makes a request from it.
  *
- * The runtime has read this file already and found it good; the bundle's
- * folder may belong to someone else all the same, so it is opened as a hostile one.
+ * The runtime has already read this file and accepted it. Nevertheless its folder may belong to another user, so the
+ * file is opened as hostile input.
  */
 #include "runtime-hooks/oci-config.h"
 
@@ -17,7 +17,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define DEFAULT_PERIOD 100000 /* microseconds: the kernel's */
+#define DEFAULT_PERIOD 100000 /* microseconds, the kernel's default */
 
 static int set_quota(void *arg, const struct json_value *v, struct error *err)
 {
@@ -50,7 +50,7 @@ static int keep_list(char **where, const struct json_value *v, struct error *err
 
 static int set_cgroups_path(void *arg, const struct json_value *v, struct error *err)
 {
-	/* one of that length is not podman's, and not for us to refuse */
+	/* podman's paths are shorter; a longer one is no reason to refuse the container */
 	return v->len > OCI_VALUE_MAX ? 0 : keep_list(&((struct oci_config *)arg)->cgroups_path, v, err);
 }
 
@@ -91,7 +91,7 @@ static int set_huge_size(void *arg, const struct json_value *v, struct error *er
 	return size_parse_page(v->text, &c->huge[v->index].page_size, err);
 }
 
-/* Unsigned in OCI: what does not fit in 63 bits means "no limit", so none is asked for. */
+/* The OCI type is unsigned: a value over 63 bits means "no limit", so nothing is requested. */
 static int set_huge_limit(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_config *c = arg;
@@ -149,7 +149,7 @@ int oci_config_parse(const char *text, size_t len, struct oci_config *out, struc
 	return json_parse(text, len, OCI_CONFIG_MAX, config_rules, ARRAY_SIZE(config_rules), out, err);
 }
 
-/* Whether the string that begins at @quote is the name of a member. */
+/* Whether the string that begins at @quote is a member's name. */
 static bool is_member(const char *quote, const char *end)
 {
 	const char *p = memchr(quote + 1, '"', (size_t)(end - quote - 1));
@@ -172,7 +172,7 @@ bool oci_config_looks_asking(const char *text, size_t len)
 	return false;
 }
 
-/* The file's descriptor, -ENOENT for "do without", or an error with its message. */
+/* Opens the file. -ENOENT without a message: there is none; other errors have a message. */
 static int open_config(const char *bundle, size_t *size, struct error *err)
 {
 	cleanup_close int fd = -1;
@@ -183,7 +183,7 @@ static int open_config(const char *bundle, size_t *size, struct error *err)
 		return -ENOENT;
 	if ((size_t)snprintf(path, sizeof(path), "%s/config.json", bundle) >= sizeof(path))
 		return error_errno(err, -ENAMETOOLONG, "open");
-	/* Non-blocking: a FIFO of that name must not hold us. */
+	/* Non-blocking, in case it is a FIFO. */
 	fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT || errno == ENOTDIR ? -ENOENT : error_errno(err, -errno, "open");
@@ -195,7 +195,7 @@ static int open_config(const char *bundle, size_t *size, struct error *err)
 	return steal_fd(&fd);
 }
 
-/* As long as it was when it was opened: the runtime has read it long since. */
+/* Reads only the size at open(): the runtime has finished with the file, so later growth does not matter. */
 static int read_config(int fd, size_t size, struct oci_config *out, struct error *err)
 {
 	cleanup_free char *text = NULL;
@@ -253,8 +253,8 @@ void oci_config_free(struct oci_config *c)
 }
 
 /*
- * A pin as a set. The kernel reads more forms than we do ("0-31:2/4"); such a
- * one is left to the container's cgroup, which shows it as a plain list.
+ * A pin as a set. The kernel also accepts forms that this parser does not ("0-31:2/4"). Those are ignored here: the
+ * container's cgroup shows them as plain lists.
  */
 static void read_pin(const char *text, struct idset *out)
 {
@@ -294,7 +294,7 @@ int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct
 	if (!list)
 		return error_set(err, -ENOMEM, "out of memory");
 	idset_format(&pin, list, len);
-	/* A lone number would be a count: 2 becomes 2-2. */
+	/* A single number would be a count of CPUs: write 2 as 2-2. */
 	if (idset_count(&pin) == 1)
 		snprintf(list + strlen(list), len - strlen(list), "-%d", idset_next(&pin, 0));
 	return request_set(r, request_keys[KEY_CPU], list, err);
@@ -336,7 +336,7 @@ const char *oci_policy_mode(enum memory_policy policy, const struct idset *nodes
 {
 	switch (policy) {
 	case POLICY_PREFERRED:
-		/* The older mode knows one node, and every kernel knows it. */
+		/* MPOL_PREFERRED takes one node, and every kernel supports it. */
 		return idset_count(nodes) == 1 ? "MPOL_PREFERRED" : "MPOL_PREFERRED_MANY";
 	case POLICY_INTERLEAVE:
 		return "MPOL_INTERLEAVE";

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The hook of OCI runtimes: oci-hook STAGE, the container's state on stdin.
+ * The hook of OCI runtimes: oci-hook STAGE, with the container's state on stdin.
  *
- * createRuntime (and prestart, its old name) places the container, poststop
- * forgets it, podman's precreate (a config on stdin, the changed one on stdout) plans it; any other stage is nothing to
- * us. A failure is one line on stderr and in syslog
- * and stops the container, unless numaplace.conf says on-failure = warn.  A
- * container that asks for nothing costs a look at the state and at the conf.
+ * createRuntime (and prestart, its older name) places the container. poststop removes it from the ledger. podman's
+ * precreate, with a config on stdin and the changed config on stdout, plans the placement. Other stages do nothing.
+ *
+ * A failure is one line on stderr and in syslog and stops the container, unless numaplace.conf says on-failure = warn.
+ * For a container that requests nothing, the hook reads only the state and the conf.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/pages.h"
@@ -29,12 +29,12 @@
 struct options {
 	const char *conf, *state, *sysroot, *stage;
 	/*
-	 * From the spec's own entry for this hook, which no container can write: what was planned for it, and how its
+	 * From this hook's own entry in the spec, which a container cannot write: the planned placement, and how the
 	 * memory policy takes effect.
 	 */
 	const char *cpus, *mems, *applied;
 	const char *timeout;
-	unsigned int seconds; /* of it; 0: HOOK_SECONDS */
+	unsigned int seconds; /* parsed @timeout; 0: HOOK_SECONDS */
 };
 
 enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
@@ -79,7 +79,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	return 0;
 }
 
-/* Our parent knows best; the spelling of the status tells the two apart where it is something else. */
+/* The parent process's name; if it is neither runc nor crun, the spelling of the status distinguishes the two. */
 static const char *runtime_name(int root, const char *status)
 {
 	static const char *const known[] = { "runc", "crun" };
@@ -101,15 +101,15 @@ static const char *runtime_name(int root, const char *status)
 static int open_root(struct place_env *env, const struct options *o, struct error *err)
 {
 	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
-	/* A recorded machine has no ledger but the one that is named. */
+	/* A recorded machine uses only a ledger named with --state. */
 	place_name_state(env, o->state, env->real ? hook_state(NULL, find_stage(o->stage) != STAGE_PLACE) : NULL);
 	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
 
 /*
- * State, then config, then conf: the first that asks is heard.  The config's annotations
- * count only where the state has none at all, and where it is read anyway.
+ * Uses the keys in the state, else those in the config, else the conf's default. The config's annotations count only if
+ * the state has none at all.
  */
 static int make_request(const struct oci_state *s, const struct conf *conf, struct request *out, struct error *err)
 {
@@ -117,7 +117,7 @@ static int make_request(const struct oci_state *s, const struct conf *conf, stru
 	bool asked = oci_annotations_ask(&s->annotations);
 	int r;
 
-	/* What it says itself is looked at first: its faults are not hidden by those of a file. */
+	/* The container's own keys first: an error in the file must not hide an error in them. */
 	r = oci_annotations_request(&s->annotations, conf->container_keys, out, err);
 	if (r == 0)
 		r = oci_config_read(s->bundle, &config, err);
@@ -153,7 +153,7 @@ static int not_applied(const struct place_job *job, const char *why, struct erro
 			 memory_policy_name(job->request.policy), why);
 }
 
-/* The kernel itself is asked whether the process has the policy that it should have. */
+/* Checks with the kernel that the process has the expected memory policy. */
 static int check_inherited(int root, const struct place_job *job, struct error *err)
 {
 	const size_t size = IDSET_TEXT_MAX + 64;
@@ -174,7 +174,9 @@ static int check_inherited(int root, const struct place_job *job, struct error *
 	return not_applied(job, text, err);
 }
 
-/* The spec that the runtime has read must say it: an engine may have dropped what it did not know. */
+/*
+ * Checks that the spec which the runtime has read contains the policy: an engine may have dropped the unknown member.
+ */
 static int check_spec(const struct oci_state *s, const struct place_job *job, struct error *err)
 {
 	cleanup_oci_config struct oci_config config = { 0 };
@@ -183,7 +185,7 @@ static int check_spec(const struct oci_state *s, const struct place_job *job, st
 	char cwd[64];
 	int r;
 
-	/* crun may say "/"; it works in the bundle. */
+	/* crun may give "/" as the bundle; its working folder is the bundle. */
 	snprintf(cwd, sizeof(cwd), "/proc/%d/cwd", (int)getppid());
 	r = oci_config_read(s->bundle && strcmp(s->bundle, "/") != 0 ? s->bundle : cwd, &config, err);
 	if (r < 0)
@@ -195,7 +197,7 @@ static int check_spec(const struct oci_state *s, const struct place_job *job, st
 			   "use numaplace-runtime", err);
 }
 
-/* And the runtime, our parent, must know it: an old one passes it over in silence. */
+/* Checks the version of the runtime, the parent process: old ones ignore linux.memoryPolicy silently. */
 static int check_runtime(struct place_env *env, const struct place_job *job, struct error *err)
 {
 	struct runtime_version v;
@@ -215,7 +217,7 @@ static int check_runtime(struct place_env *env, const struct place_job *job, str
 	return not_applied(job, text, err);
 }
 
-/* What --applied claims, held against what can be seen. A container of strict policy has no need of it. */
+/* Verifies the claim of --applied. A container with strict policy does not need it. */
 static int check_applied(struct place_env *env, const struct options *o, const struct oci_state *s,
 			 struct place_job *job, struct error *err)
 {
@@ -240,13 +242,16 @@ static int check_applied(struct place_env *env, const struct options *o, const s
 	return r;
 }
 
-/* check_runtime's --version is a program, which cannot live with our few system calls. */
+/* check_runtime() runs `RUNTIME --version`, which cannot work under the hook's system call filter. */
 static bool runs_a_program(const struct options *o)
 {
 	return o->applied && strcmp(o->applied, APPLIED_SPEC) == 0;
 }
 
-/* Only a container that asks for a placement itself is refused for its id; the host's default leaves it alone. */
+/*
+ * Refuses a container with an invalid id only if it requests a placement itself; the host's default skips it with a
+ * warning.
+ */
 static int bad_id(const struct oci_state *s, struct error *err)
 {
 	error_prefix(err, "id");
@@ -288,14 +293,14 @@ static int release(struct place_env *env, const struct options *o, const struct 
 {
 	int r;
 
-	/* Never placed under such an id. */
+	/* A container with such an id is never placed. */
 	if (name_check_id(s->id, NULL) < 0)
 		return 0;
 	r = open_root(env, o, err);
 	return r < 0 ? r : place_release(env, "oci", s->id, err);
 }
 
-/* What numaplace.conf said, beside place_env.conf. */
+/* The result of reading numaplace.conf, beside place_env.conf. */
 struct conf_read {
 	int status;
 	struct error err;
@@ -306,13 +311,13 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 {
 	if (s->annotations.sandbox)
 		return 0;
-	/* What has ended is given back, whatever stands there by now. */
+	/* Release an ended container even if the conf is invalid. */
 	if (conf->status < 0 && find_stage(o->stage) == STAGE_RELEASE) {
 		hook_warn(conf->err.text);
 		return release(env, o, s, err);
 	}
 	if (!oci_annotations_ask(&s->annotations)) {
-		/* A slip in the conf must not stop containers that want nothing from us. */
+		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)
 			hook_warn(conf->err.text);
 		if (conf->status < 0 || env->conf.without_keys == DEFAULT_NONE)
@@ -334,7 +339,7 @@ static int print(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* The changed config; *@out NULL: it is to stay as it is. */
+/* Makes the changed config; *@out stays NULL if the config needs no change. */
 static int plan_config(struct place_env *env, const struct options *o, const char *text, size_t len, char **out,
 		       size_t *out_len, struct error *err)
 {
@@ -374,7 +379,7 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	return spec_edit(text, len, &edit, out, out_len, err);
 }
 
-/* podman takes stdout for the config, whatever becomes of us: it is written in one piece, at the end. */
+/* podman uses stdout as the config even if this program fails: write all of it at the end. */
 static int precreate(struct place_env *env, const struct options *o, struct error *err)
 {
 	cleanup_free char *text = NULL, *changed = NULL;
@@ -386,7 +391,7 @@ static int precreate(struct place_env *env, const struct options *o, struct erro
 	if (r < 0)
 		return error_prefix(err, "config");
 	if (conf < 0) {
-		/* The stages that follow say no where it matters. */
+		/* The later stages refuse the container if necessary. */
 		hook_warn(conf_err.text);
 		return print(text, len, err);
 	}
@@ -412,7 +417,7 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 	}
 	if (find_stage(o->stage) == STAGE_PLAN)
 		return precreate(env, o, err);
-	/* First, because it says what a failure means, that of reading stdin too. */
+	/* First, because on-failure decides what an error means, including one while reading stdin. */
 	conf.status = conf_read(AT_FDCWD, o->conf, &env->conf, &conf.err);
 	if (env->conf.warn_only)
 		hook_time_up_status(0);
@@ -450,7 +455,7 @@ int main(int argc, char **argv)
 		hook_time_limit(o.seconds);
 		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
-	/* Before the first byte that a tenant may have written. */
+	/* Before reading any byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))
 		confine_calls(0);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From request to plan to the members of a spec that carry it.
+ * Makes the plan of a request and the members of a spec that carry it.
  */
 #include "runtime-hooks/oci-plan.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * State JSON to struct, annotations to request.
+ * Parses the state and makes a request from the annotations.
  *
- * The runtime is trusted to be a runtime, the annotations are whatever the
- * one who started the container wrote.  The id is kept as it is, and checked where the container asks for a placement:
- * one that asks for nothing must start under any id that its runtime takes.
+ * The runtime is trusted; the annotations are written by the user who started the container. The id is stored unchecked
+ * and checked only if the container requests a placement: a container that requests nothing must start with any id that
+ * its runtime accepts.
  */
 #include "runtime-hooks/oci-state.h"
 
@@ -15,7 +15,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* How CRI-O and containerd mark the container that only holds a pod together. */
+/* CRI-O's and containerd's marks of a pod's pause container. */
 static const char *const sandbox_marks[] = {
 	"io.kubernetes.cri-o.ContainerType",
 	"io.kubernetes.cri.container-type",
@@ -96,7 +96,7 @@ static int set_key(const struct oci_annotations *a, int key, unsigned int allowe
 
 	if (!bare && !prefixed)
 		return 0;
-	/* Of use to one who asks, and no reason to refuse one who does not: a copied container may have any. */
+	/* Hints count only beside a request: a copied container may carry stale ones, which must not stop it. */
 	if (is_hint(key) && !oci_annotations_ask(a)) {
 		request_set(r, name, bare ? bare : prefixed, NULL);
 		return 0;
@@ -142,7 +142,7 @@ static int set_pid(void *arg, const struct json_value *v, struct error *err)
 	return 0;
 }
 
-/* Only two words of it matter; a longer one is none of them. */
+/* Only "creating" and "created" matter; a value too long for the buffer is neither. */
 static int set_status(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_state *s = arg;

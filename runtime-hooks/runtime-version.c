@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs `RUNTIME --version`. The answer is kept as the target of a symbolic link
- * whose name tells the file apart from its successors: made and read in one
- * system call each, so that two at once cannot spoil it.
+ * Runs `RUNTIME --version`. The answer is cached as the target of a symbolic link, whose name identifies the file. A
+ * link is created and read with one system call each, so concurrent processes cannot corrupt it.
  */
 #include "runtime-hooks/runtime-version.h"
 
@@ -38,7 +37,7 @@ bool runtime_knows_memory_policy(const struct runtime_version *v)
 	return since && (v->major > 1 || (v->major == 1 && v->minor >= since));
 }
 
-/* In the child: nothing of ours but a pipe for stdout. */
+/* In the child process: connects only stdout, then executes the program. */
 static void become(const char *path, int out)
 {
 	char *const argv[] = { "runtime", "--version", NULL };
@@ -77,8 +76,8 @@ static int run(const char *path, char *answer, size_t size, struct error *err)
 }
 
 /*
- * The link's name; false: the file cannot be told from others, or has no name and is another one each time (the copy of
- * itself that a runtime runs from memory). Its device does not count: a runtime may be on a mount of its own each time.
+ * Makes the link's name. false: the file has no name on disk, like the copy of itself that a runtime executes from
+ * memory, and differs at each start. The device number is left out: a runtime may be on a new mount each time.
  */
 static bool link_name(const char *path, char *name, size_t size)
 {
@@ -112,6 +111,6 @@ int runtime_version_ask(const char *path, int state, struct runtime_version *out
 				 quote(answer).text);
 	answer[strcspn(answer, "\n")] = '\0';
 	if (keep && symlinkat(answer, state, name) < 0)
-		keep = false; /* it is asked again, then */
+		keep = false; /* not cached: the next call runs the program again */
 	return 0;
 }

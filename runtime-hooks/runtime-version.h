@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What an OCI runtime says of itself, to tell whether it knows linux.memoryPolicy.
+ * An OCI runtime's name and version, to find out whether it supports linux.memoryPolicy.
  */
 #ifndef NUMAPLACE_RUNTIME_VERSION_H
 #define NUMAPLACE_RUNTIME_VERSION_H
@@ -11,20 +11,17 @@
 #include <stddef.h>
 
 struct runtime_version {
-	char name[16]; /* "runc", "crun", or whatever else it calls itself */
+	char name[16]; /* "runc", "crun", or another name */
 	unsigned int major, minor;
 };
 
-/* The first line of --version: "crun version 1.24", "runc version 1.1.15+ds1".  -EINVAL: it is not like that. */
+/* Parses the first line of --version: "crun version 1.24", "runc version 1.1.15+ds1". -EINVAL: another form. */
 int runtime_version_parse(const char *text, struct runtime_version *out);
 
-/*
- * Asks the program at @path, once for each file that it is: the answer is kept in the folder @state
- * (-1: it is not kept).
- */
+/* Runs the program at @path once per version of the file and caches the answer in the folder @state (-1: no cache). */
 int runtime_version_ask(const char *path, int state, struct runtime_version *out, struct error *err);
 
-/* runc 1.4 and crun 1.24 do; older ones pass it over in silence. */
+/* runc 1.4 and crun 1.24 do; older versions ignore it silently. */
 bool runtime_knows_memory_policy(const struct runtime_version *v);
 
 #endif

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One parse finds where things are, then text is put in there.  Members that
- * are absent are gathered from the inside out: what has no object to go to
- * becomes an object that goes to the one around it.  What comes out is parsed
- * once more before anybody gets it.
+ * One parse finds the positions, then the text is changed there. Missing members are collected from the innermost
+ * object outwards: members whose object is missing become a new object, which is a member of the enclosing one. The
+ * result is parsed again before it is returned.
  */
 #include "runtime-hooks/spec-edit.h"
 
@@ -15,12 +14,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define HOOKS_MAX 256 /* of one stage */
+#define HOOKS_MAX 256 /* in one stage */
 
 enum stage { CREATE_RUNTIME, PRESTART, POSTSTOP, STAGES };
 static const char *const stage_names[STAGES] = { "createRuntime", "prestart", "poststop" };
 
-/* Where a value is: an object's or array's opening brace ends at @end, any other value itself does. */
+/* Position of a value: @end is after the opening brace of an object or array, or after any other value. */
 struct spot {
 	enum json_type type; /* 0: absent */
 	size_t end;
@@ -28,7 +27,7 @@ struct spot {
 
 struct hook_spot {
 	struct spot object, args;
-	bool ours, policy; /* its path is ours; it says that it sets memoryPolicy */
+	bool ours, policy; /* the path is that of edit->hook; its arguments say that it sets memoryPolicy */
 };
 
 struct spots {
@@ -86,7 +85,7 @@ static int see_arg(struct spots *s, enum stage stage, const struct json_value *v
 	return 0;
 }
 
-/* The same five for each stage; the parser's rules carry no word of their own. */
+/* The same functions for each stage: the parser's rules have no argument of their own. */
 #define STAGE(name, which)                                                                                             \
 	SPOT(at_##name, stage[which])                                                                                  \
 	static int name##_hook(void *arg, const struct json_value *v, struct error *err)                               \
@@ -139,12 +138,12 @@ static const struct json_rule spec_rules[] = {
 	{ .path = "linux/memoryPolicy", .types = BRACES, .set = at_policy },
 };
 
-/* --- text that grows --- */
+/* --- growing text --- */
 
 struct text {
 	char *bytes;
 	size_t len, room;
-	bool failed; /* there was no memory */
+	bool failed; /* an allocation failed */
 };
 
 static void text_free(struct text *t)
@@ -194,7 +193,7 @@ static void add_string(struct text *t, const char *value)
 	add(t, "\"");
 }
 
-/* Begins one more member of a list that is being gathered. */
+/* Begins another member in a list of members. */
 static void add_key(struct text *t, const char *key)
 {
 	if (t->len)
@@ -203,10 +202,10 @@ static void add_key(struct text *t, const char *key)
 	add(t, ":");
 }
 
-/* --- changes, gathered and then made in one pass --- */
+/* --- changes, collected and then applied in one pass --- */
 
 struct change {
-	size_t at, drop; /* offset, and bytes there that go */
+	size_t at, drop; /* offset, and number of bytes removed there */
 	struct text put;
 };
 
@@ -239,7 +238,7 @@ static struct text *new_change(struct editor *e, size_t at, size_t drop)
 	return &c->put;
 }
 
-/* Behind the brace that ends at @at: whether anything but its counterpart follows. */
+/* Whether the object or array whose opening brace ends at @at has members. */
 static bool has_members(const struct editor *e, size_t at)
 {
 	while (at < e->len && strchr(" \t\r\n", e->text[at]))
@@ -247,7 +246,7 @@ static bool has_members(const struct editor *e, size_t at)
 	return at < e->len && e->text[at] != '}' && e->text[at] != ']';
 }
 
-/* The end of the object or array whose opening brace ends at @at. The text is known to be well-formed. */
+/* The end of the object or array whose opening brace ends at @at. The text is well-formed. */
 static size_t closing(const struct editor *e, size_t at)
 {
 	unsigned int depth = 1;
@@ -267,7 +266,7 @@ static size_t closing(const struct editor *e, size_t at)
 	return at;
 }
 
-/* Where the value begins that is at @s. */
+/* The first byte of the value at @s. */
 static size_t beginning(const struct editor *e, const struct spot *s)
 {
 	size_t at = s->end;
@@ -276,13 +275,13 @@ static size_t beginning(const struct editor *e, const struct spot *s)
 		return at - strlen("null");
 	if (s->type != JSON_STRING)
 		return at - 1;
-	/* A quote within a string has a backslash before it, the one that opens it has not. */
+	/* A quote inside a string has a backslash before it; the opening quote does not. */
 	for (at -= 2; e->text[at] != '"' || e->text[at - 1] == '\\'; at--)
 		;
 	return at;
 }
 
-/* Takes the value at @s out; what is put in its place. */
+/* Removes the value at @s; returns the text to put in its place. */
 static struct text *replace(struct editor *e, const struct spot *s)
 {
 	size_t from = beginning(e, s);
@@ -292,7 +291,8 @@ static struct text *replace(struct editor *e, const struct spot *s)
 }
 
 /*
- * @members of the object (or array: @braces "[]") @key at @s. Where there is none, it becomes a member of @parent.
+ * Inserts @members into the object @key at @s (or array: @braces "[]"). If it is missing, adds it to @parent with these
+ * members.
  */
 static void put_members(struct editor *e, const struct spot *s, const char *key, const char *braces,
 			const struct text *members, struct text *parent)
@@ -318,7 +318,7 @@ static void put_members(struct editor *e, const struct spot *s, const char *key,
 		add(t, ",");
 }
 
-/* The string @key: in its place, or among the @members to be put in. */
+/* Sets the string @key: replaces it, or adds it to @members. */
 static void put_string(struct editor *e, const struct spot *s, const char *key, const char *value, struct text *members)
 {
 	struct text *t = members;
@@ -356,7 +356,7 @@ static void add_args(struct text *t, const struct spec_edit *edit, enum stage st
 	add(t, "]");
 }
 
-/* Ours that are there get our arguments. How many there are. */
+/* Updates the arguments of numaplace's hooks in the stage; returns how many there are. */
 static unsigned int renew_hooks(struct editor *e, const struct spots *s, enum stage stage)
 {
 	unsigned int n = 0;
@@ -376,7 +376,7 @@ static unsigned int renew_hooks(struct editor *e, const struct spots *s, enum st
 		}
 		add_args(t, s->edit, stage);
 		if (!h->args.type)
-			add(t, ","); /* there is a path at least */
+			add(t, ","); /* other members follow: at least the path */
 	}
 	return n;
 }
@@ -409,7 +409,7 @@ static void edit_hooks(struct editor *e, const struct spots *s, struct text *roo
 	put_members(e, &s->hooks, "hooks", "{}", &hooks, root);
 }
 
-/* Whether the memoryPolicy that is there was put there by us: a hook of ours says so. */
+/* Whether numaplace has set the existing memoryPolicy: the arguments of its hook say so. */
 static bool policy_is_ours(const struct spots *s)
 {
 	for (unsigned int stage = 0; stage < STAGES; stage++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * libyaml's events behind a table of paths: a stack of open collections, each with the rules that
- * lead through it.  Keys are remembered only where a rule looks, so that none comes twice.
+ * Drives libyaml's events with the table of paths: a stack of open collections, each with the rules whose paths lead
+ * through it. Only keys that match a rule are stored, to detect duplicates.
  */
 #include "runtime-hooks/yaml.h"
 
@@ -13,13 +13,13 @@
 #include <string.h>
 #include <yaml.h>
 
-/* An open collection.  Rules are bits. */
+/* An open collection. Sets of rules are bit masks. */
 struct level {
 	bool mapping;
-	bool value;         /* mapping: a value comes next */
-	unsigned int live;  /* rules that lead through it */
-	unsigned int here;  /* of these, the ones that the present key matches */
-	char *key;          /* the present one, where a rule looks */
+	bool value;         /* in a mapping: the next event is a value */
+	unsigned int live;  /* rules whose path leads through this level */
+	unsigned int here;  /* of these, the rules that match the current key */
+	char *key;          /* the current key if a rule matches it */
 	char **seen;
 	unsigned int nseen;
 };
@@ -31,7 +31,7 @@ struct reader {
 	struct error *err;
 	struct level level[YAML_DEPTH_MAX];
 	unsigned int depth;
-	bool documented; /* a document was there */
+	bool documented; /* a document has started */
 	yaml_parser_t parser;
 };
 
@@ -56,7 +56,7 @@ __attribute__((format(printf, 3, 4))) static int fault(struct reader *r, size_t 
 	return error_set(r->err, -EINVAL, "%s (line %zu)", text, line + 1);
 }
 
-/* Part @n of a path: its length, 0 where the path is shorter; *@last: it ends there. */
+/* Part @n of a path: returns its length, or 0 if the path has fewer parts. *@last: it is the last part. */
 static size_t part(const char *path, unsigned int n, const char **text, bool *last)
 {
 	for (;; n--) {
@@ -72,7 +72,7 @@ static size_t part(const char *path, unsigned int n, const char **text, bool *la
 	}
 }
 
-/* The rules of @l that @key goes on with. */
+/* The rules of @l that match @key. */
 static unsigned int match(const struct reader *r, const struct level *l, const char *key)
 {
 	unsigned int found = 0;
@@ -91,7 +91,7 @@ static unsigned int match(const struct reader *r, const struct level *l, const c
 	return found;
 }
 
-/* Whether rule @i ends at the present key. */
+/* Whether rule @i's path ends at the current key. */
 static bool ends(const struct reader *r, unsigned int i)
 {
 	const char *text;

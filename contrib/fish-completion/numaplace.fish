@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Completion of numaplace's command line in fish: verbs, options, keys of `plan` with their values, and the ids of placed
-# containers. Ids come from outside: they are lines of a command's output, which fish takes as they are and quotes.
+# Fish completion for numaplace: verbs, options, keys of `plan` with their values, and ids of placed containers. Ids are
+# untrusted data: fish does not expand the lines of a command's output, and quotes them.
 
 function __numaplace_verb --description 'the verb of the command line so far'
     set -l before
