@@ -505,15 +505,17 @@ static void read_llc(struct reading *r, unsigned int cpu, int dir)
 /* CPUs that show no cache: a node without any is one group, elsewhere each such CPU is by itself. */
 static void fill_llcs(struct reading *r)
 {
+	static const struct idset none;
+
 	for (unsigned int n = 0; n < r->t->nnodes; n++) {
-		const struct idset *cpus = &r->claims[n];
-		bool any = false;
+		const struct idset *cpus = &r->claims[n], *group = cpus;
 
 		idset_foreach(id, cpus)
-			any |= r->llc[id] != NO_NODE;
+			if (r->llc[id] != NO_NODE)
+				group = &none;
 		idset_foreach(id, cpus)
 			if (r->llc[id] == NO_NODE)
-				number_group(r->llc, any ? &(struct idset){ { 0 } } : cpus, (unsigned int)id, &r->t->nllcs);
+				number_group(r->llc, group, (unsigned int)id, &r->t->nllcs);
 	}
 }
 
