@@ -170,10 +170,13 @@ bool moving_look(int state, const struct cgroup_dir *c, struct record *r)
 bool moving_left(int state, int mount, const struct record *r)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
 
-	return is_noted(state, r->cgroup_inode) && cgroup_open(mount, r->cgroup, &c, NULL) == 0 &&
-	       c.inode == r->cgroup_inode && cgroup_read_cpuset(&c, &now, NULL) == 0 && !is_at(&now, r);
+	if (!is_noted(state, r->cgroup_inode) || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
+	    c.inode != r->cgroup_inode || cgroup_read_cpuset(&c, &now, NULL) < 0)
+		return false;
+	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_place(mark, r));
 }
 
 /* True: nothing is left to be done about it. */

@@ -15,7 +15,9 @@
 #include <unistd.h>
 
 /* The ledger locks bytes of a file by 62-bit numbers, and the inode of a cgroup has 64 bits. */
-_Static_assert(sizeof(long) == 8, "numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x");
+#ifndef __LP64__
+#error "numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x"
+#endif
 
 #define ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 

@@ -16,7 +16,7 @@ if needs cppcheck cppcheck; then
 		cppcheck -q -j "$(nproc)" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 			--suppress=missingInclude --suppress=missingIncludeSystem --suppress=unknownMacro \
 			--suppress=resourceLeak --suppress=memleak --suppress=uninitvar --suppress=normalCheckLevelMaxBranches \
-			--error-exitcode=1 -D__linux__ -D_GNU_SOURCE -DARRAY_SIZE'(a)=1' -I. "$room" > "$tmp/log" 2>&1
+			--error-exitcode=1 -D__linux__ -D__LP64__ -D_GNU_SOURCE -DARRAY_SIZE'(a)=1' -I. "$room" > "$tmp/log" 2>&1
 		ok $? "cppcheck $room"
 	done
 fi
