@@ -18,7 +18,7 @@
 #include <time.h>
 
 #define MEMBERSHIP_MAX 65536 /* of /proc/PID/cgroup: a line for each v1 hierarchy, too */
-#define AT_LEAST 64 /* processes in each call, however late it is */
+#define AT_LEAST 64 /* processes and cgroups in each call, however late it is: a tenant may nest hundreds of cgroups */
 
 /* Paths that were visited, by their checksum, and compared. */
 struct visited {
@@ -117,6 +117,7 @@ static int visit_process(struct scan *s, const char *pid)
 			return error_errno(s->err, rc, "look for records on the cgroups");
 		if (rc == 0)
 			return 0;
+		s->done++;
 		rc = visit(s, path);
 		if (rc < 0)
 			return rc;
@@ -153,7 +154,7 @@ static int scan_names(struct scan *s, int proc, int64_t *at, uint64_t deadline, 
 			if (rc < 0)
 				return rc;
 			*at = d->d_off;
-			if (++s->done >= AT_LEAST && s->done % 16 == 0 && cgroup_scan_clock() >= deadline)
+			if (++s->done >= AT_LEAST && cgroup_scan_clock() >= deadline)
 				return 1;
 		}
 	}

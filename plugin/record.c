@@ -151,6 +151,12 @@ static void put_set_if_any(struct text *t, const char *key, const struct idset *
 		put_set(t, key, set);
 }
 
+/* Whether the key asks for something: memory that a limit has cut to nothing would be refused when it is read. */
+static bool asks_by(const struct request *r, enum request_key key)
+{
+	return key != KEY_MEMORY || r->memory;
+}
+
 /* What was asked for by keys, by the runtime's own limits, and as a pin. */
 static int put_request(struct text *t, const struct request *r)
 {
@@ -161,7 +167,7 @@ static int put_request(struct text *t, const struct request *r)
 	if (!value)
 		return -ENOMEM;
 	for (int k = 0; k < KEY_COUNT; k++) {
-		if (!request_format(r, (enum request_key)k, value, size))
+		if (!asks_by(r, (enum request_key)k) || !request_format(r, (enum request_key)k, value, size))
 			continue;
 		snprintf(key, sizeof(key), "ask.%s", request_keys[k]);
 		put_escaped(t, key, value);
@@ -171,6 +177,8 @@ static int put_request(struct text *t, const struct request *r)
 	if (r->memory && !(r->given >> KEY_MEMORY & 1))
 		put_count(t, "own.memory", r->memory);
 	for (unsigned int i = 0; i < r->nhuge && !(r->given >> KEY_MEMORY_HUGEPAGES & 1); i++) {
+		if (!r->huge[i].count)
+			continue;
 		put_key(t, "own.huge");
 		put_number(t, r->huge[i].size);
 		put_byte(t, ',');

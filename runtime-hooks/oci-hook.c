@@ -109,31 +109,32 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 
 /*
  * Uses the keys in the state, else those in the config, else the conf's default. The config's annotations count only if
- * the state has none at all.
+ * the state has none at all.  *@asked: there are keys.
  */
-static int make_request(const struct oci_state *s, const struct conf *conf, struct request *out, struct error *err)
+static int make_request(const struct oci_state *s, const struct conf *conf, struct request *out, bool *asked,
+			struct error *err)
 {
 	cleanup_oci_config struct oci_config config = { 0 };
-	bool asked = oci_annotations_ask(&s->annotations);
 	int r;
 
+	*asked = oci_annotations_ask(&s->annotations);
 	/* The container's own keys first: an error in the file must not hide an error in them. */
 	r = oci_annotations_request(&s->annotations, conf->container_keys, out, err);
 	if (r == 0)
 		r = oci_config_read(s->bundle, &config, err);
-	if (r < 0 && config.too_large && !asked) {
+	if (r < 0 && config.too_large && !*asked) {
 		hook_warn(err->text);
 		return 0;
 	}
 	if (r == 0 && !s->annotations.any && oci_annotations_ask(&config.annotations)) {
-		asked = true;
+		*asked = true;
 		r = oci_annotations_request(&config.annotations, conf->container_keys, out, err);
 	}
 	if (r < 0)
 		return r;
 	if (config.annotations.sandbox && !s->annotations.any)
 		return 0;
-	r = asked ? oci_config_fallback(&config, out, err) : oci_config_default(&config, conf->without_keys, out, err);
+	r = *asked ? oci_config_fallback(&config, out, err) : oci_config_default(&config, conf->without_keys, out, err);
 	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
 }
 
@@ -252,10 +253,10 @@ static bool runs_a_program(const struct options *o)
  * Refuses a container with an invalid id only if it requests a placement itself; the host's default skips it with a
  * warning.
  */
-static int bad_id(const struct oci_state *s, struct error *err)
+static int bad_id(bool asked, struct error *err)
 {
 	error_prefix(err, "id");
-	if (oci_annotations_ask(&s->annotations))
+	if (asked)
 		return -EINVAL;
 	hook_warn(err->text);
 	return 0;
@@ -264,16 +265,17 @@ static int bad_id(const struct oci_state *s, struct error *err)
 static own_frame int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
+	bool asked;
 	int r;
 
 	if (s->pid <= 0)
 		return error_set(err, -EINVAL, "pid: %d: no process to place at stage %s", (int)s->pid,
 				 quote(o->stage).text);
-	r = make_request(s, &env->conf, &job.request, err);
+	r = make_request(s, &env->conf, &job.request, &asked, err);
 	if (r < 0 || !request_asks(&job.request))
 		return r;
 	if (name_check_id(s->id, err) < 0)
-		return bad_id(s, err);
+		return bad_id(asked, err);
 	hook_populate();
 	r = open_root(env, o, err);
 	if (r < 0)

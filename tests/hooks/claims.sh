@@ -66,6 +66,24 @@ ok $? 'and the ledger holds what is left of it' "$printed"
 said modest 'modest: 0, *|*, ' 'a claim of all of memory.max: no word'
 
 in_cell '
+for name in memory pages; do
+	put /no-$name
+	echo 0 > /sys/fs/cgroup$GROUP/no-$name/hugetlb.2MB.max
+done
+start memory /no-memory limits.cpu=2 limits.cpu.exclusive=true limits.memory=1GiB limits.memory.hugepages=true
+start pages /no-pages limits.cpu=2 limits.cpu.exclusive=true limits.memory.hugepages=2MiB=64
+start next /next limits.cpu=1
+echo files: $(ls /run/numaplace/containers) damaged: $(ls -A /run/numaplace/damaged 2>&1 | wc -w)
+grep -h ^held= /run/numaplace/containers/* | sort | uniq -d | sed "s/^/twice: /"
+'
+said memory 'memory: 0, *counted as 0B: hugetlb.2MB.max allows no more' 'hugepages of a cgroup that may have none: counted as none'
+said pages 'pages: 0, *counted as 0: hugetlb.2MB.max allows no more' 'as are numbers of pages'
+said next 'next: 0, *|*, ' 'and the next container hears of no damage'
+said files 'files: oci:memory oci:next oci:pages damaged: *' 'each has its record'
+! grep -q '^twice' <<< "$printed"
+ok $? 'and CPUs of its own' "$printed"
+
+in_cell '
 put /team/own
 echo 134217728 > /sys/fs/cgroup$GROUP/team/memory.max
 MEMORY_MAX=max start deep /team/own/x limits.cpu=1 limits.memory=2GiB

@@ -36,6 +36,18 @@ names() {
 			came_out "$stage, id \"$id\", which no runtime has" 2 'numaplace: state: *'
 		done
 	done
+	# Where only config.json has the keys, and the host's default has it read.
+	mkdir -p "$tmp/bundle"
+	echo 'default = balanced' > "$tmp/conf"
+	for n in '"limits.cpu":"1"' '"org.example":"1"'; do
+		echo "{\"ociVersion\":\"1.0.2\",\"annotations\":{$n}}" > "$tmp/bundle/config.json"
+		run_hook createRuntime <<< "{\"id\":\"a(b)\",\"pid\":7,\"bundle\":\"$tmp/bundle\"}"
+		code=2
+		[[ $n == *limits* ]] || code=0
+		came_out "an id with a bracket, config.json has $n" $code 'numaplace: id: *'
+	done
+	rm -r "$tmp/bundle"
+	: > "$tmp/conf"
 	# Each byte, as it would come from a runtime that does not look, and as an escape.
 	id=
 	for ((n = 1; n < 256; n++)); do

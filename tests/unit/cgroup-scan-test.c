@@ -15,6 +15,9 @@
 
 #define EMPTY 3000
 #define PROCESSES 300
+#define CHAINS 12 /* of cgroups, each in another, with one process in the innermost */
+#define CHAIN 60
+#define AT_ONCE 64 /* cgroups and processes that a call without time looks at; it ends with a process */
 
 static struct cgroup2 cg2;
 
@@ -71,6 +74,64 @@ static int stop(void *arg, const struct cgroup_dir *c)
 	return -ECANCELED;
 }
 
+/* The name of the @depth outermost cgroups of chain @n. */
+static const char *chain(int n, int depth)
+{
+	static char path[16 + 2 * CHAIN];
+	int len = snprintf(path, sizeof(path), "chain-%d", n);
+
+	while (--depth > 0)
+		len += snprintf(path + len, sizeof(path) - (size_t)len, "/d");
+	return path;
+}
+
+static void make_chains(pid_t *pid)
+{
+	char procs[32 + 2 * CHAIN];
+
+	for (int n = 0; n < CHAINS; n++) {
+		for (int depth = 1; depth <= CHAIN; depth++)
+			make(chain(n, depth));
+		snprintf(procs, sizeof(procs), "%s/cgroup.procs", chain(n, CHAIN));
+		pid[n] = sleeper();
+		put(procs, pid[n]);
+	}
+}
+
+static void remove_chains(const pid_t *pid)
+{
+	for (int n = 0; n < CHAINS; n++) {
+		kill(pid[n], SIGKILL);
+		waitpid(pid[n], NULL, 0);
+		for (int depth = CHAIN; depth; depth--)
+			for (int i = 0; i < 100 && unlinkat(cg2.folder, chain(n, depth), AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+				usleep(10000);
+	}
+}
+
+/* What a call costs is bounded in cgroups, not in processes: few processes can be in many, one in another. */
+static void test_chains(void)
+{
+	struct error err = { 0 };
+	uint64_t cursor = 0;
+	unsigned int most = 0, all = 0;
+	pid_t pid[CHAINS];
+	int rc = 1;
+
+	make_chains(pid);
+	while (rc == 1) {
+		struct found f = { 0 };
+
+		rc = cgroup_scan(cg2.mount, &cursor, 0, count, &f, &err);
+		most = f.visits > most ? f.visits : most;
+		all += f.visits;
+	}
+	is_int(rc, 0, "chains of cgroups, without any time %s", err.text);
+	ok(all >= CHAINS * CHAIN, "all are visited");
+	ok(most <= AT_ONCE + CHAIN + 16, "and no more in one call than those of the last process above the bound: %u", most);
+	remove_chains(pid);
+}
+
 int main(void)
 {
 	struct found f = { 0 }, without = { 0 };
@@ -123,6 +184,7 @@ int main(void)
 	for (int i = 0; i < 100 && unlinkat(cg2.folder, "box/inner", AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
 		usleep(10000);
 	unlinkat(cg2.folder, "box", AT_REMOVEDIR);
+	test_chains();
 	ok(cgroup2_end(&cg2), "cleaned up");
 	return done();
 }

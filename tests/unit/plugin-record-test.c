@@ -77,6 +77,45 @@ static void test_round_trip(void)
 	is_int(differ, 0, "and are the same, field by field and byte by byte");
 }
 
+/* Limits of the cgroup can leave nothing of a claim; the record of such a container is one like all others. */
+static void test_cut_to_nothing(void)
+{
+	static const struct {
+		const char *memory, *huge; /* keys */
+		int64_t own_memory;
+		uint64_t own_huge;
+	} claims[] = {
+		{ "1GiB", NULL, 0, 0 }, { "1GiB", "true", 0, 0 }, { NULL, "2MiB=64,1GiB=1", 0, 0 },
+		{ NULL, NULL, 1 << 30, 0 }, { NULL, NULL, 0, 2 << 20 }, { NULL, "true", 1 << 30, 0 },
+	};
+	uint64_t seed = 11;
+
+	for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
+		cleanup_record struct record r = { 0 }, back = { 0 };
+		cleanup_free char *text = NULL;
+		struct request *q = &r.request;
+		struct error err = { .text = "" };
+		size_t len;
+
+		random_record(&seed, "web", 64, 4, &r);
+		request_init(q);
+		request_set(q, "limits.cpu", "2", &err);
+		if (claims[i].memory)
+			request_set(q, "limits.memory", claims[i].memory, &err);
+		if (claims[i].huge)
+			request_set(q, "limits.memory.hugepages", claims[i].huge, &err);
+		request_fallback_memory(q, claims[i].own_memory);
+		if (claims[i].own_huge)
+			request_fallback_hugepages(q, claims[i].own_huge, claims[i].own_huge, &err);
+		q->memory = 0;
+		for (unsigned int h = 0; h < q->nhuge; h++)
+			q->huge[h].count = 0;
+		is_int(record_format(&r, &text, &len, &err), 0, "claim %zu, cut to nothing, is written", i);
+		is_int(record_parse(text, len, &back, &err), 0, "and can be read%s%s", *err.text ? ": " : "", err.text);
+		ok(!back.request.memory && !back.request.nhuge && back.request.cpu_count == 2, "as no memory at all");
+	}
+}
+
 /* One with all kinds of lines in it. */
 static char *example(size_t *len, struct record *r)
 {
@@ -298,6 +337,7 @@ int main(void)
 {
 	test_crc();
 	test_round_trip();
+	test_cut_to_nothing();
 	test_lengths();
 	test_cut_and_flipped();
 	test_forged();
