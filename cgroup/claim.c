@@ -95,13 +95,17 @@ void claim_cut_known(struct choice *c)
 /* "max" or bytes. False: it makes no sense. */
 static bool limit_parse(const char *text, uint64_t *out)
 {
-	int end = 0;
+	char *end;
 
 	if (strcmp(text, "max\n") == 0) {
 		*out = NO_LIMIT;
 		return true;
 	}
-	return sscanf(text, "%" SCNu64 "%n", out, &end) == 1 && strcmp(text + end, "\n") == 0;
+	if (*text < '0' || *text > '9')
+		return false;
+	errno = 0;
+	*out = strtoumax(text, &end, 10);
+	return !errno && strcmp(end, "\n") == 0;
 }
 
 /* NO_LIMIT also where the controller is not on. */

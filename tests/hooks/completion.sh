@@ -110,6 +110,8 @@ bash_and_zsh() {
 		called_with "$shell: verbs and options" rebalance --dry-run
 		in_shell $shell 'numaplace plan limits.memory.pol\tinter\t\nexit\n'
 		called_with "$shell: keys and their values" plan limits.memory.policy=interleave
+		in_shell $shell 'numaplace plan limits.cpu.cl\teff\t\nexit\n'
+		called_with "$shell: values of another key" plan limits.cpu.class=efficient
 		printf 'a:b@c\n' > "$tmp/ids"
 		in_shell $shell 'numaplace explain a:b\t\nexit\n'
 		called_with "$shell: an id that readline takes for several words" explain a:b@c

@@ -180,12 +180,13 @@ static void test_fallback(void)
 
 static void test_odd(void)
 {
-	static const char *const texts[] = { "", "-1\\n", "1k\\n", "maximum\\n", "max", "1", "99999999999999999999999\\n\\n" };
+	static const char *const texts[] = { "", "-1\\n", "1k\\n", "maximum\\n", "max", "1", " 1\\n", "+1\\n",
+					     "99999999999999999999999\\n", "1\\n\\n" };
 	struct request r = want("2GiB", NULL);
 	static struct choice c;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		sh("printf %%%%s '%s' > a/memory.max", texts[i]);
+		sh("printf %%b '%s' > a/memory.max", texts[i]);
 		is_int(cut(&r, &c), -EINVAL, "memory.max \"%s\" is refused", texts[i]);
 		ok(c.request.memory == 2 * GIB, "and the claim is as it was");
 	}
