@@ -4,7 +4,7 @@
 # Both hooks killed before each of their system calls, and each of these failing, with a real cgroup: see
 # src/at-each-call.c. Each call meets one of five errors, in turn; tests/hooks/crash.sh has all of them, on plain files.
 # Layout: 4x2-pairs.
-# time limit: 900 s
+# time limit: 1400 s
 
 . /tests/lib.sh
 

@@ -5,7 +5,7 @@
 # named as LXC's inner one, another's cgroup, the cgroup around others, an id that lives under another --root, in
 # another LXC path. Whatever becomes of the one, the other keeps its CPUs, its memory and its record.
 # Layout: 4x2-pairs.
-# time limit: 900 s
+# time limit: 1400 s
 
 . /tests/lib.sh
 . /tests/containers.sh
