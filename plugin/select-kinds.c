@@ -36,12 +36,12 @@ void kinds_find(const struct topology *t, struct kinds *out)
 	bool seen[CAPACITY_MAX + 1] = { false };
 	unsigned int n = 0;
 
-	memset(out, 0, sizeof(*out));
 	if (!t->mixed) {
-		out->n = 1;
+		out->n = 1; /* and what kind a capacity is of is not looked up */
 		out->top[0] = CAPACITY_MAX;
 		return;
 	}
+	memset(out, 0, sizeof(*out));
 	for (unsigned int i = 0; i < t->ncpus; i++)
 		seen[t->cpus[i].capacity < CAPACITY_MAX ? t->cpus[i].capacity : CAPACITY_MAX] = true;
 	for (unsigned int c = CAPACITY_MAX + 1; c-- > 0;)

@@ -99,13 +99,17 @@ static void allow_cpus(struct choice *c)
 		idset_andnot(&c->cpus, &c->t->isolated);
 }
 
-/* Whether this CPU (index) may be given, if no container holds it. */
+static bool node_may(const struct choice *c, const struct topo_node *node)
+{
+	return c->req->cpu_listed || idset_has(&c->nodes, node->id);
+}
+
+/* Whether this CPU (index) of a node that may be chosen may be given, if no container holds it. */
 static bool may_be_given(const struct choice *c, unsigned int i)
 {
 	const struct topo_cpu *cpu = &c->t->cpus[i];
 
-	return (c->req->cpu_listed || idset_has(&c->nodes, c->t->nodes[cpu->node].id)) &&
-	       idset_has(&c->cpus, cpu->id) && (!c->first_thread || c->first_thread[i]) &&
+	return idset_has(&c->cpus, cpu->id) && (!c->first_thread || c->first_thread[i]) &&
 	       (c->kinds.n == 1 || c->kinds_wanted >> kind_of(&c->kinds, cpu) & 1);
 }
 
@@ -115,9 +119,15 @@ static void find_candidates(struct choice *c, unsigned int kinds)
 
 	c->kinds_wanted = kinds;
 	c->ncandidates = 0;
-	for (unsigned int i = 0; i < t->ncpus; i++) {
-		c->candidate[i] = may_be_given(c, i) && (c->in->whole || !c->in->usage->exclusive[t->cpus[i].id]);
-		c->ncandidates += c->candidate[i];
+	for (unsigned int k = 0; k < t->nnodes; k++) {
+		const struct topo_node *node = &t->nodes[k];
+		bool may = node_may(c, node);
+
+		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
+			c->candidate[i] = may && may_be_given(c, i) &&
+					  (c->in->whole || !c->in->usage->exclusive[t->cpus[i].id]);
+			c->ncandidates += c->candidate[i];
+		}
 	}
 }
 
@@ -137,7 +147,7 @@ static int find_first_threads(struct choice *c)
 		unsigned int *f = &first[t->cpus[i].core], old = *f - 1;
 		const uint32_t *load = c->in->usage->load;
 
-		if (!may_be_given(c, i))
+		if (!node_may(c, &t->nodes[t->cpus[i].node]) || !may_be_given(c, i))
 			continue;
 		if (!*f || (c->candidate[i] && (!c->candidate[old] || load[t->cpus[i].id] < load[t->cpus[old].id])))
 			*f = i + 1;
@@ -174,6 +184,8 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 
 static void site_cpus(const struct choice *c, const struct topo_node *node, struct site *s)
 {
+	if (!node_may(c, node))
+		return;
 	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
 		uint32_t load;
 
