@@ -51,12 +51,15 @@ static void set_byte(const char *path, off_t at, char with)
 		abort();
 }
 
-/* The mark behind the magic: "CHNG" and "LOST". */
+/* The mark behind the magic: "CHNG" and "LOST", a number in the byte order of this machine. */
 static void set_mark(const char *mark)
 {
 	cleanup_close int fd = openat(kit.dir, "usage", O_RDWR | O_CLOEXEC);
+	uint32_t value = 0;
 
-	if (pwrite(fd, mark, 4, 8) != 4)
+	for (int i = 3; i >= 0; i--)
+		value = value << 8 | (unsigned char)mark[i];
+	if (pwrite(fd, &value, 4, 8) != 4)
 		abort();
 }
 

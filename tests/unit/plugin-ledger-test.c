@@ -102,7 +102,6 @@ static void test_names(void)
 /* A release by the id alone: another root, namespace or user may have a container of this id. */
 static void test_release(void)
 {
-	cleanup_record struct record r = { 0 };
 	struct error err = { 0 };
 	struct ledger *l;
 

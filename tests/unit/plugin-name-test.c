@@ -107,7 +107,7 @@ static void test_utf8(void)
 static void test_devices(void)
 {
 	static const char *const good[] = { "eth0", "nvme0n1", "0000:3b:00.0", "eth0.100", "cciss!c0d0", "mlx5_0" };
-	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "a b", "e\xc2\x9b" "31m", "\xff", "a\n", "$(x)", "-" };
+	static const char *const bad[] = { "", ".", "..", ".x", "a/b", "a b", ("e\xc2\x9b" "31m"), "\xff", "a\n", "$(x)", "-" };
 
 	for (size_t i = 0; i < sizeof(good) / sizeof(*good); i++)
 		is_int(name_check_device(good[i], 64, NULL), 0, "a device: %s", good[i]);

@@ -107,7 +107,7 @@ static bool has_room_left(const struct world *w, unsigned int node)
 {
 	double total = (double)w->t->nodes[node].mem_total, least = total / 1000 > 67108864 ? total / 1000 : 67108864;
 
-	return avail_of(w, node) > 0 && avail_of(w, node) >= floor(least < total / 4 ? least : total / 4);
+	return avail_of(w, node) > 0 && avail_of(w, node) >= (double)(uint64_t)(least < total / 4 ? least : total / 4);
 }
 
 /* How much farther than local the memory is that threads on this node use. */

@@ -101,9 +101,9 @@ is "and the runtime's memory limit is its size" \
 	"$(numaplace --json explain quota | jq -r '.runtime_limits.memory, (.memory | map(.asked) | add)' | xargs)" '64MiB 67108864'
 ct_delete quota
 
-# --- a tenant's ceiling, in numaplace.conf: a tenant is a folder of cgroups
+# --- a tenant's ceiling, in numaplace.conf, which names the cgroups that are tenants
 mv /etc/numaplace/numaplace.conf /run/tests/conf-as-installed
-echo 'max-exclusive-cpus-each = 2' > /etc/numaplace/numaplace.conf
+printf 'max-exclusive-cpus-each = 2\ntenants = /red /blue /green\n' > /etc/numaplace/numaplace.conf
 for rt in runc crun; do
 	# exclusive ID TENANT CPUS
 	exclusive() {
