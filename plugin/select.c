@@ -234,17 +234,19 @@ static unsigned int memory_away(const struct choice *c, unsigned int i, const st
 	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
 }
 
-/* What the CPUs of a node lose against the fastest kind, as a mean, in millionths. */
+/* What the CPUs of a node that would be taken, the fastest, lose against the fastest kind, as a mean, in millionths. */
 static int64_t slowness(const struct choice *c, const struct topo_node *node)
 {
+	unsigned int has[KINDS_MAX] = { 0 }, n = 0, want = c->search.need.count ? c->search.need.count : c->t->ncpus;
 	double sum = 0;
-	unsigned int n = 0;
 
-	for (unsigned int i = node->first_cpu; c->kinds.n > 1 && i < node->first_cpu + node->ncpus; i++) {
-		if (!c->candidate[i])
-			continue;
-		sum += (double)c->kinds.top[0] / c->kinds.top[kind_of(&c->kinds, &c->t->cpus[i])] - 1;
-		n++;
+	for (unsigned int i = node->first_cpu; c->kinds.n > 1 && i < node->first_cpu + node->ncpus; i++)
+		has[kind_of(&c->kinds, &c->t->cpus[i])] += c->candidate[i];
+	for (unsigned int k = 0; k < c->kinds.n && n < want; k++) {
+		unsigned int here = has[k] < want - n ? has[k] : want - n;
+
+		sum += here * ((double)c->kinds.top[0] / c->kinds.top[k] - 1);
+		n += here;
 	}
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
