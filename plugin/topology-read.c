@@ -645,8 +645,9 @@ static void settle_memory(struct reading *r)
 	struct topology *t = r->t;
 	struct idset listed, normal;
 	bool have_list = read_node_list(r, "has_memory", &listed);
-	/* A list of none is a kernel's that does not know. */
-	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !idset_empty(&normal);
+	/* A kernel that does not know lists none.  A list with nodes that are not there contradicts the rest of sysfs. */
+	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !idset_empty(&normal) &&
+			   idset_subset(&normal, &r->ids);
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		struct topo_node *node = &t->nodes[i];

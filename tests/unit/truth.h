@@ -285,13 +285,25 @@ static struct truth find_truth(struct world *w, const struct request *r, uint16_
 	return best;
 }
 
+/* Nodes with movable memory alone get one more node for the kernel's own pages: an addition, not a part of the choice. */
+static bool needs_addition(const struct world *w, const struct idset *nodes)
+{
+	idset_foreach (id, nodes) {
+		int i = topology_find_node(w->t, id);
+
+		if (i < 0 || !w->t->nodes[i].movable_only)
+			return false;
+	}
+	return true;
+}
+
 static unsigned int mask_of(const struct world *w, const struct request *q, const struct placement *p)
 {
+	bool memory = q->memory && !needs_addition(w, &p->nodes);
 	unsigned int mask = 0;
 
 	for (unsigned int i = 0; i < w->t->nnodes; i++)
-		if (idset_has(&p->nodes, w->t->nodes[i].id) ||
-		    (q->memory && idset_has(&p->mems, w->t->nodes[i].id)))
+		if (idset_has(&p->nodes, w->t->nodes[i].id) || (memory && idset_has(&p->mems, w->t->nodes[i].id)))
 			mask |= 1U << i;
 	return mask;
 }
