@@ -258,7 +258,7 @@ int usage_mark(struct ledger *l, enum usage_mark mark, struct error *err)
 	int r;
 
 	if (l->usage_fd < 0 || l->mark == mark || l->mark == MARK_LOST)
-		return 0; /* a missing file forces a recount anyway; MARK_LOST stays until the live containers are queried */
+		return 0; /* a missing file forces a recount; MARK_LOST stays until the containers are queried */
 	r = write_mark(l, mark);
 	if (r < 0)
 		return error_errno(err, r, "ledger: write usage");

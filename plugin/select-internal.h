@@ -20,7 +20,11 @@ struct site {
 	int64_t room;          /* free CPU, 1/LOAD_ONE; for exclusive requests, in entirely free cores only */
 	int64_t load;          /* used CPU on the candidates, 1/LOAD_ONE */
 	int64_t weight;        /* weight in thread distance: min(room, need.room), 1/64 CPU */
-	int64_t mem_weight;    /* weight in page distance: part of the requested memory available here, 1/PAGES_ONE; if none is requested: weight, 0 if away */
+	/*
+	 * Weight in page distance: the part of the requested memory that is available here, 1/PAGES_ONE. If none is
+	 * requested: weight, or 0 if away.
+	 */
+	int64_t mem_weight;
 	unsigned int share;    /* room as a part of cpus, 1/SHARES */
 	int64_t bias;          /* extra cost of choosing it (device, last place, unknown memory), in millionths */
 	int64_t slow;          /* mean slowdown of its CPUs against the fastest kind, in millionths */
@@ -46,7 +50,7 @@ struct sums {
 	int64_t bias, mem_bias; /* sums of weight * bias, of mem_weight * bias */
 	int64_t slow;          /* sum of weight * slow */
 	int64_t away;          /* sum of weight * away */
-	int64_t bare;          /* sum over ordered pairs of weight * weight * bare_near(); the distance of sets without memory */
+	int64_t bare;          /* like distance, with bare_near(), for sets without memory */
 	int64_t share1, share2, share4; /* sums of share, share^2, share^4 */
 	int64_t distance;      /* sum over ordered pairs of weight * mem_weight * near */
 	uint64_t avail, total;
@@ -94,7 +98,8 @@ void search_free(struct search *s);
 
 /* Sums and cost of any set, for explanations and tests. */
 void search_sums(const struct search *s, const uint16_t *site, unsigned int n, struct sums *out);
-double search_memory_load(const struct search *s, const struct sums *sums); /* fraction of memory used afterwards, 0 to 1 */
+/* Fraction of memory that is used afterwards, 0 to 1. */
+double search_memory_load(const struct search *s, const struct sums *sums);
 double search_distance(const struct sums *sums); /* mean near of a thread and a page */
 double search_cost(const struct search *s, const struct sums *sums);
 bool search_fits(const struct search *s, const struct sums *sums);

@@ -45,7 +45,7 @@ struct topo_node {
 	uint16_t package;    /* of its first CPU; 0 if unknown */
 	uint16_t offline;    /* number of its offline CPUs, if the kernel reports them */
 	bool has_memory;     /* allowed in cpuset.mems */
-	bool movable_only;   /* has no memory that the kernel can use for itself: must not be the only node of a cpuset.mems */
+	bool movable_only;   /* no memory for the kernel itself: must not be the only node of a cpuset.mems */
 	enum memory_kind memory_kind;
 	bool mem_known;      /* its meminfo was readable */
 	unsigned int first_cpu, ncpus; /* its range of topology.cpus */
@@ -65,7 +65,7 @@ struct topology {
 	struct topo_cpu *cpus;
 	uint16_t *distance;      /* [from * nnodes + to], as the kernel reports; default 10 local, 20 remote */
 	/* Computed by topology_finish(); NULL before. */
-	uint16_t *near;          /* [a * nnodes + b]: sum of both directions, local 20, scaled by HMAT latency; symmetric */
+	uint16_t *near;          /* [a * nnodes + b]: both directions added, local 20, scaled by HMAT latency */
 	uint16_t near_least;     /* smallest near of two different nodes; 20 if there is one node */
 	uint16_t *twin;          /* by node index: nodes with equal distances to all others have the same number */
 	uint16_t *cpu_index;     /* by CPU id (cpu_ids entries): index in cpus, or NO_NODE */
