@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Parser of /etc/numaplace/numaplace.conf: ini format; unknown keys and values out of range are errors. */
+/*
+ * Parser of /etc/numaplace/numaplace.conf: ini format; unknown keys and values out of range are errors.
+ */
 #ifndef NUMAPLACE_CONF_H
 #define NUMAPLACE_CONF_H
 

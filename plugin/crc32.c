@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* CRC-32 (as in zlib and Ethernet), eight bytes at a time, as every transaction checks and writes the ledger's sums. */
+/*
+ * CRC-32 (as in zlib and Ethernet), eight bytes at a time, as every transaction checks and writes the ledger's sums.
+ */
 #include "plugin/record.h"
 
 /*

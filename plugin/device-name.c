@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Parses device names: the kernel's names, and PCI addresses in the spellings of common tools. */
+/*
+ * Parses device names: the kernel's names, and PCI addresses in the spellings of common tools.
+ */
 #include "plugin/name.h"
 #include "plugin/request.h"
 

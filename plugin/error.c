@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Builds one-line messages. Whatever the input, the output is one line of printable ASCII that fits its buffer. */
+/*
+ * Builds one-line messages. Whatever the input, the output is one line of printable ASCII that fits its buffer.
+ */
 #include "plugin/error.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bounded reads and complete writes. */
+/*
+ * Bounded reads and complete writes.
+ */
 #include "plugin/file.h"
 
 #include "plugin/util.h"

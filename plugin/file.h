@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Bounded reads of small files below a directory descriptor, and complete writes. */
+/*
+ * Bounded reads of small files below a directory descriptor, and complete writes.
+ */
 #ifndef NUMAPLACE_FILE_H
 #define NUMAPLACE_FILE_H
 

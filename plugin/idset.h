@@ -44,14 +44,14 @@ static inline bool idset_has(const struct idset *s, unsigned int id)
 }
 
 void idset_add_range(struct idset *s, unsigned int first, unsigned int last); /* @first to @last */
-void idset_fill(struct idset *s); /* every id */
+void idset_fill(struct idset *s);					      /* every id */
 bool idset_empty(const struct idset *s);
 unsigned int idset_count(const struct idset *s);
 bool idset_equal(const struct idset *a, const struct idset *b);
 bool idset_subset(const struct idset *inner, const struct idset *outer); /* @inner in @outer */
 bool idset_intersects(const struct idset *a, const struct idset *b);
-void idset_and(struct idset *s, const struct idset *other); /* *s &= *other */
-void idset_or(struct idset *s, const struct idset *other); /* *s |= *other */
+void idset_and(struct idset *s, const struct idset *other);    /* *s &= *other */
+void idset_or(struct idset *s, const struct idset *other);     /* *s |= *other */
 void idset_andnot(struct idset *s, const struct idset *other); /* *s &= ~*other */
 
 /* The smallest id >= @from, or -1. */

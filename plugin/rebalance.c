@@ -480,8 +480,8 @@ static unsigned int levels_around(const struct plan *p, unsigned int a, unsigned
 }
 
 /*
- * After the move: whether memory fits, and no node is overcommitted to the level of the nodes that the container
- * left.
+ * After the move: whether memory fits, and every overcommitted node is less loaded than the most loaded of the
+ * container's old nodes was.
  */
 static bool allowed(const struct plan *p, unsigned int from, unsigned int to, uint32_t left)
 {

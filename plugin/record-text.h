@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Definitions shared by the writer (record.c) and the parser (record-parse.c) of a record's text. */
+/*
+ * Definitions shared by the writer (record.c) and the parser (record-parse.c) of a record's text.
+ */
 #ifndef NUMAPLACE_RECORD_TEXT_H
 #define NUMAPLACE_RECORD_TEXT_H
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* reserved-memory of numaplace.conf: memory of each node that selection leaves to the host. */
+/*
+ * reserved-memory of numaplace.conf: memory of each node that selection leaves to the host.
+ */
 #include "plugin/select.h"
 
 #include <stdio.h>

@@ -66,7 +66,7 @@ struct sums {
 struct taste {
 	double cpu, memory; /* cost of a fully loaded set, in local distances */
 	double keep;
-	double mean;        /* mean gain over all nodes, which is subtracted */
+	double mean;        /* gain of a node with the mean free share, which is subtracted */
 	double nodes;       /* number of nodes with CPUs for this request, free or held */
 	double step;        /* fraction of an average node that the request takes */
 };

@@ -554,8 +554,8 @@ static int search_kinds(struct choice *c)
 }
 
 /*
- * If an exclusive container would take the last non-isolated core while all of them are free, excludes one core for
- * other containers and the host.
+ * If all non-isolated cores that no container holds are free, and an exclusive container would take the last of them,
+ * excludes one core for other containers and the host.
  */
 static int keep_core(struct choice *c)
 {
@@ -585,7 +585,7 @@ static int keep_core(struct choice *c)
 		if (idset_has(&t->isolated, cpu->id) || c->in->usage->exclusive[cpu->id])
 			continue;
 		if (!takes[cpu->core])
-			return 0; /* this core stays free in any case */
+			return 0; /* this core is left to others in any case */
 		nfree += c->candidate[i];
 		if (kept < 0 || threads[cpu->core] < threads[t->cpus[kept].core] ||
 		    (threads[cpu->core] == threads[t->cpus[kept].core] && cpu->id < t->cpus[kept].id))

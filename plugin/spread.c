@@ -44,7 +44,7 @@ struct spread {
 	const struct spread_input *in;
 	const struct topology *t;
 	const uint32_t *load; /* by CPU id */
-	unsigned int unit;    /* threads per core; 1 if threads are not to be kept together */
+	unsigned int unit;    /* threads per core; 1 for one_thread requests, or if cores cross nodes */
 	bool exclusive;
 	unsigned int nparts;
 	struct part *part;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Memory and hugepages of nodes, which change at run time and are read again for every decision. */
+/*
+ * Memory and hugepages of nodes, which change at run time and are read again for every decision.
+ */
 #include "plugin/topology-internal.h"
 
 #include "plugin/file.h"

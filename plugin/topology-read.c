@@ -346,7 +346,7 @@ static void drop_node(struct reading *r, unsigned int gone)
 	t->nnodes--;
 }
 
-/* If all nodes with CPUs list the same CPUs, the firmware does not know: merges them into one node. */
+/* If all nodes with CPUs list the same CPUs, the firmware does not know their nodes: merges them into one. */
 static void merge_claims(struct reading *r)
 {
 	struct topology *t = r->t;

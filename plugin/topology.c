@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Computes derived fields of a topology, looks up nodes and CPUs, and finds the node of a device. */
+/*
+ * Computes derived fields of a topology, looks up nodes and CPUs, and finds the node of a device.
+ */
 #include "plugin/topology-internal.h"
 
 #include "plugin/file.h"

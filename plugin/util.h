@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-/* Helpers for all rooms: automatic clean-up of memory and descriptors, and transfer of ownership. */
+/*
+ * Helpers for all rooms: automatic clean-up of memory and descriptors, and transfer of ownership.
+ */
 #ifndef NUMAPLACE_UTIL_H
 #define NUMAPLACE_UTIL_H
 
