@@ -64,8 +64,8 @@ static int check_content(const struct place_env *env, int fd, unsigned int mode,
 }
 
 /*
- * The folder must belong to this user, and no one else may write to it. If others can only read the default folder, it
- * is made private again.
+ * The folder must belong to this user, and no other user may write to it. If others can only read the default folder,
+ * it is made private again.
  */
 static int check_state(const struct place_env *env, int fd, struct error *err)
 {
