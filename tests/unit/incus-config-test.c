@@ -261,7 +261,8 @@ static void test_words(void)
 	       "ahead limits.cpu.nodes=balanced limits.memory=268435450",
 	       "user.numaplace.limits.memory: a quarter of a GiB");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=0%", &conf),
-	       "user.numaplace.limits.memory: \"0\": no memory at all", "nothing of it");
+	       "user.numaplace.limits.memory: \"0\": no memory at all",
+	       "user.numaplace.limits.memory: 0 percent is refused");
 	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
 	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the CPUs "
 	       "are "

@@ -109,7 +109,7 @@ int main(void)
 	   memory_kib());
 	is_int(size_of("usage"), size, "soak: size of the sums as after the first tenth");
 	ok(files <= LIVE_MAX, "soak: no more files than live containers: %u", files);
-	ok(entries("homes") && entries("homes") <= LIVE_MAX, "nor homes than ids: %u", entries("homes"));
+	ok(entries("homes") && entries("homes") <= LIVE_MAX, "soak: no more homes than ids: %u", entries("homes"));
 	is_int(entries("."), 5, "soak: the folder has format, lock, usage, containers and homes only");
 	ok(kit_reopen() >= 0, "soak: the sums match the files");
 	kit_end();
