@@ -333,7 +333,7 @@ static void test_killed(void)
 		}
 		if (move_to(back ? 0 : 1) < 0 || !is_wholly_at(back ? 0 : 1)) {
 			stuck++;
-			diag("killed at call %d, moved to %d: ledger %d, mark %d, %u pages moved, %u cut off", n,
+			diag("killed at call %d, moved to %d: ledger %d, mark %d, %u pages moved, %u interrupted", n,
 			     back ? 0 : 1, in_ledger(), on_mark(), moved(), cut_off());
 		}
 	}

@@ -104,7 +104,7 @@ static void test_killed(void)
 	is_int(moving_begin(state, "web", 7, &m, &err), 0, "mover killed: a third move can begin");
 	moving_end(state, &m, true);
 	ok(!is_there("moving-7"), "mover killed: a successful third move removes the file");
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "moving_begin after all that");
+	is_int(moving_begin(state, "web", 7, &m, &err), 0, "a fourth move can begin after a successful one");
 	m.keep = true;
 	moving_end(state, &m, false);
 	is_int(cut_off(), 1, "a failed move that was not undone remains interrupted");

@@ -58,9 +58,10 @@ static void test_opener(int in, int (*opener)(int, const char *, int), const cha
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		cleanup_close int fd = opener(in, cases[i].path, cases[i].flags);
 
-		is_int(fd < 0 ? fd : 0, cases[i].rc, "%s: \"%s\"", name, cases[i].path);
+		is_int(fd < 0 ? fd : 0, cases[i].rc, "open with %s: \"%s\"", name, cases[i].path);
 		if (fd >= 0)
-			ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "%s: \"%s\" is close-on-exec", name, cases[i].path);
+			ok(fcntl(fd, F_GETFD) & FD_CLOEXEC, "open with %s: \"%s\" is close-on-exec", name,
+			   cases[i].path);
 	}
 }
 
@@ -68,7 +69,7 @@ static void test_mount_crossing(int (*opener)(int, const char *, int), const cha
 {
 	cleanup_close int root = open("/", O_RDONLY | O_DIRECTORY);
 
-	is_int(opener(root, "proc/self", O_RDONLY), -EXDEV, "%s: a path to another mount is refused", name);
+	is_int(opener(root, "proc/self", O_RDONLY), -EXDEV, "open with %s: a path to another mount is refused", name);
 }
 
 static void test_read(int in)

@@ -229,7 +229,7 @@ static void doubted(const char *key, const char *value, uint64_t host_memory, co
 	incus_config_add(&c, key, value, NULL);
 	*said = '\0';
 	incus_doubts(&c, host_memory, note);
-	is_str(said, wanted, "%s=%s", key, value);
+	is_str(said, wanted, "warnings about %s=%s", key, value);
 }
 
 static void test_words(void)
@@ -295,7 +295,7 @@ static void detected(const char *conf, const char *id, const char *wanted)
 
 	if (incus_detect(conf, id, &i))
 		snprintf(got, sizeof(got), "%s %s", i.runtime, i.folder);
-	is_str(got, wanted, "%s", wanted);
+	is_str(got, wanted, "detected instance: %s", wanted);
 }
 
 static void test_detect(void)

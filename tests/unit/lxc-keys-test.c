@@ -95,7 +95,7 @@ static void slips(void)
 	struct error err;
 
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++) {
-		is_int(parse(faults[i].text, &k, &err), -EINVAL, "refused: %s", faults[i].said);
+		is_int(parse(faults[i].text, &k, &err), -EINVAL, "refused line: %s", faults[i].said);
 		is_str(err.text, faults[i].said, "message of a refused line");
 		lxc_keys_free(&k);
 	}

@@ -84,7 +84,8 @@ static void test_refused(void)
 		struct request r;
 
 		request_init(&r);
-		is_int(config_request(cases[i].resources, &r, &err), -EINVAL, "refused: %s", cases[i].resources);
+		is_int(config_request(cases[i].resources, &r, &err), -EINVAL, "refused resources: %s",
+		       cases[i].resources);
 		is_str(err.text, cases[i].message, "message: %s", cases[i].message);
 	}
 }

@@ -50,7 +50,7 @@ static void test_runtimes(void)
 				   "  \"status\": \"created\"\n}\n";
 	cleanup_oci_state struct oci_state a = { 0 }, b = { 0 }, c = { 0 };
 
-	is_int(oci_state_parse(runc, strlen(runc), &a, NULL), 0, "runc's state");
+	is_int(oci_state_parse(runc, strlen(runc), &a, NULL), 0, "runc's state: parsed");
 	is_str(a.id, "web1", "runc's state: id");
 	is_int(a.pid, 4242, "runc's state: pid");
 	is_str(a.status, "creating", "runc's state: status");

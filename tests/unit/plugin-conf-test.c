@@ -86,7 +86,7 @@ static void test_values(void)
 {
 	struct conf c;
 
-	is_int(conf_parse("", "t", &c, NULL), 0, "an empty text");
+	is_int(conf_parse("", "t", &c, NULL), 0, "an empty text: parsed");
 	is_default(&c, "an empty text");
 	is_int(conf_parse("default=balanced\ndevices=true\nrecord=none\n", "t", &c, NULL), 0,
 	       "default=balanced, devices=true and record=none: parsed");

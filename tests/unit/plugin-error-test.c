@@ -14,8 +14,8 @@ static void is_printed(const char *text, const char *want, const char *want_quot
 	struct error err = { 0 };
 
 	error_set(&err, -EINVAL, "%s", text);
-	is_str(err.text, want, "%s", name);
-	is_str(quote(text).text, want_quoted, "%s, quoted", name);
+	is_str(err.text, want, "error_set: %s", name);
+	is_str(quote(text).text, want_quoted, "quote: %s", name);
 }
 
 static void test_printable(void)

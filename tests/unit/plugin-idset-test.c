@@ -92,7 +92,7 @@ static void refused(const char *list, const char *why)
 	struct error err = { 0 };
 	int ret = idset_parse(list, &s, &err);
 
-	if (!ok(ret == -EINVAL && s.word[0] == 42 && strstr(err.text, why), "list \"%s\" is refused: %s",
+	if (!ok(ret == -EINVAL && s.word[0] == 42 && strstr(err.text, why), "id list \"%s\" is refused: %s",
 		quote(list).text, why))
 		printf("# %d %s\n", ret, err.text);
 }

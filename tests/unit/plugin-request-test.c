@@ -17,7 +17,7 @@ static void takes(const char *key, const char *value, const char *as)
 	request_init(&r);
 	if (request_set(&r, key, value, &err) == 0)
 		request_format(&r, (enum request_key)request_find_key(key), back, sizeof(back));
-	is_str(err.status ? err.text : back, as, "%s=%s", key, value);
+	is_str(err.status ? err.text : back, as, "request %s=%s", key, value);
 }
 
 static void refuses(const char *key, const char *value, const char *why)
@@ -29,7 +29,7 @@ static void refuses(const char *key, const char *value, const char *why)
 	before = r;
 	if (!ok(request_set(&r, key, value, &err) == -EINVAL && !memcmp(&r, &before, sizeof(r)) &&
 			strstr(err.text, key) && strstr(err.text, why),
-		"%s=\"%s\" is refused: %s", key, quote(value).text, why))
+		"request %s=\"%s\" is refused: %s", key, quote(value).text, why))
 		printf("# %s\n", err.text);
 }
 

@@ -16,7 +16,7 @@ static void is_of(const char *runtime, const char *id, const char *cgroup, const
 	snprintf(r.runtime, sizeof(r.runtime), "%s", runtime);
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	tenant_of(tenants, &r, tenant);
-	is_str(tenant, want, "%s, %s in %s (tenants: %s)", runtime, id, cgroup, tenants);
+	is_str(tenant, want, "tenant of %s container %s in %s (tenants: %s)", runtime, id, cgroup, tenants);
 }
 
 #define NONE "cgroups outside of tenants"
@@ -101,7 +101,7 @@ static void put(struct ledger *l, const char *id, uint64_t inode, const char *cg
 	cleanup_record struct record r = { 0 };
 
 	holder(id, inode, cgroup, held, &r);
-	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s holds %s in %s", id, held, cgroup);
+	is_int(ledger_add(l, "oci", &r, NULL), 0, "container %s with CPUs %s is placed in %s", id, held, cgroup);
 }
 
 /* Two sizes of hugepages. */

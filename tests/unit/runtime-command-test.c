@@ -89,14 +89,14 @@ static void test_lines(void)
 		struct error err = { 0 };
 		int n = split(cases[i].line);
 
-		is_int(command_parse(n, args, &c, &err), 0, "%s", cases[i].line);
-		is_str(joined(c.argv), cases[i].rest, "%s: arguments for the runtime", cases[i].line);
-		is_str(c.verb, cases[i].verb, "%s: command", cases[i].line);
-		is_str(c.runtime, cases[i].runtime, "%s: runtime", cases[i].line);
-		is_str(c.bundle, cases[i].bundle, "%s: bundle", cases[i].line);
-		is_str(c.config, cases[i].config, "%s: config", cases[i].line);
-		is_str(c.id, cases[i].id, "%s: id", cases[i].line);
-		is_str(c.log, cases[i].log, "%s: log", cases[i].line);
+		is_int(command_parse(n, args, &c, &err), 0, "command line \"%s\"", cases[i].line);
+		is_str(joined(c.argv), cases[i].rest, "command line \"%s\": arguments for the runtime", cases[i].line);
+		is_str(c.verb, cases[i].verb, "command line \"%s\": command", cases[i].line);
+		is_str(c.runtime, cases[i].runtime, "command line \"%s\": runtime", cases[i].line);
+		is_str(c.bundle, cases[i].bundle, "command line \"%s\": bundle", cases[i].line);
+		is_str(c.config, cases[i].config, "command line \"%s\": config", cases[i].line);
+		is_str(c.id, cases[i].id, "command line \"%s\": id", cases[i].line);
+		is_str(c.log, cases[i].log, "command line \"%s\": log", cases[i].line);
 	}
 }
 
