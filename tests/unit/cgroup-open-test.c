@@ -111,7 +111,7 @@ static void test_not_cgroup2(int in)
 	is_str(err.text, "pid 1073741823 is gone", "cgroup_of_pid: message for a pid that does not exist");
 }
 
-/* Tells a process from an earlier one with the same pid. */
+/* Distinguishes a process from an earlier one with the same pid. */
 static void test_since(void)
 {
 	struct timespec now;
