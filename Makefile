@@ -239,7 +239,7 @@ test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks package corpus cross+san fuzz vm
+	@$(run_tiers) lint unit machines hooks+package corpus cross+san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
 test-lint:
