@@ -144,7 +144,7 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
 	while (getline(&line, &size, file) >= 0) {
 		one->n = 0;
 		if (pages_add_line(one, line) < 0)
-			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+			return error_set(err, -EINVAL, "%s: malformed line \"%s\"", path, quote(line).text);
 		if (is_mixed(one)) {
 			apart = apart ? apart : apart_new(root, pid);
 			tell_apart(apart, strtoull(line, NULL, 16), one);

@@ -87,14 +87,14 @@ for value in 0 -1 4294967297 1- 3-1 abc ''; do
 done
 fails 2 'limits.cpus: no such key' "${M[@]}" plan limits.cpus=1
 fails 2 'plan: x: not of the form KEY=VALUE' "${M[@]}" plan x
-fails 2 'plan: nothing asked for*' "${M[@]}" plan
+fails 2 'plan: a key is missing*' "${M[@]}" plan
 fails 2 'no verb given*' "${M[@]}"
 fails 2 'unknown verb: plane*' "${M[@]}" plane
 fails 2 'unknown option: --sysrot*' --sysrot
 fails 2 '--sysroot: needs a value' topology --sysroot
 fails 2 '--sysroot /nonexistent: *' topology --sysroot /nonexistent
 mkdir "$tmp/empty"
-fails 2 "--sysroot $tmp/empty: no sys/ in it*" topology --sysroot "$tmp/empty"
+fails 2 "--sysroot $tmp/empty: it has no sys/*" topology --sysroot "$tmp/empty"
 fails 2 '--conf /nonexistent: *' "${M[@]}" --conf /nonexistent plan limits.cpu=1
 fails 2 'topology: unexpected argument: x' "${M[@]}" topology x
 touch "$tmp/file"

@@ -112,7 +112,7 @@ int main(void)
 	if (pid == 0)
 		for (;;)
 			pause();
-	refusal = "pid %d is not in %s/a: it moved or ended";
+	refusal = "pid %d is not in %s/a: it was moved, or it ended";
 	moves("domain");
 	/* Its list of processes cannot be read there: /proc is asked again. */
 	move_to("cgroup.procs");

@@ -89,7 +89,7 @@ static void test_killed(void)
 	pid_t pid = begin_elsewhere("web", 7);
 
 	is_int(moving_begin(state, "web", 7, &m, &err), -EBUSY, "somebody else moves it");
-	is_str(err.text, "web: somebody else is moving it", "which is said");
+	is_str(err.text, "web: another process is moving it", "which is said");
 	ok(m.fd < 0, "the output is untouched by failure");
 	is_int(moving_begin(state, "db", 8, &m, &err), 0, "another container can be moved meanwhile");
 	is_int(cut_off(), 0, "none is cut off");

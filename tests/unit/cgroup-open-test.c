@@ -121,7 +121,7 @@ static void test_since(void)
 	is_int(cgroup_pid_since(getpid(), (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, &err), 0,
 	       "since: was there (%s)", err.text);
 	is_int(cgroup_pid_since(getpid(), 1, &err), -ESRCH, "since: began later");
-	snprintf(text, sizeof(text), "pid %d is another process by now: it began after this hook", (int)getpid());
+	snprintf(text, sizeof(text), "pid %d was reused: that process started after this hook", (int)getpid());
 	is_str(err.text, text, "since: message");
 	is_int(cgroup_pid_since(0x3fffffff, 1, &err), -ESRCH, "since: gone");
 	is_str(err.text, "pid 1073741823 is gone", "since: its message");
@@ -160,7 +160,7 @@ static void test_cpuset_files(void)
 	snprintf(path, sizeof(path), "%s/in/a", dir);
 	c.fd = open(path, O_RDONLY | O_DIRECTORY);
 	is_int(cgroup_read_cpuset(&c, &s, &err), -ENOENT, "cpuset: not turned on");
-	is_str(err.text, "cgroup /mock: no cpuset.cpus: cpuset is not turned on here", "cpuset: message");
+	is_str(err.text, "cgroup /mock: no cpuset.cpus: cpuset is not enabled here", "cpuset: message");
 	snprintf(command, sizeof(command),
 		 "cd %s && echo > cpuset.cpus && echo 1 > cpuset.mems && echo 0-3,8 > cpuset.cpus.effective && "
 		 "echo 0-1 > cpuset.mems.effective",

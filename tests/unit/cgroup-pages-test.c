@@ -199,7 +199,7 @@ static void test_process(void)
 	is_int(pages_of_pid(root, 7, &p, &err), 0, "a process of 20,000 mappings");
 	ok(p.n == 3 && p.node[0].anon == 6667 * 4096ULL && p.node[2].anon == 6666 * 4096ULL, "its bytes");
 	is_int(pages_of_pid(root, 8, &p, &err), -ENOENT, "a kernel without numa_maps");
-	is_str(err.text, "proc/8/numa_maps: not there: a kernel without NUMA", "its message");
+	is_str(err.text, "proc/8/numa_maps: does not exist: the kernel has no NUMA support", "its message");
 	is_int(pages_of_pid(root, 9, &p, &err), -ESRCH, "a pid that is gone");
 	is_str(err.text, "pid 9 is gone", "its message");
 	ok(p.n == 3, "the output is untouched by failure");

@@ -114,7 +114,7 @@ static void test_state(void)
 	sh("rm run/format; touch run/lock run/others && mkdir run/containers && chmod 755 run");
 	env = make_env();
 	is_int(open_state(&env, &err), -EPERM, "state: a folder of other things is refused");
-	ok(strstr(err.text, "not a ledger's folder"), "state: message (%s)", err.text);
+	ok(strstr(err.text, "not a ledger folder"), "state: message (%s)", err.text);
 	is_int(mode(), 0755, "state: and its mode left alone");
 	close_env(&env);
 	sh("printf numause1 > run/usage");

@@ -125,15 +125,15 @@ static void test_refused(void)
 		{ "max-cpus = 1000001\n", "t.conf:1: max-cpus: \"1000001\": more than 1000000" },
 		{ "container-keys = limits.cpu,x\n",
 		  "t.conf:1: container-keys: \"x\": not all, none or names of keys" },
-		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are wanted" },
-		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted" },
+		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are expected" },
+		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is expected" },
 		{ "max-memry = 1\n", "t.conf:1: max-memry: unknown key; did you mean max-memory?" },
 		{ "reserved-memory = 4GiB\n", "t.conf:1: reserved-memory: \"4GiB\": not NODE:SIZE or NODE-NODE:SIZE" },
 		{ "reserved-memory = x:1GiB\n", "t.conf:1: reserved-memory: \"x\": not a number" },
 		{ "reserved-memory = 1024:1GiB\n", "t.conf:1: reserved-memory: \"1024\": more than 1023" },
 		{ "reserved-memory = 3-1:1GiB\n", "t.conf:1: reserved-memory: \"3-1\": the range runs backwards" },
 		{ "reserved-memory = 0-3:1GiB,2:1GiB\n", "t.conf:1: reserved-memory: node 2: given twice" },
-		{ "tenants =\n", "t.conf:1: tenants: \"\": none, or paths of cgroups, are wanted" },
+		{ "tenants =\n", "t.conf:1: tenants: \"\": none or paths of cgroups are expected" },
 		{ "tenants = a.slice\n",
 		  "t.conf:1: tenants: \"a.slice\": not none, or paths of cgroups such as /a.slice or /b/*" },
 		{ "tenants = /\n", "t.conf:1: tenants: \"/\": not none, or paths of cgroups such as /a.slice or /b/*" },
@@ -235,14 +235,14 @@ static void test_files(int dir)
 		is_int(fchmodat(dir, "good", mode, 0), 0, "mode %04o", mode);
 		is_int(conf_read(dir, "good", &c, &err), -EPERM, "one that others may write is refused");
 	}
-	is_str(err.text, "good: writable by others than its owner (mode 0602): chmod go-w it", "and says so");
+	is_str(err.text, "good: writable by other users (mode 0602): run chmod go-w on it", "and says so");
 	if (geteuid() == 0) {
 		is_int(fchmodat(dir, "good", 0644, 0), 0, "mode 0644 again");
 		for (uid_t owner = 1; owner; owner = owner == 1 ? 65534 : 0) {
 			is_int(fchownat(dir, "good", owner, 0, 0), 0, "owner %u", owner);
 			is_int(conf_read(dir, "good", &c, &err), -EPERM, "a file of another user is refused");
 		}
-		is_str(err.text, "good: owned by uid 65534, must be root's: chown 0 it", "and says so");
+		is_str(err.text, "good: owned by uid 65534, must be root's: run chown 0 on it", "and says so");
 		is_int(conf_in_user_namespace(dir), 0, "there, root outside of it is shown as that user, and believed");
 	}
 	is_int(conf_read(dir, ".", &c, &err), -EINVAL, "a folder is refused");

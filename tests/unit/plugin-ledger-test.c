@@ -361,7 +361,7 @@ static void test_boot_and_growth(void)
 	l = kit_open();
 	is_int(kit_count(l), 2, "a machine that has grown: all are there");
 	is_int(ledger_usage(l)->cpu_ids, KIT_CPUS * 2, "and the arrays are larger");
-	ok(kit_says(l, "counted again: 2"), "which is told");
+	ok(kit_says(l, "recounted: 2"), "which is told");
 	kit_record("c", 3, &r);
 	idset_add(&r.placement.share.cpus, KIT_CPUS * 2 - 1);
 	is_int(ledger_add(l, "oci", &r, NULL), 0, "the new CPUs can be used");
@@ -573,7 +573,7 @@ static void test_rebuild_in_steps(void)
 		ledger_close(l);
 	}
 	is_int(openings, 3, "lost: three openings collect five, two in each");
-	is_str(err.text, "ledger: its records were lost and are being collected from the live containers, 4 so far: start it again",
+	is_str(err.text, "ledger: its records were lost and are being collected from the live containers, 4 so far: start the container again",
 	       "until then nothing is to be chosen");
 	is_int(kit.asked_live, 3, "none asks twice");
 	is_int(kit_reopen(), 5, "all are there");
@@ -728,7 +728,7 @@ static void test_planted(void)
 	unlinkat(kit.dir, "lock", 0);
 	is_int(fchmod(kit.dir, 0750), 0, "a folder that others may look into");
 	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -EPERM, "is refused");
-	is_str(err.text, "ledger: the folder is open to others (mode 0750, wanted 0700)", "and told");
+	is_str(err.text, "ledger: the folder is open to others (mode 0750, must be 0700)", "and told");
 	fchmod(kit.dir, 0700);
 	is_int(kit_reopen(), 8, "and well again");
 }

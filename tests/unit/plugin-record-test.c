@@ -290,7 +290,7 @@ static void test_refused(void)
 	free(r.cgroup);
 	r.cgroup = strdup("relative");
 	is_int(record_format(&r, &text, &len, &err), -EINVAL, "nor a relative cgroup");
-	is_str(err.text, "record of \"a\": the cgroup is no path from the root", "and why");
+	is_str(err.text, "record of \"a\": the cgroup is not an absolute path", "and why");
 	free(r.cgroup);
 	r.cgroup = NULL;
 	is_int(record_format(&r, &text, &len, &err), 0, "one whose cgroup is not known is");

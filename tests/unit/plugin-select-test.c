@@ -106,7 +106,7 @@ static void test_incus_cases(void)
 	struct world w = world_of(made(two, 2, 1, 0, NULL));
 
 	is_str(place(&w, "limits.cpu=65"), "0,1|0-63|0-1", "2x32: 65 CPUs are all there are");
-	ok(w.why.n && strstr(w.why.text[0], "65 asked, 64"), "and the clamp is said: %s", w.why.text[0]);
+	ok(w.why.n && strstr(w.why.text[0], "65 requested, 64"), "and the clamp is said: %s", w.why.text[0]);
 	world_end(&w);
 	w = world_of(made(two, 2, 1, 0, NULL));
 	is_str(place(&w, "limits.cpu=200"), "0,1|0-63|0-1", "2x32: 200 CPUs are all there are");
@@ -203,10 +203,10 @@ static void test_whole(void)
 	idset_add(&w.policy.reserved_nodes, 3);
 	w.whole = true;
 	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1", "whole: both nodes, held and reserved or not");
-	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, and nodes 3 are reserved",
+	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, but nodes 3 are reserved",
 	       "whole: a reserved node alone");
 	is_str(place(&w, "limits.cpu.nodes=1,3"), "1|2-3|1", "whole: a reserved node among others is left out");
-	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: no memory of theirs is given"), "and it is said: %s",
+	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: their memory is not used"), "and it is said: %s",
 	   w.why.text[0]);
 	is_str(place(&w, "limits.cpu=2-3"), "limits.cpu: CPU 2 is reserved", "whole: a list with a reserved CPU");
 	is_str(place(&w, "limits.cpu=3,6"), "limits.cpu: CPU 6 is on node 3, which is reserved",
@@ -215,9 +215,9 @@ static void test_whole(void)
 	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|0", "whole: a node without memory gets the nearest that is not reserved");
 	idset_clear(&w.policy.reserved_nodes);
 	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: or the nearest");
-	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"), "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
+	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"), "limits.memory: 2GiB requested, 1GiB available (node 0: 1GiB"),
 	   "whole: memory must fit on these nodes: %s", w.err.text);
-	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that is not here: %s", w.err.text);
+	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node"), "whole: a node that is not here: %s", w.err.text);
 	world_end(&w);
 }
 
@@ -233,17 +233,17 @@ static void test_reserved_memory(void)
 	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "reserved-memory: 2GiB fit on the one node without");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"), "0|0|0", "reserved-memory: as much as is left fits");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1 limits.cpu.nodes=0"),
-	       "limits.memory: 1B asked, 0B to be had (node 0: 0B); reserved-memory keeps 3GiB of node 0",
+	       "limits.memory: 1B requested, 0B available (node 0: 0B); reserved-memory keeps 3GiB of node 0",
 	       "reserved-memory: and no byte more");
 	is_str(place(&w, "limits.cpu=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps 3GiB of "
+	       "limits.memory: 4GiB requested, 3GiB available (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps 3GiB of "
 	       "node 0, 3GiB of node 1, 8GiB of node 3",
 	       "reserved-memory: all of it is named");
 	is_str(place(&w, "limits.cpu=1 limits.memory=3GiB limits.cpu.nodes=2"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 2: 2GiB)", "reserved-memory: only of the nodes in question");
+	       "limits.memory: 3GiB requested, 2GiB available (node 2: 2GiB)", "reserved-memory: only of the nodes in question");
 	w.whole = true;
 	is_str(place(&w, "limits.cpu.nodes=3 limits.memory=1GiB"),
-	       "limits.memory: 1GiB asked, 0B to be had (node 3: 0B); reserved-memory keeps 8GiB of node 3",
+	       "limits.memory: 1GiB requested, 0B available (node 3: 0B); reserved-memory keeps 8GiB of node 3",
 	       "reserved-memory: where Incus has chosen, too");
 	world_end(&w);
 }
@@ -289,7 +289,7 @@ static void test_pins(void)
 	is_str(place(&w, "limits.cpu.nodes=1"), "1|0-3|0", "whole: all CPUs on a node without memory");
 	is_str(place(&w, "limits.cpu=0-1 limits.memory=1GiB"), "1|0-1|0", "whole: listed CPUs with memory asked for");
 	is_str(place(&w, "limits.cpu.nodes=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 3GiB, 1: 0B)", "whole: and refused where it is short");
+	       "limits.memory: 4GiB requested, 3GiB available (node 0: 3GiB, 1: 0B)", "whole: and refused where it is short");
 	world_end(&w);
 }
 
@@ -301,12 +301,12 @@ static void test_memory(void)
 	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0|0-1|0-1",
 	       "more memory than a node has spreads to the neighbour, its CPUs stay with most of it");
 	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
-	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
+	       "limits.memory: 6GiB requested, 5GiB available (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
 	       "more than all have left is refused, with numbers");
 	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "one that fits goes where it fits");
 	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1", "a list is kept");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=1"),
-	       "limits.memory: 1GiB asked, 960MiB to be had (node 1: 960MiB)", "and refused when it is full");
+	       "limits.memory: 1GiB requested, 960MiB available (node 1: 960MiB)", "and refused when it is full");
 	world_end(&w);
 }
 
@@ -346,10 +346,10 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "exactly these CPUs");
 	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "one CPU as a list");
 	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "across two nodes");
-	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here (CPUs 0-11)",
+	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not present (CPUs 0-11)",
 	       "a CPU that is not there");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "libvirt's exclusion");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node here (nodes 0-2,5)",
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node (nodes 0-2,5 exist)",
 	       "no such node");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
 	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
@@ -357,7 +357,7 @@ static void test_lists(void)
 	       "2|8-9|0", "a memory-less node alone: of equally near memory the lowest node's");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "its memory is where it was named");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
+	       "limits.memory: 3GiB requested, 2GiB available (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
 	       "limits.cpu.nodes=0-2,5",
 	       "a node without CPUs is not used unasked, and how to ask is said");
 	world_end(&w);
@@ -372,7 +372,7 @@ static void test_exclusive(void)
 	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "a shared one keeps off");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "two more whole cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
-	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by others, 6 "
+	       "limits.cpu: 4 exclusive CPUs requested, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by others, 6 "
 	       "on cores in use)",
 	       "no more whole cores, and where the others are");
 	is_str(place(&w, "limits.cpu=3-3"), "limits.cpu: CPU 3 is held exclusively by another container",
@@ -392,7 +392,7 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 	topology_nodes_of(t, &p->share.cpus, &nodes);
 	if (!idset_subset(&p->share.cpus, &t->online))
 		fail_once("a CPU that is not online");
-	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "taken down"))
+	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "using all"))
 		fail_once("%u CPUs asked, %u given", q->cpu_count, n);
 	if (!idset_equal(&nodes, &p->nodes))
 		fail_once("nodes are not those of the CPUs");

@@ -56,7 +56,7 @@ is "and each of them is known by its id" "$passed" ""
 is "crun: nothing else is" "$(np_ids)" "good "
 ok "crun: status, explain, metrics, map are plain text" outputs good
 ok "crun: so is the log" plain $np_log
-like "crun: which names the id" "$(grep -F 'id: "a\x9bb"' $np_log)" 'numaplace: id: "a.x9bb": ".x9b" in it|not UTF-8'
+like "crun: which names the id" "$(grep -F 'id: "a\x9bb"' $np_log)" 'numaplace: id: "a.x9bb": contains ".x9b"|not UTF-8'
 is "crun: what is in the ledger" "$(cd /run/numaplace/containers && echo *)" "oci:good"
 
 # --- hostile ones, whole
@@ -82,7 +82,7 @@ for id in 'a b' "$(printf 'a\23331mb')" "$(printf 'caf\303\251')" '$(x)'; do
 	lx_make "$id" 'limits.cpu = 1'
 	ok "lxc, with a key: $(printf %s "$id" | cat -v) is refused" lx_refused "$id"
 	ok "lxc: its log has it in plain text" sh -c '! grep "^numaplace " "$1" | LC_ALL=C grep -q "[^ -~]"' - "$lx_out/$id.log"
-	like "lxc: and says why" "$(lx_said "$id")" 'container name: ".*": ".*" in it'
+	like "lxc: and says why" "$(lx_said "$id")" 'container name: ".*": contains ".*"'
 	is "lxc: nobody is placed" "$(np_ids)" "good "
 done
 printf '\357\273\277limits.cpu = 1\n' > /run/tests/bom
