@@ -70,7 +70,7 @@ bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *o
 }
 
 /*
- * Anyone who can write to this file controls placements: only root or this user may own it, and only the owner may
+ * A user who can write to this file controls placements: only root or this user may own it, and only the owner may
  * write.
  */
 static int check_owner(int fd, const char *path, struct error *err)

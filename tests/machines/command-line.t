@@ -170,7 +170,7 @@ printf '%s\n' '{"op":"start","id":"a","config":{"limits.cpu":"1"}}' '{"op":"star
 	'{"op":"start","id":"c","config":{"limits.cpu":"1"}}' > "$stdin"
 run "${M[@]}" simulate
 [ "$got" = 2 ] && [ "$(jq -r .id <<< "$out" | tr '\n' ' ')" = 'a a c ' ] && grep -q 'line 3: stop: b' <<< "$said"
-ok $? 'simulate: a start of what runs and a stop of what does not are told, and the rest goes on'
+ok $? 'simulate: a duplicate start and an unknown stop are reported, and the other lines are handled'
 
 while IFS='|' read -r line pattern; do
 	printf '%s\n' "$line" > "$stdin"

@@ -321,7 +321,7 @@ run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = ledger ]
 ok $? 'doctor: a ledger that others can read'
 
-# --- a FIFO where a file should be: refused by name or passed over, and never waited for ---
+# --- a FIFO where a file should be: refused by name or skipped, and never waited for ---
 "$here/make-machine" -v root="$tmp/fifo" "$tmp/four.machine"
 mkdir -p "$tmp/fifo/proc/77"
 waited=''
