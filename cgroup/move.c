@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The steps of a move.  The ledger has the new place first, so that nobody else is
- * put there meanwhile (and gets the old one back where that is cut off: cgroup/moving.h).  cpuset.mems is widened to both, its pages are brought
- * over some MiB at a time (writing the new nodes at once would have the kernel move
- * everything in one system call, minutes long on a large container), then it is
- * narrowed, which takes along what had been missed.
+ * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
+ * the move is interrupted, the old one is restored: cgroup/moving.h). Then cpuset.mems is widened to the old and the
+ * new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in one
+ * system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the remaining
+ * pages.
  */
 #include "cgroup/move.h"
 
@@ -21,12 +21,12 @@
 #include <string.h>
 #include <time.h>
 
-#define CHUNK (2ULL << 20) /* what goes to one node: the size of huge pages of most machines */
-#define ROUNDS 3         /* over all processes: they go on touching memory */
-#define SETTLE_TRIES 20  /* tenths of a second, for pages that were busy */
+#define CHUNK (2ULL << 20) /* unit that goes to one node: the huge page size of most machines */
+#define ROUNDS 3         /* passes over all processes, which touch memory in the meantime */
+#define SETTLE_TRIES 20  /* tenths of a second, for pages that are busy */
 
 struct deal {
-	uint64_t weight[PAGES_NODE_MAX], given[PAGES_NODE_MAX]; /* bytes, in the order of the nodes */
+	uint64_t weight[PAGES_NODE_MAX], given[PAGES_NODE_MAX]; /* bytes, indexed like move.node */
 };
 
 struct move {
@@ -35,17 +35,17 @@ struct move {
 	struct choice choice;
 	int mount;
 	struct cgroup_dir cgroup;
-	struct cpuset cpuset;    /* as it was */
+	struct cpuset cpuset;    /* before the move */
 	const struct record *old, *new;
 	const char *class;
 	bool mems_only;
 	struct moving moving;
 	bool finished;
-	time_t end;              /* CLOCK_MONOTONIC; 0: none */
-	uint64_t total, done;    /* bytes to bring over */
-	int node[PAGES_NODE_MAX]; /* ids to bring pages to */
+	time_t end;              /* CLOCK_MONOTONIC; 0: no limit */
+	uint64_t total, done;    /* bytes to move */
+	int node[PAGES_NODE_MAX]; /* target node ids */
 	unsigned int nnodes;
-	struct deal small, huge; /* over these: explicit huge pages are counted apart, as the nodes' room for them is */
+	struct deal small, huge; /* explicit huge pages count separately, as does the room for them */
 };
 
 static void move_close(struct move *m)
@@ -81,7 +81,7 @@ static void tell(const struct move *m)
 
 /* --- pages, step by step --- */
 
-/* What each of the new nodes gets: in proportion to what the placement asks for there, or the same of each. */
+/* Sets the weight of each new node: what the placement requests there. All 0 means equal parts. */
 static void begin_deals(struct move *m)
 {
 	const struct topology *t = m->choice.machine.topology;
@@ -103,7 +103,7 @@ static void begin_deals(struct move *m)
 	m->nnodes = n;
 }
 
-/* The node that is the furthest behind its part of a deal. */
+/* The node whose part is furthest from complete. */
 static unsigned int next_node(const struct move *m, const struct deal *d)
 {
 	uint64_t asked = 0;
@@ -124,7 +124,10 @@ static unsigned int next_node(const struct move *m, const struct deal *d)
 	return best;
 }
 
-/* Each call has the kernel wait for all CPUs (to empty their lists of pages), so few huge pages in one are too few. */
+/*
+ * Each move_pages(2) call waits for all CPUs to empty their page lists, so a call should have more than a few huge
+ * pages.
+ */
 #define CALL_BYTES (64ULL << 20)
 #define FOLIOS_FEW (FOLIOS_STEP / 8)
 #define FOLIOS_MAX (FOLIOS_STEP + FOLIOS_FEW)
@@ -135,14 +138,14 @@ struct step {
 	void *page[FOLIOS_MAX];
 	int node[FOLIOS_MAX], status[FOLIOS_MAX];
 	struct folios folios;
-	uint64_t chunk; /* the last one that was dealt */
-	unsigned int to; /* and the index of its node */
+	uint64_t chunk; /* the last chunk dealt */
+	unsigned int to; /* index of its node */
 };
 
 /*
- * The node of the folio at @address.  What lies in one CHUNK goes to one node: where the folios are not known
- * (/proc/kpageflags may not be read), the addresses of a huge page are not sent to different nodes in turn, each of
- * which would take the whole page along.
+ * Picks the node for the folio at @address. One CHUNK goes to one node: if folios are unknown (/proc/kpageflags cannot
+ * be read), the addresses of a huge page would otherwise go to different nodes in turn, and each would move the whole
+ * page again.
  */
 static int deal(struct move *m, struct deal *d, struct step *s, const struct folio *f)
 {
@@ -154,7 +157,7 @@ static int deal(struct move *m, struct deal *d, struct step *s, const struct fol
 	return m->node[s->to];
 }
 
-/* Asks where the folios are, and brings over those that are elsewhere. Gone processes are no error. */
+/* Queries where the folios are and moves those on other nodes. A process that has ended is not an error. */
 static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, bool shared_too)
 {
 	size_t n = 0;
@@ -173,7 +176,7 @@ static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, 
 	s->n = 0;
 	if (rc < 0 || !n)
 		return rc == -ESRCH ? 0 : rc;
-	/* More than 0: some could not be moved; they are looked for again later. */
+	/* A positive result counts pages that could not be moved; a later pass retries them. */
 	rc = libnuma_move_pages(pid, n, s->page, s->node, s->status, shared_too);
 	for (size_t i = 0; i < n; i++)
 		if (s->status[i] == s->node[i])
@@ -182,7 +185,7 @@ static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, 
 	return rc == -ESRCH || rc == -ENOMEM ? 0 : rc;
 }
 
-/* The next folios of a mapping, no more than one call should move; explicit huge pages are those of the mapping. */
+/* Collects the next folios of a mapping, up to what one call should move. In a hugetlb mapping each page is a folio. */
 static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 {
 	uint64_t from = *at;
@@ -197,7 +200,7 @@ static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 	}
 }
 
-/* One mapping that has pages elsewhere. @map->elsewhere: how many bytes of them. */
+/* Moves the pages of one mapping until @map->elsewhere bytes have been moved. */
 static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, struct step *s, struct error *err)
 {
 	struct deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;
@@ -241,7 +244,7 @@ static struct pages *look_at_pages(const struct move *m, struct error *err)
 	return NULL;
 }
 
-/* What of its own is elsewhere, over all of its processes. */
+/* Own pages of all processes that are not on the new nodes, in bytes. */
 static int count_elsewhere(const struct move *m, uint64_t *bytes, struct error *err)
 {
 	cleanup_free struct pages *p = look_at_pages(m, err);
@@ -252,7 +255,7 @@ static int count_elsewhere(const struct move *m, uint64_t *bytes, struct error *
 	return 0;
 }
 
-/* What is to be brought over, and what the new nodes have of their parts already. */
+/* Counts the bytes to move, and how much of its part each new node has already. */
 static int count_first(struct move *m, struct error *err)
 {
 	cleanup_free struct pages *p = look_at_pages(m, err);
@@ -299,7 +302,7 @@ static int narrow_down(struct move *m, struct error *err)
 				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
 }
 
-/* Nothing of its own is elsewhere in the end; pages that are busy get a little time. */
+/* Checks that no own pages are left on other nodes; retries pages that are busy for a short time. */
 static int settle(struct move *m, struct error *err)
 {
 	const struct timespec tenth = { .tv_nsec = 100000000 };
@@ -347,7 +350,7 @@ static int carry(struct move *m, struct error *err)
 	return rc;
 }
 
-/* Back: the kernel takes the pages along when it is narrowed to where they were. */
+/* Narrowing cpuset.mems to the old nodes makes the kernel move the pages back. */
 static void carry_back(struct move *m)
 {
 	struct error why;
@@ -376,8 +379,8 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 }
 
 /*
- * A process's policy names its nodes, and only the process can change that: preferred would go on preferring the old
- * ones.  An interleaved one should follow its cpuset, but where that was tried (Linux 6.12, emulated) it did not end.
+ * A memory policy names its nodes, and only the process itself can change it; preferred would continue to prefer the
+ * old nodes. Interleave should follow the cpuset, but in a test (Linux 6.12, emulated) it did not finish.
  */
 static int check_policy(const struct record *r, struct error *err)
 {
@@ -388,7 +391,7 @@ static int check_policy(const struct record *r, struct error *err)
 			 memory_policy_name(r->placement.policy));
 }
 
-/* The new record, from the old one's request with other nodes. */
+/* Makes the new record from the old one's request, with other nodes. */
 static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
 {
 	struct request *r = &m->choice.request;
@@ -397,11 +400,11 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	r->nodes_mode = NODES_LIST;
 	r->nodes = m->job->nodes;
 	r->all_nodes = false;
-	/* Where it is now is no wish of its own to be there. */
+	/* The present nodes must not count as preferred. */
 	idset_clear(&r->last_nodes);
 	idset_clear(&r->last_mems);
 	m->choice.without = &old->placement.share;
-	/* As at its start: where Incus gives the CPUs, whoever names nodes has chosen, and all of them are taken. */
+	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
 	m->choice.whole = m->mems_only && !r->cpu_listed;
 	memcpy(out->id, old->id, sizeof(out->id));
 	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
@@ -420,7 +423,7 @@ static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
 	return own < total - free ? free + own : total;
 }
 
-/* What it holds of a node is not taken from it by others: where it stays, or half of it is already, there is room for it. */
+/* Counts the container's own memory as free, since a move within or partly within its nodes can use it again. */
 static void free_own(struct move *m)
 {
 	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
@@ -468,7 +471,7 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 	return rc;
 }
 
-/* Under the lock: the old record, and the new one in its place. */
+/* Under the lock: finds the old record and replaces it with the new one. */
 static int decide(struct move *m, struct record *old, struct record *new, struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -482,7 +485,7 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	}
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
-	/* Where Incus has chosen, it writes the CPUs itself, and would write them again. */
+	/* If Incus chose the nodes, it writes the CPUs itself and would overwrite ours. */
 	m->mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
 	if (rc == 0)
 		rc = check_policy(old, err);

@@ -45,10 +45,9 @@ static void lay_out(struct usage *u, char *image, unsigned int cpu_ids, unsigned
 
 static void fill_boot_id(const struct ledger *l, char out[40])
 {
-	size_t len = l->world.boot_id ? strnlen(l->world.boot_id, 39) : 0;
-
 	memset(out, 0, 40);
-	memcpy(out, l->world.boot_id, len);
+	if (l->world.boot_id)
+		memcpy(out, l->world.boot_id, strnlen(l->world.boot_id, 39));
 }
 
 /* Whether the checksum matches; it does not cover the mark. */
