@@ -46,8 +46,8 @@ void place_name_state(struct place_env *env, const char *given, const char *usua
 }
 
 /*
- * A folder that was given with --state, or whose mode must be changed to 0700, must be empty or a ledger's. Others are not
- * touched.
+ * A folder that was given with --state, or whose mode must be changed to 0700, must be empty or a ledger's. Others are
+ * not touched.
  */
 static int check_content(const struct place_env *env, int fd, unsigned int mode, int *what, struct error *err)
 {
