@@ -238,7 +238,7 @@ static struct pages *look_at_pages(const struct move *m, struct error *err)
 	cleanup_free struct pages *p = malloc(sizeof(*p));
 
 	if (!p)
-		error_errno(err, -ENOMEM, "look at its pages");
+		error_errno(err, -ENOMEM, "check its pages");
 	else if (pages_of_cgroup(m->env->root, m->mount, m->cgroup.path, p, err) == 0)
 		return steal_ptr(p);
 	return NULL;
@@ -357,7 +357,7 @@ static void carry_back(struct move *m)
 
 	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0) {
 		m->moving.keep = true;
-		place_say(m->env, "not put back: %s", why.text);
+		place_say(m->env, "not restored: %s", why.text);
 	}
 }
 
@@ -387,7 +387,7 @@ static int check_policy(const struct record *r, struct error *err)
 	if (r->placement.policy == POLICY_STRICT)
 		return 0;
 	return error_set(err, -ENOTSUP,
-			 "limits.memory.policy: \"%s\": cannot be moved: its processes' policy names their nodes",
+			 "limits.memory.policy: \"%s\": cannot be moved: its processes have a policy with fixed nodes",
 			 memory_policy_name(r->placement.policy));
 }
 
@@ -458,7 +458,7 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 	int rc = cgroup_open(m->mount, r->cgroup, &m->cgroup, err);
 
 	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
-		return error_set(err, -ENOENT, "cgroup %.200s is another one by now", r->cgroup);
+		return error_set(err, -ENOENT, "cgroup %.200s was replaced by another one", r->cgroup);
 	if (rc == 0)
 		rc = own_while_placed(m->mount, r, &m->cgroup, err);
 	if (rc == 0)
@@ -512,7 +512,7 @@ static void put_back(struct move *m)
 		rc = ledger_add(l, m->class, m->old, &why);
 	if (rc < 0) {
 		m->moving.keep = true;
-		place_say(m->env, "the ledger has %s at the new place: %s", m->old->id, why.text);
+		place_say(m->env, "the ledger still records %s on the new nodes: %s", m->old->id, why.text);
 	}
 }
 
@@ -562,7 +562,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 		return rc;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
-		return error_prefix(err, "%s is where it was", old.id);
+		return error_prefix(err, "%s stays on its nodes", old.id);
 	*before = old;
 	*after = new;
 	old = (struct record){ 0 };
