@@ -12,41 +12,49 @@
 ct_setup
 conf=/etc/numaplace/numaplace.conf
 cp $conf /run/tests/conf
-home=/home/u2 run=/run/user/1002 bus=unix:path=/run/user/1002/bus
-ledger=$run/numaplace
-dropin=/run/systemd/system/user@1002.service.d
-session=/sys/fs/cgroup/user.slice/user-1002.slice/user@1002.service
-echo "u2:x:1002:1002::$home:/bin/sh" >> /etc/passwd
-echo u2:x:1002: >> /etc/group
-echo u2:3000000:65536 | tee -a /etc/subuid >> /etc/subgid
-
-# What the packages libpam-systemd and dbus-user-session would do.
-mkdir -p $dropin $home/.config/systemd/user/sockets.target.wants
-printf '[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=%s DBUS_SESSION_BUS_ADDRESS=%s\n' $run $bus > $dropin/session.conf
-printf '[Socket]\nListenStream=%%t/bus\n' > $home/.config/systemd/user/dbus.socket
-cat > $home/.config/systemd/user/dbus.service <<'END'
+# become NAME UID: the functions below act for this user.
+become() {
+	user=$1 uid=$2 home=/home/$1 run=/run/user/$2 bus=unix:path=/run/user/$2/bus
+	ledger=$run/numaplace
+	dropin=/run/systemd/system/user@$uid.service.d
+	session=/sys/fs/cgroup/user.slice/user-$uid.slice/user@$uid.service
+}
+# make_user NAME UID: a user with subordinate ids, a session bus and a root file system for containers; then become it.
+make_user() {
+	become "$1" "$2"
+	echo "$user:x:$uid:$uid::$home:/bin/sh" >> /etc/passwd
+	echo "$user:x:$uid:" >> /etc/group
+	echo "$user:$((uid * 100000)):65536" | tee -a /etc/subuid >> /etc/subgid
+	# What the packages libpam-systemd and dbus-user-session would do.
+	mkdir -p $dropin "$home/.config/systemd/user/sockets.target.wants"
+	printf '[Service]\nPAMName=\nEnvironment=XDG_RUNTIME_DIR=%s DBUS_SESSION_BUS_ADDRESS=%s\n' $run $bus > $dropin/session.conf
+	printf '[Socket]\nListenStream=%%t/bus\n' > "$home/.config/systemd/user/dbus.socket"
+	cat > "$home/.config/systemd/user/dbus.service" <<'END'
 [Unit]
 Requires=dbus.socket
 [Service]
 Type=notify
 ExecStart=/usr/bin/dbus-daemon --session --address=systemd: --nofork --nopidfile --systemd-activation --syslog-only
 END
-ln -s ../dbus.socket $home/.config/systemd/user/sockets.target.wants/
-cp -r "$ct_root" $home/root
-mkfifo $home/root/ready $home/root/go
-chown -R 1002:1002 $home
+	ln -s ../dbus.socket "$home/.config/systemd/user/sockets.target.wants/"
+	cp -r "$ct_root" "$home/root"
+	mkfifo "$home/root/ready" "$home/root/go"
+	chown -R "$uid:$uid" "$home"
+}
+make_user u2 1002
 
 # as COMMAND...: in that session.
 as() {
-	sh -c 'echo 0 > "$0/init.scope/cgroup.procs"; exec "$@"' $session setpriv --reuid 1002 --regid 1002 --clear-groups \
-		env -i PATH="$PATH" HOME=$home USER=u2 XDG_RUNTIME_DIR=$run DBUS_SESSION_BUS_ADDRESS=$bus GOMAXPROCS=1 "$@"
+	sh -c 'echo 0 > "$0/init.scope/cgroup.procs"; exec "$@"' $session setpriv --reuid "$uid" --regid "$uid" --clear-groups \
+		env -i PATH="$PATH" HOME="$home" USER="$user" XDG_RUNTIME_DIR=$run DBUS_SESSION_BUS_ADDRESS=$bus GOMAXPROCS=1 "$@"
 }
-# pm RUNTIME COMMAND: a container of his that asks for two CPUs, and what it says.
+# pm RUNTIME COMMAND: runs a container of the user that requests two CPUs; its output is also in $said.
+said=/run/tests/said
 pm() {
-	as podman --runtime "$1" run --rm --network none --annotation limits.cpu=2 --rootfs $home/root sh -c "$2" \
-		> /run/tests/said 2>&1
+	as podman --runtime "$1" run --rm --name web --network none --annotation limits.cpu=2 --rootfs $home/root sh -c "$2" \
+		> $said 2>&1
 	pm_status=$?
-	cat /run/tests/said
+	cat $said
 	return $pm_status
 }
 refused() {
@@ -61,7 +69,7 @@ ok "his session begins" systemctl start user@1002.service
 unlike "it has no cpuset" "$(cat $session/cgroup.controllers)" cpuset
 why='cannot enable cpuset in /user.slice/cgroup.subtree_control: Permission denied (rootless: it is not delegated; Delegate=cpu cpuset io memory pids for user@.service)'
 ok "runc: refused" refused runc "$allowed"
-is "and runc says why" "$(grep -o 'cannot enable.*)' /run/tests/said)" "$why"
+is "and runc says why" "$(grep -o 'cannot enable.*)' $said)" "$why"
 ok "crun: refused" refused crun "$allowed"
 is "and the journal says why, in a line for each" "$(journal | sed 's/^container [0-9a-f]*: //')" "$why
 $why"
@@ -96,10 +104,41 @@ like "is placed, memory too" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-
 is "and at its end is forgotten" "$(find $ledger/containers -type f | wc -l)" 0
 like "systemd is not told, and that is said" "$(journal | sed 1,3d)" 'AllowedCPUs of libpod-.*placed, but a daemon-reload may undo it$'
 
-systemctl stop user@1002.service
-rm -r $dropin
+# --- a second user with a container of the same name and cgroup names of the same form
+# records_of UID: how many records the ledger of this user has.
+records_of() { find "/run/user/$1/numaplace/containers" -type f | wc -l; }
+make_user u3 1003
+printf '[Service]\nDelegate=cpu cpuset io memory pids\n' > $dropin/delegate.conf
+systemctl daemon-reload
+ok "the session of the second user begins" systemctl start user@1003.service
+become u2 1002
+pm crun "$allowed; echo > /ready; read l < /go" &
+running=$!
+ok "the container web of the first user starts" timeout 100 cat $home/root/ready
+become u3 1003
+said=/run/tests/said3
+pm crun "$allowed; echo > /ready; read l < /go" &
+running3=$!
+ok "the container web of the second user starts" timeout 100 cat $home/root/ready
+like "the container of the second user is placed" "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' $said)" '^(0-1|2-3|4-5|6-7)$'
+is "each user has one record" "$(records_of 1002) $(records_of 1003)" "1 1"
+not_ok "the second user cannot read the ledger of the first" as numaplace --state /run/user/1002/numaplace status
+theirs=$(ls /run/user/1002/numaplace/containers)
+state="{\"ociVersion\":\"1.0.2\",\"id\":\"${theirs#oci:}\",\"pid\":0,\"status\":\"stopped\",\"bundle\":\"/\",\"annotations\":{\"limits.cpu\":\"2\"}}"
+as sh -c 'echo "$0" | /usr/libexec/numaplace/oci-hook poststop' "$state"
+as sh -c 'echo "$0" | /usr/libexec/numaplace/oci-hook --state /run/user/1002/numaplace poststop' "$state"
+is "a poststop of the second user with the id of the first removes no record" "$(records_of 1002) $(records_of 1003)" "1 1"
+echo go > /home/u3/root/go
+wait $running3
+is "the end of the second user's container removes its own record only" "$(records_of 1002) $(records_of 1003)" "1 0"
+echo go > /home/u2/root/go
+wait $running
+is "the end of the first user's container removes its record" "$(records_of 1002) $(records_of 1003)" "0 0"
+
+systemctl stop user@1002.service user@1003.service
+rm -r /run/systemd/system/user@1002.service.d /run/systemd/system/user@1003.service.d
 systemctl daemon-reload
 for f in passwd group subuid subgid; do
-	sed -i '/^u2:/d' /etc/$f
+	sed -i '/^u[23]:/d' /etc/$f
 done
 done_testing
