@@ -1,0 +1,78 @@
+#!/bin/sh
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash disable=SC1091,SC2086,SC2154 # what it sources is in the guest
+# time limit: 3000 s
+#
+# In a guest with the layout 4x2-pairs: what `numaplace move` of a container costs, and what one migrate_pages() of a
+# process with the same memory costs, in turn.  On descriptor 3, one line for each: KIND MIB CASE ROUND WHAT WALL CPU,
+# times in microseconds.  CASE: one (node 0 to 1, or back), three (node 1 to nodes 0, 2 and 3), back (nodes 0, 2 and 3 to
+# node 1). RUNS: rounds; SIZES: MiB; KINDS: of touch.c.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
+. /tests/memory.sh
+. /tests/bench-config
+mem_setup
+echo madvise > /sys/kernel/mm/transparent_hugepage/enabled
+cost=/run/tests/cost
+
+# say CASE ROUND WHAT < "WALL CPU"
+say() {
+	read -r wall cpu
+	echo "$kind $mib $1 $2 $3 $wall $cpu" >&3
+}
+
+# move CASE ROUND NODES [WHAT]
+move() {
+	/tests/bin/cost $cost numaplace move c $3 || { echo "# $kind: move to $3 fails" >&3; exit 1; }
+	say $1 $2 move < $cost
+}
+
+# migrate CASE ROUND: the process alone to the other node of 0 and 1
+migrate() {
+	/tests/bin/migrate $alone $at $((1 - at)) > $cost || exit 1
+	at=$((1 - at))
+	say $1 $2 migrate_pages < $cost
+}
+
+# measure KIND MIB
+measure() {
+	kind=$1 mib=$2 keys=
+	if [ $kind = huge ]; then
+		keys=limits.memory.hugepages=2MiB=$((mib / 2))
+		reserve $mib $mib $((mib / 2)) $((mib / 2))
+	fi
+	# More CPUs than node 0 has: on three nodes it takes them all.
+	np_create crun createRuntime c limits.cpu=6 limits.cpu.nodes=0 $keys -- /bin/touch-memory $kind $mib
+	mem_start c
+	rm -rf /run/tests/alone
+	mkdir -p /run/tests/alone
+	mkfifo /run/tests/alone/ready /run/tests/alone/go
+	numactl --membind=0 $ct_root/bin/touch-memory /run/tests/alone $kind $mib &
+	alone=$!
+	at=0
+	timeout 120 cat /run/tests/alone/ready
+	for round in $(seq $RUNS); do
+		move one $round $((round % 2))
+		migrate one $round
+	done
+	[ $((RUNS % 2)) = 1 ] || numaplace move c 1
+	for round in $(seq $RUNS); do
+		move three $round 0,2,3
+		migrate three $round
+		move back $round 1
+		migrate back $round
+	done
+	kill $alone
+	wait $alone
+	ct_delete c
+	reserve 0 0 0 0
+}
+
+for mib in $SIZES; do
+	for kind in $KINDS; do
+		measure $kind $mib
+	done
+done
+: > "$LOG.done"
