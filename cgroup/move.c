@@ -124,19 +124,32 @@ static unsigned int next_node(const struct move *m, const struct deal *d)
 	return best;
 }
 
-/* Each call has the kernel wait for all CPUs (to empty their lists of pages), so few huge pages in one are too few. */
+/*
+ * For each call of move_pages() the kernel drains lists of all CPUs and waits for them, so a call takes many pages, of
+ * several mappings where these are small.  It also lasts as long as its pages take, and is what a move can be stopped
+ * between, so it does not take too many.
+ */
 #define CALL_BYTES (64ULL << 20)
-#define FOLIOS_FEW (FOLIOS_STEP / 8)
-#define FOLIOS_MAX (FOLIOS_STEP + FOLIOS_FEW)
+#define CALL_FOLIOS (FOLIOS_STEP * 3 / 4)
+
+struct call {
+	size_t n;
+	uint64_t bytes;
+	bool shared_too;
+	void *page[CALL_FOLIOS + FOLIOS_STEP];
+	int node[CALL_FOLIOS + FOLIOS_STEP], status[CALL_FOLIOS + FOLIOS_STEP];
+	uint64_t size[CALL_FOLIOS + FOLIOS_STEP];
+};
 
 struct step {
-	size_t n;
-	struct folio folio[FOLIOS_MAX];
-	void *page[FOLIOS_MAX];
-	int node[FOLIOS_MAX], status[FOLIOS_MAX];
 	struct folios folios;
-	uint64_t chunk; /* the last one that was dealt */
-	unsigned int to; /* and the index of its node */
+	size_t n; /* folios of a part of a mapping */
+	struct folio folio[FOLIOS_STEP];
+	void *page[FOLIOS_STEP];
+	int status[FOLIOS_STEP];
+	struct call call; /* what is to be moved next */
+	uint64_t chunk;   /* the last one that was dealt */
+	unsigned int to;  /* and the index of its node */
 };
 
 /*
@@ -154,64 +167,76 @@ static int deal(struct move *m, struct deal *d, struct step *s, const struct fol
 	return m->node[s->to];
 }
 
-/* Asks where the folios are, and brings over those that are elsewhere. Gone processes are no error. */
-static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, bool shared_too)
+/* Gone processes are no error. */
+static int make_call(struct move *m, pid_t pid, struct call *c, struct error *err)
 {
-	size_t n = 0;
-	int rc;
+	size_t n = c->n;
+	int rc = n ? libnuma_move_pages(pid, n, c->page, c->node, c->status, c->shared_too) : 0;
 
-	for (size_t i = 0; i < s->n; i++)
-		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
-	rc = s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
-	for (size_t i = 0; rc == 0 && i < s->n; i++) {
-		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
-			continue;
-		s->folio[n] = s->folio[i];
-		s->page[n] = s->page[i];
-		s->node[n++] = deal(m, d, s, &s->folio[i]);
-	}
-	s->n = 0;
-	if (rc < 0 || !n)
-		return rc == -ESRCH ? 0 : rc;
-	/* More than 0: some could not be moved; they are looked for again later. */
-	rc = libnuma_move_pages(pid, n, s->page, s->node, s->status, shared_too);
+	c->n = 0;
+	c->bytes = 0;
+	if (!n)
+		return 0;
+	if (rc < 0 && rc != -ESRCH && rc != -ENOMEM)
+		return error_errno(err, rc, "pid %d: move its pages", (int)pid);
+	/* Those that could not be moved are looked for again later. */
 	for (size_t i = 0; i < n; i++)
-		if (s->status[i] == s->node[i])
-			m->done += s->folio[i].size;
+		if (c->status[i] == c->node[i])
+			m->done += c->size[i];
 	tell(m);
-	return rc == -ESRCH || rc == -ENOMEM ? 0 : rc;
+	return check_time(m, err);
 }
 
-/* The next folios of a mapping, no more than one call should move; explicit huge pages are those of the mapping. */
+/* Adds the folios of @s that are elsewhere to the next call. Returns their bytes. */
+static uint64_t add_elsewhere(struct move *m, struct step *s, struct deal *d)
+{
+	struct call *c = &s->call;
+	uint64_t before = c->bytes;
+
+	for (size_t i = 0; i < s->n; i++) {
+		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
+			continue;
+		c->page[c->n] = s->page[i];
+		c->size[c->n] = s->folio[i].size;
+		c->status[c->n] = -EAGAIN;
+		c->node[c->n++] = deal(m, d, s, &s->folio[i]);
+		c->bytes += s->folio[i].size;
+	}
+	return c->bytes - before;
+}
+
+/* The folios of the next part of a mapping; explicit huge pages are those of the mapping. */
 static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 {
-	uint64_t from = *at;
-
-	while (*at < map->end && s->n < FOLIOS_FEW && *at - from < CALL_BYTES) {
-		if (map->page_size == s->folios.page_size) {
-			s->n += folios_next(&s->folios, at, map->end, &s->folio[s->n]);
-			continue;
-		}
-		s->folio[s->n++] = (struct folio){ *at, map->page_size };
-		*at += map->page_size;
-	}
+	s->n = 0;
+	if (map->page_size == s->folios.page_size)
+		s->n = folios_next(&s->folios, at, map->end, s->folio);
+	else
+		for (uint64_t bytes = 0; *at < map->end && bytes < CALL_BYTES && s->n < FOLIOS_STEP;
+		     bytes += map->page_size, *at += map->page_size)
+			s->folio[s->n++] = (struct folio){ *at, map->page_size };
+	for (size_t i = 0; i < s->n; i++)
+		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
 }
 
 /* One mapping that has pages elsewhere. @map->elsewhere: how many bytes of them. */
 static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, struct step *s, struct error *err)
 {
 	struct deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;
-	uint64_t before = m->done;
-	int rc = 0;
+	struct call *c = &s->call;
+	uint64_t found = 0;
+	int rc = c->shared_too != map->own ? make_call(m, pid, c, err) : 0;
 
-	for (uint64_t at = map->start; at < map->end && rc == 0;) {
+	c->shared_too = map->own;
+	for (uint64_t at = map->start; at < map->end && rc == 0 && found < map->elsewhere;) {
 		next_folios(s, map, &at);
-		rc = move_step(m, pid, s, d, map->own);
+		rc = s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
+		if (rc == -ESRCH)
+			return 0;
 		if (rc < 0)
-			return error_errno(err, rc, "pid %d: move its pages", (int)pid);
-		if (m->done - before >= map->elsewhere)
-			break;
-		rc = check_time(m, err);
+			return error_errno(err, rc, "pid %d: ask where its pages are", (int)pid);
+		found += s->n ? add_elsewhere(m, s, d) : 0;
+		rc = c->n >= CALL_FOLIOS || c->bytes >= CALL_BYTES ? make_call(m, pid, c, err) : check_time(m, err);
 	}
 	return rc;
 }
@@ -226,6 +251,8 @@ static int move_process(struct move *m, pid_t pid, struct step *s, struct error 
 	folios_open(m->env->root, pid, &s->folios);
 	for (size_t i = 0; i < maps.n && rc == 0; i++)
 		rc = move_mapping(m, pid, &maps.map[i], s, err);
+	if (rc == 0)
+		rc = make_call(m, pid, &s->call, err);
 	folios_close(&s->folios);
 	return rc;
 }
