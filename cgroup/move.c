@@ -43,6 +43,7 @@ struct move {
 	bool finished;
 	time_t end;              /* CLOCK_MONOTONIC; 0: none */
 	uint64_t total, done;    /* bytes to bring over */
+	bool again;              /* the first round over all pages is done */
 	int node[PAGES_NODE_MAX]; /* ids to bring pages to */
 	unsigned int nnodes;
 	struct deal small, huge; /* over these: explicit huge pages are counted apart, as the nodes' room for them is */
@@ -138,7 +139,11 @@ struct call {
 	bool shared_too;
 	void *page[CALL_FOLIOS + FOLIOS_STEP];
 	int node[CALL_FOLIOS + FOLIOS_STEP], status[CALL_FOLIOS + FOLIOS_STEP];
-	uint64_t size[CALL_FOLIOS + FOLIOS_STEP];
+	struct dealt {
+		uint64_t size;
+		struct deal *deal;
+		unsigned int to; /* the index of the node */
+	} dealt[CALL_FOLIOS + FOLIOS_STEP];
 };
 
 struct step {
@@ -153,18 +158,18 @@ struct step {
 };
 
 /*
- * The node of the folio at @address.  What lies in one CHUNK goes to one node: where the folios are not known
- * (/proc/kpageflags may not be read), the addresses of a huge page are not sent to different nodes in turn, each of
- * which would take the whole page along.
+ * The node of the folio at @address, as an index.  What lies in one CHUNK goes to one node: where the folios are not
+ * known (/proc/kpageflags may not be read), the addresses of a huge page are not sent to different nodes in turn, each
+ * of which would take the whole page along.
  */
-static int deal(struct move *m, struct deal *d, struct step *s, const struct folio *f)
+static unsigned int deal(const struct move *m, struct deal *d, struct step *s, const struct folio *f)
 {
 	if (s->chunk != f->address / CHUNK) {
 		s->chunk = f->address / CHUNK;
 		s->to = next_node(m, d);
 	}
 	d->given[s->to] += f->size;
-	return m->node[s->to];
+	return s->to;
 }
 
 /* Gone processes are no error. */
@@ -182,27 +187,44 @@ static int make_call(struct move *m, pid_t pid, struct call *c, struct error *er
 	/* Those that could not be moved are looked for again later. */
 	for (size_t i = 0; i < n; i++)
 		if (c->status[i] == c->node[i])
-			m->done += c->size[i];
+			m->done += c->dealt[i].size;
+		else
+			c->dealt[i].deal->given[c->dealt[i].to] -= c->dealt[i].size;
 	tell(m);
 	return check_time(m, err);
 }
 
-/* Adds the folios of @s that are elsewhere to the next call. Returns their bytes. */
-static uint64_t add_elsewhere(struct move *m, struct step *s, struct deal *d)
+static void add_to_call(const struct move *m, struct step *s, const struct folio *f, struct deal *d)
 {
 	struct call *c = &s->call;
-	uint64_t before = c->bytes;
+	unsigned int to = deal(m, d, s, f);
 
-	for (size_t i = 0; i < s->n; i++) {
-		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
+	c->page[c->n] = (void *)(uintptr_t)f->address;
+	c->node[c->n] = m->node[to];
+	c->status[c->n] = -EAGAIN;
+	c->dealt[c->n++] = (struct dealt){ f->size, d, to };
+	c->bytes += f->size;
+}
+
+/*
+ * Adds the folios of @s that are elsewhere to the next call: all of them where @ask is false.  *@found: their bytes.
+ * -ESRCH: the process is gone.
+ */
+static int add_elsewhere(const struct move *m, pid_t pid, struct step *s, struct deal *d, bool ask, uint64_t *found)
+{
+	int rc = 0;
+
+	for (size_t i = 0; ask && i < s->n; i++)
+		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
+	if (ask && s->n)
+		rc = libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false);
+	for (size_t i = 0; rc == 0 && i < s->n; i++) {
+		if (ask && (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i])))
 			continue;
-		c->page[c->n] = s->page[i];
-		c->size[c->n] = s->folio[i].size;
-		c->status[c->n] = -EAGAIN;
-		c->node[c->n++] = deal(m, d, s, &s->folio[i]);
-		c->bytes += s->folio[i].size;
+		add_to_call(m, s, &s->folio[i], d);
+		*found += s->folio[i].size;
 	}
-	return c->bytes - before;
+	return rc;
 }
 
 /* The folios of the next part of a mapping; explicit huge pages are those of the mapping. */
@@ -215,8 +237,16 @@ static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 		for (uint64_t bytes = 0; *at < map->end && bytes < CALL_BYTES && s->n < FOLIOS_STEP;
 		     bytes += map->page_size, *at += map->page_size)
 			s->folio[s->n++] = (struct folio){ *at, map->page_size };
-	for (size_t i = 0; i < s->n; i++)
-		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
+}
+
+/*
+ * Whether the kernel is to be asked where each folio is.  Not where all of them are elsewhere by numa_maps and present
+ * by pagemap.  That leaves the page of zeroes, which is neither here nor elsewhere and cannot be moved: later rounds
+ * ask.
+ */
+static bool must_ask(const struct move *m, const struct step *s, const struct mapping *map)
+{
+	return m->again || map->partly || s->folios.pagemap < 0 || map->page_size != s->folios.page_size;
 }
 
 /* One mapping that has pages elsewhere. @map->elsewhere: how many bytes of them. */
@@ -224,18 +254,18 @@ static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, st
 {
 	struct deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;
 	struct call *c = &s->call;
+	bool ask = must_ask(m, s, map);
 	uint64_t found = 0;
 	int rc = c->shared_too != map->own ? make_call(m, pid, c, err) : 0;
 
 	c->shared_too = map->own;
 	for (uint64_t at = map->start; at < map->end && rc == 0 && found < map->elsewhere;) {
 		next_folios(s, map, &at);
-		rc = s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
+		rc = add_elsewhere(m, pid, s, d, ask, &found);
 		if (rc == -ESRCH)
 			return 0;
 		if (rc < 0)
 			return error_errno(err, rc, "pid %d: ask where its pages are", (int)pid);
-		found += s->n ? add_elsewhere(m, s, d) : 0;
 		rc = c->n >= CALL_FOLIOS || c->bytes >= CALL_BYTES ? make_call(m, pid, c, err) : check_time(m, err);
 	}
 	return rc;
@@ -356,6 +386,7 @@ static int carry(struct move *m, struct error *err)
 		rc = widen(m, err);
 	for (int i = 0; i < ROUNDS && rc == 0; i++) {
 		rc = move_pages_over(m, err);
+		m->again = true;
 		if (rc == 0)
 			rc = count_elsewhere(m, &left, err);
 		if (rc == 0)

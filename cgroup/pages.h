@@ -63,7 +63,8 @@ uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes);
 /* Mappings of @pid with own pages on other nodes than @nodes; their elsewhere is how many bytes. @out zeroed before. */
 struct mapping {
 	uint64_t start, end, page_size, elsewhere;
-	bool own; /* nothing of a file on disk is in it */
+	bool own;    /* nothing of a file on disk is in it */
+	bool partly; /* other pages of it are on @nodes */
 };
 struct mappings {
 	size_t n, room;
