@@ -6,7 +6,8 @@
 # In a guest with the layout 4x2-pairs: what `numaplace move` of a container costs, and what one migrate_pages() of a
 # process with the same memory costs, in turn.  On descriptor 3, one line for each: KIND MIB CASE ROUND WHAT WALL CPU,
 # times in microseconds.  CASE: one (node 0 to 1, or back), three (node 1 to nodes 0, 2 and 3), back (nodes 0, 2 and 3 to
-# node 1). RUNS: rounds; SIZES: MiB; KINDS: of touch.c.
+# node 1), rebalance (a container that shares node 0 with another one, by `numaplace rebalance`). RUNS: rounds; SIZES: MiB;
+# KINDS: of touch.c.
 
 . /tests/lib.sh
 . /tests/containers.sh
@@ -23,10 +24,12 @@ say() {
 	echo "$kind $mib $1 $2 $3 $wall $cpu" >&3
 }
 
-# move CASE ROUND NODES [WHAT]
+# move CASE ROUND COMMAND...
 move() {
-	/tests/bin/cost $cost numaplace move c $3 || { echo "# $kind: move to $3 fails" >&3; exit 1; }
-	say $1 $2 move < $cost
+	m_case=$1 m_round=$2
+	shift 2
+	/tests/bin/cost $cost numaplace "$@" || { echo "# $kind: $* fails" >&3; exit 1; }
+	say $m_case $m_round move < $cost
 }
 
 # migrate CASE ROUND: the process alone to the other node of 0 and 1
@@ -54,19 +57,31 @@ measure() {
 	at=0
 	timeout 120 cat /run/tests/alone/ready
 	for round in $(seq $RUNS); do
-		move one $round $((round % 2))
+		move one $round move c $((round % 2))
 		migrate one $round
 	done
 	[ $((RUNS % 2)) = 1 ] || numaplace move c 1
 	for round in $(seq $RUNS); do
-		move three $round 0,2,3
+		move three $round move c 0,2,3
 		migrate three $round
-		move back $round 1
+		move back $round move c 1
 		migrate back $round
 	done
+	ct_delete c
+
+	np_create crun createRuntime c limits.cpu=2 $keys -- /bin/touch-memory $kind $mib
+	mem_start c
+	numaplace move c 0
+	np_create crun createRuntime other limits.cpu=2 limits.cpu.nodes=0 -- /bin/touch-memory
+	for round in $(seq $RUNS); do
+		move rebalance $round rebalance
+		[ "$(np_nodes c)" != 0 ] || { echo "# $kind: rebalance leaves it where it is" >&3; exit 1; }
+		migrate rebalance $round
+		numaplace move c 0
+	done
+	ct_delete c other
 	kill $alone
 	wait $alone
-	ct_delete c
 	reserve 0 0 0 0
 }
 
