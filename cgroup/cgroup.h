@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A container's cgroup in the v2 hierarchy: found, looked at, written, read
- * back.  Writes go through libcgroup (cgroup/libcgroup.c), nothing here knows
- * what a placement is for.
+ * A container's cgroup in the v2 hierarchy: find, read, write and read back. Nothing here knows what a placement is
+ * for.
  */
 #ifndef NUMAPLACE_CGROUP_H
 #define NUMAPLACE_CGROUP_H
@@ -19,16 +18,16 @@
 #define CGROUP_XATTR_NODES "trusted.volatile.cpu.nodes"
 #define CGROUP_XATTR_MEMS "trusted.volatile.memory.nodes"
 #define CGROUP_XATTR_RECORD "trusted.numaplace.record"
-#define CGROUP_XATTR_BEGUN "trusted.numaplace.begun" /* on the root: a ledger was begun in this boot */
+#define CGROUP_XATTR_BEGUN "trusted.numaplace.begun" /* on the root cgroup: this boot has had a ledger */
 
-/* An opened cgroup2 directory. */
+/* An open cgroup2 directory. Close it with cgroup_dir_close() or cleanup_cgroup_dir. */
 struct cgroup_dir {
-	int fd;                     /* O_PATH or O_RDONLY on the directory; -1: none */
+	int fd;                     /* of the directory, O_PATH or O_RDONLY; -1: not open */
 	uint64_t inode;
-	char path[CGROUP_PATH_MAX]; /* below the mount, begins with / */
-	unsigned long links;        /* of the directory when it was opened: 2, and 1 for each cgroup in it */
-	bool alone;                 /* of cgroup_of_pid: its list of processes was the one pid and no other */
-	bool owned;                 /* shown to be one container's own (cgroup/own.h); no other is written to */
+	char path[CGROUP_PATH_MAX]; /* relative to the mount, begins with / */
+	unsigned long links;        /* link count of the directory at open: 2 plus the number of child cgroups */
+	bool alone;                 /* set by cgroup_of_pid(): cgroup.procs listed that pid and nothing else */
+	bool owned;                 /* set by cgroup/own.h: this cgroup is one container's own; writers refuse others */
 };
 #define CGROUP_DIR_NONE ((struct cgroup_dir){ .fd = -1 })
 void cgroup_dir_close(struct cgroup_dir *c);
@@ -39,100 +38,108 @@ static inline void cleanup_cgroup_dirp(struct cgroup_dir *c)
 #define cleanup_cgroup_dir __attribute__((cleanup(cleanup_cgroup_dirp)))
 
 /*
- * The cgroup2 mount: its descriptor (caller closes) and, where asked, its path. -ENOENT with a message
- * that says what there is instead (v1, hybrid, nothing) and the remedy.
- * Looked for at /sys/fs/cgroup first, then in /proc/self/mountinfo.
+ * Opens the cgroup2 mount that has the cpuset controller: /sys/fs/cgroup first, then the mounts in
+ * /proc/self/mountinfo. *@fd is its descriptor, which the caller closes; @path (may be NULL) its path. -ENOENT: there
+ * is none; the message says what is mounted instead (v1, hybrid, nothing) and the remedy. -ENAMETOOLONG: @size is too
+ * small.
  */
 int cgroup_mount(int *fd, char *path, size_t size, struct error *err);
 
-/*
- * The same for who finds a cpuset below it or does not: what is mounted at the usual place is not asked whether it
- * offers one.
- */
+/* Like cgroup_mount(), but does not check that the mount at /sys/fs/cgroup offers the cpuset controller. */
 int cgroup_mount_any(int *fd, struct error *err);
 
 /*
- * The v2 cgroup of @pid, opened; @pid is checked to be in it after the open (a
- * process that moved, or a pid used again, is -ESRCH), the file system to be
- * cgroup2.  The root cgroup is refused (-EPERM).  Whether it is the container's own is cgroup/own.h's to say.
+ * Opens the v2 cgroup of @pid. Checks that it is on cgroup2, and after the open that @pid is still in it. -ESRCH: @pid
+ * has ended, has moved, or has been reused; -EPERM: it is in the root cgroup; -ENOENT: it is in no v2 cgroup. Does not
+ * check that the cgroup is the container's own; that is cgroup/own.h. The caller closes @out.
  */
 int cgroup_of_pid(int mount, pid_t pid, struct cgroup_dir *out, struct error *err);
 
 /*
- * Asked after cgroup_of_pid: whether @pid was there at @moment (CLOCK_BOOTTIME, nanoseconds). One that began later
- * is another process of the same number, and -ESRCH; so is one that is gone.
+ * Call after cgroup_of_pid(): checks that @pid started no later than @moment (CLOCK_BOOTTIME, nanoseconds). -ESRCH: it
+ * has ended, or it is a newer process that reuses the pid.
  */
 int cgroup_pid_since(pid_t pid, uint64_t moment, struct error *err);
 
-/* Opens @path (begins with /) below the mount; no "..", no symlinks. -ENOENT: gone. */
+/*
+ * Opens the cgroup @path (begins with /) below the mount, without following "..", symlinks or other mounts. -EINVAL:
+ * not a plain path; -ENOENT: it does not exist; -ENOTSUP: not on cgroup2. The caller closes @out.
+ */
 int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err);
 
-/* The directory above. The root's parent is -EPERM. */
+/* Opens the parent directory; the caller closes @out. -EPERM: @c is the root cgroup. */
 int cgroup_parent(int mount, const struct cgroup_dir *c, struct cgroup_dir *out, struct error *err);
 
-/* Whether a process is in @c or below it; true where that cannot be told. */
+/* Whether a process is in @c or below it; true if cgroup.events cannot be read. */
 bool cgroup_populated(const struct cgroup_dir *c);
 
-/* cpuset as set ("" is the empty set) and as effective. -ENOENT: cpuset is not turned on here. */
+/*
+ * Reads the cpuset of @c, configured (an empty set: nothing is configured) and effective. -ENOENT: the cpuset
+ * controller is not enabled for it.
+ */
 struct cpuset {
 	struct idset cpus, mems;
 	struct idset cpus_effective, mems_effective;
 };
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err);
 
-/* Only the effective ones (the root cgroup has only these). */
+/* Reads the effective sets alone; the root cgroup has no others. */
 int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct idset *mems, struct error *err);
 
 /*
- * Turns the cpuset controller on from the root down to @c's parent. 0 also
- * when it was on. What was turned on stays on. Message names the file and the remedy.
+ * Enables the cpuset controller in each cgroup from the root down to @c's parent; 0 also if it was enabled already. On
+ * failure it stays enabled where it has been enabled; the message names the file and the remedy.
  */
 int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err);
 
 /*
  * The writers below refuse a cgroup that is not .owned (-EPERM).
  *
- * Back to @before, as explicit lists: a populated cpuset cannot be cleared (ENOSPC), so
- * "" becomes what was effective.
+ * Writes @before back. An empty set in @before is written as the set that was effective, since the kernel does not let
+ * a populated cpuset be cleared (-ENOSPC).
  */
 int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err);
 
 /*
- * Writes cpus and mems (an empty set: left alone) over @before (NULL: it is read), reads *.effective back, and where that is not
- * what was asked, or the second write fails, puts the old state back (as an explicit list where
- * a populated cpuset cannot be cleared) and returns the error (-EXDEV for
- * "silently used the parent's").
+ * Writes @cpus and @mems (an empty set: unchanged) and checks that *.effective is exactly that. @before is the present
+ * cpuset; NULL: it is read here. If a write or the check fails, @before is restored as cgroup_restore_cpuset() does.
+ * -EXDEV: the kernel uses other CPUs or nodes than those written, as the parent does not allow all of them.
  */
 int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 			const struct idset *mems, struct error *err);
 
 /*
- * Writes cpuset.cpus alone, and reads it back as it is set: CPUs that are offline stay in the list. -EXDEV: another
- * list is there.
+ * Writes cpuset.cpus alone and reads back the configured list, which may contain offline CPUs. -EXDEV: it differs from
+ * @cpus.
  */
 int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, struct error *err);
 
 /*
- * Not 0 during such a write.  In cgroup v2 a write to cpuset.mems first moves all pages that the cgroup's processes have
- * so far, and nothing interrupts it: a runtime's own few MiB, in milliseconds, but a minute on an emulated machine.
+ * Not 0 during a cpuset write. In cgroup v2 a write to cpuset.mems first migrates all pages of the cgroup's processes,
+ * and cannot be interrupted: it takes milliseconds for the few MiB of a runtime, but up to a minute on an emulated
+ * machine.
  */
 extern volatile sig_atomic_t cgroup_writing;
 
 /*
- * Has somebody else than cpuset.c itself write the files: libcgroup_write_cpuset, from now on.  A hook does without:
- * libcgroup's cgroup_init() alone takes as long as the rest of a hook, and reads every mount of the host.
+ * Makes later cpuset writes of this process go through @writer (libcgroup_write_cpuset). Not used in hooks:
+ * cgroup_init() reads every mount of the host and takes as long as the rest of a hook.
  */
 typedef int cgroup_writer(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
 void cgroup_write_by(cgroup_writer *writer);
 
-/* Extended attributes on the directory. Get: length, -ENODATA, -ENOTSUP. */
+/*
+ * Extended attributes of the directory. For users other than root, and in a user namespace, a trusted.NAME is
+ * user.NAME. Get returns the length (@size 0: the length alone). Errors: -ENODATA (not set), -ENOTSUP (the file system
+ * has no attributes), or another negative errno.
+ */
 int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err);
 ssize_t cgroup_get_xattr(const struct cgroup_dir *c, const char *name, void *value, size_t size);
 int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name);
 
 /*
- * Bytes that the cgroup holds per node id, from memory.numa_stat: anonymous, file,
- * the other kernel kinds. -ENOENT: no memory controller here.
+ * Bytes that the cgroup holds on each node, from memory.numa_stat: anonymous, file, and kernel memory. -ENOENT: the
+ * memory controller is not enabled; -EINVAL: the text cannot be parsed.
  */
 #define NUMA_STAT_MAX 1024 /* node ids are below this */
 struct numa_stat {
@@ -144,30 +151,42 @@ struct numa_stat {
 };
 int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
 
-/* Of these, anonymous and file pages alone: on many nodes a small part of the file. */
+/* Reads anonymous and file pages alone, which are the first two of about 40 lines. */
 int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
 
-/* The same for hugepages of @size bytes, as bytes in .anon. -ENOENT: no hugetlb controller, or before Linux 5.17. */
+/*
+ * Reads the cgroup's hugepages of @size bytes, as bytes in .anon. -ENOENT: no hugetlb controller, or a kernel before
+ * 5.17.
+ */
 int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct numa_stat *out, struct error *err);
 
-/* Calls @each for every live cgroup below the mount, depth first; a non-zero return stops the walk. */
+/*
+ * Calls @each for every cgroup below the mount (not the root), parents before their children. Stops at the first
+ * non-zero return and returns it.
+ */
 int cgroup_walk(int mount, int (*each)(void *arg, const struct cgroup_dir *c), void *arg, struct error *err);
 
-/* The same for the cgroup @path and those below it. A cgroup that is gone is 0. */
+/* Like cgroup_walk(), for the cgroup @path and those below it. 0 if @path does not exist. */
 int cgroup_walk_from(int mount, const char *path, int (*each)(void *arg, const struct cgroup_dir *c), void *arg,
 		     struct error *err);
 
 /*
- * Calls @each for every cgroup that has processes, and for those around it, as often as it likes; a negative return stops
- * it.  1: it is later than @deadline (of cgroup_scan_clock), and *@cursor is where to go on; some steps are made in each
- * call all the same.  0: that was all.  Where /proc does not show the processes of others, all cgroups are walked.
+ * Calls @each for every cgroup that has processes and for its ancestors (not the root), possibly more than once for
+ * each. A negative return stops the scan and is returned. *@cursor is where to begin: 0 at first.
+ *
+ * Returns 1 once cgroup_scan_clock() has reached @deadline; the next call continues at *@cursor. Each call makes some
+ * progress, even after the deadline. Returns 0 at the end. If /proc hides other users' processes, all cgroups are
+ * walked instead.
  */
 int cgroup_scan(int mount, uint64_t *cursor, uint64_t deadline, int (*each)(void *arg, const struct cgroup_dir *c),
 		void *arg, struct error *err);
-/* Milliseconds. */
+/* CLOCK_MONOTONIC in milliseconds. */
 uint64_t cgroup_scan_clock(void);
 
-/* Every process in the cgroup @path and below it, added to @out (zero it before). */
+/*
+ * Adds every process in the cgroup @path and below it to @out. The caller zeroes @out before, and frees it with
+ * cgroup_pids_free(), also after a failure.
+ */
 struct cgroup_pids {
 	size_t n, room;
 	pid_t *pid;
@@ -176,14 +195,18 @@ int cgroup_read_pids(int mount, const char *path, struct cgroup_pids *out, struc
 void cgroup_pids_free(struct cgroup_pids *p);
 #define cleanup_cgroup_pids __attribute__((cleanup(cgroup_pids_free)))
 
-/* All-ones affinity, so that a mask inherited from the shell does not narrow the cpuset; best effort. */
+/*
+ * Sets an affinity of all CPUs, so that a mask inherited from a shell does not narrow the cpuset. -errno on failure,
+ * which callers may ignore.
+ */
 int cgroup_widen_affinity(pid_t pid);
 
-/* --- cgroup/libcgroup.c: the only file that knows libcgroup --- */
+/* --- cgroup/libcgroup.c: the only file that uses libcgroup --- */
 
 /*
- * Sets each given key once, on a fresh struct, mems before cpus; NULL or "": left alone. @path begins with /.
- * @mount: where the caller found cgroup2; -EXDEV when libcgroup means another mount (cpuset on v1, a bind mount).
+ * Writes cpuset.mems, then cpuset.cpus, of the cgroup @path (begins with /); NULL or "": unchanged. @mount: the
+ * caller's cgroup2 mount. -EXDEV: libcgroup would write to another mount (cpuset on v1, a bind mount); -E2BIG: a list
+ * is too long for it; -ENOLINK: libcgroup failed without an errno.
  */
 cgroup_writer libcgroup_write_cpuset;
 

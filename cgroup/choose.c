@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state folder, the ceilings of numaplace.conf, and the decision; place_plan
- * is that decision alone, place_ledger the ledger alone.
+ * Checks of the state folder, the cached topology, the decision with its second try, and planning.
  */
 #include "cgroup/choose.h"
 
@@ -15,7 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define FEW_CONTAINERS 64 /* all of which can be looked at in a millisecond */
+#define FEW_CONTAINERS 64 /* all of them can be queried in a millisecond */
 #define SHARED "more CPUs are asked for than are free: they are shared"
 
 void place_say(const struct place_env *env, const char *fmt, ...)
@@ -46,7 +45,10 @@ void place_name_state(struct place_env *env, const char *given, const char *usua
 	env->state_named = given && strcmp(given, PLACE_STATE) != 0;
 }
 
-/* One that was named, or is to be made private, must be the ledger's, or empty: what others have put there is theirs. */
+/*
+ * A folder that was given with --state, or that is to be made private, must be empty or a ledger's. Others are not
+ * touched.
+ */
 static int check_content(const struct place_env *env, int fd, unsigned int mode, int *what, struct error *err)
 {
 	*what = ledger_folder(fd);
@@ -61,7 +63,10 @@ static int check_content(const struct place_env *env, int fd, unsigned int mode,
 			 env->state_path, mode);
 }
 
-/* Ours and no other user's to write; one that others may only read is made private again, where it is the usual one. */
+/*
+ * The folder must belong to this user, and no other user may write to it. If others can only read the default folder,
+ * it is made private again.
+ */
 static int check_state(const struct place_env *env, int fd, struct error *err)
 {
 	const char *path = env->state_path;
@@ -130,7 +135,7 @@ static unsigned int cpus_asked(const struct request *r)
 	return r->cpu_listed ? idset_count(&r->cpu_list) : r->cpu_count;
 }
 
-/* The ceiling of all exclusive CPUs together, with @more to come. */
+/* Checks the ceiling on all exclusive CPUs of the host, with @more added. */
 static int check_exclusive(const struct conf *conf, const struct usage *u, unsigned int more, struct error *err)
 {
 	unsigned int held = 0;
@@ -149,12 +154,12 @@ static int check_exclusive(const struct conf *conf, const struct usage *u, unsig
 
 /* --- the machine --- */
 
-/* -ESTALE: it is not what it was. */
+/* Loads the topology from the cache. Fails if it is not cached, or if the machine has changed (-ESTALE). */
 static int load_machine(struct machine *m, struct place_env *env, bool memory, bool huge)
 {
 	cleanup_topology struct topology *t = NULL;
 	struct error why;
-	int rc = place_find_state(env, &why); /* whether it should be there is the business of who needs it */
+	int rc = place_find_state(env, &why); /* optional here; callers that need the folder report its absence */
 
 	if (rc == 0)
 		rc = topology_load(env->state, &m->key, &t);
@@ -176,7 +181,10 @@ int machine_read(struct machine *m, struct place_env *env, bool memory, bool hug
 	if (m->keyed && load_machine(m, env, memory, huge) == 0)
 		return 0;
 	rc = topology_read(env->root, &m->topology, err);
-	/* A CPU that came or went meanwhile: what was read is neither of before nor of now. */
+	/*
+	 * Do not cache a topology that was read while CPUs came or went: it may match neither the old nor the new
+	 * state.
+	 */
 	m->fresh = rc == 0 && m->keyed && topology_key_read(env->root, &after) &&
 		   memcmp(&after, &m->key, sizeof(after)) == 0;
 	return rc;
@@ -208,7 +216,7 @@ int choice_open(struct choice *c, struct place_env *env, const struct request *r
 	if (rc == 0)
 		rc = machine_read(&c->machine, env, true, huge, err);
 	c->topology = c->machine.topology;
-	/* Pages are whole, and this one may be larger than what was asked for. */
+	/* Rounded up to whole hugepages, the request may exceed the ceiling. */
 	if (rc == 0 && c->request.huge_memory)
 		rc = claim_check(&env->conf, &c->request, c->topology->huge_default, err);
 	if (rc == 0)
@@ -231,7 +239,7 @@ void choice_close(struct choice *c)
 	c->topology = NULL;
 }
 
-/* @out is for the caller to free, whatever comes of it. */
+/* The caller frees @out, also after a failure. */
 static int choose(const struct choice *c, const struct usage *usage, struct placement *out, struct reasons *why,
 		  struct error *err)
 {
@@ -255,13 +263,13 @@ static int choose(const struct choice *c, const struct usage *usage, struct plac
 	if (why)
 		why->n = 0;
 	rc = select_placement(&in, out, why, err);
-	/* Whole cores may be more CPUs than were asked for. */
+	/* Whole cores may have more CPUs than requested. */
 	if (rc == 0 && c->request.exclusive)
 		rc = check_exclusive(&c->env->conf, usage, idset_count(&out->share.held), err);
 	return rc;
 }
 
-/* @u less what the container itself has in it; made anew, as the ledger's is the ledger's. */
+/* Chooses on a copy of @u without the container's own share; the ledger's usage is read-only. */
 static int choose_without(const struct choice *c, const struct usage *u, struct placement *out, struct reasons *why,
 			  struct error *err)
 {
@@ -280,7 +288,7 @@ static int choose_on(const struct choice *c, const struct usage *u, struct place
 	return c->without ? choose_without(c, u, out, why, err) : choose(c, u, out, why, err);
 }
 
-/* Whether this machine could hold it at all: with no container placed, and all of its memory free. */
+/* Whether the request would fit this machine with no container placed and all memory free. */
 static bool could_ever(struct choice *c)
 {
 	struct topology *t = c->machine.topology;
@@ -299,7 +307,7 @@ static bool could_ever(struct choice *c)
 	return rc != -ENOSPC;
 }
 
-/* The nodes are Incus's choice, and so are its CPUs, which numaplace does not write. */
+/* With c->whole, Incus has chosen the nodes and CPUs, and numaplace does not write the CPUs. */
 static void say_reserved(const struct choice *c)
 {
 	struct idset both = c->env->conf.select.reserved_nodes;
@@ -312,7 +320,7 @@ static void say_reserved(const struct choice *c)
 	place_say(c->env, "nodes %s are reserved: the container gets no memory there, but may run on their CPUs", text);
 }
 
-/* Warnings about a placement that was chosen. */
+/* Reports the warnings about a chosen placement. */
 static void say_chosen(const struct choice *c, const struct placement *p, struct reasons *why)
 {
 	if (*c->cut)
@@ -351,7 +359,7 @@ int choice_make(struct choice *c, struct ledger *l, struct placement *out, struc
 	return rc;
 }
 
-/* On an empty ledger: nothing has been placed here yet. */
+/* Chooses on an empty ledger. */
 static int plan_empty(struct choice *c, struct placement *out, struct reasons *why, struct error *err)
 {
 	const struct topology *t = c->topology;
@@ -371,7 +379,7 @@ void choice_hint_home(struct choice *c, const struct ledger *l, const char *runt
 		ledger_home(l, runtime_class, id, &c->request.last_nodes);
 }
 
-/* What @l's ledger is looked at for: the sums, or (@living) those of the living alone. */
+/* Chooses on a copy of the ledger: on its sums, or with @living on the live containers alone. */
 static int look_and_choose(struct choice *c, bool living, const char *oci_id, struct placement *out,
 			   struct reasons *why, bool *few, struct error *err)
 {
@@ -390,7 +398,7 @@ static int look_and_choose(struct choice *c, bool living, const char *oci_id, st
 	return choose_on(c, ledger_usage(l), out, why, err);
 }
 
-/* As choice_make, and nothing is dropped: the dead are left out where that matters. */
+/* Like choice_make(), but read-only: dead containers are left out of the second try instead of being dropped. */
 static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement *out, struct reasons *why, struct error *err)
 {
 	bool few = false;
@@ -403,7 +411,9 @@ static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement
 	return rc;
 }
 
-/* The real machine's whole: what the root cgroup has.  A host without cgroup v2 can plan all the same. */
+/*
+ * Limits the choice to the root cgroup's effective sets. A host without cgroup v2 can plan, too, without these limits.
+ */
 static void limit_to_root(struct choice *c, int mount)
 {
 	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
@@ -444,7 +454,7 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 	struct place_env look = *env;
 	int rc;
 
-	/* What is opened for looking is not what a placement may write to later. */
+	/* A descriptor opened read-only must not be used by a later placement. */
 	look.looking = true;
 	rc = plan(&look, request, oci_id, out, why, err);
 	if (env->state < 0 && look.state >= 0)
@@ -452,7 +462,7 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 	return rc;
 }
 
-/* The ledger keeps pointers to these as long as it is open, and a process has one open at a time. */
+/* An open ledger keeps pointers to this struct. A process has at most one ledger open at a time. */
 static struct world *the_world(const struct place_env *env, const struct topology *t)
 {
 	static struct world world = { .mount = -1 };

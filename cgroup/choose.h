@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What placing and planning share: the state folder, the host's ceilings, and
- * a decision on the ledger's usage that looks twice before it says no.
+ * Shared by placing and planning: the state folder, the ceilings of numaplace.conf, and a decision that sweeps dead
+ * containers before it refuses.
  */
 #ifndef NUMAPLACE_CGROUP_CHOOSE_H
 #define NUMAPLACE_CGROUP_CHOOSE_H
@@ -10,39 +10,40 @@
 #include "cgroup/world.h"
 #include "plugin/topology-cache.h"
 
-/* The machine, and what is to be kept of it. */
+/* The machine's topology, with the key under which it is cached. */
 struct machine {
 	struct topology *topology;
-	bool keyed, fresh;       /* the key is known; it was read from the kernel and not from the kept file */
+	bool keyed, fresh;       /* key is valid; the topology was read from the kernel, not from the cache */
 	struct topology_key key;
 };
 
 /*
- * Of the kept file where there is one for this machine (the real one only: recorded ones are edited), else from the
- * kernel.  Memory is left out unless @memory, hugepages unless @huge.
+ * Reads the topology: from the cache in the state folder if that matches this boot and the online nodes and CPUs (never
+ * for a recorded machine, whose files may have been edited), else from the kernel. From the cache, memory is 0 unless
+ * @memory, and hugepages unless @huge. Close it with machine_close(), also after a failure.
  */
 int machine_read(struct machine *m, struct place_env *env, bool memory, bool huge, struct error *err);
 
 void machine_close(struct machine *m);
 #define cleanup_machine __attribute__((cleanup(machine_close)))
 
-/* Keeps what was read from the kernel; under the ledger's lock. */
+/* Writes a topology that was read from the kernel to the cache. Call it under the ledger's lock. */
 void machine_keep(const struct machine *m, const struct place_env *env);
 
-/* All that a decision looks at besides the ledger. */
+/* All inputs of a decision except the ledger. */
 struct choice {
 	struct place_env *env;
 	struct machine machine;
-	const struct topology *topology; /* of it */
-	struct request request;  /* a copy, to add pins and hints to */
-	bool limited;            /* the two sets below count */
+	const struct topology *topology; /* machine.topology */
+	struct request request;  /* a copy; pins and hints are added to it */
+	bool limited;            /* allowed_cpus and allowed_mems are valid */
 	struct idset allowed_cpus, allowed_mems;
 	struct idset device_nodes;
 	unsigned int devices_unknown;
-	bool whole;              /* the nodes, or CPUs, are somebody else's choice: select_input.whole */
-	char cut[200];           /* what was asked for and cannot be used, in words; "": all of it can */
-	const struct share *without; /* to be counted out of the usage: the container's own; NULL */
-	struct world world;      /* the caller's world_init */
+	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
+	char cut[200];           /* message about the part of the request that its limits make unusable; "": none */
+	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
+	struct world world;      /* initialised by the caller with world_init() */
 };
 
 static inline const char *machine_boot_id(const struct machine *m)
@@ -50,45 +51,62 @@ static inline const char *machine_boot_id(const struct machine *m)
 	return m->keyed ? m->key.boot_id : NULL;
 }
 
-/* Reads the machine, checks the ceilings, looks the device up. @request NULL: it is not known yet. */
+/*
+ * Fills *@c: copies @request (NULL: to be filled in later), checks it against the ceilings, reads the machine and finds
+ * the nodes of the request's devices. -ENOSPC, -EPERM: a ceiling. Close it with choice_close(), also after a failure.
+ */
 int choice_open(struct choice *c, struct place_env *env, const struct request *request, struct error *err);
 void choice_close(struct choice *c);
 #define cleanup_choice __attribute__((cleanup(choice_close)))
 
 /* --- cgroup/claim.c --- */
 
-/* Memory above the runtime's own limit, as far as the request tells, is not claimed: it could not be used. */
+/*
+ * Reduces the requested memory to the runtime's own memory limit, as far as the request has one: the container could
+ * not use more. Describes a reduction in @c->cut.
+ */
 void claim_cut_known(struct choice *c);
 
-/* The same by the limits of @cgroup and of those above it: memory.max, hugetlb.SIZE.max. */
+/*
+ * The same with the limits (memory.max, hugetlb.SIZE.max) of @cgroup and its ancestors. -EINVAL: a limit cannot be
+ * parsed.
+ */
 int claim_cut(struct choice *c, int mount, const struct cgroup_dir *cgroup, struct error *err);
 
-/* A request without a last place of its own gets the one that @l remembers of a container of this id. */
+/* Sets the request's last_nodes, unless it has some, to those that @l remembers for an ended container of this id. */
 void choice_hint_home(struct choice *c, const struct ledger *l, const char *runtime_class, const char *id);
 
 /*
- * Chooses on what @l says.  What the machine could hold is refused after a look for dead containers, as many in a second
- * as ledger_sweep_more gives; what it could never hold, at once.  That CPUs
- * must be shared beyond their number is believed, too, where there are many containers: on a full machine that is every
- * start, which must not take longer for each of them.  The dead are found in turn, a few at every start.
- * @out (zeroed before) is for the caller to free, on failure, too.
+ * Chooses a placement on the usage of @l. If the request does not fit (-ENOSPC), but would fit the empty machine,
+ * sweeps dead containers with ledger_sweep_more() and tries again. An over-committed result is retried in the same way
+ * only on hosts with few containers: a full host over-commits at every start, and a sweep at each start would take too
+ * long there. -EAGAIN: a lost ledger is not rebuilt yet. The caller zeroes @out before, and frees it with
+ * placement_free(), also after a failure. @why may be NULL.
  */
 int choice_make(struct choice *c, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
 
-/* Puts the record and its nodes on the cgroup; the record last, as it says that all the rest is done. */
+/*
+ * Sets the attributes of @c: the nodes, then the record. The record comes last, as its presence means that the
+ * placement is complete.
+ */
 int place_mark(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, struct error *err);
 
 /*
- * systemd is told what was written, where the cgroup is a unit of its own; a failure is a warning, as what was
- * written holds until something reloads it.
+ * Gives systemd the cpuset that was written, if the cgroup is a unit's. A failure is only a warning: the cpuset stays
+ * in effect until systemd reloads.
  */
 void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
 			const struct idset *mems);
 
-/* Opens the ledger folder if it is there; -ENOENT: it is not. */
+/*
+ * Opens the state folder into @env->state, without creating it. -ENOENT: it does not exist; -EPERM, -EACCES or -EINVAL:
+ * it is not safe to use, or not a ledger's.
+ */
 int place_find_state(struct place_env *env, struct error *err);
 
+/* Passes a warning to @env->message, with unprintable bytes replaced by '?'. */
 void place_say(const struct place_env *env, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Passes the ledger's messages on in the same way. */
 void place_say_ledger(const struct place_env *env, const struct ledger *l);
 
 #endif

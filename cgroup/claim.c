@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How much one container may claim: at most what numaplace.conf allows, and no
- * more than its cgroup lets it use.  What is claimed counts against all others from the start, used or not.
+ * Limits what one container may claim: to the ceilings of numaplace.conf, and to what its cgroup lets it use. A claim
+ * counts against all other containers from the start, whether it is used or not.
  */
 #include "cgroup/choose.h"
 #include "cgroup/open.h"
@@ -42,7 +42,7 @@ static int refuse_bytes(const char *key, uint64_t asked, uint64_t max, const cha
 			 ceiling);
 }
 
-/* A tenant's ceiling bounds each of its containers, too: so much is known before its cgroup is. */
+/* A tenant's ceiling also bounds each of its containers. That much can be checked before the cgroup is known. */
 static int check_memory(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err)
 {
 	uint64_t max = least(conf->max_memory, conf->max_memory_each);
@@ -92,7 +92,7 @@ void claim_cut_known(struct choice *c)
 		cut_to(c, c->request.memory_limit, "the container's own memory limit");
 }
 
-/* "max" or bytes. False: it makes no sense. */
+/* Parses "max" or a number of bytes. */
 static bool limit_parse(const char *text, uint64_t *out)
 {
 	char *end;
@@ -108,7 +108,7 @@ static bool limit_parse(const char *text, uint64_t *out)
 	return !errno && strcmp(end, "\n") == 0;
 }
 
-/* NO_LIMIT also where the controller is not on. */
+/* NO_LIMIT also if the controller is not enabled. */
 static int read_limit(int dir, const char *file, uint64_t *out, struct error *err)
 {
 	char text[64];
@@ -125,7 +125,7 @@ static int read_limit(int dir, const char *file, uint64_t *out, struct error *er
 	return 0;
 }
 
-/* The smallest limit of the cgroup and of those above it: each bounds all that is below. */
+/* The smallest limit of the cgroup and its ancestors, each of which bounds all below it. */
 static own_frame int effective_limit(int mount, const struct cgroup_dir *c, const char *file, uint64_t *out,
 				     struct error *err)
 {

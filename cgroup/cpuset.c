@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cpuset.cpus and cpuset.mems: read, turned on along the path, written, read
- * back, and put back when what came out is not what was asked.  v2 accepts any well-formed list and uses
- * the parent's where the two do not meet, so only *.effective tells.
+ * cpuset.cpus and cpuset.mems: read, enable along the path, write, read back, and restore if the result differs. The
+ * kernel accepts any well-formed list, and uses the parent's set if it does not intersect the list; therefore only
+ * *.effective shows what it uses.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
@@ -66,7 +66,7 @@ int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct er
 	return 0;
 }
 
-/* Why cpuset could not be turned on for the children of @path, on the way to @below, and what would help. */
+/* Explains why cpuset could not be enabled for the children of @path (an ancestor of @below), with a remedy. */
 static int enable_error(int status, const char *path, const char *below, struct error *err)
 {
 	const char *remedy;
@@ -97,7 +97,7 @@ static int enable_error(int status, const char *path, const char *below, struct 
 			 strcmp(path, "/") == 0 ? "" : path, strerror(-status), remedy);
 }
 
-/* Lets the children of @path have a cpuset, on the way to @below. */
+/* Enables cpuset for the children of @path, an ancestor of @below. */
 static int enable_in(int mount, const char *path, const char *below, struct error *err)
 {
 	cleanup_close int fd = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
@@ -150,7 +150,7 @@ static int write_file(const struct cgroup_dir *c, const char *file, const char *
 	return rc < 0 ? error_errno(err, rc, "%s", file) : 0;
 }
 
-/* Memory first: what is touched between the two is on the right nodes already. */
+/* Memory first: pages touched between the two writes are on the right nodes already. */
 static int write_files(const struct cgroup_dir *c, const char *cpus, const char *mems, struct error *err)
 {
 	int rc = write_file(c, "cpuset.mems", mems, err);
@@ -159,8 +159,8 @@ static int write_files(const struct cgroup_dir *c, const char *cpus, const char 
 }
 
 /*
- * libcgroup loses the errno of a failed open and depends on its own table of mounts: a direct open of the
- * same file tells which of the two it was.
+ * libcgroup loses the errno of a failed open, and relies on its own table of mounts. Opening the same file here shows
+ * which of the two was the cause.
  */
 static int explain_write(const struct cgroup_dir *c, const char *file, int status, struct error *err)
 {
@@ -174,7 +174,7 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 	return status;
 }
 
-/* The path must lead to the directory that was opened. */
+/* Checks that the path still leads to the directory that is open. */
 static int check_path(int mount, const struct cgroup_dir *c, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir now = CGROUP_DIR_NONE;
@@ -185,7 +185,7 @@ static int check_path(int mount, const struct cgroup_dir *c, struct error *err)
 	return rc;
 }
 
-/* libcgroup takes no descriptor, so the path is checked before and after it; what was written is read by descriptor. */
+/* libcgroup takes a path, not a descriptor; so check the path before and after. The read-back uses the descriptor. */
 static int write_by_path(int mount, const struct cgroup_dir *c, const char *cpus, const char *mems, struct error *err)
 {
 	int rc = check_path(mount, c, err);
@@ -195,7 +195,7 @@ static int write_by_path(int mount, const struct cgroup_dir *c, const char *cpus
 	return rc < 0 ? rc : check_path(mount, c, err);
 }
 
-/* Empty sets are left alone. */
+/* Writes the sets that are not empty. */
 static int write_sets(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
 		      struct error *err)
 {
@@ -215,7 +215,7 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	rc = other_writer ? write_by_path(mount, c, cpus_text, mems_text, err)
 			  : write_files(c, cpus_text, mems_text, err);
 	cgroup_writing = 0;
-	if (rc == -ENOLINK && other_writer) /* one of libcgroup's own codes */
+	if (rc == -ENOLINK && other_writer) /* libcgroup has no errno */
 		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
 	if (rc < 0)
 		error_prefix(err, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
@@ -237,7 +237,7 @@ static int check_set(const struct cgroup_dir *c, const char *file, const struct 
 			 c->path, file, have, want);
 }
 
-/* What is in effect must be what was asked: not less (the parent has shrunk), not the parent's instead. */
+/* The effective sets must equal the requested ones: the parent may have shrunk, or its own set is used instead. */
 static int check_effective(const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
 			   struct error *err)
 {
@@ -261,7 +261,7 @@ int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cp
 		return rc;
 	cpus = idset_empty(&before->cpus) ? before->cpus_effective : before->cpus;
 	mems = idset_empty(&before->mems) ? before->mems_effective : before->mems;
-	/* What we did not change stays as it was, "" included. */
+	/* Leave unchanged what we did not write, including "". */
 	if (idset_equal(&now.cpus, &before->cpus))
 		idset_clear(&cpus);
 	if (idset_equal(&now.mems, &before->mems))
@@ -293,7 +293,7 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpus
 		rc = check_effective(c, cpus, mems, err);
 	if (rc == 0)
 		return 0;
-	/* A cgroup that went away has nothing to put back. */
+	/* If the cgroup is gone, there is nothing to restore. */
 	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
 		error_prefix(err, "not put back (%.150s)", undo.text);
 	return rc;
@@ -321,7 +321,7 @@ int cgroup_widen_affinity(pid_t pid)
 {
 	unsigned char all[IDSET_MAX / 8];
 
-	/* The kernel takes what its own CPU masks hold and narrows it to the cpuset. */
+	/* The kernel ignores bits beyond its own CPU masks and limits the rest to the cpuset. */
 	memset(all, 0xff, sizeof(all));
 	return sched_setaffinity(pid, sizeof(all), (const cpu_set_t *)(const void *)all) < 0 ? -errno : 0;
 }

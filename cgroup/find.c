@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From a pid or a path to an opened cgroup2 directory, believing neither: the
- * file system is checked to be cgroup2, the pid to be in the directory that was opened.
+ * From a pid or a path to an open cgroup2 directory. Neither is trusted: checks that the file system is cgroup2 and
+ * that the pid is in the directory that was opened.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
@@ -35,7 +35,7 @@ static bool is_cgroup2(int fd)
 	return fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-/* Opens @path when it is a cgroup2 mount; -1: it is not. */
+/* Opens @path if it is on cgroup2; else -1. */
 static int open_mount(const char *path)
 {
 	cleanup_close int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -43,7 +43,7 @@ static int open_mount(const char *path)
 	return fd >= 0 && is_cgroup2(fd) ? steal_fd(&fd) : -1;
 }
 
-/* There is no v2 mount with a cpuset: what there is instead, and what to do about it. */
+/* Reports that no v2 mount has cpuset: what is mounted instead, and the remedy. */
 static int no_cpuset(const struct cgroup_mounts *m, const char *v2, struct error *err)
 {
 	if (v2 && m->v1_cpuset[0])
@@ -97,7 +97,7 @@ int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
 
 int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err)
 {
-	static dev_t known; /* a file system that was found to be cgroup2; there is no device 0 */
+	static dev_t known; /* the last file system found to be cgroup2; 0 is not a device */
 	cleanup_close int fd = -1;
 	struct stat st;
 
@@ -140,7 +140,7 @@ bool cgroup_populated(const struct cgroup_dir *c)
 	return n < 0 || !strstr(events, "populated 0");
 }
 
-/* The v2 path of @pid as /proc has it. */
+/* Reads the v2 path of @pid from /proc. */
 static int read_membership(pid_t pid, char *path, size_t size, struct error *err)
 {
 	cleanup_free char *text = NULL;
@@ -177,8 +177,8 @@ static bool lists_only(const char *procs, pid_t pid)
 }
 
 /*
- * Whether @pid is in the directory that we have open.  Its own list of processes says it
- * for certain; where that cannot be had (threaded, or very long), the path in /proc must be the same still.
+ * Checks that @pid is in the open directory. Its list of processes is proof. If that cannot be read (a threaded cgroup,
+ * or a very long list), the path in /proc must at least be unchanged.
  */
 static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struct error *err)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Folios by /proc/PID/pagemap, which has the frame of every address, and /proc/kpageflags, which has the heads and
- * tails among frames.  Frames in a row alone are no proof: a process that has just touched its memory often has them.
+ * Finds folios with /proc/PID/pagemap (the frame of each address) and /proc/kpageflags (whether a frame is a head or a
+ * tail). Consecutive frames alone are no proof: a process that has just touched its memory often has them.
  */
 #include "cgroup/folios.h"
 
@@ -12,14 +12,14 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* An entry of /proc/PID/pagemap. Without CAP_SYS_ADMIN all frames are 0. */
+/* Bits of an entry of /proc/PID/pagemap. Without CAP_SYS_ADMIN all frames are 0. */
 #define ENTRY_PRESENT (1ULL << 63)
 #define ENTRY_FRAME   ((1ULL << 55) - 1)
 
-/* An entry of /proc/kpageflags. */
+/* Bits of an entry of /proc/kpageflags. */
 #define FLAG_TAIL (1ULL << 16)
 
-#define LARGE 512 /* frames: a transparent huge page of most machines */
+#define LARGE 512 /* frames: the transparent huge page of most machines */
 
 void folios_open(int root, pid_t pid, struct folios *f)
 {
@@ -43,7 +43,7 @@ static uint64_t frame_of(uint64_t entry)
 	return entry & ENTRY_PRESENT ? entry & ENTRY_FRAME : 0;
 }
 
-/* How many entries from @i on, below @n, have frames in a row. */
+/* The number of entries from @i (and below @n) whose frames are consecutive. */
 static size_t row_of(const struct folios *f, size_t i, size_t n)
 {
 	uint64_t first = frame_of(f->entry[i]);
@@ -54,7 +54,7 @@ static size_t row_of(const struct folios *f, size_t i, size_t n)
 	return len;
 }
 
-/* f->flag, of @n frames; false: not known. */
+/* Reads the flags of @n frames into f->flag; false: they cannot be read. */
 static bool read_flags(struct folios *f, uint64_t frame, size_t n)
 {
 	const size_t size = n * sizeof(f->flag[0]);
@@ -63,9 +63,9 @@ static bool read_flags(struct folios *f, uint64_t frame, size_t n)
 }
 
 /*
- * How many of the @max frames from @frame on are one folio of at least LARGE frames; 0: there is no such folio.  The
- * first frame of a folio is a multiple of its size, so the folio that has a tail in the middle of an aligned block has
- * the whole block: one entry of /proc/kpageflags tells what otherwise all entries of the block are read for.
+ * The size of the folio of at least LARGE and at most @max frames that starts at @frame; 0: there is none. The first
+ * frame of a folio is a multiple of its size. So if the frame in the middle of an aligned block is a tail, the whole
+ * block is in one folio, and one entry of /proc/kpageflags is enough to tell.
  */
 static size_t large_folio(struct folios *f, uint64_t frame, size_t max)
 {
@@ -75,7 +75,7 @@ static size_t large_folio(struct folios *f, uint64_t frame, size_t max)
 	return 0;
 }
 
-/* The folios of @len entries with frames in a row: a tail belongs to what is in front of it. */
+/* Splits @len consecutive frames into folios: a tail belongs to the folio before it. */
 static size_t split_row(struct folios *f, uint64_t address, uint64_t frame, size_t len, struct folio *out)
 {
 	size_t n = 0, count;
@@ -101,7 +101,7 @@ static size_t split_row(struct folios *f, uint64_t address, uint64_t frame, size
 	return n;
 }
 
-/* Nothing is known of the mapping: every address may be one. */
+/* The page table cannot be read: every address may be a folio. */
 static size_t all_addresses(const struct folios *f, uint64_t address, size_t n, struct folio *out)
 {
 	for (size_t i = 0; i < n; i++)
@@ -112,7 +112,7 @@ static size_t all_addresses(const struct folios *f, uint64_t address, size_t n, 
 size_t folios_next(struct folios *f, uint64_t *at, uint64_t end, struct folio out[FOLIOS_STEP])
 {
 	const uint64_t step = FOLIOS_STEP * f->page_size, from = *at;
-	/* Up to a multiple of the step, so that no huge page is looked at in two goes. */
+	/* End at a multiple of the step, so that no huge page is split between two calls. */
 	uint64_t to = from - from % step + step;
 	size_t want, n = 0;
 

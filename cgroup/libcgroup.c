@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The only file that knows libcgroup.  What it may be trusted with, and not:
+ * The only file that uses libcgroup. Its pitfalls, and how they are avoided:
  *
- * - a key set twice keeps 100 bytes of the second value and says 0: each key
- *   is set once, on a struct made for this write;
- * - "" is skipped and says 0: an empty list is never given to it;
- * - it believes its own table of mounts, where cpuset may be v1's, or the first of
- *   several bind mounts: the mount it means is compared with the caller's;
- * - 2.0.2 does not know "0::/path" of /proc/PID/cgroup: the path is always given;
+ * - a key that is set twice keeps 100 bytes of the second value and returns 0: each key is set once, on a new struct;
+ * - "" is skipped and returns 0: empty lists are never passed;
+ * - it uses its own table of mounts, where cpuset may be v1's or the first of several bind mounts: its mount is
+ *   compared with the caller's;
+ * - 2.0.2 does not understand "0::/path" in /proc/PID/cgroup: the path is always passed;
  * - cgroup_create_cgroup may chown: only cgroup_modify_cgroup is called;
- * - its errors are its own numbers from 50000, and a failed open loses its errno;
- * - it writes to stdout and stderr unless given a logger.
+ * - its error codes are its own, from 50000, and a failed open loses its errno;
+ * - it writes to stdout and stderr unless it has a logger.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
@@ -21,9 +20,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define VALUE_MAX 4096 /* CG_CONTROL_VALUE_MAX, with the NUL: longer ones are cut, or refused with a wrong code */
+#define VALUE_MAX 4096 /* CG_CONTROL_VALUE_MAX, including the NUL; longer values are cut, or fail with a wrong code */
 
-static char last_words[160]; /* libcgroup's own, of the last failure */
+static char last_words[160]; /* libcgroup's message about the last failure */
 
 static void keep_words(void *userdata, int level, const char *fmt, va_list ap)
 {
@@ -33,10 +32,7 @@ static void keep_words(void *userdata, int level, const char *fmt, va_list ap)
 	last_words[strcspn(last_words, "\n")] = '\0';
 }
 
-/*
- * -errno where libcgroup kept it.  -ENOLINK: it failed for a reason of its
- * own, or lost the errno; the caller looks closer.
- */
+/* Returns -errno if libcgroup has kept it, else -ENOLINK; the caller then looks for the cause. */
 static int translate(int code, const char *what, struct error *err)
 {
 	int saved = cgroup_get_last_errno();
@@ -62,7 +58,7 @@ static int init_once(struct error *err)
 	return 0;
 }
 
-/* libcgroup must mean the mount that the caller means. */
+/* libcgroup must use the same mount as the caller. */
 static int check_mount(int mount, struct error *err)
 {
 	cleanup_free char *point = NULL;
@@ -117,7 +113,7 @@ int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const 
 	cpuset = group ? cgroup_add_controller(group, "cpuset") : NULL;
 	if (!cpuset)
 		return error_errno(err, -ENOMEM, "libcgroup: new cgroup");
-	/* Memory first: what is touched between the two is on the right nodes already. */
+	/* Memory first: pages touched between the two writes are on the right nodes already. */
 	rc = add_value(cpuset, "cpuset.mems", mems, err);
 	if (rc == 0)
 		rc = add_value(cpuset, "cpuset.cpus", cpus, err);

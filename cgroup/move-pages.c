@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where the time of a move goes: the kernel copies pages, which cannot be helped; each call of move_pages() costs it a
- * round over all CPUs; numa_maps, pagemap and a query cost something for each small page.  So calls are few, and no
- * page is asked for twice.
+ * Pages are moved by move_pages(2), because migrate_pages(2) moves all pages of a process in one call, which can
+ * neither be interrupted nor report progress. Each call makes the kernel wait for all CPUs, and the kernel walks the
+ * page table for each read of numa_maps or pagemap and for each query of a page's node: so calls are few, and pages are
+ * queried only where numa_maps does not tell their node.
  */
 #include "cgroup/move-pages.h"
 
@@ -16,7 +17,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#define CHUNK (2ULL << 20) /* what goes to one node: the size of huge pages of most machines */
+#define CHUNK (2ULL << 20) /* unit that goes to one node: the huge page size of most machines */
 
 static time_t now(void)
 {
@@ -66,7 +67,7 @@ void page_move_begin(struct page_move *m, const struct topology *t, const struct
 	m->nnodes = n;
 }
 
-/* The node that is the furthest behind its part of a deal. */
+/* The node whose part is furthest from complete. */
 static unsigned int next_node(const struct page_move *m, const struct page_deal *d)
 {
 	uint64_t asked = 0;
@@ -88,9 +89,8 @@ static unsigned int next_node(const struct page_move *m, const struct page_deal 
 }
 
 /*
- * For each call of move_pages() the kernel drains lists of all CPUs and waits for them, so a call takes many pages, of
- * several mappings where these are small.  It also lasts as long as its pages take, and is what a move can be stopped
- * between, so it does not take too many.
+ * Each move_pages(2) call waits for all CPUs to empty their page lists, so a call takes pages of many mappings. A move
+ * cannot be interrupted within a call, so the call is limited: to one of these, and one more read of pagemap.
  */
 #define CALL_BYTES (32ULL << 20)
 #define CALL_FOLIOS (FOLIOS_STEP * 3 / 4)
@@ -104,25 +104,25 @@ struct call {
 	struct dealt {
 		uint64_t size;
 		struct page_deal *deal;
-		unsigned int to; /* the index of the node */
+		unsigned int to; /* index of its node */
 	} dealt[CALL_FOLIOS + FOLIOS_STEP];
 };
 
 struct step {
 	struct folios folios;
-	size_t n; /* folios of a part of a mapping */
+	size_t n; /* folios of the present part of a mapping */
 	struct folio folio[FOLIOS_STEP];
 	void *page[FOLIOS_STEP];
 	int status[FOLIOS_STEP];
-	struct call call[2]; /* what is to be moved next; [1]: with shared_too */
-	uint64_t chunk;	     /* the last one that was dealt */
-	unsigned int to;     /* and the index of its node */
+	struct call call[2]; /* the next calls; [true]: with shared_too */
+	uint64_t chunk;	     /* the last chunk dealt */
+	unsigned int to;     /* index of its node */
 };
 
 /*
- * The node of the folio at @address, as an index.  What lies in one CHUNK goes to one node: where the folios are not
- * known (/proc/kpageflags may not be read), the addresses of a huge page are not sent to different nodes in turn, each
- * of which would take the whole page along.
+ * Picks the node for the folio at @address; returns its index. One CHUNK goes to one node: if folios are unknown
+ * (/proc/kpageflags cannot be read), the addresses of a huge page would otherwise go to different nodes in turn, and
+ * each would move the whole page again.
  */
 static unsigned int deal(const struct page_move *m, struct page_deal *d, struct step *s, const struct folio *f)
 {
@@ -134,7 +134,7 @@ static unsigned int deal(const struct page_move *m, struct page_deal *d, struct 
 	return s->to;
 }
 
-/* Gone processes are no error. */
+/* Moves the folios of the call, if there are any. A process that has ended is not an error. */
 static int make_call(struct page_move *m, pid_t pid, struct call *c, struct error *err)
 {
 	size_t n = c->n;
@@ -146,7 +146,7 @@ static int make_call(struct page_move *m, pid_t pid, struct call *c, struct erro
 		return 0;
 	if (rc < 0 && rc != -ESRCH && rc != -ENOMEM)
 		return error_errno(err, rc, "pid %d: move its pages", (int)pid);
-	/* Those that could not be moved are looked for again later. */
+	/* A later pass retries the folios that could not be moved. */
 	for (size_t i = 0; i < n; i++)
 		if (c->status[i] == c->node[i])
 			m->done += c->dealt[i].size;
@@ -168,7 +168,7 @@ static void add_to_call(const struct page_move *m, struct step *s, struct call *
 	c->bytes += f->size;
 }
 
-/* Asks the kernel where the folios of @s are. -ESRCH: the process is gone. */
+/* Queries the nodes of the folios of @s. -ESRCH: the process has ended. */
 static int ask(pid_t pid, struct step *s)
 {
 	for (size_t i = 0; i < s->n; i++)
@@ -176,7 +176,7 @@ static int ask(pid_t pid, struct step *s)
 	return s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
 }
 
-/* The folios of the next part of a mapping; explicit huge pages are those of the mapping. */
+/* Collects the folios of the next part of a mapping. In a hugetlb mapping each page is a folio. */
 static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 {
 	s->n = 0;
@@ -189,16 +189,17 @@ static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
 }
 
 /*
- * Whether the kernel is to be asked where each folio is.  Not where all of them are elsewhere by numa_maps and present
- * by pagemap.  That leaves the page of zeroes, which is neither here nor elsewhere and cannot be moved: later rounds
- * ask.
+ * Whether the nodes of a mapping's folios must be queried. Not in the first pass if numa_maps shows no page of it on
+ * the new nodes and pagemap shows which addresses have pages. The exception is the zero page, which pagemap shows and
+ * numa_maps does not count: it cannot be moved, and may take the place of pages in @map->elsewhere; so later passes
+ * always query.
  */
 static bool must_ask(const struct page_move *m, const struct step *s, const struct mapping *map)
 {
 	return m->again || map->partly || s->folios.pagemap < 0 || map->page_size != s->folios.page_size;
 }
 
-/* One mapping that has pages elsewhere. @map->elsewhere: how many bytes of them. */
+/* Adds folios of one mapping to the next call, until @map->elsewhere bytes are found; makes the call if it is full. */
 static int move_mapping(struct page_move *m, pid_t pid, const struct mapping *map, struct step *s, struct error *err)
 {
 	struct page_deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;

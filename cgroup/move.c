@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The steps of a move.  The ledger has the new place first, so that nobody else is
- * put there meanwhile (and gets the old one back where that is cut off: cgroup/moving.h).  cpuset.mems is widened to both, its pages are brought
- * over some MiB at a time (writing the new nodes at once would have the kernel move
- * everything in one system call, minutes long on a large container), then it is
- * narrowed, which takes along what had been missed.
+ * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
+ * the move is interrupted, the old one is restored: cgroup/moving.h). Then cpuset.mems is widened to the old and the
+ * new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in one
+ * system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the remaining
+ * pages.
  */
 #include "cgroup/move.h"
 
@@ -19,8 +19,8 @@
 #include <string.h>
 #include <time.h>
 
-#define ROUNDS 3         /* over all processes: they go on touching memory */
-#define SETTLE_TRIES 20  /* tenths of a second, for pages that were busy */
+#define ROUNDS 3         /* passes over all processes, which touch memory in the meantime */
+#define SETTLE_TRIES 20  /* tenths of a second, for pages that are busy */
 
 struct move {
 	struct place_env *env;
@@ -28,7 +28,7 @@ struct move {
 	struct choice choice;
 	int mount;
 	struct cgroup_dir cgroup;
-	struct cpuset cpuset;    /* as it was */
+	struct cpuset cpuset;    /* before the move */
 	const struct record *old, *new;
 	const char *class;
 	bool mems_only;
@@ -65,7 +65,7 @@ static int narrow_down(struct move *m, struct error *err)
 				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
 }
 
-/* Nothing of its own is elsewhere in the end; pages that are busy get a little time. */
+/* Checks that no own pages are left on other nodes; retries pages that are busy for a short time. */
 static int settle(struct move *m, struct error *err)
 {
 	const struct timespec tenth = { .tv_nsec = 100000000 };
@@ -113,7 +113,7 @@ static int carry(struct move *m, struct error *err)
 	return rc;
 }
 
-/* Back: the kernel takes the pages along when it is narrowed to where they were. */
+/* Narrowing cpuset.mems to the old nodes makes the kernel move the pages back. */
 static void carry_back(struct move *m)
 {
 	struct error why;
@@ -142,8 +142,8 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 }
 
 /*
- * A process's policy names its nodes, and only the process can change that: preferred would go on preferring the old
- * ones.  An interleaved one should follow its cpuset, but where that was tried (Linux 6.12, emulated) it did not end.
+ * A memory policy names its nodes, and only the process itself can change it; preferred would continue to prefer the
+ * old nodes. Interleave should follow the cpuset, but in a test (Linux 6.12, emulated) it did not finish.
  */
 static int check_policy(const struct record *r, struct error *err)
 {
@@ -154,7 +154,7 @@ static int check_policy(const struct record *r, struct error *err)
 			 memory_policy_name(r->placement.policy));
 }
 
-/* The new record, from the old one's request with other nodes. */
+/* Makes the new record from the old one's request, with other nodes. */
 static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
 {
 	struct request *r = &m->choice.request;
@@ -163,11 +163,11 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	r->nodes_mode = NODES_LIST;
 	r->nodes = m->job->nodes;
 	r->all_nodes = false;
-	/* Where it is now is no wish of its own to be there. */
+	/* The present nodes must not count as preferred. */
 	idset_clear(&r->last_nodes);
 	idset_clear(&r->last_mems);
 	m->choice.without = &old->placement.share;
-	/* As at its start: where Incus gives the CPUs, whoever names nodes has chosen, and all of them are taken. */
+	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
 	m->choice.whole = m->mems_only && !r->cpu_listed;
 	memcpy(out->id, old->id, sizeof(out->id));
 	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
@@ -186,7 +186,7 @@ static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
 	return own < total - free ? free + own : total;
 }
 
-/* What it holds of a node is not taken from it by others: where it stays, or half of it is already, there is room for it. */
+/* Counts the container's own memory as free, since a move within or partly within its nodes can use it again. */
 static void free_own(struct move *m)
 {
 	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
@@ -234,7 +234,7 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 	return rc;
 }
 
-/* Under the lock: the old record, and the new one in its place. */
+/* Under the lock: finds the old record and replaces it with the new one. */
 static int decide(struct move *m, struct record *old, struct record *new, struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -248,7 +248,7 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	}
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
-	/* Where Incus has chosen, it writes the CPUs itself, and would write them again. */
+	/* If Incus chose the nodes, it writes the CPUs itself and would overwrite ours. */
 	m->mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
 	if (rc == 0)
 		rc = check_policy(old, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A live container to other nodes: memory first, in steps that can be watched
- * and stopped, then its CPUs; looked at afterwards, and back to where it was when a step fails.
+ * Moves a live container to other nodes: first its memory, in steps with progress reports and a time limit, then its
+ * CPUs. Verifies the result, and moves the container back if a step fails.
  */
 #ifndef NUMAPLACE_MOVE_H
 #define NUMAPLACE_MOVE_H
@@ -10,17 +10,18 @@
 
 struct move_job {
 	const char *id;
-	struct idset nodes;       /* to choose within */
-	unsigned int seconds;     /* for all of it; 0: no limit */
-	bool dry_run;             /* chooses, and no more */
-	/* Told now and then: bytes of its own that are where they should be by now, of how many; may be NULL. */
+	struct idset nodes;       /* the nodes to choose from */
+	unsigned int seconds;     /* time limit for the whole move; 0: none */
+	bool dry_run;             /* choose only; move nothing */
+	/* Progress callback (may be NULL): bytes on the target nodes, and bytes to move in total. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
 };
 
 /*
- * Moves it. @before and @after (zeroed before; record_free) are what the ledger held and holds. -ENOENT: no such
- * container; -ENOSPC: it cannot be there; -ETIMEDOUT, -EBUSY (pages that could not be moved): it is where it was.
+ * Moves the container. @before and @after become its old and new record; the caller zeroes them before and frees them
+ * with record_free(). -ENOENT: no such container; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy
+ * cannot be moved; -ETIMEDOUT, -EBUSY (pages that cannot be moved). After a failure the container is where it was.
  */
 int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,
 	       struct error *err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One file for each move, named for the cgroup's inode, with the container's id in it.  The lock is
- * the open file's, so it goes with the process; it is only ever asked for, except by who moves.
+ * One file for each move, named after the cgroup's inode, with the container's id in it. The lock belongs to the open
+ * file description and ends with the process. Only the mover takes it; others only test it.
  */
 #include "cgroup/moving.h"
 
@@ -53,15 +53,15 @@ void moving_end(int state, struct moving *m, bool done)
 {
 	if (m->fd < 0)
 		return;
-	/* Before the lock goes: without it, it would look cut off. */
+	/* Remove before unlocking: an unlocked file would look like an interrupted move. */
 	if (done || !m->keep)
 		unlinkat(state, m->name, 0);
 	close(steal_fd(&m->fd));
 }
 
-/* --- those that were cut off --- */
+/* --- interrupted moves --- */
 
-/* Reads the id of a move that nobody carries out any more. */
+/* Reads the id from the file of an interrupted move; false if the move is in progress. */
 static bool is_cut_off(int state, const char *name, char id[RECORD_ID_MAX + 1])
 {
 	cleanup_close int fd = openat(state, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -103,7 +103,7 @@ static void tell(void *arg, const char *name, const char *id)
 	const struct teller *t = arg;
 
 	(void)name;
-	/* Without an id, it had not begun. */
+	/* An empty file: killed before the move began. */
 	if (*id)
 		t->each(t->arg, id);
 }
@@ -115,7 +115,7 @@ void moving_each(int state, void (*each)(void *arg, const char *id), void *arg)
 	each_cut_off(state, tell, &t);
 }
 
-/* --- mending --- */
+/* --- repair --- */
 
 struct mender {
 	const struct place_env *env;
@@ -179,7 +179,7 @@ bool moving_left(int state, int mount, const struct record *r)
 	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_place(mark, r));
 }
 
-/* True: nothing is left to be done about it. */
+/* True: nothing is left to repair. */
 static bool mend_record(const struct mender *m, const char *class, const struct record *r, struct cgroup_dir *c)
 {
 	cleanup_own_mark struct record *mark = NULL;
@@ -215,7 +215,7 @@ static void mend(void *arg, const char *name, const char *id)
 	uint64_t inode = strtoumax(name + strlen(PREFIX), NULL, 10);
 	const char *class = *id ? find_record(m, id, inode, &r) : NULL;
 
-	/* It is gone by now; or was never moved. */
+	/* The container is gone, or was never moved. */
 	if (!class || cgroup_open(m->mount, r.cgroup, &c, NULL) == -ENOENT ||
 	    (c.fd >= 0 && (c.inode != inode || mend_record(m, class, &r, &c))))
 		unlinkat(m->env->state, name, 0);

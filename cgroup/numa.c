@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The only file that knows libnuma.  Its lists and distances are read from this machine's /sys, whatever the
- * sysroot, and its masks are the caller's own: good for a second opinion, not for the first.  Of
- * its calls the thin ones are used: set_mempolicy, move_pages.
+ * The only file that uses libnuma. Its node lists and distances are those of this machine, not of the sysroot, and its
+ * masks those of the calling process; so it serves only as a second opinion. Only its thin wrappers of system calls
+ * (set_mempolicy, move_pages) are used for work.
  */
 #include "cgroup/pages.h"
 #include "plugin/util.h"
@@ -12,7 +12,7 @@
 #include <numaif.h>
 #include <string.h>
 
-/* Where the headers are older than the kernel. */
+/* For headers older than the kernel. */
 #ifndef MPOL_F_STATIC_NODES
 #define MPOL_F_STATIC_NODES (1 << 15)
 #endif
@@ -55,7 +55,7 @@ int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, str
 		if (id < PAGES_NODE_MAX)
 			mask[(unsigned int)id / bits] |= 1UL << ((unsigned int)id % bits);
 	}
-	/* The kernel takes one off the length. */
+	/* The kernel subtracts 1 from the length. */
 	if (set_mempolicy(mode | MPOL_F_STATIC_NODES, mask, PAGES_NODE_MAX + 1) == 0)
 		return 0;
 	if (errno == EINVAL && since)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * openat2 where the kernel has it, else the same promise kept part by part.
+ * Uses openat2 if the kernel has it; else gives the same guarantees part by part.
  */
 #include "cgroup/open.h"
 
@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define EAGAIN_TRIES 32 /* a rename anywhere makes openat2 ask for another try */
+#define EAGAIN_TRIES 32 /* a rename anywhere may make openat2 fail with EAGAIN */
 
 bool path_is_plain(const char *path)
 {
@@ -60,7 +60,7 @@ int open_beneath(int dir, const char *path, int flags)
 	}
 }
 
-/* One part of the path, opened below @dir on the device @dev. */
+/* Opens one part of a path below @dir; -EXDEV if it is not on the device @dev. */
 static int open_step(int dir, const char *name, size_t len, int flags, dev_t dev)
 {
 	char part[NAME_MAX + 1];
@@ -77,7 +77,7 @@ static int open_step(int dir, const char *name, size_t len, int flags, dev_t dev
 	if (fd < 0) {
 		int status = -errno;
 
-		/* With O_DIRECTORY, a symlink is "not a directory". */
+		/* For a symlink, O_DIRECTORY gives ENOTDIR. */
 		if (status == -ENOTDIR && fstatat(dir, part, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
 			return -ELOOP;
 		return status;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is found out of a cgroup before it is written to, and the verdict.  In nearly every start the cgroup's list of
- * processes is the one pid and its directory has no others in it, which cgroup_of_pid has seen
- * already; only what is not so simple is looked at process by process.
+ * Gathers the facts about a cgroup before it is written to, and judges them. At nearly every start the cgroup has one
+ * process and no child cgroups, as cgroup_of_pid() has seen already; only other cases are examined process by process.
  */
 #include "cgroup/own.h"
 
@@ -16,8 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROCS_TEXT_MAX 8192 /* a container that starts has one process, some runtimes a few more */
-#define CHAIN_MAX      128  /* generations between a process and the one that it descends from */
+#define PROCS_TEXT_MAX 8192 /* a starting container has one process, with some runtimes a few */
+#define CHAIN_MAX      128  /* generations from a process to an ancestor */
 
 /* --- the verdict --- */
 
@@ -60,7 +59,7 @@ enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char
 	return OWN_MARK_OTHER;
 }
 
-/* What the messages name, beside the cgroup. */
+/* Names for the messages, besides the cgroup. */
 struct own_names {
 	pid_t pid, stranger;
 	const char *id;
@@ -77,7 +76,7 @@ static int say_verdict(enum own_verdict v, const struct cgroup_dir *c, const str
 		return error_set(err, -EPERM, "cgroup %.200s: the root cgroup is not a container's", c->path);
 	case OWN_LEFT:
 		return error_set(err, -ESRCH, "cgroup %.200s does not hold the container any more", c->path);
-	case OWN_CALLER: /* podman --cgroups=disabled: a login's cpuset is not a container's. */
+	case OWN_CALLER: /* podman --cgroups=disabled: the cgroup is a login's */
 		return error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
 				 c->path);
 	case OWN_MARKED:
@@ -141,13 +140,13 @@ static int parse_mark(const struct cgroup_dir *c, struct record **out, struct er
 int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error *err)
 {
 	*out = NULL;
-	/* Nearly always there is none, or the file system has no attributes at all. */
+	/* Nearly always there is none, or the file system has no attributes. */
 	return cgroup_get_xattr(c, CGROUP_XATTR_RECORD, NULL, 0) <= 0 ? 0 : parse_mark(c, out, err);
 }
 
 /* --- processes --- */
 
-/* 0: the process is gone, or hidden. */
+/* 0: the process has ended, or is hidden. */
 static pid_t parent_of(pid_t pid)
 {
 	char name[64], text[2048];
@@ -169,7 +168,7 @@ static bool descends_from(pid_t pid, pid_t ancestor)
 	return false;
 }
 
-/* A process that ended meanwhile is not in the list any more. */
+/* A process that has ended since is no longer in the list. */
 static bool still_listed(const struct cgroup_dir *c, pid_t pid)
 {
 	char procs[PROCS_TEXT_MAX], name[16];
@@ -178,7 +177,7 @@ static bool still_listed(const struct cgroup_dir *c, pid_t pid)
 	return read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs)) < 0 || words_have(procs, name);
 }
 
-/* Whether this process, or one that it descends from, is in the list. */
+/* Whether the list has this process or one of its ancestors. */
 static bool lists_caller(const char *procs)
 {
 	pid_t pid = getpid();
@@ -193,7 +192,10 @@ static bool lists_caller(const char *procs)
 	return false;
 }
 
-/* The processes of other pid namespaces are 0 in the list: the container's are below its first process. */
+/*
+ * A process that is not visible in our pid namespace is listed as 0 and counts as a stranger. The container's own are
+ * visible: they are below its first process.
+ */
 static own_frame void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, struct own_names *n)
 {
 	char procs[PROCS_TEXT_MAX], *at = procs, *end;
@@ -226,7 +228,7 @@ static bool is_populated(const struct cgroup_dir *c, const char *child)
 	return n < 0 || !strstr(events, "populated 0");
 }
 
-/* A directory has two links, and one more for each directory in it. */
+/* The link count is 2 plus the number of child directories. */
 static int look_below(const struct cgroup_dir *c, const char *inner, struct own_facts *f, struct own_names *n,
 		      struct error *err)
 {
@@ -257,7 +259,7 @@ static int look_below(const struct cgroup_dir *c, const char *inner, struct own_
 
 /* --- at the start --- */
 
-/* LXC makes both cgroups anew for each start, and refuses to where they are there; so the outer one is its own. */
+/* LXC creates both cgroups at each start and fails if they exist, so the outer one is the container's own as well. */
 static int step_out(int mount, struct cgroup_dir *c, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir outer = CGROUP_DIR_NONE;
@@ -298,7 +300,7 @@ int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id
 	if (inner && (strcmp(runtime_class, "lxc") != 0 || !last || strcmp(last + 1, inner) != 0))
 		inner = NULL;
 	if (inner) {
-		/* The inner one must be the container's alone before the outer one is looked at. */
+		/* The inner cgroup must be the container's own before the outer one is considered. */
 		rc = judge_at_start(c, NULL, OWN_MARK_NONE, &n, err);
 		if (rc == 0)
 			rc = step_out(mount, c, err);
@@ -325,7 +327,7 @@ struct below {
 	struct error *err;
 };
 
-/* Marks that were made for a cgroup below: of containers that are placed there on their own. */
+/* A record made for a cgroup below @c: another container is placed there. */
 static int look_at_mark(void *arg, const struct cgroup_dir *c)
 {
 	struct below *b = arg;

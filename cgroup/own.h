@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whose cgroup it is.  A placement may change one cgroup: the one that holds this container's
- * processes and no others.  Every writer asks here first: a cgroup_dir that these functions did not
- * set .owned in is not written to (cgroup/cpuset.c).
+ * Whether a cgroup is one container's own, that is, holds its processes and no others. Only these functions set
+ * cgroup_dir.owned, without which nothing writes to a cgroup (cgroup/cpuset.c).
  *
- * The facts are gathered by own_at_start and own_while_placed; the verdict on them is a pure function.
+ * own_at_start() and own_while_placed() gather the facts; the verdict on them is a pure function.
  */
 #ifndef NUMAPLACE_OWN_H
 #define NUMAPLACE_OWN_H
@@ -13,18 +12,18 @@
 #include "plugin/record.h"
 
 enum own_mark {
-	OWN_MARK_NONE,  /* no record on the cgroup, or one that was written for another inode */
+	OWN_MARK_NONE,  /* no record on the cgroup, or one made for another inode */
 	OWN_MARK_SAME,  /* the record of this container */
-	OWN_MARK_OTHER, /* a whole record of another id or class, made for this cgroup */
+	OWN_MARK_OTHER, /* a valid record made for this cgroup, with another id or runtime class */
 };
 
 struct own_facts {
 	bool root;     /* it is the root cgroup */
-	bool member;   /* at the start: the container's first process is in it; later: its inode is the recorded one */
+	bool member;   /* at start: the container's first process is in it; later: its inode is the recorded one */
 	bool listed;   /* all of its processes could be listed */
-	bool caller;   /* this process, or one that it descends from, is in it */
-	bool stranger; /* a process that does not descend from the container's first one is in it */
-	bool child;    /* at the start: another cgroup below it has processes; later: another container is placed below */
+	bool caller;   /* it holds this process or one of its ancestors */
+	bool stranger; /* it holds a process that does not descend from the container's first one */
+	bool child;    /* at start: a cgroup below it has processes; later: another container is placed below it */
 	enum own_mark mark;
 };
 
@@ -33,29 +32,32 @@ enum own_verdict {
 	OWN_ROOT,
 	OWN_LEFT,
 	OWN_CALLER,
-	OWN_MARKED,   /* another container that lives is placed there */
+	OWN_MARKED,   /* another live container is placed there */
 	OWN_UNLISTED,
 	OWN_STRANGER,
 	OWN_CHILD,
 	OWN_NESTED,   /* later: another container is placed in a cgroup below it */
-	OWN_UNMARKED, /* later: it does not carry the container's mark */
+	OWN_UNMARKED, /* later: it does not carry the container's record */
 };
 
 /*
- * Before the container's first instruction.  The mark of another container counts as long as that one may have
- * processes; where the container is alone, the other one has ended.
+ * The verdict before the container's first instruction. Another container's record counts only while the cgroup may
+ * hold processes of it; if this container is alone there, the other one has ended.
  */
 enum own_verdict own_judge_start(const struct own_facts *f);
 
-/* Later, when the container may have made processes and cgroups of its own: the mark says whose it is. */
+/*
+ * The verdict on a placed container, which may have made processes and cgroups of its own: the record on the cgroup
+ * decides.
+ */
 enum own_verdict own_judge_placed(const struct own_facts *f);
 
-/* Whose mark @found (NULL: none) is, on a cgroup of this @inode, seen from the container @id. */
+/* Compares @found (NULL: no record), read from a cgroup with this inode, with the container @id. */
 enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char *runtime_class, const char *id);
 
 /*
- * The record that @c carries, if it is whole and was made for this inode: 1, and *@out is the caller's (own_mark_free);
- * 0: there is none.
+ * Reads the record that is stored on @c. 1: *@out is it, and the caller frees it with own_mark_free(); 0, and *@out
+ * NULL: there is none, or it is invalid or was made for another inode.
  */
 int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error *err);
 void own_mark_free(struct record *mark);
@@ -66,15 +68,19 @@ static inline void cleanup_own_markp(struct record **mark)
 #define cleanup_own_mark __attribute__((cleanup(cleanup_own_markp)))
 
 /*
- * @c: cgroup_of_pid's, of a container's first process @pid that a runtime holds back.  0 and .owned: it may be written
- * to.  @inner: the name of the cgroup that LXC made for the process, inside of the one that it made for
- * the limits: then @c becomes the outer one.  NULL: there is no such cgroup.  *@mark: what it carries, or NULL.
- * -EPERM, -EBUSY, -EOPNOTSUPP: it is not the container's own.
+ * Checks at a container's start that its cgroup is its own, and sets @c->owned. @c: from cgroup_of_pid(), for the
+ * container's first process @pid, which the runtime holds back. @inner: the name of the cgroup that LXC made for the
+ * process, below the one with the limits: @c is then replaced by that outer cgroup. NULL: there is no inner cgroup.
+ * *@mark becomes the record on the cgroup, or NULL; the caller frees it. -EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH: it is not
+ * the container's own.
  */
 int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner,
 		 struct cgroup_dir *c, struct record **mark, struct error *err);
 
-/* @c: opened by the recorded path.  0 and .owned: it is the cgroup of the placed container @r. */
+/*
+ * Checks that @c, opened by the recorded path, is the cgroup of the placed container @r, and sets @c->owned. Errors as
+ * above.
+ */
 int own_while_placed(int mount, const struct record *r, struct cgroup_dir *c, struct error *err);
 
 #endif

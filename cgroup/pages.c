@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numa_maps: a line per mapping, with a count of pages per node in units of its
- * page size.  Read line by line, as a large process has megabytes of it.
+ * Reads numa_maps: a line per mapping, with the number of pages on each node, in units of its page size. Read line by
+ * line, as it is megabytes long for a large process.
  */
 #include "cgroup/pages.h"
 
@@ -22,7 +22,7 @@ struct line {
 	uint64_t page_size;   /* bytes */
 };
 
-/* The number behind "key=" at @p; false: it is another word. A malformed or huge one clears *@good. */
+/* Parses the number after "key=" at @p; false: a different word. A malformed or too large number clears *@good. */
 static bool number(const char *p, const char *key, uint64_t *out, bool *good)
 {
 	size_t n = strlen(key);
@@ -37,7 +37,7 @@ static bool number(const char *p, const char *key, uint64_t *out, bool *good)
 	return true;
 }
 
-/* "N3=17": the node, or -1 when it is another word. */
+/* Parses "N3=17": the node id, or -1 for a different word. */
 static int node_word(const char *p, uint64_t *count, bool *good)
 {
 	unsigned long id;
@@ -59,7 +59,10 @@ static const char *next_word(const char *p)
 	return p + strspn(p, " ");
 }
 
-/* Memory that only looks like a file. A runtime's copy of itself is a file after all: it made that before. */
+/*
+ * Whether a "file" is shared memory. A runtime's copy of its own program counts as a file: it was made before the
+ * placement.
+ */
 static bool is_memory(const char *name)
 {
 	static const char *const begins[] = { "/memfd:", "/dev/zero", "/SYSV", "/dev/shm/" };
@@ -72,7 +75,7 @@ static bool is_memory(const char *name)
 	return false;
 }
 
-/* What the line is; its nodes come in a second pass, when that is known. */
+/* Determines the kind of mapping; a second pass adds up its nodes. */
 static bool classify(const char *words, struct line *l)
 {
 	bool good = true;
@@ -112,7 +115,7 @@ struct pages_node *pages_node(struct pages *p, unsigned int id)
 
 int pages_add_line(struct pages *p, const char *line)
 {
-	/* "7f0c1000 default file=/bin/x mapped=3 N0=3 kernelpagesize_kB=4": address and policy are passed over. */
+	/* Skip address and policy: "7f0c1000 default file=/bin/x mapped=3 N0=3 kernelpagesize_kB=4". */
 	const char *words = next_word(next_word(line));
 	struct line l;
 	bool good = true;
@@ -135,7 +138,7 @@ int pages_add_line(struct pages *p, const char *line)
 			n->file += count * l.page_size;
 		else
 			n->mixed += count * l.page_size;
-		/* Counted as a file's above: how much of it is no file's. */
+		/* These bytes are part of .file, added above. */
 		if (l.shared && !l.huge && l.anon == 0)
 			n->shared += count * l.page_size;
 	}
@@ -192,7 +195,7 @@ uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes)
 	return sum;
 }
 
-/* The policy's words in a line: up to a word of the mapping. "prefer (many)" and "weighted interleave" are two. */
+/* The length of the policy in a line. "prefer (many)" and "weighted interleave" are two words. */
 static size_t policy_length(const char *p)
 {
 	size_t n = strcspn(p, " \n");
@@ -297,7 +300,7 @@ struct mapping *mappings_find(const struct mappings *m, uint64_t start)
 	return low < m->n && m->map[low].start == start ? &m->map[low] : NULL;
 }
 
-/* One line of numa_maps, put to the mapping that begins there; one that is new since is left for later. */
+/* Adds a line of numa_maps to the mapping that begins there; skips mappings that are newer than @m. */
 static int judge_mapping(const char *line, const struct idset *nodes, const struct mappings *m, struct pages *p)
 {
 	struct mapping *map = mappings_find(m, strtoull(line, NULL, 16));

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where a process's pages are, and what libnuma says of distances.
+ * On which nodes a process's pages are, from numa_maps; and the calls of libnuma.
  */
 #ifndef NUMAPLACE_CGROUP_PAGES_H
 #define NUMAPLACE_CGROUP_PAGES_H
@@ -14,57 +14,64 @@
 
 #define PAGES_NODE_MAX 1024 /* node ids are below this */
 
-/* Bytes per node, in the order in which nodes were met. */
+/* Bytes per node, in the order in which the nodes were found. */
 struct pages {
 	unsigned int n;
 	struct pages_node {
 		uint16_t id;
-		uint64_t anon;  /* of its own, file pages that it changed for itself included */
-		uint64_t file;  /* of files and shared memory: others may have brought them in */
-		uint64_t mixed; /* in mappings that hold both, where they were not told apart */
+		uint64_t anon;  /* the process's own, including its private copies of file pages */
+		uint64_t file;  /* of files and shared memory, which other processes may have read in */
+		uint64_t mixed; /* in mappings with both kinds, where they were not separated */
 		uint64_t huge;  /* hugetlb */
-		uint64_t shared; /* of .file: memory without a file on disk (memfd, SysV, /dev/shm, MAP_SHARED) */
+		uint64_t shared; /* part of .file: memory without a file on disk (memfd, SysV, /dev/shm, MAP_SHARED) */
 	} node[PAGES_NODE_MAX];
 };
 
-/* The node's part, made where there is none yet. */
+/* The entry of node @id (below PAGES_NODE_MAX), added if there is none. */
 struct pages_node *pages_node(struct pages *p, unsigned int id);
 
+/* Adds all of @from to @to. */
 void pages_add(struct pages *to, const struct pages *from);
 
-/* Adds one line of numa_maps.  Pure.  -EINVAL: makes no sense; @p untouched. */
+/* Adds one line of numa_maps to @p. Pure. -EINVAL: it cannot be parsed; @p is unchanged. */
 int pages_add_line(struct pages *p, const char *line);
 
-/* Opens numa_maps of @pid below @root; @path is its name for messages. -ENOENT: a kernel without NUMA; -ESRCH: gone. */
+/*
+ * Opens numa_maps of @pid below the sysroot @root; @path becomes its name, for messages. The caller closes *@out.
+ * -ENOENT: a kernel without NUMA; -ESRCH: the process has ended; -EINVAL: not a regular file.
+ */
 #define NUMA_MAPS_PATH 64
 int numa_maps_open(int root, pid_t pid, char path[NUMA_MAPS_PATH], FILE **out, struct error *err);
 
 /* --- cgroup/process-pages.c --- */
 
 /*
- * The whole of numa_maps for @pid.  A file's private mapping has pages of the file and ones that the process changed: which
- * is which, /proc/PID/pagemap tells.  What is too much to look through (16 GiB in a process), or is not ours to see, stays mixed.
+ * Sums up numa_maps of @pid. For a private mapping of a file, /proc/PID/pagemap shows which pages the process has
+ * changed. These stay mixed if pagemap cannot be read, or beyond 16 GiB in a process.
  */
 int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err);
 
 /*
- * The sum over every process in the cgroup @path and below. What several of them have in common counts
- * for each. A process that ends meanwhile counts for nothing.
+ * Sums up all processes in the cgroup @path and below. Shared pages count once for each process. Processes that have
+ * ended, or cannot be read, are skipped.
  */
 int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, struct error *err);
 
 /* --- cgroup/pages.c --- */
 
-/* What is a process's own, whoever may have brought in the files that it maps: anonymous, shared, hugepages. */
+/* Bytes that belong to the process: anonymous, shared and huge, but not the files that it maps. */
 uint64_t pages_own(const struct pages_node *n);
-/* Of these, the bytes on nodes that are not in @nodes. */
+/* The bytes of these on nodes that are not in @nodes. */
 uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes);
 
-/* Mappings of @pid with own pages on other nodes than @nodes; their elsewhere is how many bytes. @out zeroed before. */
+/*
+ * Finds the mappings of @pid that have own or mixed pages on nodes outside of @nodes; .elsewhere is their size in
+ * bytes. The caller zeroes @out before and frees it with mappings_free(). -ESRCH: the process has ended.
+ */
 struct mapping {
 	uint64_t start, end, page_size, elsewhere;
-	bool own;    /* nothing of a file on disk is in it */
-	bool partly; /* other pages of it are on @nodes */
+	bool own;    /* no pages of a file on disk */
+	bool partly; /* it also has pages on @nodes */
 };
 struct mappings {
 	size_t n, room;
@@ -74,31 +81,40 @@ int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappi
 void mappings_free(struct mappings *m);
 #define cleanup_mappings __attribute__((cleanup(mappings_free)))
 
-/* Starts and ends alone, of all mappings, ascending as the kernel gives them (@out zeroed before); the one at @start. */
+/*
+ * Reads .start and .end of all mappings of @pid, in ascending order, and appends them to @out (zeroed and freed by the
+ * caller, as above). Find returns the mapping that begins at @start, or NULL.
+ */
 int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err);
 struct mapping *mappings_find(const struct mappings *m, uint64_t start);
 
 /*
- * What the kernel says of @pid's memory policy, as numa_maps has it of its first mapping without one of its own:
- * "default", "interleave=static:0-1", "prefer (many)=static:0-1".
+ * Reads the memory policy of @pid as the kernel prints it for its first mapping: "default", "interleave=static:0-1",
+ * "prefer (many)=static:0-1". -ESRCH: the process has ended.
  */
 int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct error *err);
 
-/* How the kernel shows a policy set by libnuma_set_policy; "" for strict. */
+/* The text that the kernel prints for a policy set by libnuma_set_policy(); "" for strict. */
 void pages_policy_text(enum memory_policy policy, const struct idset *nodes, char *buf, size_t size);
 
-/* --- cgroup/numa.c: the only file that knows libnuma --- */
+/* --- cgroup/numa.c: the only file that uses libnuma --- */
 
-/* The distance as libnuma sees it; 0: it does not know, -1: no NUMA here. This machine's, whatever the sysroot. */
+/*
+ * The distance from node @a to node @b in libnuma's view; 0: unknown to it, -1: no NUMA. Always of this machine, not of
+ * the sysroot.
+ */
 int libnuma_distance(int a, int b);
 
 /*
- * The calling thread's memory policy: inherited by what it forks and execs. Its nodes are meant as they are, whatever
- * cpuset it comes into. -ENOTSUP: the kernel is too old for it.
+ * Sets the memory policy of the calling thread; its children inherit it, also across exec. The node ids are absolute
+ * and do not follow a change of the cpuset. -ENOTSUP: the kernel is too old.
  */
 int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, struct error *err);
 
-/* move_pages(2) on @n addresses: @nodes NULL: only asks. @status: node, or -errno. 0 or -errno. */
+/*
+ * move_pages(2) on @n addresses; @nodes NULL: only queries. @status: for each the node, or -errno. @shared_too: also
+ * moves pages that other processes map. 0 or -errno.
+ */
 int libnuma_move_pages(pid_t pid, size_t n, void **pages, const int *nodes, int *status, bool shared_too);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One placement from end to end.  The ledger's lock covers the decision and its
- * note, not the writing: a record without its mark on the cgroup is "pending", and
- * whoever comes next for the same container finishes it.
+ * One placement from start to end. The ledger's lock covers the decision and the record, but not the write: a record
+ * whose cgroup is not marked yet is pending, and the next call for the same container completes it.
  */
 #include "cgroup/place.h"
 
@@ -17,18 +16,18 @@
 #include <string.h>
 #include <time.h>
 
-#define SYSTEMD_MS 1500 /* of a hook's seconds, for systemd's answer */
+#define SYSTEMD_MS 1500 /* of a hook's few seconds, for systemd's answer */
 
-/* What a placement gathers on its way. */
+/* The state of one placement. */
 struct work {
 	struct place_env *env;
 	const struct place_job *job;
 	struct choice choice;
 	int mount;
 	struct cgroup_dir cgroup;
-	struct record *mark;  /* that it carries, whosever it is; NULL: none */
-	struct cpuset before; /* of the cgroup, for the way back */
-	char *text;           /* of a new record: one for the ledger and for the mark; NULL: none was made */
+	struct record *mark;  /* record found on the cgroup, of any container; NULL: none */
+	struct cpuset before; /* the cgroup's cpuset, for the roll-back */
+	char *text;           /* new record as text, for ledger and mark; NULL: no new record */
 	size_t text_len;
 };
 
@@ -43,7 +42,7 @@ static void work_close(struct work *w)
 }
 #define cleanup_work __attribute__((cleanup(work_close)))
 
-/* A hook cannot set a memory policy; only strict is a cpuset alone. */
+/* Only strict needs nothing but a cpuset; a hook cannot set a memory policy. */
 static int check_policy(const struct place_job *job, struct error *err)
 {
 	const char *remedy = "needs numaplace-runtime or podman's precreate stage";
@@ -56,7 +55,7 @@ static int check_policy(const struct place_job *job, struct error *err)
 			 memory_policy_name(job->request.policy), remedy);
 }
 
-/* Leaves of @pin (empty: anything) what is planned. */
+/* Intersects @pin (empty: anything) with the planned set. */
 static int narrow(struct idset *pin, const struct idset *planned, const char *file, struct error *err)
 {
 	char want[120], have[120];
@@ -75,7 +74,7 @@ static int narrow(struct idset *pin, const struct idset *planned, const char *fi
 	return 0;
 }
 
-/* The policy is set on the planned nodes already: any others would leave it without effect, unseen. */
+/* The policy has been set on the planned nodes; on other nodes it would silently have no effect. */
 static int check_plan(const struct place_job *job, const struct placement *p, struct error *err)
 {
 	char want[120], have[120];
@@ -89,7 +88,7 @@ static int check_plan(const struct place_job *job, const struct placement *p, st
 			 have);
 }
 
-/* Narrows @pin by what the cgroup has; where the two do not meet, the cgroup is what the kernel obeys. */
+/* Intersects @pin with the cgroup's own set. If they are disjoint, the cgroup's set wins: the kernel enforces it. */
 static void add_pin(struct idset *pin, const struct idset *set)
 {
 	struct idset both = *pin;
@@ -100,7 +99,7 @@ static void add_pin(struct idset *pin, const struct idset *set)
 	*pin = idset_empty(&both) ? *set : both;
 }
 
-/* What the cgroup has; where there is no cpuset at all, it is turned on. */
+/* Reads the cgroup's cpuset, and enables the controller first if necessary. */
 static int read_own(struct work *w, struct error *err)
 {
 	cleanup_close int mount = -1;
@@ -108,13 +107,15 @@ static int read_own(struct work *w, struct error *err)
 
 	if (rc != -ENOENT)
 		return rc;
-	rc = cgroup_mount(&mount, NULL, 0, err); /* says what is wrong with a host that has none */
+	rc = cgroup_mount(&mount, NULL, 0, err); /* reports the reason if the host has no cpuset */
 	if (rc == 0)
 		rc = cgroup_enable_cpuset(w->mount, &w->cgroup, err);
 	return rc < 0 ? rc : cgroup_read_cpuset(&w->cgroup, &w->before, err);
 }
 
-/* The parent's: which is what is in effect in a cgroup that has none of its own, as nearly all have not. */
+/*
+ * What the parent allows. A cgroup without sets of its own, as nearly all are, has the parent's as its effective ones.
+ */
 static int read_allowed(struct work *w, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
@@ -129,7 +130,7 @@ static int read_allowed(struct work *w, struct error *err)
 	return rc < 0 ? rc : cgroup_read_effective(&parent, &w->choice.allowed_cpus, &w->choice.allowed_mems, err);
 }
 
-/* The container's cgroup, its cpuset, and what they leave to choose from. */
+/* Finds the container's cgroup, its cpuset, and the CPUs and nodes to choose from. */
 static own_frame int find_cgroup(struct work *w, struct error *err)
 {
 	struct request *request = &w->choice.request;
@@ -151,7 +152,7 @@ static own_frame int find_cgroup(struct work *w, struct error *err)
 	if (rc < 0)
 		return rc;
 	w->choice.limited = true;
-	/* Where the CPUs are somebody else's business and the nodes are named, the CPUs of the moment say nothing. */
+	/* If Incus writes the CPUs and the nodes are given, the present CPUs are not a pin. */
 	if (!w->job->mems_only || request->nodes_mode != NODES_LIST)
 		add_pin(&request->pin_cpus, &w->before.cpus);
 	add_pin(&request->pin_mems, &w->before.mems);
@@ -165,7 +166,7 @@ static bool is_own(const struct work *w, const struct record *mark)
 	       own_mark_of(mark, w->cgroup.inode, w->job->runtime_class, w->job->id) == OWN_MARK_SAME;
 }
 
-/* As it is now: a hook of the same container may have marked it since we looked. */
+/* Reads the mark again: another hook of the same container may have set it since. */
 static int is_marked(const struct work *w, bool *marked, struct error *err)
 {
 	cleanup_own_mark struct record *mark = NULL;
@@ -175,7 +176,7 @@ static int is_marked(const struct work *w, bool *marked, struct error *err)
 	return rc < 0 ? rc : 0;
 }
 
-/* Where it was before is where it would like to be again. */
+/* Prefer the previous nodes. */
 static void hint_from(struct request *request, const struct record *old)
 {
 	if (idset_empty(&request->last_nodes))
@@ -185,8 +186,8 @@ static void hint_from(struct request *request, const struct record *old)
 }
 
 /*
- * Another cgroup's container of the same id: one that is gone goes from the ledger too, so that its successor may have
- * its place; one that lives (under another --root) is none of our business.
+ * @old has the same id and another cgroup. If that container is dead, drop it, so that its successor may have its
+ * place. If it is alive (under another --root), leave it alone.
  */
 static own_frame int retire(struct work *w, struct ledger *l, struct record *old, struct error *err)
 {
@@ -200,7 +201,7 @@ static own_frame int retire(struct work *w, struct ledger *l, struct record *old
 	return rc == -ENOENT ? 0 : rc;
 }
 
-/* The container whose mark is on the cgroup: it has ended, or the cgroup would not be this container's alone. */
+/* Drops the container whose record is on the cgroup. It is dead: own_at_start() found this container alone there. */
 static int retire_other(const struct work *w, struct ledger *l, struct error *err)
 {
 	const struct record *other = w->mark;
@@ -213,8 +214,8 @@ static int retire_other(const struct work *w, struct ledger *l, struct error *er
 }
 
 /*
- * What the ledger, or else the cgroup, knows of this container.  1 and @out: it has a place, *@marked tells
- * whether that is written; 0: it has none (any more).
+ * Looks up this container in the ledger, then on its cgroup. 1: @out is its record, and *@marked is whether the cgroup
+ * carries it; 0: it has no record.
  */
 static own_frame int known_place(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
@@ -242,7 +243,7 @@ static own_frame int known_place(struct work *w, struct ledger *l, struct record
 	return rc < 0 ? rc : 1;
 }
 
-/* All of the record but the choice itself, which is in it. */
+/* Fills in all fields but the placement and its reasons. */
 static int fill_record(const struct work *w, struct record *out, struct error *err)
 {
 	char *path = strdup(w->cgroup.path);
@@ -264,7 +265,7 @@ static int fill_record(const struct work *w, struct record *out, struct error *e
 	return 0;
 }
 
-/* Within the plan, if there is one; the record keeps the request as it was without. */
+/* Chooses within the plan, if there is one; the request in the record is without it. */
 static int make_choice(struct work *w, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
 {
 	struct request *r = &w->choice.request;
@@ -282,7 +283,7 @@ static int make_choice(struct work *w, struct ledger *l, struct placement *out, 
 	return rc < 0 ? rc : check_plan(w->job, out, err);
 }
 
-/* Under the lock: find, or choose and note. *@marked: nothing is left to write. */
+/* Under the lock: finds the record, or chooses and adds one. *@marked: nothing is left to write. */
 static int decide(struct work *w, struct ledger *l, struct record *out, bool *marked, struct error *err)
 {
 	int rc = known_place(w, l, out, marked, err);
@@ -320,7 +321,7 @@ static own_frame int decide_locked(struct work *w, struct record *out, bool *mar
 	return rc;
 }
 
-/* The whole record, or where an attribute may not be that long, one without its reasons. */
+/* Stores the record on the cgroup; without its reasons, if an attribute cannot be that long. */
 static int mark_record(const struct cgroup_dir *c, const struct record *r, const char *text, size_t len,
 		       struct error *err)
 {
@@ -333,7 +334,7 @@ static int mark_record(const struct cgroup_dir *c, const struct record *r, const
 	brief = malloc(sizeof(*brief));
 	if (!brief)
 		return rc;
-	*brief = *r; /* a view: what it points to stays @r's */
+	*brief = *r; /* a view; @r owns the pointers */
 	brief->reasons.n = 0;
 	rc = record_format(brief, &brief_text, &len, err);
 	return rc < 0 ? rc : cgroup_set_xattr(c, CGROUP_XATTR_RECORD, brief_text, len, err);
@@ -376,7 +377,7 @@ static int mark_placed(const struct work *w, const struct record *r, struct erro
 	return mark_record(&w->cgroup, r, w->text, w->text_len, err);
 }
 
-/* All of them, as far as can be. */
+/* Removes all attributes, ignoring errors. */
 static void unmark(const struct cgroup_dir *c)
 {
 	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
@@ -394,10 +395,7 @@ void place_tell_systemd(const struct place_env *env, const struct cgroup_dir *c,
 		place_say(env, "%s: placed, but a daemon-reload may undo it", why.text);
 }
 
-/*
- * The memory nodes to write.  preferred is the processes' own policy and may spill over to any node, but not to a
- * reserved one.
- */
+/* The memory nodes to write. With the policy preferred, processes may allocate on any node that is not reserved. */
 static struct idset mems_to_write(const struct work *w, const struct placement *p)
 {
 	const struct idset *reserved = &w->env->conf.select.reserved_nodes;
@@ -413,7 +411,7 @@ static struct idset mems_to_write(const struct work *w, const struct placement *
 	return mems;
 }
 
-/* Writes, reads back and marks; the cgroup is as before when that fails. */
+/* Writes the cpuset, reads it back and marks the cgroup. On failure the cgroup is restored. */
 static own_frame int apply(struct work *w, const struct record *r, struct error *err)
 {
 	const struct placement *p = &r->placement;
@@ -440,7 +438,7 @@ static own_frame int apply(struct work *w, const struct record *r, struct error 
 	return 0;
 }
 
-/* Takes back the note of a placement that could not be made. */
+/* Removes the record of a placement that failed. */
 static void forget(struct work *w)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -526,7 +524,7 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		rc = machine_read(&machine, env, false, false, err);
 	if (rc < 0)
 		return rc;
-	/* Without one, none can be told to be dead; on such a host nothing is placed. */
+	/* Without a mount, no container can be found to be dead; but such a host places none. */
 	if (env->real)
 		cgroup_mount_any(&mount, NULL);
 	world_init(&world, env->root, mount, machine.topology, machine_boot_id(&machine));

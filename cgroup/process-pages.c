@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The pages of a process and of all in a cgroup.  numa_maps does not say which pages
- * of a file's private mapping the process has changed, and so made its own:
- * for these mappings the page table is asked, page by page, as far as MOST_PAGES.
+ * The pages of a process, and of all processes in a cgroup. numa_maps does not show which pages of a private file
+ * mapping the process has changed (copied). For such mappings the page table is read, up to MOST_PAGES pages.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
@@ -15,16 +14,16 @@
 #include <inttypes.h>
 
 #define STEP 4096              /* addresses per call */
-#define MOST_PAGES (1ULL << 22) /* of a process: 16 GiB of small ones, whose table is 32 MiB to read */
+#define MOST_PAGES (1ULL << 22) /* per process: 16 GiB of small pages, with 32 MiB of page table */
 
-/* An entry of /proc/PID/pagemap. */
+/* Bits of an entry of /proc/PID/pagemap. */
 #define ENTRY_PRESENT (1ULL << 63)
 #define ENTRY_FILE_OR_SHARED (1ULL << 61)
 
 struct apart {
 	int root;
 	pid_t pid;
-	bool failed;          /* not allowed to look, or gone */
+	bool failed;          /* no permission, or the process has ended */
 	int pagemap;
 	struct mappings maps;
 	uint64_t page_size, left; /* bytes; pages */
@@ -44,7 +43,7 @@ static void apart_freep(struct apart **a)
 }
 #define cleanup_apart __attribute__((cleanup(apart_freep)))
 
-/* NULL: no memory for it, and all stays mixed. */
+/* NULL: out of memory; all pages then stay mixed. */
 static struct apart *apart_new(int root, pid_t pid)
 {
 	struct apart *a = calloc(1, sizeof(*a));
@@ -62,7 +61,7 @@ static struct apart *apart_new(int root, pid_t pid)
 	return a;
 }
 
-/* @n entries from @at on: the changed (private) pages among them, put to their nodes. */
+/* Finds the changed (private) pages among @n entries from address @at, and adds them to their nodes. */
 static bool look_at(struct apart *a, uint64_t at, size_t n)
 {
 	size_t changed = 0;
@@ -98,7 +97,7 @@ static bool look_through(struct apart *a, const struct mapping *map)
 	return true;
 }
 
-/* The mixed pages in @p, which are those of the mapping at @start, are private or the file's; if it can be told. */
+/* Splits the mixed pages in @p, those of the mapping at @start, into private ones and the file's, if possible. */
 static void tell_apart(struct apart *a, uint64_t start, struct pages *p)
 {
 	const struct mapping *map = a ? mappings_find(&a->maps, start) : NULL;
@@ -109,7 +108,7 @@ static void tell_apart(struct apart *a, uint64_t start, struct pages *p)
 		struct pages_node *n = &p->node[i];
 		uint64_t changed = pages_node(&a->found, n->id)->anon;
 
-		/* It goes on while it is looked at. */
+		/* The process continues to run meanwhile. */
 		if (changed > n->mixed)
 			changed = n->mixed;
 		n->anon += changed;
@@ -171,7 +170,7 @@ int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, st
 		if (r == 0)
 			pages_add(all, one);
 		else if (r == -ESRCH || r == -EACCES)
-			r = 0; /* ended meanwhile */
+			r = 0; /* has ended, or cannot be read */
 	}
 	if (r == 0)
 		*out = *all;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every cgroup that has a process in it or below it, by way of the processes.  A tenant may make cgroups by the hundred
- * thousand, but each process counts against its limit; and where a scan has stopped is a position in /proc.
+ * Finds every cgroup that has processes in or below it, by listing the processes: a tenant can create cgroups by the
+ * hundred thousand, but its processes count against its limit. The position of a scan is an offset in /proc.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/text.h"
@@ -17,10 +17,10 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#define MEMBERSHIP_MAX 65536 /* of /proc/PID/cgroup: a line for each v1 hierarchy, too */
-#define AT_LEAST 64 /* processes and cgroups in each call, however late it is: a tenant may nest hundreds of cgroups */
+#define MEMBERSHIP_MAX 65536 /* /proc/PID/cgroup has one line more for each v1 hierarchy */
+#define AT_LEAST 64 /* processes and cgroups per call, even after the deadline: a tenant may nest hundreds of cgroups */
 
-/* Paths that were visited, by their checksum, and compared. */
+/* Hash set of visited paths, with linear probing; room is a power of two. */
 struct visited {
 	char **path;
 	size_t n, room;
@@ -40,7 +40,7 @@ struct scan {
 	void *arg;
 	struct error *err;
 	unsigned int done;
-	char *text; /* MEMBERSHIP_MAX */
+	char *text; /* MEMBERSHIP_MAX bytes */
 };
 
 static void scan_free(struct scan *s)
@@ -74,7 +74,7 @@ static int grow(struct visited *v)
 	return 0;
 }
 
-/* 1: it is new; 0: it was there. */
+/* 1: @path is new; 0: it was visited before. */
 static int visit_once(struct visited *v, const char *path)
 {
 	size_t at;
@@ -102,7 +102,7 @@ static int visit(struct scan *s, const char *path)
 	return rc < 0 ? error_set(s->err, rc, "%s", why.text) : s->each(s->arg, &c);
 }
 
-/* From the process's own cgroup up to one that was visited, which all above it were, too. */
+/* Visits the process's cgroup and its ancestors, up to the first one visited before: its ancestors have been, too. */
 static int visit_process(struct scan *s, const char *pid)
 {
 	char name[64], path[CGROUP_PATH_MAX];
@@ -110,7 +110,7 @@ static int visit_process(struct scan *s, const char *pid)
 
 	snprintf(name, sizeof(name), "/proc/%.20s/cgroup", pid);
 	if (file_read(AT_FDCWD, name, s->text, MEMBERSHIP_MAX) < 0 || membership_parse(s->text, path, sizeof(path)) < 0)
-		return 0; /* gone, or its cgroup is */
+		return 0; /* the process has ended, or its cgroup is deleted */
 	while (*path && path[1]) {
 		rc = visit_once(&s->visited, path);
 		if (rc < 0)
@@ -134,7 +134,7 @@ uint64_t cgroup_scan_clock(void)
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-/* 1: the time is up. */
+/* 1: the deadline has passed. */
 static int scan_names(struct scan *s, int proc, int64_t *at, uint64_t deadline, struct error *err)
 {
 	_Alignas(struct dirent64) char buf[16384];
@@ -174,7 +174,7 @@ int cgroup_scan(int mount, uint64_t *cursor, uint64_t deadline, int (*each)(void
 	s.text = malloc(MEMBERSHIP_MAX);
 	if (!s.text)
 		return error_errno(err, -ENOMEM, "look for records on the cgroups");
-	/* hidepid: the processes of others are not there. */
+	/* With hidepid, other users' processes are not listed. */
 	if (faccessat(proc, "1/cgroup", F_OK, 0) < 0)
 		return cgroup_walk(mount, each, arg, err);
 	rc = scan_names(&s, proc, &at, deadline, err);

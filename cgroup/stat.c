@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a cgroup holds on each node: memory.numa_stat and hugetlb.SIZE.numa_stat.
+ * What a cgroup holds on each node, from memory.numa_stat and hugetlb.SIZE.numa_stat.
  */
 #include "cgroup/open.h"
 #include "cgroup/text.h"
@@ -11,9 +11,9 @@
 #include <fcntl.h>
 #include <string.h>
 
-#define STAT_TEXT_MAX (1U << 20) /* some 40 kinds on 1024 nodes */
+#define STAT_TEXT_MAX (1U << 20) /* about 40 kinds on 1024 nodes */
 
-/* Behind the first @lines lines of @text; NULL: they are not all there. */
+/* The position after the first @lines lines of @text; NULL: there are fewer. */
 static char *end_of_lines(char *text, unsigned int lines)
 {
 	while (text && lines--) {
@@ -23,7 +23,9 @@ static char *end_of_lines(char *text, unsigned int lines)
 	return text;
 }
 
-/* @lines: of the file's first ones alone; 0: all. The kernel makes the text once for each opening, so it is read on. */
+/*
+ * Reads the first @lines lines (0: all) of @file. The text is generated per open, so reads continue on one descriptor.
+ */
 static int read_stat(const struct cgroup_dir *c, const char *file, unsigned int lines, char **text, struct error *err)
 {
 	cleanup_close int fd = open_beneath(c->fd, file, O_RDONLY);
@@ -68,7 +70,7 @@ int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, str
 int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, struct error *err)
 {
 	cleanup_free char *text = NULL;
-	int rc = read_stat(c, "memory.numa_stat", 2, &text, err); /* anon and file, in this order since Linux 5.9 */
+	int rc = read_stat(c, "memory.numa_stat", 2, &text, err); /* anon and file come first since Linux 5.9 */
 
 	return rc < 0 ? rc : numa_stat_parse(text, out, err);
 }

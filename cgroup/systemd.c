@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Two method calls of D-Bus as bytes, and their answers: which cgroup the unit of a name has, and SetUnitProperties
- * if it is the one that was meant.  Our own byte order is what the message says it is in; every length
- * that comes back is checked against what was read.
+ * Two D-Bus method calls and their replies: Get of a unit's ControlGroup, and SetUnitProperties if that is the cgroup
+ * in question. Messages are in the machine's byte order, as their header says; every length in a reply is checked
+ * against what was read.
  *
- * systemd is asked, rather than the attribute user.invocation_id of the cgroup: which unit set that attribute it does
- * not say, and in a delegated cgroup the container can write it.
+ * The cgroup's attribute user.invocation_id is not used instead: it does not name the unit, and in a delegated cgroup
+ * the container can write it.
  */
 #include "cgroup/systemd.h"
 
@@ -26,7 +26,7 @@
 #define TYPE_RETURN 2
 #define TYPE_ERROR 3
 
-/* Kinds of units that a container's cgroup may be, and systemd's interfaces to their properties. */
+/* Kinds of units that a container's cgroup may be, with systemd's D-Bus interfaces. */
 static const struct kind {
 	const char *suffix, *interface;
 } kinds[] = {
@@ -54,7 +54,7 @@ const char *systemd_unit_of(const char *cgroup)
 	return name && kind_of(name + 1) ? name + 1 : NULL;
 }
 
-/* --- writing; positions count from the message's beginning, which is aligned --- */
+/* --- writing; positions are relative to the start of the message, which is aligned --- */
 
 struct message {
 	size_t n;
@@ -117,7 +117,7 @@ static void patch_u32(struct message *m, size_t at, size_t v)
 	memcpy(m->byte + at, &value, sizeof(value));
 }
 
-/* (sv) with v an ay: a bit for each id. */
+/* Writes a property (sv) whose value is a byte array (ay) with a bit per id. */
 static void put_set(struct message *m, const char *name, const struct idset *s)
 {
 	unsigned char bits[SET_BYTES] = { 0 };
@@ -140,7 +140,7 @@ struct call {
 	const char *object, *interface, *member, *signature;
 };
 
-/* All before the body; @*fields and @*body are where the two begin. */
+/* Writes everything before the body; *@body becomes the body's position. */
 static void begin_call(struct message *m, const struct call *c, uint32_t serial, size_t *body)
 {
 	const uint16_t one = 1;
@@ -150,9 +150,9 @@ static void begin_call(struct message *m, const struct call *c, uint32_t serial,
 	m->n = 0;
 	m->full = false;
 	put(m, begin, sizeof(begin));
-	put_u32(m, 0); /* the body's length */
+	put_u32(m, 0); /* length of the body */
 	put_u32(m, serial);
-	put_u32(m, 0); /* the fields' length */
+	put_u32(m, 0); /* length of the fields */
 	fields = m->n;
 	put_field(m, 1, "o", c->object);
 	put_field(m, 2, "s", c->interface);
@@ -175,7 +175,10 @@ static bool is_alnum(char c, bool first)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9' && !first);
 }
 
-/* As systemd names a unit's object: all but letters and digits are "_" and two hex digits, as is a digit in front. */
+/*
+ * A unit's object path, escaped as systemd does: other characters than letters and digits, and a leading digit, become
+ * "_" and two hex digits.
+ */
 static void object_of(const char *unit, char *out, size_t size)
 {
 	size_t n = (size_t)snprintf(out, size, OBJECTS);
@@ -210,8 +213,8 @@ static int make_call(struct message *m, const char *unit, const struct idset *cp
 
 	begin_call(m, &set, 2, &body);
 	put_string(m, unit);
-	put_u32(m, 1); /* at run time only: nothing is written below /etc */
-	put_u32(m, 0); /* the array's length */
+	put_u32(m, 1); /* runtime only: nothing is written below /etc */
+	put_u32(m, 0); /* length of the array */
 	array = m->n - 4;
 	align(m, 8);
 	items = m->n;
@@ -277,7 +280,7 @@ static int receive(const struct line *l, void *data, size_t len)
 	char *p = data;
 
 	while (len) {
-		ssize_t n = read(l->fd, p, len); /* the socket does not block, and hooks may do no other call */
+		ssize_t n = read(l->fd, p, len); /* non-blocking socket; the hooks' seccomp filter has no recv */
 		int r = 0;
 
 		if (n == 0)
@@ -296,7 +299,7 @@ static int receive(const struct line *l, void *data, size_t len)
 	return 0;
 }
 
-/* Who we are is known to the kernel; "30" is root's uid in hex of its digits. */
+/* The kernel passes our uid; "30" is the digit of root's uid, in hex. */
 static int authenticate(const struct line *l)
 {
 	static const char hello[] = "\0AUTH EXTERNAL 30\r\n", begin[] = "BEGIN\r\n";
@@ -314,7 +317,7 @@ static int authenticate(const struct line *l)
 	return r < 0 ? r : send_all(l, begin, sizeof(begin) - 1);
 }
 
-/* The text at @at of a message's body, without a copy; NULL: it is not there whole, or not ended. */
+/* The string at @at in the body, in place; NULL if it is incomplete or not terminated. */
 static const char *text_at(const struct message *m, size_t at, size_t end)
 {
 	uint32_t len;
@@ -328,7 +331,10 @@ static const char *text_at(const struct message *m, size_t at, size_t end)
 	return (const char *)m->byte + at;
 }
 
-/* Reads messages until the answer, into @m: its body is *@body to *@end. @said: what systemd said against it. */
+/*
+ * Reads messages up to the reply and stores it in @m; its body is from *@body to *@end. -EREMOTEIO: @said is systemd's
+ * error message.
+ */
 static int answer(const struct line *l, struct message *m, size_t *body, size_t *end, char *said, size_t size)
 {
 	const uint16_t one = 1;
@@ -365,7 +371,9 @@ static int answer(const struct line *l, struct message *m, size_t *body, size_t 
 	}
 }
 
-/* Whether the unit has this very cgroup: 1 or 0. "v": a signature "s", and the text aligned behind it. */
+/*
+ * Asks whether the unit's cgroup is @cgroup: 1 or 0. The reply is a variant: the signature "s", then an aligned string.
+ */
 static int has_cgroup(const struct line *l, struct message *m, const char *unit, const char *cgroup)
 {
 	char said[256];
@@ -377,7 +385,7 @@ static int has_cgroup(const struct line *l, struct message *m, const char *unit,
 		r = send_all(l, m->byte, m->n);
 	if (r == 0)
 		r = answer(l, m, &body, &end, said, sizeof(said));
-	if (r < 0) /* systemd knows no unit of this name */
+	if (r < 0) /* systemd has no such unit */
 		return r == -EREMOTEIO ? 0 : r;
 	if (end - body < 4 || memcmp(m->byte + body, "\1s", 3) != 0)
 		return -EPROTO;
@@ -417,7 +425,7 @@ int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct
 		return 0;
 	l.fd = fd = unix_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
 	r = connect_to(socket_path, timeout_ms, &l);
-	/* another init, or a container without one */
+	/* another init system, or a container without one */
 	if (r == -ENOENT || r == -ECONNREFUSED)
 		return 0;
 	if (r == 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Tells systemd of the cpuset of a unit that is a container's own cgroup, so that
- * a daemon-reload writes the same again (from Linux 7.0 on it would take it away). Spoken
- * to directly over its socket: one message, no library, time-limited.
+ * Gives systemd the cpuset of a container whose cgroup is a unit's, so that a daemon-reload writes the same values
+ * again (since Linux 7.0 it would otherwise reset them). Speaks D-Bus on systemd's socket, without a library and with a
+ * time limit.
  */
 #ifndef NUMAPLACE_SYSTEMD_H
 #define NUMAPLACE_SYSTEMD_H
@@ -13,15 +13,16 @@
 #define SYSTEMD_SOCKET "/run/systemd/private"
 
 /*
- * The unit that @cgroup (a path below the mount) has the name of: "libpod-1.scope"; NULL: none.  That proves nothing: a
- * tenant may choose the name.  A cgroup below a unit, as crun's "container", is no unit, and systemd leaves it alone.
+ * The unit name that @cgroup (a path below the mount) ends in, as "libpod-1.scope"; NULL: none. A tenant may choose
+ * such a name, so systemd must confirm it. A cgroup below a unit, as crun's "container", is not a unit, and systemd
+ * does not touch it.
  */
 const char *systemd_unit_of(const char *cgroup);
 
 /*
- * AllowedCPUs and AllowedMemoryNodes of the unit, until it ends; an empty set is left alone. 0 also where no unit of
- * systemd has this very cgroup (which systemd is asked first), or systemd does not run here. -ETIMEDOUT, or what systemd
- * said (-EREMOTEIO).
+ * Sets the unit's AllowedCPUs and AllowedMemoryNodes, until it ends; an empty set is left unchanged. Asks systemd first
+ * whether the unit's cgroup is @cgroup. 0 also if no unit has this cgroup, or if systemd does not run here. -ETIMEDOUT:
+ * no answer within @timeout_ms; -EREMOTEIO: systemd refused, with its message.
  */
 int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus, const struct idset *mems,
 		       unsigned int timeout_ms, struct error *err);

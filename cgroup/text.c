@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Parsers of /proc/PID/cgroup, mountinfo, controller lists and *.numa_stat.
- * They meet the kernel's words only, and still believe no length and no number.
+ * Parsers of /proc/PID/cgroup, mountinfo, controller lists and *.numa_stat. They read the kernel's text only, but check
+ * every length and number all the same.
  */
 #include "cgroup/text.h"
 
@@ -61,7 +61,7 @@ int membership_parse(const char *text, char *path, size_t size)
 	return -ENOENT;
 }
 
-/* The next word of a mountinfo line, its octal escapes undone; false at the end of the line. */
+/* Reads the next word of a mountinfo line and decodes its octal escapes; false at the end of the line. */
 static bool next_word(const char **at, char *word, size_t size)
 {
 	const char *p = *at + strspn(*at, " ");
@@ -84,7 +84,7 @@ static bool next_word(const char **at, char *word, size_t size)
 	return true;
 }
 
-/* Whether a comma list of options has this one. */
+/* Whether a comma-separated list of options has this one. */
 static bool options_have(const char *options, const char *option)
 {
 	size_t n = strlen(option);
@@ -154,12 +154,12 @@ bool words_have(const char *text, const char *word)
 	return false;
 }
 
-/* Where in a numa_stat a node is, 0 being nowhere yet and 1 the first: each line has all nodes, up to a thousand. */
+/* Index of each node in numa_stat.node, plus 1; 0: absent. Each line has all nodes, up to a thousand. */
 struct places {
 	uint16_t of[NUMA_STAT_MAX];
 };
 
-/* The place of node @id in @s, made when it is new. */
+/* The index of node @id in @s, added if it is new. */
 static unsigned int node_place(struct numa_stat *s, struct places *places, unsigned int id)
 {
 	if (!places->of[id]) {
@@ -170,7 +170,7 @@ static unsigned int node_place(struct numa_stat *s, struct places *places, unsig
 	return places->of[id] - 1U;
 }
 
-/* "N12=34567"; the end of it, or NULL when it is something else. */
+/* Parses "N12=34567"; returns its end, or NULL if it is something else. */
 static const char *node_value(const char *p, unsigned int *id, uint64_t *bytes)
 {
 	char *end;
@@ -191,7 +191,7 @@ static const char *node_value(const char *p, unsigned int *id, uint64_t *bytes)
 
 enum kind { KIND_ANON, KIND_FILE, KIND_KERNEL, KIND_OTHER };
 
-/* The kinds that do not overlap; inactive_anon, file_mapped and their like are parts of them. */
+/* The kinds that do not overlap; others, as inactive_anon and file_mapped, are parts of these. */
 static enum kind kind_of(const char *p, size_t len)
 {
 	static const struct {
@@ -213,7 +213,7 @@ static enum kind kind_of(const char *p, size_t len)
 	return KIND_OTHER;
 }
 
-/* The " N0=.. N1=.." behind the name of a line. */
+/* Parses the " N0=.. N1=.." after the name of a line. */
 static int stat_values(const char *p, enum kind kind, struct numa_stat *out, struct places *places)
 {
 	while (*p && *p != '\n') {
@@ -237,7 +237,10 @@ static int stat_values(const char *p, enum kind kind, struct numa_stat *out, str
 	return 0;
 }
 
-/* The name is the process's own choice, brackets and all: what counts begins behind the last one. */
+/*
+ * Field @wanted of /proc/PID/stat, counted from 1. The process chooses its own name, which may contain brackets; the
+ * other fields begin after the last bracket.
+ */
 static bool stat_field(const char *text, int wanted, uint64_t *out)
 {
 	const char *p = strrchr(text, ')');
@@ -288,7 +291,7 @@ int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 	return 0;
 }
 
-/* As the kernel's mem_fmt() names them. */
+/* Spelled as by the kernel's mem_fmt(). */
 void hugetlb_file(uint64_t size, const char *what, char *buf, size_t len)
 {
 	static const struct {

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kernel's texts about cgroups, taken apart.  Pure: text in, struct out,
- * so every odd one that we meet can be a test case.
+ * Parsers of the kernel's texts about cgroups. Pure: from a text to a struct, so that any text can be a test case.
  */
 #ifndef NUMAPLACE_CGROUP_TEXT_H
 #define NUMAPLACE_CGROUP_TEXT_H
@@ -9,35 +8,35 @@
 #include "cgroup/cgroup.h"
 
 /*
- * The v2 path in a /proc/PID/cgroup: "0::/a/b".  -ENOENT: no such line (v1 only),
- * -ESRCH: the cgroup is deleted, -EXDEV: outside of our cgroup namespace, -EINVAL: makes no sense.
+ * The v2 path ("/a/b") in /proc/PID/cgroup, from its line "0::/a/b". -ENOENT: no such line (v1 only), -ESRCH: the
+ * cgroup has been deleted, -EXDEV: outside of our cgroup namespace, -ENAMETOOLONG, -EINVAL: it cannot be parsed.
  */
 int membership_parse(const char *text, char *path, size_t size);
 
-/* When the process of a /proc/PID/stat began, in clock ticks since boot. False: makes no sense. */
+/* The start time in /proc/PID/stat, in clock ticks since boot. False: it cannot be parsed. */
 bool stat_start_parse(const char *text, uint64_t *ticks);
 
-/* The process that it is a child of; 0: none that is seen here. False: makes no sense. */
+/* The parent's pid in /proc/PID/stat; 0: the parent is not visible here. False: it cannot be parsed. */
 bool stat_parent_parse(const char *text, uint64_t *parent);
 
-/* The mounts of a /proc/self/mountinfo that matter here. Empty string: none. */
+/* The relevant mounts of /proc/self/mountinfo. Empty string: none. */
 struct cgroup_mounts {
-	char v2[CGROUP_PATH_MAX];        /* the first cgroup2 mount, those of the whole hierarchy first */
-	char v1_cpuset[CGROUP_PATH_MAX]; /* where cpuset is, in v1 */
-	bool v1;                         /* any v1 hierarchy */
+	char v2[CGROUP_PATH_MAX];        /* a mount of the whole cgroup2 hierarchy, else the first cgroup2 mount */
+	char v1_cpuset[CGROUP_PATH_MAX]; /* the v1 hierarchy that has cpuset */
+	bool v1;                         /* there is a v1 hierarchy */
 };
 void mountinfo_parse(const char *text, struct cgroup_mounts *out);
 
-/* Whether a list of words ("cpu cpuset io", one line) or of pids (one per line) has this one. */
+/* Whether a list of words ("cpu cpuset io") or of pids (one per line) contains @word. */
 bool words_have(const char *text, const char *word);
 
-/* memory.numa_stat.  -EINVAL with the line that makes no sense. */
+/* Parses memory.numa_stat. -EINVAL: a line cannot be parsed; the message quotes it. */
 int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err);
 
-/* "hugetlb.2MB.max": the name of a hugetlb file for pages of @size bytes, as the kernel spells it. */
+/* Makes the name of a hugetlb file for pages of @size bytes, in the kernel's spelling: "hugetlb.2MB.max". */
 void hugetlb_file(uint64_t size, const char *what, char *buf, size_t len);
 
-/* hugetlb.SIZE.numa_stat: "total=0 N0=0 N1=0", bytes, into .anon. */
+/* Parses hugetlb.SIZE.numa_stat, as "total=0 N0=0 N1=0" in bytes, into .anon. -EINVAL: it cannot be parsed. */
 int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Every cgroup below the mount or below one of its cgroups, depth first.  Paths wait on a list of our own
- * rather than on the stack, and one descriptor is open at a time: a tree that somebody
- * has nested a thousand deep costs neither stack nor descriptors.
+ * Visits every cgroup below the mount or below one cgroup, depth first. Pending paths are in a list on the heap, and
+ * one descriptor is open at a time: a tree nested a thousand deep costs neither stack nor descriptors.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
@@ -25,7 +24,7 @@ static void waiting_free(struct waiting *w)
 }
 #define cleanup_waiting __attribute__((cleanup(waiting_free)))
 
-/* Puts "@parent/@name" on the list. */
+/* Appends "@parent/@name" to the list. */
 static int waiting_push(struct waiting *w, const char *parent, const char *name)
 {
 	char *path;
@@ -53,7 +52,7 @@ static int push_children(struct waiting *w, const struct cgroup_dir *c)
 
 	if (!dir)
 		return fd < 0 ? fd : -errno;
-	fd = -1; /* the DIR has it now */
+	fd = -1; /* owned by dir now */
 	while ((e = readdir(dir))) {
 		int rc;
 
@@ -67,7 +66,9 @@ static int push_children(struct waiting *w, const struct cgroup_dir *c)
 	return 0;
 }
 
-/* One step: children on the list, then the visit.  What is gone by now, or too deep to name, is no error. */
+/*
+ * One step: appends the children, then visits the cgroup. A cgroup that is gone, or whose path is too long, is skipped.
+ */
 static int visit(int mount, const char *path, struct waiting *w, int (*each)(void *arg, const struct cgroup_dir *c),
 		 void *arg, struct error *err)
 {
@@ -130,7 +131,7 @@ static int add_pid(struct cgroup_pids *p, pid_t pid)
 	return 0;
 }
 
-/* A cgroup that is gone, or one of threads, has no list of processes. */
+/* A cgroup that is gone, or is threaded, has no list of processes. */
 static int add_pids_of(void *arg, const struct cgroup_dir *c)
 {
 	const struct pid_search *s = arg;
@@ -140,7 +141,7 @@ static int add_pids_of(void *arg, const struct cgroup_dir *c)
 
 	if (!file)
 		return 0;
-	fd = -1; /* the FILE has it now */
+	fd = -1; /* owned by file now */
 	while (rc == 0 && fscanf(file, "%d", &pid) == 1)
 		rc = pid > 0 ? add_pid(s->pids, pid) : 0;
 	return rc < 0 ? error_errno(s->err, rc, "cgroup %.200s: list its processes", c->path) : 0;

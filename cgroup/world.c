@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ledger's callbacks.  They run under its lock: one open, one stat, one read
- * and one attribute per container, and a statistics file where memory was asked for.
+ * The ledger's callbacks, called under its lock. Each container costs one open, one stat, one read and one attribute,
+ * and one statistics file if it requests memory.
  */
 #include "cgroup/world.h"
 
@@ -15,18 +15,18 @@
 #include <string.h>
 #include <time.h>
 
-#define PATIENCE 600              /* seconds; a hook has its alarm, but the kernel may take a minute to move pages */
-#define SEEN_STEP (16ULL << 20)   /* bytes: smaller moves are not worth a write to the ledger, */
-#define SEARCH_MS 2000            /* of a hook's seconds, for records that were lost */
-#define NODES_SEEN 256            /* in one sweep of a few, over all containers */
-#define SEEN_PART 64              /* nor is less than this part of the share */
+#define PATIENCE 600              /* seconds; more than a hook's alarm, as moving pages can take the kernel a minute */
+#define SEEN_STEP (16ULL << 20)   /* bytes; a smaller change is not worth a write to the ledger, */
+#define SEARCH_MS 2000            /* of a hook's few seconds, to search for lost records */
+#define NODES_SEEN 256            /* nodes, over all containers, in a sweep of a few */
+#define SEEN_PART 64              /* nor is a change of less than this part of the share */
 
 static uint64_t distance(uint64_t a, uint64_t b)
 {
 	return a > b ? a - b : b - a;
 }
 
-/* What @stat has on node @id: anonymous and file together. */
+/* Bytes that @stat has on node @id, anonymous and file. */
 static uint64_t held_on(const struct numa_stat *stat, unsigned int id)
 {
 	for (unsigned int i = 0; i < stat->n; i++)
@@ -60,7 +60,7 @@ static void see_memory(struct share *s, const struct numa_stat *stat, bool *chan
 
 		if (now > n->memory)
 			now = n->memory;
-		/* All of a small share, or of its rest, counts too. */
+		/* A change to all that was requested counts, however small. */
 		if (distance(now, n->seen) > step || (now == n->memory && now != n->seen)) {
 			n->seen = now;
 			*changed = true;
@@ -83,7 +83,7 @@ static void see_huge(struct share *s, unsigned int size, uint64_t bytes, const s
 	}
 }
 
-/* Best effort: without the controllers, nothing has been seen. */
+/* Best effort: without the controllers, nothing is recorded as touched. */
 static void see(struct world *w, const struct cgroup_dir *c, struct share *s, bool *changed)
 {
 	cleanup_free struct numa_stat *stat = w->looks ? malloc(sizeof(*stat)) : NULL;
@@ -115,7 +115,7 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 		return LIFE_UNKNOWN;
 	if (c.inode != r->cgroup_inode)
 		return LIFE_GONE;
-	/* A stopped container keeps its cgroup until its runtime is told to delete it: it takes nothing any more. */
+	/* A stopped container may keep its cgroup until the runtime deletes it, but uses nothing any more. */
 	if (!cgroup_populated(&c))
 		return LIFE_GONE;
 	n = cgroup_get_xattr(&c, CGROUP_XATTR_RECORD, NULL, 0);
@@ -129,7 +129,7 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 	return LIFE_PLACED;
 }
 
-/* Takes the mark off a cgroup that outlives its container: the next one in there is another. */
+/* Removes the mark from a cgroup that outlives its container: the next container in it is a different one. */
 static int world_ended(void *arg, const struct record *r, struct error *err)
 {
 	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
@@ -152,7 +152,7 @@ static int world_ended(void *arg, const struct record *r, struct error *err)
 struct collector {
 	ledger_add_live *add;
 	void *add_arg;
-	char *text; /* RECORD_TEXT_MAX */
+	char *text; /* RECORD_TEXT_MAX bytes */
 };
 
 static int collect(void *arg, const struct cgroup_dir *c)
@@ -171,13 +171,13 @@ static int world_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, vo
 
 	if (!text)
 		return error_errno(err, -ENOMEM, "look for records on the cgroups");
-	/* Of all searches together: the process has other things to do in its time. */
+	/* One deadline for all searches of this process, which has other work to do. */
 	if (!w->search_until)
 		w->search_until = cgroup_scan_clock() + SEARCH_MS;
 	return cgroup_scan(w->mount, cursor, w->search_until, collect, &to, err);
 }
 
-/* A note on the root cgroup lives as long as the kernel, as do the marks, and is no file that could be lost with the ledger. */
+/* An attribute of the root cgroup lasts until reboot, as the marks do, and cannot be lost with the ledger's files. */
 static bool world_begin(void *arg)
 {
 	const struct world *w = arg;

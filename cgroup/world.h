@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the ledger asks of the world: whether a recorded container lives, how
- * much of its memory it has touched, and who carries a record.
+ * The ledger's queries about live containers: whether a recorded container is alive, how much memory it has touched,
+ * and which cgroups carry a record.
  */
 #ifndef NUMAPLACE_CGROUP_WORLD_H
 #define NUMAPLACE_CGROUP_WORLD_H
@@ -10,27 +10,27 @@
 #include "plugin/ledger.h"
 
 struct world {
-	int mount;                /* cgroup2, kept by the caller; -1: none, so nobody's life can be told */
+	int mount;                /* cgroup2 mount, kept open by the caller; -1: none, all are LIFE_UNKNOWN */
 	const struct topology *t; /* for the sizes of hugepages */
 	char boot_id[64];
-	unsigned int looks;       /* left at where a container's pages are; without end from world_init */
-	uint64_t search_until;    /* cgroup_scan_clock: for live containers that carry a record; 0: it has not begun */
-	int state;                /* of world_look: the folder in which cut-off moves are noted; -1: they are not asked for */
-	struct ledger_world ledger; /* give this to ledger_open; points into this struct, which must not move */
+	unsigned int looks;       /* containers whose numa_stat may still be read; world_init() sets no limit */
+	uint64_t search_until;    /* deadline (cgroup_scan_clock) of the search for records; 0: it has not begun */
+	int state;                /* state folder, set by world_look(); -1: ignore interrupted moves */
+	struct ledger_world ledger; /* for ledger_open(); points into this struct, which must therefore not move */
 };
 
-/* @root: where proc/ is, for the boot id; or that itself, where it is known. */
+/* Initialises @w. @boot_id NULL: it is read from proc/ below @root. */
 void world_init(struct world *w, int root, int mount, const struct topology *t, const char *boot_id);
 
 /*
- * For ledger_look: a container whose move was cut off is where its cgroup says, and below a sysroot it does not matter of
- * which boot the ledger is.
+ * Prepares @w for ledger_look(): containers whose move was interrupted are reported where their cgroup says, and below
+ * a sysroot other than / the ledger may be of any boot.
  */
 void world_look(struct world *w, const struct place_env *env);
 
 /*
- * For a sweep of a few in a hook: that file has some forty numbers for every node of the machine, so on many nodes fewer
- * containers are looked at, at least one; the others keep what was seen of them.
+ * Limits how many numa_stat files the next sweep reads (about 40 numbers per node each; at least one container). Others
+ * keep their last values.
  */
 void world_look_at_few(struct world *w);
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Extended attributes on the cgroup's directory: they die with it, so they
- * never speak of a container that is gone.
+ * Extended attributes of the cgroup's directory. They disappear with it, so they never describe a container that is
+ * gone.
  *
- * trusted.* ones are for the owner of the machine.  To a user, and to root in a user namespace, the kernel gives
- * neither sight nor write of them; these have user.* ones of the same names.  The owner never reads
- * those: a container may be able to write them.
+ * trusted.* attributes are root's: other users, and root in a user namespace, can neither read nor write them, and use
+ * user.* attributes of the same names instead. Real root never reads those, as a container may be able to write them.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
@@ -18,14 +17,17 @@
 
 #define TRUSTED "trusted."
 
-/* A name that no one gives: who may take it off is told that it is not there, everybody else that he may not. */
+/* Removing this never-set attribute tests for permission: ENODATA if we may write trusted.*, EPERM if not. */
 #define NOBODYS TRUSTED "numaplace.nobody"
 
 static bool own_the_machine(int fd)
 {
 	static int known = -1;
 
-	/* Root that cannot be told is the machine's: it hears of a mark that fails, and leaves none where nobody looks. */
+	/*
+	 * If unsure, assume real root: a failing mark is then an error, and no user.* mark is left where it would not
+	 * be read.
+	 */
 	if (known < 0)
 		known = own_uid() == 0 && (fremovexattr(fd, NOBODYS) == 0 || errno != EPERM);
 	return known;

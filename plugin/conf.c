@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numaplace.conf: one key per line, each known, bounded and given once.  What is not understood is
- * refused with its line: a guess at what the admin meant could place containers wrongly.
+ * numaplace.conf: one key per line, each known, in range and given once. Anything else is refused with its line
+ * number, as a guess could place containers wrongly.
  */
 #include "plugin/conf.h"
 
@@ -15,10 +15,10 @@
 #include "plugin/util.h"
 
 #define CONF_SIZE_MAX 65536
-#define OVERFLOW_UID 65534 /* of files whose owner is not mapped */
+#define OVERFLOW_UID 65534 /* shown for owners that are not mapped */
 #define SECTION "[numaplace]"
 #define ALL_KEYS ((1U << KEY_COUNT) - 1)
-/* Written by numaplace itself; only a hint of where a container was. */
+/* Written by numaplace itself: hints of a container's last nodes. */
 #define HINT_KEYS (1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)
 
 void conf_init(struct conf *c)
@@ -33,7 +33,7 @@ void conf_init(struct conf *c)
 	select_policy_init(&c->select);
 }
 
-/* How many letters to change, add or leave out to get from @a to @b; short names only. */
+/* Edit distance of @a and @b; for names of up to 31 characters. */
 static unsigned int distance(const char *a, const char *b)
 {
 	size_t la = strlen(a), lb = strlen(b);
@@ -61,7 +61,7 @@ static unsigned int distance(const char *a, const char *b)
 	return row[lb];
 }
 
-/* One of @names, a NULL-terminated array: its index, or -EINVAL and a message that lists them. */
+/* Index of @value in @names, a NULL-terminated array; else -EINVAL and a message that lists them. */
 static int one_of(const char *value, const char *const *names, struct error *err)
 {
 	char list[128] = "";
@@ -104,7 +104,7 @@ static int parse_count(const char *value, unsigned int max, unsigned int *out, s
 	return 0;
 }
 
-/* A list; nothing behind the "=" is no id at all. */
+/* Parses a list; an empty value is the empty set. */
 static int parse_ids(const char *value, struct idset *out, struct error *err)
 {
 	if (*value)
@@ -153,7 +153,7 @@ static bool reserved_overlap(const struct select_policy *p, unsigned int first, 
 	return false;
 }
 
-/* "0:4GiB" or "0-3:4GiB", cut in two at its colon. */
+/* "0:4GiB" or "0-3:4GiB"; modifies @item. */
 static int add_reserved_memory(struct select_policy *p, char *item, struct error *err)
 {
 	struct reserved_memory *r = &p->reserved_memory[p->nreserved_memory];
@@ -285,7 +285,7 @@ static int set_max_hugepages_each(struct conf *c, char *value, struct error *err
 	return size_parse(value, &c->max_hugepages_each, err);
 }
 
-/* "/a.slice" or "/kubepods/pod*": absolute, and a * is the last character of its part. */
+/* "/a.slice" or "/kubepods/pod*": absolute; a * may only end a path component. */
 static bool is_tenant(const char *path)
 {
 	const char *p = path;
@@ -396,7 +396,7 @@ static int unknown_key(const char *name, struct error *err)
 	return error_set(err, -EINVAL, "%s: unknown key", quote(name).text);
 }
 
-/* Cuts blanks off both ends. */
+/* Removes blanks at both ends. */
 static char *trim(char *text)
 {
 	size_t len;
@@ -464,8 +464,8 @@ int conf_parse(const char *text, const char *name, struct conf *c, struct error 
 }
 
 /*
- * Its owner is root outside of our user namespace, which is shown as nobody in here. Where every user is mapped there
- * is no such root: that is a file of nobody.
+ * Whether the owner is root outside of our user namespace, shown as the overflow uid. If all users are mapped,
+ * the file really belongs to that uid.
  */
 static bool is_outer_root(uid_t uid)
 {
@@ -476,11 +476,11 @@ static bool is_outer_root(uid_t uid)
 	       sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && count != UINT32_MAX;
 }
 
-/* Its owner, and any user that may write to it, decides on every container. */
+/* The owner, and every user with write permission, decides about all containers. */
 static int check_file(const struct stat *st, const char *path, struct error *err)
 {
 	if (S_ISCHR(st->st_mode) && st->st_rdev == makedev(1, 3))
-		return 0; /* /dev/null: no conf */
+		return 0; /* /dev/null means no configuration */
 	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
 	if (st->st_uid && st->st_uid != own_uid() && !is_outer_root(st->st_uid))
@@ -514,7 +514,7 @@ int conf_read(int dir, const char *path, struct conf *c, struct error *err)
 	r = check_file(&st, path, err);
 	if (r < 0)
 		return r;
-	/* As long as it was when it was opened. */
+	/* Size at open; bytes appended later are not read. */
 	size = S_ISREG(st.st_mode) ? (size_t)st.st_size : 0;
 	text = malloc(size + 1);
 	if (!text)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * /etc/numaplace/numaplace.conf: ini lines, every key known and bounded.
+ * Parser of /etc/numaplace/numaplace.conf: ini format; unknown keys and values out of range are errors.
  */
 #ifndef NUMAPLACE_CONF_H
 #define NUMAPLACE_CONF_H
@@ -16,29 +16,31 @@ enum conf_incus_mode { INCUS_FOLLOW, INCUS_LEAD };
 struct conf {
 	enum conf_default without_keys;   /* default = none | balanced | follow-pins */
 	bool warn_only;                   /* on-failure = fail | warn */
-	struct select_policy select;      /* reserved-cpus, reserved-nodes, balance, share-out */
-	unsigned int container_keys;      /* container-keys = all | none | list: bits of keys a container may set */
-	/* Ceilings; 0 = none.  Of one container, or with _each of all containers of one tenant together. */
+	struct select_policy select;      /* reserved-cpus, -nodes, -memory, balance, share-out */
+	unsigned int container_keys;      /* container-keys: bits 1 << enum request_key that containers may set */
+	/* Limits; 0 = none. For one container, or with _each for all containers of a tenant together. */
 	unsigned int max_cpus, max_cpus_each;
 	unsigned int max_exclusive_each;
-	unsigned int max_exclusive_cpus;  /* of all exclusive CPUs together */
-	uint64_t max_memory, max_memory_each;       /* bytes that are not hugepages */
-	uint64_t max_hugepages, max_hugepages_each; /* bytes of hugepages, of all sizes together */
-	char tenants[CONF_TENANTS_MAX];   /* tenants: cgroup paths, one blank between two; see plugin/tenant.h */
+	unsigned int max_exclusive_cpus;  /* for all containers together */
+	uint64_t max_memory, max_memory_each;       /* bytes, without hugepages */
+	uint64_t max_hugepages, max_hugepages_each; /* bytes of hugepages of all sizes */
+	char tenants[CONF_TENANTS_MAX];   /* tenants: cgroup paths, separated by single spaces; see plugin/tenant.h */
 	bool devices_allowed;             /* devices = true | false */
 	enum conf_record record;          /* record = config | file | none (LXC) */
 	enum conf_incus_mode incus_mode;  /* incus-mode = follow | lead */
 };
 
+/* Sets the defaults. */
 void conf_init(struct conf *c);
 
 /*
- * Reads @path below @dir (AT_FDCWD and an absolute path are fine).  A missing file
- * is the defaults and 0.  -EINVAL: "numaplace.conf:7: reserved-cpus: ...".
+ * Reads @path below @dir (AT_FDCWD and an absolute path are allowed). A missing file gives the defaults. Returns 0;
+ * -EINVAL with a message such as "numaplace.conf:7: reserved-cpus: ..."; -EPERM if users other than root or ourselves
+ * can change the file; or another negative errno. On failure @c is unchanged.
  */
 int conf_read(int dir, const char *path, struct conf *c, struct error *err);
 
-/* The same from text; @name is for messages. */
+/* As conf_read(), from text; @name is used in messages. */
 int conf_parse(const char *text, const char *name, struct conf *c, struct error *err);
 
 #endif

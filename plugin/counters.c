@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The file is a fixed array of 64-bit numbers behind a mark, mapped shared: an addition
- * is one instruction that no other process can come between, so no lock is taken, and a
- * process that dies has counted or has not.
+ * The file is a magic number and a fixed array of 64-bit numbers, mapped shared. Each addition is atomic, so no lock
+ * is needed, and a process that is killed has counted or has not.
  */
 #include "plugin/counters.h"
 
@@ -27,7 +26,7 @@ const uint32_t counters_bounds[COUNTERS_BUCKETS] = {
 	1000, 2000, 5000, 10000, 20000, 50000, 100000, 500000, 1000000, 5000000,
 };
 
-/* A new file is filled aside and gets its name in whole: who finds one finds all of it. */
+/* Write to a temporary file and rename, so that readers see a complete file. */
 static int make_file(int dir)
 {
 	struct image zero = { .mark = MARK };
@@ -69,11 +68,11 @@ void counters_add(int dir, enum counter what, uint64_t microseconds)
 	struct stat st;
 	size_t b = 0;
 
-	/* A file that was cut would be a bus error; one with a second name is somebody else's, too. */
+	/* A truncated file would cause SIGBUS; one with another link may be another program's. */
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
 	    (uint64_t)st.st_size < sizeof(*image))
 		return;
-	/* It stays mapped: who counts is a hook at its end, and to take it away costs more than all that was done here. */
+	/* Not unmapped: the hook exits next, and munmap() costs more than the update. */
 	image = mmap(NULL, sizeof(*image), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (image == MAP_FAILED)
 		return;

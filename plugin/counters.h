@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What hooks have done since the machine came up: how many containers were placed, refused
- * and released, and how long hooks took.  A small file, `counters`, in the ledger's folder, added to in
- * place by single atomic additions: three system calls and no lock.
+ * Counters of hooks since boot: containers placed, refused and released, and the time that hooks took. They are in a
+ * small file, `counters`, in the ledger's folder. An update takes three system calls and atomic additions, no lock.
  */
 #ifndef NUMAPLACE_COUNTERS_H
 #define NUMAPLACE_COUNTERS_H
@@ -13,29 +12,29 @@
 
 enum counter {
 	COUNT_PLACED,
-	COUNT_REFUSED,  /* cannot be placed, or bad input */
-	COUNT_FAILED,   /* the system failed */
+	COUNT_REFUSED,  /* cannot be placed, bad input, or not permitted */
+	COUNT_FAILED,   /* system error */
 	COUNT_RELEASED,
 	COUNTERS
 };
 
 #define COUNTERS_BUCKETS 10
-/* Upper bounds in microseconds; what is above the last is in `all` alone. */
+/* Upper bounds in microseconds; longer hooks are counted in `all` only. */
 extern const uint32_t counters_bounds[COUNTERS_BUCKETS];
 
 struct counters {
 	uint64_t count[COUNTERS];
-	uint64_t bucket[COUNTERS_BUCKETS]; /* hooks that took up to its bound, and longer than the one before */
-	uint64_t all, microseconds;        /* hooks; their sum */
+	uint64_t bucket[COUNTERS_BUCKETS]; /* hooks that took at most its bound and longer than the previous one */
+	uint64_t all, microseconds;        /* number of hooks; sum of their times */
 };
 
-/* Counts one hook; how long it took matters unless it released. Best effort: a ledger that cannot be counted in still works. */
+/* Counts one hook; @microseconds is ignored for COUNT_RELEASED. Best effort: errors are ignored. */
 void counters_add(int dir, enum counter what, uint64_t microseconds);
 
-/* -ENOENT: nothing has been counted; -EBADMSG: another version's. */
+/* Returns 0, -ENOENT (nothing counted yet), -EBADMSG (another version's file) or another negative errno. */
 int counters_read(int dir, struct counters *out, struct error *err);
 
-/* What a hook's return value counts as. */
+/* The counter for a hook's return value. */
 enum counter counters_of(int status);
 
 #endif

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * CRC-32 (the one of zlib and Ethernet), eight bytes at a time: the ledger's
- * sums are checked and written in every transaction.
+ * CRC-32 (as in zlib and Ethernet), eight bytes at a time, as every transaction checks and writes the ledger's sums.
  */
 #include "plugin/record.h"
 
 /*
- * A CRC table is linear: the entry of a byte is the exclusive or of the entries of its bits.
- * So each table is told by eight numbers, and the compiler makes the rest.
+ * A CRC table is linear: the entry of a byte is the exclusive or of the entries of its bits. So eight constants
+ * define each table; macros expand them at compile time.
  */
 #define BIT(i, b, e) ((i) >> (b) & 1 ? (e) : 0U)
 #define ENTRY(i, e0, e1, e2, e3, e4, e5, e6, e7)                                               \
@@ -22,7 +21,7 @@
 #define SLICE(...) { SIXTYFOUR(0U, __VA_ARGS__), SIXTYFOUR(64U, __VA_ARGS__), \
 	SIXTYFOUR(128U, __VA_ARGS__), SIXTYFOUR(192U, __VA_ARGS__) }
 
-/* Row k: the CRC of a byte with one bit set, and k zero bytes behind it. */
+/* Row k: the CRC of a byte with one bit set, followed by k zero bytes. */
 static const uint32_t slice[8][256] = {
 	SLICE(0x77073096U, 0xee0e612cU, 0x076dc419U, 0x0edb8832U, 0x1db71064U, 0x3b6e20c8U, 0x76dc4190U, 0xedb88320U),
 	SLICE(0x191b3141U, 0x32366282U, 0x646cc504U, 0xc8d98a08U, 0x4ac21251U, 0x958424a2U, 0xf0794f05U, 0x3b83984bU),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Names of devices: as the kernel gives them, and PCI addresses in the spellings of the tools that print them.
+ * Parses device names: the kernel's names, and PCI addresses in the spellings of common tools.
  */
 #include "plugin/name.h"
 #include "plugin/request.h"
@@ -11,7 +11,7 @@
 
 #define UNDERSTOOD "names like eth0, nvme0n1, mlx5_0 and PCI addresses like 0000:3b:00.0 or 3b:00.0 are understood"
 
-/* Up to @max digits of a hexadecimal number below @limit; moves *@p behind them. */
+/* Reads up to @max hexadecimal digits of a number below @limit; advances *@p past them. */
 static bool take_hex(const char **p, unsigned int max, unsigned long limit, unsigned long *out)
 {
 	unsigned long v = 0;
@@ -41,7 +41,7 @@ static bool take_char(const char **p, char c)
 	return true;
 }
 
-/* BUS:DEVICE.FUNCTION, with a domain in front if @domain; libvirt has @between and @last as '_'. */
+/* BUS:DEVICE.FUNCTION, preceded by a domain if @domain. @between and @last are the separators, '_' in libvirt. */
 static bool take_address(const char *p, bool domain, char between, char last, char *out, size_t size)
 {
 	unsigned long d = 0, bus, device, function;
@@ -55,7 +55,7 @@ static bool take_address(const char *p, bool domain, char between, char last, ch
 	return true;
 }
 
-/* As lspci, nvidia-smi, udev (pci-), lshw (pci@) and libvirt (pci_) write it. */
+/* The spellings of lspci, nvidia-smi, udev (pci-), lshw (pci@) and libvirt (pci_). */
 static bool parse_pci(const char *text, char *out, size_t size)
 {
 	if (strncmp(text, "pci_", 4) == 0)
@@ -78,7 +78,7 @@ int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error
 		return error_set(err, -EINVAL, "\"%s\": not a name of a device; " UNDERSTOOD, quote(text).text);
 	if (parse_pci(plain, name, DEVICE_NAME_MAX))
 		return 0;
-	/* No name that the kernel gives has a colon. */
+	/* Kernel device names have no colon. */
 	if (strchr(plain, ':'))
 		return error_set(err, -EINVAL, "\"%s\": not a PCI address; " UNDERSTOOD, quote(text).text);
 	memcpy(name, plain, len + 1);

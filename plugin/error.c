@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Builds one-line messages.  Whatever goes in, what comes out is one line of
- * printable ASCII that ends inside its buffer.
+ * Builds one-line messages. Whatever the input, the output is one line of printable ASCII that fits its buffer.
  */
 #include "plugin/error.h"
 
@@ -16,7 +15,7 @@
 size_t utf8_length(const char *text)
 {
 	static const struct {
-		unsigned char first, last, low, high; /* of the first byte; of the second */
+		unsigned char first, last, low, high; /* range of the first byte; of the second */
 		size_t len;
 	} form[] = {
 		{ 0xc2, 0xdf, 0x80, 0xbf, 2 }, { 0xe0, 0xe0, 0xa0, 0xbf, 3 }, { 0xe1, 0xec, 0x80, 0xbf, 3 },
@@ -40,7 +39,7 @@ size_t utf8_length(const char *text)
 	return 0;
 }
 
-/* ASCII alone: what a byte beyond it does depends on the reader's character set, direction of writing and font. */
+/* ASCII only: the effect of other bytes depends on the reader's character set, text direction and font. */
 static bool is_printable(char c)
 {
 	return c >= 0x20 && c <= 0x7e;
@@ -95,7 +94,7 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	int used;
 
 	if (!err)
-		return -EINVAL; /* never 0: callers hand it on as the failure that it is */
+		return -EINVAL; /* never 0, as callers return it as an error */
 	va_start(ap, fmt);
 	used = vsnprintf(front, sizeof(front), fmt, ap);
 	va_end(ap);
@@ -117,7 +116,7 @@ int error_exit_status(int status)
 struct quoted quote(const char *text)
 {
 	struct quoted q;
-	size_t used = 0, cut = 0; /* cut: where the dots of a longer text go */
+	size_t used = 0, cut = 0; /* cut: where the dots of a truncated text go */
 
 	for (; *text; text++) {
 		size_t len = is_printable(*text) ? 1 : 4;

@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What went wrong, in one line.
+ * One-line error messages.
  *
- * Functions return 0 or a negative errno and take a `struct error *` as their
- * last argument (it may be NULL).  Who knows the fact sets it, callers put
- * context in front, only a main prints it.  Outputs stay untouched on failure.
+ * Functions return 0 or a negative errno and take a `struct error *` as their last argument, which may be NULL. The
+ * function that detects an error sets it, callers prefix context, and only main programs print it. On failure outputs
+ * are unchanged.
  *
- * Three classes matter to the exit status: -EINVAL (bad input: 2), -ENOSPC
- * (well-formed, but cannot be placed: 1) and anything else (the system: 1).
+ * Three classes determine the exit status: -EINVAL (bad input: 2), -ENOSPC (valid, but cannot be placed: 1) and
+ * others (system errors: 1).
  */
 #ifndef NUMAPLACE_ERROR_H
 #define NUMAPLACE_ERROR_H
@@ -17,32 +17,32 @@
 #define ERROR_TEXT_MAX 512
 
 struct error {
-	int status;                /* the negative errno, 0 = none */
-	char text[ERROR_TEXT_MAX]; /* one line, no newline, always printable */
+	int status;                /* negative errno, 0 = no error */
+	char text[ERROR_TEXT_MAX]; /* one line of printable ASCII, no newline */
 };
 
 /* Sets @err (status and text) and returns @status, a negative errno. */
 int error_set(struct error *err, int status, const char *fmt, ...)
 	__attribute__((cold, format(printf, 3, 4)));
 
-/* As error_set, with ": " and strerror(-status) behind the text. */
+/* As error_set(), and appends ": " and strerror(-status). */
 int error_errno(struct error *err, int status, const char *fmt, ...)
 	__attribute__((cold, format(printf, 3, 4)));
 
-/* Puts "<fmt>: " in front of what is there; returns err->status (-EINVAL without @err). */
+/* Prefixes "<fmt>: " to the text; returns err->status, or -EINVAL if @err is NULL. */
 int error_prefix(struct error *err, const char *fmt, ...)
 	__attribute__((cold, format(printf, 2, 3)));
 
-/* The exit status that stands for @status: 0, 1 or 2. */
+/* The exit status for @status: 0, 1 or 2. */
 int error_exit_status(int status);
 
-/* The length of the well-formed UTF-8 character at @s; 0: it is none. */
+/* Length of the UTF-8 character at @s in bytes; 0 if it is invalid. */
 size_t utf8_length(const char *s);
 
-/* In place: every byte that is not printable ASCII as '?'. */
+/* Replaces every byte that is not printable ASCII by '?', in place. */
 void make_printable(char *text);
 
-/* Copies hostile text for a message: at most 64 bytes, those that are not printable ASCII as \xNN. */
+/* Copies untrusted text for a message: at most 64 bytes, non-printable ones as \xNN; longer text ends in "...". */
 #define QUOTED_MAX 64
 struct quoted {
 	char text[QUOTED_MAX + 8];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Bounded reads and whole writes.
+ * Bounded reads and complete writes.
  */
 #include "plugin/file.h"
 
@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 
 #define HALF_A_PAGE 2048
-#define READ_FLAGS  (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) /* a FIFO is not waited for */
+#define READ_FLAGS  (O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY) /* a FIFO must not block */
 
 static ssize_t read_until(int fd, char *buf, size_t size, ssize_t enough)
 {
@@ -66,7 +66,7 @@ ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 	cleanup_close int fd = openat(dir, path, READ_FLAGS);
 	ssize_t n = fd < 0 ? -errno : file_read_text(fd, buf, size);
 
-	/* Asked only where nothing came, as by a FIFO, so that it is no system call more for any other. */
+	/* Only fstat() if nothing was read (a FIFO, say), to save a system call otherwise. */
 	return fd >= 0 && (n == 0 || n == -EAGAIN) && !is_regular(fd) ? -EINVAL : n;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading small files through a directory descriptor, bounded.
+ * Bounded reads of small files below a directory descriptor, and complete writes.
  */
 #ifndef NUMAPLACE_FILE_H
 #define NUMAPLACE_FILE_H
@@ -9,31 +9,37 @@
 #include <sys/types.h>
 
 /*
- * Reads up to @size - 1 bytes of @path below @dir (as file_read_value reads) into @buf and ends it with a
- * NUL.  Returns the length, -errno, or -EFBIG when there is more.  Waits for nobody: a FIFO that has nothing to
- * say, or whatever else is empty and no regular file, is -EINVAL.
+ * Reads @path below @dir into @buf: up to @size - 1 bytes and a NUL, as file_read_text(). Returns the length, -EFBIG
+ * if the file is longer, or another negative errno. Never blocks: an empty file that is not regular (a FIFO, say) is
+ * -EINVAL.
  */
 ssize_t file_read(int dir, const char *path, char *buf, size_t size);
 
-/* Opens @path below @dir for reading; -EINVAL: it is no regular file. */
+/*
+ * Opens @path below @dir for reading. Returns a descriptor, -EINVAL if it is not a regular file, or another negative
+ * errno.
+ */
 int file_open(int dir, const char *path);
 
-/* The same into malloc'd memory, at most @max bytes. */
+/*
+ * Reads @path below @dir into a new buffer *@out with a NUL at the end; the caller frees it. Returns the length,
+ * -EFBIG if it is more than @max bytes, or another negative errno.
+ */
 ssize_t file_read_all(int dir, const char *path, size_t max, char **out);
 
-/* Fills @buf from @fd as far as the file goes; the length, or -errno. */
+/* Reads @fd up to its end or @size bytes. Returns the length or a negative errno. */
 ssize_t file_read_fd(int fd, char *buf, size_t size);
 
 /*
- * The same where it is a file of the kernel, of one value or of short lines, or a regular one: a read that
- * brings less than half a page has brought the end, and need not be followed by one that brings nothing.
+ * As file_read_fd(), for regular files and kernel files of one value or short lines: less than half a page from
+ * read() is the end of the file, which saves the read() that returns 0.
  */
 ssize_t file_read_value(int fd, char *buf, size_t size);
 
-/* The same as a text: up to @size - 1 bytes and a NUL behind them; -EFBIG when there is more. */
+/* As file_read_value(), for text: up to @size - 1 bytes and a NUL; -EFBIG if there is more. */
 ssize_t file_read_text(int fd, char *buf, size_t size);
 
-/* Writes all of @len bytes to @fd at @offset, through short writes and EINTR. */
+/* Writes @len bytes to @fd at @offset; handles short writes and EINTR. Returns 0 or a negative errno. */
 int file_pwrite_all(int fd, const void *data, size_t len, off_t offset);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Id sets: operations and text forms.  The parsers never accept a list that
- * they do not wholly understand, and never read past the text.
+ * Id sets: operations and text forms. The parsers accept only lists that they understand completely, and never read
+ * past the text.
  */
 #include "plugin/idset.h"
 
@@ -33,7 +33,7 @@ unsigned int idset_count(const struct idset *s)
 {
 	int n = 0;
 
-	/* Most words are 0, and a processor of any age has to count the bits in many steps. */
+	/* Most words are 0, and without a popcount instruction counting takes many steps. */
 	for (size_t i = 0; i < IDSET_WORDS; i++)
 		if (s->word[i])
 			n += __builtin_popcountll(s->word[i]);
@@ -97,7 +97,7 @@ int idset_next(const struct idset *s, unsigned int from)
 	return (int)(i * 64) + __builtin_ctzll(w);
 }
 
-/* A decimal id at *@p; moves *@p behind it. */
+/* Reads a decimal id at *@p and advances *@p past it. */
 static int parse_id(const char **p, unsigned int *id, struct error *err)
 {
 	const char *s = *p;
@@ -115,7 +115,7 @@ static int parse_id(const char **p, unsigned int *id, struct error *err)
 	return 0;
 }
 
-/* One comma-separated element, "a" or "a-b", into @set. */
+/* Adds one element, "a" or "a-b", to @set. */
 static int parse_range(const char **p, struct idset *set, struct error *err)
 {
 	unsigned int first, last;
@@ -234,7 +234,7 @@ int idset_parse_map(const char *text, struct idset *out, struct error *err)
 	return 0;
 }
 
-/* Appends to a buffer that may be too small, counting what it would need. */
+/* Appends to a buffer that may be too small; counts the length that is needed. */
 struct text_out {
 	char *buf;
 	size_t size, used;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The files of the ledger: a record each, in containers/, under a name made of
- * class and id.  A file is there whole or not at all; what is not a file of ours
- * is moved out of the way and never followed.
+ * Record files, in containers/, named after class and id. Files are replaced by rename, so that readers see a
+ * complete file. Anything that is not a file of ours is moved away and never followed.
  */
 #include "plugin/ledger-internal.h"
 
@@ -25,7 +24,7 @@ static bool is_plain(char c)
 	       c == '.';
 }
 
-/* "class:id~7f" must fit a directory entry. */
+/* "class:id~7f" must fit in a directory entry. */
 int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_MAX], struct error *err)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -55,7 +54,7 @@ int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_M
 	return 0;
 }
 
-/* Of one width, and ascending: the names of an id's slots are in their order. */
+/* Fixed width and ascending, so that the slots of an id sort in order. */
 static const char slot_digits[] = "0123456789abcdef";
 
 void slot_name(const char *base, unsigned int slot, char name[LEDGER_NAME_MAX])
@@ -132,7 +131,7 @@ static int load_text(struct ledger *l, int fd, const char *name, struct record *
 	ret = record_parse(l->scratch, (size_t)n, r, err);
 	if (ret != -EBADMSG || n > RECORD_TEXT_MAX)
 		return ret;
-	/* one read is nearly always all of it; before it is called damaged, be sure */
+	/* one read() nearly always gets it all; make sure before reporting damage */
 	more = file_read_fd(fd, l->scratch + n, (size_t)(RECORD_TEXT_MAX + 1 - n));
 	if (more < 0)
 		return error_errno(err, (int)more, "ledger: read %s", name);
@@ -172,7 +171,7 @@ static int open_tmp(struct ledger *l, struct error *err)
 			return fd;
 		if (errno != EEXIST || tries)
 			return error_errno(err, -errno, "ledger: create a record");
-		/* left by one that was cut off */
+		/* left by an interrupted writer */
 		if (unlinkat(l->files, TMP_NAME, 0) < 0 && errno != ENOENT) {
 			int r = set_aside(l, l->files, TMP_NAME, err);
 
@@ -208,7 +207,7 @@ int file_store_record(struct ledger *l, const char *name, const struct record *r
 	return ret < 0 ? ret : file_store(l, name, text, len, err);
 }
 
-/* The last slot moves into the gap: one rename both drops the one and keeps the other. */
+/* One rename() removes the slot and moves the last slot into the gap. */
 int file_drop(struct ledger *l, const char *base, unsigned int slot, unsigned int used, struct error *err)
 {
 	char name[LEDGER_NAME_MAX], last[LEDGER_NAME_MAX];
@@ -303,7 +302,7 @@ int files_open(struct ledger *l, bool *lost, struct error *err)
 			if (r < 0)
 				return r;
 		}
-		/* the sums that are there must not be taken for those of an empty folder */
+		/* otherwise the next opening would accept the old sums for the new empty folder */
 		if (l->sums.containers || l->mark != MARK_CLEAN)
 			r = usage_mark(l, MARK_LOST, err);
 		if (r == 0)
@@ -332,7 +331,7 @@ int files_some(const struct ledger *l, int64_t *cursor, unsigned int max,
 
 			at += d->d_reclen;
 			*cursor = d->d_off;
-			if (d->d_name[0] == '.') /* no record begins so */
+			if (d->d_name[0] == '.') /* never a record */
 				continue;
 			r = each(arg, d->d_name);
 			if (r)

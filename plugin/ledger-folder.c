@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * By what a folder is known to be a ledger's.  The mark is a symbolic link that leads nowhere: it is made in one step
- * with its text, and first of all, so that a process killed at any point leaves a folder that is empty or marked.
- * Ledgers of versions before the mark are known by the first bytes of `usage` or of a record.  Nothing is changed here
- * but by ledger_folder_mark.
+ * Recognises a ledger's folder. The mark is a dangling symbolic link: symlink() creates it with its text in one step,
+ * and it is created first, so that a process killed at any point leaves a folder that is empty or marked. Ledgers of
+ * versions before the mark are recognised by the first bytes of `usage` or of a record.
  */
 #include "plugin/ledger-internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Where containers lived that have ended, so that a restart goes home: a hint, and no
- * more.  Each is the target of a symbolic link that leads nowhere: there whole or not at all, and
- * read with one system call.  homes/ has HOMES names for all ids; a later one takes the place of an earlier one.
+ * Last nodes of ended containers, used only as a hint when they restart. Each is the target of a dangling symbolic
+ * link, which is complete or absent, and read with one system call. homes/ has HOMES names, chosen by a hash of the
+ * id; a later entry replaces an earlier one.
  */
 #include "plugin/ledger-internal.h"
 
@@ -15,9 +15,9 @@
 
 #define HOMES_DIR "homes"
 #define HOMES 1024
-#define HOME_TEXT_MAX 1024 /* boot id, nodes, container id; a longer one is not kept */
+#define HOME_TEXT_MAX 1024 /* boot id, nodes, container id; longer ones are not saved */
 
-/* false: such a container's runtime keeps it itself, in the container's configuration. */
+/* False for runtimes that keep the nodes in the container's configuration. */
 static bool home_name(const char *runtime_class, const char *id, char name[24])
 {
 	if (strcmp(runtime_class, "oci") != 0)
@@ -26,7 +26,7 @@ static bool home_name(const char *runtime_class, const char *id, char name[24])
 	return true;
 }
 
-/* Never through a link to somewhere else. */
+/* O_NOFOLLOW: never follows a link to another folder. */
 static int open_homes(int ledger)
 {
 	const int how = O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;

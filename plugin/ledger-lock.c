@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One placement at a time.  The lock is the kernel's own record lock, which dies
- * with its process, is handed over in the order of asking, and tells who holds
- * it: so nothing is written down that could be stale, and a process that
- * is stopped or hung with the lock can be killed without mistaking it for another.
+ * The ledger's lock. It is a POSIX record lock: the kernel releases it when its process ends, grants it roughly in
+ * the order of requests, and reports the holder. So no stale lock can remain, and a holder that is stopped or hung
+ * can be identified and killed.
  */
 #include "plugin/ledger-internal.h"
 
@@ -22,8 +21,8 @@
 #endif
 
 /*
- * Who has it: the process, and which of its holdings.  The lock reaches from byte 0 to a length
- * that is never the same twice, so a process that gives it back and takes it again is told from one that keeps it.
+ * One acquisition of the lock: the process and the locked length. Each acquisition locks a different length, so that
+ * a process that released the lock and took it again can be distinguished from one that still holds it.
  */
 struct holding {
 	pid_t pid;
@@ -38,7 +37,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
 }
 
-/* A shared one needs no right to write. */
+/* A shared lock works on a read-only descriptor. */
 static int take(int fd, int how, bool shared)
 {
 	struct flock fl = {
@@ -50,7 +49,7 @@ static int take(int fd, int how, bool shared)
 	return fcntl(fd, how, &fl) < 0 ? -errno : 0;
 }
 
-/* False: no process has it. */
+/* Finds the process that holds a conflicting lock; false if none does. */
 static bool look(int fd, struct holding *h, bool shared)
 {
 	struct flock fl = { .l_type = shared ? F_RDLCK : F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
@@ -67,8 +66,8 @@ static bool same(const struct holding *a, const struct holding *b)
 }
 
 /*
- * The process may be gone, and its number another's, until it is pinned by a descriptor; if the same
- * holding is there after that, the descriptor is the holder's.  1: it is killed; 0: it has let go by itself.
+ * The process may end, and its pid be reused, until a pidfd pins it. If the same holding is seen after that, the
+ * pidfd is the holder's. Returns 1 if it was killed, 0 if it has released the lock, or a negative errno.
  */
 static int kill_holder(int fd, const struct holding *h)
 {
@@ -76,7 +75,7 @@ static int kill_holder(int fd, const struct holding *h)
 	struct holding now;
 
 	if (h->pid <= 0)
-		return -ESRCH; /* of another pid namespace */
+		return -ESRCH; /* in another pid namespace */
 	pidfd = (int)syscall(SYS_pidfd_open, h->pid, 0);
 	if (pidfd < 0 && errno != ESRCH)
 		return -errno;
@@ -87,7 +86,7 @@ static int kill_holder(int fd, const struct holding *h)
 	return 1;
 }
 
-/* A signal that comes again and again, only so that a blocking call returns. */
+/* A periodic signal with an empty handler, which makes a blocking call return. */
 struct ticker {
 	timer_t timer;
 	struct sigaction old_action;
@@ -102,7 +101,7 @@ static void on_tick(int sig)
 
 static int tick_signal(void)
 {
-	return SIGRTMAX - 2; /* the last ones are valgrind's */
+	return SIGRTMAX - 2; /* valgrind uses the last ones */
 }
 
 static int ticker_start(struct ticker *t, unsigned int every_ms)
@@ -129,7 +128,7 @@ static int ticker_start(struct ticker *t, unsigned int every_ms)
 	return timer_settime(t->timer, 0, &every, NULL) < 0 ? -errno : 0;
 }
 
-/* What is still pending is delivered while the handler is there; then all is as it was. */
+/* Pending signals are delivered before the old handler is restored. */
 static void ticker_stop(struct ticker *t)
 {
 	if (!t->on)
@@ -183,7 +182,7 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 	}
 }
 
-/* -ENOENT: for a look there is none, so no process writes. */
+/* -ENOENT, for a look: no lock file, so no process has written here. */
 static int open_lock(const struct ledger *l, struct error *err)
 {
 	int fd = openat(l->dir, "lock", (l->looking ? O_RDONLY : O_RDWR | O_CREAT) | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
@@ -196,7 +195,7 @@ static int open_lock(const struct ledger *l, struct error *err)
 
 int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err)
 {
-	/* Once more when the file was taken away while we waited for it. */
+	/* Retry if the file was unlinked while we waited. */
 	for (int tries = 0; tries < 16; tries++) {
 		cleanup_close int fd = open_lock(l, err);
 		struct stat st;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ledger as a copy in memory, for those that only look.  The texts of the records are read under the shared lock,
- * and everything slow (asking whether each container lives) happens after it is given back.  What a transaction would
- * repair is left out or summed here, and said.
+ * A read-only copy of the ledger in memory. The records are read under the shared lock; the slow part (checking
+ * whether each container lives) runs after the lock is released. What a transaction would repair is left out or
+ * recounted here, and reported.
  */
 #include "plugin/ledger-internal.h"
 
@@ -51,7 +51,7 @@ static int read_texts(struct ledger *l, struct error *err)
 	return r;
 }
 
-/* What the world has changed in a record is kept with it. */
+/* Keeps a record that the life() callback has updated. */
 static int format_again(struct kept *k, const struct record *r, struct error *err)
 {
 	char *text;
@@ -64,7 +64,7 @@ static int format_again(struct kept *k, const struct record *r, struct error *er
 	return 0;
 }
 
-/* 1: it lives, and is in the sums; 0: it is left out. */
+/* 1: alive, and added to the sums; 0: left out; or a negative errno. */
 static int count_living(struct ledger *l, struct kept *k, struct error *err)
 {
 	cleanup_record struct record r = { 0 };
@@ -105,7 +105,7 @@ static int count_all(struct ledger *l, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* What the next transaction makes good. */
+/* Reports what the next transaction repairs. */
 static void say_repair(struct ledger *l, enum usage_state state, bool lost)
 {
 	static const char *const what[] = {
@@ -118,14 +118,14 @@ static void say_repair(struct ledger *l, enum usage_state state, bool lost)
 	const char *why = what[state];
 
 	if (state == USAGE_MISSING && !l->nkept)
-		return; /* nothing was placed here */
+		return; /* nothing was placed yet */
 	if (state == USAGE_GOOD && lost && l->sums.containers)
 		why = "containers/ is missing";
 	if (why)
 		ledger_note(l, "ledger: %s: the next container that is placed or ends has it repaired", why);
 }
 
-/* Under the lock: all that is read of the folder.  *@counted: the sums are good as they are. */
+/* Reads the folder, under the lock. *@counted: the sums can be used as they are. */
 static int read_folder(struct ledger *l, bool sums, bool *counted, struct error *err)
 {
 	enum usage_state state;

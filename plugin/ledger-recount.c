@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counting again: the sums afresh from the files, and, where files were lost or
- * damaged, the files afresh from the live containers, each of which carries a
- * copy of its record.  What is damaged is set aside, never believed.
+ * Recounts the sums from the files. If files were lost or damaged, also rebuilds them from the live containers, each
+ * of which carries a copy of its record. Damaged files are moved to damaged/ and never used.
  */
 #include "plugin/ledger-internal.h"
 
@@ -42,7 +41,7 @@ static int count_file(struct ledger *l, const char *name, bool *lost, struct err
 	return ret < 0 ? ret : set_aside(l, l->files, name, err);
 }
 
-/* A gap before a slot is left when a damaged one was taken out: the name moves down. */
+/* Renames @name to the first free slot, if removing a damaged file left a gap before it. */
 static int close_gap(struct ledger *l, char *name, struct error *err)
 {
 	char base[LEDGER_NAME_MAX], free_slot[LEDGER_NAME_MAX];
@@ -55,7 +54,7 @@ static int close_gap(struct ledger *l, char *name, struct error *err)
 	slot_name(base, used, free_slot);
 	if (renameat(l->files, name, l->files, free_slot) < 0)
 		return error_errno(err, -errno, "ledger: rename %s", quote(name).text);
-	strcpy(name, free_slot); /* not longer */
+	strcpy(name, free_slot); /* the same length or shorter */
 	return 0;
 }
 
@@ -64,7 +63,7 @@ struct rebuild {
 	struct error *err;
 };
 
-/* One live container's own copy of its record, on its cgroup; written again where its file is missing. */
+/* Stores the record that a live container's cgroup carries, unless its file exists. */
 static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char *text, size_t len)
 {
 	struct rebuild *b = arg;
@@ -79,7 +78,7 @@ static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char
 		ret = file_name(record_class(&r), r.id, base, &why);
 	if (ret == -ENOMEM)
 		return error_errno(b->err, ret, "ledger: rebuild");
-	/* A copy on another cgroup claims what is not its own. */
+	/* A record copied to another cgroup is not that container's. */
 	if (ret == 0 && (r.cgroup_inode != inode || strcmp(r.cgroup, cgroup) != 0))
 		ret = error_set(&why, -EBADMSG, "\"%s\" on %.150s: was made for %.150s", quote(r.id).text, cgroup, r.cgroup);
 	if (ret < 0) {
@@ -123,13 +122,13 @@ int rebuild_restart(struct ledger *l, struct error *err)
 {
 	uint64_t cursor;
 
-	/* Nearly always it is there already. */
+	/* Nearly always zero already. */
 	if (pread(l->lock, &cursor, sizeof(cursor), offsetof(struct lock_file, rebuild)) != sizeof(cursor) || !cursor)
 		return 0;
 	return write_cursor(l, 0, err);
 }
 
-/* The files of records are written before the cursor goes past them. */
+/* The record files are written before the cursor moves past them. */
 static int rebuild(struct ledger *l, struct error *err)
 {
 	struct rebuild b = { l, err };

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `usage` on disk: a head, the arrays of struct usage as they are in memory, a
- * checksum over all of it.  It is read in one go, used where it was read to, and
- * written back in one go.
+ * The file `usage`: a header, the arrays of struct usage in their memory layout, and a checksum over both. It is read
+ * with one call, used in that buffer, and written back with one call.
  */
 #include "plugin/ledger-internal.h"
 
@@ -16,11 +15,11 @@
 #include "plugin/util.h"
 
 #define TMP_NAME "usage.tmp"
-#define ATOMIC_WRITE 4096 /* a page: more than that may be cut off in the middle by SIGKILL */
+#define ATOMIC_WRITE 4096 /* a page: SIGKILL may cut a longer write */
 
 struct usage_head {
 	char magic[8];
-	uint32_t mark; /* taken as MARK_CLEAN by the checksum */
+	uint32_t mark; /* the checksum counts it as MARK_CLEAN */
 	uint32_t cpu_ids, node_ids, containers;
 	char boot_id[40];
 };
@@ -32,7 +31,7 @@ static size_t image_size(unsigned int cpu_ids, unsigned int node_ids)
 	       cpu_ids * (sizeof(uint32_t) + sizeof(uint16_t)) + sizeof(uint32_t);
 }
 
-/* Makes @u's arrays those of @image. */
+/* Points @u's arrays into @image. */
 static void lay_out(struct usage *u, char *image, unsigned int cpu_ids, unsigned int node_ids)
 {
 	u->cpu_ids = cpu_ids;
@@ -46,13 +45,12 @@ static void lay_out(struct usage *u, char *image, unsigned int cpu_ids, unsigned
 
 static void fill_boot_id(const struct ledger *l, char out[40])
 {
-	size_t len = l->world.boot_id ? strnlen(l->world.boot_id, 39) : 0;
-
 	memset(out, 0, 40);
-	memcpy(out, l->world.boot_id, len);
+	if (l->world.boot_id)
+		memcpy(out, l->world.boot_id, strnlen(l->world.boot_id, 39));
 }
 
-/* Whether the checksum is right; the mark does not count. */
+/* Whether the checksum matches; it does not cover the mark. */
 static bool sum_matches(char *image, size_t len)
 {
 	struct usage_head *head = (struct usage_head *)(void *)image;
@@ -89,7 +87,7 @@ static enum usage_state judge(struct ledger *l)
 	return head->cpu_ids < l->cpu_ids || head->node_ids < l->node_ids ? USAGE_SMALL : USAGE_GOOD;
 }
 
-/* Whatever stands there and is not the file that we wrote is damage, not a reason to fail. */
+/* Anything here that is not our regular file counts as damage, which is repaired, not as an error. */
 static bool not_ours(int error)
 {
 	return error == ELOOP || error == EISDIR || error == ENXIO || error == ENODEV || error == EMLINK;
@@ -111,7 +109,7 @@ int usage_load(struct ledger *l, enum usage_state *state, struct error *err)
 	if (fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "ledger: usage");
 	*state = USAGE_DAMAGED;
-	/* a hard link would have us write into another's file */
+	/* writing through a hard link would change another program's file */
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1 || st.st_size < (off_t)image_size(0, 0) ||
 	    st.st_size > (off_t)image_size(IDSET_MAX, NODE_ID_MAX))
 		return 0;
@@ -154,7 +152,7 @@ int usage_reset(struct ledger *l, struct error *err)
 	return 0;
 }
 
-/* Highest id + 1. */
+/* Highest id + 1; 0 if empty. */
 static unsigned int ids_of(const struct idset *s)
 {
 	for (unsigned int i = IDSET_WORDS; i-- > 0;)
@@ -202,7 +200,7 @@ int usage_add_growing(struct ledger *l, const struct share *s)
 	return usage_add(&l->sums, s);
 }
 
-/* Brings the image up to date around the arrays, with @mark. */
+/* Fills in the header and the checksum. */
 static void seal(struct ledger *l, uint32_t mark)
 {
 	struct usage_head *head = (struct usage_head *)(void *)l->image;
@@ -259,7 +257,7 @@ int usage_mark(struct ledger *l, enum usage_mark mark, struct error *err)
 	int r;
 
 	if (l->usage_fd < 0 || l->mark == mark || l->mark == MARK_LOST)
-		return 0; /* no file says as much; and what was lost stays lost until it was asked for */
+		return 0; /* a missing file forces a recount; MARK_LOST stays until the containers are queried */
 	r = write_mark(l, mark);
 	if (r < 0)
 		return error_errno(err, r, "ledger: write usage");

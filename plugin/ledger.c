@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Transactions of the ledger.  Each marks the sums, changes one file, writes
- * the new sums: cut off anywhere in between, the mark stays and the next to
- * open counts the files again.  Sums in memory are always those of the files,
- * also when a step fails.
+ * Transactions of the ledger. Each marks the sums, changes one file and writes the new sums. If it is interrupted in
+ * between, the mark remains, and the next opening recounts the files. The sums in memory always match the files, even
+ * when a step fails.
  */
 #include "plugin/ledger-internal.h"
 
@@ -18,9 +17,12 @@
 #include "plugin/file.h"
 #include "plugin/util.h"
 
-#define SWEEP_FEW 16 /* looked at in turn by each sweep */
+#define SWEEP_FEW 16 /* containers checked by one sweep */
 
-/* The lock is the process's: a second opening would share it, and lose it for both at the first close. */
+/*
+ * A POSIX record lock belongs to the process: a second opening would share it, and the first close would release it
+ * for both.
+ */
 static struct ledger *open_ledgers;
 
 void ledger_note(struct ledger *l, const char *fmt, ...)
@@ -61,8 +63,8 @@ static int start_empty(struct ledger *l, struct error *err)
 }
 
 /*
- * In a boot whose first ledger this is, no live container can carry a record that it lacks, and none is asked: else the first
- * placement after a boot would wait for all of them.
+ * If this is the first ledger of the boot, no live container can carry a record that it lacks, so none is queried:
+ * otherwise the first placement after a boot would wait for all of them.
  */
 static int make_good(struct ledger *l, enum usage_state state, bool lost, struct error *err)
 {
@@ -89,7 +91,7 @@ static int make_good(struct ledger *l, enum usage_state state, bool lost, struct
 	}
 	if (r < 0 || l->boot_known)
 		return r;
-	/* of which boot the files are is not known then, but whether their containers live is */
+	/* We do not know which boot the files come from, but the sweep can still check which containers are alive. */
 	return ledger_sweep(l, true, err);
 }
 
@@ -120,7 +122,7 @@ static int load(struct ledger *l, struct error *err)
 	return r < 0 ? r : 0;
 }
 
-/* A folder that others may write to holds nothing that may be believed. */
+/* Contents of a folder that others may write to cannot be trusted. */
 static int check_folder(struct ledger *l, struct error *err)
 {
 	struct stat st;
@@ -131,7 +133,7 @@ static int check_folder(struct ledger *l, struct error *err)
 		return error_set(err, -ENOTDIR, "ledger: not a folder");
 	if (st.st_uid != own_uid())
 		return error_set(err, -EPERM, "ledger: the folder belongs to user %u", st.st_uid);
-	/* One that others may only read is not written to, but what is in it can be believed. */
+	/* Read-only access by others is tolerated for a look, not for writing. */
 	if (st.st_mode & (l->looking ? 022 : 077))
 		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, wanted 0700)",
 				 st.st_mode & 07777);
@@ -158,7 +160,7 @@ void ledger_close(struct ledger *l)
 	if (l->usage_fd >= 0)
 		close(l->usage_fd);
 	if (l->lock >= 0)
-		close(l->lock); /* last: it gives the lock back */
+		close(l->lock); /* last, as this releases the lock */
 	for (unsigned int i = 0; i < l->nmessages; i++)
 		free(l->messages[i]);
 	for (unsigned int i = 0; i < l->nkept; i++)
@@ -169,7 +171,7 @@ void ledger_close(struct ledger *l)
 	free(l);
 }
 
-/* As the kernel writes it.  Without this boot's, the records would be taken for those of another boot, and removed. */
+/* The kernel's format. With a wrong boot id, the records would be taken for those of another boot and removed. */
 static bool is_boot_id(const char *text)
 {
 	static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
@@ -223,7 +225,7 @@ int ledger_open(int dir, const struct topology *t, const struct ledger_world *wo
 
 /* --- transactions --- */
 
-/* At the head of each: what an earlier one could not finish is made good first. */
+/* Called first in each transaction: completes what an earlier one left unfinished. */
 static int start(struct ledger *l, struct error *err)
 {
 	if (l->looking)
@@ -231,7 +233,7 @@ static int start(struct ledger *l, struct error *err)
 	return l->mark == MARK_CLEAN || l->incomplete ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
 }
 
-/* A damaged file was met: count again without it, and ask the live for it. */
+/* On a damaged file, recounts without it and restores the record from the live container. */
 static int load_or_repair(struct ledger *l, const char *name, struct record *r, struct error *err)
 {
 	int ret;
@@ -245,7 +247,7 @@ static int load_or_repair(struct ledger *l, const char *name, struct record *r, 
 	return ret < 0 ? ret : file_load(l, name, r, err);
 }
 
-/* Takes the share out of the sums; they are counted again if it is not in them. */
+/* Subtracts @s from the sums; recounts once if they do not contain it. */
 static int take_out(struct ledger *l, const struct share *s, struct error *err)
 {
 	int r = usage_remove(&l->sums, s);
@@ -265,13 +267,16 @@ static bool is_dead(const struct ledger *l, enum life life, const struct record 
 	return life == LIFE_PENDING && l->world.now > r->started && l->world.now - r->started > l->world.patience;
 }
 
-/* The share in @r may be brought up to date: what the sums hold is what stood there before. */
+/* May update the share in @r; the sums still hold the values from before. */
 bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 {
 	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
 }
 
-/* Of a dead one's record, before it is dropped: who is cut off in between leaves a record that is dropped later. */
+/*
+ * Called before the record of a dead container is dropped: if we are killed in between, a later sweep drops the
+ * record.
+ */
 static int part_from(struct ledger *l, const struct record *r, struct error *err)
 {
 	home_keep(l, r);
@@ -293,7 +298,7 @@ static int drop(struct ledger *l, const char *base, unsigned int slot, unsigned 
 	return r;
 }
 
-/* Commits what was done, also when what came after failed. */
+/* Writes the sums, even if a later step of the transaction failed. */
 static int finish(struct ledger *l, int result, struct error *err)
 {
 	int r = usage_commit(l, result < 0 ? NULL : err);
@@ -326,7 +331,7 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 	return r < 0 ? r : -ENOENT;
 }
 
-/* Where a new record goes: over its own older one, over a dead one, or behind them all. */
+/* Slot for a new record: that of the same cgroup, else the first dead one, else the next free one. */
 static int choose_slot(struct ledger *l, const char *base, const struct record *r, unsigned int *slot,
 		       struct record *old, struct error *err)
 {
@@ -363,7 +368,7 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 	return 0;
 }
 
-/* Writes @r, whose text is @text, where @old (or nothing, when it has no id) was, and keeps the sums in step. */
+/* Stores @r (with text @text) in place of @old, which is empty if its id is, and updates the sums. */
 static int replace(struct ledger *l, const char *name, const struct record *old, const struct record *r,
 		   const char *text, size_t len, struct error *err)
 {
@@ -400,8 +405,8 @@ static int replace_record(struct ledger *l, const char *name, const struct recor
 }
 
 /*
- * The sums could not be written, and the caller is told that it failed: then the files are to
- * be as they were. Whether that works or not, the mark stays and the files are counted again.
+ * The sums could not be written, so the caller gets an error: restores the file. Whether that works or not, the mark
+ * remains, and the files are recounted.
  */
 static void put_back(struct ledger *l, const char *name, const struct record *old, const struct record *r)
 {
@@ -454,8 +459,8 @@ int ledger_add(struct ledger *l, const char *runtime_class, const struct record 
 }
 
 /*
- * Drops the slots of an id that are meant: those of @inode, or (NULL) the dead.  An id alone never drops one that may
- * live: another root, namespace or user may have a container of the same id.
+ * Drops slots of one id: those of *@inode, or, if @inode is NULL, those of dead containers. An id alone never drops a
+ * live container's record, as another root, namespace or user may use the same id.
  */
 static int remove_slots(struct ledger *l, const char *base, const uint64_t *inode, struct error *err)
 {
@@ -464,7 +469,7 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 	int ret = slots_used(l, base, &used, err);
 
 	n = used;
-	/* From the last: what moves into a gap has been looked at. */
+	/* Backwards, so that a slot renamed into a gap has been checked already. */
 	while (ret == 0 && n-- > 0) {
 		cleanup_record struct record r = { 0 };
 		char name[LEDGER_NAME_MAX];
@@ -485,7 +490,7 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 			record_free(&r);
 			ret = file_load(l, name, &r, err);
 		}
-		/* One that is named by its cgroup has failed to start, or has a successor already. */
+		/* A removal by cgroup is of a container that failed to start or was replaced: it has not ended. */
 		if (ret == 0 && !inode)
 			ret = part_from(l, &r, err);
 		if (ret == 0)
@@ -549,9 +554,9 @@ struct sweep {
 	int gone;
 };
 
-#define SWEEP_STOP 1 /* counted again: what is left comes another time */
+#define SWEEP_STOP 1 /* recounted: the rest waits for the next sweep */
 
-/* The world's news of a live one: other pages than before. */
+/* Stores the new memory figures of a live container. */
 static int update(struct ledger *l, const char *name, struct record *r, const struct share *before,
 		  struct error *err)
 {
@@ -604,20 +609,20 @@ static int sweep_all(struct sweep *s)
 {
 	int r = SWEEP_STOP;
 
-	/* again after a damaged one was met: there are no more of them then */
+	/* again after a recount, which has removed every damaged file */
 	for (int tries = 0; r == SWEEP_STOP && tries < 3; tries++) {
 		cleanup_names struct names list = { 0 };
 
 		s->left = 0;
 		r = files_list(s->l, &list, s->err);
-		/* from the last: a later slot that moves into a gap has been visited */
+		/* backwards, so that a slot renamed into a gap has been visited already */
 		for (unsigned int i = list.n; r == 0 && i-- > 0;)
 			r = visit(s, list.name[i]);
 	}
 	return r;
 }
 
-/* The next few, from where the last sweep stopped: that is kept in the lock's file. */
+/* Visits the next few, from the position that the last sweep left in the lock file. */
 static int sweep_few(struct sweep *s)
 {
 	struct ledger *l = s->l;
@@ -638,7 +643,7 @@ static int sweep_few(struct sweep *s)
 	return r;
 }
 
-/* How many were looked at for refusals in which second: as in struct lock_file. */
+/* second and looks of struct lock_file. */
 struct looks {
 	uint64_t second;
 	uint64_t n;
@@ -652,7 +657,7 @@ static unsigned int looks_left(const struct ledger *l, struct looks *used)
 	return LEDGER_LOOKS - (unsigned int)used->n;
 }
 
-/* As many as @max, over the end and from the beginning again. */
+/* Visits up to @max, continuing from the beginning at the end of the folder. */
 static int sweep_in_turn(struct sweep *s, unsigned int max)
 {
 	struct ledger *l = s->l;
@@ -671,10 +676,10 @@ static int sweep_in_turn(struct sweep *s, unsigned int max)
 	return r < 0 ? r : file_pwrite_all(l->lock, &cursor, sizeof(cursor), 0);
 }
 
-/* What was looked at is done; where that was @whole, it is held against the sums. */
+/* Commits the sweep; if it visited @whole the folder, compares the number of files with the sums. */
 static int end_sweep(struct sweep *s, int r, bool whole)
 {
-	/* a file more or less than the sums know of: another program was here */
+	/* another program has added or removed a file */
 	if (r == 0 && whole && s->left != s->l->sums.containers)
 		r = ledger_recount(s->l, true, s->err);
 	r = finish(s->l, r, s->err);
@@ -711,7 +716,7 @@ int ledger_sweep_more(struct ledger *l, struct error *err)
 		return 0;
 	whole = l->sums.containers < left;
 	used.n += whole ? l->sums.containers + 1 : left;
-	/* before: one that is killed in it has had its share */
+	/* before the sweep, so that it counts even if we are killed during it */
 	r = file_pwrite_all(l->lock, &used, sizeof(used), offsetof(struct lock_file, second));
 	if (r < 0)
 		return error_errno(err, r, "ledger: write lock");

@@ -1,81 +1,87 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Who is placed where now.
+ * The ledger: the record of every placed container, in one folder of mode 0700.
  *
- * A folder of mode 0700: `lock`, `usage` (the sums), `containers/` with a file for
- * each placed container, `homes/` with where those lived that have ended, `damaged/` with what was set aside.  The files are the
- * truth, `usage` is their sum, marked while the two may differ, and counted again
- * from the files whenever it is marked or damaged; after a reboot all is emptied.
- * So a transaction touches one file however many there are, and may be cut off at
- * any system call.  Where files are lost, the live containers' own marks bring them back, some in each opening.
+ * It holds `lock`, `usage` (the sums), `containers/` (one file per record), `homes/` (the last nodes of ended
+ * containers) and `damaged/` (files that could not be read). The record files are authoritative. `usage` is their
+ * sum; it is marked before a file changes, and recounted from the files if it is found marked or damaged. The first
+ * opening after a reboot empties the ledger. So a transaction changes one record file, however many there are, and
+ * may be killed at any system call. Lost records are restored from the marks on the live containers' cgroups, a part
+ * of them at each opening.
  */
 #ifndef NUMAPLACE_LEDGER_H
 #define NUMAPLACE_LEDGER_H
 
 #include "plugin/record.h"
 
-/* What the world says of a recorded container; asked for entries in turn. */
+/* State of a recorded container. */
 enum life {
-	LIFE_GONE,    /* its cgroup is gone, empty, or another one of the same name: drop it */
-	LIFE_PLACED,  /* alive, and carries our record */
-	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer died */
-	LIFE_UNKNOWN, /* cannot be told: keep it */
+	LIFE_GONE,    /* its cgroup is gone, empty, or replaced by another of the same name: drop the record */
+	LIFE_PLACED,  /* alive, and its cgroup carries our record */
+	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer was killed */
+	LIFE_UNKNOWN, /* unknown: keep the record */
 };
 typedef int ledger_add_live(void *add_arg, const char *cgroup, uint64_t inode, const char *text, size_t len);
 struct ledger_world {
-	/* May fill in share.mem[].seen (bytes already faulted in); *@changed then. */
+	/*
+	 * State of the container of @r. May update share.mem[].seen (bytes already faulted in) and then sets
+	 * *@changed.
+	 */
 	enum life (*life)(void *arg, struct record *r, bool *changed);
 	/*
-	 * Gives back every record that a cgroup carries, with that cgroup's path and inode, for a rebuild; may be NULL.
-	 * A record counts only on the cgroup that it was made for.  The search begins at *@cursor, 0 at first; 1: there
-	 * are more, and *@cursor is where the next search begins.
+	 * Passes each record found on a cgroup to @add, with that cgroup's path and inode, to rebuild lost records.
+	 * May be NULL. A record counts only on the cgroup that it was made for. The search starts at *@cursor (0 at
+	 * first). Returns 0 at the end, 1 if more cgroups remain (*@cursor is where to continue), or a negative
+	 * errno.
 	 */
 	int (*each_live)(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err);
-	/* True, once in each boot: no ledger was begun in it before, so no cgroup carries a record. NULL: not known. */
+	/* True on the first call in a boot: no cgroup can carry a record yet. NULL: unknown. */
 	bool (*begin)(void *arg);
-	/* Told of a container that has ended, before its record is dropped: its mark goes. May be NULL. */
+	/* Called when a container has ended, before its record is dropped: removes its mark. May be NULL. */
 	int (*ended)(void *arg, const struct record *r, struct error *err);
 	void *arg;
-	const char *boot_id;   /* a UUID; anything else: it could not be read, and the ledger is not opened */
+	const char *boot_id;   /* a UUID; anything else means that it could not be read, and the ledger is not opened */
 	uint64_t now;          /* CLOCK_BOOTTIME seconds */
-	unsigned int patience; /* seconds after which a pending one is taken for dead */
+	unsigned int patience; /* seconds after which a pending container counts as dead */
 };
 
 struct ledger;
 
 /*
- * Opens the ledger in the folder @dir (a descriptor; kept by the caller) and takes its
- * lock.  One holder may keep us waiting for @timeout_ms; one that outlives that is killed (it is
- * stopped or hung: its own alarm is shorter).  With 0 there is no waiting and no
- * killing.  -ETIMEDOUT, -EDEADLK (this process has it open), -ENODATA (this boot is not known), or what the system said.
- * @t gives the array sizes.
+ * Opens the ledger in the folder @dir (a descriptor that stays the caller's) and locks it. @t sets the array sizes.
+ * The caller frees *@out with ledger_close().
+ * Waits at most @timeout_ms for one lock holder, then kills it: it is stopped or hung, as its own alarm is shorter.
+ * With 0, neither waits nor kills.
+ * -ETIMEDOUT: the lock is held; -EDEADLK: this process has the ledger open already; -ENODATA: the boot id is unknown;
+ * -EPERM: the folder is not ours alone; or another negative errno.
  */
 int ledger_open(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms,
 		struct ledger **out, struct error *err);
 
 /*
- * The ledger for looking: nothing in its folder is made, changed or removed, whatever is wrong with it; what is wrong is
- * a message.  It is a copy, made under a lock that is shared with others that look: the lock is given back at once.  Dead
- * containers, and records that are damaged, are left out of it.  With @sums, ledger_usage alone is wanted: where the sums
- * are good they are taken as they are, the dead in them, and no record is read.  Of this ledger there are ledger_usage,
- * ledger_each, ledger_home and ledger_message; what writes is -EROFS.  @world's boot_id may be NULL: of which boot the
- * ledger is does not matter then.
+ * Copies the ledger for reading; nothing in its folder is created, changed or removed. Damage becomes a message. The
+ * lock is shared with other readers, and released before the call returns. Dead containers and damaged records are
+ * left out. With @sums, only ledger_usage() is needed: if the sums are valid they are used as they are, including
+ * those of dead containers, and no record is read.
+ * On this ledger only ledger_usage(), ledger_each(), ledger_home() and ledger_message() work; functions that write
+ * return -EROFS. @world's boot_id may be NULL: the boot of the ledger is then not checked. The caller frees *@out
+ * with ledger_close(). Returns 0 or a negative errno, as ledger_open().
  */
 int ledger_look(int dir, const struct topology *t, const struct ledger_world *world, unsigned int timeout_ms, bool sums,
 		struct ledger **out, struct error *err);
 
-/* What a folder is: by a file of ours, never by names alone. */
+/* What a folder is, judged by the contents of our files, never by names alone. */
 enum ledger_folder {
 	FOLDER_OURS,
 	FOLDER_EMPTY,
-	FOLDER_FOREIGN, /* it holds other things: to be left as it is */
+	FOLDER_FOREIGN, /* holds other things: leave it alone */
 };
-/* One of them, or -errno. */
+/* The enum ledger_folder of @dir, or a negative errno. */
 int ledger_folder(int dir);
-/* Makes an empty folder the ledger's.  Before anything else is put into it. */
+/* Marks an empty folder as a ledger; call it before creating anything else there. Returns 0 or a negative errno. */
 int ledger_folder_mark(int dir, struct error *err);
 
-/* Gives the lock back. */
+/* Releases the lock and frees @l; NULL is allowed. */
 void ledger_close(struct ledger *l);
 static inline void cleanup_ledgerp(struct ledger **l)
 {
@@ -83,62 +89,66 @@ static inline void cleanup_ledgerp(struct ledger **l)
 }
 #define cleanup_ledger __attribute__((cleanup(cleanup_ledgerp)))
 
+/* The sums of all records; owned by @l, and changed by its next transaction. */
 const struct usage *ledger_usage(const struct ledger *l);
 
 /*
- * Records were lost, and not all live containers were asked for theirs: -EAGAIN until an opening has asked the last of them.
- * Where a choice is made, CPUs would be given twice.
+ * 0, or -EAGAIN while a rebuild of lost records has not yet asked all live containers. Do not choose a placement
+ * then: CPUs could be given out twice.
  */
 int ledger_ready(const struct ledger *l, struct error *err);
 
 /*
- * Drops dead containers: all of them with @all, else a few in turn, so that
- * the cost does not grow with their number.  Returns how many went, or -errno.
+ * Drops the records of dead containers: checks all with @all, else the next few in turn, so that the cost does not
+ * grow with their number. Returns the number dropped, or a negative errno.
  */
 int ledger_sweep(struct ledger *l, bool all, struct error *err);
 
 /*
- * For a refusal, which is believed once the dead are out: looks at all containers, or where they are too many at the next
- * ones in turn, LEDGER_LOOKS of them in a second whatever the number of processes that are refused in it.  So starts that
- * are refused again and again take a small part of the lock's time.  Returns as ledger_sweep.
+ * Sweeps before a refusal is final: all containers, or the next ones in turn if there are too many. All processes
+ * together check at most LEDGER_LOOKS containers per second, so that repeated refusals take only a small part of the
+ * lock's time. Returns the number dropped, or a negative errno.
  */
 #define LEDGER_LOOKS 256
 int ledger_sweep_more(struct ledger *l, struct error *err);
 
 /*
- * The record of this id; -ENOENT: none.  @runtime_class is "oci", "lxc", "incus" or "lxd";
- * a record's runtime is of the class of its name, and "oci" otherwise.  Two roots may
- * hold containers of one id: then it is the first, or with ledger_find_cgroup the one of that cgroup.
+ * Reads the record of this id; -ENOENT if it does not exist. The caller frees @out with record_free(). @runtime_class
+ * is "oci", "lxc", "incus" or "lxd", as record_class(). Containers of different runtime roots may have the same id:
+ * ledger_find() returns the first of them, ledger_find_cgroup() the one of that cgroup.
  */
 int ledger_find(struct ledger *l, const char *runtime_class, const char *id, struct record *out, struct error *err);
 int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
 		       struct record *out, struct error *err);
 
-/* Takes the place of a record of the same id and cgroup, or of one whose container is gone. */
+/*
+ * Adds @r. It replaces the record of the same id and cgroup, or one of the same id whose container is dead. Returns
+ * 0, -EBUSY (LEDGER_SLOTS live containers have this id), or another negative errno.
+ */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
 
-/* The same for whoever has made its text, record_format's, for the mark already. */
+/* As ledger_add(), for callers that have the text of record_format() already. */
 int ledger_add_text(struct ledger *l, const char *runtime_class, const struct record *r, const char *text, size_t len,
 		    struct error *err);
 
 /*
- * Drops those records of this id whose containers are gone, and no other; or exactly the one of that
- * cgroup.  -ENOENT: there is no record of it.
+ * ledger_remove() drops the records of this id whose containers are dead, and no others. ledger_remove_cgroup() drops
+ * the record of that cgroup. -ENOENT: no such record.
  */
 int ledger_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err);
 int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char *id, uint64_t cgroup_inode,
 			 struct error *err);
 
 /*
- * Where the container of this id lived when it ended, in this boot; that is kept of the last ones, 1,024 at most.  Only for
- * "oci": the others' configurations say it.  *@nodes stays as it was when that is not known.
+ * Last nodes of an ended container (same boot, the latest 1,024). For "oci" only; LXC and Incus keep them in their
+ * configuration. False, with *@nodes unchanged, if they are unknown.
  */
 bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes);
 
-/* Every record, in the order of their names.  Stops when @each returns non-zero, and returns that. */
+/* Calls @each for every record, in order of file names. Stops when @each returns non-zero, and returns that value. */
 int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);
 
-/* Things set aside or counted again since ledger_open, one line each, for a main to print; NULL at the end. */
+/* Message @i about repairs and killed lock holders since ledger_open(), one line; NULL past the last. */
 const char *ledger_message(const struct ledger *l, unsigned int i);
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rule for names.  It lists what is allowed: a list of what is not could never end, as Unicode alone has hundreds
- * of characters that are invisible, reorder a line, or look like another.
+ * The rule for names is a list of allowed characters. A list of forbidden ones would never be complete: Unicode alone
+ * has hundreds of characters that are invisible, reorder a line, or look like another.
  */
 #include "plugin/name.h"
 
@@ -10,14 +10,14 @@
 
 #define ALLOWED "letters, digits and . _ + : @ -"
 
-/* Not by <ctype.h>, whose answer depends on the locale. */
+/* <ctype.h> would depend on the locale. */
 static bool is_allowed(char c, const char *more)
 {
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
 	       (c && (strchr("._+:@-", c) || strchr(more, c)));
 }
 
-/* The first character that is not allowed; NULL: there is none. */
+/* First character that is not allowed, or NULL. */
 static const char *find_wrong(const char *text, const char *more)
 {
 	while (*text && is_allowed(*text, more))
@@ -43,7 +43,7 @@ static int check(const char *name, size_t max, const char *more, struct error *e
 		return error_set(err, -EINVAL, "\"%s\": longer than %zu bytes", quote(name).text, max);
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return error_set(err, -EINVAL, "\"%s\": not a name", name);
-	/* A program that gets it as an argument takes it for an option. */
+	/* Programs that get it as an argument would parse it as an option. */
 	if (*name == '-')
 		return error_set(err, -EINVAL, "\"%s\": a dash first", quote(name).text);
 	wrong = find_wrong(name, more);

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a name from outside may be.  Ids, cgroup paths, devices and runtimes are named by tenants; what is accepted here
- * is plain text to a shell, a terminal, a log, systemd, Prometheus, JSON and SVG alike, so that no reader needs an
- * escape for it.
+ * Checks of names that come from outside. Tenants choose ids, cgroup paths, device and runtime names. Accepted names
+ * are plain text for a shell, a terminal, a log, systemd, Prometheus, JSON and SVG, so that no output needs escaping.
  */
 #ifndef NUMAPLACE_NAME_H
 #define NUMAPLACE_NAME_H
@@ -15,15 +14,22 @@
 #define NAME_ID_MAX 255 /* bytes */
 
 /*
- * The id (or name) of a container: 1 to 255 of A-Z a-z 0-9 . _ + : @ -, no dash first, not "." or "..".
- * -EINVAL: "\"a/b\": \"/\" in it: letters, digits and . _ + : @ - are allowed".
+ * Checks the id (or name) of a container: 1 to 255 of A-Z a-z 0-9 . _ + : @ -, no leading dash, not "." or "..".
+ * Returns 0 or -EINVAL with a message such as
+ * "\"a/b\": \"/\" in it: letters, digits and . _ + : @ - are allowed".
  */
 int name_check_id(const char *id, struct error *err);
 
-/* A device, as the kernel names it in /sys: an id of less than @size bytes, also with '!' in it, and no dot first. */
+/*
+ * Checks a device name as in /sys: an id of less than @size bytes that may contain '!' and has no leading dot.
+ * Returns 0 or -EINVAL.
+ */
 int name_check_device(const char *name, size_t size, struct error *err);
 
-/* The path of a cgroup from the root of its mount, less than @size bytes: names with slashes, and the backslashes of systemd. */
+/*
+ * Checks a cgroup path from the root of its mount: less than @size bytes, no "..", the characters of an id plus
+ * slashes and systemd's backslashes. Returns 0 or -EINVAL.
+ */
 int name_check_cgroup(const char *path, size_t size, struct error *err);
 
 #endif

@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Best-first search over "which container is where".  A state is what came
- * before it and one move; its place in the queue is, in this order, the level of the most
- * loaded node, how far containers are spread, and the squares of all levels.  A move is
- * followed only if it gains in that sense (with the sorted levels for squares), so every prefix of
- * the answer is an answer too: it may be stopped anywhere.
+ * Best-first search over the places of containers. A state is its parent plus one move. The queue is ordered by the
+ * level of the most loaded node, then how spread the containers are, then the sum of the squared levels. A move is
+ * followed only if it improves in that order (comparing sorted levels instead of squares). So every prefix of the
+ * result is valid, too, and its execution may stop anywhere.
  */
 #include "plugin/rebalance.h"
 
@@ -13,10 +12,10 @@
 #include <errno.h>
 #include <string.h>
 
-#define FULL 10000U         /* the level of a node whose CPUs are all taken; finer differences do not count */
+#define FULL 10000U         /* level of a node with all CPUs used; finer differences are ignored */
 #define STATES_MOST 100000U
-#define WORK_MOST 3000000UL /* moves looked at */
-#define MANY 64U            /* with more containers than this, only the best moves of a state are followed */
+#define WORK_MOST 3000000UL /* moves tried */
+#define MANY 64U            /* with more containers, only the FOLLOWED best moves of a state are followed */
 #define FOLLOWED 48U
 
 /* A part of a container on one node (index). */
@@ -26,7 +25,7 @@ struct part {
 	uint64_t memory;
 };
 
-/* A set of nodes that a container may be on; its first option is where it is. */
+/* A set of nodes for a container; its first option is its current place. */
 struct option {
 	unsigned int first, nparts; /* in plan.part */
 	uint64_t spread;
@@ -34,7 +33,7 @@ struct option {
 
 struct item {
 	unsigned int first, noptions; /* in plan.option */
-	uint64_t mark;                /* for telling states apart */
+	uint64_t mark;                /* hash multiplier */
 };
 
 struct state {
@@ -50,8 +49,8 @@ struct seen {
 struct plan {
 	const struct rebalance_input *in;
 	const struct topology *t;
-	unsigned int *cpus;     /* by node index: CPUs that anybody may be given */
-	uint64_t *room;         /* bytes to be had, where everybody is where he is */
+	unsigned int *cpus;     /* by node index: CPUs available to shared containers */
+	uint64_t *room;         /* by node index: bytes available if no item were placed */
 	struct item *item;
 	struct option *option;
 	struct part *part;
@@ -61,14 +60,14 @@ struct plan {
 	struct seen *seen;      /* open addressing */
 	unsigned int nseen;
 	unsigned long work;
-	bool failed;            /* there was no memory */
-	/* The state that is being looked at. */
+	bool failed;            /* out of memory */
+	/* The current state. */
 	unsigned int *at;       /* option by item */
-	unsigned int *stamp, now; /* by item: met on the way up */
-	uint64_t *load, *memory; /* by node index: load; bytes more than room was made for */
-	uint32_t *changed;      /* levels before and after, for comparing */
-	unsigned int *ranked;   /* node indices, the most loaded first */
-	unsigned long *apart;   /* by node index: distance from those that are in the set being made */
+	unsigned int *stamp, now; /* by item: stamp of the last walk that met it; stamp of this walk */
+	uint64_t *load, *memory; /* by node index: load; bytes of the items */
+	uint32_t *changed;      /* levels before and after a move */
+	unsigned int *ranked;   /* node indices, most loaded first */
+	unsigned long *apart;   /* by node index: sum of distances to the set under construction */
 };
 
 #define SEEN_SIZE (4U * 65536U)
@@ -112,7 +111,7 @@ static uint32_t level_of(const struct plan *p, unsigned int node, uint64_t load)
 	return full ? (uint32_t)((load * FULL + full / 2) / full) : 0;
 }
 
-/* --- where containers may be --- */
+/* --- options --- */
 
 static struct option *new_option(struct plan *p)
 {
@@ -148,7 +147,7 @@ static void add_part(struct plan *p, struct part part)
 	p->option[p->noptions - 1].nparts++;
 }
 
-/* What lies between the parts of an option with CPUs: 0 on one node. */
+/* Sum of distances between the parts of an option that have CPUs; 0 on one node. */
 static uint64_t spread_of(const struct plan *p, const struct option *o)
 {
 	const struct part *part = &p->part[o->first];
@@ -172,7 +171,10 @@ static uint64_t held_on(const struct rebalance_item *item, const struct topology
 	return bytes;
 }
 
-/* Where it is now; false: on CPUs that are not everybody's, so it stays. */
+/*
+ * Adds the current place as an option; false if some of its CPUs are not available to shared containers, so it must
+ * stay.
+ */
 static bool add_present(struct plan *p, const struct rebalance_item *item)
 {
 	const struct share *s = &item->record->placement.share;
@@ -200,7 +202,7 @@ static bool add_present(struct plan *p, const struct rebalance_item *item)
 	return movable;
 }
 
-/* CPUs that this one could be given on a node; 0: it may not go there. */
+/* CPUs that the container could get on a node; 0 if it may not go there. */
 static unsigned int cpus_for(const struct plan *p, const struct request *r, unsigned int node)
 {
 	const struct topo_node *n = &p->t->nodes[node];
@@ -216,7 +218,7 @@ static unsigned int cpus_for(const struct plan *p, const struct request *r, unsi
 	return cpus;
 }
 
-/* The node to add to @in that is nearest to all in it, @last the newest of them; -1: none is left. */
+/* The node nearest to all of @in that can be added, @last being the newest member; -1 if none is left. */
 static int nearest(struct plan *p, const struct request *r, const bool *in, unsigned int last)
 {
 	const uint16_t *near = p->t->near + (size_t)last * p->t->nnodes;
@@ -233,7 +235,10 @@ static int nearest(struct plan *p, const struct request *r, const bool *in, unsi
 	return best;
 }
 
-/* From @seed on, as many of the nearest nodes as its CPUs need; @memory bytes are shared out over them. */
+/*
+ * Adds an option: @seed and as many of the nearest nodes as its CPUs need, with @memory bytes divided evenly over
+ * them.
+ */
 static void add_around(struct plan *p, const struct rebalance_item *item, unsigned int seed, uint64_t memory, bool *in)
 {
 	const struct request *r = &item->record->request;
@@ -270,7 +275,7 @@ static void add_around(struct plan *p, const struct rebalance_item *item, unsign
 	p->option[p->noptions - 1].spread = spread_of(p, &p->option[p->noptions - 1]);
 }
 
-/* With k nodes where k-1 would do, only those that need the fewest stay. */
+/* Drops options that use more nodes than necessary; keeps the current place. */
 static void keep_fewest(struct plan *p, struct item *item)
 {
 	unsigned int fewest = UINT32_MAX, to = item->first + 1;
@@ -336,7 +341,7 @@ static int find_options(struct plan *p)
 
 /* --- states --- */
 
-/* Puts item @i on option @o, or takes it from there, in what is being looked at. */
+/* Adds the loads and memory of option @o to the current state, or removes them. */
 static void put(struct plan *p, unsigned int o, bool there)
 {
 	const struct option *option = &p->option[o];
@@ -356,14 +361,14 @@ static void go(struct plan *p, unsigned int item, unsigned int option)
 	put(p, option, true);
 }
 
-/* Brings what is being looked at to state @s, from the start. */
+/* Makes @s the current state, starting from the initial one. */
 static void go_to(struct plan *p, unsigned int s)
 {
 	for (unsigned int i = 0; i < p->in->n; i++)
 		if (p->at[i] != p->item[i].first)
 			go(p, i, p->item[i].first);
 	p->now++;
-	/* the last move of an item, which is met first on the way up, is the one that counts */
+	/* walking up, the first move of an item that is met is its last, and the one that counts */
 	for (; s; s = p->state[s].parent) {
 		unsigned int item = p->state[s].item;
 
@@ -392,7 +397,7 @@ static bool is_on(const struct plan *p, const struct option *o, unsigned int nod
 	return false;
 }
 
-/* Bytes of @item, on option @from, that lie outside of the nodes of option @to. */
+/* Bytes to move for @item from option @from to option @to: those outside of the nodes of @to. */
 static uint64_t cost(const struct plan *p, unsigned int item, unsigned int from, unsigned int to)
 {
 	const struct option *a = &p->option[from], *b = &p->option[to];
@@ -404,7 +409,7 @@ static uint64_t cost(const struct plan *p, unsigned int item, unsigned int from,
 
 		if (is_on(p, b, part->node))
 			continue;
-		/* at the beginning what it really has, where that is known */
+		/* at its current place, use the measured bytes if known */
 		bytes += from == p->item[item].first && x->held ? x->held[part->node] : part->memory;
 	}
 	return bytes;
@@ -417,7 +422,7 @@ static int by_level(const void *a, const void *b)
 	return x < y ? 1 : x > y ? -1 : 0;
 }
 
-/* The measures of what is being looked at. */
+/* Computes level and squares of the current state. */
 static void measure(const struct plan *p, struct state *s)
 {
 	s->level = 0;
@@ -439,7 +444,7 @@ static int by_rank(const void *a, const void *b, void *arg)
 	return x != y ? (x < y ? 1 : -1) : i < k ? -1 : i > k;
 }
 
-/* Once for a state, so that its moves need not look at every node: highest_elsewhere finds what they leave alone. */
+/* Ranks the nodes once per state, so that highest_elsewhere() need not visit every node for each move. */
 static void rank_nodes(struct plan *p)
 {
 	for (unsigned int i = 0; i < p->t->nnodes; i++)
@@ -447,7 +452,7 @@ static void rank_nodes(struct plan *p)
 	qsort_r(p->ranked, p->t->nnodes, sizeof(*p->ranked), by_rank, p);
 }
 
-/* The highest level of the nodes that neither option is on. */
+/* Highest level among nodes of neither option. */
 static uint32_t highest_elsewhere(const struct plan *p, unsigned int a, unsigned int b)
 {
 	for (unsigned int i = 0; i < p->t->nnodes; i++) {
@@ -459,7 +464,7 @@ static uint32_t highest_elsewhere(const struct plan *p, unsigned int a, unsigned
 	return 0;
 }
 
-/* The levels of the nodes that either option is on, highest first. */
+/* Levels of the nodes of both options, descending. */
 static unsigned int levels_around(const struct plan *p, unsigned int a, unsigned int b, uint32_t *out)
 {
 	const struct option *x = &p->option[a], *y = &p->option[b];
@@ -474,7 +479,10 @@ static unsigned int levels_around(const struct plan *p, unsigned int a, unsigned
 	return n;
 }
 
-/* After the move: memory fits, and no node is crowded that was not as crowded as where it comes from. */
+/*
+ * After the move: whether memory fits, and every overcommitted node is less loaded than the most loaded of the
+ * container's old nodes was.
+ */
 static bool allowed(const struct plan *p, unsigned int from, unsigned int to, uint32_t left)
 {
 	const struct option *o = &p->option[to];
@@ -491,7 +499,7 @@ static bool allowed(const struct plan *p, unsigned int from, unsigned int to, ui
 	return from != to;
 }
 
-/* The highest level that it leaves behind, before it does. */
+/* Highest level among the nodes that the container leaves, before the move. */
 static uint32_t level_left(const struct plan *p, unsigned int from)
 {
 	const struct option *o = &p->option[from];
@@ -507,7 +515,7 @@ static uint32_t level_left(const struct plan *p, unsigned int from)
 	return most;
 }
 
-/* Makes the move in what is being looked at, judges it, and takes it back. true: it gains, and @to is what comes out. */
+/* Tries a move in the current state and undoes it. True if it is an improvement; @to is the resulting state. */
 static bool try_move(struct plan *p, const struct state *s, unsigned int item, unsigned int option, struct state *to)
 {
 	unsigned int from = p->at[item], n;
@@ -584,7 +592,7 @@ static unsigned int heap_pop(struct plan *p)
 	return top;
 }
 
-/* Whether it is new, or reached with fewer bytes than before; it is remembered then. */
+/* Whether the state is new, or reached with fewer bytes than before; if so, records it. */
 static bool is_new(struct plan *p, const struct state *s)
 {
 	uint64_t hash = s->hash ? s->hash : 1;
@@ -614,7 +622,7 @@ static int by_merit(const void *a, const void *b)
 	return compare(a, b);
 }
 
-/* Follows all gaining moves of state @s; with many containers, the best of them. */
+/* Queues the improving moves of state @s; with many containers, only the best ones. */
 static int expand(struct plan *p, unsigned int s)
 {
 	cleanup_free struct state *found = NULL;
@@ -623,7 +631,7 @@ static int expand(struct plan *p, unsigned int s)
 	go_to(p, s);
 	rank_nodes(p);
 	for (unsigned int i = 0; i < p->in->n; i++)
-		/* not back to where it began: its very CPUs may be somebody else's by then */
+		/* never back to the first option: other containers may have its exact CPUs by then */
 		for (unsigned int o = p->item[i].first + 1; o < p->item[i].first + p->item[i].noptions; o++) {
 			struct state to;
 
@@ -648,7 +656,7 @@ static int expand(struct plan *p, unsigned int s)
 	return 0;
 }
 
-/* Which of two states is the better end. */
+/* Whether @a is the better final state. */
 static bool better(const struct state *a, const struct state *b)
 {
 	if (a->level != b->level)
@@ -679,16 +687,16 @@ static int search(struct plan *p, unsigned int *best)
 			*best = s;
 		r = expand(p, s);
 	}
-	/* what was found and not followed any more counts too */
+	/* states that were found but not expanded count, too */
 	for (unsigned int s = 0; s < p->nstates; s++)
 		if (better(&p->state[s], &p->state[*best]))
 			*best = s;
 	return r;
 }
 
-/* --- the answer --- */
+/* --- the result --- */
 
-/* Highest over mean, from a level. */
+/* Ratio of a level to the mean; 1 without load. */
 static double over_mean(const struct plan *p, uint32_t level)
 {
 	double load = 0, cpus = 0;
@@ -788,7 +796,7 @@ int rebalance_plan(const struct rebalance_input *in, struct rebalance_plan *out,
 			const struct option *o = &p.option[p.item[i].first];
 
 			p.at[i] = p.item[i].first;
-			/* room is what would be there without any of them */
+			/* room was free memory only; add what the items have */
 			for (unsigned int k = 0; k < o->nparts; k++) {
 				p.memory[p.part[o->first + k].node] += p.part[o->first + k].memory;
 				p.room[p.part[o->first + k].node] += p.part[o->first + k].memory;

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which placed containers would be better off elsewhere: a sequence of single
- * moves, each of which gains by itself, that ends with the lowest load of the most loaded
- * node that any such sequence reaches, and then with the fewest, nearest nodes per container; of these the
- * one that moves the least memory.  Pure: it decides, others move.
+ * Finds placed containers that would be better on other nodes. The result is a sequence of moves, each of them an
+ * improvement. It ends with the lowest load of the most loaded node that such a sequence reaches, then with the
+ * fewest and nearest nodes per container, then with the least memory moved. A pure function: it moves nothing.
  */
 #ifndef NUMAPLACE_REBALANCE_H
 #define NUMAPLACE_REBALANCE_H
@@ -12,41 +11,44 @@
 
 struct rebalance_item {
 	const struct record *record;
-	bool fixed;           /* not to be moved, for a reason that its record does not tell */
-	const uint64_t *held; /* bytes that it has on each node, by node index; NULL: what it asked for there */
+	bool fixed;           /* must not be moved, for a reason that its record does not show */
+	const uint64_t *held; /* bytes on each node, by node index; NULL: as requested */
 };
 
 struct rebalance_input {
 	const struct topology *topology;
-	const struct usage *usage;          /* the items' shares are in it */
+	const struct usage *usage;          /* includes the items' shares */
 	const struct select_policy *policy;
 	unsigned int n;
 	const struct rebalance_item *item;
-	uint64_t max_move;                  /* bytes that all moves together may cost */
+	uint64_t max_move;                  /* limit on the bytes of all moves together */
 };
 
 struct rebalance_move {
 	unsigned int item;
-	struct idset nodes;     /* ids: choose again within these */
-	uint64_t bytes;         /* on other nodes now */
-	double before, after;   /* highest load of a node over the mean, around this move */
-	bool joins;             /* it is on fewer or nearer nodes after it */
+	struct idset nodes;     /* ids: choose a new placement within these */
+	uint64_t bytes;         /* of its memory, now on other nodes */
+	double before, after;   /* highest load of a node over the mean, before and after this move */
+	bool joins;             /* it is on fewer or nearer nodes afterwards */
 };
 
 struct rebalance_plan {
 	unsigned int n;
 	struct rebalance_move *move;
-	double before, after;   /* highest load of a node over the mean; 1 where there is no load */
+	double before, after;   /* highest load of a node over the mean; 1 without load */
 	uint64_t bytes;
-	bool whole;             /* everything that can be reached was looked at; else only the best first */
+	bool whole;             /* the search was complete; else only the best states were followed */
 };
 
-/* 0 also when no move gains: out->n is 0 then. -ENOMEM. */
+/*
+ * Plans the moves; out->n is 0 if none improves anything. The caller frees @out with rebalance_free(). Returns 0 or
+ * -ENOMEM.
+ */
 int rebalance_plan(const struct rebalance_input *in, struct rebalance_plan *out, struct error *err);
 void rebalance_free(struct rebalance_plan *p);
 #define cleanup_rebalance __attribute__((cleanup(rebalance_free)))
 
-/* Why its record says that a container stays where it is; NULL: it may be moved. */
+/* Why a container must stay, according to its record; NULL if it may be moved. */
 const char *rebalance_fixed(const struct record *r);
 
 #endif

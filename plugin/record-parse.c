@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Reading a record back.  Nothing in the text is trusted: the checksum comes
- * first, then every line has its one place, every value its bounds.
+ * Parses the text of a record. Nothing in it is trusted: the checksum is verified first, each key has a fixed
+ * position, each value a valid range.
  */
 #include "plugin/record-text.h"
 
@@ -10,10 +10,10 @@
 
 #include "plugin/util.h"
 
-/* Setters return false for a value that makes no sense. @key is what stands behind a field's dot. */
+/* Setters return false for an invalid value. @key is the part behind the dot of a field's name. */
 typedef bool setter(struct record *r, const char *key, char *value);
 
-/* Digits only, as they are written: no sign, no space, no leading zero. Moves *@p behind them. */
+/* Decimal digits without sign, space or leading zero. Advances *@p past them. */
 static bool take_number(const char **p, uint64_t max, uint64_t *out)
 {
 	const char *s = *p;
@@ -50,7 +50,7 @@ static int hex_digit(char c)
 	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
 }
 
-/* In place; false for what record_format would not have written. */
+/* In place; false for text that record_format() would not have written. */
 static bool unescape(char *text)
 {
 	char *to = text;
@@ -281,7 +281,7 @@ static bool set_why(struct record *r, const char *key, char *value)
 	return true;
 }
 
-/* In the order of the lines.  A key that ends with a dot has more behind it. */
+/* In the order of the lines. A key that ends with a dot is a prefix. */
 static const struct field {
 	const char *key;
 	setter *set;
@@ -317,7 +317,7 @@ static bool field_is(const struct field *f, const char *key)
 	return f->key[len - 1] == '.' ? strncmp(key, f->key, len) == 0 : strcmp(key, f->key) == 0;
 }
 
-/* One line.  *@at is the first field that it may be; a field that must be there is not passed over. */
+/* Parses one line. *@at is the first field that may follow; a mandatory field cannot be skipped. */
 static int parse_line(struct record *r, char *line, size_t *at, struct error *err)
 {
 	char *value = strchr(line, '=');
@@ -363,7 +363,7 @@ static int parse_lines(struct record *r, char *text, struct error *err)
 	return 0;
 }
 
-/* The envelope: first line, checksum, no NUL inside. */
+/* Checks first line and checksum, and that there is no NUL inside. */
 static int check_whole(const char *text, size_t len, struct error *err)
 {
 	size_t first = strlen(RECORD_FIRST_LINE);
@@ -383,7 +383,7 @@ static int check_whole(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
-/* All memory at once and first: a setter then fails only for what the text says. */
+/* Allocates everything first, so that a setter can fail only because of the text. */
 static int make_room(const char *lines, struct record *r)
 {
 	size_t nmem = 0;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the writer and the reader of a record's text must agree on.  For record.c
- * and record-parse.c alone.
+ * Definitions shared by the writer (record.c) and the parser (record-parse.c) of a record's text.
  */
 #ifndef NUMAPLACE_RECORD_TEXT_H
 #define NUMAPLACE_RECORD_TEXT_H
@@ -14,7 +13,7 @@
 #define RECORD_BYTES_LIMIT (1ULL << 60)
 #define RECORD_PAGES_LIMIT (1ULL << 40)
 
-/* A path by the rule for names; empty: not known. */
+/* Whether name_check_cgroup() accepts @path; the empty path means unknown and is valid, too. */
 bool record_good_cgroup(const char *path);
 
 #endif

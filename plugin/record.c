@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The text form of a record: lines of key=value in one fixed order, hostile
- * bytes escaped, a checksum at the end.  What is written can be read back to the same
- * record; what was cut, changed or put together by hand is refused.
+ * Writes the text of a record: lines of key=value in a fixed order, unsafe bytes escaped, a checksum at the end. The
+ * text parses back to the same record; truncated, changed or hand-made text is refused.
  */
 #include "plugin/record-text.h"
 
@@ -18,7 +17,7 @@ void record_free(struct record *r)
 	placement_free(&r->placement);
 }
 
-/* --- what a record may hold, in either direction --- */
+/* --- valid contents, for writing and parsing --- */
 
 bool record_good_cgroup(const char *path)
 {
@@ -46,7 +45,7 @@ static bool good_share(const struct share *s)
 	return true;
 }
 
-/* NULL, or what is wrong. */
+/* What is wrong with @r, or NULL. */
 static const char *fault_of(const struct record *r)
 {
 	if (name_check_id(r->id, NULL) < 0)
@@ -69,11 +68,11 @@ static const char *fault_of(const struct record *r)
 #define RECORD_TEXT_SHORT 2048
 
 struct text {
-	char *buf;         /* size + 1 bytes: a list, and the checksum, end their text */
-	size_t used, size; /* used > size: it did not fit */
+	char *buf;         /* room for size bytes, the checksum line and a NUL */
+	size_t used, size; /* used > size: the text did not fit */
 };
 
-/* What is left at the end, with the NUL's byte. */
+/* Bytes left, plus one for a NUL. */
 static size_t room_of(const struct text *t)
 {
 	return t->used <= t->size ? t->size - t->used + 1 : 0;
@@ -117,7 +116,7 @@ static void put_count(struct text *t, const char *key, uint64_t n)
 	put_byte(t, '\n');
 }
 
-/* Everything but printable ASCII as %XX, so that a value stays on its line. */
+/* Escapes all but printable ASCII as %XX, so that a value stays on one line. */
 static void put_escaped(struct text *t, const char *key, const char *value)
 {
 	static const char hex[] = "0123456789ABCDEF";
@@ -151,16 +150,16 @@ static void put_set_if_any(struct text *t, const char *key, const struct idset *
 		put_set(t, key, set);
 }
 
-/* Whether the key asks for something: memory that a limit has cut to nothing would be refused when it is read. */
+/* False for memory that a limit has reduced to 0: the parser would refuse it. */
 static bool asks_by(const struct request *r, enum request_key key)
 {
 	return key != KEY_MEMORY || r->memory;
 }
 
-/* What was asked for by keys, by the runtime's own limits, and as a pin. */
+/* What keys requested, the runtime's own limits, and pins. */
 static int put_request(struct text *t, const struct request *r)
 {
-	size_t size = t->size + 2; /* what is longer and cut here does not fit there either */
+	size_t size = t->size + 2; /* a value truncated at this size does not fit into the text either */
 	cleanup_free char *value = malloc(size);
 	char key[64];
 
@@ -228,7 +227,7 @@ static void put_placement(struct text *t, const struct placement *p)
 		put_memory(t, &p->share.mem[i]);
 }
 
-/* All but the checksum. */
+/* Writes all but the checksum. */
 static int put_record(struct text *t, const struct record *r)
 {
 	int ret;
@@ -269,7 +268,7 @@ int record_format(const struct record *r, char **text, size_t *len, struct error
 
 	if (fault)
 		return error_set(err, -EINVAL, "record of \"%s\": %s", quote(r->id).text, fault);
-	/* Nearly all are short: the far end of a large buffer would be pages more to be touched. */
+	/* Nearly all records are short; a large buffer would touch more pages. */
 	ret = format_within(r, RECORD_TEXT_SHORT, text, len);
 	if (ret == -E2BIG)
 		ret = format_within(r, RECORD_TEXT_MAX, text, len);

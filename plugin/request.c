@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The keys of a request: parsing, bounds, and how they fit together.  What is
- * refused is refused with the key, the value and the reason.
+ * The keys of a request: parsing, ranges, and consistency between keys. Errors name the key, the value and the
+ * reason.
  */
 #include "plugin/request.h"
 
@@ -210,7 +210,7 @@ static int set_devices(struct request *r, const char *value, struct error *err)
 		if (r->ndevices == REQUEST_DEVICES_MAX)
 			return error_set(err, -EINVAL, "\"%s\": more than %d devices", quote(value).text,
 					 REQUEST_DEVICES_MAX);
-		/* What is cut is longer than any name. */
+		/* an item too long for the buffer is too long for a name, too */
 		snprintf(item, sizeof(item), "%.*s", (int)(len < sizeof(item) ? len : sizeof(item)), p);
 		ret = add_device(r, item, err);
 		if (ret < 0 || !p[len])
@@ -330,7 +330,7 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	return -ENOENT;
 }
 
-/* The part of a request that one key fills, compared by its text. */
+/* Whether the fields set by one key are equal; most are compared as text. */
 static bool same_value(const struct request *a, const struct request *b, enum request_key key)
 {
 	char ta[1024], tb[1024];
@@ -364,7 +364,7 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 		return error_set(err, -ENOENT, "%s: no such key", quote(key).text);
 	next = *r;
 	if (r->given >> k & 1) {
-		/* parsed afresh, so that the two can be compared */
+		/* parse into an empty request, to compare the two */
 		request_init(&next);
 	}
 	ret = set_key(&next, (enum request_key)k, value, err);
@@ -463,7 +463,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		if (r->cpu_listed) {
 			size_t n = idset_format(&r->cpu_list, buf, size);
 
-			/* a single CPU would read as a count */
+			/* a single CPU would be parsed as a count: write "3-3" */
 			if (!strpbrk(buf, ",-") && n * 2 + 2 <= size) {
 				buf[n] = '-';
 				memcpy(buf + n + 1, buf, n);

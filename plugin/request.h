@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a container asks for: the keys of the table in the documentation,
- * parsed and bounded, in one plain struct that does not know where they stood.
+ * The request of a container: the documented keys, parsed and checked, in one plain struct that is independent of
+ * their source.
  */
 #ifndef NUMAPLACE_REQUEST_H
 #define NUMAPLACE_REQUEST_H
@@ -13,13 +13,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CPU_COUNT_MAX 1000000U /* more than this is a mistake, not a request */
+#define CPU_COUNT_MAX 1000000U /* larger numbers are mistakes */
 #define HUGE_REQUEST_MAX 4
 #define DEVICE_NAME_MAX 128
 #define REQUEST_DEVICES_MAX 8
 
 enum nodes_mode {
-	NODES_ABSENT,   /* not said: as balanced, once another key is there */
+	NODES_ABSENT,   /* not given: as balanced if another key is given */
 	NODES_BALANCED,
 	NODES_LIST,     /* choose within request.nodes */
 };
@@ -43,7 +43,7 @@ struct huge_request {
 	uint64_t count; /* pages */
 };
 
-/* One bit per key that was given, in the order of request_keys. */
+/* Bit numbers of the keys, in the order of request_keys. */
 enum request_key {
 	KEY_CPU,
 	KEY_CPU_NODES,
@@ -62,71 +62,72 @@ enum request_key {
 extern const char *const request_keys[KEY_COUNT];
 
 struct request {
-	unsigned int given;          /* bits 1 << enum request_key */
-	unsigned int cpu_count;      /* 0: not said */
-	bool cpu_listed;             /* cpu_list is exactly what is wanted */
+	unsigned int given;          /* keys given, bits 1 << enum request_key */
+	unsigned int cpu_count;      /* 0: not given */
+	bool cpu_listed;             /* use exactly cpu_list */
 	struct idset cpu_list;
 	enum nodes_mode nodes_mode;
 	struct idset nodes;
-	bool all_nodes;              /* CPUs of each of request.nodes, not of as few as suffice */
+	bool all_nodes;              /* CPUs on each of request.nodes, instead of on as few as suffice */
 	bool exclusive;
 	enum cpu_class cpu_class;
-	bool one_thread;             /* cpu_count counts cores: one thread of each */
+	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
 	unsigned int ndevices;
 	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
-	uint64_t memory;             /* bytes; 0: not said */
-	uint64_t memory_limit;       /* the runtime's own limit where memory is above it; 0: it is not */
-	struct idset mem_nodes;      /* memory on these nodes; empty: not said */
-	bool huge_memory;            /* limits.memory is to be hugepages of the default size */
+	uint64_t memory;             /* bytes; 0: not given */
+	uint64_t memory_limit;       /* bytes; the runtime's own limit if it is below memory, else 0 */
+	struct idset mem_nodes;      /* from limits.memory.nodes; empty: not given */
+	bool huge_memory;            /* limits.memory is in hugepages of the default size */
 	unsigned int nhuge;
 	struct huge_request huge[HUGE_REQUEST_MAX];
 	enum memory_policy policy;
-	/* A hint, never a constraint: where it was before. */
+	/* Last nodes, a hint only. */
 	struct idset last_nodes, last_mems;
-	/* What the runtime itself pinned: choose within, never widen.  Empty: no pin. */
+	/* Pins set by the runtime or user: narrow them, never widen. Empty: no pin. */
 	struct idset pin_cpus, pin_mems;
 };
 
-/* Nothing asked for. */
+/* Makes an empty request. */
 void request_init(struct request *r);
 
-/* The key with this name, without prefix; -1: not ours. */
+/* Number of the key with this name (without prefix), or -1. */
 int request_find_key(const char *key);
 
 /*
- * One key.  -EINVAL and "limits.cpu: \"0\": ..." for what makes no sense;
- * a key given a second time must say the same.  "limits.*" names that look like ours
- * and are not (limits.cpu.node) are -ENOENT: the caller decides.
+ * Parses one key. Returns 0; -EINVAL with a message such as "limits.cpu: \"0\": ...", also for a second, different
+ * value; -ENOENT for an unknown key (limits.cpu.node, say), about which the caller decides.
  */
 int request_set(struct request *r, const char *key, const char *value, struct error *err);
 
 /*
- * The runtime's own limits, used only where the key is absent: CPUs from quota and
- * period (rounded up), memory in bytes (also a bound of what the key says).  Call before request_finish, after all request_set.
+ * The runtime's own limits, used only if the key is absent: CPUs from quota and period (rounded up), memory in bytes
+ * (if the key asks for more, kept as memory_limit), hugepages in bytes. Call after all request_set() and before
+ * request_finish(). request_fallback_hugepages() returns 0 or -EINVAL.
  */
 void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period);
 void request_fallback_memory(struct request *r, int64_t limit);
 int request_fallback_hugepages(struct request *r, uint64_t page_size, uint64_t limit_bytes, struct error *err);
 
-/* Checks keys against each other; the last step before a request is used. */
+/* Checks the keys against each other; call it last, before the request is used. Returns 0 or -EINVAL. */
 int request_finish(struct request *r, struct error *err);
 
-/* True when a key of the table (volatile ones aside) was given. */
+/* Whether any key other than volatile ones was given. */
 bool request_asks(const struct request *r);
 
-/* Writes "key=value" of key @key as it was understood; false: not given. */
+/* Writes the value of @key as it was understood to @buf; false if the key was not given. */
 bool request_format(const struct request *r, enum request_key key, char *buf, size_t size);
 
+/* Names as in the keys' values. memory_policy_parse() returns 0 or -EINVAL. */
 const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 
-/* The words that Incus takes for true and false, in any case: true, 1, yes, on; false, 0, no, off. */
+/* Parses Incus's booleans, in any case: true, 1, yes, on; false, 0, no, off. Returns 0 or -EINVAL. */
 int bool_parse(const char *text, bool *out, struct error *err);
 
 /*
- * The name of a device as it is below /sys: "eth0" as it is, a PCI address in any usual spelling as "0000:3b:00.0".
- * -EINVAL, with what would be understood.
+ * Converts a device name to its form in /sys: "eth0" unchanged, a PCI address in any usual spelling to
+ * "0000:3b:00.0". Returns 0, or -EINVAL with a message that lists accepted forms.
  */
 int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error *err);
 

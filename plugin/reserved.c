@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * reserved-memory of numaplace.conf: how much of each node's memory selection
- * leaves to the host, and the words for it in a refusal.
+ * reserved-memory of numaplace.conf: memory of each node that selection leaves to the host.
  */
 #include "plugin/select.h"
 

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Search for the cheapest of the smallest sets of nodes that suffice.
+ * Finds the cheapest set among the smallest sets of nodes that suffice.
  *
- * Exact by branch and bound with sets that differ only by equivalent nodes
- * looked at once, as long as the work (counted in steps, never in time) lasts; greedy sets,
- * by distance and by load, are tried first and bettered by exchange, so the
- * answer is never worse than theirs.  Costs are one division of whole numbers
- * per term, so the order of nodes does not change them.
+ * Branch and bound is exact while its work lasts (counted in steps, not in time); it tries sets that differ only in
+ * equivalent nodes once. Greedy sets, by distance and by load, are tried first and improved by exchange, so the
+ * result is never worse than theirs. Cost terms are quotients of integers, so that the order of nodes does not change
+ * them.
  */
 #include "plugin/select-internal.h"
 
@@ -15,9 +14,9 @@
 #include <errno.h>
 #include <string.h>
 
-#define WORK_MAX 400000UL   /* steps of one search; a step is one look at one pair of nodes */
-#define EXACT_WORK 20000UL  /* of these, for branch and bound at one size */
-#define DEPTH_MAX 64        /* sets larger than this are not searched exactly */
+#define WORK_MAX 400000UL   /* steps of one search; a step looks at one pair of nodes */
+#define EXACT_WORK 20000UL  /* of these, for branch and bound at one set size */
+#define DEPTH_MAX 64        /* larger sets are not searched exactly */
 
 static uint16_t near_of(const struct search *s, unsigned int a, unsigned int b)
 {
@@ -35,15 +34,16 @@ static void add_shares(struct sums *sum, const struct site *x, int sign)
 	sum->share4 += sign * r2 * r2;
 }
 
-/* What a site's threads and pages are away from: for each, sum over a set of what is at the other end. */
+/* For one site: sums over a set. */
 struct cross {
 	int64_t threads, pages; /* of weight * near, of mem_weight * near */
-	int64_t bare;           /* of weight * bare_near, where some nodes have no memory */
+	int64_t bare;           /* of weight * bare_near, if some nodes have no memory */
 };
 
 /*
- * Of two nodes without memory: how far the threads of each are from the pages of the other, which lie on the nearest
- * node that has some.  That is about as far as the other itself is, and no nearer than their own; both ways, added up.
+ * For two nodes without memory, whose pages lie on the nearest node with memory: distance from the threads of each to
+ * the pages of the other, both directions added. It is estimated as the distance of the nodes, but at least the
+ * distance to their own memory.
  */
 static int64_t bare_near(const struct search *s, unsigned int a, unsigned int b)
 {
@@ -104,9 +104,8 @@ double search_memory_load(const struct search *s, const struct sums *sum)
 }
 
 /*
- * What the request does to evenness.  It takes the part @part of each node's
- * free share r, and the gain is r - keep r^3 summed up along the way, set
- * against what taking as much from the average node would gain.
+ * Effect of the request on evenness. It takes the fraction @part of each node's free share r; the gain, r - keep r^3
+ * integrated over that, is compared with taking as much from the average node.
  */
 static double uneven(const struct search *s, const struct sums *sum)
 {
@@ -120,7 +119,7 @@ static double uneven(const struct search *s, const struct sums *sum)
 
 	double takes = part * r1;
 
-	/* the average moves with it, the less the more nodes there are */
+	/* taking also lowers the average, less so with more nodes */
 	return (t->mean * takes - gain - takes * takes / (2 * t->nodes)) / t->step;
 }
 
@@ -134,19 +133,18 @@ void takes_add(struct takes *t, const struct taste *taste, double share, double 
 
 double takes_cost(const struct takes *t, const struct taste *taste)
 {
-	/* the average moves with it, the less the more nodes there are */
+	/* taking also lowers the average, less so with more nodes */
 	return (taste->mean * t->taken - t->gain - t->taken * t->taken / (2 * taste->nodes)) / taste->step;
 }
 
-/* Of a set that has none, there is no mean: 0. */
 static double mean_of(int64_t sum, int64_t weight)
 {
 	return weight ? (double)sum / (double)weight : 0;
 }
 
 /*
- * Of threads alone: as if the pages of each lay on the nearest node that has memory, and that node beside its own.  Of
- * pages alone there is none yet: as if all were local.
+ * Without pages in the set: each thread's pages are assumed on the nearest node with memory (sum of bare_near).
+ * Without threads: all is assumed local.
  */
 double search_distance(const struct sums *sum)
 {
@@ -157,14 +155,17 @@ double search_distance(const struct sums *sum)
 	return (double)sum->distance / (double)sum->weight / (double)sum->mem_weight;
 }
 
-/* Of a thread whose own node has no memory: it never has it beside it, which a mean over the set does not show. */
+/*
+ * Per local distance, for threads on a node without memory: theirs is never local, which the set's mean does not
+ * show.
+ */
 #define COST_AWAY 0.1
 
 double search_cost(const struct search *s, const struct sums *sum)
 {
 	double cost;
 
-	/* near counts both ways, so a local page is 20 */
+	/* near adds both directions, so local is 20 */
 	cost = search_distance(sum) / 20.0;
 	cost += (mean_of(sum->bias, sum->weight) + mean_of(sum->mem_bias, sum->mem_weight)) / 2e6;
 	cost += mean_of(sum->slow, sum->weight) / 1e6 + COST_AWAY * mean_of(sum->away, sum->weight) / 20;
@@ -199,10 +200,10 @@ static int by_number(const void *a, const void *b)
 	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
-/* Costs that differ by less than this are the same: what is left is rounding. */
+/* Smaller differences in cost are rounding errors. */
 #define COST_SAME 1e-9
 
-/* Keeps a set that fits, if it is the best or the second best so far. */
+/* Keeps a set that fits, if it is the best or second best. */
 static void consider(struct search *s, const uint16_t *site, unsigned int n, const struct sums *sum)
 {
 	uint16_t sorted[DEPTH_MAX];
@@ -233,7 +234,7 @@ static int compare_u64(uint64_t a, uint64_t b)
 	return a < b ? 1 : a > b ? -1 : 0;
 }
 
-/* Room first, so that what is left of the sites bounds what they can still bring; alike ones together. */
+/* Sorts by room first, so that sums of the next sites bound the rest; equivalent sites become adjacent. */
 static int by_room(const void *pa, const void *pb, void *arg)
 {
 	const struct site *a = pa, *b = pb;
@@ -259,7 +260,7 @@ static int by_room(const void *pa, const void *pb, void *arg)
 	return c ? c : (int)a->node - (int)b->node;
 }
 
-/* Choosing the one or the other makes no difference at all. */
+/* Whether choosing one or the other makes no difference. */
 static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 {
 	const struct site *x = &s->sites[a], *y = &s->sites[b];
@@ -273,15 +274,15 @@ static bool equivalent(const struct search *s, unsigned int a, unsigned int b)
 	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }
 
-/* Bounds for branch and bound: by position, over the sites from there on. */
+/* Bounds for branch and bound, by position: over the sites from there on. */
 struct bounds {
-	int64_t *room_before;  /* sum of the rooms of the sites before it */
-	uint64_t *avail_most;  /* the largest avail from there on */
+	int64_t *room_before;  /* sum of room of all sites before this position */
+	uint64_t *avail_most;  /* largest avail from this position on */
 	uint64_t *huge_most[HUGE_SIZES_MAX];
-	int64_t weight_most, mem_weight_most; /* the largest of all */
-	double least_uneven;   /* no set costs less in evenness */
-	bool apart;            /* threads and pages of a site do not weigh the same */
-	unsigned int nearest;  /* the smallest near of all pairs, a node with itself included */
+	int64_t weight_most, mem_weight_most; /* largest of all sites */
+	double least_uneven;   /* lower bound of the evenness cost of any set */
+	bool apart;            /* some site has weight != mem_weight */
+	unsigned int nearest;  /* smallest near of a node with itself */
 };
 
 struct branch {
@@ -292,7 +293,7 @@ struct branch {
 	uint16_t chosen[DEPTH_MAX];
 };
 
-/* Can @left more sites from @from on still make it suffice? */
+/* Whether @left more sites from position @from on can make the set suffice. */
 static bool may_suffice(const struct branch *br, const struct sums *sum, unsigned int from, unsigned int left)
 {
 	const struct search *s = br->s;
@@ -311,18 +312,17 @@ static bool may_suffice(const struct branch *br, const struct sums *sum, unsigne
 	return true;
 }
 
-/* A set in the making, its distance bounded from below by what those to come can weigh. */
+/* A partial set, for a lower bound of its distance. */
 struct outlook {
-	double near_least, self_least; /* of two nodes; of a node and itself */
-	double distance, weight, mem_weight; /* of those chosen */
-	double most, mem_most;               /* weights of one more */
+	double near_least, self_least; /* smallest near of two nodes; of a node and itself */
+	double distance, weight, mem_weight; /* sums of the chosen sites */
+	double most, mem_most;               /* largest weights of one more site */
 	unsigned int left;
 };
 
 /*
- * The mean when those to come weigh @x and @y in all: none is nearer to another
- * than near_least, to itself than self_least, and of its own threads and pages
- * meet no more than @own.
+ * Lower bound of the mean distance if the sites still to come weigh @x (threads) and @y (pages) in total: near_least
+ * between nodes, self_least for at most @own, the part of @x * @y that is within nodes.
  */
 static double mean_with(const struct outlook *o, double x, double y, double own)
 {
@@ -333,7 +333,7 @@ static double mean_with(const struct outlook *o, double x, double y, double own)
 	return pairs > 0 ? sum / pairs : 0;
 }
 
-/* In x alone and in y alone the mean only rises or only falls: so it is least in a corner. */
+/* The mean is monotonic in x alone and in y alone, so its minimum is at a corner. */
 static double least_in_corners(const struct outlook *o, bool by_threads)
 {
 	double least = 0;
@@ -350,8 +350,8 @@ static double least_in_corners(const struct outlook *o, bool by_threads)
 }
 
 /*
- * Where threads and pages weigh the same, x = y, the mean is off + (a - b x) / (own + x)^2
- * at least, which has one minimum.
+ * If threads and pages weigh the same (x = y), the mean is at least off + (a - b x) / (own + x)^2, which has one
+ * minimum.
  */
 static double least_in_line(const struct outlook *o)
 {
@@ -363,7 +363,7 @@ static double least_in_line(const struct outlook *o)
 	return own + x > 0 ? off + (a - b * x) / ((own + x) * (own + x)) : 0;
 }
 
-/* The least distance of a set that contains these and @left more. */
+/* Lower bound of the distance of a set that contains the chosen sites and @left more. */
 static double least_distance(const struct branch *br, const struct sums *sum, unsigned int left)
 {
 	struct outlook o = {
@@ -385,7 +385,7 @@ static double least_distance(const struct branch *br, const struct sums *sum, un
 	return one > other ? one : other;
 }
 
-/* Can a set that contains these, with @left more, still be better than what there is? */
+/* Whether a set of the chosen sites and @left more can still beat the best (or second best) one. */
 static bool may_be_better(const struct branch *br, const struct sums *sum, unsigned int left)
 {
 	const struct search *s = br->s;
@@ -424,7 +424,7 @@ static void branch(struct branch *br, const struct sums *sum, unsigned int depth
 	}
 }
 
-/* The best set of one site; every site is looked at. */
+/* Finds the best single site. */
 static void search_singles(struct search *s)
 {
 	for (unsigned int v = 0; v < s->nsites; v++) {
@@ -439,11 +439,11 @@ static void search_singles(struct search *s)
 	}
 }
 
-/* One greedy set in the making. */
+/* A greedy set under construction. */
 struct greedy {
 	uint16_t *site;
 	bool *in;
-	struct cross *cross; /* by site: over the chosen */
+	struct cross *cross; /* by site: sums over the chosen sites */
 	struct sums sum;
 	unsigned int n;
 };
@@ -473,7 +473,7 @@ static void greedy_reset(const struct search *s, struct greedy *g)
 	g->n = 0;
 }
 
-/* What the set would cost with one more; the distance alone when @distance_only. */
+/* Cost of the set with one more site; with @distance_only, only the mean distance of that site. */
 static double cost_with(const struct search *s, const struct greedy *g, unsigned int v, bool distance_only)
 {
 	const struct site *x = &s->sites[v];
@@ -493,7 +493,7 @@ static double cost_with(const struct search *s, const struct greedy *g, unsigned
 	return search_cost(s, &sum);
 }
 
-/* The share of what is still needed that a site brings: what a cover wants. */
+/* Fraction of the remaining needs that a site covers, added up over the needs. */
 static double cover(const struct search *s, const struct sums *sum, const struct site *x)
 {
 	double v = 0;
@@ -520,8 +520,8 @@ static double cover(const struct search *s, const struct sums *sum, const struct
 enum greedy_kind { BY_COST, BY_DISTANCE, BY_COVER };
 
 /*
- * Could @left sites besides these still bring the room?  The first ones have the most.
- * Optimistic: some of them may be in already.
+ * Whether @left more sites can still provide the room. Optimistic: takes the largest sites, even if they are in the
+ * set already.
  */
 static bool room_in_reach(const struct search *s, const struct bounds *b, int64_t room, unsigned int left)
 {
@@ -550,7 +550,7 @@ static int greedy_next(const struct search *s, const struct bounds *b, const str
 	return best;
 }
 
-/* Fills up to @k sites; true when the set suffices. */
+/* Fills the set up to @k sites; true if it suffices. */
 static bool greedy_fill(struct search *s, const struct bounds *b, struct greedy *g, enum greedy_kind kind,
 			unsigned int k)
 {
@@ -565,7 +565,7 @@ static bool greedy_fill(struct search *s, const struct bounds *b, struct greedy 
 	return search_fits(s, &g->sum);
 }
 
-/* The sums after taking @out_i (a place in the set) out and @v in. */
+/* Sums after replacing the set's member number @out_i by site @v. */
 static void sums_swapped(const struct search *s, const struct greedy *g, unsigned int out_i, unsigned int v,
 			 struct sums *sum)
 {
@@ -576,7 +576,7 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 				 g->cross[v].bare - (s->bare ? x->weight * bare_near(s, u, v) : 0) };
 
 	*sum = g->sum;
-	/* the cross sums of one of the set hold itself, too: once too often for both ends */
+	/* cross[u] includes u itself, in threads and in pages: remove that pair only once */
 	sum->distance -= x->weight * g->cross[u].pages +
 			 x->mem_weight * (g->cross[u].threads - x->weight * near_of(s, u, u));
 	sum->bare -= x->weight * (g->cross[u].bare - x->weight * (s->bare ? bare_near(s, u, u) : 0) +
@@ -621,7 +621,7 @@ static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsi
 	g->sum = *sum;
 }
 
-/* Exchanges one for one while that makes it cheaper; @repair: or while it does not suffice yet. */
+/* Exchanges one site for another while that lowers the cost. */
 static void better_by_exchange(struct search *s, struct greedy *g)
 {
 	for (unsigned int round = 0; round < 2 * g->n + 8; round++) {
@@ -665,7 +665,7 @@ static void greedy_from(struct search *s, const struct bounds *b, struct greedy 
 		consider(s, g->site, g->n, &g->sum);
 }
 
-/* Greedy sets of @k sites from every start that differs, then exchange on the best one. */
+/* Builds greedy sets of @k sites from every distinct start, then improves the best one by exchange. */
 static void search_greedily(struct search *s, const struct bounds *b, struct greedy *g, unsigned int k)
 {
 	greedy_from(s, b, g, -1, BY_COVER, k);
@@ -686,7 +686,10 @@ static void search_greedily(struct search *s, const struct bounds *b, struct gre
 	better_by_exchange(s, g);
 }
 
-/* Taking gains 1 at most, and takes at most step times the ratio of the smallest node to the average. */
+/*
+ * Lower bound of the evenness cost: taking gains at most 1, and takes at most step times the ratio of the average
+ * node to the smallest one.
+ */
 static double least_uneven(const struct search *s)
 {
 	double most = 0, smallest = 0;
@@ -721,7 +724,7 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 			b->nearest = self;
 	}
 	b->least_uneven = least_uneven(s);
-	/* a node is never nearer to another than the nearest is to itself: topology_finish sees to that */
+	/* topology_finish() ensures that no node is nearer to another than the nearest is to itself */
 	for (unsigned int i = n; i-- > 0;) {
 		const struct site *x = &s->sites[i];
 
@@ -732,7 +735,7 @@ static void bounds_fill(const struct search *s, struct bounds *b)
 	}
 }
 
-/* The fewest sites that could suffice, each need by itself. */
+/* Lower bound of the number of sites, from each need alone. */
 static unsigned int fewest(const struct search *s, const struct bounds *b)
 {
 	unsigned int k = 1;
@@ -766,7 +769,7 @@ static int search_sizes(struct search *s, const struct bounds *b, struct greedy 
 	unsigned int covered = all;
 	struct sums sum;
 
-	/* a set that covers the needs greedily is the most that is ever taken */
+	/* the greedy cover is the largest set that is needed */
 	greedy_reset(s, g);
 	while (g->n < all && !search_fits(s, &g->sum)) {
 		int v = greedy_next(s, b, g, BY_COVER, all - g->n);
@@ -792,7 +795,7 @@ static int search_sizes(struct search *s, const struct bounds *b, struct greedy 
 	return 0;
 }
 
-/* Everything that a search allocates, in one piece. */
+/* Everything that a search allocates, in one block. */
 struct scratch {
 	void *block;
 	struct bounds b;
@@ -823,7 +826,7 @@ static int scratch_make(struct search *s, struct scratch *x)
 	return 0;
 }
 
-/* Gives the sets memory of their own, since the scratch goes. */
+/* Copies the sets to their own memory before the scratch is freed. */
 static int sets_keep(struct search *s)
 {
 	unsigned int a = s->best.n, b = s->second.n;

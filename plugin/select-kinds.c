@@ -1,17 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Kinds of cores.  Capacities are measured by firmware or follow the clock that
- * each core was binned for, so equal cores differ by some per cent.  A group is cut at its widest gap
- * as long as its ends are a factor apart: where cuts are does not depend on where counting begins.
+ * Kinds of cores. Capacities are measured by firmware, or follow the clock that each core was binned for, so equal
+ * cores differ by some percent. A group is split at its widest gap while its ends differ by the factor below, so the
+ * result does not depend on the order.
  */
 #include "plugin/select-internal.h"
 
 #include <string.h>
 
-/* The fastest of a kind is less than this faster than its slowest, as sched_ext's schedulers have it. */
+/* Least ratio, in tenths, of the fastest to the slowest capacity for a split; taken from sched_ext's schedulers. */
 #define FACTOR_TENTHS 13U
 
-/* @capacity: @n different ones, the largest first. */
+/* @capacity: @n distinct values, descending. */
 static void cut(struct kinds *k, const uint16_t *capacity, unsigned int n)
 {
 	unsigned int widest = 1;
@@ -37,7 +37,7 @@ void kinds_find(const struct topology *t, struct kinds *out)
 	unsigned int n = 0;
 
 	if (!t->mixed) {
-		out->n = 1; /* and what kind a capacity is of is not looked up */
+		out->n = 1; /* kind_of() is not called then */
 		out->top[0] = CAPACITY_MAX;
 		return;
 	}

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Selection of memory.  CPUs and memory are two resources of one graph: a node
- * may have either, both or none.  Which nodes' memory may be chosen; memory that is added to CPUs that are given;
- * and the memory nodes that the container gets in the end.
+ * Selection of memory. A node may have CPUs, memory, both or neither. This file determines the memory nodes that may
+ * be chosen, adds memory nodes to given CPUs, and sets the container's final memory nodes.
  */
 #include "plugin/select-internal.h"
 
@@ -12,10 +11,10 @@
 #include <limits.h>
 #include <string.h>
 
-/* With less than this, a process does not even start: its runtime alone needs some ten MiB. */
+/* With less, a process does not even start: its runtime alone needs some ten MiB. */
 #define FLOOR_BYTES (64ULL << 20)
-#define FLOOR_PART 1000 /* of a node: what its kernel takes and gives back all the time */
-#define FLOOR_MOST 4    /* of a node, at most: small ones */
+#define FLOOR_PART 1000 /* of a node: fluctuation of the kernel's own use */
+#define FLOOR_MOST 4    /* upper limit, as a part of a small node */
 
 uint64_t memory_floor(const struct topo_node *node)
 {
@@ -25,9 +24,9 @@ uint64_t memory_floor(const struct topo_node *node)
 	return least < node->mem_total / FLOOR_MOST ? least : node->mem_total / FLOOR_MOST;
 }
 
-/* --- which may be chosen --- */
+/* --- nodes that may be chosen --- */
 
-/* Memory that the container named apart from its CPUs: all of it, or why not. */
+/* Uses all nodes of limits.memory.nodes that may be used; refuses if none may. */
 static int named_mems(struct choice *c, const struct idset *may, struct error *err)
 {
 	const struct idset *named = &c->req->mem_nodes;
@@ -52,7 +51,7 @@ static int named_mems(struct choice *c, const struct idset *may, struct error *e
 	return 0;
 }
 
-/* Of @may, the memory that is used without its name; where that is none, all there is. */
+/* The nodes of @may that are used without being named; all of @may if there are none. */
 static struct idset usual_mems(const struct choice *c, const struct idset *may)
 {
 	struct idset usual = *may;
@@ -67,7 +66,7 @@ static struct idset usual_mems(const struct choice *c, const struct idset *may)
 	return idset_empty(&usual) ? *may : usual;
 }
 
-/* The memory: within nodes, parent and pin; where the nodes that were named have none, that of the others. */
+/* Determines c->mems from nodes, parent and pin. If the named nodes have no memory, uses the other nodes. */
 int choose_mems(struct choice *c, struct error *err)
 {
 	struct idset may = c->t->mem_nodes, usual;
@@ -113,9 +112,9 @@ const struct site *site_of(const struct search *s, unsigned int node)
 	return NULL;
 }
 
-/* --- memory for CPUs that are given --- */
+/* --- memory for given CPUs --- */
 
-/* near of a node (index) to the CPUs of a set of sites, as a mean. */
+/* Mean near of a node (index) and the CPUs of a set of sites. */
 static double near_to(const struct choice *c, const struct site_set *set, unsigned int node)
 {
 	double sum = 0, cpus = 0;
@@ -129,7 +128,7 @@ static double near_to(const struct choice *c, const struct site_set *set, unsign
 	return cpus > 0 ? sum / cpus : 0;
 }
 
-/* Sites that could be added to the best set, as places of pages alone: what they cost is their distance from its CPUs. */
+/* Sites outside the best set, for their memory only; they cost their distance from its CPUs. */
 static void pages_sites(const struct choice *c, struct search *extra)
 {
 	const struct search *s = &c->search;
@@ -148,7 +147,7 @@ static void pages_sites(const struct choice *c, struct search *extra)
 			continue;
 		*y = (struct site){ .node = x->node, .avail = x->avail, .mem_weight = 1 };
 		memcpy(y->huge, x->huge, sizeof(y->huge));
-		/* of equally near ones, that with most room */
+		/* among equally near ones, prefer the one with most memory */
 		y->bias = (int64_t)(near_to(c, &s->best, x->node) * 1e5) + (int64_t)(1e3 * (1 - (double)x->avail / (double)most));
 		extra->nsites++;
 	}
@@ -159,7 +158,7 @@ static uint64_t gap(uint64_t need, uint64_t has)
 	return need > has ? need - has : 0;
 }
 
-/* The fewest other nodes whose memory makes the best set suffice, and of these the nearest to its CPUs. */
+/* Adds the fewest nodes whose memory makes the best set suffice; among these sets, the nearest to its CPUs. */
 int add_memory(struct choice *c)
 {
 	struct search *s = &c->search;
@@ -188,7 +187,7 @@ int add_memory(struct choice *c)
 	return r;
 }
 
-/* near of a node (index) to the CPUs that were given, added up. */
+/* Sum of near of a node (index) and the given CPUs. */
 static unsigned long away_from(const struct choice *c, const struct idset *cpus, unsigned int node)
 {
 	unsigned long sum = 0;
@@ -199,8 +198,8 @@ static unsigned long away_from(const struct choice *c, const struct idset *cpus,
 }
 
 /*
- * The node (index) with memory nearest to @cpus that is not in @mems yet, one with room before one without, and of
- * equally near ones that with most. @usable: one that the kernel itself can use. -1: none.
+ * Index of the node with memory nearest to @cpus and not in @mems; among equally near ones, the one with most memory
+ * available; -1 if none. @roomy: only nodes of c->roomy. @usable: only memory that the kernel can use for itself.
  */
 static int nearest_memory(const struct choice *c, const struct idset *cpus, const struct idset *mems, bool roomy,
 			  bool usable)
@@ -230,9 +229,9 @@ static int nearest_memory(const struct choice *c, const struct idset *cpus, cons
 	return best;
 }
 
-/* --- what the container gets --- */
+/* --- final memory nodes --- */
 
-/* Memory-only nodes that were named, and are nearest to a chosen node, come along. */
+/* Adds named memory-only nodes whose nearest node with CPUs was chosen. */
 static void add_named_memory(const struct choice *c, const struct idset *chosen, struct idset *mems)
 {
 	const struct topology *t = c->t;
@@ -262,7 +261,7 @@ static void add_named_memory(const struct choice *c, const struct idset *chosen,
 	idset_or(mems, &add);
 }
 
-/* What could not be checked is said. */
+/* Reports nodes whose memory could not be checked. */
 static void say_unknown(const struct choice *c, const struct idset *mems)
 {
 	struct idset unknown = { { 0 } };
@@ -298,7 +297,10 @@ static bool has_room(const struct choice *c, const struct idset *mems)
 	return sum >= least;
 }
 
-/* A container that names no size needs some memory all the same: strictly bound to full nodes it would be killed. */
+/*
+ * A container without a memory request still needs some: bound to full nodes, it would be killed. Adds a node with
+ * room.
+ */
 static void add_room(struct choice *c, const struct placement *out, struct idset *mems)
 {
 	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, false);
@@ -338,7 +340,7 @@ static void add_usable(struct choice *c, const struct placement *out, struct ids
 	idset_add(mems, c->t->nodes[near].id);
 }
 
-/* The nearest memory of each node of CPUs, where none of them has any. */
+/* No chosen node has memory: adds the nearest memory of each node with its CPUs. */
 static int first_memory(struct choice *c, const struct placement *out, struct idset *mems, struct error *err)
 {
 	const struct topology *t = c->t;
@@ -363,7 +365,7 @@ static int first_memory(struct choice *c, const struct placement *out, struct id
 	return 0;
 }
 
-/* From the chosen set: which memory nodes the container gets. */
+/* Sets @out->mems from the chosen set. */
 int settle_mems(struct choice *c, struct placement *out, struct error *err)
 {
 	const struct search *s = &c->search;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Selection in words: why these nodes, why none, and what was left out of the
- * choice.  Each CPU and each node that is left out counts once, by its first cause.
+ * Explanations of a selection: why these nodes, why a refusal, what was left out. Each CPU and node that was left out
+ * counts once, by its first cause.
  */
 #include "plugin/select-internal.h"
 
@@ -50,11 +50,11 @@ struct size_text size_text(uint64_t bytes)
 	return s;
 }
 
-/* --- what is left out --- */
+/* --- what was left out --- */
 
 enum cause { OFFLINE, NOT_ALLOWED, NOT_PINNED, RESERVED, ISOLATED, OTHER_CLASS, HELD, KEPT, IN_USE, CAUSES };
 
-/* Why this CPU (index) is not chosen from; CAUSES: it is, or it is no matter of this request's. */
+/* Why CPU @i (index) is not a candidate; CAUSES if it is one, or is irrelevant to the request. */
 static enum cause cause_of(const struct choice *c, unsigned int i)
 {
 	const struct topo_cpu *cpu = &c->t->cpus[i];
@@ -81,7 +81,7 @@ static enum cause cause_of(const struct choice *c, unsigned int i)
 	return c->req->exclusive && !c->free_core[i] ? IN_USE : CAUSES;
 }
 
-/* Of the nodes that the request names, where it names some. */
+/* Number of offline CPUs, on the named nodes if the request names any. */
 static unsigned int offline_cpus(const struct choice *c)
 {
 	unsigned int n = 0;
@@ -126,7 +126,7 @@ struct left_out_text left_out(const struct choice *c, bool more)
 	return out;
 }
 
-/* Nodes with memory that the request did not name and that have no CPUs, so that they are used only by name. */
+/* Memory of nodes without CPUs that the request does not name, so that it is not used. */
 static void bare_memory(const struct choice *c, struct idset *bare, uint64_t *bytes)
 {
 	const struct topology *t = c->t;
@@ -145,7 +145,7 @@ static void bare_memory(const struct choice *c, struct idset *bare, uint64_t *by
 	}
 }
 
-/* What memory there is besides, and why it does not count. */
+/* Lists memory that does not count, and why: "; reserved: node 3". */
 static size_t memory_left_out(const struct choice *c, char *buf, size_t size)
 {
 	const struct topology *t = c->t;
@@ -176,7 +176,7 @@ static size_t memory_left_out(const struct choice *c, char *buf, size_t size)
 	return used;
 }
 
-/* "0: 3GiB, 1: 500MiB" for a refusal. */
+/* "0: 3GiB, 1: 500MiB" for a refusal. @what: -1 memory, HUGE_SIZES_MAX free CPUs, else the index of a page size. */
 static void per_node(const struct choice *c, char *buf, size_t size, int what)
 {
 	size_t used = 0;
@@ -203,7 +203,7 @@ static void per_node(const struct choice *c, char *buf, size_t size, int what)
 		memcpy(buf + size - 4, "...", 4);
 }
 
-/* "; 12.5GiB of it in ZFS's cache", or nothing. */
+/* "; 12.5GiB of it in ZFS's cache", or "". */
 static void arc_text(const struct choice *c, char *buf, size_t size)
 {
 	char human[32];
@@ -221,7 +221,7 @@ static void arc_text(const struct choice *c, char *buf, size_t size)
 		snprintf(buf, size, "; %s of it in ZFS's cache", human);
 }
 
-/* Why all sites together do not suffice. */
+/* Reports why all sites together do not suffice. */
 int refuse(const struct choice *c, struct error *err)
 {
 	const struct need *need = &c->asked;
@@ -262,7 +262,7 @@ int refuse(const struct choice *c, struct error *err)
 	return error_set(err, -ENOSPC, "no set of nodes has the CPUs, memory and hugepages asked for at once");
 }
 
-/* A listed CPU (index) that is not a candidate. */
+/* Refuses a listed CPU (index) that is not a candidate. */
 int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err)
 {
 	enum cause cause = cause_of(c, cpu);
@@ -279,7 +279,7 @@ int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err)
 	return error_set(err, -ENOSPC, "limits.cpu: CPU %u is %s", x->id, cause < CAUSES ? words[cause] : "not to be given");
 }
 
-/* A listed CPU (index) whose core others use, or may use. */
+/* Refuses a listed CPU (index) whose core others use or may use. */
 int refuse_core(const struct choice *c, unsigned int cpu, struct error *err)
 {
 	const struct topology *t = c->t;
@@ -307,7 +307,7 @@ int refuse_core(const struct choice *c, unsigned int cpu, struct error *err)
 	return error_set(err, -ENOSPC, "limits.cpu: CPU %u is not on a free whole core", t->cpus[cpu].id);
 }
 
-/* Where no CPU is a candidate. */
+/* Refuses because no CPU is a candidate. */
 int no_candidates(const struct choice *c, struct error *err)
 {
 	struct left_out_text causes = left_out(c, false);
@@ -344,7 +344,7 @@ static void set_text(const struct choice *c, const struct site_set *set, char *b
 
 struct verdict {
 	double distance, load, memory;
-	double away; /* of distance, what is due to memory that is elsewhere */
+	double away; /* part of distance that is due to remote memory */
 };
 
 static struct verdict judge(const struct choice *c, const struct site_set *set)
@@ -352,7 +352,7 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	const struct search *s = &c->search;
 	struct verdict v = { 0 };
 	struct sums sum;
-	int64_t held = 0; /* exclusively, by others */
+	int64_t held = 0; /* CPUs held exclusively by others */
 
 	search_sums(s, set->site, set->n, &sum);
 	for (unsigned int i = 0; i < set->n; i++) {

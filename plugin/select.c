@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Balanced selection, from request to placement: which CPUs and nodes are
- * candidates, what is needed of them, and in words why it cannot be.  The
- * search itself is plugin/search.c, the CPUs within nodes plugin/spread.c.
+ * Balanced selection, from request to placement: determines the candidate CPUs and nodes and what is needed of them.
+ * The search is in search.c, the choice of CPUs within nodes in spread.c, explanations in select-why.c.
  */
 #include "plugin/select-internal.h"
 
@@ -11,21 +10,21 @@
 #include <errno.h>
 #include <string.h>
 
-/* How many local distances a wholly loaded set costs. */
+/* Cost of a fully loaded set, in local distances. */
 #ifndef TASTE_CPU
 #define TASTE_CPU 0.2
 #define TASTE_MEMORY 0.1
-#define KEEP 1.8      /* of many nodes, all used */
-#define KEEP_IDLE 0.6 /* of many nodes, none used */
+#define KEEP 1.8      /* taste.keep with many nodes, all used */
+#define KEEP_IDLE 0.6 /* taste.keep with many nodes, none used */
 #endif
 #ifndef KEEP_MOST
 #define KEEP_MOST 20.0
 #endif
-#define TASTE_CROWDED 20.0 /* when CPUs are shared beyond their number, load is what counts */
-#define BIAS_DEVICE 1.0    /* a local distance away from the device */
-#define BIAS_HOME 0.05     /* of not going back to where it was */
-#define COST_MIXED 0.1      /* of cores of several kinds: threads that wait for each other wait for the slowest */
-#define BIAS_UNKNOWN 1.0   /* of a node that does not say how much memory it has */
+#define TASTE_CROWDED 20.0 /* when CPUs must be shared, load decides */
+#define BIAS_DEVICE 1.0    /* per local distance to the device */
+#define BIAS_HOME 0.05     /* of nodes other than the last ones */
+#define COST_MIXED 0.1      /* of cores of several kinds: threads wait for the slowest */
+#define BIAS_UNKNOWN 1.0   /* of a node with unknown memory size */
 
 void select_policy_init(struct select_policy *p)
 {
@@ -45,7 +44,7 @@ static void all_nodes(const struct topology *t, struct idset *out)
 		idset_add(out, t->nodes[i].id);
 }
 
-/* The nodes that the request and the admin leave to choose from. */
+/* Determines the nodes that request and policy allow. */
 static int allow_nodes(struct choice *c, struct error *err)
 {
 	const struct topology *t = c->t;
@@ -79,7 +78,7 @@ static int allow_nodes(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* The CPUs that may be given, whichever container holds them now; by id. */
+/* Determines the CPU ids that may be given, held or not. */
 static void allow_cpus(struct choice *c)
 {
 	const struct request *req = c->req;
@@ -104,7 +103,7 @@ static bool node_may(const struct choice *c, const struct topo_node *node)
 	return c->req->cpu_listed || idset_has(&c->nodes, node->id);
 }
 
-/* Whether this CPU (index) of a node that may be chosen may be given, if no container holds it. */
+/* Whether CPU @i (index) may be given if no container holds it; its node is not checked. */
 static bool may_be_given(const struct choice *c, unsigned int i)
 {
 	const struct topo_cpu *cpu = &c->t->cpus[i];
@@ -131,7 +130,7 @@ static void find_candidates(struct choice *c, unsigned int kinds)
 	}
 }
 
-/* Where cores are counted, the least loaded thread of each stands for it; of those that are held, one as well. */
+/* For requests that count cores: the least loaded thread represents its core. Held cores get a representative, too. */
 static int find_first_threads(struct choice *c)
 {
 	const struct topology *t = c->t;
@@ -174,7 +173,7 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 	for (unsigned int h = 0; h < c->t->nhuge; h++)
 		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
 	if (!node->mem_known) {
-		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* not known: no reason to refuse */
+		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* unknown size: no reason to refuse */
 		return;
 	}
 	s->avail = pending_less(reserved_memory_less(c->in->policy, id, node->mem_free), u->pending[id]);
@@ -202,7 +201,7 @@ static void site_cpus(const struct choice *c, const struct topo_node *node, stru
 	}
 }
 
-/* From node @i to the devices, in local distances beyond the first, as a mean. */
+/* Mean distance from node @i to the devices, in local distances beyond the first. */
 static double device_distance(const struct choice *c, unsigned int i)
 {
 	const struct topology *t = c->t;
@@ -220,7 +219,7 @@ static double device_distance(const struct choice *c, unsigned int i)
 	return n ? sum / n : 0;
 }
 
-/* How much farther than local the memory is that threads on node @i would use; @from: the memory that counts. */
+/* How much farther than local memory the nearest memory of @from is for threads on node @i. */
 static unsigned int memory_away(const struct choice *c, unsigned int i, const struct idset *from)
 {
 	const struct topology *t = c->t;
@@ -234,7 +233,7 @@ static unsigned int memory_away(const struct choice *c, unsigned int i, const st
 	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
 }
 
-/* What the CPUs of a node that would be taken, the fastest, lose against the fastest kind, as a mean, in millionths. */
+/* Mean slowdown of the fastest CPUs of a node, as many as needed, against the fastest kind; in millionths. */
 static int64_t slowness(const struct choice *c, const struct topo_node *node)
 {
 	unsigned int has[KINDS_MAX] = { 0 }, n = 0, want = c->search.need.count ? c->search.need.count : c->t->ncpus;
@@ -251,7 +250,7 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
 
-/* What choosing each site costs besides its distance from the others. */
+/* Sets the cost of each site apart from distances within the set. */
 static void add_costs(struct choice *c)
 {
 	struct search *s = &c->search;
@@ -307,7 +306,7 @@ static void find_sites(struct choice *c)
 	add_costs(c);
 }
 
-/* What a site has of the memory that is asked for, in 1/PAGES_ONE of it. */
+/* Part of the requested memory that a site has, in 1/PAGES_ONE. */
 static int64_t pages_of(const struct search *s, const struct site *x)
 {
 	const struct need *need = &s->need;
@@ -320,8 +319,8 @@ static int64_t pages_of(const struct search *s, const struct site *x)
 }
 
 /*
- * Threads run where there is room, and no more than are asked for; their pages lie where there is memory: where no
- * size is named, on those of the nodes that are not full.
+ * Threads run where CPU is free, up to the request. Pages lie where memory is available; if no size is requested, on
+ * the nodes of the threads that are not full.
  */
 static void weigh_sites(struct search *s)
 {
@@ -388,7 +387,7 @@ static int find_need(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* Free hugepages that mappings have reserved are not to be had: the kernel counts them over the machine. */
+/* Refuses hugepages that are free on nodes but reserved by mappings; the kernel counts reservations machine-wide. */
 static int check_reserved_pages(const struct choice *c, struct error *err)
 {
 	for (unsigned int h = 0; h < c->t->nhuge; h++) {
@@ -410,7 +409,7 @@ static int check_reserved_pages(const struct choice *c, struct error *err)
 	return 0;
 }
 
-/* More CPUs than there are: all of them, said aloud. */
+/* Reduces the count to the candidates, and reports it. */
 static void clamp_count(struct choice *c)
 {
 	struct need *need = &c->search.need;
@@ -425,7 +424,7 @@ static void clamp_count(struct choice *c)
 	need->room = (int64_t)(need->count ? need->count : 1) * LOAD_ONE;
 }
 
-/* Nothing has room for a shared request: count capacity instead, and let load decide. */
+/* No set has enough free CPUs for a shared request: counts capacity instead, and load decides. */
 static void crowd(struct choice *c)
 {
 	struct search *s = &c->search;
@@ -438,9 +437,8 @@ static void crowd(struct choice *c)
 }
 
 /*
- * How much the emptiest nodes are kept.  Of many nodes it hurts little to keep
- * some, and of two, much; and while most of the machine is free, fewer will
- * need what is kept.  @mean: of the nodes' free shares.
+ * taste.keep: with many nodes, keeping some costs little; with two, much. While most of the machine is free, few
+ * later requests need what is kept. @mean: mean of the nodes' free shares.
  */
 static double keep_of(double nodes, double mean)
 {
@@ -451,15 +449,14 @@ static double keep_of(double nodes, double mean)
 }
 
 /*
- * From 100, where evenness is all (worst fit, whatever the distance), over 50,
- * the point chosen on the bench's curve, to 0, where containers are packed
- * (best fit).  @keep: at 50.
+ * Balance 100 is worst fit, where evenness decides regardless of distance; 50 was chosen by benchmark; 0 is best fit,
+ * which packs containers. @keep: the value at 50.
  */
 static void balance_taste(unsigned int balance, double keep, struct taste *t)
 {
 	double away = ((double)balance - 50) / 50;
 	double steep = away * away * away * away;
-	double whole = keep > 1 ? keep : 1; /* up to here evenness weighs in full */
+	double whole = keep > 1 ? keep : 1; /* up to this keep, evenness has its full weight */
 
 	t->cpu = TASTE_CPU;
 	t->memory = TASTE_MEMORY;
@@ -500,7 +497,7 @@ static int search_once(struct choice *c)
 	return search_run(&c->search);
 }
 
-/* The kinds of cores that the request's class leaves. */
+/* Bit mask of the kinds of cores that the request's class allows. */
 static unsigned int wanted_kinds(const struct choice *c)
 {
 	if (c->kinds.n == 1)
@@ -516,8 +513,8 @@ static unsigned int wanted_kinds(const struct choice *c)
 }
 
 /*
- * Each kind of cores alone, the fastest first, and what the slower one loses is set against what the nearer set gains.
- * Kinds are mixed where none suffices alone, or takes more nodes and is dearer for that.
+ * Searches each kind of cores alone, fastest first, so that slowdown is weighed against distance. Kinds are mixed if
+ * no kind suffices alone, or if mixing takes fewer nodes and costs less by more than COST_MIXED.
  */
 static int search_kinds(struct choice *c)
 {
@@ -557,16 +554,16 @@ static int search_kinds(struct choice *c)
 }
 
 /*
- * An exclusive container leaves one core that is not isolated to the others and to the host, where all of these are free
- * and it would take the last one.
+ * If all non-isolated cores that no container holds are free, and an exclusive container would take the last of them,
+ * excludes one core for other containers and the host.
  */
 static int keep_core(struct choice *c)
 {
 	const struct topology *t = c->t;
 	cleanup_free bool *takes = NULL; /* by core: this container could take it */
-	cleanup_free unsigned int *threads = NULL; /* by core: so many CPUs it could take of it */
+	cleanup_free unsigned int *threads = NULL; /* by core: CPUs that it could take of it */
 	unsigned int nfree = 0;
-	int kept = -1; /* the core that gives fewest, and of these that with the lowest CPU */
+	int kept = -1; /* the core with the fewest CPUs to take, then the lowest CPU id */
 
 	for (unsigned int i = 0; c->kept_core >= 0 && i < t->ncpus; i++)
 		if (t->cpus[i].core == c->kept_core)
@@ -588,7 +585,7 @@ static int keep_core(struct choice *c)
 		if (idset_has(&t->isolated, cpu->id) || c->in->usage->exclusive[cpu->id])
 			continue;
 		if (!takes[cpu->core])
-			return 0; /* this one is left in any case */
+			return 0; /* this core is left to others in any case */
 		nfree += c->candidate[i];
 		if (kept < 0 || threads[cpu->core] < threads[t->cpus[kept].core] ||
 		    (threads[cpu->core] == threads[t->cpus[kept].core] && cpu->id < t->cpus[kept].id))
@@ -603,7 +600,7 @@ static int keep_core(struct choice *c)
 	return 0;
 }
 
-/* Which CPUs are chosen from: the isolated ones, or the others. */
+/* Selects the pool of CPUs: the isolated ones, or the others. */
 static int enter_pool(struct choice *c, bool isolated)
 {
 	c->isolated = isolated;
@@ -667,7 +664,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* Exactly these CPUs: each must be there and free to be given. */
+/* Checks that each listed CPU exists and may be given. */
 static int check_list(struct choice *c, struct error *err)
 {
 	const struct request *req = c->req;
@@ -699,7 +696,7 @@ static int check_list(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* The set is given: sites with CPUs in it, those of @nodes (NULL: all). */
+/* Sets the best set without a search: sites with candidates, or those of @nodes. */
 static int give_sites(struct choice *c, const struct idset *nodes, struct error *err)
 {
 	struct search *s = &c->search;
@@ -717,7 +714,7 @@ static int give_sites(struct choice *c, const struct idset *nodes, struct error 
 	return 0;
 }
 
-/* Memory of given nodes: theirs, and where it may, the nearest besides. */
+/* Checks that the chosen nodes have the memory; if not and @add, adds the nearest nodes that do. */
 static int fit_memory(struct choice *c, bool add, struct error *err)
 {
 	struct sums sum;
@@ -731,7 +728,7 @@ static int fit_memory(struct choice *c, bool add, struct error *err)
 	return r == -ENOSPC ? refuse(c, err) : r < 0 ? error_errno(err, r, "selection") : 0;
 }
 
-/* Exactly these CPUs: their nodes, and as much of the nearest memory as is needed. */
+/* For listed CPUs: their nodes, plus the nearest memory as needed. */
 static int choose_listed(struct choice *c, struct error *err)
 {
 	int r = check_list(c, err);
@@ -740,14 +737,14 @@ static int choose_listed(struct choice *c, struct error *err)
 		r = give_sites(c, NULL, err);
 	if (r < 0)
 		return r;
-	c->search.need.overcommit = true; /* they were named: whatever else runs on them */
+	c->search.need.overcommit = true; /* the request named them, whatever else runs there */
 	c->search.need.room = 0;
 	return fit_memory(c, true, err);
 }
 
 /*
- * Incus has chosen: of its nodes the reserved ones are left out, as long as one is left.  CPUs that the container
- * lists by number are its own wish, and refused as everywhere.
+ * Nodes chosen by Incus: reserved ones are left out, but at least one must remain. CPUs that the container lists by
+ * number are refused if reserved, as everywhere.
  */
 static int check_reserved(const struct choice *c, struct error *err)
 {
@@ -769,7 +766,7 @@ static int check_reserved(const struct choice *c, struct error *err)
 	return 0;
 }
 
-/* All of the nodes that the engine chose, if memory and hugepages fit there. */
+/* Uses all nodes that the engine chose, if memory and hugepages fit there. */
 static int choose_whole(struct choice *c, struct error *err)
 {
 	int r = check_reserved(c, err);
@@ -787,7 +784,7 @@ static int choose_whole(struct choice *c, struct error *err)
 	return fit_memory(c, c->mems_elsewhere, err);
 }
 
-/* Nodes of the set that have CPUs; those without a candidate are in @none. */
+/* Number of nodes of the set with candidate CPUs; @none: requested nodes that have no candidate. */
 static unsigned int count_nodes(const struct choice *c, struct idset *none)
 {
 	const struct search *s = &c->search;
@@ -803,7 +800,7 @@ static unsigned int count_nodes(const struct choice *c, struct idset *none)
 	return n;
 }
 
-/* CPUs on each of the named nodes. */
+/* For "all:": CPUs on each of the named nodes. */
 static int choose_all(struct choice *c, struct error *err)
 {
 	struct search *s = &c->search;
@@ -835,7 +832,6 @@ static int choose_all(struct choice *c, struct error *err)
 	return fit_memory(c, c->mems_elsewhere, err);
 }
 
-/* What spreading and accounting need to know besides the set. */
 static struct spread_input spread_of(const struct choice *c)
 {
 	return (struct spread_input){
@@ -849,7 +845,7 @@ static struct spread_input spread_of(const struct choice *c)
 	};
 }
 
-/* Isolated CPUs: the scheduler leaves a thread where it is, and a container with several may pile up on one. */
+/* The scheduler does not migrate threads between isolated CPUs, so several threads may share one. */
 static void warn_isolated(struct choice *c, const struct placement *out)
 {
 	struct idset isolated = c->t->isolated;
@@ -872,7 +868,7 @@ static int settle(struct choice *c, struct placement *out, struct error *err)
 	out->policy = c->req->policy;
 	out->overcommitted = c->search.need.overcommit && !all;
 	if (all) {
-		/* spread takes what it is given: all the candidates */
+		/* count 0: spread_cpus() takes all candidates */
 		c->search.need.count = 0;
 	}
 	r = spread_cpus(&in, out);
@@ -892,7 +888,7 @@ static int settle(struct choice *c, struct placement *out, struct error *err)
 	return r < 0 ? error_errno(err, r, "selection") : 0;
 }
 
-/* Memory that was named apart from the CPUs has to suffice by itself; the CPUs are chosen near to it. */
+/* Memory on nodes named separately (limits.memory.nodes) must suffice by itself; CPUs are chosen near it. */
 static int check_named_memory(struct choice *c, struct error *err)
 {
 	struct need *need = &c->search.need;
@@ -915,7 +911,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 	return 0;
 }
 
-/* Isolated CPUs are for containers that ask for them: by class, or by a pin to nothing else. */
+/* Isolated CPUs are used only for containers that request them, by class or by a pin to isolated CPUs only. */
 static bool wants_isolated(const struct choice *c)
 {
 	struct idset pin = c->req->pin_cpus;
@@ -925,7 +921,7 @@ static bool wants_isolated(const struct choice *c)
 	       (c->req->cpu_class == CLASS_ANY && !idset_empty(&pin) && idset_subset(&pin, &c->t->isolated));
 }
 
-/* Everything that is found out before a choice is made. */
+/* Determines everything that does not depend on the search. */
 static int prepare(struct choice *c, struct error *err)
 {
 	int r;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Balanced selection: topology, usage and request in, placement out.  Pure:
- * no clock, no I/O, the same answer to the same question.
+ * Balanced selection: computes a placement from topology, usage and request. A pure function: no clock, no I/O, the
+ * same result for the same input.
  */
 #ifndef NUMAPLACE_SELECT_H
 #define NUMAPLACE_SELECT_H
@@ -10,28 +10,28 @@
 #include "plugin/topology.h"
 #include "plugin/usage.h"
 
-/* Memory of each node from @first to @last that is kept for the host. */
+/* Memory reserved for the host on each node from @first to @last. */
 #define RESERVED_MEMORY_MAX 32
 struct reserved_memory {
 	uint16_t first, last; /* node ids */
 	uint64_t bytes;
 };
 
-/* What the admin says about choosing; defaults by select_policy_init. */
+/* The administrator's settings; select_policy_init() sets the defaults. */
 struct select_policy {
 	struct idset reserved_cpus;
 	struct idset reserved_nodes;
 	unsigned int nreserved_memory;
 	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
-	bool even_shares;      /* every node of a set gives as much as it can, however far apart they are */
-	unsigned int balance;  /* 0 (pack: leave room for large ones) to 100 (spread: even load) */
+	bool even_shares;      /* every node of a set gives as much memory as it can, whatever the distances */
+	unsigned int balance;  /* 0 (pack: leave room for large containers) to 100 (spread: even load) */
 };
 void select_policy_init(struct select_policy *p);
 
-/* The bytes of node @id that are kept for the host, and of @free bytes there those that are left. */
+/* Bytes of node @id that are reserved for the host; and what remains of @free bytes there. */
 uint64_t reserved_memory_of(const struct select_policy *p, unsigned int id);
 uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, uint64_t free);
-/* "; reserved-memory keeps 4GiB of node 0" for the end of a refusal; "" where nothing is kept of @nodes. */
+/* Suffix for a refusal, "; reserved-memory keeps 4GiB of node 0"; "" if nothing is reserved on @nodes. */
 void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size);
 
 struct select_input {
@@ -44,30 +44,32 @@ struct select_input {
 	struct idset device_nodes;        /* node ids of the request's devices; empty: none known */
 	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
 	/*
-	 * Somebody else has chosen the request's nodes, or its CPUs: all of them are taken, whoever is there,
-	 * and only memory and hugepages have to fit.
+	 * The nodes or CPUs of the request were chosen by another program (Incus): use all of them, even if in use.
+	 * Only memory and hugepages have to fit.
 	 */
 	bool whole;
 };
 
 struct placement {
-	struct idset nodes;      /* node ids that the CPUs are on */
-	struct idset mems;       /* node ids for memory */
+	struct idset nodes;      /* ids of the nodes with its CPUs */
+	struct idset mems;       /* ids of its memory nodes */
 	enum memory_policy policy;
-	struct share share;      /* CPUs, count, memory per node: what the ledger adds */
-	bool overcommitted;      /* no set had room: CPUs are shared beyond their number */
+	struct share share;      /* CPUs, count, memory per node: what the ledger adds up */
+	bool overcommitted;      /* no set of nodes had enough free CPUs: they are shared */
 	unsigned int warnings;   /* bits 1 << enum placement_warning */
 };
 
-/* What a container gets as it asked, and will be slower or fail for. */
+/* Problems of a container that gets what it requested. */
 enum placement_warning {
-	WARN_STARVED,   /* its memory nodes have nothing left */
-	WARN_MOVABLE,   /* its memory nodes have only memory that the kernel itself cannot use */
-	WARN_ISOLATED,  /* the kernel does not balance load over isolated CPUs */
+	WARN_STARVED,   /* its memory nodes are full */
+	WARN_MOVABLE,   /* its memory nodes have only movable memory, which the kernel cannot use for itself */
+	WARN_ISOLATED,  /* the scheduler does not balance load over isolated CPUs */
 	WARNINGS
 };
+/* The warning's text. */
 const char *placement_warning(enum placement_warning w);
 
+/* Frees what @p owns, not @p itself. */
 void placement_free(struct placement *p);
 static inline void cleanup_placementp(struct placement *p)
 {
@@ -80,12 +82,14 @@ struct reasons {
 	unsigned int n;
 	char text[REASONS_MAX][200];
 };
+/* Adds a line; does nothing if @why is NULL or full. */
 void reasons_add(struct reasons *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /*
- * 0 and @out (zero it before; free it with placement_free), -ENOSPC and why
- * it cannot be placed, -EINVAL for a request that names what does not exist.
- * @why may be NULL: then nothing is written for people and no runner-up is kept.
+ * Chooses a placement. The caller frees @out with placement_free(); on failure @out is unchanged. If @why is NULL, no
+ * explanation is written and no runner-up is searched for.
+ * Returns 0, -ENOSPC (does not fit), -EINVAL (the request names something that does not exist), -ERANGE (the usage
+ * has fewer CPUs than the topology) or -ENOMEM.
  */
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err);
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sizes: a number, maybe with a fraction or an exponent, and a unit.
+ * Sizes: a number, with an optional fraction or exponent, and a unit.
  *
- * A lone letter is a power of 1024, as in Docker, podman, systemd, LXC and the kernel.  Kubernetes reads G as a power
- * of 1000: its container asks for up to a sixth more than it meant, and never for less.  Its m is a thousandth.
+ * A single letter is a power of 1024, as in Docker, podman, systemd, LXC and the kernel. In Kubernetes G is a power
+ * of 1000, so a size from there becomes larger than intended, by up to a sixth, and never smaller. Its m is a
+ * thousandth.
  */
 #include "plugin/size.h"
 
@@ -17,19 +18,19 @@
 
 #define FRACTION_DIGITS 9
 #define KNOWN_UNITS "B, kB, MB, GB, TB, PB, EB (powers of 1000); KiB or Ki or K, Mi, Gi, Ti, Pi, Ei (powers of 1024)"
-/* 1 TiB: what is more, and given in m, comes from Kubernetes ("128974848000m"). */
+/* 1 TiB: larger values in m come from Kubernetes ("128974848000m"). */
 #define MILLI_FROM (1ULL << 20)
 
 static const char prefixes[] = "KMGTPE";
 
 struct decimal {
 	uint64_t whole;
-	uint64_t fraction; /* of 10 to the power of digits */
+	uint64_t fraction; /* numerator over 10^digits */
 	unsigned int digits;
 	const char *end;
 };
 
-/* Digits from @p on; false: none, or more than @max. */
+/* Reads digits from *@p on; false if there are none, or the value exceeds @max. */
 static bool take_digits(const char **p, uint64_t max, uint64_t *out)
 {
 	const char *from = *p;
@@ -76,7 +77,7 @@ static uint64_t power(unsigned int base, unsigned int n)
 	return v;
 }
 
-/* The power of the prefix letter, 1 for K; 0: it is none. */
+/* Power of a prefix letter, 1 for K; 0 if it is not a prefix. */
 static unsigned int prefix_power(char c)
 {
 	const char *at = c ? strchr(prefixes, c & ~0x20) : NULL;
@@ -84,7 +85,7 @@ static unsigned int prefix_power(char c)
 	return at && *at ? (unsigned int)(at - prefixes) + 1 : 0;
 }
 
-/* "e9": 10 to the ninth; 0: no exponent. */
+/* "e9" is 10^9; 0 if it is not an exponent. */
 static uint64_t exponent(const char *text)
 {
 	uint64_t n;
@@ -95,7 +96,7 @@ static uint64_t exponent(const char *text)
 	return take_digits(&text, 18, &n) && !*text ? power(10, (unsigned int)n) : 0;
 }
 
-/* Bytes of the unit; 0: unknown. */
+/* Bytes of a unit; 0 if unknown. */
 static uint64_t unit_bytes(const char *unit)
 {
 	static const char *const plain[] = { "", "B", "b", "bytes", " bytes" };
@@ -106,7 +107,7 @@ static uint64_t unit_bytes(const char *unit)
 			return 1;
 	if (!n)
 		return exponent(unit);
-	/* gb is 1024 times 1024 times 1024 to Docker alone: it is left unknown. */
+	/* Only Docker reads gb as 1024^3: stays unknown. */
 	if (strcmp(unit + 1, "B") == 0 && (*unit == 'k' || *unit < 'a'))
 		return power(1000, n);
 	if (strcasecmp(unit + 1, "i") == 0 || strcasecmp(unit + 1, "iB") == 0)
@@ -125,7 +126,7 @@ static int refuse_unit(const char *text, const char *unit, struct error *err)
 			 quote(unit).text);
 }
 
-/* @d times @unit, rounded up; false: over the limit. */
+/* @d * @unit, rounded up; false if over the limit. */
 static bool multiply(const struct decimal *d, uint64_t unit, uint64_t *bytes)
 {
 	uint64_t ten = power(10, d->digits);
@@ -158,7 +159,7 @@ int size_parse(const char *text, uint64_t *bytes, struct error *err)
 	return 0;
 }
 
-/* Bytes of the unit of a page; 0: unknown. */
+/* Bytes of a page size's unit; 0 if unknown. */
 static uint64_t page_unit(const char *unit)
 {
 	unsigned int n = prefix_power(*unit);

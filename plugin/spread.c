@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * From chosen nodes to CPUs and bytes: shares over the nodes by room, then
- * within each node the idle CPUs first, whole cores before half ones, one last-level cache before two.
+ * From chosen nodes to CPUs and bytes: divides CPUs over the nodes by free room, then takes within each node idle
+ * CPUs first, whole cores before partial ones, few last-level caches before many.
  */
 #include "plugin/select-internal.h"
 
@@ -11,32 +11,32 @@
 #include <math.h>
 #include <string.h>
 
-/* A core within one node: its CPUs are linked through spread.next. */
+/* A core within one node; its CPUs are linked through spread.next. */
 struct core {
 	uint16_t head;       /* index of its first CPU */
-	uint16_t llc;        /* place in spread.llc */
-	uint16_t candidates; /* CPUs that may be given, and are not given yet */
+	uint16_t llc;        /* index in spread.llc */
+	uint16_t candidates; /* CPUs that may be given and are not taken yet */
 	bool free;          /* all its CPUs are candidates and idle */
 };
 
 /* A last-level cache within one node. */
 struct llc {
 	uint16_t number;
-	unsigned int whole, idle; /* eligible CPUs in free cores; eligible CPUs */
-	bool used;                /* CPUs of it are the container's already, on another node */
+	unsigned int whole, idle; /* eligible CPUs in free cores; all eligible CPUs */
+	bool used;                /* the container has CPUs of it already, on another node */
 };
 
-/* One node's part in the spreading. */
+/* One node of the chosen set. */
 struct part {
 	const struct site *site;
 	const struct topo_node *node;
 	struct core *core;   /* in spread.core */
 	unsigned int ncores;
-	unsigned int idle;   /* candidate CPUs that nobody uses */
+	unsigned int idle;   /* idle candidate CPUs */
 	unsigned int whole;  /* of these, CPUs in free cores */
-	double far;          /* from where the pages can be: of parts that are alike, the nearest is the first */
-	double bytes;        /* of the memory and hugepages that are asked for, what could be here */
-	unsigned int base;   /* CPUs that it gives in any case; what is shared out is the rest */
+	double far;          /* distance to the parts, weighted by memory; decides between otherwise equal parts */
+	double bytes;        /* of the requested memory and hugepages, bytes that fit here */
+	unsigned int base;   /* CPUs taken in any case; the rest is shared out */
 	unsigned int take;
 };
 
@@ -44,21 +44,21 @@ struct spread {
 	const struct spread_input *in;
 	const struct topology *t;
 	const uint32_t *load; /* by CPU id */
-	unsigned int unit;    /* threads of a core */
+	unsigned int unit;    /* threads per core; 1 for one_thread requests, or if cores cross nodes */
 	bool exclusive;
 	unsigned int nparts;
 	struct part *part;
-	struct core *core;    /* of all parts, one after the other */
-	struct llc *llc;      /* of the part that is being worked on */
-	uint16_t *next;       /* by CPU index: the next CPU of its core, or NO_NODE */
-	uint16_t *place;      /* by core number: its place in core */
+	struct core *core;    /* of all parts, consecutively */
+	struct llc *llc;      /* of the current part */
+	uint16_t *next;       /* by CPU index: next CPU of its core, or NO_NODE */
+	uint16_t *place;      /* by core number: index in the part's core array */
 	bool *taken;          /* by CPU index */
-	bool *used_llc;       /* by number of cache */
-	uint32_t limit;       /* CPUs with this load are being chosen from */
-	unsigned int kind;    /* and of this kind of cores */
+	bool *used_llc;       /* by cache number */
+	uint32_t limit;       /* current choice: CPUs with exactly this load */
+	unsigned int kind;    /* current choice: this kind of cores */
 };
 
-/* Whether something besides this container may run on this CPU. */
+/* Whether something other than this container may run on this CPU. */
 static bool may_be_busy(const struct select_input *in, const struct topo_cpu *cpu)
 {
 	const struct select_policy *policy = in->policy;
@@ -95,7 +95,7 @@ static unsigned int near_parts(const struct spread *s, unsigned int i, unsigned 
 	return s->t->near[s->part[i].site->node * s->t->nnodes + s->part[j].site->node];
 }
 
-/* More parts than this are shared out evenly without looking further. */
+/* With more parts than this, CPUs are shared out evenly and no alternatives are compared. */
 #define FILL_PARTS 64
 
 static void find_far(struct spread *s)
@@ -115,7 +115,7 @@ static uint32_t cpu_load(const struct spread *s, unsigned int i)
 	return s->load[s->t->cpus[i].id];
 }
 
-/* Of what is asked for, what could be on @site. */
+/* Of the requested memory and hugepages, the bytes that fit on @site. */
 static double bytes_on(const struct spread *s, const struct site *site)
 {
 	const struct need *need = &s->in->search->need;
@@ -127,7 +127,7 @@ static double bytes_on(const struct spread *s, const struct site *site)
 	return bytes;
 }
 
-/* Lists the cores of @p's node and counts what is idle. */
+/* Lists the cores of @p's node and counts idle CPUs. */
 static void part_fill(struct spread *s, struct part *p, struct core *core)
 {
 	const struct topology *t = s->t;
@@ -156,8 +156,8 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 }
 
 /*
- * Hands out @want over the parts, in steps of @unit, always from the one that
- * has most left of its @room, of equal ones from the nearest to the memory: what stays free ends up as even as it can be.
+ * Takes @want CPUs from the parts in steps of @unit, always from the one with most of its @room left; of equal ones,
+ * the nearest to the memory. So what stays free is as even as possible.
  */
 static void share_out(struct spread *s, unsigned int want, unsigned int unit, const unsigned int *room)
 {
@@ -180,17 +180,16 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 	}
 }
 
-/* Of parts that are otherwise alike: that with most memory, then the nearest to the memory. */
+/* Order of otherwise equal parts: most memory first, then nearest to the memory. */
 static bool first_of(const struct part *a, const struct part *b)
 {
 	return a->bytes > b->bytes || (a->bytes >= b->bytes && a->far < b->far);
 }
 
 /*
- * Hands out @want by filling the roomiest part (of equal ones that with most
- * memory), then the next: few CPUs are far from the others.  @all: each part
- * gets a core at least, so that none is there for its memory alone.  false:
- * not all.
+ * Takes @want CPUs by filling the part with most room (of equal ones, the first by first_of()), then the next, so
+ * that few CPUs are far from the others. @all: each part gives at least a core, so that none is there only for its
+ * memory. False if there is not enough room.
  */
 static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room, bool all)
 {
@@ -203,7 +202,7 @@ static bool fill_up(struct spread *s, unsigned int want, const unsigned int *roo
 	while (want) {
 		unsigned int most = 0, step;
 
-		/* by all that a part has, not by what is left of it: one is filled before the next */
+		/* by total room, not by what is left of it, so that a part is filled before the next */
 		for (unsigned int i = 1; i < s->nparts; i++) {
 			bool left = room[i] > s->part[i].take, most_left = room[most] > s->part[most].take;
 
@@ -221,7 +220,7 @@ static bool fill_up(struct spread *s, unsigned int want, const unsigned int *roo
 	return true;
 }
 
-/* No more CPUs on a part than its memory can follow, as far as each CPU touches its part of it. */
+/* Limits the CPUs of each part to those whose share of the memory fits there, if each CPU touches an equal share. */
 static void cap_by_memory(const struct spread *s, unsigned int count, unsigned int *room)
 {
 	uint64_t memory = s->in->search->need.memory;
@@ -235,8 +234,8 @@ static void cap_by_memory(const struct spread *s, unsigned int count, unsigned i
 }
 
 /*
- * Divides @want over the parts as @weight says, at most @room each; what does not fit goes where room is, the least
- * @far first and of equally far ones to the roomiest.
+ * Divides @want over the parts in proportion to @weight, at most @room each. The rest goes to parts with room,
+ * smallest @far first; of equally far ones, to the one with most room.
  */
 static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, const double *far,
 		   uint64_t *out)
@@ -266,7 +265,7 @@ static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const 
 		}
 		step = room[next] - out[next];
 		if (!step) {
-			out[0] += left; /* preferred: more than fits anywhere */
+			out[0] += left; /* policy preferred: more than fits anywhere */
 			return;
 		}
 		step = step < left ? step : left;
@@ -275,14 +274,17 @@ static void divide(uint64_t want, unsigned int n, const uint64_t *weight, const 
 	}
 }
 
-/* One way to share CPUs and memory out, by part. */
+/* One way to divide CPUs and memory, by part. */
 struct sharing {
 	unsigned int *take;
 	uint64_t *weight, *room, *memory, *got;
-	double *far; /* from all of the CPUs */
+	double *far; /* sum of distances to all of the CPUs */
 };
 
-/* Adds where @want pieces of @size bytes go, @x->room of them at most: with the CPUs as far as there is room. */
+/*
+ * Places @want pieces of @size bytes, at most x->room per part, with the CPUs where there is room; adds the bytes to
+ * x->memory.
+ */
 static void follow_one(const struct spread *s, struct sharing *x, uint64_t want, uint64_t size)
 {
 	uint64_t all = 0;
@@ -296,7 +298,7 @@ static void follow_one(const struct spread *s, struct sharing *x, uint64_t want,
 		x->memory[i] += x->got[i] * size;
 }
 
-/* Where the memory and the hugepages of these CPUs go. */
+/* Determines where the memory and hugepages of these CPUs go. */
 static void follow(const struct spread *s, struct sharing *x)
 {
 	const struct need *need = &s->in->search->need;
@@ -325,7 +327,10 @@ static void follow(const struct spread *s, struct sharing *x)
 		x->memory[i] = s->part[i].site->away ? 0 : x->take[i];
 }
 
-/* No memory is on the parts that give CPUs: it is on the others, or else on the nearest nodes that have some. */
+/*
+ * Distance if none of the memory is on the parts with CPUs: to the other parts that have memory, else to the nearest
+ * nodes that do.
+ */
 static double far_memory(const struct spread *s, const struct sharing *x)
 {
 	double others = 0, away = 0, cpus = 0, parts = 0;
@@ -347,10 +352,10 @@ static double far_memory(const struct spread *s, const struct sharing *x)
 	return parts > 0 ? others / parts : away / cpus;
 }
 
-/* What a container costs that gets nothing but parts of cores, in local distances. */
+/* Cost of a container that gets only partial cores, in local distances. */
 #define COST_SPLIT 1.0
 
-/* Cores of which a part is taken, as a part of the CPUs that are asked for. */
+/* Partially taken cores, as a fraction of the requested CPUs. */
 static double split_cores(const struct spread *s, const struct sharing *x)
 {
 	unsigned int split = 0, cpus = 0;
@@ -364,7 +369,7 @@ static double split_cores(const struct spread *s, const struct sharing *x)
 	return (double)split / cpus;
 }
 
-/* What this sharing costs, in the same coin as the choice of nodes: CPUs' distance to the memory, and evenness. */
+/* Cost of this division, in the unit of search_cost(): distance of CPUs to memory, partial cores, evenness. */
 static double share_cost(const struct spread *s, struct sharing *x)
 {
 	const struct search *search = s->in->search;
@@ -386,7 +391,7 @@ static double share_cost(const struct spread *s, struct sharing *x)
 	       (search->need.overcommit ? 0 : search->taste.cpu * takes_cost(&takes, &search->taste));
 }
 
-/* Keeps the takes of the parts if they cost less than the best so far. */
+/* Keeps the current takes if they cost less than the best so far; resets them. */
 static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best, double *best_cost)
 {
 	double cost;
@@ -402,7 +407,10 @@ static void keep_cheaper(struct spread *s, struct sharing *x, unsigned int *best
 	memcpy(best, x->take, s->nparts * sizeof(*best));
 }
 
-/* Hands out @want from part @start on, always to the nearest part with room, of equally near ones that with most memory. */
+/*
+ * Takes @want CPUs from part @start on, always from the nearest part with room; of equally near ones, the first by
+ * first_of().
+ */
 static bool fill_from(struct spread *s, unsigned int want, const unsigned int *room, unsigned int start)
 {
 	while (want) {
@@ -425,20 +433,20 @@ static bool fill_from(struct spread *s, unsigned int want, const unsigned int *r
 	return true;
 }
 
-/* So many parts are tried as the first. */
+/* Number of parts that are tried as the first. */
 #define STARTS 8U
 
-/* The parts nearest to all of the memory, each as the first of those that are filled. */
+/* Tries the parts nearest to all of the memory as the first one to fill. */
 static void fill_near_memory(struct spread *s, unsigned int count, const unsigned int *room, struct sharing *x,
 			     unsigned int *best, double *cost)
 {
-	double tried = -1; /* the last start's distance */
+	double tried = -1; /* distance of the last start */
 
 	for (unsigned int n = 0, same = 0; n < STARTS && n < s->nparts; n++) {
 		double least = INFINITY;
 		unsigned int start = s->nparts, seen = 0, seen_least = 0;
 
-		/* in the order of distance, those equally far by their place */
+		/* in order of distance; equally far ones by index */
 		for (unsigned int i = 0; i < s->nparts; i++) {
 			double d = 0;
 
@@ -465,8 +473,9 @@ static void fill_near_memory(struct spread *s, unsigned int count, const unsigne
 }
 
 /*
- * The cheapest of: evenly by room; the same by @threads, where whole cores are not enough to be even (NULL: not
- * tried); one node after the other; the same, but no further than memory follows; from where memory is nearest.
+ * Compares and keeps the cheapest of: even by room; even by @threads (NULL: not tried), for when whole cores do not
+ * divide evenly; one node after the other; the same, limited to the memory of each node; from where the memory is
+ * nearest.
  */
 static int share_cheaply(struct spread *s, unsigned int count, unsigned int *room, const unsigned int *threads)
 {
@@ -476,7 +485,7 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	struct sharing x;
 	unsigned int *best;
 	bool all = s->in->search->need.memory && count >= n * s->unit;
-	double cost = INFINITY; /* and less than 0 where evenness counts for much and there is something to even */
+	double cost = INFINITY; /* not 0, as costs may be negative */
 
 	if (!column || !far)
 		return -ENOMEM;
@@ -504,10 +513,10 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 	return 0;
 }
 
-/* CPUs that may be taken: in whole idle cores, idle ones, or all candidates. */
+/* Which CPUs may be taken: those of whole idle cores, idle ones, or all candidates. */
 enum grade { WHOLE, IDLE, CANDIDATES };
 
-/* A part's CPUs of a grade and of one kind of cores. */
+/* Number of CPUs of a part, of one grade and one kind of cores. */
 static unsigned int graded(const struct spread *s, const struct part *p, enum grade grade, unsigned int kind)
 {
 	unsigned int n = 0;
@@ -527,9 +536,9 @@ static int by_load(const void *a, const void *b)
 }
 
 /*
- * Where CPUs are shared beyond their number, each part gives those that are less loaded than the last one that is
- * taken, whichever part that is on: @room becomes what each has of equally loaded ones. The same for each kind of
- * cores, the fastest first.  Returns how many are left to share out.
+ * For overcommitted placements: assigns to base the CPUs that are less loaded than the last one needed, on whichever
+ * part. @room becomes the number of CPUs with exactly that load. Faster kinds of cores come first. Returns the number
+ * of CPUs left to share out, or -ENOMEM.
  */
 static int take_idlest(struct spread *s, unsigned int count, unsigned int *room)
 {
@@ -574,8 +583,8 @@ static int take_idlest(struct spread *s, unsigned int count, unsigned int *room)
 }
 
 /*
- * Where cores are of several kinds, all of the faster ones are taken before the slower ones are shared out: @room
- * becomes what there is of the kind that is shared out.  Returns how many CPUs are left to share out.
+ * With several kinds of cores: assigns all faster ones to base; @room becomes the CPUs of the kind that is shared
+ * out. Returns the number of CPUs left to share out.
  */
 static unsigned int take_fast(struct spread *s, unsigned int count, enum grade grade, unsigned int *room)
 {
@@ -595,7 +604,7 @@ static unsigned int take_fast(struct spread *s, unsigned int count, enum grade g
 	return count;
 }
 
-/* Each part gives a core, or a CPU where there are not enough asked for. */
+/* Assigns to base a core of each part, or a CPU if there are too few for cores. Returns what is left. */
 static unsigned int take_each(struct spread *s, unsigned int count, unsigned int *room)
 {
 	unsigned int parts = 0, step;
@@ -607,7 +616,7 @@ static unsigned int take_each(struct spread *s, unsigned int count, unsigned int
 		unsigned int here = room[i] < step ? room[i] : step;
 
 		if (!here && s->part[i].site->ncpus)
-			here = 1; /* one that is in use */
+			here = 1; /* a CPU that is in use */
 		here = here < count ? here : count;
 		s->part[i].base += here;
 		room[i] -= here < room[i] ? here : room[i];
@@ -617,8 +626,8 @@ static unsigned int take_each(struct spread *s, unsigned int count, unsigned int
 }
 
 /*
- * Evenly by room, or one node after the other, whichever costs less: near
- * neighbours share evenly, of nodes far apart the first takes most.
+ * Divides @count CPUs over the parts: evenly by room, or one node after the other, whichever costs less. Near
+ * neighbours share evenly; of distant nodes, the first gives most.
  */
 static int share_over_nodes(struct spread *s, unsigned int count)
 {
@@ -671,7 +680,7 @@ static bool eligible(const struct spread *s, unsigned int i)
 	       (s->in->kinds->n == 1 || kind_of(s->in->kinds, &s->t->cpus[i]) == s->kind);
 }
 
-/* Counts, cache by cache, the CPUs of @p that may be chosen at the limit. */
+/* Counts the eligible CPUs of @p by cache. */
 static unsigned int list_llcs(struct spread *s, struct part *p)
 {
 	unsigned int n = 0;
@@ -695,13 +704,16 @@ static unsigned int list_llcs(struct spread *s, struct part *p)
 	return n;
 }
 
-/* Whether @a of @x is the better fit than @b of @y: a cache that is the container's already, then the smaller one. */
+/*
+ * Whether @a CPUs of @x fit better than @b of @y: caches that the container uses already come first, then smaller
+ * ones.
+ */
 static bool fits_better(const struct llc *x, unsigned int a, const struct llc *y, unsigned int b)
 {
 	return x->used != y->used ? x->used : a < b;
 }
 
-/* The cache that @want CPUs fit into with least left over; else the one that brings most. -1: none brings any. */
+/* The cache that fits @want CPUs with fewest left over, else the one with most CPUs; -1 if none has any. */
 static int choose_llc(const struct spread *s, unsigned int n, unsigned int want)
 {
 	int fit = -1, half = -1, most = -1;
@@ -738,8 +750,8 @@ static unsigned int take_core(struct spread *s, struct core *core, unsigned int 
 }
 
 /*
- * Takes up to @want CPUs of one cache: whole free cores while a whole one is
- * wanted, then what is left of half-taken cores, then a thread of a free one.
+ * Takes up to @want CPUs of one cache: whole free cores while at least a whole core is wanted, then the rest of
+ * partially used cores, then threads of free cores.
  */
 static unsigned int take_from_llc(struct spread *s, struct part *p, unsigned int llc, unsigned int want,
 				  struct share *share)
@@ -761,7 +773,7 @@ static unsigned int take_from_llc(struct spread *s, struct part *p, unsigned int
 	return got;
 }
 
-/* The load up to which CPUs must be taken to get all that @p is to take. */
+/* The load up to which CPUs must be taken to get p->take of them. */
 static int load_limit(const struct spread *s, const struct part *p, uint32_t *limit)
 {
 	cleanup_free uint32_t *loads = NULL;
@@ -781,7 +793,7 @@ static int load_limit(const struct spread *s, const struct part *p, uint32_t *li
 	return 0;
 }
 
-/* Takes up to @want of @p's CPUs at the limit, cache by cache. */
+/* Takes up to @want of @p's CPUs with load s->limit and kind s->kind, cache by cache. */
 static unsigned int take_kind(struct spread *s, struct part *p, unsigned int want, struct share *share)
 {
 	unsigned int left = want;
@@ -797,7 +809,7 @@ static unsigned int take_kind(struct spread *s, struct part *p, unsigned int wan
 	return want - left;
 }
 
-/* Takes @p's CPUs: those below the limit all, those at it cache by cache. */
+/* Takes @p's CPUs: all below the load limit, then those at the limit, cache by cache. */
 static int take_part(struct spread *s, struct part *p, struct share *share)
 {
 	unsigned int left = p->take;
@@ -817,7 +829,7 @@ static int take_part(struct spread *s, struct part *p, struct share *share)
 	return 0;
 }
 
-/* Exclusive containers keep the whole cores of their CPUs, whichever nodes the threads are on. */
+/* Exclusive containers hold the whole cores of their CPUs, even if the threads are on different nodes. */
 static int hold_cores(const struct topology *t, const struct idset *cpus, struct idset *held)
 {
 	cleanup_free bool *in = calloc(t->ncores + 1, sizeof(*in));
@@ -843,7 +855,7 @@ static void take_all(const struct spread *s, struct share *share)
 	}
 }
 
-/* Everything that spreading allocates, in one block. NULL: out of memory. */
+/* Allocates everything in one block; NULL if out of memory. */
 static void *spread_start(struct spread *s, const struct spread_input *in)
 {
 	const struct search *search = in->search;
@@ -916,7 +928,7 @@ static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsi
 	return n;
 }
 
-/* From all CPUs that were given to a node (index). */
+/* Sum of distances from all given CPUs to a node (index). */
 static double far_from(const struct topology *t, const struct idset *nodes, const struct idset *cpus, unsigned int node)
 {
 	double sum = 0;
@@ -940,7 +952,7 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	uint64_t *weight, *room, *got;
 
 	if (idset_intersects(&mems, &t->merged)) {
-		/* one node in all but name: its memory is counted under its own id */
+		/* merged nodes are counted under the id of the node that was kept */
 		idset_andnot(&mems, &t->merged);
 		for (unsigned int k = 0; k < t->nnodes; k++)
 			if (idset_has(&t->merged, t->nodes[k].id))

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the containers of one tenant claim together, so that it cannot take what others need.
- * Only looked up where numaplace.conf has a ceiling for it, as all records are read for it.
+ * The sum of what one tenant's containers claim, to limit it. Computed only if numaplace.conf sets such a limit, as
+ * it reads all records.
  */
 #include "plugin/tenant.h"
 
@@ -17,7 +17,7 @@ static bool ends_with(const char *text, size_t len, const char *end)
 	return len >= n && memcmp(text + len - n, end, n) == 0;
 }
 
-/* Up to the last slash before @len. */
+/* Length of the path without its last part. */
 static size_t folder_of(const char *path, size_t len)
 {
 	while (len && path[len - 1] != '/')
@@ -26,8 +26,8 @@ static size_t folder_of(const char *path, size_t len)
 }
 
 /*
- * How much of @path (of @len bytes) the @pattern (of @plen) matches, part by part; 0: it does not match.  A part
- * that ends in * matches every part that begins with the rest of it.
+ * Number of bytes of @path (of @len bytes) that @pattern (of @plen) matches, component by component; 0: no match. A
+ * pattern component that ends in * matches every component that begins with the rest of it.
  */
 static size_t match(const char *pattern, size_t plen, const char *path, size_t len)
 {
@@ -60,15 +60,15 @@ void tenant_of(const char *tenants, const struct record *r, char out[TENANT_MAX]
 	size_t len, best = 0;
 
 	if (daemon) {
-		/* PROJECT_NAME, or NAME in the default one; a name has no underscore. */
+		/* PROJECT_NAME, or NAME in the default project; an instance name has no underscore. */
 		const char *end = strrchr(r->id, '_');
 
 		snprintf(out, TENANT_MAX, "project %.*s", end ? (int)(end - r->id) : 7, end ? r->id : "default");
 		return;
 	}
-	/* A cgroup of the container's own is no tenant. */
+	/* The container's own cgroup is not a tenant: start at its parent. */
 	len = folder_of(path, strlen(path));
-	/* crun's SCOPE/container */
+	/* crun creates SCOPE/container. */
 	if (ends_with(path, len, ".scope"))
 		len = folder_of(path, len);
 	for (const char *p = *tenants ? tenants : TENANTS_DEFAULT; *p == '/';) {
@@ -84,12 +84,12 @@ void tenant_of(const char *tenants, const struct record *r, char out[TENANT_MAX]
 		snprintf(out, TENANT_MAX, "cgroups outside of tenants");
 }
 
-/* What a container, or all of a tenant, claims; as in struct conf. */
+/* Claims of one container, or of a tenant; units as in struct conf. */
 struct claim {
 	uint64_t cpus, exclusive, memory, huge;
 };
 
-/* A node that does not say how much memory it has is given any number of times. */
+/* Saturates: a node of unknown size may be given out without bound. */
 static uint64_t plus(uint64_t a, uint64_t b)
 {
 	return a < UINT64_MAX - b ? a + b : UINT64_MAX;
@@ -159,7 +159,7 @@ static int refuse_bytes(const char *key, uint64_t more, const struct sum *s, uin
 			 texts[0], texts[1], quote(s->tenant).text, texts[2], ceiling);
 }
 
-/* -ENOSPC for the first ceiling that @more breaks. */
+/* -ENOSPC for the first limit that @more exceeds. */
 static int compare(const struct sum *s, const struct claim *more, struct error *err)
 {
 	const struct conf *c = s->conf;
@@ -205,7 +205,7 @@ int tenant_check(struct ledger *l, const struct topology *t, const struct conf *
 			return 0;
 		if (tries || compare(&(struct sum){ .conf = conf }, &more, NULL) < 0)
 			return rc;
-		/* Dead containers hold nothing, which matters where the claim alone is within the ceilings. */
+		/* Sweep dead containers before refusing, unless the claim alone exceeds the limit. */
 		rc = ledger_sweep_more(l, err);
 		rc = rc < 0 ? rc : 0;
 	}

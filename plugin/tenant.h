@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which tenant a container belongs to: its project under Incus and LXD, elsewhere the cgroup above it that
- * numaplace.conf names (tenants).  Containers below none of them are one tenant together, so that a
- * container whose creator invents a parent cgroup gets no budget of its own.
+ * The tenant of a container: its project under Incus and LXD; elsewhere the cgroup above it that numaplace.conf names
+ * (tenants). All containers below none of these form one tenant, so that inventing a parent cgroup does not give a
+ * container a budget of its own.
  */
 #ifndef NUMAPLACE_TENANT_H
 #define NUMAPLACE_TENANT_H
@@ -12,17 +12,17 @@
 
 #define TENANT_MAX 4200
 
-/* The tenants where numaplace.conf names none: users, and the pods of a kubelet. */
+/* Used if numaplace.conf names no tenants: users, and the pods of a kubelet. */
 #define TENANTS_DEFAULT                                                                                         \
 	"/user.slice/user-* /kubepods.slice/kubepods-pod* /kubepods.slice/kubepods-burstable.slice/* "           \
 	"/kubepods.slice/kubepods-besteffort.slice/* /kubepods/pod* /kubepods/burstable/* /kubepods/besteffort/*"
 
-/* @tenants: as in struct conf; "" is TENANTS_DEFAULT. */
+/* Writes the tenant's name to @out. @tenants: as in struct conf; "" means TENANTS_DEFAULT. */
 void tenant_of(const char *tenants, const struct record *r, char out[TENANT_MAX]);
 
 /*
- * Whether the tenant of @r, with @r, stays below the max-...-each of @conf.  -ENOSPC: it would not.  @t: for the
- * sizes of hugepages.
+ * Checks that the tenant of @r, with @r, stays within the max-...-each limits of @conf. @t gives the sizes of
+ * hugepages. Returns 0, -ENOSPC if a limit would be exceeded, or another negative errno.
  */
 int tenant_check(struct ledger *l, const struct topology *t, const struct conf *conf, const struct record *r,
 		 struct error *err);

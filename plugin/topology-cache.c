@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The file: a head with the key and a checksum, the struct itself, the arrays behind it.
- * A large one is mapped, not copied (on a thousand nodes the distances are megabytes), but for the nodes,
- * as their memory is filled in; a few pages are read in less time than a mapping is made and taken away.
+ * The file: a header with the key and a checksum, struct topology, then its arrays. A large file is mapped, not read,
+ * as the distances of a thousand nodes take megabytes; only the nodes are copied, as their memory is filled in later.
+ * A few pages are read faster than they are mapped and unmapped.
  */
 #include "plugin/topology-cache.h"
 
@@ -17,17 +17,17 @@
 
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
-#define READ_MAX 65536 /* bytes; a longer file is mapped */
-#define MAGIC "numatop4" /* another one for every change of what the structs mean */
+#define READ_MAX 65536 /* bytes; larger files are mapped */
+#define MAGIC "numatop4" /* change it whenever the structs change meaning */
 
 struct head {
 	char magic[8];
-	uint32_t struct_size, node_size, cpu_size, key_size; /* of the program that wrote it */
-	uint64_t sum;                                        /* of all that follows */
+	uint32_t struct_size, node_size, cpu_size, key_size; /* of the writing program */
+	uint64_t sum;                                        /* of everything from key on */
 	struct topology_key key;
 };
 
-/* Where each array lies; all begin at a multiple of 8. */
+/* Offset of each array; multiples of 8. */
 struct layout {
 	size_t nodes, cpus, distance, near, twin, cpu_index, node_index, end;
 };
@@ -63,7 +63,10 @@ static uint64_t mix(uint64_t lane, uint64_t word)
 	return (lane << 29 | lane >> 35) * 0x9e3779b97f4a7c15U;
 }
 
-/* Against damage, not against people, and fast: in four lanes, as megabytes are summed in every hook. @len: words of 8. */
+/*
+ * A fast checksum against damage, not against attacks. Four lanes, as every hook may sum megabytes. @len in 8-byte
+ * words.
+ */
 static uint64_t sum_of(const uint64_t *word, size_t len)
 {
 	uint64_t a = 1, b = 2, c = 3, d = 4;
@@ -104,7 +107,7 @@ static struct head head_of(const struct topology_key *key)
 
 bool topology_key_read(int root, struct topology_key *out)
 {
-	char text[4096]; /* a longer list is not worth keeping */
+	char text[4096]; /* machines with longer lists are not cached */
 	struct stat st;
 
 	memset(out, 0, sizeof(*out));
@@ -121,7 +124,7 @@ bool topology_key_read(int root, struct topology_key *out)
 	       idset_parse_kernel(text, &out->cpus, NULL) == 0;
 }
 
-/* --- from the file --- */
+/* --- loading --- */
 
 static int read_image(int fd, struct topology *t, size_t len)
 {
@@ -159,7 +162,7 @@ static int open_image(int dir, struct topology *t)
 	return t->image_len > READ_MAX ? map_image(fd, t, t->image_len) : read_image(fd, t, t->image_len);
 }
 
-/* Whether every index stays within its array: what the sum does not tell. */
+/* Whether every index stays within its array, which the checksum does not prove. */
 static bool makes_sense(const struct topology *t)
 {
 	if (t->nhuge > HUGE_SIZES_MAX || t->nwarnings > ARRAY_SIZE(t->warnings))
@@ -186,7 +189,7 @@ static bool makes_sense(const struct topology *t)
 	return true;
 }
 
-/* Makes @t what the image says; -EBADMSG: it is not ours, not whole, or not of this machine. */
+/* Fills @t from its image; -EBADMSG: another format, incomplete, or of another machine. */
 static int take_over(struct topology *t, const struct topology_key *key)
 {
 	const struct head want = head_of(key), *have = (const struct head *)t->image;
@@ -238,7 +241,7 @@ int topology_load(int dir, const struct topology_key *key, struct topology **out
 	return 0;
 }
 
-/* --- to the file --- */
+/* --- saving --- */
 
 static void copy_nodes(const struct topology *t, struct topo_node *to)
 {
@@ -276,7 +279,7 @@ static void copy_all(const struct topology *t, const struct topology_key *key, c
 	head->sum = sum_of_image(image, l->end);
 }
 
-/* All online CPUs are in, and all online nodes: not one that came or went while the machine was read. */
+/* Whether @t has exactly the online nodes and CPUs of @key: none was added or removed while the machine was read. */
 static bool is_of(const struct topology *t, const struct topology_key *key)
 {
 	struct idset nodes = t->merged;
@@ -298,7 +301,7 @@ void topology_keep(int dir, const struct topology_key *key, const struct topolog
 	if (!image)
 		return;
 	copy_all(t, key, &l, image);
-	unlinkat(dir, TMP_NAME, 0); /* of one that was cut off */
+	unlinkat(dir, TMP_NAME, 0); /* left by an interrupted writer */
 	fd = openat(dir, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return;

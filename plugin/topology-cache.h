@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The machine kept in a file, so that a hook need not read thousands of others for it.
+ * Saves the machine to a file, so that a hook need not read thousands of files.
  *
- * What is promised: topology_load gives what topology_read would give at that moment.  A
- * file of another boot, of other online nodes or CPUs, of another program's layout,
- * damaged or cut is as good as none.  Memory, hugepages and the kernel's watermark are
- * never taken from it; what it holds (distances, caches, cores, page sizes, the bandwidth of memory) the kernel fixes
- * when a node or CPU comes.  Weights of interleaving, which it does not, are left out (0); CPUs that a partition
- * isolates later are missing from every other cgroup's effective set, and so from every choice.
- * The file lies in the ledger's folder and is trusted as the ledger is: who can write there, is root.
+ * topology_load() returns what topology_read() would return at that moment. A file of another boot, of other online
+ * nodes or CPUs, or of another struct layout, or a damaged or truncated file, counts as missing. Memory, hugepages
+ * and the kernel's watermark are never taken from the file. What it holds (distances, caches, cores, page sizes,
+ * bandwidth of memory) the kernel fixes when a node or CPU is added. Interleave weights can change and are left out
+ * (0). CPUs that a partition isolates later are missing from every other cgroup's effective set, so they are never
+ * chosen. The file lies in the ledger's folder and is trusted like the ledger: only root can write there.
  */
 #ifndef NUMAPLACE_TOPOLOGY_CACHE_H
 #define NUMAPLACE_TOPOLOGY_CACHE_H
 
 #include "plugin/topology.h"
 
-/* By what a kept machine is known to be this one. */
+/* Identifies the machine that a file was saved for. */
 struct topology_key {
 	char boot_id[40];
-	uint64_t device, inode;   /* of the folder of nodes: one sysroot is not another */
-	struct idset nodes, cpus; /* online, as the kernel says */
+	uint64_t device, inode;   /* of the folder of nodes: distinguishes sysroots */
+	struct idset nodes, cpus; /* online, as the kernel reports */
 };
 
-/* Of the machine below @root, now. False: a kernel that does not tell all of it; nothing is kept then. */
+/* Reads the key of the machine below @root. False if the kernel lacks a part of it; do not save then. */
 bool topology_key_read(int root, struct topology_key *out);
 
-/* The machine that is kept in @dir for this key, its memory and hugepages 0. -ENOENT: none. */
+/*
+ * Loads the machine saved in @dir for this key, with memory and hugepages 0; the caller frees *@out with
+ * topology_free(). Returns 0, -ENOENT (no usable file), or -ENOMEM.
+ */
 int topology_load(int dir, const struct topology_key *key, struct topology **out);
 
 /*
- * Keeps @t, that was read after @key was, and before the caller looked and found the key the same.  The file
- * changes in one step; the caller holds a lock against others who keep.  Best effort: the next one reads it all.
+ * Saves @t. The caller read @key before @t, read it again afterwards and found it unchanged, and holds a lock against
+ * other writers. Writes a temporary file and renames it. Best effort: on failure, the next hook reads the machine
+ * itself.
  */
 void topology_keep(int dir, const struct topology_key *key, const struct topology *t);
 

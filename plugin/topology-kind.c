@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the memory of nodes without CPUs is: ordinary memory (partitions of POWER, guests), or slow, fast or a
- * device's, which containers get only by name.
+ * Classifies the memory of nodes without CPUs: ordinary memory (POWER partitions, guests), or slow, fast or device
+ * memory, which containers get only if they name the node.
  *
- * The evidence, the strongest first:
- * - a GPU's driver names the node, or the node is farther from all CPUs than these are from each other (4 times a
- *   local access at least): a device's memory;
- * - the HMAT's latency and bandwidth beside those of nodes with CPUs;
- * - the memory tier beside that of nodes with CPUs;
- * - the node had CPUs, and they are offline, or the machine is a partition of a POWER hypervisor: ordinary;
- * - a DAX device gave the memory: slow.
- * Without any of it, the kind is unknown, and the node is used only where it is named: memory that is not used costs
- * less than a container that is slow without a reason that any log shows.  Where no node is ordinary, those that
- * nothing speaks against are, or else all of them.
+ * Evidence, strongest first:
+ * - device memory: a GPU driver names the node, or the node is farther from all CPUs than they are from each other,
+ *   and more than 4 times the local distance;
+ * - latency and bandwidth of the HMAT, compared with nodes with CPUs;
+ * - the memory tier, compared with nodes with CPUs;
+ * - ordinary: the node's CPUs are offline, or the machine is a partition of a POWER hypervisor;
+ * - slow: a DAX device provides the memory.
+ *
+ * Without evidence the kind is unknown, and the node is used only if it is named: unused memory costs less than a
+ * container that is slow for a reason that no log shows. If no node is ordinary, the best nodes of unknown kind are,
+ * or else all.
  */
 #include "plugin/topology-internal.h"
 
@@ -25,11 +26,11 @@
 #include <string.h>
 
 #define TIERS "sys/devices/virtual/memory_tiering"
-#define DEVICE_DISTANCE 40 /* where a local access is 10 */
-#define DRAM_TIER 4 /* by the kernel's own numbers, since it has tiers */
+#define DEVICE_DISTANCE 40 /* a local access is 10 */
+#define DRAM_TIER 4 /* the kernel's number of the default DRAM tier */
 #define NO_TIER UINT32_MAX
 
-/* Latency and bandwidth within this factor are alike: they are measured, and not of the same CPUs. */
+/* Whether @a is more than 1.5 times @b: smaller differences are measuring noise, or depend on the CPUs. */
 static bool much_more(uint32_t a, uint32_t b)
 {
 	return (uint64_t)a * 2 > (uint64_t)b * 3;
@@ -38,12 +39,12 @@ static bool much_more(uint32_t a, uint32_t b)
 struct evidence {
 	const struct topology *t;
 	uint32_t *tier;          /* by node index */
-	bool *ordinary;          /* by node index: what the others are compared with */
+	bool *ordinary;          /* by node index: the nodes to compare with */
 	struct idset gpu, dax;   /* node ids */
 	bool power_partition;
 };
 
-/* Calls @see for every entry of the folder that begins with @prefix. */
+/* Calls @see for every entry of the folder whose name begins with @prefix. */
 static void each_entry(int root, const char *path, const char *prefix,
 		       void (*see)(struct evidence *, int dir, const char *name), struct evidence *e)
 {
@@ -78,7 +79,7 @@ static void see_tier(struct evidence *e, int dir, const char *name)
 			e->tier[i] = tier;
 }
 
-/* "Node: 2" in one of several lines. */
+/* The file has a line "Node: 2". */
 static void see_gpu(struct evidence *e, int dir, const char *name)
 {
 	char path[300], text[1024];
@@ -103,7 +104,7 @@ static void see_dax(struct evidence *e, int dir, const char *name)
 		idset_add(&e->dax, (unsigned int)id);
 }
 
-/* From CPUs of @b, where a local access is 10. */
+/* Distance from the CPUs of @b; a local access is 10. */
 static unsigned int distance_of(const struct topology *t, unsigned int a, unsigned int b)
 {
 	unsigned int self = topology_distance(t, b, b), d = topology_distance(t, b, a);
@@ -119,7 +120,7 @@ static bool is_device(const struct evidence *e, unsigned int node)
 	if (idset_has(&e->gpu, t->nodes[node].id))
 		return true;
 	if (e->power_partition)
-		return false; /* its distances double with each level */
+		return false; /* there, distances double with each level */
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		if (!t->nodes[i].ncpus)
 			continue;
@@ -132,7 +133,7 @@ static bool is_device(const struct evidence *e, unsigned int node)
 	return nearest != UINT32_MAX && nearest > DEVICE_DISTANCE && nearest > farthest;
 }
 
-/* MEMORY_NONE: the HMAT does not say. */
+/* MEMORY_NONE: unknown to the HMAT. */
 static enum memory_kind by_hmat(const struct evidence *e, unsigned int node)
 {
 	const struct topology *t = e->t;
@@ -199,7 +200,10 @@ static enum memory_kind kind_of(const struct evidence *e, unsigned int i)
 	return e->power_partition && !n->movable_only ? MEMORY_ORDINARY : MEMORY_UNKNOWN;
 }
 
-/* Of the nodes of unknown kind those that are most like a machine's main memory: the others are compared with them. */
+/*
+ * Marks the nodes of unknown kind that are most like main memory (by tier, else by latency); the others are compared
+ * with them.
+ */
 static void choose_ordinary(const struct evidence *e)
 {
 	const struct topology *t = e->t;
@@ -222,7 +226,7 @@ static void choose_ordinary(const struct evidence *e)
 							   !latency || !much_more(t->nodes[i].read_latency, latency);
 }
 
-/* Whether a node is ordinary already; @unknown: whether there are nodes whose kind is unknown. */
+/* Whether some node is ordinary; if not, *@unknown says whether some node's kind is unknown. */
 static bool has_ordinary(const struct topology *t, bool *unknown)
 {
 	*unknown = false;
@@ -234,7 +238,7 @@ static bool has_ordinary(const struct topology *t, bool *unknown)
 	return false;
 }
 
-/* Where no memory is ordinary, what there is must do. */
+/* Makes some nodes ordinary if none is. */
 static void settle_only(struct topology *t, const struct evidence *e)
 {
 	bool unknown;

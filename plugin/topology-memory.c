@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Memory and hugepages of nodes: what changes while a machine runs, and so is
- * read afresh for every decision, in one pass over each file.
+ * Memory and hugepages of nodes, which change at run time and are read again for every decision.
  */
 #include "plugin/topology-internal.h"
 
@@ -33,7 +32,7 @@ bool topology_read_u64(int dir, const char *path, uint64_t *out)
 
 enum field { MEM_TOTAL, MEM_FREE, ACTIVE_FILE, INACTIVE_FILE, RECLAIMABLE, SLAB_RECLAIMABLE, FIELDS };
 
-/* Bytes; those that are not there are 0 and not in @known. */
+/* In bytes; absent fields are 0 and not in @known. */
 struct meminfo {
 	unsigned int known; /* bits 1 << enum field */
 	uint64_t bytes[FIELDS];
@@ -62,7 +61,7 @@ static bool is_digit(char c)
 	return c >= '0' && c <= '9';
 }
 
-/* "   1234 kB"; false: no number, or more bytes than there can be. */
+/* " 1234 kB"; false if it is not a number, or overflows in bytes. */
 static bool parse_kb(const char *value, uint64_t *out)
 {
 	uint64_t kb = 0;
@@ -76,7 +75,7 @@ static bool parse_kb(const char *value, uint64_t *out)
 	return kb <= UINT64_MAX / 1024;
 }
 
-/* One line behind its "Node N ". */
+/* Parses one line, without its "Node N ". */
 static void parse_field(const char *line, struct meminfo *m)
 {
 	for (unsigned int f = 0; f < FIELDS; f++) {
@@ -93,14 +92,13 @@ static void parse_field(const char *line, struct meminfo *m)
 }
 
 /*
- * "Node 0 MemFree:   1234 kB", or /proc's without the node; old kernels
- * begin a node's with an empty line.
- * What is wanted comes early: the rest is not looked at.
+ * "Node 0 MemFree: 1234 kB", in /proc/meminfo without the node; old kernels begin a node's file with an empty line.
+ * Stops when all fields are known, as they come early.
  */
 static void parse_meminfo(const char *text, struct meminfo *m)
 {
 	const unsigned int all = (1U << SLAB_RECLAIMABLE) - 1;
-	size_t front = 0; /* the same before each line */
+	size_t front = 0; /* length of "Node N ", equal on each line */
 
 	*m = (struct meminfo){ 0 };
 	text += strspn(text, "\n");
@@ -123,8 +121,8 @@ static uint64_t less_half_or(uint64_t value, uint64_t low)
 }
 
 /*
- * What could be had without swapping, reckoned as the kernel does for
- * MemAvailable: free above the low watermark, and the page cache and slab that can be given back.
+ * Memory available without swapping, computed as the kernel's MemAvailable: free memory above the low watermark, plus
+ * the reclaimable part of page cache and slab.
  */
 static uint64_t available(const struct meminfo *m, uint64_t low)
 {
@@ -200,7 +198,7 @@ void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 	}
 }
 
-/* Pages of all nodes that mappings wait for. */
+/* Machine-wide count of reserved pages; read only for sizes with free pages. */
 static void read_reserved(int root, struct topology *t)
 {
 	for (unsigned int h = 0; h < t->nhuge; h++) {
@@ -228,11 +226,11 @@ static uint64_t memory_of_nodes(const struct topology *t)
 	return sum;
 }
 
-/* --- the cache of ZFS --- */
+/* --- ZFS's cache (ARC) --- */
 
 #define ARC_STATS "proc/spl/kstat/zfs/arcstats"
 
-/* The number of a line "name type number", where @line begins with @name. */
+/* Parses a line "name type number" if @line begins with @name. */
 static bool arc_number(const char *line, const char *name, uint64_t *out)
 {
 	size_t len = strlen(name);
@@ -261,7 +259,7 @@ static bool arc_evictable(const char *line, uint64_t *out)
 	return false;
 }
 
-/* What the cache gives back when memory is short: not its lists of what it once had, and nothing below its minimum. */
+/* What the cache releases under memory pressure: no ghost lists, and nothing below its minimum size. */
 static uint64_t arc_gives(const char *text)
 {
 	uint64_t size = 0, least = 0, evictable = 0, v;
@@ -283,7 +281,10 @@ static uint64_t arc_gives(const char *text)
 	return listed && evictable < size ? evictable : size;
 }
 
-/* The kernel does not say on which nodes the cache lies: on those whose memory it can use itself, by their size. */
+/*
+ * The kernel does not report on which nodes the cache lies. Assume the nodes with memory that the kernel can use for
+ * itself, in proportion to their size.
+ */
 static bool may_hold_arc(const struct topo_node *n)
 {
 	return n->mem_known && n->memory_kind == MEMORY_ORDINARY && !n->movable_only;
@@ -324,9 +325,9 @@ void memory_add_machine(struct memory_reading *m, int root, struct topo_node *no
 	node->mem_free = available(&info, 0);
 }
 
-/* --- again --- */
+/* --- refresh --- */
 
-/* The memory of one node id, added to @node; its folder is opened only where there is more than one file to read. */
+/* Adds the memory of one node id to @node; opens its folder only if more than one file is read. */
 static void refresh_id(struct memory_reading *m, int nodes, const struct topology *t, bool huge, unsigned int id,
 		       struct topo_node *node)
 {
@@ -385,7 +386,7 @@ int topology_refresh(int root, struct topology *t, bool huge, struct error *err)
 		return error_errno(err, -ESTALE, "open %s", NODE_DIR);
 	read_watermark(m, root);
 	r = refresh_nodes(m, nodes, t, huge, err);
-	/* Memory was added, or taken by a balloon: nodes have other shares of the watermark. */
+	/* Memory was added or removed (balloon), so the nodes' shares of the watermark have changed. */
 	if (r == 0 && memory_of_nodes(t) != t->nodes_bytes) {
 		t->nodes_bytes = memory_of_nodes(t);
 		r = refresh_nodes(m, nodes, t, huge, err);
@@ -411,7 +412,7 @@ void memory_end(struct memory_reading *m, int root, int nodes, struct topology *
 {
 	t->nodes_bytes = memory_of_nodes(t);
 	if (nodes >= 0 && m->low_bytes && t->nodes_bytes != m->nodes_bytes)
-		refresh_nodes(m, nodes, t, true, NULL); /* what comes or goes at this moment is as it was */
+		refresh_nodes(m, nodes, t, true, NULL); /* on failure, the first reading stays */
 	read_reserved(root, t);
 	t->arc = !memory_is_foreign(m, t) && faccessat(root, ARC_STATS, R_OK, 0) == 0;
 	if (t->arc)

@@ -2,11 +2,9 @@
 /*
  * Reads a machine from /sys and /proc below a root directory.
  *
- * What the kernel leaves out (offline CPUs, memory-less nodes, missing
- * distance, meminfo or cache files, cpumap instead of cpulist) is normal; what
- * firmware gets wrong (every CPU on every node, all distances equal, a CPU on
- * two nodes) is mended with a warning; what makes no sense is an error that
- * names the file.
+ * Omissions by the kernel are normal: offline CPUs, memory-less nodes, no distance, meminfo or cache files, cpumap
+ * instead of cpulist. Firmware errors are corrected with a warning: every CPU on every node, all distances equal, a
+ * CPU on two nodes. Invalid contents are an error that names the file.
  */
 #include "plugin/topology-internal.h"
 
@@ -21,15 +19,15 @@
 #define NODE_DIR "sys/devices/system/node"
 #define CPU_DIR "sys/devices/system/cpu"
 #define TEXT_MAX 65536
-#define OFFLINE_LOOKS 65536 /* in search of the nodes of offline CPUs, before that is given up */
+#define OFFLINE_LOOKS 65536 /* most lookups for the nodes of offline CPUs */
 
-/* One read of a machine: the result, the claims of nodes on CPUs, a text buffer. */
+/* State of one reading. */
 struct reading {
 	struct topology *t;
-	int root, node_dir, cpu_dir;  /* -1: not there */
-	struct idset *claims;         /* by node index: CPUs that it says are its own */
+	int root, node_dir, cpu_dir;  /* -1 if missing */
+	struct idset *claims;         /* by node index: CPUs that the node lists */
 	struct idset ids;             /* node ids found */
-	struct idset online;          /* CPUs, as the kernel says */
+	struct idset online;          /* CPUs, as the kernel reports */
 	struct memory_reading memory;
 	uint16_t *core, *llc, *capacity; /* by CPU id */
 	char text[TEXT_MAX];
@@ -46,7 +44,7 @@ static void __attribute__((format(printf, 2, 3))) warn(struct topology *t, const
 	va_end(ap);
 }
 
-/* -EINVAL comes with its message, as for a value that makes no sense. */
+/* -EINVAL (not a regular file) gets a message, as invalid contents do. */
 static int unread(const char *path, ssize_t status, struct error *err)
 {
 	return status == -EINVAL ? error_set(err, -EINVAL, "%s: not a regular file", path) : (int)status;
@@ -74,7 +72,7 @@ static int read_map(struct reading *r, int dir, const char *path, struct idset *
 	return ret < 0 ? error_prefix(err, "%s", path) : 0;
 }
 
-/* A set that stands in two files, as a list or as a map. -ENOENT: in neither. */
+/* Reads a set from the file @list, or else from the file @map. -ENOENT: both are missing. */
 static int read_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,
 		    struct error *err)
 {
@@ -123,7 +121,10 @@ static uint32_t read_access(int dir, unsigned int access, const char *name)
 	return topology_read_u64(dir, path, &v) && v < UINT32_MAX ? (uint32_t)v : 0;
 }
 
-/* access1 is from the nearest CPUs, access0 from whatever is nearest, a GPU among them; old kernels have access0 alone. */
+/*
+ * access1 has the nearest CPUs, access0 the nearest initiators of any kind, such as a GPU. Old kernels have only
+ * access0.
+ */
 static void read_node_attributes(int dir, struct topo_node *node)
 {
 	for (unsigned int access = 2; access-- > 0 && !node->read_bandwidth;) {
@@ -133,7 +134,7 @@ static void read_node_attributes(int dir, struct topo_node *node)
 	}
 }
 
-/* Page sizes from the folder below @dir, ascending; the four smallest are kept. */
+/* Page sizes from the folder below @dir; the smallest HUGE_SIZES_MAX are kept, ascending. */
 static void read_huge_sizes(struct topology *t, int dir, const char *path)
 {
 	cleanup_close int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -161,7 +162,7 @@ static void read_huge_sizes(struct topology *t, int dir, const char *path)
 	}
 }
 
-/* The row of distances that @from's file holds; false: not there or not one per node. */
+/* Reads @from's row of distances; false if the file is missing or does not have one number per node. */
 static bool read_distances(struct reading *r, int dir, unsigned int from)
 {
 	struct topology *t = r->t;
@@ -170,7 +171,7 @@ static bool read_distances(struct reading *r, int dir, unsigned int from)
 
 	if (file_read(dir, "distance", r->text, sizeof(r->text)) <= 0)
 		return false;
-	/* By hand: on a thousand nodes it is a million numbers. */
+	/* Not with strtoul(), for speed: a thousand nodes have a million numbers. */
 	p += strspn(p, " ");
 	while (*p >= '0' && *p <= '9') {
 		unsigned int d = 0;
@@ -263,7 +264,7 @@ static int read_nodes(struct reading *r, struct error *err)
 	return 0;
 }
 
-/* The CPUs that have a folder: old kernels list them nowhere else. -ENOENT: none has. */
+/* CPUs that have a folder; old kernels have no other list. -ENOENT: none found. */
 static int list_cpu_folders(struct reading *r, struct idset *out)
 {
 	cleanup_close int fd = openat(r->root, CPU_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -283,7 +284,7 @@ static int list_cpu_folders(struct reading *r, struct idset *out)
 	return idset_empty(out) ? -ENOENT : 0;
 }
 
-/* A machine whose kernel knows no nodes: one node 0 that has everything. */
+/* A kernel without nodes: one node 0 that has everything. */
 static int make_single_node(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
@@ -314,7 +315,7 @@ static int make_single_node(struct reading *r, struct error *err)
 	return 0;
 }
 
-/* Node i takes node j's memory over: both claim the same CPUs. */
+/* Adds the memory of @from to @into, as both nodes list the same CPUs. */
 static void merge_memory(struct topology *t, struct topo_node *into, const struct topo_node *from)
 {
 	if (from->has_memory || from->mem_total)
@@ -345,7 +346,7 @@ static void drop_node(struct reading *r, unsigned int gone)
 	t->nnodes--;
 }
 
-/* Every node with CPUs claims the same ones: firmware that does not know; one node is what is there. */
+/* If all nodes with CPUs list the same CPUs, the firmware does not know their nodes: merges them into one. */
 static void merge_claims(struct reading *r)
 {
 	struct topology *t = r->t;
@@ -377,7 +378,7 @@ static void merge_claims(struct reading *r)
 	}
 }
 
-/* Counts what a node claims and is not online. */
+/* Counts the CPUs in @claims that are not online. */
 static void note_offline(struct topology *t, struct topo_node *node, const struct idset *claims)
 {
 	struct idset off = *claims;
@@ -388,7 +389,7 @@ static void note_offline(struct topology *t, struct topo_node *node, const struc
 	idset_or(&t->offline, &off);
 }
 
-/* Newer kernels list a node's online CPUs alone; of the others the node's folder has links. */
+/* Newer kernels list only a node's online CPUs; offline ones are links in the node's folder. */
 static void find_offline(struct reading *r)
 {
 	struct topology *t = r->t;
@@ -413,7 +414,7 @@ static void find_offline(struct reading *r)
 		}
 }
 
-/* Each CPU belongs to one node: the first that claims it.  @online_known: the kernel says which are. */
+/* Assigns each CPU to the first node that lists it. @online_known: the kernel reports which CPUs are online. */
 static void settle_claims(struct reading *r, bool online_known)
 {
 	struct topology *t = r->t;
@@ -441,7 +442,7 @@ static void settle_claims(struct reading *r, bool online_known)
 	t->online = taken;
 }
 
-/* Gives the group that @cpu is in a number, @next where it has none yet. */
+/* Numbers the group of @cpu with *@next; members that have a number keep it. */
 static void number_group(uint16_t *group, const struct idset *members, unsigned int cpu, unsigned int *next)
 {
 	idset_foreach(id, members)
@@ -460,7 +461,7 @@ static void read_core(struct reading *r, unsigned int cpu, int dir)
 	number_group(r->core, &members, cpu, &r->t->ncores);
 }
 
-/* The highest N of the folders "indexN" in a CPU's @cache; -1: none. */
+/* The highest N of the folders "indexN" in a CPU's @cache, or -1. */
 static int highest_index(int cache)
 {
 	cleanup_close int fd = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -483,8 +484,8 @@ static int highest_index(int cache)
 }
 
 /*
- * The cache with the highest index is the last level: the kernel numbers them by level. CPUs need not have the same
- * levels. A CPU that shows none stays without a number, unless a neighbour's cache names it.
+ * The kernel numbers caches by level, so the highest index is the last level; it may differ between CPUs. A CPU
+ * without cache files gets no number here, unless another CPU's cache lists it.
  */
 static void read_llc(struct reading *r, unsigned int cpu, int dir)
 {
@@ -502,7 +503,7 @@ static void read_llc(struct reading *r, unsigned int cpu, int dir)
 	}
 }
 
-/* CPUs that show no cache: a node without any is one group, elsewhere each such CPU is by itself. */
+/* CPUs without cache files: one group if no CPU of the node has any, otherwise a group for each such CPU. */
 static void fill_llcs(struct reading *r)
 {
 	static const struct idset none;
@@ -519,7 +520,7 @@ static void fill_llcs(struct reading *r)
 	}
 }
 
-/* Where the kernel tells no capacities, the highest clock stands for them. @clock: kHz by core. */
+/* Derives capacities from the highest clocks, if the kernel reports no capacities. @clock: kHz, by core. */
 static void capacities_from_clocks(struct reading *r, const uint32_t *clock)
 {
 	uint32_t most = 1;
@@ -563,7 +564,7 @@ static int read_cpus(struct reading *r, struct error *err)
 		if (capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
 			r->capacity[cpu] = (uint16_t)v;
 		else
-			capacities = 0; /* all CPUs have the file, or none */
+			capacities = 0; /* either all CPUs have the file or none */
 		if (capacities || !clocks || clock[r->core[cpu]])
 			continue;
 		clocks = topology_read_u64(dir, "cpufreq/cpuinfo_max_freq", &v) && v && v < UINT32_MAX;
@@ -639,13 +640,13 @@ static bool read_node_list(struct reading *r, const char *name, struct idset *ou
 	return r->node_dir >= 0 && read_list(r, r->node_dir, name, out, NULL) == 0;
 }
 
-/* Which nodes may be in cpuset.mems: those with memory, and where no meminfo says, those the kernel lists. */
+/* Determines the nodes allowed in cpuset.mems: those with memory, or, without meminfo, those that the kernel lists. */
 static void settle_memory(struct reading *r)
 {
 	struct topology *t = r->t;
 	struct idset listed, normal;
 	bool have_list = read_node_list(r, "has_memory", &listed);
-	/* A kernel that does not know lists none.  A list with nodes that are not there contradicts the rest of sysfs. */
+	/* An old kernel has no list. A list with absent nodes contradicts the rest of sysfs. */
 	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !idset_empty(&normal) &&
 			   idset_subset(&normal, &r->ids);
 
@@ -676,8 +677,9 @@ static void read_weights(struct reading *r)
 }
 
 /*
- * LXCFS shows a container how many CPUs it has, "0-3", where the kernel has their ids. The nodes' own lists are the
- * kernel's, and hold online CPUs alone. That these are others is no proof yet: old kernels list offline CPUs there.
+ * LXCFS shows a container its number of CPUs, as "0-3", instead of the kernel's ids. The nodes' lists are the
+ * kernel's, and hold only online CPUs. A difference alone proves nothing, as old kernels also list offline CPUs
+ * there.
  */
 static bool online_is_a_count(struct reading *r)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Looking things up in a topology, and the node that a device hangs on.
+ * Computes derived fields of a topology, looks up nodes and CPUs, and finds the node of a device.
  */
 #include "plugin/topology-internal.h"
 
@@ -32,7 +32,7 @@ void topology_free(struct topology *t)
 	free(t);
 }
 
-/* Distance in tenths of the local one, whatever the firmware calls local. */
+/* Distance relative to the firmware's local distance, which becomes 10. */
 static unsigned int normal_distance(const struct topology *t, unsigned int from, unsigned int to)
 {
 	unsigned int d = topology_distance(t, from, to);
@@ -45,7 +45,7 @@ static unsigned int normal_distance(const struct topology *t, unsigned int from,
 	return d < 10 ? 10 : d;
 }
 
-/* The lowest read latency, when the kernel tells it of every node with memory; else 0. */
+/* The lowest read latency if it is known for every node with memory, else 0. */
 static uint32_t lowest_latency(const struct topology *t)
 {
 	uint32_t lowest = 0;
@@ -72,13 +72,13 @@ static unsigned int latency_scaled(const struct topology *t, unsigned int d, uns
 	return scaled < 15000 ? (unsigned int)scaled : 15000;
 }
 
-/* What a row's sum counts column @i by: an odd number of its own. */
+/* Hash multiplier of column @i; distinct and odd. */
 static uint64_t factor(unsigned int i)
 {
 	return (2ULL * i + 1) * 0x9e3779b97f4a7c15U;
 }
 
-/* @sums: of each row, by which nearly all that are not alike are told at once. */
+/* @sums: a hash of each row; unequal hashes settle nearly all comparisons. */
 static bool alike(const struct topology *t, const uint64_t *sums, unsigned int a, unsigned int b)
 {
 	const uint16_t *ra = t->near + (size_t)a * t->nnodes, *rb = t->near + (size_t)b * t->nnodes;
@@ -113,7 +113,7 @@ static int find_twins(struct topology *t)
 	return 0;
 }
 
-/* Whether a core's threads are on different nodes, as firmware of some machines numbers them. */
+/* Whether any core has threads on different nodes, as the firmware of some machines reports. */
 static int find_crossing(struct topology *t)
 {
 	cleanup_free uint16_t *node = malloc((t->ncores + 1) * sizeof(*node));
@@ -254,8 +254,8 @@ static bool read_numa_node(int dir, int *node)
 }
 
 /*
- * The nearest numa_node file, from the device upwards: virtio and nvme
- * devices sit below the PCI function that has it.
+ * Node of the nearest numa_node file, from the device upwards: virtio and nvme devices sit below the PCI function
+ * that has it.
  */
 static int node_above(int dir)
 {
@@ -270,7 +270,7 @@ static int node_above(int dir)
 		if (read_numa_node(fd, &node) && node >= 0)
 			break;
 		if (faccessat(fd, "numa_node", F_OK, 0) != 0 && faccessat(fd, "uevent", F_OK, 0) != 0)
-			break; /* out of the device tree */
+			break; /* above the device tree */
 		above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
 		close(fd);
 		fd = above;

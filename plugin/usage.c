@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sums of what placed containers take.  A share is added and taken away by the
- * same whole numbers; what does not fit the arrays, or would wrap, is refused
- * before anything is changed.
+ * Sums over placed containers. A share is added and removed as the same integers. One that does not fit the arrays,
+ * or would overflow, is refused before anything changes.
  */
 #include "plugin/usage.h"
 
@@ -11,7 +10,7 @@
 
 #include "plugin/util.h"
 
-/* One block: the struct, then the arrays, widest first, so that all are aligned. */
+/* One allocation: the struct, then the arrays, widest type first for alignment. */
 struct usage *usage_new(unsigned int cpu_ids, unsigned int node_ids)
 {
 	size_t per_node = (2 + HUGE_SIZES_MAX) * sizeof(uint64_t);
@@ -64,7 +63,7 @@ static uint64_t still_to_come(uint64_t asked, uint64_t seen)
 	return asked > seen ? asked - seen : 0;
 }
 
-/* Adds or takes away without looking: the checks were made. */
+/* Unchecked, as apply() has checked. */
 static void step32(uint32_t *sum, uint32_t by, bool add)
 {
 	*sum = add ? *sum + by : *sum - by;
@@ -80,7 +79,7 @@ static bool fits(uint64_t sum, uint64_t by, uint64_t max, bool add)
 	return add ? by <= max - sum : by <= sum;
 }
 
-/* What the share adds to each of its CPUs. */
+/* Load that the share puts on each of its CPUs, in 1/LOAD_ONE. */
 static uint64_t load_of(const struct share *s)
 {
 	unsigned int n = idset_count(&s->cpus);
@@ -108,7 +107,7 @@ static bool memory_fits(const struct usage *u, const struct share *s, bool add)
 	for (unsigned int i = 0; i < s->nmem; i++) {
 		const struct share_node *m = &s->mem[i];
 
-		/* each is checked by itself, so a node may be there only once */
+		/* entries are checked one by one, so a node may occur only once */
 		if (m->id >= u->node_ids || idset_has(&seen, m->id))
 			return false;
 		idset_add(&seen, m->id);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The few helpers that every room shares: memory and descriptors that clean
- * up after themselves, and handing them on.
+ * Helpers for all rooms: automatic clean-up of memory and descriptors, and transfer of ownership.
  */
 #ifndef NUMAPLACE_UTIL_H
 #define NUMAPLACE_UTIL_H
@@ -14,7 +13,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* The ledger locks bytes of a file by 62-bit numbers, and the inode of a cgroup has 64 bits. */
+/* The ledger locks byte ranges of 62 bits, and cgroup inodes have 64 bits. */
 #ifndef __LP64__
 #error "numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x"
 #endif
@@ -50,12 +49,12 @@ static inline void cleanup_fclosep(FILE **file)
 #define cleanup_fclose __attribute__((cleanup(cleanup_fclosep)))
 
 /*
- * For a function with a record or the like on its stack: not part of its caller, whose other ways would touch
- * these pages, too, and in a program that lives for half a millisecond a page costs more than a system call.
+ * For a function with a large object on its stack: not inlined, so that its caller does not touch these pages on
+ * other paths. In a program that runs for half a millisecond, a page fault costs more than a system call.
  */
 #define own_frame __attribute__((noinline))
 
-/* Takes the pointer out of its owner: the owner's clean-up then does nothing. */
+/* Moves the pointer out of its owner, whose clean-up then does nothing. */
 #define steal_ptr(p)                                                                               \
 	({                                                                                         \
 		__typeof__(p) stolen_ = (p);                                                       \
@@ -63,7 +62,7 @@ static inline void cleanup_fclosep(FILE **file)
 		stolen_;                                                                           \
 	})
 
-/* The user that this program was started as: geteuid() without its system call, as none of ours changes it. */
+/* geteuid() without its system call: no program here changes its user. */
 static inline uid_t own_uid(void)
 {
 	return (uid_t)getauxval(AT_EUID);
@@ -78,8 +77,8 @@ static inline int steal_fd(int *fd)
 }
 
 /*
- * Sockets by the calls of these names: libc's functions make them by socketcall() on s390x, where a seccomp filter cannot
- * see the family, and by send() on ppc64le.
+ * Makes these system calls directly. On s390x, libc uses socketcall(), which hides the family from a seccomp filter;
+ * on ppc64le, libc uses send().
  */
 static inline int unix_socket(int type)
 {

@@ -80,6 +80,15 @@ static enum stage find_stage(const char *name)
 	return STAGE_OTHER;
 }
 
+/*
+ * LXC appends "NAME lxc STAGE" to the hook's command and has a shell run the line.  The shell may split or expand a name
+ * that is not allowed; then the name is LXC_NAME, and the words after the options are ignored.
+ */
+static bool name_is_split(const char *name, int argc, char **argv)
+{
+	return name && name_check_id(name, NULL) < 0 && argc > 2 && strcmp(argv[argc - 2], "lxc") == 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	struct {
@@ -89,11 +98,15 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		{ "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
 		{ "--timeout", &o->timeout }, { "--config", &o->file }, { "--set", NULL },
 	};
+	bool split;
 
 	o->name = getenv("LXC_NAME");
 	o->stage = getenv("LXC_HOOK_TYPE");
 	o->file = getenv("LXC_CONFIG_FILE");
-	if (argc > 3 && strcmp(argv[argc - 2], "lxc") == 0) {
+	split = name_is_split(o->name, argc, argv);
+	if (split) {
+		o->stage = argv[argc - 1];
+	} else if (argc > 3 && strcmp(argv[argc - 2], "lxc") == 0) {
 		o->name = argv[argc - 3];
 		o->stage = argv[argc - 1];
 		argc -= 3;
@@ -103,6 +116,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 
 		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
 			k++;
+		if (k == ARRAY_SIZE(known) && split)
+			break;
 		if (k == ARRAY_SIZE(known))
 			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
 		if (++i == argc)

@@ -142,6 +142,15 @@ names() {
 	bad_name 'a letter beyond ASCII' '"caf\\xc3\\xa9": *' $'caf\u00e9'
 	bad_name 'a command' '"$(touch x)": "$" in it: *' '$(touch x)'
 	bad_name 'a dash first' '"-web": a dash first' -web
+	# LXC has a shell run the line, which splits "a b" and expands "$(x)" to nothing; LXC_NAME has the name.
+	echo 'limits.cpu = 1' > "$config"
+	LXC_NAME='a b' LXC_CONFIG_FILE=$config run_hook a b lxc pre-start
+	came_out 'a name that the shell of LXC splits' 2 'numaplace: container name: "a b": " " in it: *'
+	LXC_NAME='$(x)' LXC_CONFIG_FILE=$config run_hook lxc pre-start
+	came_out 'a name that the shell of LXC expands to nothing' 2 'numaplace: container name: "$(x)": "$" in it: *'
+	: > "$config"
+	LXC_NAME='a b' LXC_CONFIG_FILE=$config run_hook a b lxc pre-start
+	came_out 'a name that is split, without a key' 0 ''
 	bad_name 'a long one' '"aaa*": longer than 255 bytes' "$long"
 }
 

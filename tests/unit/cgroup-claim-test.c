@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * How much one container may claim: the ceilings of numaplace.conf, and the limits of its
- * cgroup and of those above it, which are plain folders here.
+ * How much one container may claim: the ceilings of numaplace.conf, and the limits of its cgroup and the ancestors,
+ * which are plain directories here.
  */
 #include "cgroup/choose.h"
 #include "plugin/util.h"
@@ -47,9 +47,10 @@ static void is_checked(const struct conf *conf, const struct request *r, uint64_
 {
 	struct error err = { .text = "" };
 
-	is_int(claim_check(conf, r, page, &err), *message ? -ENOSPC : 0, "%s", *message ? message : "allowed");
+	is_int(claim_check(conf, r, page, &err), *message ? -ENOSPC : 0, "ceilings: %s",
+	       *message ? message : "allowed");
 	if (*message)
-		is_str(err.text, message, "which it is told");
+		is_str(err.text, message, "ceilings: message of the refusal");
 }
 
 static void test_ceilings(void)
@@ -74,13 +75,16 @@ static void test_ceilings(void)
 	r = want(NULL, "2MiB=512");
 	is_checked(&conf, &r, 0, "");
 	r = want(NULL, "2MiB=513");
-	is_checked(&conf, &r, 0, "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
+	is_checked(&conf, &r, 0,
+		   "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
 	r = want(NULL, "2MiB=1,1GiB=1");
-	is_checked(&conf, &r, 0, "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
+	is_checked(&conf, &r, 0,
+		   "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
 	r = want("1GiB", "true");
 	is_checked(&conf, &r, 0, "");
 	r = want("2GiB", "true");
-	is_checked(&conf, &r, 0, "limits.memory.hugepages: 2GiB asked, this host allows a container 1GiB (max-hugepages)");
+	is_checked(&conf, &r, 0,
+		   "limits.memory.hugepages: 2GiB asked, this host allows a container 1GiB (max-hugepages)");
 	conf.max_hugepages = 512 * MIB;
 	r = want("1MiB", "true");
 	is_checked(&conf, &r, 2 * MIB, "");
@@ -109,7 +113,7 @@ static struct cgroup_dir at(const char *path)
 	return c;
 }
 
-/* What is left of a claim in /a/b/c, and the words for it. */
+/* Reduces a claim to the limits of /a/b/c. */
 static int cut(const struct request *r, struct choice *c)
 {
 	cleanup_close int mount = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -132,9 +136,9 @@ static void is_cut(const char *memory, uint64_t left, const char *words)
 	struct request r = want(memory, NULL);
 	static struct choice c;
 
-	is_int(cut(&r, &c), 0, "%s in /a/b/c", memory);
-	is_int((int64_t)c.request.memory, (int64_t)left, "so much is counted");
-	is_str(c.cut, words, "and so it is said");
+	is_int(cut(&r, &c), 0, "memory.max: a claim of %s in /a/b/c", memory);
+	is_int((int64_t)c.request.memory, (int64_t)left, "memory.max: the reduced claim");
+	is_str(c.cut, words, "memory.max: the message about the reduction");
 }
 
 static void test_memory(void)
@@ -155,7 +159,7 @@ static void test_memory(void)
 	is_cut("2GiB", 0, "limits.memory: 2GiB asked, counted as 0B: memory.max allows no more");
 }
 
-/* What the runtime itself limits is a claim like any other, and so cut by what lies above. */
+/* The runtime's own limit is a claim like any other, and is reduced to the limits of the ancestors. */
 static void test_fallback(void)
 {
 	struct request r = want(NULL, NULL);
@@ -163,19 +167,19 @@ static void test_fallback(void)
 
 	sh("echo 536870912 > a/memory.max");
 	request_fallback_memory(&r, 1LL << 40);
-	is_int(cut(&r, &c), 0, "the runtime's limit of 1TiB");
-	is_int((int64_t)c.request.memory, 512 * MIB, "counts as what the cgroup above has");
+	is_int(cut(&r, &c), 0, "fallback: the runtime's limit of 1TiB as a claim");
+	is_int((int64_t)c.request.memory, 512 * MIB, "fallback: reduced to the memory.max of an ancestor");
 	r = want("3GiB", NULL);
 	request_fallback_memory(&r, 1LL << 30);
 	c.request = r;
 	c.cut[0] = '\0';
 	claim_cut_known(&c);
-	is_int((int64_t)c.request.memory, GIB, "a plan cuts the key to the runtime's limit");
+	is_int((int64_t)c.request.memory, GIB, "fallback: a plan reduces limits.memory to the runtime's limit");
 	is_str(c.cut, "limits.memory: 3GiB asked, counted as 1GiB: the container's own memory limit allows no more",
-	       "and says so");
+	       "fallback: message about a reduction to the runtime's limit");
 	r = want("3GiB", "true");
 	request_fallback_memory(&r, 1LL << 30);
-	ok(!r.memory_limit, "that limit is not one of hugepages");
+	ok(!r.memory_limit, "fallback: the runtime's memory limit does not limit hugepages");
 }
 
 static void test_odd(void)
@@ -188,10 +192,10 @@ static void test_odd(void)
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		sh("printf %%b '%s' > a/memory.max", texts[i]);
 		is_int(cut(&r, &c), -EINVAL, "memory.max \"%s\" is refused", texts[i]);
-		ok(c.request.memory == 2 * GIB, "and the claim is as it was");
+		ok(c.request.memory == 2 * GIB, "malformed memory.max: the claim is unchanged");
 	}
 	sh("rm -f a/memory.max && ln -s /etc/hostname a/memory.max");
-	is_int(cut(&r, &c), -ELOOP, "no symlink is followed");
+	is_int(cut(&r, &c), -ELOOP, "memory.max that is a symlink is refused");
 	sh("rm -f a/memory.max");
 }
 
@@ -200,18 +204,23 @@ static void test_hugepages(void)
 	struct request r = want(NULL, "2MiB=64,1GiB=4");
 	static struct choice c;
 
-	is_int(cut(&r, &c), 0, "hugepages without a limit");
-	ok(c.request.huge[0].count == 64 && c.request.huge[1].count == 4 && !*c.cut, "are as they were");
-	sh("echo 67108863 > a/b/hugetlb.2MB.max; echo max > a/b/c/hugetlb.2MB.max; echo 1073741824 > a/hugetlb.1GB.max");
-	is_int(cut(&r, &c), 0, "with limits above");
-	is_int((int64_t)c.request.huge[0].count, 31, "whole pages of the limit of 2MB");
-	is_int((int64_t)c.request.huge[1].count, 1, "and of 1GB");
-	is_str(c.cut, "limits.memory.hugepages: 4 pages asked, counted as 1: hugetlb.1GB.max allows no more", "it is said");
+	is_int(cut(&r, &c), 0, "hugetlb: a request of hugepages without limits");
+	ok(c.request.huge[0].count == 64 && c.request.huge[1].count == 4 && !*c.cut,
+	   "hugetlb: without limits the request is unchanged");
+	sh("echo 67108863 > a/b/hugetlb.2MB.max; echo max > a/b/c/hugetlb.2MB.max; echo 1073741824 > "
+	   "a/hugetlb.1GB.max");
+	is_int(cut(&r, &c), 0, "hugetlb: a request of hugepages with limits on ancestors");
+	is_int((int64_t)c.request.huge[0].count, 31, "hugetlb: 2MB pages reduced to the whole pages of the limit");
+	is_int((int64_t)c.request.huge[1].count, 1, "hugetlb: 1GB pages reduced to the limit");
+	is_str(c.cut, "limits.memory.hugepages: 4 pages asked, counted as 1: hugetlb.1GB.max allows no more",
+	       "hugetlb: message about the reduced number of pages");
 	r = want("1GiB", "true");
 	sh("echo 1 > a/memory.max");
-	is_int(cut(&r, &c), 0, "memory as hugepages");
-	is_int((int64_t)c.request.memory, 67108863, "is cut to their limit, and not to that of memory");
-	is_str(c.cut, "limits.memory: 1GiB asked, counted as 64.0MiB: hugetlb.2MB.max allows no more", "it is said");
+	is_int(cut(&r, &c), 0, "hugetlb: a claim of memory in hugepages");
+	is_int((int64_t)c.request.memory, 67108863,
+	       "hugetlb: memory in hugepages is reduced to the hugetlb limit, not to memory.max");
+	is_str(c.cut, "limits.memory: 1GiB asked, counted as 64.0MiB: hugetlb.2MB.max allows no more",
+	       "hugetlb: message about reduced memory in hugepages");
 }
 
 int main(void)

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A process that moves itself to another cgroup while it is looked for: before each
- * system call of the search in turn.  Whichever way, what is found is a cgroup that held it when
- * its list was read, or nothing.  On a real cgroup2, in a mount namespace.
+ * cgroup_of_pid() while the process moves to another cgroup, before each system call of the search in turn. The result
+ * must be a cgroup that held the process when its list was read, or an error. On a real cgroup2, in a mount namespace.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
@@ -16,7 +15,7 @@ enum found { IN_A, IN_B, REFUSED, OTHER };
 
 static struct cgroup2 own;
 static pid_t pid;
-static int move_at, at; /* before the n-th call; this one */
+static int move_at, at; /* move before this call; the present call */
 static const char *refusal;
 
 static bool put(const char *file, const char *text)
@@ -41,7 +40,7 @@ static void watch(unsigned long long nr)
 		move_to("b/cgroup.procs");
 }
 
-/* In the child that is stopped at its calls. */
+/* Runs in the child that is stopped at its system calls. */
 static int look(void *arg)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -52,7 +51,9 @@ static int look(void *arg)
 	(void)arg;
 	snprintf(want, sizeof(want), refusal, (int)pid, own.top, own.top);
 	if (rc == 0)
-		return strcmp(strrchr(c.path, '/'), "/a") == 0 ? IN_A : strcmp(strrchr(c.path, '/'), "/b") == 0 ? IN_B : OTHER;
+		return strcmp(strrchr(c.path, '/'), "/a") == 0	 ? IN_A
+		       : strcmp(strrchr(c.path, '/'), "/b") == 0 ? IN_B
+								 : OTHER;
 	if (rc == -ESRCH && strcmp(err.text, want) == 0)
 		return REFUSED;
 	diag("%d, %s (not: %s)", rc, err.text, want);
@@ -66,7 +67,7 @@ static enum found look_once(struct traced *t)
 	return WIFEXITED(t->status) ? (enum found)WEXITSTATUS(t->status) : OTHER;
 }
 
-/* First it is found in b, then in neither, and at last, when it has been seen in a, there. */
+/* The later the move, the result changes from b to an error, and then to a. */
 static void moves(const char *name)
 {
 	struct traced t = { .kill_at = -1, .fail_at = -1, .watch = watch };
@@ -74,8 +75,8 @@ static void moves(const char *name)
 	enum found last = IN_B, found;
 
 	move_at = -1;
-	ok(move_to("a/cgroup.procs"), "%s: begins in a", name);
-	is_int(look_once(&t), IN_A, "%s: one that stays is found", name);
+	ok(move_to("a/cgroup.procs"), "%s: the process is put into a", name);
+	is_int(look_once(&t), IN_A, "%s: a process that does not move is found", name);
 	calls = t.calls;
 	for (move_at = 0; move_at < calls; move_at++) {
 		move_to("a/cgroup.procs");
@@ -84,11 +85,12 @@ static void moves(const char *name)
 		back += (found == IN_B && last != IN_B) || (found == REFUSED && last == IN_A);
 		last = found;
 	}
-	diag("%d calls: found in b %d times, refused %d, found in a %d", calls, times[IN_B], times[REFUSED], times[IN_A]);
-	is_int(times[OTHER], 0, "%s: found in a or in b, or refused with the reason", name);
-	is_int(back, 0, "%s: in this order: b, refused, a", name);
-	ok(times[IN_B] > 0 && times[IN_A] > 0, "%s: before and after the search, it is where it is", name);
-	ok(times[REFUSED] >= 2, "%s: between the two reads it is refused", name);
+	diag("%d calls: found in b %d times, refused %d, found in a %d", calls, times[IN_B], times[REFUSED],
+	     times[IN_A]);
+	is_int(times[OTHER], 0, "%s: found in a or in b, or refused with the right message", name);
+	is_int(back, 0, "%s: results come in the order b, refused, a", name);
+	ok(times[IN_B] > 0 && times[IN_A] > 0, "%s: found in b after an early move, and in a before a late one", name);
+	ok(times[REFUSED] >= 2, "%s: refused after a move between the two reads", name);
 }
 
 static void end(void)
@@ -96,14 +98,14 @@ static void end(void)
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	is_int(unlinkat(own.folder, "a", AT_REMOVEDIR) | unlinkat(own.folder, "b", AT_REMOVEDIR), 0,
-	       "the cgroups are taken away");
-	ok(cgroup2_end(&own), "and the folder");
+	       "cgroups a and b are removed");
+	ok(cgroup2_end(&own), "the test's cgroup is removed");
 }
 
 int main(void)
 {
 	if (!cgroup2_begin(&own)) {
-		printf("1..0 # SKIP no cgroup2 of our own here\n");
+		printf("1..0 # SKIP no cgroup2 for tests here\n");
 		return 0;
 	}
 	if (mkdirat(own.folder, "a", 0755) < 0 || mkdirat(own.folder, "b", 0755) < 0)
@@ -114,9 +116,9 @@ int main(void)
 			pause();
 	refusal = "pid %d is not in %s/a: it moved or ended";
 	moves("domain");
-	/* Its list of processes cannot be read there: /proc is asked again. */
+	/* In a threaded cgroup, cgroup.procs cannot be read, and /proc is read again instead. */
 	move_to("cgroup.procs");
-	ok(put("a/cgroup.type", "threaded") && put("b/cgroup.type", "threaded"), "both become threaded");
+	ok(put("a/cgroup.type", "threaded") && put("b/cgroup.type", "threaded"), "threaded: a and b become threaded");
 	refusal = "pid %d moved from %s/a to %s/b";
 	moves("threaded");
 	end();

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Folios by a made /proc: what is not there is left out, a huge page is one, frames in a row alone are none.
+ * Folios from a mock /proc: absent pages are skipped, a huge page is one folio, consecutive frames alone are not.
  */
 #include "cgroup/folios.h"
 #include "plugin/util.h"
@@ -14,7 +14,7 @@
 #define PRESENT (1ULL << 63)
 #define HEAD	(1ULL << 15)
 #define TAIL	(1ULL << 16)
-#define BASE	0x40000000ULL /* the first address; a multiple of the step */
+#define BASE	0x40000000ULL /* first address; a multiple of the step */
 
 static char dir[] = "/tmp/numaplace-folios-XXXXXX";
 static int root = -1;
@@ -31,7 +31,7 @@ static void put(const char *path, uint64_t index, uint64_t value)
 	close(fd);
 }
 
-/* The page at BASE + @n pages is in @frame. */
+/* Maps the page at BASE + @n pages to @frame. */
 static void map(uint64_t n, uint64_t frame)
 {
 	put("proc/7/pagemap", BASE / page + n, PRESENT | frame);
@@ -46,7 +46,7 @@ static void begin(void)
 {
 	unlinkat(root, "proc/7/pagemap", 0);
 	unlinkat(root, "proc/kpageflags", 0);
-	put("proc/7/pagemap", BASE / page + 2 * FOLIOS_STEP, 0); /* as long as the kernel's, which has no end */
+	put("proc/7/pagemap", BASE / page + 2 * FOLIOS_STEP, 0); /* long enough for every read, as the kernel's is */
 	put("proc/kpageflags", 1 << 16, 0);
 }
 
@@ -58,8 +58,8 @@ static size_t look(uint64_t from, uint64_t to)
 	folios_open(root, 7, &f);
 	n = folios_next(&f, &at, BASE + to * page, out);
 	folios_close(&f);
-	is_int((int64_t)((at - BASE) / page), (int64_t)(to < FOLIOS_STEP ? to : FOLIOS_STEP), "it is looked at up to page %d",
-	       (int)((at - BASE) / page));
+	is_int((int64_t)((at - BASE) / page), (int64_t)(to < FOLIOS_STEP ? to : FOLIOS_STEP),
+	       "folios_next() advances to page %d", (int)((at - BASE) / page));
 	return n;
 }
 
@@ -72,18 +72,18 @@ static void is_folio(size_t i, uint64_t first, uint64_t pages, const char *what)
 static void test_small(void)
 {
 	begin();
-	is_int((int64_t)look(0, 100), 0, "nothing is there: nothing to move");
+	is_int((int64_t)look(0, 100), 0, "small: no page is present");
 	map(3, 1000);
 	map(4, 1001);
 	map(5, 1002);
 	map(90, 17);
-	is_int((int64_t)look(0, 100), 4, "frames in a row that are no folio are pages of their own");
-	is_folio(1, 4, 1, "one of them");
-	is_folio(3, 90, 1, "one by itself");
-	is_int((int64_t)look(4, 90), 2, "from the middle, up to the end");
+	is_int((int64_t)look(0, 100), 4, "small: consecutive frames without tails are single pages");
+	is_folio(1, 4, 1, "small: the second of three consecutive frames");
+	is_folio(3, 90, 1, "small: a page with no neighbours");
+	is_int((int64_t)look(4, 90), 2, "small: a range that begins between pages");
 }
 
-/* 512 pages at @n, in frames from @frame on. */
+/* Maps a folio of @size pages at page @n, to frames from @frame. */
 static void map_huge(uint64_t n, uint64_t frame, uint64_t size)
 {
 	for (uint64_t i = 0; i < size; i++) {
@@ -96,20 +96,20 @@ static void test_huge(void)
 {
 	begin();
 	map_huge(512, 2048, 512);
-	map_huge(1024, 2560, 512); /* its frames follow */
-	map(1536, 3072);           /* and those of a small one */
+	map_huge(1024, 2560, 512); /* with frames right after those of the first */
+	map(1536, 3072);           /* and those of a small page after these */
 	map_huge(1540, 4096, 16);
-	is_int((int64_t)look(0, 2048), 4, "two huge pages, a small one, one of 16 pages");
-	is_folio(0, 512, 512, "the first huge page");
-	is_folio(1, 1024, 512, "the second");
-	is_folio(2, 1536, 1, "the small one");
-	is_folio(3, 1540, 16, "that of 16 pages");
-	is_int((int64_t)look(600, 1030), 2, "in the middle of one");
-	is_folio(0, 600, 424, "what is mapped of the first");
-	is_folio(1, 1024, 6, "and of the second");
+	is_int((int64_t)look(0, 2048), 4, "huge: two huge pages, a small page and a folio of 16 pages");
+	is_folio(0, 512, 512, "huge: the first huge page");
+	is_folio(1, 1024, 512, "huge: the second huge page");
+	is_folio(2, 1536, 1, "huge: the small page");
+	is_folio(3, 1540, 16, "huge: the folio of 16 pages");
+	is_int((int64_t)look(600, 1030), 2, "huge: a range that begins inside a huge page");
+	is_folio(0, 600, 424, "huge: the mapped rest of the first huge page");
+	is_folio(1, 1024, 6, "huge: the mapped beginning of the second huge page");
 }
 
-/* Frames that begin at a multiple of many sizes, and what lies there is smaller than the largest of these. */
+/* Folios that are smaller than the alignment of their first frame. */
 static void test_aligned(void)
 {
 	begin();
@@ -137,12 +137,12 @@ static void test_torn(void)
 	begin();
 	map_huge(0, 2048, 512);
 	put("proc/7/pagemap", BASE / page + 100, 0);
-	is_int((int64_t)look(0, 512), 2, "a huge page with a hole in it is two");
-	is_folio(1, 101, 411, "behind the hole");
+	is_int((int64_t)look(0, 512), 2, "torn: a huge page with a hole is two folios");
+	is_folio(1, 101, 411, "torn: the folio after the hole");
 	begin();
 	map_huge(FOLIOS_STEP - 256, 2048, 512);
-	is_int((int64_t)look(0, 2 * FOLIOS_STEP), 1, "the step ends at a multiple of itself");
-	is_folio(0, FOLIOS_STEP - 256, 256, "and what goes on behind it comes with the next");
+	is_int((int64_t)look(0, 2 * FOLIOS_STEP), 1, "torn: a call ends at a multiple of the step");
+	is_folio(0, FOLIOS_STEP - 256, 256, "torn: the rest of the huge page is left for the next call");
 }
 
 static void test_not_told(void)
@@ -150,14 +150,14 @@ static void test_not_told(void)
 	begin();
 	map_huge(0, 2048, 512);
 	unlinkat(root, "proc/kpageflags", 0);
-	is_int((int64_t)look(0, 512), 512, "without kpageflags each page is one");
+	is_int((int64_t)look(0, 512), 512, "unreadable: without kpageflags each page is a folio");
 	begin();
 	for (uint64_t i = 0; i < 8; i++)
 		map(i, 0);
-	is_int((int64_t)look(0, 16), 8, "frames that are hidden are no row");
+	is_int((int64_t)look(0, 16), 8, "unreadable: hidden frames do not count as consecutive");
 	unlinkat(root, "proc/7/pagemap", 0);
-	is_int((int64_t)look(0, 16), 16, "without pagemap every address is one");
-	is_folio(15, 15, 1, "the last");
+	is_int((int64_t)look(0, 16), 16, "unreadable: without pagemap each address is a folio");
+	is_folio(15, 15, 1, "unreadable: without pagemap, the last address");
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A move killed at its system calls, and whose CPUs a move writes.  The machine has two nodes and one container of 100
- * pages, all of it files: what a cgroup2 and move_pages(2) would do, the functions below do
- * to these.  The move between real nodes, killed in a few places, is in the VM.
+ * A move that is killed at its system calls, and which CPUs a move writes. The machine has two nodes and one container
+ * of 100 pages, all of it plain files: functions below replace cgroup2 and move_pages(2). A move between real nodes,
+ * killed in a few places, is tested in the VM.
  */
 #include "cgroup/choose.h"
 #include "cgroup/move.h"
@@ -25,10 +25,10 @@
 #define PAGES 100
 #define START 0x10000UL
 #define PID 77
-#define KILLS 400 /* at most, spread over all calls of a move */
+#define KILLS 400 /* at most, spread evenly over the calls of a move */
 
 static char dir[] = "/tmp/numaplace-move-XXXXXX";
-static int root, cg; /* descriptors: the machine, the container's cgroup */
+static int root, cg; /* descriptors of the mock sysroot and of the container's cgroup */
 static struct place_env env;
 
 static void put(int at, const char *name, const char *text)
@@ -39,7 +39,7 @@ static void put(int at, const char *name, const char *text)
 		diag("%s: not written", name);
 }
 
-/* How many pages are on node 1: the first ones. */
+/* The number of pages on node 1, which are the first ones. */
 static unsigned int moved(void)
 {
 	cleanup_close int fd = openat(root, "moved", O_RDONLY);
@@ -48,7 +48,7 @@ static unsigned int moved(void)
 	return pread(fd, text, sizeof(text) - 1, 0) > 0 ? (unsigned int)strtoul(text, NULL, 10) : PAGES + 1;
 }
 
-/* Of one length each, so that they change at once, as the kernel's do. */
+/* All lines have the same length, so that a rewrite changes the file in one step, as in the kernel. */
 static void set_moved(unsigned int n)
 {
 	char line[128], text[8];
@@ -59,7 +59,7 @@ static void set_moved(unsigned int n)
 	put(root, "moved", text);
 }
 
-/* --- in place of the kernel and of libcgroup --- */
+/* --- replacements for the kernel and libcgroup --- */
 
 int fstatfs(int fd, struct statfs *out)
 {
@@ -122,9 +122,11 @@ static void make_machine(void)
 	   "echo 11111111-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id && "
 	   "echo 00010000-00074000 rw-p 00000000 00:00 0 > proc/77/maps && "
 	   "mkdir -p sys/devices/system/node sys/devices/system/cpu && "
-	   "echo 0-3 | tee sys/devices/system/cpu/online sys/devices/system/cpu/possible > sys/devices/system/cpu/present && "
+	   "echo 0-3 | tee sys/devices/system/cpu/online sys/devices/system/cpu/possible > "
+	   "sys/devices/system/cpu/present && "
 	   "for c in 0 1 2 3; do d=sys/devices/system/cpu/cpu$c/topology; mkdir -p $d; "
-	   "echo $c | tee $d/core_id $d/thread_siblings_list > $d/core_cpus_list; echo $((c/2)) > $d/physical_package_id; done; "
+	   "echo $c | tee $d/core_id $d/thread_siblings_list > $d/core_cpus_list; echo $((c/2)) > "
+	   "$d/physical_package_id; done; "
 	   "for n in 0 1; do d=sys/devices/system/node/node$n; mkdir -p $d; "
 	   "echo $((n*2))-$((n*2+1)) > $d/cpulist; "
 	   "printf 'Node %d MemTotal: 1048576 kB\\nNode %d MemFree: 1048576 kB\\n' $n $n > $d/meminfo; "
@@ -133,7 +135,7 @@ static void make_machine(void)
 	sh("cd cg && echo cpuset memory | tee cgroup.controllers > cgroup.subtree_control && "
 	   "echo 0-3 > cpuset.cpus.effective && echo 0-1 > cpuset.mems.effective && "
 	   "echo 77 > c/cgroup.procs && echo populated 1 > c/cgroup.events && cd c && touch cpuset.cpus cpuset.mems && "
-	   /* what is written is in effect, at once */
+	   /* a write takes effect at once */
 	   "ln cpuset.cpus cpuset.cpus.effective && ln cpuset.mems cpuset.mems.effective");
 }
 
@@ -154,7 +156,7 @@ static int ledger(struct topology **t, struct ledger **l)
 	return r;
 }
 
-/* Whose container it is, and who has given it its CPUs. */
+/* The container's runtime, and which program writes its CPUs. */
 struct kind {
 	const char *name, *class, *runtime, *applied;
 };
@@ -162,7 +164,7 @@ static const struct kind oci = { "OCI", "oci", "runc", "cpuset" };
 static const struct kind led = { "Incus, lead", "incus", "incus", "cpuset" };
 static const struct kind following = { "Incus, follow", "incus", "incus", PLACE_MEMS_ONLY };
 
-/* On node 0, in the ledger and on its cgroup, for @cpus. */
+/* Places the container on node 0, in the ledger and on its cgroup, with the request @cpus. */
 static void place_on_node_0(const struct kind *k, const char *cpus)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -217,7 +219,7 @@ static int move_to_1(void *arg)
 	return move_to(1) < 0;
 }
 
-/* --- what is so --- */
+/* --- checks --- */
 
 static bool file_says(const char *name, const char *text)
 {
@@ -227,14 +229,15 @@ static bool file_says(const char *name, const char *text)
 	return read(fd, buf, sizeof(buf) - 1) > 0 && strcmp(buf, text) == 0;
 }
 
-/* The node whose CPUs the ledger says that it has; -1: neither's. */
+/* The node of the container's CPUs and memory in the ledger; -1: neither of the two. */
 static int in_ledger(void)
 {
 	cleanup_topology struct topology *t = NULL;
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_record struct record r = { 0 };
 
-	if (ledger(&t, &l) < 0 || (ledger_find(l, "oci", "web", &r, NULL) < 0 && ledger_find(l, "incus", "web", &r, NULL) < 0))
+	if (ledger(&t, &l) < 0 ||
+	    (ledger_find(l, "oci", "web", &r, NULL) < 0 && ledger_find(l, "incus", "web", &r, NULL) < 0))
 		return -1;
 	return idset_has(&r.placement.share.cpus, 0) && idset_has(&r.placement.mems, 0)	? 0 :
 	       idset_has(&r.placement.share.cpus, 2) && idset_has(&r.placement.mems, 1) ? 1 :
@@ -251,7 +254,7 @@ static int on_mark(void)
 struct looked {
 	int mount;
 	unsigned int left;
-	int node; /* of its CPUs; -1: neither's */
+	int node; /* of its CPUs; -1: neither of the two */
 };
 
 static int look_at(void *arg, const struct record *r)
@@ -263,7 +266,7 @@ static int look_at(void *arg, const struct record *r)
 	return 0;
 }
 
-/* As status and doctor look, by which nothing is mended. */
+/* Reads the ledger as status and doctor do, without repair. */
 static struct looked look(void)
 {
 	cleanup_topology struct topology *t = NULL;
@@ -297,7 +300,8 @@ static void test_killed(void)
 
 	place_on_node_0(&oci, "2");
 	run_traced(&t, move_to_1, NULL);
-	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && is_wholly_at(1), "moved, in %d calls", t.calls);
+	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && is_wholly_at(1),
+	   "move without a kill succeeds, in %d calls", t.calls);
 	step = (unsigned int)t.calls / KILLS + 1;
 	for (int n = 0, calls = t.calls; n < calls; n += (int)step) {
 		int node, seen, back = n / (int)step % 2;
@@ -305,7 +309,7 @@ static void test_killed(void)
 		place_on_node_0(&oci, "2");
 		t.kill_at = n;
 		run_traced(&t, move_to_1, NULL);
-		/* now and then, nobody looks before it is moved again */
+		/* in some rounds, the ledger is not opened before the next move */
 		seen = look().node;
 		node = n % 3 ? in_ledger() : -2;
 		if (node >= 0 && seen != node) {
@@ -316,12 +320,12 @@ static void test_killed(void)
 			stuck += move_to_1(NULL) || !is_wholly_at(1);
 			continue;
 		}
-		/* its CPUs are the truth */
+		/* the cpuset shows where the container is */
 		if (node < 0 || !file_says("cpuset.cpus", node ? "2-3\n" : "0-1\n")) {
 			wrong++;
 			diag("killed at call %d: the ledger says node %d", n, node);
 		}
-		/* whatever is not wholly at one place is to be seen */
+		/* a move that is half done must be reported */
 		if (!is_wholly_at(0) && !is_wholly_at(1)) {
 			halves++;
 			if (cut_off() != 1)
@@ -329,18 +333,20 @@ static void test_killed(void)
 		}
 		if (move_to(back ? 0 : 1) < 0 || !is_wholly_at(back ? 0 : 1)) {
 			stuck++;
-			diag("killed at call %d, moved to %d: ledger %d, mark %d, %u pages moved, %u cut off", n, back ? 0 : 1,
-			     in_ledger(), on_mark(), moved(), cut_off());
+			diag("killed at call %d, moved to %d: ledger %d, mark %d, %u pages moved, %u interrupted", n,
+			     back ? 0 : 1, in_ledger(), on_mark(), moved(), cut_off());
 		}
 	}
-	is_int(wrong, 0, "killed anywhere: the ledger has the place of its CPUs");
-	is_int(unlike, 0, "killed anywhere: a look, which mends nothing, sees the same place");
-	ok(halves > 5, "killed anywhere: it was half-way %u times", halves);
-	is_int(hidden, 0, "killed anywhere: that is to be seen");
-	is_int(stuck, 0, "killed anywhere: the next move makes it good, at either place");
+	is_int(wrong, 0, "killed anywhere: the ledger agrees with the cpuset");
+	is_int(unlike, 0, "killed anywhere: reading without repair gives the same node");
+	ok(halves > 5, "killed anywhere: %u moves were half done", halves);
+	is_int(hidden, 0, "killed anywhere: each half-done move is reported");
+	is_int(stuck, 0, "killed anywhere: the next move completes, to either node");
 }
 
-/* Incus's scheduler writes the CPUs of those whose nodes Incus has chosen, and numaplace those of all others. */
+/*
+ * Incus's scheduler writes the CPUs of containers whose nodes Incus has chosen; numaplace writes those of all others.
+ */
 static void test_whose_cpus(void)
 {
 	static const struct {
@@ -354,10 +360,12 @@ static void test_whose_cpus(void)
 		{ &led, INCUS_LEAD, "2", "1", "2-3\n", "1-1\n" },
 		{ &following, INCUS_FOLLOW, "2", "1", "0-1\n", "1-1\n" },
 		{ &following, INCUS_LEAD, "2", "1", "0-1\n", "1-1\n" },
-		/* who is placed gets as few of these as do; who follows, all that are named */
+		/*
+		 * a placed container gets only the nodes that it needs; one that follows Incus gets all that are given
+		 */
 		{ &oci, INCUS_FOLLOW, "2", "0-1", "0-1\n", "0-0\n" },
 		{ &following, INCUS_FOLLOW, "2", "0-1", "0-1\n", "0-1\n" },
-		/* CPUs that were named have their memory beside them */
+		/* memory stays on the nodes of CPUs that are listed */
 		{ &following, INCUS_FOLLOW, "0-1", "0-1", "0-1\n", "0-0\n" },
 	};
 	struct error err = { 0 };
@@ -368,14 +376,15 @@ static void test_whose_cpus(void)
 		env.conf.incus_mode = moves[i].host;
 		place_on_node_0(moves[i].kind, moves[i].cpus);
 		r = move_to_nodes(moves[i].to, &err);
-		ok(r == 0 && file_says("cpuset.cpus", moves[i].cpus_then) && file_says("cpuset.mems", moves[i].mems_then),
+		ok(r == 0 && file_says("cpuset.cpus", moves[i].cpus_then) &&
+			   file_says("cpuset.mems", moves[i].mems_then),
 		   "%s%s, limits.cpu=%s, to nodes %s: %s", moves[i].kind->name,
-		   moves[i].host == INCUS_LEAD ? " though the host leads" : "", moves[i].cpus, moves[i].to,
-		   r < 0 ? err.text : "its CPUs and its memory");
+		   moves[i].host == INCUS_LEAD ? " on a host that leads" : "", moves[i].cpus, moves[i].to,
+		   r < 0 ? err.text : "CPUs and memory as expected");
 	}
 	place_on_node_0(&following, "0-1");
 	ok(move_to_nodes("1", &err) == -ENOSPC && strstr(err.text, "CPU 0 is on node 0") && is_wholly_at(0),
-	   "Incus, follow: memory is not moved away from CPUs that were named: %s", err.text);
+	   "Incus, follow: memory is not moved away from the listed CPUs: %s", err.text);
 	env.conf.incus_mode = INCUS_FOLLOW;
 }
 
@@ -391,12 +400,14 @@ int main(void)
 	snprintf(path, sizeof(path), "%s/root", dir);
 	root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/cg", dir);
-	ok(mount(path, "/sys/fs/cgroup", NULL, MS_BIND, NULL) == 0, "a made-up cgroup2");
+	ok(mount(path, "/sys/fs/cgroup", NULL, MS_BIND, NULL) == 0, "the mock cgroup2 is mounted");
 	snprintf(path, sizeof(path), "%s/cg/c", dir);
 	cg = open("/sys/fs/cgroup/c", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	snprintf(path, sizeof(path), "%s/run", dir);
 	sh("mkdir -m 700 run");
-	env = (struct place_env){ .root = root, .real = true, .state = -1, .state_path = path, .timeout_ms = 5000, .message = hear };
+	env = (struct place_env){
+		.root = root, .real = true, .state = -1, .state_path = path, .timeout_ms = 5000, .message = hear
+	};
 	env.state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	select_policy_init(&env.conf.select);
 	test_killed();

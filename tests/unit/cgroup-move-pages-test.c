@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which calls of move_pages() a round makes, for a process whose mappings, page table and page flags are made here.
- * The functions below take the place of the kernel's: move_pages() has the node of each page.
+ * The move_pages(2) calls of a pass over one process. The test writes the process's mappings, page table and page flags
+ * as files, and replaces move_pages() by a function that keeps the node of each page.
  */
 #include "cgroup/move-pages.h"
 #include "plugin/util.h"
@@ -28,9 +28,9 @@ static int root = -1;
 static uint64_t page;
 static FILE *maps, *numa_maps;
 static int node_of[PAGES];	  /* -1: no page */
-static unsigned int busy;	  /* this page fails once; 0: none */
+static unsigned int busy;	  /* the move of this page fails once; 0: none */
 static unsigned int moves, queries, moved, again;
-static unsigned int most;	  /* pages in one call that moves */
+static unsigned int most;	  /* the largest number of addresses in one move */
 static struct page_move m;
 
 int fstatfs(int fd, struct statfs *out)
@@ -108,7 +108,7 @@ static void begin(const char *nodes)
 	page_move_begin(&m, &none, &same);
 }
 
-/* Small pages, or huge ones where @size is HUGE, from @at on, in the frames of the same numbers. */
+/* Maps @pages pages from page @at on; @size: 1 for small pages, HUGE for huge ones. */
 static void map(unsigned int at, unsigned int pages, unsigned int size, int node)
 {
 	fprintf(maps, "%llx-%llx rw-p 00000000 00:00 0\n", (unsigned long long)(BASE + at * page),
@@ -180,7 +180,7 @@ static void test_partly(void)
 	   moved);
 }
 
-/* @pages: of 4 KiB or huge; to nodes 1 to 3. */
+/* From node 0 to nodes 1 to 3; @size as for map(). */
 static void test_three(unsigned int size)
 {
 	begin("1-3");
@@ -206,7 +206,7 @@ static void test_busy(void)
 	ok(on(0) == 0 && queries == 1 && moved == 64, "asks for all, and moves it alone: %u queries, %u moved", queries, moved);
 }
 
-/* What cannot be seen is looked for by address. */
+/* pagemap cannot be read. */
 static void test_blind(void)
 {
 	begin("1");

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whose cgroup it is.  The verdict over every combination of facts, against the rule in other words; then the facts
- * themselves on a real cgroup2: trees of cgroups in which containers of two processes each, and this process, are
- * moved, killed and marked at random, with a model of who is where.  NUMAPLACE_SEED repeats a run.
+ * Whether a cgroup is one container's own. First the verdict over every combination of facts, against the rule written
+ * differently; then the facts on a real cgroup2: containers of two processes each, and this process, are moved, killed
+ * and marked at random in trees of cgroups, and compared with a model. NUMAPLACE_SEED repeats a run.
  */
 #include "cgroup/choose.h"
 #include "cgroup/own.h"
@@ -41,42 +41,43 @@ static void test_verdict(void)
 		wrong_start += (own_judge_start(&f) == OWN_YES) != alone;
 		wrong_placed += (own_judge_placed(&f) == OWN_YES) != placed;
 		yes += own_judge_start(&f) == OWN_YES;
-		/* Where another container may be at fault, it is named. */
+		/* Where another container may be the cause, the verdict names it. */
 		marked += own_judge_start(&f) == OWN_MARKED;
 	}
-	is_int(wrong_start, 0, "at the start: yes if and only if the container is alone in it");
-	is_int(wrong_placed, 0, "later: yes if and only if it carries the container's mark, and nothing below another's");
-	is_int(yes, 3, "one combination, with each mark");
-	is_int(marked, 7, "another's mark is the reason wherever it may live: not listed, strangers, or a child");
+	is_int(wrong_start, 0, "verdict at start: yes if and only if the container is alone in the cgroup");
+	is_int(wrong_placed, 0,
+	       "verdict later: yes if and only if it has the container's mark and no other container below");
+	is_int(yes, 3, "verdict at start: yes for one combination of facts, with each mark");
+	is_int(marked, 7, "verdict at start: the other container's mark is the reason if that may be alive");
 }
 
 static void test_mark(void)
 {
 	struct record r = { .id = "web", .runtime = "crun", .cgroup_inode = 7 };
 
-	is_int(own_mark_of(NULL, 7, "oci", "web"), OWN_MARK_NONE, "mark: none");
-	is_int(own_mark_of(&r, 7, "oci", "web"), OWN_MARK_SAME, "mark: this container's");
-	is_int(own_mark_of(&r, 8, "oci", "web"), OWN_MARK_NONE, "mark: made for another inode");
-	is_int(own_mark_of(&r, 7, "oci", "we"), OWN_MARK_OTHER, "mark: of another id");
-	is_int(own_mark_of(&r, 7, "lxc", "web"), OWN_MARK_OTHER, "mark: of another class");
+	is_int(own_mark_of(NULL, 7, "oci", "web"), OWN_MARK_NONE, "own_mark_of: no mark");
+	is_int(own_mark_of(&r, 7, "oci", "web"), OWN_MARK_SAME, "own_mark_of: this container's");
+	is_int(own_mark_of(&r, 8, "oci", "web"), OWN_MARK_NONE, "own_mark_of: made for another inode");
+	is_int(own_mark_of(&r, 7, "oci", "we"), OWN_MARK_OTHER, "own_mark_of: another id");
+	is_int(own_mark_of(&r, 7, "lxc", "web"), OWN_MARK_OTHER, "own_mark_of: another runtime class");
 }
 
-/* --- a model of who is where --- */
+/* --- a model of which process is where --- */
 
 #define DIRS 7
 #define CONTAINERS 3
 #define STEPS 1000
 
-/* Two trees; .inner is what LXC's limits are around of. */
+/* Two trees; a .inner is LXC's inner cgroup. */
 static const char *const dirs[DIRS] = { "a", "a/b", "a/b/c", "a/.inner", "d", "d/.inner", "d/.inner/e" };
 static const int above[DIRS] = { -1, 0, 1, 0, -1, 4, 5 };
 
 static struct cgroup2 own;
 static struct {
 	pid_t pid[2]; /* the first process and its child */
-	int at[2];    /* index of its cgroup; -1: ours */
+	int at[2];    /* index of its cgroup; -1: the test's own */
 } container[CONTAINERS];
-static int self_at; /* -1: in no cgroup of the trees */
+static int self_at; /* this process; -1: not in the trees */
 static unsigned int seed;
 
 static unsigned int rnd(unsigned int n)
@@ -95,7 +96,7 @@ static bool move_to(int at, pid_t pid)
 	return fd >= 0 && write(fd, text, strlen(text)) > 0;
 }
 
-/* A first process that has a child. */
+/* Starts a container's first process, which has a child. */
 static void begin(int c)
 {
 	int pipes[2];
@@ -125,7 +126,7 @@ static void begin(int c)
 
 static void end(int c)
 {
-	/* The child first: it would be an orphan. We are its reaper (main), and wait for both. */
+	/* The child first, or it becomes an orphan. This process is their subreaper (see main) and waits for both. */
 	kill(container[c].pid[1], SIGKILL);
 	kill(container[c].pid[0], SIGKILL);
 	waitpid(container[c].pid[0], NULL, 0);
@@ -140,7 +141,7 @@ static bool is_below(int dir, int top)
 	return false;
 }
 
-/* Whether nothing but container @c's own is in @dir; its own may be only there, and below it in @inner's tree. */
+/* Whether @dir has only processes of container @c, and nothing below it except in @inner's tree. */
 static bool model_alone(int dir, int inner, int c)
 {
 	for (int k = 0; k < CONTAINERS; k++)
@@ -225,8 +226,8 @@ static bool check(int c, bool lxc)
 	}
 	if ((rc == 0) == wanted && found.owned == wanted && (!wanted || strcmp(found.path, want) == 0))
 		return true;
-	diag("seed: container %d (%s) in %s: %d %s, wanted %d at %s", c, lxc ? "lxc" : "oci", dir < 0 ? "." : dirs[dir], rc,
-	     err.text, wanted, want);
+	diag("seed: container %d (%s) in %s: %d %s, wanted %d at %s", c, lxc ? "lxc" : "oci", dir < 0 ? "." : dirs[dir],
+	     rc, err.text, wanted, want);
 	for (int k = 0; k < CONTAINERS; k++)
 		diag("container %d at %d, %d; self at %d", k, container[k].at[0], container[k].at[1], self_at);
 	return false;
@@ -251,7 +252,7 @@ static void step(void)
 		if (dir >= 0)
 			mark(dir, id);
 		break;
-	case 3: /* the whole container, as when it starts */
+	case 3: /* the whole container, as at its start */
 		for (i = 0; i < 2; i++)
 			if (move_to(dir, container[c].pid[i]))
 				container[c].at[i] = dir;
@@ -280,15 +281,16 @@ static void test_model(void)
 		wrong += !check(c, lxc);
 		owned[lxc] += model_owned(c, lxc);
 	}
-	is_int(wrong, 0, "%d random steps: as the model says", STEPS);
-	ok(owned[0] > STEPS / 50 && owned[0] < STEPS / 2, "%u times the cgroup was the container's own", owned[0]);
-	ok(owned[1] > STEPS / 50 && owned[1] < STEPS / 2, "%u times under LXC", owned[1]);
+	is_int(wrong, 0, "model: %d random steps give the same verdicts", STEPS);
+	ok(owned[0] > STEPS / 50 && owned[0] < STEPS / 2, "model: %u times the cgroup was the container's own",
+	   owned[0]);
+	ok(owned[1] > STEPS / 50 && owned[1] < STEPS / 2, "model: %u times with LXC's inner cgroup", owned[1]);
 	move_to(-1, getpid());
 	for (int c = 0; c < CONTAINERS; c++)
 		end(c);
 }
 
-/* --- what the messages say, and what the model leaves out --- */
+/* --- messages, and cases that the model does not cover --- */
 
 static int start(pid_t pid, const char *class, const char *id, const char *inner, struct cgroup_dir *c,
 		 struct error *err)
@@ -319,43 +321,52 @@ static void test_messages(void)
 	begin(0);
 	begin(1);
 	move_to(0, container[0].pid[0]);
-	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), 0, "alone (%s)", err.text);
+	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), 0, "own_at_start: alone in the cgroup (%s)",
+	       err.text);
 	mark(0, "c0");
 	move_to(0, container[1].pid[0]);
 	cgroup_dir_close(&c);
-	is_int(start(container[1].pid[0], "oci", "c1", NULL, &c, &err), -EBUSY, "in another's cgroup");
+	is_int(start(container[1].pid[0], "oci", "c1", NULL, &c, &err), -EBUSY,
+	       "own_at_start: in the cgroup of a placed container");
 	snprintf(want, sizeof(want), "cgroup %s/a: container \"c0\" (runc) is placed there, \"c1\" cannot be", own.top);
-	is_str(err.text, want, "names both");
-	ok(!c.owned, "is not owned");
-	is_int(cgroup_write_cpuset(own.mount, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM, "and not written to");
-	is_int(cgroup_write_cpus(&c, &some, &err), -EPERM, "nor its CPUs alone");
+	is_str(err.text, want, "own_at_start: the message names both containers");
+	ok(!c.owned, "own_at_start: a refused cgroup is not owned");
+	is_int(cgroup_write_cpuset(own.mount, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
+	       "cgroup_write_cpuset refuses a cgroup that is not owned");
+	is_int(cgroup_write_cpus(&c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
 	cgroup_dir_close(&c);
-	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EBUSY, "one that another has joined");
+	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EBUSY,
+	       "own_at_start: a cgroup that another process has joined");
 	snprintf(want, sizeof(want),
 		 "cgroup %s/a holds process %d, too, which does not descend from %d: it is not the container's own",
 		 own.top, (int)container[1].pid[0], (int)container[0].pid[0]);
-	is_str(err.text, want, "says which");
-	/* The first has ended, and its cgroup was not taken away. */
+	is_str(err.text, want, "own_at_start: the message names the other process");
+	/* The first container has ended, but its cgroup remains. */
 	move_to(-1, container[0].pid[0]);
 	cgroup_dir_close(&c);
-	is_int(start(container[1].pid[0], "oci", "c1", NULL, &c, &err), 0, "after one that has ended (%s)", err.text);
-	/* Placed containers: the mark says whose it is. */
+	is_int(start(container[1].pid[0], "oci", "c1", NULL, &c, &err), 0,
+	       "own_at_start: in the cgroup of a container that has ended (%s)", err.text);
+	/* Placed containers: the mark decides. */
 	r.cgroup_inode = c.inode;
 	c.owned = false;
-	is_int(own_while_placed(own.mount, &r, &c, &err), 0, "placed: its mark (%s)", err.text);
-	ok(c.owned, "placed: is owned");
+	is_int(own_while_placed(own.mount, &r, &c, &err), 0, "own_while_placed: the container's mark (%s)", err.text);
+	ok(c.owned, "own_while_placed: the cgroup is owned");
 	mark(1, "c0");
-	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "placed: another one below");
-	ok(!c.owned && strstr(err.text, "container \"c0\" is placed below it"), "placed: %s", err.text);
+	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY,
+	       "own_while_placed: another container is placed below");
+	ok(!c.owned && strstr(err.text, "container \"c0\" is placed below it"),
+	   "own_while_placed: message for a container below: %s", err.text);
 	r.id[1] = '1';
-	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "placed: another's mark");
-	ok(!c.owned && strstr(err.text, "\"c0\" (runc) is placed there, \"c1\" cannot be"), "placed: %s", err.text);
+	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "own_while_placed: another container's mark");
+	ok(!c.owned && strstr(err.text, "\"c0\" (runc) is placed there, \"c1\" cannot be"),
+	   "own_while_placed: message for another's mark: %s", err.text);
 	r.cgroup_inode++;
-	is_int(own_while_placed(own.mount, &r, &c, &err), -ESRCH, "placed: another inode");
+	is_int(own_while_placed(own.mount, &r, &c, &err), -ESRCH, "own_while_placed: another inode");
 	fremovexattr(c.fd, CGROUP_XATTR_RECORD);
 	r.cgroup_inode--;
-	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "placed: no mark");
-	ok(strstr(err.text, "does not carry the mark of \"c1\""), "placed: %s", err.text);
+	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "own_while_placed: no mark");
+	ok(strstr(err.text, "does not carry the mark of \"c1\""), "own_while_placed: message for a missing mark: %s",
+	   err.text);
 	end(0);
 	end(1);
 }
@@ -367,7 +378,7 @@ static void test_caller(void)
 	int status = -1;
 	pid_t pid;
 
-	/* The runtime alone in a cgroup, and the hook, its child, outside. */
+	/* The runtime is alone in a cgroup; the hook, its child, is not in it. */
 	move_to(0, getpid());
 	pid = fork();
 	if (pid == 0) {
@@ -376,12 +387,12 @@ static void test_caller(void)
 		      strstr(err.text, "holds the runtime, too") ? 0 : 1);
 	}
 	waitpid(pid, &status, 0);
-	is_int(status, 0, "the runtime's own cgroup is refused, where the hook is not in it");
+	is_int(status, 0, "own_at_start: the runtime's cgroup is refused, although the hook is not in it");
 	pid = fork();
 	if (pid == 0)
 		_exit(start(getpid(), "oci", "c0", NULL, &c, &err) == -EPERM ? 0 : 1);
 	waitpid(pid, &status, 0);
-	is_int(status, 0, "so is the hook's own");
+	is_int(status, 0, "own_at_start: the hook's own cgroup is refused");
 	move_to(-1, getpid());
 }
 
@@ -393,15 +404,16 @@ static void test_threaded(void)
 	begin(0);
 	put("d/.inner/cgroup.type", "threaded");
 	if (!move_to(4, container[0].pid[0]) || !move_to(5, container[0].pid[0])) {
-		diag("threaded cgroups: not to be had here");
+		diag("threaded cgroups: not possible here");
 	} else {
-		is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EOPNOTSUPP, "threaded: refused");
-		ok(strstr(err.text, "cannot be listed"), "threaded: %s", err.text);
+		is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EOPNOTSUPP,
+		       "own_at_start: a threaded cgroup is refused");
+		ok(strstr(err.text, "cannot be listed"), "own_at_start: message for a threaded cgroup: %s", err.text);
 	}
 	end(0);
 }
 
-/* Where this process was before the test. */
+/* The cgroup that this process was in before the test. */
 static int own_cgroup(void)
 {
 	char text[4096], path[CGROUP_PATH_MAX];
@@ -420,8 +432,8 @@ static void remove_all(int home)
 		diag("not moved back");
 	close(home);
 	for (int n = DIRS; n-- > 0;)
-		is_int(unlinkat(own.folder, dirs[n], AT_REMOVEDIR), 0, "%s is taken away", dirs[n]);
-	ok(cgroup2_end(&own), "and the folder");
+		is_int(unlinkat(own.folder, dirs[n], AT_REMOVEDIR), 0, "cgroup %s is removed", dirs[n]);
+	ok(cgroup2_end(&own), "the test's cgroup is removed");
 }
 
 int main(void)
@@ -431,7 +443,7 @@ int main(void)
 	test_verdict();
 	test_mark();
 	if (!cgroup2_begin(&own)) {
-		diag("no cgroup2 of our own here: the facts are not looked at");
+		diag("no cgroup2 for tests here: only the verdict is tested");
 		return done();
 	}
 	home = own_cgroup();

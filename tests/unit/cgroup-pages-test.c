@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroup/pages: numa_maps line by line, and a whole one below a mock root.
+ * cgroup/pages: numa_maps line by line, and complete ones below a mock root.
  */
 #include "cgroup/pages.h"
 #include "plugin/util.h"
@@ -22,50 +22,65 @@ static int add(const char *line)
 
 static void test_kinds(void)
 {
-	is_int(add("7f0000 default anon=3 dirty=3 active=0 N0=1 N2=2 kernelpagesize_kB=4\n"), 0, "anonymous");
-	ok(p.n == 2 && p.node[0].anon == 4096 && p.node[1].id == 2 && p.node[1].anon == 8192, "anonymous: bytes");
-	is_int(add("7f0000 bind:0-1 file=/lib/libc.so.6 mapped=10 mapmax=30 N1=10 kernelpagesize_kB=4\n"), 0, "file");
+	is_int(add("7f0000 default anon=3 dirty=3 active=0 N0=1 N2=2 kernelpagesize_kB=4\n"), 0,
+	       "anonymous: a line is parsed");
+	ok(p.n == 2 && p.node[0].anon == 4096 && p.node[1].id == 2 && p.node[1].anon == 8192,
+	   "anonymous: bytes per node");
+	is_int(add("7f0000 bind:0-1 file=/lib/libc.so.6 mapped=10 mapmax=30 N1=10 kernelpagesize_kB=4\n"), 0,
+	       "file: a line is parsed");
 	ok(p.n == 1 && p.node[0].file == 40960 && !p.node[0].anon, "file: bytes");
 	is_int(add("7f0000 default file=/lib/libc.so.6 anon=4 dirty=4 N1=4 kernelpagesize_kB=4\n"), 0,
-	       "copied on write");
-	ok(p.node[0].anon == 16384 && !p.node[0].file, "a file's pages that are all its own count as its own");
-	is_int(add("7f0000 default file=/x anon=1 mapped=3 N0=2 N1=2 kernelpagesize_kB=4\n"), 0, "both in one mapping");
-	ok(p.node[0].mixed == 8192 && p.node[1].mixed == 8192 && !p.node[0].anon && !p.node[0].file, "mixed: bytes");
+	       "private copies: a line is parsed");
+	ok(p.node[0].anon == 16384 && !p.node[0].file,
+	   "private copies: a file mapping with only copied pages is anonymous");
+	is_int(add("7f0000 default file=/x anon=1 mapped=3 N0=2 N1=2 kernelpagesize_kB=4\n"), 0,
+	       "mixed: a line with file pages and copies is parsed");
+	ok(p.node[0].mixed == 8192 && p.node[1].mixed == 8192 && !p.node[0].anon && !p.node[0].file,
+	   "mixed: bytes per node");
 	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge anon=2 dirty=2 N1=2 "
 		   "kernelpagesize_kB=2048\n"),
-	       0, "hugetlb");
-	ok(p.node[0].huge == 2 * 2097152 && !p.node[0].anon, "hugetlb: in its own page size");
-	is_int(add("7ffd00 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4"), 0, "stack, no newline");
+	       0, "hugetlb: a line is parsed");
+	ok(p.node[0].huge == 2 * 2097152 && !p.node[0].anon, "hugetlb: bytes in its own page size");
+	is_int(add("7ffd00 default stack anon=5 dirty=5 N0=5 kernelpagesize_kB=4"), 0,
+	       "stack: a line without a newline is parsed");
 	is_int(p.node[0].anon, 20480, "stack: bytes");
-	is_int(add("ffff00 default\n"), 0, "an empty mapping");
-	is_int(p.n, 0, "an empty mapping has no nodes");
-	is_int(add("7f0000 prefer=relative:1 anon=1 N1=1 kernelpagesize_kB=64\n"), 0, "another page size");
-	is_int(p.node[0].anon, 65536, "another page size: bytes");
-	is_int(add("7f0000 default file=/N5=9 mapped=1 N0=1\n"), 0, "a file named like a node");
-	ok(p.n == 1 && p.node[0].id == 0 && p.node[0].file == 4096, "a file named like a node: is none");
-	is_int(add("7f0000 default file=/a\\040N7=7 mapped=1 N0=1\n"), 0, "an escaped space in a name");
-	is_int(p.n, 1, "an escaped space in a name ends no word");
-	is_int(add("7f0000 default hugefile=1 N0=1\n"), 0, "a word that begins with huge");
-	is_int(p.node[0].huge, 0, "a word that begins with huge is not huge");
+	is_int(add("ffff00 default\n"), 0, "empty mapping: a line is parsed");
+	is_int(p.n, 0, "empty mapping: no nodes");
+	is_int(add("7f0000 prefer=relative:1 anon=1 N1=1 kernelpagesize_kB=64\n"), 0,
+	       "page size of 64 kB: a line is parsed");
+	is_int(p.node[0].anon, 65536, "page size of 64 kB: bytes");
+	is_int(add("7f0000 default file=/N5=9 mapped=1 N0=1\n"), 0, "file name that contains N5=9: a line is parsed");
+	ok(p.n == 1 && p.node[0].id == 0 && p.node[0].file == 4096, "file name that contains N5=9: not a node");
+	is_int(add("7f0000 default file=/a\\040N7=7 mapped=1 N0=1\n"), 0,
+	       "file name with an escaped space: a line is parsed");
+	is_int(p.n, 1, "file name with an escaped space: one word");
+	is_int(add("7f0000 default hugefile=1 N0=1\n"), 0, "a word that begins with huge: a line is parsed");
+	is_int(p.node[0].huge, 0, "a word that begins with huge: no hugepages");
 }
 
 static void test_shared(void)
 {
-	is_int(add("7f0000 default file=/memfd:x\\040(deleted) mapped=3 N1=3 kernelpagesize_kB=4\n"), 0, "a memfd");
-	ok(p.node[0].file == 12288 && p.node[0].shared == 12288, "a memfd is shared memory");
-	is_int(pages_own(&p.node[0]), 12288, "and its own");
-	is_int(add("7f0000 default file=/memfd:runc_cloned:/proc/self/exe\\040(deleted) mapped=3 N1=3\n"), 0, "runc's copy");
-	is_int(p.node[0].shared, 0, "runc's copy of itself is a file");
-	is_int(add("7f0000 default file=/dev/zero\\040(deleted) dirty=3 N1=3\n"), 0, "MAP_SHARED without a file");
-	is_int(p.node[0].shared, 12288, "MAP_SHARED without a file is shared memory");
-	is_int(add("7f0000 default file=/memfd:x\\040(deleted) anon=1 mapped=3 N1=3 kernelpagesize_kB=4\n"), 0, "a private memfd");
-	ok(!p.node[0].mixed && pages_own(&p.node[0]) == 12288, "changed or not, all of it is its own");
-	is_int(add("7f0000 default file=/SYSV00000000\\040(deleted) dirty=1 N0=1\n"), 0, "SysV");
-	is_int(p.node[0].shared, 4096, "SysV is shared memory");
-	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge dirty=1 N0=1 kernelpagesize_kB=2048\n"), 0, "huge");
-	ok(!p.node[0].shared && pages_own(&p.node[0]) == 2097152, "hugetlb counts once");
-	is_int(add("7f0000 weighted interleave=static:0-1 anon=3 N0=2 N1=1 kernelpagesize_kB=4\n"), 0, "a policy of two words");
-	is_int(p.node[0].anon, 8192, "a policy of two words: bytes");
+	is_int(add("7f0000 default file=/memfd:x\\040(deleted) mapped=3 N1=3 kernelpagesize_kB=4\n"), 0,
+	       "memfd: a line is parsed");
+	ok(p.node[0].file == 12288 && p.node[0].shared == 12288, "memfd: shared memory");
+	is_int(pages_own(&p.node[0]), 12288, "memfd: the process's own bytes");
+	is_int(add("7f0000 default file=/memfd:runc_cloned:/proc/self/exe\\040(deleted) mapped=3 N1=3\n"), 0,
+	       "runc's copy of itself: a line is parsed");
+	is_int(p.node[0].shared, 0, "runc's copy of itself: counts as a file");
+	is_int(add("7f0000 default file=/dev/zero\\040(deleted) dirty=3 N1=3\n"), 0,
+	       "MAP_SHARED without a file: a line is parsed");
+	is_int(p.node[0].shared, 12288, "MAP_SHARED without a file: shared memory");
+	is_int(add("7f0000 default file=/memfd:x\\040(deleted) anon=1 mapped=3 N1=3 kernelpagesize_kB=4\n"), 0,
+	       "private memfd: a line is parsed");
+	ok(!p.node[0].mixed && pages_own(&p.node[0]) == 12288, "private memfd: all of it is the process's own");
+	is_int(add("7f0000 default file=/SYSV00000000\\040(deleted) dirty=1 N0=1\n"), 0, "SysV: a line is parsed");
+	is_int(p.node[0].shared, 4096, "SysV: shared memory");
+	is_int(add("7f0000 default file=/anon_hugepage\\040(deleted) huge dirty=1 N0=1 kernelpagesize_kB=2048\n"), 0,
+	       "hugetlb: a line without anonymous pages is parsed");
+	ok(!p.node[0].shared && pages_own(&p.node[0]) == 2097152, "hugetlb: its bytes count once");
+	is_int(add("7f0000 weighted interleave=static:0-1 anon=3 N0=2 N1=1 kernelpagesize_kB=4\n"), 0,
+	       "policy of two words: a line is parsed");
+	is_int(p.node[0].anon, 8192, "policy of two words: bytes");
 }
 
 static struct idset set(const char *text)
@@ -95,7 +110,8 @@ static void test_policies(void)
 		char text[64];
 
 		pages_policy_text(cases[i].policy, &nodes, text, sizeof(text));
-		is_str(text, cases[i].text, "policy: %s on %s", memory_policy_name(cases[i].policy), cases[i].nodes);
+		is_str(text, cases[i].text, "policy text: %s on %s", memory_policy_name(cases[i].policy),
+		       cases[i].nodes);
 	}
 }
 
@@ -121,30 +137,34 @@ static void test_mappings(void)
 	struct error err = { 0 };
 
 	snprintf(clean, sizeof(clean), "mkdir -p %s/proc/7 %s/proc/8", mkdtemp(dir), dir);
-	ok(system(clean) == 0, "a mock process");
+	ok(system(clean) == 0, "mappings: a mock process is created");
 	root = open(dir, O_RDONLY | O_DIRECTORY);
 	put(dir, "proc/7/maps",
 	    "00010000-00014000 rw-p 00000000 00:00 0 \n00020000-00040000 r--p 00000000 fe:01 9 /lib/x\n"
-	    "7f0000000000-7f0000400000 rw-p 00000000 00:0f 9 /anon_hugepage (deleted)\n7ffd00000000-7ffd00001000 rw-p 0 0:0 0 [stack]\n");
+	    "7f0000000000-7f0000400000 rw-p 00000000 00:0f 9 /anon_hugepage (deleted)\n7ffd00000000-7ffd00001000 rw-p "
+	    "0 0:0 0 [stack]\n");
 	put(dir, "proc/7/numa_maps",
 	    "00010000 prefer (many)=static:0-1 anon=4 N0=3 N1=1 kernelpagesize_kB=4\n"
 	    "00020000 default file=/lib/x mapped=5 N0=5 kernelpagesize_kB=4\n"
 	    "7f0000000000 default file=/anon_hugepage\\040(deleted) huge anon=2 N2=2 kernelpagesize_kB=2048\n"
 	    "7ffd00000000 default stack anon=1 N1=1 kernelpagesize_kB=4\n7fff00000000 default anon=1 N0=1\n");
-	is_int(mappings_of_pid(root, 7, &nodes, &maps, &err), 0, "mappings (%s)", err.text);
-	is_int(maps.n, 2, "mappings: those with pages of its own elsewhere");
-	ok(maps.n == 2 && maps.map[0].start == 0x10000 && maps.map[0].end == 0x14000 && maps.map[0].elsewhere == 12288 &&
-		   maps.map[0].own && maps.map[0].page_size == 4096,
-	   "mappings: small pages");
-	ok(maps.n == 2 && maps.map[1].page_size == 2097152 && maps.map[1].elsewhere == 4194304, "mappings: hugepages");
-	is_int(pages_policy_of_pid(root, 7, text, sizeof(text), &err), 0, "policy of a process");
-	is_str(text, "prefer (many)=static:0-1", "policy of a process: text");
-	is_int(pages_policy_of_pid(root, 9, text, sizeof(text), &err), -ESRCH, "policy of one that is gone");
+	is_int(mappings_of_pid(root, 7, &nodes, &maps, &err), 0, "mappings_of_pid (%s)", err.text);
+	is_int(maps.n, 2, "mappings_of_pid: the number of mappings with own pages on other nodes");
+	ok(maps.n == 2 && maps.map[0].start == 0x10000 && maps.map[0].end == 0x14000 &&
+		   maps.map[0].elsewhere == 12288 && maps.map[0].own && maps.map[0].page_size == 4096,
+	   "mappings_of_pid: small pages");
+	ok(maps.n == 2 && maps.map[1].page_size == 2097152 && maps.map[1].elsewhere == 4194304,
+	   "mappings_of_pid: hugepages");
+	is_int(pages_policy_of_pid(root, 7, text, sizeof(text), &err), 0,
+	       "pages_policy_of_pid: a process with a policy");
+	is_str(text, "prefer (many)=static:0-1", "pages_policy_of_pid: text");
+	is_int(pages_policy_of_pid(root, 9, text, sizeof(text), &err), -ESRCH,
+	       "pages_policy_of_pid: a process that does not exist");
 	put(dir, "proc/8/maps", "");
 	put(dir, "proc/8/numa_maps", "");
-	is_int(pages_policy_of_pid(root, 8, text, sizeof(text), &err), -ESRCH, "policy of a zombie");
+	is_int(pages_policy_of_pid(root, 8, text, sizeof(text), &err), -ESRCH, "pages_policy_of_pid: a zombie");
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
-	ok(system(clean) == 0, "cleaned up");
+	ok(system(clean) == 0, "mappings: the test's folder is removed");
 }
 
 static void test_bad(void)
@@ -162,11 +182,11 @@ static void test_bad(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
-		is_int(add(bad[i]), -EINVAL, "refused: %.40s", quote(bad[i]).text);
-		is_int(p.n, 0, "refused: nothing added");
+		is_int(add(bad[i]), -EINVAL, "malformed line is refused: %.40s", quote(bad[i]).text);
+		is_int(p.n, 0, "malformed line: nothing is added");
 	}
-	is_int(add(""), 0, "an empty line");
-	is_int(add("\n"), 0, "a newline");
+	is_int(add(""), 0, "an empty line is parsed");
+	is_int(add("\n"), 0, "a newline alone is parsed");
 }
 
 static int mock(char *dir)
@@ -196,33 +216,36 @@ static void test_process(void)
 	cleanup_close int root = mock(dir);
 	struct error err;
 
-	is_int(pages_of_pid(root, 7, &p, &err), 0, "a process of 20,000 mappings");
-	ok(p.n == 3 && p.node[0].anon == 6667 * 4096ULL && p.node[2].anon == 6666 * 4096ULL, "its bytes");
-	is_int(pages_of_pid(root, 8, &p, &err), -ENOENT, "a kernel without numa_maps");
-	is_str(err.text, "proc/8/numa_maps: not there: a kernel without NUMA", "its message");
-	is_int(pages_of_pid(root, 9, &p, &err), -ESRCH, "a pid that is gone");
-	is_str(err.text, "pid 9 is gone", "its message");
-	ok(p.n == 3, "the output is untouched by failure");
+	is_int(pages_of_pid(root, 7, &p, &err), 0, "pages_of_pid: a process with 20,000 mappings");
+	ok(p.n == 3 && p.node[0].anon == 6667 * 4096ULL && p.node[2].anon == 6666 * 4096ULL,
+	   "pages_of_pid: bytes of 20,000 mappings");
+	is_int(pages_of_pid(root, 8, &p, &err), -ENOENT, "pages_of_pid: a kernel without numa_maps");
+	is_str(err.text, "proc/8/numa_maps: not there: a kernel without NUMA",
+	       "pages_of_pid: message for a kernel without numa_maps");
+	is_int(pages_of_pid(root, 9, &p, &err), -ESRCH, "pages_of_pid: a process that does not exist");
+	is_str(err.text, "pid 9 is gone", "pages_of_pid: message for a process that does not exist");
+	ok(p.n == 3, "pages_of_pid: the output is unchanged after a failure");
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
-	ok(system(clean) == 0, "cleaned up");
+	ok(system(clean) == 0, "pages_of_pid: the test's folder is removed");
 }
 
-/* --- a real process, which maps a file privately and changes some of its pages --- */
+/* --- a real process that maps a file privately and changes some of its pages --- */
 
 struct subject {
 	pid_t pid;
 	int go[2], ready[2];
 	int file;
-	size_t pages; /* of the file, that it maps */
+	size_t pages; /* of the file, all mapped */
 };
 
 #define READ_PAGES 64
 
-/* Round 0 reads, and changes one; each later round changes nine more. Everything is done once before it counts. */
+/* Round 0 reads all pages and changes one; each later round changes nine more. */
 static void subject_run(const struct subject *s)
 {
 	size_t size = (size_t)sysconf(_SC_PAGESIZE), next = 0;
-	volatile char *at = mmap(NULL, s->pages * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, s->file, 0);
+	volatile char *at =
+		mmap(NULL, s->pages * size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_NORESERVE, s->file, 0);
 	char word = 0;
 
 	for (size_t i = 0; at != MAP_FAILED && i < READ_PAGES; i++)
@@ -270,8 +293,9 @@ static struct sums subject_look(const struct subject *s, bool go)
 	cleanup_close int root = open("/", O_RDONLY | O_DIRECTORY);
 	char word = 0;
 
-	ok((!go || write(s->go[1], &word, 1) == 1) && read(s->ready[0], &word, 1) == 1, "a process: is ready");
-	is_int(pages_of_pid(root, s->pid, &p, &err), 0, "a process: is looked at (%s)", err.text);
+	ok((!go || write(s->go[1], &word, 1) == 1) && read(s->ready[0], &word, 1) == 1,
+	   "pages of a real process: it is ready");
+	is_int(pages_of_pid(root, s->pid, &p, &err), 0, "pages of a real process: read (%s)", err.text);
 	for (unsigned int i = 0; i < p.n; i++) {
 		sum.anon += p.node[i].anon;
 		sum.file += p.node[i].file;
@@ -294,20 +318,20 @@ static void test_apart(void)
 	struct sums one, ten, much, more;
 	struct subject s;
 
-	ok(subject_start(&s, READ_PAGES), "apart: a file of 64 pages");
+	ok(subject_start(&s, READ_PAGES), "private file mapping: a process with 64 pages starts");
 	one = subject_look(&s, false);
 	ten = subject_look(&s, true);
-	is_int(one.mixed + ten.mixed, 0, "apart: nothing is left open");
-	is_int(ten.anon - one.anon, 9 * page, "apart: nine pages changed are nine more of its own");
-	is_int(one.file - ten.file, 9 * page, "apart: and nine less of the file's");
+	is_int(one.mixed + ten.mixed, 0, "private file mapping: no pages stay mixed");
+	is_int(ten.anon - one.anon, 9 * page, "private file mapping: nine changed pages add nine own pages");
+	is_int(one.file - ten.file, 9 * page, "private file mapping: nine changed pages take nine from the file");
 	subject_end(&s);
 
-	ok(subject_start(&s, (17ULL << 30) / page), "apart: 17 GiB of a file");
+	ok(subject_start(&s, (17ULL << 30) / page), "large private file mapping: a process with 17 GiB starts");
 	much = subject_look(&s, false);
 	more = subject_look(&s, true);
-	is_int(much.mixed, READ_PAGES * page, "apart: is not looked through, and said to be open");
-	is_int(more.mixed, READ_PAGES * page, "apart: however many were changed");
-	is_int(more.anon - much.anon, 0, "apart: and none of it guessed");
+	is_int(much.mixed, READ_PAGES * page, "large private file mapping: its pages stay mixed");
+	is_int(more.mixed, READ_PAGES * page, "large private file mapping: still mixed after more changes");
+	is_int(more.anon - much.anon, 0, "large private file mapping: no own pages are guessed");
 	subject_end(&s);
 }
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroup/place and cgroup/choose as far as they go without a real cgroup2: the
- * state folder, the host's ceilings, plans on a mock machine, the world's answers where
- * nothing can be told. Placements themselves are shown in the VM.
+ * The parts of cgroup/place and cgroup/choose that need no real cgroup2: the state folder, the ceilings, plans on a
+ * mock machine, and a ledger whose containers cannot be queried. Placements themselves are tested in the VM.
  */
 #include "cgroup/choose.h"
 #include "cgroup/place.h"
@@ -31,7 +30,7 @@ static void sh(const char *command)
 		diag("failed: %s", command);
 }
 
-/* Two nodes of two CPUs and 1 GiB. */
+/* Two nodes, each with two CPUs and 1 GiB. */
 static void make_machine(void)
 {
 	sh("mkdir -p proc/sys/kernel/random sys/devices/system/node sys/devices/system/cpu && "
@@ -72,7 +71,7 @@ static void close_env(struct place_env *env)
 		close(env->state);
 }
 
-/* A machine of its own, on which a ledger may be written to. */
+/* Opens the ledger for writing, which is only allowed on a real machine. */
 static int open_state(struct place_env *env, struct error *err)
 {
 	int r;
@@ -96,36 +95,37 @@ static void test_state(void)
 	struct error err;
 
 	env.looking = true;
-	is_int(place_find_state(&env, &err), -ENOENT, "state: not there, not made");
-	is_int(open_state(&env, &err), 0, "state: made");
-	is_int(mode(), 0700, "state: 0700");
+	is_int(place_find_state(&env, &err), -ENOENT, "state: reading does not create a missing folder");
+	is_int(open_state(&env, &err), 0, "state: writing creates the folder");
+	is_int(mode(), 0700, "state: a new folder has mode 0700");
 	close_env(&env);
 	env = make_env();
-	is_int(place_open_state(&env, &err), -EINVAL, "state: below a sysroot it is not opened for writing (%s)", err.text);
+	is_int(place_open_state(&env, &err), -EINVAL, "state: below a sysroot it is not opened for writing (%s)",
+	       err.text);
 	chmod(state, 0755);
 	env.looking = true;
-	is_int(place_find_state(&env, &err), 0, "state: one that others may read is looked at");
-	is_int(mode(), 0755, "state: and stays as it is");
+	is_int(place_find_state(&env, &err), 0, "state: a folder with mode 0755 can be read");
+	is_int(mode(), 0755, "state: reading does not change mode 0755");
 	close_env(&env);
 	env = make_env();
-	is_int(open_state(&env, &err), 0, "state: for a placement it is taken");
-	is_int(mode(), 0700, "state: and made private");
+	is_int(open_state(&env, &err), 0, "state: a folder with mode 0755 can be opened for writing");
+	is_int(mode(), 0700, "state: writing changes mode 0755 to 0700");
 	close_env(&env);
 	sh("rm run/format; touch run/lock run/others && mkdir run/containers && chmod 755 run");
 	env = make_env();
-	is_int(open_state(&env, &err), -EPERM, "state: a folder of other things is refused");
-	ok(strstr(err.text, "not a ledger's folder"), "state: message (%s)", err.text);
-	is_int(mode(), 0755, "state: and its mode left alone");
+	is_int(open_state(&env, &err), -EPERM, "state: a folder with foreign files is refused");
+	ok(strstr(err.text, "not a ledger's folder"), "state: message for foreign files (%s)", err.text);
+	is_int(mode(), 0755, "state: the mode of a folder with foreign files is unchanged");
 	close_env(&env);
 	sh("printf numause1 > run/usage");
 	env = make_env();
-	is_int(open_state(&env, &err), 0, "state: with the sums of an older version's ledger in it, it is one");
+	is_int(open_state(&env, &err), 0, "state: a folder with the sums of an older version is a ledger's");
 	close_env(&env);
 	sh("rm -r run/usage run/lock run/others run/containers");
 	chmod(state, 0770);
 	env = make_env();
-	is_int(open_state(&env, &err), -EPERM, "state: one that others may write to is refused");
-	ok(strstr(err.text, "mode 0770"), "state: message (%s)", err.text);
+	is_int(open_state(&env, &err), -EPERM, "state: a folder that others may write to is refused");
+	ok(strstr(err.text, "mode 0770"), "state: message for a folder that others may write to (%s)", err.text);
 	close_env(&env);
 	rmdir(state);
 	sh("ln -s / run");
@@ -134,36 +134,37 @@ static void test_state(void)
 	close_env(&env);
 	sh("rm run && touch run");
 	env = make_env();
-	is_int(open_state(&env, &err), -ENOTDIR, "state: a file");
+	is_int(open_state(&env, &err), -ENOTDIR, "state: a regular file is refused");
 	close_env(&env);
 	sh("rm run");
 	env = make_env();
 	env.state_path = NULL;
-	is_int(open_state(&env, &err), -ENOENT, "state: none given");
+	is_int(open_state(&env, &err), -ENOENT, "state: without a path it does not exist");
 	close_env(&env);
 }
 
-/* A folder that was named with --state: known by a file of ours, and never repaired. */
+/* A folder given with --state is recognised by our own files, and never repaired. */
 static void test_named_state(void)
 {
 	static const struct {
 		const char *made, *what;
 		int for_looking, for_writing;
 	} folders[] = {
-		{ "true", "empty", 0, 0 },
-		{ "ln -s numaplace-ledger-1 run/format; touch run/lock", "of a ledger that was begun", 0, 0 },
-		{ "ln -s numaplace-ledger-1 run/format; chmod 755 run", "of a ledger, that others may read", 0, -EPERM },
+		{ "true", "that is empty", 0, 0 },
+		{ "ln -s numaplace-ledger-1 run/format; touch run/lock", "of a new ledger", 0, 0 },
+		{ "ln -s numaplace-ledger-1 run/format; chmod 755 run", "of a ledger, with mode 0755", 0, -EPERM },
 		{ "printf numause1xxx > run/usage", "of an older version's ledger", 0, 0 },
 		{ "mkdir run/containers; echo 'numaplace-record 1' > run/containers/oci:a", "with a record", 0, 0 },
-		{ "mkdir run/lock", "with a folder lock", -EINVAL, -EINVAL },
-		{ "touch run/lock", "with a file lock", -EINVAL, -EINVAL },
-		{ "mkdir -p run/containers/web1", "with a folder containers", -EINVAL, -EINVAL },
-		{ "mkdir run/containers; echo x > run/containers/a:b", "with a file in containers", -EINVAL, -EINVAL },
-		{ "echo numaplace > run/usage", "with another file usage", -EINVAL, -EINVAL },
-		{ "mkfifo run/usage", "with a fifo usage", -EINVAL, -EINVAL },
-		{ "printf numause1 > u; ln -s ../u run/usage", "with a symlink usage", -EINVAL, -EINVAL },
-		{ "ln -s others run/format", "with another link format", -EINVAL, -EINVAL },
-		{ "echo numaplace-ledger-1 > run/format", "with a file format", -EINVAL, -EINVAL },
+		{ "mkdir run/lock", "with a directory named lock", -EINVAL, -EINVAL },
+		{ "touch run/lock", "with a file named lock", -EINVAL, -EINVAL },
+		{ "mkdir -p run/containers/web1", "with a foreign directory in containers", -EINVAL, -EINVAL },
+		{ "mkdir run/containers; echo x > run/containers/a:b", "with a foreign file in containers", -EINVAL,
+		  -EINVAL },
+		{ "echo numaplace > run/usage", "with a foreign file named usage", -EINVAL, -EINVAL },
+		{ "mkfifo run/usage", "with a FIFO named usage", -EINVAL, -EINVAL },
+		{ "printf numause1 > u; ln -s ../u run/usage", "with a symlink named usage", -EINVAL, -EINVAL },
+		{ "ln -s others run/format", "with a foreign symlink named format", -EINVAL, -EINVAL },
+		{ "echo numaplace-ledger-1 > run/format", "with a file named format", -EINVAL, -EINVAL },
 	};
 	struct error err = { 0 };
 
@@ -171,7 +172,8 @@ static void test_named_state(void)
 		struct place_env env;
 		char line[256];
 
-		snprintf(line, sizeof(line), "rm -rf run; mkdir -m 700 run; %s; find run -printf '%%p %%m %%T@ %%l\\n' | sort > before",
+		snprintf(line, sizeof(line),
+			 "rm -rf run; mkdir -m 700 run; %s; find run -printf '%%p %%m %%T@ %%l\\n' | sort > before",
 			 folders[i].made);
 		sh(line);
 		for (int writing = 0; writing < 2; writing++) {
@@ -181,12 +183,14 @@ static void test_named_state(void)
 			env.looking = !writing;
 			place_name_state(&env, state, NULL);
 			r = writing ? open_state(&env, &err) : place_find_state(&env, &err);
-			is_int(r, want, "state: a folder %s, for %s %s", folders[i].what, writing ? "writing" : "looking",
-			       want ? err.text : "");
+			is_int(r, want, "--state: a folder %s, for %s %s", folders[i].what,
+			       writing ? "writing" : "reading", want ? err.text : "");
 			close_env(&env);
 			if (!writing || want < 0) {
-				snprintf(line, sizeof(line), "cd %s && find run -printf '%%p %%m %%T@ %%l\\n' | sort | cmp -s - before", dir);
-				is_int(system(line), 0, "state: a folder %s stays as it is", folders[i].what);
+				snprintf(line, sizeof(line),
+					 "cd %s && find run -printf '%%p %%m %%T@ %%l\\n' | sort | cmp -s - before",
+					 dir);
+				is_int(system(line), 0, "--state: a folder %s is unchanged", folders[i].what);
 			}
 		}
 	}
@@ -205,7 +209,7 @@ static struct request want(const char *cpus, const char *key, const char *value)
 	return r;
 }
 
-/* What is planned, as its nodes; or the error's text. */
+/* Plans and returns the result code; @nodes becomes the planned nodes, or "". */
 static int plan(struct place_env *env, const struct request *r, char nodes[64], struct error *err)
 {
 	cleanup_placement struct placement p = { 0 };
@@ -227,15 +231,15 @@ static void test_plan(void)
 	struct stat st;
 
 	is_int(plan(&env, &r, nodes, &err), 0, "plan: without a ledger (%s)", err.text);
-	is_str(nodes, "0", "plan: two CPUs, one node");
-	ok(stat(state, &st) < 0, "plan: no folder is made for it");
+	is_str(nodes, "0", "plan: two CPUs are on one node");
+	ok(stat(state, &st) < 0, "plan: no state folder is created");
 	r = want("4", NULL, NULL);
-	is_int(plan(&env, &r, nodes, &err), 0, "plan: four CPUs");
-	is_str(nodes, "0-1", "plan: two nodes");
+	is_int(plan(&env, &r, nodes, &err), 0, "plan: four CPUs on two nodes of two");
+	is_str(nodes, "0-1", "plan: four CPUs use both nodes");
 	open_state(&env, &err);
 	r = want("2", NULL, NULL);
 	is_int(plan(&env, &r, nodes, &err), 0, "plan: on an empty ledger (%s)", err.text);
-	is_str(nodes, "0", "plan: the same");
+	is_str(nodes, "0", "plan: an empty ledger gives the same nodes");
 	close_env(&env);
 }
 
@@ -247,25 +251,27 @@ static void test_ceilings(void)
 	char nodes[64];
 
 	env.conf.max_cpus = 2;
-	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-cpus: over it");
-	is_str(err.text, "limits.cpu: 3 CPUs, this host allows a container 2 (max-cpus)", "max-cpus: message");
+	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-cpus: more CPUs are refused");
+	is_str(err.text, "limits.cpu: 3 CPUs, this host allows a container 2 (max-cpus)",
+	       "max-cpus: message of the refusal");
 	r = want("0-2", NULL, NULL);
-	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-cpus: a list over it");
+	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-cpus: a longer list is refused");
 	r = want("2", NULL, NULL);
-	is_int(plan(&env, &r, nodes, &err), 0, "max-cpus: just fits");
+	is_int(plan(&env, &r, nodes, &err), 0, "max-cpus: as many CPUs are allowed");
 	env.conf.max_exclusive_cpus = 1;
-	is_int(plan(&env, &r, nodes, &err), 0, "max-exclusive-cpus: is not about shared ones");
+	is_int(plan(&env, &r, nodes, &err), 0, "max-exclusive-cpus: shared CPUs do not count");
 	r = want("2", "limits.cpu.exclusive", "true");
-	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-exclusive-cpus: over it");
+	is_int(plan(&env, &r, nodes, &err), -ENOSPC, "max-exclusive-cpus: more CPUs are refused");
 	is_str(err.text,
 	       "limits.cpu.exclusive: 2 more on top of 0 held, this host allows 1 in all (max-exclusive-cpus)",
-	       "max-exclusive-cpus: message");
+	       "max-exclusive-cpus: message of the refusal");
 	env.conf.max_exclusive_cpus = 2;
-	is_int(plan(&env, &r, nodes, &err), 0, "max-exclusive-cpus: just fits");
+	is_int(plan(&env, &r, nodes, &err), 0, "max-exclusive-cpus: as many CPUs are allowed");
 	env.conf.devices_allowed = false;
 	r = want("2", "limits.cpu.device", "eth0");
-	is_int(plan(&env, &r, nodes, &err), -EPERM, "devices = false");
-	is_str(err.text, "limits.cpu.device: not allowed on this host (devices = false)", "devices: message");
+	is_int(plan(&env, &r, nodes, &err), -EPERM, "devices = false: a device is refused");
+	is_str(err.text, "limits.cpu.device: not allowed on this host (devices = false)",
+	       "devices = false: message of the refusal");
 	close_env(&env);
 }
 
@@ -279,18 +285,18 @@ static void test_refusals(void)
 
 	job.request = want("2", NULL, NULL);
 	job.id = "";
-	is_int(place_container(&env, &job, &r, &err), -EINVAL, "id: empty");
+	is_int(place_container(&env, &job, &r, &err), -EINVAL, "place_container: an empty id is refused");
 	memset(long_id, 'x', sizeof(long_id) - 1);
 	long_id[sizeof(long_id) - 1] = '\0';
 	job.id = long_id;
-	is_int(place_container(&env, &job, &r, &err), -EINVAL, "id: too long");
-	ok(!r.id[0], "the output is untouched by failure");
+	is_int(place_container(&env, &job, &r, &err), -EINVAL, "place_container: a too long id is refused");
+	ok(!r.id[0], "place_container: the output is unchanged after a failure");
 	env.real = true;
-	is_int(place_release(&env, "oci", "a", &err), 0, "release: of what was never placed");
+	is_int(place_release(&env, "oci", "a", &err), 0, "place_release: a container that was never placed");
 	close_env(&env);
 }
 
-/* A record of a container whose cgroup nobody can look at. */
+/* Adds the record of a container whose cgroup cannot be queried. */
 static void add_record(struct place_env *env, const struct topology *t, const char *id)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -307,7 +313,7 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
 	ok(ledger_open(env->state, t, &world.ledger, 1000, &l, &err) == 0 && ledger_add(l, "oci", &r, &err) == 0,
-	   "world: a record is added (%s)", err.text);
+	   "no cgroup2: a record is added (%s)", err.text);
 }
 
 static void test_world(void)
@@ -319,30 +325,30 @@ static void test_world(void)
 	struct error err = { 0 };
 	char nodes[64];
 
-	is_int(topology_read(env.root, &t, &err), 0, "world: topology (%s)", err.text);
+	is_int(topology_read(env.root, &t, &err), 0, "no cgroup2: the topology is read (%s)", err.text);
 	open_state(&env, &err);
 	add_record(&env, t, "a");
-	is_int(plan(&env, &two, nodes, &err), 0, "world: plan beside one that cannot be told to live");
-	is_str(nodes, "1", "world: it counts");
-	is_int(place_look(&env, t, &l, &err), 0, "place_look (%s)", err.text);
-	is_int(l ? ledger_usage(l)->containers : 99, 1, "place_look: has it");
+	is_int(plan(&env, &two, nodes, &err), 0, "no cgroup2: plan beside a container of unknown state");
+	is_str(nodes, "1", "no cgroup2: the container of unknown state keeps its CPUs");
+	is_int(place_look(&env, t, &l, &err), 0, "place_look: a ledger with one record (%s)", err.text);
+	is_int(l ? ledger_usage(l)->containers : 99, 1, "place_look: the record counts");
 	ledger_close(l);
 	env.looking = false;
-	is_int(place_release(&env, "oci", "a", &err), 0, "release (%s)", err.text);
-	is_int(plan(&env, &two, nodes, &err), 0, "world: plan after it");
-	is_str(nodes, "1", "world: what may live keeps its place");
+	is_int(place_release(&env, "oci", "a", &err), 0, "no cgroup2: place_release (%s)", err.text);
+	is_int(plan(&env, &two, nodes, &err), 0, "no cgroup2: plan after place_release");
+	is_str(nodes, "1", "no cgroup2: a container that may be alive is not released");
 	sh("echo 99999999-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
-	is_int(place_release(&env, "oci", "a", &err), 0, "release: again, after a reboot");
-	is_int(plan(&env, &two, nodes, &err), 0, "world: plan after the reboot");
-	is_str(nodes, "0", "world: its place is free");
+	is_int(place_release(&env, "oci", "a", &err), 0, "reboot: place_release of a container of the previous boot");
+	is_int(plan(&env, &two, nodes, &err), 0, "reboot: plan after a reboot");
+	is_str(nodes, "0", "reboot: the place of the previous boot's container is free");
 	sh("true > proc/sys/kernel/random/boot_id");
-	is_int(place_release(&env, "oci", "a", &err), -ENODATA, "release: in a boot that cannot be told (%s)", err.text);
+	is_int(place_release(&env, "oci", "a", &err), -ENODATA, "place_release: without a boot id (%s)", err.text);
 	close_env(&env);
 	sh("rm -rf run");
 	env = make_env();
 	l = (struct ledger *)&env;
-	is_int(place_look(&env, t, &l, &err), 0, "place_look: no folder");
-	ok(!l, "place_look: no ledger");
+	is_int(place_look(&env, t, &l, &err), 0, "place_look: no state folder");
+	ok(!l, "place_look: no ledger without a state folder");
 	close_env(&env);
 }
 
@@ -362,6 +368,6 @@ int main(void)
 	test_ceilings();
 	test_world();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
-	ok(system(clean) == 0, "cleaned up");
+	ok(system(clean) == 0, "the test's folder is removed");
 	return done();
 }

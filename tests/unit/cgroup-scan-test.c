@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The search for cgroups that live, on a real cgroup2: it finds those with processes and those around them, whatever the
- * number of empty ones, and where it is cut short it goes on until all are found.
+ * cgroup_scan() on a real cgroup2: it finds cgroups that have processes, and their ancestors, no matter how many empty
+ * ones there are; when interrupted by its deadline, it continues until all are found.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
@@ -15,9 +15,9 @@
 
 #define EMPTY 3000
 #define PROCESSES 300
-#define CHAINS 12 /* of cgroups, each in another, with one process in the innermost */
+#define CHAINS 12 /* of nested cgroups, with one process in the innermost */
 #define CHAIN 60
-#define AT_ONCE 64 /* cgroups and processes that a call without time looks at; it ends with a process */
+#define AT_ONCE 64 /* cgroups and processes per call after the deadline; a call ends with a process */
 
 static struct cgroup2 cg2;
 
@@ -74,7 +74,7 @@ static int stop(void *arg, const struct cgroup_dir *c)
 	return -ECANCELED;
 }
 
-/* The name of the @depth outermost cgroups of chain @n. */
+/* The path of the @depth outermost cgroups of chain @n. */
 static const char *chain(int n, int depth)
 {
 	static char path[16 + 2 * CHAIN];
@@ -104,12 +104,13 @@ static void remove_chains(const pid_t *pid)
 		kill(pid[n], SIGKILL);
 		waitpid(pid[n], NULL, 0);
 		for (int depth = CHAIN; depth; depth--)
-			for (int i = 0; i < 100 && unlinkat(cg2.folder, chain(n, depth), AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
+			for (int i = 0;
+			     i < 100 && unlinkat(cg2.folder, chain(n, depth), AT_REMOVEDIR) < 0 && errno == EBUSY; i++)
 				usleep(10000);
 	}
 }
 
-/* What a call costs is bounded in cgroups, not in processes: few processes can be in many, one in another. */
+/* The cost of a call is bounded by the number of cgroups, not of processes: one process can be in many nested ones. */
 static void test_chains(void)
 {
 	struct error err = { 0 };
@@ -126,9 +127,10 @@ static void test_chains(void)
 		most = f.visits > most ? f.visits : most;
 		all += f.visits;
 	}
-	is_int(rc, 0, "chains of cgroups, without any time %s", err.text);
-	ok(all >= CHAINS * CHAIN, "all are visited");
-	ok(most <= AT_ONCE + CHAIN + 16, "and no more in one call than those of the last process above the bound: %u", most);
+	is_int(rc, 0, "nested cgroups: scan with an expired deadline %s", err.text);
+	ok(all >= CHAINS * CHAIN, "nested cgroups: all are visited");
+	ok(most <= AT_ONCE + CHAIN + 16, "nested cgroups: a call visits no more than the bound and one chain: %u",
+	   most);
 	remove_chains(pid);
 }
 
@@ -142,37 +144,40 @@ int main(void)
 	int rc = 1, calls = 0;
 
 	if (!cgroup2_begin(&cg2)) {
-		ok(true, "live cgroups # SKIP needs root and cgroup2");
+		ok(true, "cgroup_scan # SKIP needs root and cgroup2");
 		return done();
 	}
 	make("box");
 	make("box/inner");
 	for (int i = 0; i < PROCESSES; i++)
 		pid[i] = sleeper();
-	/* the last: after all the others, wherever numbers begin again */
+	/* the last process: it comes after all others in /proc, unless pids have wrapped around */
 	put("box/inner/cgroup.procs", pid[PROCESSES - 1]);
-	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &without, &err), 0, "all in one call %s", err.text);
-	ok(without.outer == 1 && without.inner == 1, "the cgroup of a process, and the one around it");
+	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &without, &err), 0, "scan in one call %s", err.text);
+	ok(without.outer == 1 && without.inner == 1, "scan finds a process's cgroup and its parent");
 	for (int i = 0; i < EMPTY; i++) {
 		snprintf(name, sizeof(name), "empty-%d", i);
 		make(name);
 	}
-	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &f, &err), 0, "with %d empty ones %s", EMPTY, err.text);
-	is_int(f.empty, 0, "none of them is visited");
-	ok(f.inner == 1 && f.visits <= without.visits + 8, "and there are no more visits: %u, %u before", f.visits,
-	   without.visits);
+	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &f, &err), 0, "scan with %d empty cgroups %s", EMPTY,
+	       err.text);
+	is_int(f.empty, 0, "scan visits no empty cgroup");
+	ok(f.inner == 1 && f.visits <= without.visits + 8,
+	   "scan makes no more visits with empty cgroups: %u, %u before", f.visits, without.visits);
 	f = (struct found){ 0 };
 	for (; rc == 1 && calls < 10000; calls++)
 		rc = cgroup_scan(cg2.mount, &cursor, 0, count, &f, &err);
-	is_int(rc, 0, "without any time it ends, too %s", err.text);
-	ok(calls >= PROCESSES / 128, "after %d calls", calls);
-	ok(f.outer >= 1 && f.inner >= 1, "and has found the same");
-	is_int(cursor, 0, "then it begins again");
-	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, stop, NULL, &err), -ECANCELED, "what stops it is returned");
+	is_int(rc, 0, "scan with an expired deadline reaches the end %s", err.text);
+	ok(calls >= PROCESSES / 128, "scan with an expired deadline takes %d calls", calls);
+	ok(f.outer >= 1 && f.inner >= 1, "scan with an expired deadline finds the same cgroups");
+	is_int(cursor, 0, "scan resets the cursor at the end");
+	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, stop, NULL, &err), -ECANCELED,
+	       "scan returns the callback's error");
 	cursor = UINT64_MAX;
 	f = (struct found){ 0 };
-	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &f, &err), 0, "a place that is none is the beginning %s", err.text);
-	is_int(f.inner, 1, "all is found from there");
+	is_int(cgroup_scan(cg2.mount, &cursor, UINT64_MAX, count, &f, &err), 0,
+	       "scan with an invalid cursor starts at the beginning %s", err.text);
+	is_int(f.inner, 1, "scan with an invalid cursor finds everything");
 	for (int i = 0; i < PROCESSES; i++) {
 		kill(pid[i], SIGKILL);
 		waitpid(pid[i], NULL, 0);
@@ -185,6 +190,6 @@ int main(void)
 		usleep(10000);
 	unlinkat(cg2.folder, "box", AT_REMOVEDIR);
 	test_chains();
-	ok(cgroup2_end(&cg2), "cleaned up");
+	ok(cgroup2_end(&cg2), "the test's cgroups are removed");
 	return done();
 }

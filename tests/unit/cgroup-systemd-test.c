@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is said to systemd, before a made-up systemd on a socket of ours: the bytes of the question whose cgroup
- * it is and of the call that sets it, and how answers, refusals, silence and nonsense come out.
+ * systemd_set_cpuset() against a mock systemd on a socket: the bytes of its two calls (query the unit's cgroup, set the
+ * cpuset), and its results for replies, refusals, silence and malformed replies.
  */
 #include "cgroup/systemd.h"
 #include "plugin/util.h"
@@ -14,7 +14,7 @@
 
 #define CGROUP "/machine.slice/libpod-1.scope"
 
-/* A message is in the byte order of this machine, and begins with a letter for it. U32: a number below 256. */
+/* A message is in this machine's byte order, and its first byte says which. U32: a number below 256. */
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define ORDER		'B'
 #define BYTES(a, b, c, d) d, c, b, a
@@ -29,7 +29,7 @@
 static char path[64];
 static struct error err;
 
-/* --- a made-up systemd --- */
+/* --- a mock systemd --- */
 
 static void read_to(int fd, const char *end)
 {
@@ -47,11 +47,11 @@ static void say(int fd, const void *data, size_t len)
 }
 
 struct reply {
-	const void *data; /* NULL: none comes */
+	const void *data; /* NULL: no reply */
 	size_t len;
 };
 
-/* Takes two calls into the files @to and @to.2, answers with @reply. */
+/* Writes two calls to the files @to and @to.2, and sends the replies @reply. */
 static pid_t serve(const char *greeting, const struct reply reply[2], const char *to)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -93,7 +93,7 @@ static pid_t serve(const char *greeting, const struct reply reply[2], const char
 	return pid;
 }
 
-/* An answer to Get: a variant with the text. In the byte order of this machine. */
+/* The reply to Get: a variant with @text, in this machine's byte order. */
 static struct reply variant(const char *text)
 {
 	static unsigned char m[512];
@@ -109,7 +109,7 @@ static struct reply variant(const char *text)
 	return (struct reply){ m, 16 + body };
 }
 
-/* A message without fields, with this body. */
+/* A message without fields, with this body; @says is the length in its header. */
 static struct reply plain(unsigned char type, uint32_t says, const void *data, size_t len)
 {
 	static unsigned char m[2][512];
@@ -135,14 +135,17 @@ static int ask_of(const char *cgroup, const char *greeting, struct reply first, 
 
 	idset_parse("0-3,9", &cpus, NULL);
 	idset_parse("1", &mems, NULL);
-	/* The end of the time is waited for only where there is no answer: the machine may be slow, or emulated. */
+	/*
+	 * Only without a reply does a test wait for the time limit; otherwise it is long, as the machine may be slow or
+	 * emulated.
+	 */
 	r = systemd_set_cpuset(path, cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return r;
 }
 
-/* The unit has the cgroup; then comes @reply. */
+/* systemd confirms the unit's cgroup, then sends @reply. */
 static int ask(struct reply reply, const char *to)
 {
 	return ask_of(CGROUP, "OK 1234\r\n", variant(CGROUP), reply, to);
@@ -153,7 +156,7 @@ static bool holds(const unsigned char *m, size_t n, const void *part, size_t len
 	return memmem(m, n, part, len) != NULL;
 }
 
-/* What was sent, @which: 1 or 2; its length, 0: nothing was. */
+/* The call that was sent, @which: 1 or 2. Returns its length; 0: none was sent. */
 static size_t sent(const char *to, int which, unsigned char *m, size_t size)
 {
 	char name[80];
@@ -175,10 +178,10 @@ static void is_message(const unsigned char *m, size_t n, const char *what)
 
 	memcpy(&body, m + 4, 4);
 	memcpy(&fields, m + 12, 4);
-	is_int((16 + fields + 7) / 8 * 8 + body, n, "%s: its lengths are its length", what);
+	is_int((16 + fields + 7) / 8 * 8 + body, n, "%s: the length in the header is the message's", what);
 }
 
-/* A number of 32 bits, in this machine's byte order, and @text behind it. */
+/* Whether the message has a 32-bit number, in this machine's byte order, followed by @text. */
 static bool holds_counted(const unsigned char *m, size_t n, uint32_t count, const char *text, size_t len)
 {
 	unsigned char part[64];
@@ -193,22 +196,22 @@ static void message(const char *to)
 	unsigned char m[8192];
 	size_t n;
 
-	is_int(ask(plain(2, 0, NULL, 0), to), 0, "an answer is success");
+	is_int(ask(plain(2, 0, NULL, 0), to), 0, "a reply to both calls is success");
 	n = sent(to, 1, m, sizeof(m));
-	is_message(m, n, "the question");
-	ok(holds(m, n, "/org/freedesktop/systemd1/unit/libpod_2d1_2escope", 50), "asks of the unit, by its object");
-	ok(holds(m, n, "org.freedesktop.systemd1.Scope", 31), "as of a scope");
-	ok(holds(m, n, "ControlGroup", 13), "for its cgroup");
+	is_message(m, n, "query");
+	ok(holds(m, n, "/org/freedesktop/systemd1/unit/libpod_2d1_2escope", 50), "query: object path of the unit");
+	ok(holds(m, n, "org.freedesktop.systemd1.Scope", 31), "query: interface of a scope");
+	ok(holds(m, n, "ControlGroup", 13), "query: property ControlGroup");
 	n = sent(to, 2, m, sizeof(m));
-	is_message(m, n, "the call");
-	ok(holds_counted(m, n, 14, "libpod-1.scope", 15), "names the unit, with its length");
-	ok(holds(m, n, "AllowedCPUs\0\2ay", 15), "sets AllowedCPUs");
-	ok(holds_counted(m, n, 2, "\x0f\x02", 2), "to 0-3,9 as bits");
-	ok(holds(m, n, "AllowedMemoryNodes\0\2ay", 22), "sets AllowedMemoryNodes");
-	ok(n && m[n - 1] == 2, "to 1 as a bit, which is the last byte");
+	is_message(m, n, "set call");
+	ok(holds_counted(m, n, 14, "libpod-1.scope", 15), "set call: the unit's name with its length");
+	ok(holds(m, n, "AllowedCPUs\0\2ay", 15), "set call: property AllowedCPUs");
+	ok(holds_counted(m, n, 2, "\x0f\x02", 2), "set call: CPUs 0-3,9 as bits");
+	ok(holds(m, n, "AllowedMemoryNodes\0\2ay", 22), "set call: property AllowedMemoryNodes");
+	ok(n && m[n - 1] == 2, "set call: node 1 as a bit, in the last byte");
 }
 
-/* A container that has the name of a unit of the host changes nothing of that unit. */
+/* A container whose cgroup is named like a unit of the host must not change that unit. */
 static void others(const char *to)
 {
 	static const struct {
@@ -230,16 +233,18 @@ static void others(const char *to)
 		size_t n;
 
 		is_int(ask_of(cases[i].cgroup, "OK 1\r\n", variant(cases[i].of_unit), plain(2, 0, NULL, 0), to), 0,
-		       "%s, whose unit has \"%s\"", cases[i].cgroup, cases[i].of_unit);
+		       "foreign unit: %s, while systemd has \"%s\"", cases[i].cgroup, cases[i].of_unit);
 		n = sent(to, 1, m, sizeof(m));
-		ok(holds(m, n, cases[i].object, strlen(cases[i].object) + 1), "systemd is asked of %s", cases[i].object);
-		is_int(sent(to, 2, m, sizeof(m)), 0, "and is told nothing");
+		ok(holds(m, n, cases[i].object, strlen(cases[i].object) + 1), "foreign unit: the query names %s",
+		   cases[i].object);
+		is_int(sent(to, 2, m, sizeof(m)), 0, "foreign unit: no set call is sent");
 	}
 	is_int(ask_of("/x/y.service", "OK 1\r\n", plain(3, 9, "\4\0\0\0nope", 9), plain(2, 0, NULL, 0), to), 0,
-	       "a unit that systemd does not know");
-	is_int(sent(to, 2, m, sizeof(m)), 0, "is told of nothing");
-	is_int(ask_of("/machine.slice", "OK 1\r\n", variant("/machine.slice"), plain(2, 0, NULL, 0), to), 0, "a slice");
-	is_int(sent(to, 1, m, sizeof(m)), 0, "is not even asked of");
+	       "unknown unit: success");
+	is_int(sent(to, 2, m, sizeof(m)), 0, "unknown unit: no set call is sent");
+	is_int(ask_of("/machine.slice", "OK 1\r\n", variant("/machine.slice"), plain(2, 0, NULL, 0), to), 0,
+	       "slice: success");
+	is_int(sent(to, 1, m, sizeof(m)), 0, "slice: no query is sent");
 }
 
 static void answers(const char *to)
@@ -253,39 +258,40 @@ static void answers(const char *to)
 	memcpy(refusal + 4, "nope", 5);
 	memcpy(lying, &many, 4);
 	memcpy(lying + 4, "nope", 5);
-	is_int(ask(plain(3, 9, refusal, 9), to), -EREMOTEIO, "a refusal is told");
-	ok(strstr(err.text, "nope") != NULL, "with its words: %s", err.text);
+	is_int(ask(plain(3, 9, refusal, 9), to), -EREMOTEIO, "systemd's refusal is reported");
+	ok(strstr(err.text, "nope") != NULL, "systemd's refusal: the message quotes it: %s", err.text);
 	memcpy(both, two.data, 16);
 	late = plain(2, 0, NULL, 0);
 	memcpy(both + 16, late.data, 16);
-	is_int(ask((struct reply){ both, 32 }, to), 0, "a signal before the answer is skipped");
-	is_int(ask(plain(2, 0x7fffffff, NULL, 0), to), -EPROTO, "an answer too long is none");
-	is_int(ask(plain(3, 9, lying, 9), to), -EREMOTEIO, "nor is a text longer than its message");
-	is_int(ask((struct reply){ NULL, 0 }, to), -ETIMEDOUT, "silence ends with the time");
+	is_int(ask((struct reply){ both, 32 }, to), 0, "a signal before the reply is skipped");
+	is_int(ask(plain(2, 0x7fffffff, NULL, 0), to), -EPROTO, "a reply longer than the limit is an error");
+	is_int(ask(plain(3, 9, lying, 9), to), -EREMOTEIO, "an error text longer than its message is ignored");
+	is_int(ask((struct reply){ NULL, 0 }, to), -ETIMEDOUT, "no reply to the set call: time-out");
 	is_int(ask_of(CGROUP, "OK 1\r\n", (struct reply){ NULL, 0 }, plain(2, 0, NULL, 0), to), -ETIMEDOUT,
-	       "silence after the question, too");
+	       "no reply to the query: time-out");
 	is_int(ask_of(CGROUP, "OK 1\r\n", plain(2, 9, lying, 9), plain(2, 0, NULL, 0), to), -EPROTO,
-	       "an answer that is no text is none");
+	       "a reply to the query that is not a string is an error");
 	is_int(ask_of(CGROUP, "OK 1\r\n", plain(2, 0, NULL, 0), plain(2, 0, NULL, 0), to), -EPROTO,
-	       "nor is an empty one");
+	       "an empty reply to the query is an error");
 	late = plain(2, 0, NULL, 0);
 	memcpy(foreign, late.data, 16);
 	foreign[0] = foreign[0] == 'l' ? 'B' : 'l';
-	is_int(ask((struct reply){ foreign, 16 }, to), -EPROTO, "nor is one in another byte order");
+	is_int(ask((struct reply){ foreign, 16 }, to), -EPROTO, "a reply in the other byte order is an error");
 	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
-	       "we may not be let in");
+	       "rejected authentication is an error");
 	unlink(path);
 	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct idset){ { 1 } }, 300, &err), 0,
-	       "no systemd is no failure");
+	       "success without systemd");
 }
 
 static void units(void)
 {
-	is_str(systemd_unit_of("/machine.slice/libpod-1.scope"), "libpod-1.scope", "a scope");
-	is_str(systemd_unit_of("/system.slice/x.service"), "x.service", "a service");
-	is_str(systemd_unit_of("/machine.slice/libpod-1.scope/container"), NULL, "below a scope");
-	is_str(systemd_unit_of("/libpod_parent/libpod-1"), NULL, "none");
-	is_str(systemd_unit_of("/.scope"), NULL, "only an ending");
+	is_str(systemd_unit_of("/machine.slice/libpod-1.scope"), "libpod-1.scope", "systemd_unit_of: a scope");
+	is_str(systemd_unit_of("/system.slice/x.service"), "x.service", "systemd_unit_of: a service");
+	is_str(systemd_unit_of("/machine.slice/libpod-1.scope/container"), NULL,
+	       "systemd_unit_of: a cgroup below a scope");
+	is_str(systemd_unit_of("/libpod_parent/libpod-1"), NULL, "systemd_unit_of: no unit");
+	is_str(systemd_unit_of("/.scope"), NULL, "systemd_unit_of: a suffix without a name");
 }
 
 int main(void)

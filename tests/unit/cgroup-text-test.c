@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroup/text: the kernel's texts about cgroups, as they are on the machines
- * that we met and as nobody should ever write them.
+ * cgroup/text: the kernel's texts about cgroups, as found on real machines, and malformed ones.
  */
 #include "cgroup/open.h"
 #include "cgroup/text.h"
@@ -24,27 +23,27 @@ static void test_membership(void)
 		{ "hybrid: v1 lines before", "9:name=systemd:/x\n3:cpuset:/y\n0::/z\n", 0, "/z" },
 		{ "v2 line first", "0::/z\n1:name=systemd:/\n", 0, "/z" },
 		{ "a v1 path that looks like the line", "3:cpuset:/0::/no\n0::/yes\n", 0, "/yes" },
-		{ "v1 only", "3:cpuset:/\n1:cpu:/\n", -ENOENT, NULL },
-		{ "controller 10 is not 0", "10::/a\n", -ENOENT, NULL },
-		{ "empty", "", -ENOENT, NULL },
-		{ "deleted", "0::/a/b (deleted)\n", -ESRCH, NULL },
+		{ "no v2 line", "3:cpuset:/\n1:cpu:/\n", -ENOENT, NULL },
+		{ "hierarchy 10 is not 0", "10::/a\n", -ENOENT, NULL },
+		{ "an empty text", "", -ENOENT, NULL },
+		{ "a deleted cgroup", "0::/a/b (deleted)\n", -ESRCH, NULL },
 		{ "outside of the cgroup namespace", "0::/../other\n", -EXDEV, NULL },
-		{ "just outside of it", "0::/..\n", -EXDEV, NULL },
-		{ "a name that begins with dots is a name", "0::/..a\n", 0, "/..a" },
-		{ "dots inside", "0::/a/../b\n", -EINVAL, NULL },
-		{ "no slash", "0::a\n", -EINVAL, NULL },
+		{ "the parent of the cgroup namespace's root", "0::/..\n", -EXDEV, NULL },
+		{ "a name that begins with two dots", "0::/..a\n", 0, "/..a" },
+		{ "two dots inside the path", "0::/a/../b\n", -EINVAL, NULL },
+		{ "no leading slash", "0::a\n", -EINVAL, NULL },
 		{ "no path", "0::\n", -EINVAL, NULL },
 		{ "two slashes", "0::/a//b\n", -EINVAL, NULL },
-		{ "slash at the end", "0::/a/\n", -EINVAL, NULL },
+		{ "a trailing slash", "0::/a/\n", -EINVAL, NULL },
 		{ "colons and spaces in a name", "0::/a:b c\n", 0, "/a:b c" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		char path[CGROUP_PATH_MAX] = "untouched";
 
-		is_int(membership_parse(cases[i].text, path, sizeof(path)), cases[i].rc, "membership: %s",
+		is_int(membership_parse(cases[i].text, path, sizeof(path)), cases[i].rc, "membership_parse: %s",
 		       cases[i].what);
-		is_str(path, cases[i].path ? cases[i].path : "untouched", "membership: %s: path", cases[i].what);
+		is_str(path, cases[i].path ? cases[i].path : "untouched", "membership_parse: %s: path", cases[i].what);
 	}
 }
 
@@ -55,9 +54,11 @@ static void test_membership_long(void)
 	memset(text, 'a', sizeof(text) - 1);
 	text[sizeof(text) - 1] = '\0';
 	memcpy(text, "0::/", 4);
-	is_int(membership_parse(text, path, sizeof(path)), -ENAMETOOLONG, "membership: longer than any path");
-	is_int(membership_parse("0::/abcdef\n", path, 7), -ENAMETOOLONG, "membership: longer than the buffer");
-	is_int(membership_parse("0::/abcdef\n", path, 8), 0, "membership: just fits");
+	is_int(membership_parse(text, path, sizeof(path)), -ENAMETOOLONG,
+	       "membership_parse: a path longer than CGROUP_PATH_MAX");
+	is_int(membership_parse("0::/abcdef\n", path, 7), -ENAMETOOLONG,
+	       "membership_parse: a path longer than the buffer");
+	is_int(membership_parse("0::/abcdef\n", path, 8), 0, "membership_parse: a path that just fits into the buffer");
 }
 
 #define STAT_MIDDLE " S 1 2 3 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 "
@@ -66,25 +67,26 @@ static void test_stat_start(void)
 {
 	static const struct {
 		const char *what, *text;
-		uint64_t ticks; /* UINT64_MAX: makes no sense */
+		uint64_t ticks; /* UINT64_MAX: cannot be parsed */
 	} cases[] = {
-		{ "as usual", "7 (sleep)" STAT_MIDDLE "8765 2 3\n", 8765 },
-		{ "a name with blanks and brackets", "7 (a) S 1 (b 2)" STAT_MIDDLE "8765 2 3\n", 8765 },
-		{ "the largest", "7 (a)" STAT_MIDDLE "18446744073709551614 2\n", UINT64_MAX - 1 },
-		{ "too large", "7 (a)" STAT_MIDDLE "18446744073709551616 2\n", UINT64_MAX },
-		{ "cut off in the number", "7 (a)" STAT_MIDDLE "8765", UINT64_MAX },
-		{ "cut off before it", "7 (a)" STAT_MIDDLE, UINT64_MAX },
-		{ "no number", "7 (a)" STAT_MIDDLE "x 2\n", UINT64_MAX },
-		{ "below 0", "7 (a)" STAT_MIDDLE "-1 2\n", UINT64_MAX },
+		{ "a usual line", "7 (sleep)" STAT_MIDDLE "8765 2 3\n", 8765 },
+		{ "a name with spaces and brackets", "7 (a) S 1 (b 2)" STAT_MIDDLE "8765 2 3\n", 8765 },
+		{ "the largest number", "7 (a)" STAT_MIDDLE "18446744073709551614 2\n", UINT64_MAX - 1 },
+		{ "a number too large", "7 (a)" STAT_MIDDLE "18446744073709551616 2\n", UINT64_MAX },
+		{ "ends inside the number", "7 (a)" STAT_MIDDLE "8765", UINT64_MAX },
+		{ "ends before the number", "7 (a)" STAT_MIDDLE, UINT64_MAX },
+		{ "not a number", "7 (a)" STAT_MIDDLE "x 2\n", UINT64_MAX },
+		{ "a negative number", "7 (a)" STAT_MIDDLE "-1 2\n", UINT64_MAX },
 		{ "no name", "7" STAT_MIDDLE "8765 2\n", UINT64_MAX },
-		{ "nothing", "", UINT64_MAX },
+		{ "an empty text", "", UINT64_MAX },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t ticks = UINT64_MAX;
 
-		is_int(stat_start_parse(cases[i].text, &ticks), cases[i].ticks != UINT64_MAX, "stat: %s", cases[i].what);
-		ok(ticks == cases[i].ticks, "stat: %s: %ju", cases[i].what, (uintmax_t)ticks);
+		is_int(stat_start_parse(cases[i].text, &ticks), cases[i].ticks != UINT64_MAX, "stat_start_parse: %s",
+		       cases[i].what);
+		ok(ticks == cases[i].ticks, "stat_start_parse: %s: %ju", cases[i].what, (uintmax_t)ticks);
 	}
 }
 
@@ -92,23 +94,23 @@ static void test_stat_parent(void)
 {
 	static const struct {
 		const char *what, *text;
-		uint64_t parent; /* UINT64_MAX: makes no sense */
+		uint64_t parent; /* UINT64_MAX: cannot be parsed */
 	} cases[] = {
-		{ "as usual", "7 (sleep) S 12 7 7 0\n", 12 },
+		{ "a usual line", "7 (sleep) S 12 7 7 0\n", 12 },
 		{ "a name with brackets", "7 (a) S 1 (b) S 12 7 7 0\n", 12 },
-		{ "none that is seen", "1 (init) S 0 1 1 0\n", 0 },
-		{ "below 0", "7 (a) S -1 7\n", UINT64_MAX },
-		{ "no process number", "7 (a) S 2147483648 7\n", UINT64_MAX },
-		{ "cut off", "7 (a) S 12", UINT64_MAX },
-		{ "nothing", "", UINT64_MAX },
+		{ "a parent that is not visible", "1 (init) S 0 1 1 0\n", 0 },
+		{ "a negative number", "7 (a) S -1 7\n", UINT64_MAX },
+		{ "a number too large for a pid", "7 (a) S 2147483648 7\n", UINT64_MAX },
+		{ "ends inside the number", "7 (a) S 12", UINT64_MAX },
+		{ "an empty text", "", UINT64_MAX },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		uint64_t parent = UINT64_MAX;
 
-		is_int(stat_parent_parse(cases[i].text, &parent), cases[i].parent != UINT64_MAX, "parent: %s",
-		       cases[i].what);
-		ok(parent == cases[i].parent, "parent: %s: %ju", cases[i].what, (uintmax_t)parent);
+		is_int(stat_parent_parse(cases[i].text, &parent), cases[i].parent != UINT64_MAX,
+		       "stat_parent_parse: %s", cases[i].what);
+		ok(parent == cases[i].parent, "stat_parent_parse: %s: %ju", cases[i].what, (uintmax_t)parent);
 	}
 }
 
@@ -123,41 +125,41 @@ static void test_mountinfo(void)
 	struct cgroup_mounts m;
 
 	mountinfo_parse(V2_LINE, &m);
-	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: pure v2");
+	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: pure v2: its mount");
 	ok(!m.v1 && !m.v1_cpuset[0], "mountinfo: pure v2 has no v1");
 
 	mountinfo_parse(V1_LINES "33 30 0:28 / /sys/fs/cgroup/unified rw - cgroup2 cgroup2 rw\n", &m);
-	is_str(m.v2, "/sys/fs/cgroup/unified", "mountinfo: hybrid");
-	is_str(m.v1_cpuset, "/sys/fs/cgroup/cpuset", "mountinfo: hybrid: cpuset is v1's");
+	is_str(m.v2, "/sys/fs/cgroup/unified", "mountinfo: hybrid: the v2 mount");
+	is_str(m.v1_cpuset, "/sys/fs/cgroup/cpuset", "mountinfo: hybrid: cpuset is in v1");
 
 	mountinfo_parse(V1_LINES, &m);
-	ok(!m.v2[0] && m.v1, "mountinfo: v1 only");
+	ok(!m.v2[0] && m.v1, "mountinfo: v1 only: no v2 mount");
 
 	mountinfo_parse("30 20 0:22 /sub /bind rw - cgroup2 cgroup2 rw\n" V2_LINE
 			"35 20 0:22 / /second rw - cgroup2 cgroup2 rw\n",
 			&m);
-	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: the first whole hierarchy beats a bind mount before it");
+	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: the first complete hierarchy is preferred to an earlier bind mount");
 	mountinfo_parse("30 20 0:22 /sub /bind rw - cgroup2 cgroup2 rw\n", &m);
-	is_str(m.v2, "/bind", "mountinfo: a part is better than nothing");
+	is_str(m.v2, "/bind", "mountinfo: a bind mount of a part is used if there is nothing else");
 	mountinfo_parse("30 20 0:22 / /odd\\040place\\134x rw - cgroup2 cgroup2 rw\n", &m);
-	is_str(m.v2, "/odd place\\x", "mountinfo: octal escapes");
+	is_str(m.v2, "/odd place\\x", "mountinfo: octal escapes are decoded");
 	mountinfo_parse("30 20 0:25 / /c rw - cgroup cgroup rw,cpuset_not,xcpuset\n", &m);
-	ok(m.v1 && !m.v1_cpuset[0], "mountinfo: options that only look like cpuset");
+	ok(m.v1 && !m.v1_cpuset[0], "mountinfo: options that resemble cpuset are not cpuset");
 	mountinfo_parse("", &m);
-	ok(!m.v2[0] && !m.v1, "mountinfo: empty");
+	ok(!m.v2[0] && !m.v1, "mountinfo: an empty text has no mounts");
 	mountinfo_parse("1\n1 2\n1 2 3 4\n1 2 3 4 5 6 7\n1 2 3 / /x rw -\n- cgroup2\n\n" V2_LINE, &m);
-	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: short lines are passed over");
+	is_str(m.v2, "/sys/fs/cgroup", "mountinfo: short lines are skipped");
 }
 
 static void test_words(void)
 {
-	ok(words_have("cpuset cpu io\n", "cpuset"), "words: first");
-	ok(words_have("cpu io cpuset\n", "cpuset"), "words: last");
-	ok(words_have("cpuset", "cpuset"), "words: only");
-	ok(!words_have("cpu io cpusets\n", "cpuset"), "words: longer one");
-	ok(!words_have("cpu\n", "cpuset"), "words: shorter one");
-	ok(!words_have("", "cpuset") && !words_have("\n", "cpuset"), "words: none");
-	ok(words_have("12\n345\n6\n", "345") && !words_have("12\n3456\n", "345"), "words: pids");
+	ok(words_have("cpuset cpu io\n", "cpuset"), "words_have: the first word");
+	ok(words_have("cpu io cpuset\n", "cpuset"), "words_have: the last word");
+	ok(words_have("cpuset", "cpuset"), "words_have: the only word");
+	ok(!words_have("cpu io cpusets\n", "cpuset"), "words_have: not a longer word");
+	ok(!words_have("cpu\n", "cpuset"), "words_have: not a shorter word");
+	ok(!words_have("", "cpuset") && !words_have("\n", "cpuset"), "words_have: nothing in an empty text");
+	ok(words_have("12\n345\n6\n", "345") && !words_have("12\n3456\n", "345"), "words_have: pids, one per line");
 }
 
 #define NUMA_STAT                                                                                                      \
@@ -171,32 +173,36 @@ static void test_numa_stat(void)
 	struct numa_stat *s = malloc(sizeof(*s));
 	struct error err;
 
-	is_int(numa_stat_parse(NUMA_STAT, s, &err), 0, "numa_stat: as the kernel writes it");
-	is_int(s->n, 3, "numa_stat: nodes");
-	is_int(s->node[2].id, 12, "numa_stat: sparse ids");
-	is_int(s->node[0].anon, 4096, "numa_stat: anon, not inactive_anon");
-	is_int(s->node[1].file, 200, "numa_stat: file, not file_mapped and not shmem, which is part of it");
-	is_int(s->node[0].kernel, 15, "numa_stat: the kernel's kinds");
-	is_int(s->node[2].kernel, 5, "numa_stat: of node 12");
-	is_int(numa_stat_parse("", s, &err), 0, "numa_stat: empty");
-	is_int(s->n, 0, "numa_stat: empty has no nodes");
+	is_int(numa_stat_parse(NUMA_STAT, s, &err), 0, "numa_stat_parse: the kernel's text");
+	is_int(s->n, 3, "numa_stat_parse: number of nodes");
+	is_int(s->node[2].id, 12, "numa_stat_parse: sparse node ids");
+	is_int(s->node[0].anon, 4096, "numa_stat_parse: anon without inactive_anon");
+	is_int(s->node[1].file, 200, "numa_stat_parse: file without file_mapped and shmem, which are parts of it");
+	is_int(s->node[0].kernel, 15, "numa_stat_parse: sum of the kernel's kinds");
+	is_int(s->node[2].kernel, 5, "numa_stat_parse: the kernel's kinds on node 12");
+	is_int(numa_stat_parse("", s, &err), 0, "numa_stat_parse: an empty text");
+	is_int(s->n, 0, "numa_stat_parse: an empty text has no nodes");
 	is_int(numa_stat_parse("anon\nfile N0=1", s, &err), 0,
-	       "numa_stat: a kind without nodes, no newline at the end");
-	is_int(s->node[0].file, 1, "numa_stat: its value");
-	is_int(numa_stat_parse("anon N0=18446744073709551615\n", s, &err), 0, "numa_stat: the largest number");
-	is_int(numa_stat_parse("anon N0=18446744073709551616\n", s, &err), -EINVAL, "numa_stat: over it");
-	is_str(err.text, "memory.numa_stat: \"anon N0=18446744073709551616\\x0a\" makes no sense", "numa_stat: message");
-	is_int(numa_stat_parse("anon N1024=1\n", s, &err), -EINVAL, "numa_stat: node 1024");
-	is_int(numa_stat_parse("anon N4294967296=1\n", s, &err), -EINVAL, "numa_stat: node 2^32 is not node 0");
-	is_int(numa_stat_parse("anon N0=\n", s, &err), -EINVAL, "numa_stat: no number");
-	is_int(numa_stat_parse("anon N0=-1\n", s, &err), -EINVAL, "numa_stat: negative");
-	is_int(numa_stat_parse("anon N0=1x\n", s, &err), -EINVAL, "numa_stat: junk behind a number");
-	is_int(numa_stat_parse("anon 0=1\n", s, &err), -EINVAL, "numa_stat: no N");
-	is_int(numa_stat_parse("anon  N0=1  \n", s, &err), 0, "numa_stat: spaces");
-	is_int(hugetlb_stat_parse("total=6291456 N0=2097152 N3=4194304\n", s, &err), 0, "hugetlb: read");
-	ok(s->n == 2 && s->node[1].id == 3 && s->node[1].anon == 4194304, "hugetlb: bytes per node, total aside");
-	is_int(hugetlb_stat_parse("N0=1\n", s, &err), -EINVAL, "hugetlb: no total");
-	is_int(hugetlb_stat_parse("", s, &err), -EINVAL, "hugetlb: empty");
+	       "numa_stat_parse: a kind without nodes, and no newline at the end");
+	is_int(s->node[0].file, 1, "numa_stat_parse: the value of a line without a newline");
+	is_int(numa_stat_parse("anon N0=18446744073709551615\n", s, &err), 0, "numa_stat_parse: the largest number");
+	is_int(numa_stat_parse("anon N0=18446744073709551616\n", s, &err), -EINVAL,
+	       "numa_stat_parse: a number too large");
+	is_str(err.text, "memory.numa_stat: \"anon N0=18446744073709551616\\x0a\" makes no sense",
+	       "numa_stat_parse: message for a number too large");
+	is_int(numa_stat_parse("anon N1024=1\n", s, &err), -EINVAL, "numa_stat_parse: node 1024 is refused");
+	is_int(numa_stat_parse("anon N4294967296=1\n", s, &err), -EINVAL, "numa_stat_parse: node 2^32 is not node 0");
+	is_int(numa_stat_parse("anon N0=\n", s, &err), -EINVAL, "numa_stat_parse: no number");
+	is_int(numa_stat_parse("anon N0=-1\n", s, &err), -EINVAL, "numa_stat_parse: a negative number");
+	is_int(numa_stat_parse("anon N0=1x\n", s, &err), -EINVAL, "numa_stat_parse: text after a number");
+	is_int(numa_stat_parse("anon 0=1\n", s, &err), -EINVAL, "numa_stat_parse: a node without N");
+	is_int(numa_stat_parse("anon  N0=1  \n", s, &err), 0, "numa_stat_parse: several spaces");
+	is_int(hugetlb_stat_parse("total=6291456 N0=2097152 N3=4194304\n", s, &err), 0,
+	       "hugetlb_stat_parse: the kernel's text");
+	ok(s->n == 2 && s->node[1].id == 3 && s->node[1].anon == 4194304,
+	   "hugetlb_stat_parse: bytes per node, without the total");
+	is_int(hugetlb_stat_parse("N0=1\n", s, &err), -EINVAL, "hugetlb_stat_parse: no total");
+	is_int(hugetlb_stat_parse("", s, &err), -EINVAL, "hugetlb_stat_parse: an empty text");
 	free(s);
 }
 
@@ -208,13 +214,13 @@ static void test_plain(void)
 	char large[CGROUP_PATH_MAX + 8];
 
 	for (size_t i = 0; i < ARRAY_SIZE(good); i++)
-		ok(path_is_plain(good[i]), "plain: %s", good[i]);
+		ok(path_is_plain(good[i]), "path_is_plain: %s", good[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
-		ok(!path_is_plain(bad[i]), "not plain: \"%s\"", bad[i]);
+		ok(!path_is_plain(bad[i]), "path_is_plain: not \"%s\"", bad[i]);
 	memset(large, 'a', sizeof(large) - 1);
 	large[0] = '/';
 	large[sizeof(large) - 1] = '\0';
-	ok(!path_is_plain(large), "not plain: too long");
+	ok(!path_is_plain(large), "path_is_plain: not a too long path");
 }
 
 int main(void)

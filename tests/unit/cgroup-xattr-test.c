@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whose marks are whose: the machine's root leaves trusted.* ones; root in a user namespace, to whom the kernel gives
- * none of these, user.* ones of the same names, and neither takes the other's for its own.  On a real cgroup2.
+ * Attributes of root and of root in a user namespace. Real root uses trusted.* attributes; root in a user namespace may
+ * not, and uses user.* attributes of the same names. Neither may read the other's. On a real cgroup2.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/util.h"
@@ -26,7 +26,10 @@ static const char *attribute(const char *name)
 	return value;
 }
 
-/* In a child, as which of the two it is gets asked once: what cgroup_get_xattr gives, after @set has been set. */
+/*
+ * What cgroup_get_xattr() returns, after setting @set (NULL: nothing). In a child, since a process determines only once
+ * which of the two it is.
+ */
 static const char *seen_by(bool in_namespace, const char *set)
 {
 	static char value[20];
@@ -63,19 +66,19 @@ int main(void)
 	struct error err = { 0 };
 
 	if (!cgroup2_begin(&own)) {
-		printf("1..0 # SKIP no cgroup2 of our own here\n");
+		printf("1..0 # SKIP no cgroup2 for tests here\n");
 		return 0;
 	}
-	is_int(cgroup_open(own.mount, own.top, &dir, &err), 0, "a cgroup of our own");
-	is_str(seen_by(true, "0,1"), "0,1", "root in a namespace sees what it has marked");
-	is_str(attribute("user.volatile.cpu.nodes"), "0,1", "it is a user's mark");
-	is_str(attribute(CGROUP_XATTR_NODES), "none", "and no trusted one");
-	is_str(seen_by(false, NULL), "none", "the machine's root does not believe it");
-	is_str(seen_by(false, "2"), "2", "it sees what it has marked itself");
-	is_str(attribute(CGROUP_XATTR_NODES), "2", "that is a trusted mark");
-	is_str(attribute("user.volatile.cpu.nodes"), "0,1", "beside the user's");
-	is_str(seen_by(true, NULL), "0,1", "which is the one that root in a namespace sees");
+	is_int(cgroup_open(own.mount, own.top, &dir, &err), 0, "the test's cgroup is opened");
+	is_str(seen_by(true, "0,1"), "0,1", "root in a user namespace reads the mark that it has set");
+	is_str(attribute("user.volatile.cpu.nodes"), "0,1", "root in a user namespace sets a user.* attribute");
+	is_str(attribute(CGROUP_XATTR_NODES), "none", "root in a user namespace sets no trusted.* attribute");
+	is_str(seen_by(false, NULL), "none", "real root does not read a user.* attribute");
+	is_str(seen_by(false, "2"), "2", "real root reads the mark that it has set");
+	is_str(attribute(CGROUP_XATTR_NODES), "2", "real root sets a trusted.* attribute");
+	is_str(attribute("user.volatile.cpu.nodes"), "0,1", "real root leaves the user.* attribute unchanged");
+	is_str(seen_by(true, NULL), "0,1", "root in a user namespace still reads its own mark");
 	cgroup_dir_close(&dir);
-	ok(cgroup2_end(&own), "the cgroup is taken away");
+	ok(cgroup2_end(&own), "the test's cgroup is removed");
 	return done();
 }

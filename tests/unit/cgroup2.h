@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A real cgroup2 for unit tests, mounted in a mount namespace of their own, with a
- * cgroup that is theirs.
+ * A real cgroup2 for unit tests: mounted in a mount namespace of the test, with a cgroup of its own.
  */
 #ifndef TEST_CGROUP2_H
 #define TEST_CGROUP2_H
@@ -17,11 +16,11 @@
 
 struct cgroup2 {
 	char path[40];	   /* of the mount */
-	char top[64];	   /* our cgroup, from the mount on, begins with / */
-	int mount, folder; /* descriptors of both */
+	char top[64];	   /* the test's cgroup, below the mount, begins with / */
+	int mount, folder; /* descriptors of the mount and of the cgroup */
 };
 
-/* False where it cannot be had: to be skipped. */
+/* False: not possible here; the caller skips its tests. */
 static inline bool cgroup2_begin(struct cgroup2 *c)
 {
 	snprintf(c->path, sizeof(c->path), "/tmp/numaplace-cgroup2-XXXXXX");
@@ -40,7 +39,7 @@ static inline bool cgroup2_begin(struct cgroup2 *c)
 	return c->folder >= 0;
 }
 
-/* True when all of it is gone; what the test made in its cgroup it has to have taken away. */
+/* Removes the cgroup, which must have no children, and the mount. True: both are gone. */
 static inline bool cgroup2_end(struct cgroup2 *c)
 {
 	bool gone = unlinkat(c->mount, c->top + 1, AT_REMOVEDIR) == 0;

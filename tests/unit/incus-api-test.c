@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The daemon's socket, played by a child: what is asked of it, and every odd way in which it may answer.
+ * The client of the Incus API against a child that plays the daemon: what is sent, and how unusual replies are handled.
  */
 #include "runtime-hooks/incus-api.h"
 #include "tests/unit/tap.h"
@@ -16,7 +16,7 @@
 static char path[] = "/tmp/numaplace-api-XXXXXX";
 static char socket_path[64], asked_path[64], asked[4096];
 
-/* A child that takes one question, keeps it in a file, and gives this answer in two parts. */
+/* A child that accepts one request, stores it in a file, and sends @answer in two parts. */
 static pid_t serve_bytes(const char *answer, size_t len)
 {
 	struct sockaddr_un at = { .sun_family = AF_UNIX };
@@ -82,27 +82,30 @@ static void test_get(void)
 {
 	struct incus_answer a = { 0 };
 	struct error err = { 0 };
-	pid_t pid = serve("HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
-			  "{\"type\":\"sync\",\"error\":\"\",\"metadata\":{\"status\":\"Stopped\",\"type\":\"virtual-machine\","
-			  "\"config\":{\"limits.cpu\":\"2\"},\"expanded_config\":{\"limits.cpu\":\"4\",\"x\":\"y\"}}}");
+	pid_t pid = serve(
+		"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
+		"{\"type\":\"sync\",\"error\":\"\",\"metadata\":{\"status\":\"Stopped\",\"type\":\"virtual-machine\","
+		"\"config\":{\"limits.cpu\":\"2\"},\"expanded_config\":{\"limits.cpu\":\"4\",\"x\":\"y\"}}}");
 	int r = incus_get(socket_path, "default", "v1", &a, &err);
 
-	is_int(r, 0, "an instance is asked for: %s", err.text);
-	is_str(a.status, "Stopped", "its status");
-	is_str(a.config.type, "virtual-machine", "its type");
-	is_str(a.config.native[KEY_CPU], "4", "its expanded configuration");
-	ok(strncmp(was_asked(pid), "GET /1.0/instances/v1?project=default HTTP/1.0\r\n", 48) == 0, "the question");
+	is_int(r, 0, "get: an instance: %s", err.text);
+	is_str(a.status, "Stopped", "get: status");
+	is_str(a.config.type, "virtual-machine", "get: type");
+	is_str(a.config.native[KEY_CPU], "4", "get: the expanded configuration");
+	ok(strncmp(was_asked(pid), "GET /1.0/instances/v1?project=default HTTP/1.0\r\n", 48) == 0,
+	   "get: the request line");
 	incus_config_free(&a.config);
 
-	pid = serve("HTTP/1.0 404 Not Found\r\n\r\n"
-		    "{\"error\":\"Failed to fetch instance \\\"v1\\\" in project \\\"default\\\": Instance not found\"}");
-	is_int(incus_get(socket_path, "default", "v1", &a, &err), -ENOENT, "there is no such instance");
+	pid = serve(
+		"HTTP/1.0 404 Not Found\r\n\r\n"
+		"{\"error\":\"Failed to fetch instance \\\"v1\\\" in project \\\"default\\\": Instance not found\"}");
+	is_int(incus_get(socket_path, "default", "v1", &a, &err), -ENOENT, "get: no such instance");
 	is_str(err.text, "Failed to fetch instance \"v1\" in project \"default\": Instance not found",
-	       "all of what the daemon said");
+	       "get: the daemon's whole message for a missing instance");
 	was_asked(pid);
 	pid = serve("HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Database is locked\"}");
-	is_int(incus_get(socket_path, "default", "v1", &a, &err), -EPROTO, "the daemon fails");
-	is_str(err.text, "Database is locked (HTTP status 500)", "and said so");
+	is_int(incus_get(socket_path, "default", "v1", &a, &err), -EPROTO, "get: an error of the daemon");
+	is_str(err.text, "Database is locked (HTTP status 500)", "get: the daemon's message and HTTP status");
 	was_asked(pid);
 }
 
@@ -119,7 +122,8 @@ static void test_set(void)
 		  "Failed to create instance update operation: Instance is busy (HTTP status 500)", -EBUSY },
 		{ "HTTP/1.0 400 Bad Request\r\n\r\n{\"error\":\"Unknown configuration key: volatile.cpu.nodes\"}",
 		  "Unknown configuration key: volatile.cpu.nodes (HTTP status 400)", -EINVAL },
-		{ "HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Invalid config: Unknown configuration key: volatile.cpu.nodes\"}",
+		{ "HTTP/1.0 500 Oh\r\n\r\n{\"error\":\"Invalid config: Unknown configuration key: "
+		  "volatile.cpu.nodes\"}",
 		  "Invalid config: Unknown configuration key: volatile.cpu.nodes (HTTP status 500)", -EINVAL },
 		{ "HTTP/1.0 404 Not Found\r\n\r\n{\"error\":\"Instance not found\"}", "Instance not found", -ENOENT },
 		{ "HTTP/1.0 500 Oh\r\n\r\nno json", " (HTTP status 500)", -EPROTO },
@@ -130,11 +134,11 @@ static void test_set(void)
 		pid_t pid = serve(cases[i].answer);
 
 		is_int(incus_set(socket_path, "p", "c1", "\"volatile.cpu.nodes\":\"2,3\"", &err), cases[i].status,
-		       "set: case %zu", i);
-		is_str(err.text, cases[i].message, "and what was said");
+		       "set: status of case %zu", i);
+		is_str(err.text, cases[i].message, "set: message of a reply");
 		ok(strstr(was_asked(pid), "PATCH /1.0/instances/c1?project=p ") == asked &&
 			   strstr(asked, "\r\n\r\n{\"config\":{\"volatile.cpu.nodes\":\"2,3\"}}"),
-		   "the question");
+		   "set: the request line and body");
 	}
 }
 
@@ -149,30 +153,32 @@ static void test_odd(void)
 
 	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
 		pid = serve(answers[i]);
-		is_int(incus_get(socket_path, "default", "c1", &a, &err), -EPROTO, "no HTTP: %s", err.text);
+		is_int(incus_get(socket_path, "default", "c1", &a, &err), -EPROTO, "reply that is not HTTP: %s",
+		       err.text);
 		was_asked(pid);
 	}
 	pid = serve("HTTP/1.0 200 OK\r\n\r\n[1");
-	is_int(incus_get(socket_path, "default", "c1", &a, &err), -EINVAL, "no JSON: %s", err.text);
+	is_int(incus_get(socket_path, "default", "c1", &a, &err), -EINVAL, "reply that is not JSON: %s", err.text);
 	was_asked(pid);
-	/* The part behind a NUL was read, but not kept. */
+	/* The part after a NUL was read, but not kept. */
 	for (size_t at = 0; at < 3; at++) {
 		static const char with_nul[][32] = { "HTTP/1.0 200 OK\r\n\r\n{}\0x", "HTTP/1.0 200 OK\r\n\r\n\0{}",
 						     "HTTP/1.0\0 200 OK\r\n\r\n{}" };
 
 		pid = serve_bytes(with_nul[at], sizeof(with_nul[at]));
 		text = NULL;
-		is_int(incus_request(socket_path, "GET", "/", NULL, 2000, &text, &len, &err), -EPROTO, "a NUL: %s",
-		       err.text);
-		ok(!text, "and no text");
+		is_int(incus_request(socket_path, "GET", "/", NULL, 2000, &text, &len, &err), -EPROTO,
+		       "reply that contains a NUL: %s", err.text);
+		ok(!text, "reply that contains a NUL: no text is returned");
 		was_asked(pid);
 	}
 	pid = serve("");
-	is_int(incus_request(socket_path, "GET", "/", NULL, 200, &text, &len, &err), -ETIMEDOUT, "no answer: %s",
+	is_int(incus_request(socket_path, "GET", "/", NULL, 200, &text, &len, &err), -ETIMEDOUT, "no reply in time: %s",
 	       err.text);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	is_int(incus_get(socket_path, "default", "c1", &a, &err), -ECONNREFUSED, "nobody there: %s", err.text);
+	is_int(incus_get(socket_path, "default", "c1", &a, &err), -ECONNREFUSED, "no daemon on the socket: %s",
+	       err.text);
 	unlink(socket_path);
 	is_int(incus_get(socket_path, "default", "c1", &a, &err), -ENOENT, "no socket: %s", err.text);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * backup.yaml and lxc.conf as Incus 6.0 and LXD 5.0 write them, and what is made of their keys.
+ * backup.yaml and lxc.conf as Incus 6.0 and LXD 5.0 write them, and the requests made of their keys.
  */
 #include "runtime-hooks/incus-api.h"
 #include "runtime-hooks/incus-config.h"
@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* As Incus 6.0.4 has it: a container's top key is "container". */
+/* As written by Incus 6.0.4; a container's top-level key is "container". */
 static const char backup[] =
 	"container:\n"
 	"  config:\n"
@@ -42,13 +42,13 @@ static void test_backup(void)
 	struct error err = { 0 };
 	int r = incus_config_parse(backup, strlen(backup), "backup.yaml", &c, &err);
 
-	is_int(r, 0, "a backup.yaml of Incus 6.0: %s", err.text);
-	is_str(c.name, "c1", "its instance's name, not its pool's");
-	is_str(c.type, "container", "its type");
-	is_str(c.native[KEY_CPU], "4", "limits.cpu of the expanded configuration");
-	is_str(c.native[KEY_CPU_NODES], "balanced", "limits.cpu.nodes");
-	is_str(c.native[KEY_VOLATILE_CPU_NODES], "2,3", "volatile.cpu.nodes");
-	is_str(c.asked[KEY_MEMORY_POLICY], "strict", "user.numaplace.limits.memory.policy");
+	is_int(r, 0, "backup.yaml of Incus 6.0: %s", err.text);
+	is_str(c.name, "c1", "backup.yaml: the instance's name, not the pool's");
+	is_str(c.type, "container", "backup.yaml: type");
+	is_str(c.native[KEY_CPU], "4", "backup.yaml: limits.cpu of the expanded configuration");
+	is_str(c.native[KEY_CPU_NODES], "balanced", "backup.yaml: limits.cpu.nodes");
+	is_str(c.native[KEY_VOLATILE_CPU_NODES], "2,3", "backup.yaml: volatile.cpu.nodes");
+	is_str(c.asked[KEY_MEMORY_POLICY], "strict", "backup.yaml: user.numaplace.limits.memory.policy");
 	incus_config_free(&c);
 }
 
@@ -57,8 +57,8 @@ static void refused(const char *text, size_t len, const char *message)
 	struct incus_config c = { 0 };
 	struct error err = { 0 };
 
-	is_int(incus_config_parse(text, len, "b", &c, &err), -EINVAL, "refused");
-	is_str(err.text, message, "and said why");
+	is_int(incus_config_parse(text, len, "b", &c, &err), -EINVAL, "malformed backup.yaml is refused");
+	is_str(err.text, message, "malformed backup.yaml: message");
 	incus_config_free(&c);
 }
 
@@ -90,12 +90,13 @@ static void test_hostile(void)
 	refused(deep, sizeof(deep), "b: nested deeper than 32 (line 1)");
 	for (size_t i = 3; i + 1 < sizeof(deep); i += 2)
 		memcpy(deep + i, "- ", 2);
-	is_int(incus_config_parse(deep, sizeof(deep), "b", &c, &err), -EINVAL, "a hundred thousand sequences: %s",
-	       err.text);
-	is_int(incus_config_parse(deep, INCUS_BACKUP_MAX + 1, "b", &c, &err), -EINVAL, "too large: %s", err.text);
+	is_int(incus_config_parse(deep, sizeof(deep), "b", &c, &err), -EINVAL,
+	       "a hundred thousand nested sequences are refused: %s", err.text);
+	is_int(incus_config_parse(deep, INCUS_BACKUP_MAX + 1, "b", &c, &err), -EINVAL,
+	       "a backup.yaml above the size limit is refused: %s", err.text);
 }
 
-/* "KEY=VALUE ..." to what is made of it: "behind limits.cpu.nodes=2-3 cpus=4 memory=..." or the error. */
+/* Plans for "KEY=VALUE ...". Returns "behind limits.cpu.nodes=2-3 cpus=4 memory=...", or the error. */
 static const char *plan(const char *keys, const struct conf *conf)
 {
 	static const char *const ways[] = { "leave", "behind", "ahead" };
@@ -143,36 +144,43 @@ static void test_follow(void)
 	struct conf conf;
 
 	conf_init(&conf);
-	is_str(plan("", &conf), "leave", "no keys: left alone");
-	is_str(plan("limits.cpu=4 limits.memory=1GiB", &conf), "leave", "no nodes: Incus's own, left alone");
+	is_str(plan("", &conf), "leave", "follow: no keys: not placed");
+	is_str(plan("limits.cpu=4 limits.memory=1GiB", &conf), "leave",
+	       "follow: without nodes, Incus's own choice is left alone");
 	is_str(plan("limits.cpu=4 limits.cpu.nodes=balanced volatile.cpu.nodes=0,1", &conf),
-	       "behind limits.cpu=4 limits.cpu.nodes=0-1", "balanced: what Incus chose");
+	       "behind limits.cpu=4 limits.cpu.nodes=0-1", "follow: balanced uses the nodes that Incus chose");
 	is_str(plan("limits.cpu.nodes=1,3 volatile.cpu.nodes=0", &conf), "behind limits.cpu.nodes=1,3",
-	       "a list counts, whatever is left over from before");
-	is_str(plan("limits.cpu.nodes=1 limits.cpu=2-5", &conf), "behind limits.cpu.nodes=1", "CPUs pinned beside nodes");
+	       "follow: a list is used instead of old volatile nodes");
+	is_str(plan("limits.cpu.nodes=1 limits.cpu=2-5", &conf), "behind limits.cpu.nodes=1",
+	       "follow: CPUs pinned beside nodes");
 	is_str(plan("limits.cpu.nodes=1 limits.memory=50%", &conf), "behind limits.cpu.nodes=1 own-memory=536870900",
-	       "half of a GiB");
+	       "follow: half of a GiB");
 	is_str(plan("limits.cpu.nodes=1 limits.memory=150%", &conf), "behind limits.cpu.nodes=1 own-memory=1610612700",
-	       "more than there is, as a ceiling may be");
+	       "follow: a ceiling above the memory of the host");
 	is_str(plan("limits.cpu.nodes=1 limits.memory=1GiB user.numaplace.limits.memory=64MiB", &conf),
-	       "behind limits.cpu.nodes=1 limits.memory=64MiB", "what is asked for counts before the ceiling");
+	       "behind limits.cpu.nodes=1 limits.memory=64MiB",
+	       "follow: requested memory is used instead of the ceiling");
 	is_str(plan("limits.cpu.nodes=1 limits.hugepages.2MB=64MiB", &conf),
-	       "behind limits.cpu.nodes=1 own-huge=32x2097152", "hugepages that may be taken must be there");
+	       "behind limits.cpu.nodes=1 own-huge=32x2097152", "follow: hugepages up to the limit must be available");
 	is_str(plan("limits.cpu.nodes=balanced", &conf),
-	       "limits.cpu.nodes: \"balanced\": and no volatile.cpu.nodes says what was chosen", "nothing was chosen");
+	       "limits.cpu.nodes: \"balanced\": and no volatile.cpu.nodes says what was chosen",
+	       "follow: balanced without volatile.cpu.nodes is refused");
 	is_str(plan("limits.cpu=2 user.numaplace.limits.cpu.exclusive=true", &conf),
-	       "user.numaplace.limits.cpu.exclusive: \"true\": needs user.numaplace.mode = lead: with follow the CPUs are "
+	       "user.numaplace.limits.cpu.exclusive: \"true\": needs user.numaplace.mode = lead: with follow the CPUs "
+	       "are "
 	       "chosen elsewhere",
-	       "exclusive is not for him who follows");
+	       "follow: exclusive CPUs are refused");
 	is_str(plan("limits.cpu.nodes=2,3 user.numaplace.limits.cpu.nodes=balanced", &conf),
-	       "behind limits.cpu.nodes=2-3", "placed before its start: the wish is beside it");
-	is_str(plan("limits.cpu=2-3", &conf), "leave", "pins alone: left alone");
+	       "behind limits.cpu.nodes=2-3",
+	       "follow: nodes from an earlier placement are used, beside the requested ones");
+	is_str(plan("limits.cpu=2-3", &conf), "leave", "follow: pinned CPUs without a request are left alone");
 	is_str(plan("limits.cpu=2-3 user.numaplace.mode=follow", &conf), "behind limits.cpu=2-3",
-	       "CPUs of its own, and follow asked: their nodes");
-	is_str(plan("limits.cpu=2 user.numaplace.mode=follow", &conf), "leave", "follow asked, with a number: no pin");
+	       "mode=follow: nodes of the pinned CPUs");
+	is_str(plan("limits.cpu=2 user.numaplace.mode=follow", &conf), "leave",
+	       "mode=follow: a number of CPUs is not a pin");
 	conf.without_keys = DEFAULT_FOLLOW_PINS;
-	is_str(plan("limits.cpu=2-3", &conf), "behind limits.cpu=2-3", "follow-pins: their nodes");
-	is_str(plan("limits.cpu=2", &conf), "leave", "follow-pins: a number is no pin");
+	is_str(plan("limits.cpu=2-3", &conf), "behind limits.cpu=2-3", "follow-pins: nodes of the pinned CPUs");
+	is_str(plan("limits.cpu=2", &conf), "leave", "follow-pins: a number of CPUs is not a pin");
 }
 
 static void test_lead(void)
@@ -181,28 +189,29 @@ static void test_lead(void)
 
 	conf_init(&conf);
 	is_str(plan("user.numaplace.mode=lead limits.cpu=4 limits.cpu.nodes=balanced volatile.cpu.nodes=0,1", &conf),
-	       "ahead limits.cpu=4 limits.cpu.nodes=balanced", "lead: Incus's choice is no pin");
+	       "ahead limits.cpu=4 limits.cpu.nodes=balanced", "lead: the nodes that Incus chose are not a pin");
 	is_str(plan("user.numaplace.mode=lead limits.cpu=4", &conf), "ahead limits.cpu=4 limits.cpu.nodes=balanced",
-	       "lead alone asks for a choice");
+	       "lead: the mode alone is a request");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu.nodes=1-3 limits.cpu.nodes=2", &conf),
-	       "ahead limits.cpu.nodes=1-3", "the wish, not the earlier choice");
+	       "ahead limits.cpu.nodes=1-3", "lead: the requested nodes are used, not Incus's");
 	is_str(plan("user.numaplace.mode=lead limits.cpu=2 user.numaplace.limits.cpu=4", &conf),
-	       "limits.cpu: \"2\": given twice, and differently", "two numbers of CPUs");
+	       "limits.cpu: \"2\": given twice, and differently", "lead: two different numbers of CPUs are refused");
 	is_str(plan("user.numaplace.mode=leads", &conf), "user.numaplace.mode: \"leads\": not follow or lead",
-	       "a mode that is none");
+	       "an unknown mode is refused");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=lots", &conf),
-	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted",
-	       "the whole key is named");
+	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is "
+	       "wanted",
+	       "a bad value: the message has the full key");
 	conf.incus_mode = INCUS_LEAD;
-	is_str(plan("limits.cpu=4", &conf), "leave", "a host that leads: only those that ask");
+	is_str(plan("limits.cpu=4", &conf), "leave", "incus-mode = lead: an instance without keys is not placed");
 	is_str(plan("limits.cpu=4 limits.cpu.nodes=balanced", &conf), "ahead limits.cpu=4 limits.cpu.nodes=balanced",
-	       "a host that leads");
+	       "incus-mode = lead: an instance with keys is placed");
 	is_str(plan("limits.cpu.nodes=1 user.numaplace.mode=follow", &conf), "behind limits.cpu.nodes=1",
-	       "and one that would rather follow");
+	       "incus-mode = lead: an instance with mode=follow");
 	conf.container_keys = 1U << KEY_CPU;
 	is_str(plan("user.numaplace.limits.cpu.exclusive=true limits.cpu=2", &conf),
 	       "user.numaplace.limits.cpu.exclusive: \"true\": containers may not set this key (container-keys)",
-	       "a key that the host does not allow");
+	       "a key that container-keys does not allow is refused");
 }
 
 static char said[800];
@@ -212,7 +221,7 @@ static void note(const char *line)
 	snprintf(said + strlen(said), sizeof(said) - strlen(said), "%s\n", line);
 }
 
-/* One key that is the daemon's own, and what is said of it where the machine has 1 GiB, or is not known. */
+/* The warnings about one of Incus's own keys, on a host with @host_memory bytes (0: unknown). */
 static void doubted(const char *key, const char *value, uint64_t host_memory, const char *wanted)
 {
 	cleanup_incus_config struct incus_config c = { 0 };
@@ -220,7 +229,7 @@ static void doubted(const char *key, const char *value, uint64_t host_memory, co
 	incus_config_add(&c, key, value, NULL);
 	*said = '\0';
 	incus_doubts(&c, host_memory, note);
-	is_str(said, wanted, "%s=%s", key, value);
+	is_str(said, wanted, "warnings about %s=%s", key, value);
 }
 
 static void test_words(void)
@@ -236,26 +245,31 @@ static void test_words(void)
 		sprintf(keys, "user.numaplace.mode=lead limits.memory=1GiB limits.memory.hugepages=%s", yes[i]);
 		is_str(plan(keys, &conf),
 		       "ahead limits.cpu.nodes=balanced limits.memory.hugepages=true own-memory=1073741824",
-		       "%s is true to Incus", yes[i]);
+		       "%s is true, as in Incus", yes[i]);
 	}
 	for (size_t i = 0; i < sizeof(no) / sizeof(*no); i++) {
 		char keys[200];
 
 		sprintf(keys, "user.numaplace.mode=lead limits.memory=1GiB limits.memory.hugepages=%s", no[i]);
-		is_str(plan(keys, &conf), "ahead limits.cpu.nodes=balanced own-memory=1073741824", "%s is not", no[i]);
+		is_str(plan(keys, &conf), "ahead limits.cpu.nodes=balanced own-memory=1073741824",
+		       "%s is false, as in Incus", no[i]);
 	}
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu.exclusive=yes limits.cpu=2", &conf),
-	       "ahead limits.cpu=2 limits.cpu.nodes=balanced limits.cpu.exclusive=true", "so is it in keys of ours");
+	       "ahead limits.cpu=2 limits.cpu.nodes=balanced limits.cpu.exclusive=true",
+	       "a numaplace key has the same words for true");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=25%", &conf),
-	       "ahead limits.cpu.nodes=balanced limits.memory=268435450", "a quarter of a GiB, asked for with our key");
+	       "ahead limits.cpu.nodes=balanced limits.memory=268435450",
+	       "user.numaplace.limits.memory: a quarter of a GiB");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=0%", &conf),
-	       "user.numaplace.limits.memory: \"0\": no memory at all", "nothing of it");
+	       "user.numaplace.limits.memory: \"0\": no memory at all",
+	       "user.numaplace.limits.memory: 0 percent is refused");
 	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
-	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the CPUs are "
+	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the CPUs "
+	       "are "
 	       "chosen elsewhere",
-	       "a class is not for one that follows");
+	       "follow: a CPU class is refused");
 	is_str(plan("limits.cpu.nodes=1 user.numaplace.limits.memory.nodes=2", &conf),
-	       "behind limits.cpu.nodes=1 limits.memory.nodes=2", "nodes for memory are");
+	       "behind limits.cpu.nodes=1 limits.memory.nodes=2", "follow: memory nodes are allowed");
 	doubted("limits.memory", "999999999999999 bytes", 1 << 30, "");
 	doubted("limits.memory", "5TB", 1 << 30, "");
 	doubted("limits.memory", "50%", 1 << 30, "");
@@ -281,7 +295,7 @@ static void detected(const char *conf, const char *id, const char *wanted)
 
 	if (incus_detect(conf, id, &i))
 		snprintf(got, sizeof(got), "%s %s", i.runtime, i.folder);
-	is_str(got, wanted, "%s", wanted);
+	is_str(got, wanted, "detected instance: %s", wanted);
 }
 
 static void test_detect(void)
@@ -295,7 +309,8 @@ static void test_detect(void)
 	detected("lxc.hook.pre-start = /proc/1/exe callhook \"/srv/x\" \"p\" \"c\" start\n"
 		 "lxc.mount.entry = /srv/x/devlxd dev/lxd none bind,create=dir 0 0\n",
 		 "p_c", "lxd /srv/x/containers/p_c");
-	detected("lxc.hook.pre-start = /snap/lxd/current/bin/lxd callhook /var/snap/lxd/common/lxd \"default\" \"c\" start\n",
+	detected("lxc.hook.pre-start = /snap/lxd/current/bin/lxd callhook /var/snap/lxd/common/lxd \"default\" \"c\" "
+		 "start\n",
 		 "c", "lxd /var/snap/lxd/common/lxd/containers/c");
 	detected("lxc.uts.name = callhook /var/lib/incus\n", "c", "none");
 	detected("lxc.hook.pre-start = /bin/x callhook relative\n", "c", "none");
@@ -308,13 +323,13 @@ static void test_names(void)
 	char project[64], instance[64], path[200];
 
 	incus_split("c1", project, instance, sizeof(project));
-	is_str(project, "default", "no underscore: the default project");
-	is_str(instance, "c1", "and the whole name");
+	is_str(project, "default", "split: no underscore: the default project");
+	is_str(instance, "c1", "split: no underscore: the whole name is the instance");
 	incus_split("my_pro_c1", project, instance, sizeof(project));
-	is_str(project, "my_pro", "a project with an underscore");
-	is_str(instance, "c1", "the instance is behind the last one");
+	is_str(project, "my_pro", "split: a project with an underscore");
+	is_str(instance, "c1", "split: the instance is after the last underscore");
 	incus_path("a b&c", "c1", path, sizeof(path));
-	is_str(path, "/1.0/instances/c1?project=a%20b%26c", "escaped");
+	is_str(path, "/1.0/instances/c1?project=a%20b%26c", "path: the project is escaped");
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/json: what the rules get, and that everything hostile is
- * refused with one line that says what and where.
+ * runtime-hooks/json: the values that rules receive; malformed and hostile input is refused with one line that has the
+ * reason and the position.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/json.h"
@@ -11,10 +11,10 @@
 
 #define CAP 65536
 
-/* What the rules heard, as one text: "id=web1 n=5 ...". */
+/* All values that the rules received, as one text: "id=web1 n=5 ...". */
 struct heard {
 	char text[4096];
-	int refuse; /* what the set function returns */
+	int refuse; /* result of the set functions */
 };
 
 static int hear(struct heard *h, const char *name, const struct json_value *v, struct error *err)
@@ -101,9 +101,9 @@ static void good(const char *text, const char *want)
 	struct heard h = { 0 };
 	struct error err = { 0 };
 
-	if (!is_int(parse(text, strlen(text), &h, &err), 0, "taken: %s", text))
+	if (!is_int(parse(text, strlen(text), &h, &err), 0, "accepted: %s", text))
 		diag("%s", err.text);
-	is_str(h.text, want, "heard of it: %s", want);
+	is_str(h.text, want, "values of an accepted text: %s", want);
 }
 
 static void bad_bytes(const char *text, size_t len, const char *message)
@@ -111,8 +111,8 @@ static void bad_bytes(const char *text, size_t len, const char *message)
 	struct heard h = { 0 };
 	struct error err = { 0 };
 
-	is_int(parse(text, len, &h, &err), -EINVAL, "refused for: %s", message);
-	is_str(err.text, message, "because: %s", message);
+	is_int(parse(text, len, &h, &err), -EINVAL, "refused: %s", message);
+	is_str(err.text, message, "message: %s", message);
 }
 
 static void bad(const char *text, const char *message)
@@ -140,7 +140,7 @@ static void test_values(void)
 	good("{\"open\":[[],{}]}", "open@9=");
 }
 
-/* Whatever is not asked for may be anything that is well-formed. */
+/* Values without a rule may be anything well-formed. */
 static void test_passed_over(void)
 {
 	good("{\"x\":1e999,\"x\":{\"id\":4},\"x\":[\"id\",[0,-0,1.5]],\"y\":\"\\u0000\",\"id\":\"q\"}", "id=q");
@@ -182,7 +182,7 @@ static void test_characters(void)
 	bad("{\"id\":\"\xe0\x80\xaf\"}", "not UTF-8 (byte 7)");	    /* overlong / */
 	bad("{\"id\":\"\xed\xa0\x80\"}", "not UTF-8 (byte 7)");	    /* a surrogate */
 	bad("{\"id\":\"\xf4\x90\x80\x80\"}", "not UTF-8 (byte 7)"); /* over 10FFFF */
-	bad("{\"x\":\"\xc3", "not UTF-8 (byte 6)");		    /* cut */
+	bad("{\"x\":\"\xc3", "not UTF-8 (byte 6)");		    /* incomplete */
 	bad("{\"id\":\"\\ud800\"}", "half of a surrogate pair (byte 7)");
 	bad("{\"id\":\"\\ud800x\"}", "half of a surrogate pair (byte 7)");
 	bad("{\"id\":\"\\ud800\\u0041\"}", "half of a surrogate pair (byte 7)");
@@ -217,7 +217,7 @@ static void test_rules(void)
 	bad("{\"open\":1}", "open: an array is expected (byte 9)");
 }
 
-/* @n opening brackets, and as many closing ones if @closed. */
+/* @n opening brackets, followed by as many closing ones if @closed. */
 static char *brackets(size_t n, bool closed)
 {
 	char *text = calloc(1, 2 * n + 1);
@@ -240,25 +240,26 @@ static void test_limits(void)
 
 	if (!flat || !deep || !deeper)
 		return;
-	is_int(json_parse(flat, 128, CAP, none, 0, &h, &err), 0, "64 deep is taken");
-	is_int(json_parse(deep, 130, CAP, none, 0, &h, &err), -EINVAL, "65 deep is not");
-	is_str(err.text, "nested deeper than 64 (byte 65)", "and says so");
-	is_int(json_parse(deeper, 100000, 1 << 20, none, 0, &h, &err), -EINVAL, "100000 deep is refused");
-	is_str(err.text, "nested deeper than 64 (byte 65)", "after the 65th");
-	is_int(json_parse(deeper, 100000, 99999, none, 0, &h, &err), -EINVAL, "a byte over the cap is refused");
-	is_str(err.text, "more than 99999 bytes", "and says so");
+	is_int(json_parse(flat, 128, CAP, none, 0, &h, &err), 0, "64 levels are accepted");
+	is_int(json_parse(deep, 130, CAP, none, 0, &h, &err), -EINVAL, "65 levels are refused");
+	is_str(err.text, "nested deeper than 64 (byte 65)", "message for 65 levels");
+	is_int(json_parse(deeper, 100000, 1 << 20, none, 0, &h, &err), -EINVAL, "100000 levels are refused");
+	is_str(err.text, "nested deeper than 64 (byte 65)", "100000 levels: parsing stops at level 65");
+	is_int(json_parse(deeper, 100000, 99999, none, 0, &h, &err), -EINVAL,
+	       "a text one byte above the cap is refused");
+	is_str(err.text, "more than 99999 bytes", "message for a text above the cap");
 	for (int i = 0; i < 300; i++)
 		sprintf(many + strlen(many), "%s\"limits.%d\":\"\"", i ? "," : "", i);
 	strcat(many, "}}");
 	is_int(parse(many, strlen(many), &h, &err), -EINVAL, "300 wanted keys are refused");
-	ok(strncmp(err.text, "a: too many keys (byte ", 23) == 0, "%s", err.text);
+	ok(strncmp(err.text, "a: too many keys (byte ", 23) == 0, "message for too many keys: %s", err.text);
 	h = (struct heard){ .refuse = -ENOSPC };
-	is_int(parse("{\"a\":{\"limits.cpu\":\"1\"}}", 24, &h, &err), -ENOSPC, "a set function's status is passed on");
-	is_str(err.text, "a.limits.cpu: not liked", "with the path before its message");
-	is_int(parse("{\"id\":5}", 8, &h, NULL), -EINVAL, "no struct error is fine");
+	is_int(parse("{\"a\":{\"limits.cpu\":\"1\"}}", 24, &h, &err), -ENOSPC, "status of a set function is passed on");
+	is_str(err.text, "a.limits.cpu: not liked", "message of a set function is prefixed with the path");
+	is_int(parse("{\"id\":5}", 8, &h, NULL), -EINVAL, "json_parse without struct error");
 }
 
-/* Every cut and every changed byte of a good text: an answer, and a message if it is no. */
+/* Every truncation and every changed byte of a valid text: accepted, or refused with a message. */
 static void test_damaged(void)
 {
 	static const char text[] =
@@ -278,7 +279,7 @@ static void test_damaged(void)
 				told &= err.status == -EINVAL && *err.text;
 		}
 	}
-	ok(told, "a damaged text is refused with a message");
+	ok(told, "every damaged text is accepted or refused with a message");
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A ledger to test: a scratch folder, a made machine, and a world whose
- * containers live and die as the test says.
+ * A ledger to test: a temporary folder, a mock machine, and containers that live and die as the test determines.
  */
 #ifndef NUMAPLACE_LEDGER_KIT_H
 #define NUMAPLACE_LEDGER_KIT_H
@@ -24,11 +23,11 @@
 #define KIT_CPUS 256
 #define KIT_NODES 8
 
-/* Containers of the world, by the inode of their cgroup; what is not here is placed and well. */
+/* The state of containers, by the inode of their cgroup; those not listed are alive and placed. */
 struct fate {
 	uint64_t inode;
 	enum life life;
-	uint64_t seen; /* what life() then finds faulted in on the first node */
+	uint64_t seen; /* bytes that life() reports as touched on the first node */
 };
 
 static struct {
@@ -39,15 +38,15 @@ static struct {
 	struct ledger_world world;
 	unsigned int nfates;
 	struct fate fate[64];
-	unsigned int nlive; /* texts that live cgroups carry */
+	unsigned int nlive; /* records on live cgroups, as text */
 	char *live[64];
 	unsigned int asked_live;
-	unsigned int at_once; /* so many of them are asked in one opening; 0: all */
-	bool begun; /* a ledger was begun in this boot; kit_fresh: it is not known that none was */
-	unsigned int looks; /* containers whose life was asked for */
-	bool ended;            /* every container that is asked of is dead */
-	uint64_t elsewhere;    /* the marks are on cgroups whose inodes are that much higher */
-	bool elsewhere_path;   /* or that have another path */
+	unsigned int at_once; /* how many of them one opening reads; 0: all */
+	bool begun; /* a ledger was begun in this boot; after kit_fresh(): assumed */
+	unsigned int looks; /* containers whose state was queried */
+	bool ended;            /* every container is reported dead */
+	uint64_t elsewhere;    /* added to the inodes of the cgroups with records */
+	bool elsewhere_path;   /* those cgroups have a different path */
 } kit = { .dir = -1 };
 
 static inline enum life kit_life(void *arg, struct record *r, bool *changed)
@@ -85,7 +84,7 @@ static inline int kit_each_live(void *arg, uint64_t *cursor, ledger_add_live *ad
 			*cursor = i;
 			return 1;
 		}
-		/* Each is on the cgroup that it was made for, or (kit.elsewhere) on another one. */
+		/* The cgroup that the record was made for, or (kit.elsewhere) a different one. */
 		ret = add(add_arg, ret == 0 && !kit.elsewhere_path ? r.cgroup : "/elsewhere",
 			  r.cgroup_inode + kit.elsewhere, kit.live[i], strlen(kit.live[i]));
 		if (ret < 0)
@@ -103,7 +102,7 @@ static inline bool kit_begin(void *arg)
 	return first;
 }
 
-/* Its container has ended, and its runtime says so. */
+/* Removes a container that has ended, as its runtime's poststop does. */
 static inline int kit_remove(struct ledger *l, const char *runtime_class, const char *id, struct error *err)
 {
 	int r;
@@ -139,7 +138,7 @@ static inline void wipe(int dir)
 	closedir(d);
 }
 
-/* No live cgroup carries a record any more. */
+/* Removes the records from live cgroups. */
 static inline void kit_forget_live(void)
 {
 	while (kit.nlive)
@@ -190,7 +189,7 @@ static inline struct ledger *kit_open(void)
 	return l;
 }
 
-/* A container @id in the cgroup with @inode; the same each time. */
+/* The record of container @id in the cgroup @inode; always the same. */
 static inline void kit_record(const char *id, uint64_t inode, struct record *r)
 {
 	uint64_t seed = inode * 7919 + 1;
@@ -208,7 +207,7 @@ static inline int kit_add(struct ledger *l, const char *id, uint64_t inode, stru
 	return ledger_add(l, "oci", &r, err);
 }
 
-/* Its cgroup carries the record as well, and so it survives the loss of the file. */
+/* Puts the record on the cgroup, too, so that it survives the loss of the ledger's file. */
 static inline void kit_make_live(const char *id, uint64_t inode)
 {
 	cleanup_record struct record r = { 0 };
@@ -224,7 +223,7 @@ static inline int kit_sum(void *arg, const struct record *r)
 	return usage_add(arg, &r->placement.share);
 }
 
-/* Whether the sums are those of the records; how many there are, or -1. */
+/* Checks that the sums are those of the records. Returns the number of records, or -1. */
 static inline int kit_count(struct ledger *l)
 {
 	const struct usage *u = ledger_usage(l);
@@ -240,7 +239,7 @@ static inline int kit_count(struct ledger *l)
 	return (int)u->containers;
 }
 
-/* Opens, counts, closes. */
+/* Opens the ledger and returns kit_count(); -2: cannot be opened. */
 static inline int kit_reopen(void)
 {
 	cleanup_ledger struct ledger *l = kit_open();
@@ -256,7 +255,7 @@ static inline bool kit_has(const char *id)
 	return ledger_find(l, "oci", id, &r, NULL) == 0;
 }
 
-/* All of `usage`, for comparing. */
+/* The content of `usage`, for comparisons. */
 static inline char *kit_bytes(size_t *len)
 {
 	char *text = NULL;

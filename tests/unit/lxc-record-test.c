@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The record in a config file: every other byte stays, what is not a plain file is
- * refused, and with writers that lock and truncate (LXC) and that rename without a
- * lock (editors) at work, nothing is torn and nobody's change is lost.
+ * The record in a config file. All other bytes are kept, and anything but a plain file is refused. While other programs
+ * write the file, with LXC's lock and truncation (LXC) or by rename without a lock (editors), no version is torn and no
+ * change is lost.
  */
 #include "runtime-hooks/lxc-record.h"
 #include "plugin/file.h"
@@ -29,16 +29,16 @@ static const struct {
 	const char *what, *before, *after;
 } texts[] = {
 	{ "an empty file", "", LINES },
-	{ "lines at the end", "a = b\n", "a = b\n" LINES },
-	{ "a last line without its end", "a = b", "a = b\n" LINES },
-	{ "odd bytes stay", "\t a=\xff\r\n#\n\n  x", "\t a=\xff\r\n#\n\n  x\n" LINES },
-	{ "in place where they are",
+	{ "a file without our lines", "a = b\n", "a = b\n" LINES },
+	{ "a last line without a newline", "a = b", "a = b\n" LINES },
+	{ "unusual bytes", "\t a=\xff\r\n#\n\n  x", "\t a=\xff\r\n#\n\n  x\n" LINES },
+	{ "our lines in other places",
 	  "volatile.memory.nodes = 0\nlxc.a = 1\n volatile.cpu.nodes=7 \nvolatile.numaplace.origin = x\n",
 	  "volatile.memory.nodes = 1\nlxc.a = 1\nvolatile.cpu.nodes = 0,1\nvolatile.numaplace.origin = " ORIGIN "\n" },
-	{ "a second one goes", LINES "volatile.cpu.nodes = 4\nz\n", LINES "z\n" },
-	{ "what says the same stays as spelled", "  volatile.cpu.nodes=0,1\nq\n",
+	{ "a repeated line", LINES "volatile.cpu.nodes = 4\nz\n", LINES "z\n" },
+	{ "a line with the right value in another spelling", "  volatile.cpu.nodes=0,1\nq\n",
 	  "  volatile.cpu.nodes=0,1\nq\nvolatile.memory.nodes = 1\nvolatile.numaplace.origin = " ORIGIN "\n" },
-	{ "other volatile lines and comments are not ours", "volatile.eth0 = 1\n#volatile.cpu.nodes = 3\n",
+	{ "other volatile lines and comments", "volatile.eth0 = 1\n#volatile.cpu.nodes = 3\n",
 	  "volatile.eth0 = 1\n#volatile.cpu.nodes = 3\n" LINES },
 };
 
@@ -48,12 +48,13 @@ static void update(void)
 		cleanup_free char *out = NULL, *again = NULL;
 		size_t len, len2;
 
-		is_int(lxc_record_update(texts[i].before, strlen(texts[i].before), &v, &out, &len, NULL), 0, "%s",
-		       texts[i].what);
-		ok(len == strlen(texts[i].after) && memcmp(out, texts[i].after, len) == 0, "%s: the text",
-		   texts[i].what);
+		is_int(lxc_record_update(texts[i].before, strlen(texts[i].before), &v, &out, &len, NULL), 0,
+		       "lxc_record_update: %s", texts[i].what);
+		ok(len == strlen(texts[i].after) && memcmp(out, texts[i].after, len) == 0,
+		   "lxc_record_update: %s: the new text", texts[i].what);
 		lxc_record_update(out, len, &v, &again, &len2, NULL);
-		ok(len2 == len && memcmp(out, again, len) == 0, "%s: and stays like that", texts[i].what);
+		ok(len2 == len && memcmp(out, again, len) == 0,
+		   "lxc_record_update: %s: a second update changes nothing", texts[i].what);
 	}
 }
 
@@ -73,44 +74,46 @@ static void files(void)
 
 	put_file("a\n");
 	is_int(chown(config, geteuid() ? geteuid() : 1, geteuid() ? getegid() : 44), 0,
-	       "another's, where we may give it away");
+	       "the config gets a different owner, if possible");
 	chmod(config, 0604);
 	stat(config, &before);
-	is_int(lxc_record_write(config, false, &v, &err), 0, "a file (%s)", err.text);
+	is_int(lxc_record_write(config, false, &v, &err), 0, "lxc_record_write: a config (%s)", err.text);
 	stat(config, &after);
-	is_int(after.st_mode, before.st_mode, "its mode is kept");
-	ok(after.st_uid == before.st_uid && after.st_gid == before.st_gid, "its owner is kept");
+	is_int(after.st_mode, before.st_mode, "lxc_record_write: the mode is kept");
+	ok(after.st_uid == before.st_uid && after.st_gid == before.st_gid, "lxc_record_write: the owner is kept");
 	file_read(AT_FDCWD, config, text, sizeof(text));
-	is_str(text, "a\n" LINES, "its text");
+	is_str(text, "a\n" LINES, "lxc_record_write: the new text");
 	stat(config, &before);
-	is_int(lxc_record_write(config, false, &v, &err), 0, "once more");
+	is_int(lxc_record_write(config, false, &v, &err), 0, "lxc_record_write: a second time");
 	stat(config, &after);
-	is_int(after.st_ino, before.st_ino, "what is right is not written again");
+	is_int(after.st_ino, before.st_ino, "lxc_record_write: a file without changes is not replaced");
 	snprintf(other, sizeof(other), "%s/other", folder);
-	is_int(link(config, other), 0, "a second name");
+	is_int(link(config, other), 0, "a hard link to the config is made");
 	idset_add(&nodes, 5);
-	is_int(lxc_record_write(config, false, &v, &err), -EMLINK, "is refused");
+	is_int(lxc_record_write(config, false, &v, &err), -EMLINK,
+	       "lxc_record_write: a config with two hard links is refused");
 	unlink(config);
-	is_int(symlink("other", config), 0, "a symlink");
-	is_int(lxc_record_write(config, false, &v, &err), -ELOOP, "is refused");
+	is_int(symlink("other", config), 0, "the config becomes a symlink");
+	is_int(lxc_record_write(config, false, &v, &err), -ELOOP, "lxc_record_write: a symlink is refused");
 	unlink(config);
-	is_int(mkfifo(config, 0600), 0, "a FIFO");
-	is_int(lxc_record_write(config, false, &v, &err), -EINVAL, "is refused");
+	is_int(mkfifo(config, 0600), 0, "the config becomes a FIFO");
+	is_int(lxc_record_write(config, false, &v, &err), -EINVAL, "lxc_record_write: a FIFO is refused");
 	unlink(config);
-	is_int(lxc_record_write(config, false, &v, &err), -ENOENT, "a file that is gone is not made");
-	ok(strncmp(err.text, config, strlen(config)) == 0, "the message begins with its name: %s", err.text);
-	is_int(lxc_record_write(config, true, &v, &err), 0, "unless it may be");
+	is_int(lxc_record_write(config, false, &v, &err), -ENOENT, "lxc_record_write: a missing config is not created");
+	ok(strncmp(err.text, config, strlen(config)) == 0, "lxc_record_write: the message begins with the path: %s",
+	   err.text);
+	is_int(lxc_record_write(config, true, &v, &err), 0, "lxc_record_write: a missing config is created if allowed");
 	unlink(config);
 	unlink(other);
 	idset_del(&nodes, 5);
 }
 
-/* --- what is planted in the folder ---------------------------------------- */
+/* --- objects planted in the folder --- */
 
 static char victim[80];
 
 enum plant { SYMLINK, HARD_LINK, FIFO, FOLDER, LOOSE_SYMLINK, PLANTS };
-static const char *const plants[] = { "a symlink", "a hard link", "a FIFO", "a folder", "a symlink to nothing" };
+static const char *const plants[] = { "a symlink", "a hard link", "a FIFO", "a directory", "a symlink to nothing" };
 
 static void plant(enum plant what, const char *path)
 {
@@ -126,24 +129,24 @@ static void plant(enum plant what, const char *path)
 		r = mkdir(path, 0700);
 	else if (what == LOOSE_SYMLINK)
 		r = symlink("elsewhere", path);
-	is_int(r, 0, "%s is planted as %s", plants[what], strrchr(path, '/') + 1);
+	is_int(r, 0, "planted: %s is created as %s", plants[what], strrchr(path, '/') + 1);
 }
 
-/* Its bytes, its mode and its time: and nothing was made where a symlink pointed. */
+/* Content, mode and time are unchanged, and nothing was created at the target of a symlink. */
 static void victim_is_unharmed(const char *what)
 {
 	char text[100] = "", path[80];
 	struct stat st;
 
 	file_read(AT_FDCWD, victim, text, sizeof(text));
-	is_str(text, "not yours\n", "%s: the victim is as it was", what);
+	is_str(text, "not yours\n", "%s: the victim's content is unchanged", what);
 	ok(stat(victim, &st) == 0 && st.st_mode == (S_IFREG | 0604) && st.st_mtim.tv_sec == 1000,
-	   "%s: its mode and time, too", what);
+	   "%s: the victim's mode and time are unchanged", what);
 	snprintf(path, sizeof(path), "%s/elsewhere", folder);
-	ok(access(path, F_OK) < 0, "%s: nothing was made elsewhere", what);
+	ok(access(path, F_OK) < 0, "%s: the target of the dangling symlink was not created", what);
 }
 
-/* Names that are made beside the config for a moment: whatever is there goes, or it is told. */
+/* Names of temporary files beside the config: a planted object is removed, or reported. */
 static void planted_aside(const char *name, int as_a_folder)
 {
 	char path[100], text[1000] = "";
@@ -154,22 +157,25 @@ static void planted_aside(const char *name, int as_a_folder)
 	for (enum plant p = SYMLINK; p < PLANTS; p++) {
 		put_file("a\n");
 		plant(p, path);
-		is_int(lxc_record_write(config, false, &v, &err), p == FOLDER ? as_a_folder : 0, "%s as %s", plants[p],
-		       name);
+		is_int(lxc_record_write(config, false, &v, &err), p == FOLDER ? as_a_folder : 0,
+		       "planted %s as %s: result", plants[p], name);
 		file_read(AT_FDCWD, config, text, sizeof(text));
-		is_str(text, p == FOLDER ? "a\n" : "a\n" LINES, "%s as %s: the config", plants[p], name);
-		ok(lstat(config, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1, "%s as %s: is a file of its own",
-		   plants[p], name);
+		is_str(text, p == FOLDER ? "a\n" : "a\n" LINES, "planted %s as %s: text of the config", plants[p],
+		       name);
+		ok(lstat(config, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1,
+		   "planted %s as %s: the config is a plain file of its own", plants[p], name);
 		victim_is_unharmed(name);
 		if (p == FOLDER)
-			ok(strstr(err.text, ".config.draft beside it: "), "it is said why: %s", err.text);
-		is_int(lstat(path, &st), p == FOLDER ? 0 : -1, "%s as %s: is gone", plants[p], name);
+			ok(strstr(err.text, ".config.draft beside it: "),
+			   "planted directory: the message names the temporary file: %s", err.text);
+		is_int(lstat(path, &st), p == FOLDER ? 0 : -1, "planted %s as %s: removed, unless a directory",
+		       plants[p], name);
 		rmdir(path);
 		unlink(config);
 	}
 }
 
-/* The record in a file of its own: what is no file of its own is refused. */
+/* The record in a separate file: anything but a plain file is refused. */
 static void planted_beside(void)
 {
 	static const struct {
@@ -188,15 +194,16 @@ static void planted_beside(void)
 
 	for (enum plant p = SYMLINK; p < PLANTS; p++) {
 		plant(p, beside);
-		is_int(lxc_record_write(beside, true, &v, &err), refused[p].r, "the record is %s", plants[p]);
+		is_int(lxc_record_write(beside, true, &v, &err), refused[p].r, "separate record file is %s: refused",
+		       plants[p]);
 		snprintf(text, sizeof(text), "%s: %s", beside, refused[p].why);
-		is_str(err.text, text, "the record is %s: message", plants[p]);
+		is_str(err.text, text, "separate record file is %s: message", plants[p]);
 		victim_is_unharmed(plants[p]);
-		is_int(remove(beside), 0, "the record is %s: and stays", plants[p]);
+		is_int(remove(beside), 0, "separate record file is %s: not removed", plants[p]);
 	}
 }
 
-/* Who may put a symlink in the place of LXC's folder is its administrator, and has moved it. */
+/* Only LXC's administrator can replace its folder by a symlink, to move it. */
 static void moved_folder(void)
 {
 	char linked[80], path[100], text[1000] = "";
@@ -205,10 +212,10 @@ static void moved_folder(void)
 	put_file("a\n");
 	snprintf(linked, sizeof(linked), "%s-moved", folder);
 	snprintf(path, sizeof(path), "%s/config", linked);
-	is_int(symlink(folder, linked), 0, "a folder that was moved");
-	is_int(lxc_record_write(path, false, &v, &err), 0, "a folder that was moved: is written to (%s)", err.text);
+	is_int(symlink(folder, linked), 0, "moved folder: a symlink to it is made");
+	is_int(lxc_record_write(path, false, &v, &err), 0, "moved folder: the record is written (%s)", err.text);
 	file_read(AT_FDCWD, config, text, sizeof(text));
-	is_str(text, "a\n" LINES, "a folder that was moved: its config");
+	is_str(text, "a\n" LINES, "moved folder: text of the config");
 	unlink(linked);
 	unlink(config);
 }
@@ -220,11 +227,11 @@ static void planted_lock(void)
 
 	snprintf(path, sizeof(path), "%s/lxc/lock/%s/.t", geteuid() == 0 ? "/run" : folder, folder);
 	close(lxc_lock(config, "t", 100, NULL));
-	is_int(unlink(path), 0, "the lock is where LXC has it");
-	is_int(symlink(victim, path), 0, "a symlink is planted as the lock");
-	is_int(lxc_lock(config, "t", 100, &err), -ELOOP, "it is refused");
+	is_int(unlink(path), 0, "LXC's lock has the expected path");
+	is_int(symlink(victim, path), 0, "a symlink is planted as LXC's lock");
+	is_int(lxc_lock(config, "t", 100, &err), -ELOOP, "a symlink as LXC's lock is refused");
 	snprintf(text, sizeof(text), "%s: Too many levels of symbolic links", path);
-	is_str(err.text, text, "its message");
+	is_str(err.text, text, "a symlink as LXC's lock: message");
 	unlink(path);
 	victim_is_unharmed("the lock");
 }
@@ -254,19 +261,19 @@ static void origins(void)
 
 	lxc_origin("web1", "m", a);
 	lxc_origin("web2", "m", b);
-	ok(strlen(a) == LXC_ORIGIN_LEN && strcmp(a, b) != 0, "names differ: %s %s", a, b);
+	ok(strlen(a) == LXC_ORIGIN_LEN && strcmp(a, b) != 0, "lxc_origin: different for another name: %s %s", a, b);
 	lxc_origin("web1", "n", b);
-	ok(strcmp(a, b) != 0, "machines differ");
+	ok(strcmp(a, b) != 0, "lxc_origin: different for another machine");
 	lxc_origin("web1", "m", b);
-	is_str(a, b, "and the same are the same");
+	is_str(a, b, "lxc_origin: equal for the same name and machine");
 }
 
-/* --- writers at once ------------------------------------------------------ */
+/* --- concurrent writers --- */
 
 #define ROUNDS 150
 #define END_MARK "# the end\n"
 
-/* A counter line of @who, one up, by truncating and writing under LXC's lock, slowly. */
+/* Increments a counter line slowly, by truncating and writing under LXC's lock. */
 static void write_like_lxc(void)
 {
 	for (int i = 1; i <= ROUNDS; i++) {
@@ -296,8 +303,8 @@ static unsigned int counted(const char *text, const char *what)
 }
 
 /*
- * The text once it has @count at @what again; NULL: it has not within a second, so it was undone.  While ours is
- * swapped in, the version before may be seen.
+ * The text as soon as the counter @what is @count again; NULL: not within a second, so the change was undone. While our
+ * version is exchanged with the other, the previous one may be visible.
  */
 static char *read_back(const char *what, unsigned int count)
 {
@@ -311,7 +318,7 @@ static char *read_back(const char *what, unsigned int count)
 	return NULL;
 }
 
-/* The same by renaming, without LXC's lock; it and LXC keep off each other by @others, for they know no better. */
+/* The same by rename, without LXC's lock. */
 static void write_like_an_editor(void)
 {
 	char aside[80];
@@ -336,7 +343,7 @@ static void write_like_an_editor(void)
 	_exit(0);
 }
 
-/* Writes ever other nodes while @writer is at work; every version must be whole. */
+/* Writes changing nodes while @writer runs; every version must be complete. */
 static void race(void (*writer)(void), const char *name, const char *count)
 {
 	unsigned int written = 0, torn = 0, failed = 0, back = 0, last = 0;
@@ -346,7 +353,7 @@ static void race(void (*writer)(void), const char *name, const char *count)
 	pid_t pid;
 
 	put_file("lxc.count = 00000\neditor.count = 00000\n" END_MARK);
-	/* ours is in whatever the writer may read: else what it read before our first could come back, and look torn */
+	/* write our lines first: a version read before that would look torn later */
 	if (lxc_record_write(config, false, &v, &err) < 0)
 		diag("%s", err.text);
 	pid = fork();
@@ -369,13 +376,13 @@ static void race(void (*writer)(void), const char *name, const char *count)
 		back += now < last;
 		last = now;
 	}
-	is_int(status, 0, "%s: has done its %d writings", name, ROUNDS);
+	is_int(status, 0, "race with %s: it has made its %d changes", name, ROUNDS);
 	file_read(AT_FDCWD, config, text, sizeof(text));
 	diag("beside %u of ours", written);
-	is_int(counted(text, count), ROUNDS, "%s: the last of them is there", name);
-	is_int(back, 0, "%s: none was ever undone", name);
-	is_int(torn, 0, "%s: every version was whole", name);
-	is_int(failed, 0, "%s: all of ours went well", name);
+	is_int(counted(text, count), ROUNDS, "race with %s: its last change is in the file", name);
+	is_int(back, 0, "race with %s: no change was undone", name);
+	is_int(torn, 0, "race with %s: every version was complete", name);
+	is_int(failed, 0, "race with %s: none of our writes failed", name);
 	unlink(config);
 }
 
@@ -384,18 +391,18 @@ static void lock(void)
 	int held = lxc_lock(config, "t", 100, NULL);
 	struct error err;
 
-	ok(held >= 0, "the lock is taken");
-	is_int(lxc_lock(config, "t", 100, &err), -ETIMEDOUT, "and not twice: %s", err.text);
-	is_int(flock(held, LOCK_EX | LOCK_NB), 0, "an flock is no part of it");
+	ok(held >= 0, "lxc_lock: free");
+	is_int(lxc_lock(config, "t", 100, &err), -ETIMEDOUT, "lxc_lock: times out while it is held: %s", err.text);
+	is_int(flock(held, LOCK_EX | LOCK_NB), 0, "lxc_lock: independent of flock");
 	close(held);
 	held = lxc_lock(config, "t", 100, NULL);
-	ok(held >= 0, "given back, it can be had");
+	ok(held >= 0, "lxc_lock: free again after close");
 	close(held);
 }
 
-/* --- afterwards ----------------------------------------------------------- */
+/* --- cleaning up --- */
 
-/* Where lxc_lock makes folders, and from which length on none of them was there before. */
+/* The folders that lxc_lock creates; from length @locks_were on they did not exist before. */
 static char locks[100];
 static size_t locks_were;
 
@@ -420,17 +427,17 @@ static int take_away(const char *path, const struct stat *st, int type, struct F
 	return remove(path);
 }
 
-/* What is not empty belongs to somebody else by now. */
+/* A folder that is not empty is in use by another process. */
 static void clean_up(void)
 {
-	is_int(nftw(locks, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "the locks are taken away");
+	is_int(nftw(locks, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "the locks are removed");
 	for (char *slash = strrchr(locks, '/'); slash; slash = strrchr(locks, '/')) {
 		*slash = '\0';
 		if (strlen(locks) < locks_were || rmdir(locks) < 0)
 			break;
 	}
 	if (access(folder, F_OK) == 0)
-		is_int(nftw(folder, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "and the folder");
+		is_int(nftw(folder, take_away, 8, FTW_DEPTH | FTW_PHYS), 0, "the test's folder is removed");
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Machines made in memory for unit tests: by hand, or at random from a seed.
- * Everything is allocated as topology_free expects it.
+ * Machines made in memory for unit tests, from a list or at random from a seed. Allocated as topology_free() expects.
  */
 #ifndef NUMAPLACE_TESTS_MADE_H
 #define NUMAPLACE_TESTS_MADE_H
@@ -32,8 +31,8 @@ struct made_node {
 };
 
 /*
- * Nodes as listed, CPUs numbered through, cores of @smt neighbours, an LLC per
- * @llc CPUs (0: per node), distances from @distance(i, j) or 10/20.
+ * Nodes as listed, with consecutive CPU ids, cores of @smt CPUs, an LLC per @llc CPUs (0: per node), and distances from
+ * @distance(i, j), or 10 and 20.
  */
 __attribute__((unused)) static struct topology *made(const struct made_node *node, unsigned int n, unsigned int smt,
 						      unsigned int llc,
@@ -84,7 +83,10 @@ __attribute__((unused)) static struct topology *made(const struct made_node *nod
 	return t;
 }
 
-/* 1 to @max nodes of random sizes and distances; some without memory, some without CPUs, of which some are used like any. */
+/*
+ * 1 to @max nodes of random sizes and distances. Some have no memory, or no CPUs; some of the latter have ordinary
+ * memory.
+ */
 __attribute__((unused)) static struct topology *made_random(struct rnd *r, unsigned int max)
 {
 	struct made_node node[64];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/oci-config: the runtime's own limits as a request, and a
- * bundle that is not there, not ours, or not what it seems.
+ * runtime-hooks/oci-config: the runtime's own limits as a request; and bundles that are missing, not ours, or
+ * malformed.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/oci-config.h"
@@ -33,29 +33,29 @@ static void test_fallback(void)
 			      "\"hugepageLimits\":[{\"pageSize\":\"2MB\",\"limit\":134217728},"
 			      "{\"pageSize\":\"1GB\",\"limit\":0}]",
 			      &r, &err),
-	       0, "podman's resources");
-	is_int(r.cpu_count, 3, "two and a half CPUs are three");
-	is_int(r.memory, 1073741824, "memory");
-	is_int(r.nhuge, 1, "a page size without pages is none");
-	ok(r.huge[0].size == 2 << 20 && r.huge[0].count == 64, "64 pages of 2 MiB");
-	ok(idset_count(&r.pin_cpus) == 4 && idset_empty(&r.pin_mems), "pinned to four CPUs, not to nodes");
-	ok(!request_asks(&r), "limits alone ask for nothing");
+	       0, "fallback: podman's resources");
+	is_int(r.cpu_count, 3, "fallback: a quota of 2.5 CPUs becomes three CPUs");
+	is_int(r.memory, 1073741824, "fallback: memory limit");
+	is_int(r.nhuge, 1, "fallback: a page size with a limit of 0 is ignored");
+	ok(r.huge[0].size == 2 << 20 && r.huge[0].count == 64, "fallback: 64 pages of 2 MiB");
+	ok(idset_count(&r.pin_cpus) == 4 && idset_empty(&r.pin_mems), "fallback: pinned to four CPUs, and to no nodes");
+	ok(!request_asks(&r), "fallback: limits alone are not a request");
 
 	request_init(&r);
 	request_set(&r, "limits.cpu", "8", NULL);
-	is_int(config_request("\"cpu\":{\"quota\":50000}", &r, &err), 0, "a key beside a quota");
-	is_int(r.cpu_count, 8, "the key counts");
+	is_int(config_request("\"cpu\":{\"quota\":50000}", &r, &err), 0, "fallback: limits.cpu beside a quota");
+	is_int(r.cpu_count, 8, "fallback: limits.cpu is used instead of the quota");
 	request_init(&r);
 	is_int(config_request("\"cpu\":{\"quota\":150000,\"period\":0,\"cpus\":\"0-7:1/2\"}", &r, &err), 0,
-	       "no period, and a list that only the kernel reads");
-	is_int(r.cpu_count, 2, "the kernel's period is taken");
-	ok(idset_empty(&r.pin_cpus), "the pin is left to the cgroup");
+	       "fallback: no period, and a list syntax that only the kernel knows");
+	is_int(r.cpu_count, 2, "fallback: without a period the kernel's default is used");
+	ok(idset_empty(&r.pin_cpus), "fallback: a list that we cannot parse is not a pin");
 	request_init(&r);
 	is_int(config_request("\"cpu\":{\"quota\":-1},\"memory\":{\"limit\":-1},\"hugepageLimits\":"
 			      "[{\"pageSize\":\"2MB\",\"limit\":18446744073709551615}]",
 			      &r, &err),
-	       0, "no limits at all");
-	ok(!r.cpu_count && !r.memory && !r.nhuge, "are no request");
+	       0, "fallback: unlimited resources");
+	ok(!r.cpu_count && !r.memory && !r.nhuge, "fallback: unlimited resources give no request");
 }
 
 static void test_refused(void)
@@ -84,8 +84,9 @@ static void test_refused(void)
 		struct request r;
 
 		request_init(&r);
-		is_int(config_request(cases[i].resources, &r, &err), -EINVAL, "refused: %s", cases[i].resources);
-		is_str(err.text, cases[i].message, "because: %s", cases[i].message);
+		is_int(config_request(cases[i].resources, &r, &err), -EINVAL, "refused resources: %s",
+		       cases[i].resources);
+		is_str(err.text, cases[i].message, "message: %s", cases[i].message);
 	}
 }
 
@@ -103,10 +104,10 @@ static void test_follow_pins(void)
 		struct request r;
 
 		request_init(&r);
-		is_int(oci_config_follow_pins(&c, &r, NULL), 0, "pins cpus %s, mems %s", cases[i].cpus ? c.cpus : "-",
-		       cases[i].mems ? c.mems : "-");
-		is_int(r.cpu_count, cases[i].count, "CPUs asked for");
-		is_int(r.cpu_listed, cases[i].count != 0, "as a list, if at all");
+		is_int(oci_config_follow_pins(&c, &r, NULL), 0, "follow-pins: CPUs %s, memory nodes %s",
+		       cases[i].cpus ? c.cpus : "-", cases[i].mems ? c.mems : "-");
+		is_int(r.cpu_count, cases[i].count, "follow-pins: number of requested CPUs");
+		is_int(r.cpu_listed, cases[i].count != 0, "follow-pins: CPUs are requested as a list");
 	}
 }
 
@@ -123,9 +124,9 @@ static void read_bundle(const char *bundle, int want, const char *message, const
 	cleanup_oci_config struct oci_config c = { 0 };
 	struct error err = { 0 };
 
-	is_int(oci_config_read(bundle, &c, &err), want, "%s", what);
-	is_str(err.text, message, "with the message: %s", message);
-	is_int(c.memory_limit, 0, "and no limit out of it");
+	is_int(oci_config_read(bundle, &c, &err), want, "bundle: %s", what);
+	is_str(err.text, message, "bundle: message: %s", message);
+	is_int(c.memory_limit, 0, "bundle: no limit is read");
 }
 
 static void test_bundles(void)
@@ -135,34 +136,35 @@ static void test_bundles(void)
 	cleanup_close int dir = mkdtemp(folder) ? open(folder, O_DIRECTORY | O_RDONLY) : -1;
 
 	read_bundle(NULL, 0, "", "no bundle");
-	read_bundle("/", 0, "", "crun's /");
-	read_bundle("//", 0, "", "another way to write it");
-	read_bundle("relative", 0, "", "a relative bundle");
-	read_bundle("/no/such/folder", 0, "", "a bundle that is gone");
-	read_bundle(folder, 0, "", "a bundle without config.json");
+	read_bundle("/", 0, "", "/ (crun without a bundle)");
+	read_bundle("//", 0, "", "//");
+	read_bundle("relative", 0, "", "a relative path");
+	read_bundle("/no/such/folder", 0, "", "a path that does not exist");
+	read_bundle(folder, 0, "", "without config.json");
 	write_text(dir, "good",
 		   "{\"linux\":{\"resources\":{\"memory\":{\"limit\":5}}},\"annotations\":{\"limits.cpu\":\"2\"}}");
-	is_int(symlinkat("good", dir, "config.json"), 0, "a link is made");
-	read_bundle(folder, -ELOOP, "config.json: open: Too many levels of symbolic links", "a symlink");
+	is_int(symlinkat("good", dir, "config.json"), 0, "bundle: a symlink is made");
+	read_bundle(folder, -ELOOP, "config.json: open: Too many levels of symbolic links", "config.json is a symlink");
 	unlinkat(dir, "config.json", 0);
 	mkfifoat(dir, "config.json", 0600);
-	read_bundle(folder, -EINVAL, "config.json: not a regular file", "a FIFO");
+	read_bundle(folder, -EINVAL, "config.json: not a regular file", "config.json is a FIFO");
 	unlinkat(dir, "config.json", 0);
 	write_text(dir, "config.json", "{");
-	read_bundle(folder, -EINVAL, "config.json: parse error: premature EOF (byte 1)", "half a file");
-	is_int(truncate(strcat(strcpy(path, folder), "/config.json"), OCI_CONFIG_MAX + 1L), 0, "it grows");
-	read_bundle(folder, -EINVAL, "config.json: more than 16 MiB", "a file of 16 MiB and a byte");
+	read_bundle(folder, -EINVAL, "config.json: parse error: premature EOF (byte 1)", "config.json is incomplete");
+	is_int(truncate(strcat(strcpy(path, folder), "/config.json"), OCI_CONFIG_MAX + 1L), 0,
+	       "bundle: config.json is extended");
+	read_bundle(folder, -EINVAL, "config.json: more than 16 MiB", "config.json has 16 MiB and a byte");
 	renameat(dir, "good", dir, "config.json");
-	is_int(oci_config_read(folder, &c, NULL), 0, "a good one");
-	is_int(c.memory_limit, 5, "is read");
-	ok(c.annotations.any && c.annotations.bare[KEY_CPU], "with its annotations");
+	is_int(oci_config_read(folder, &c, NULL), 0, "bundle: a valid config.json");
+	is_int(c.memory_limit, 5, "bundle: the limit of a valid config.json");
+	ok(c.annotations.any && c.annotations.bare[KEY_CPU], "bundle: the annotations of a valid config.json");
 	unlinkat(dir, "config.json", 0);
 	rmdir(folder);
 }
 
 #define ID "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-/* podman's ids, from the cgroups that it names; anybody else's path is none of them, and never an error. */
+/* podman's container ids, from the cgroup paths that it sets; other paths have no id, and are never an error. */
 static void test_id(void)
 {
 	static const struct {
@@ -187,17 +189,17 @@ static void test_id(void)
 		const char *id;
 
 		snprintf(text, sizeof(text), "{\"linux\":{\"cgroupsPath\":%s}}", cases[i].path);
-		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "cgroupsPath: %s", cases[i].path);
+		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "cgroupsPath %s: parsed", cases[i].path);
 		id = oci_config_id(&c);
-		is_str(id ? id : "-", cases[i].id, "cgroupsPath: %s: its id", cases[i].path);
+		is_str(id ? id : "-", cases[i].id, "cgroupsPath %s: id", cases[i].path);
 	}
 	{
 		cleanup_oci_config struct oci_config c = { 0 };
 
 		memset(name, 'a', sizeof(name));
 		snprintf(text, sizeof(text), "{\"linux\":{\"cgroupsPath\":\"/libpod-%.*s\"}}", OCI_VALUE_MAX, name);
-		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "a very long cgroupsPath is none of our business");
-		ok(!oci_config_id(&c), "and no id");
+		is_int(oci_config_parse(text, strlen(text), &c, &err), 0, "a very long cgroupsPath is not an error");
+		ok(!oci_config_id(&c), "a very long cgroupsPath has no id");
 	}
 }
 

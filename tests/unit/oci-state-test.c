@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/oci-state: states as runc and crun write them, ids that are no
- * file names, annotations in both spellings.
+ * runtime-hooks/oci-state: states as runc and crun write them, ids that are not file names, annotations with and
+ * without our prefix.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/oci-state.h"
@@ -11,7 +11,7 @@
 
 #define ALL_KEYS (~0U)
 
-/* The request of a state with these annotations; its message in @err. */
+/* The request of a state with these annotations. */
 static int request_of(const char *annotations, unsigned int allowed, struct request *r, struct error *err)
 {
 	cleanup_oci_state struct oci_state s = { 0 };
@@ -28,8 +28,8 @@ static void bad_request(const char *annotations, const char *message)
 	struct request r;
 	struct error err = { 0 };
 
-	is_int(request_of(annotations, ALL_KEYS, &r, &err), -EINVAL, "refused: %s", annotations);
-	is_str(err.text, message, "because: %s", message);
+	is_int(request_of(annotations, ALL_KEYS, &r, &err), -EINVAL, "refused annotations: %s", annotations);
+	is_str(err.text, message, "message: %s", message);
 }
 
 static void bad_state(const char *text, const char *message)
@@ -37,8 +37,8 @@ static void bad_state(const char *text, const char *message)
 	cleanup_oci_state struct oci_state s = { 0 };
 	struct error err = { 0 };
 
-	is_int(oci_state_parse(text, strlen(text), &s, &err), -EINVAL, "refused: %s", quote(text).text);
-	is_str(err.text, message, "because: %s", message);
+	is_int(oci_state_parse(text, strlen(text), &s, &err), -EINVAL, "refused state: %s", quote(text).text);
+	is_str(err.text, message, "message: %s", message);
 }
 
 static void test_runtimes(void)
@@ -50,19 +50,20 @@ static void test_runtimes(void)
 				   "  \"status\": \"created\"\n}\n";
 	cleanup_oci_state struct oci_state a = { 0 }, b = { 0 }, c = { 0 };
 
-	is_int(oci_state_parse(runc, strlen(runc), &a, NULL), 0, "runc's state");
-	is_str(a.id, "web1", "its id");
-	is_int(a.pid, 4242, "its pid");
-	is_str(a.status, "creating", "its status");
-	is_str(a.bundle, "/run/b", "its bundle");
-	is_str(a.annotations.bare[KEY_CPU], "4", "its annotation");
-	ok(a.annotations.any && oci_annotations_ask(&a.annotations), "it asks");
-	is_int(oci_state_parse(crun, strlen(crun), &b, NULL), 0, "crun's pretty state, without annotations");
-	is_str(b.bundle, "/run/b", "its bundle");
-	is_str(b.status, "created", "its status");
-	ok(!b.annotations.any && !oci_annotations_ask(&b.annotations), "it asks for nothing");
-	is_int(oci_state_parse("{\"id\":\"w\",\"status\":\"stopped\"}", 29, &c, NULL), 0, "no pid, as at poststop");
-	is_int(c.pid, 0, "is 0");
+	is_int(oci_state_parse(runc, strlen(runc), &a, NULL), 0, "runc's state: parsed");
+	is_str(a.id, "web1", "runc's state: id");
+	is_int(a.pid, 4242, "runc's state: pid");
+	is_str(a.status, "creating", "runc's state: status");
+	is_str(a.bundle, "/run/b", "runc's state: bundle");
+	is_str(a.annotations.bare[KEY_CPU], "4", "runc's state: annotation");
+	ok(a.annotations.any && oci_annotations_ask(&a.annotations), "runc's state: its annotation is a request");
+	is_int(oci_state_parse(crun, strlen(crun), &b, NULL), 0, "crun's state, indented and without annotations");
+	is_str(b.bundle, "/run/b", "crun's state: bundle");
+	is_str(b.status, "created", "crun's state: status");
+	ok(!b.annotations.any && !oci_annotations_ask(&b.annotations), "crun's state: no request");
+	is_int(oci_state_parse("{\"id\":\"w\",\"status\":\"stopped\"}", 29, &c, NULL), 0,
+	       "state without a pid, as at poststop");
+	is_int(c.pid, 0, "state without a pid: pid 0");
 }
 
 static void test_sandbox(void)
@@ -84,7 +85,7 @@ static void test_sandbox(void)
 
 		snprintf(text, sizeof(text), "{\"id\":\"p\",\"annotations\":{%s}}", cases[i].annotation);
 		oci_state_parse(text, strlen(text), &s, NULL);
-		is_int(s.annotations.sandbox, cases[i].sandbox, "a sandbox or not: %s", cases[i].annotation);
+		is_int(s.annotations.sandbox, cases[i].sandbox, "sandbox or not: %s", cases[i].annotation);
 	}
 }
 
@@ -100,14 +101,14 @@ static void test_ids(void)
 	bad_state("{\"id\":\"\"}", "no id in it");
 	bad_state("{\"id\":\"a\\u0000b\"}", "id: a NUL in it (byte 16)");
 	bad_state("{\"id\":7}", "id: a string is expected (byte 7)");
-	is_int(oci_state_parse(odd, strlen(odd), &s, NULL), 0, "a state whose id is no name by the rule is read");
-	is_str(s.id, "$(a b)/\xc2\x85\n..", "and the id is what the runtime said");
+	is_int(oci_state_parse(odd, strlen(odd), &s, NULL), 0, "a state with an invalid id is parsed");
+	is_str(s.id, "$(a b)/\xc2\x85\n..", "an invalid id is kept unchanged");
 	oci_state_free(&s);
 	memset(id, 'a', sizeof(id));
 	id[299] = '\0';
 	snprintf(text, sizeof(text), "{\"id\":\"%s\"}", id);
-	is_int(oci_state_parse(text, strlen(text), &s, NULL), 0, "so is one of 299 bytes");
-	is_str(s.id, id, "which is not cut");
+	is_int(oci_state_parse(text, strlen(text), &s, NULL), 0, "a state with an id of 299 bytes is parsed");
+	is_str(s.id, id, "an id of 299 bytes is not cut");
 	oci_state_free(&s);
 }
 
@@ -129,29 +130,33 @@ static void test_spellings(void)
 	struct error err = { 0 };
 	struct request r;
 
-	is_int(request_of("\"org.numaplace.limits.cpu\":\"4\"", ALL_KEYS, &r, &err), 0, "the prefixed spelling");
-	is_int(r.cpu_count, 4, "is heard");
+	is_int(request_of("\"org.numaplace.limits.cpu\":\"4\"", ALL_KEYS, &r, &err), 0,
+	       "org.numaplace.limits.cpu: parsed");
+	is_int(r.cpu_count, 4, "org.numaplace.limits.cpu: its value is used");
 	is_int(request_of("\"org.numaplace.limits.cpu\":\"4\",\"limits.cpu\":\"4\"", ALL_KEYS, &r, &err), 0,
-	       "both spellings that agree");
-	is_int(r.cpu_count, 4, "are one");
+	       "a key in both spellings with the same value: parsed");
+	is_int(r.cpu_count, 4, "a key in both spellings: the value counts once");
 	is_int(request_of("\"limits.cpu\":\"0-3\",\"limits.cpu.nodes\":\"0-4,^3\",\"x\":\"y\"", ALL_KEYS, &r, &err), 0,
-	       "two keys");
-	ok(r.cpu_listed && r.nodes_mode == NODES_LIST, "are both heard");
+	       "two keys: parsed");
+	ok(r.cpu_listed && r.nodes_mode == NODES_LIST, "two keys: both are used");
 	is_int(request_of("\"limits.cpu.node\":\"1\",\"limits.network\":\"1\"", ALL_KEYS, &r, &err), 0,
-	       "foreign limits are passed over");
-	ok(!request_asks(&r), "and ask for nothing");
-	is_int(request_of("\"volatile.cpu.nodes\":\"1\"", 0, &r, &err), 0, "a hint needs no permission");
-	ok(!request_asks(&r) && idset_has(&r.last_nodes, 1), "and asks for nothing");
-	is_int(request_of("\"volatile.cpu.nodes\":\"x\"", 0, &r, &err), 0, "one without sense, of a container that asks for nothing");
+	       "unknown limits.* annotations are ignored");
+	ok(!request_asks(&r), "unknown limits.* annotations are not a request");
+	is_int(request_of("\"volatile.cpu.nodes\":\"1\"", 0, &r, &err), 0,
+	       "a hint is allowed without permission for its key");
+	ok(!request_asks(&r) && idset_has(&r.last_nodes, 1), "a hint is not a request");
+	is_int(request_of("\"volatile.cpu.nodes\":\"x\"", 0, &r, &err), 0,
+	       "a malformed hint without a request is ignored");
 	is_int(request_of("\"limits.cpu\":\"1\",\"volatile.cpu.nodes\":\"x\"", ~0U, &r, &err), -EINVAL,
-	       "the same of one that asks");
+	       "a malformed hint beside a request is refused");
 	bad_request("\"limits.cpu\":\"4\",\"org.numaplace.limits.cpu\":\"8\"",
 		    "limits.cpu is \"4\" but org.numaplace.limits.cpu is \"8\"");
 	bad_request("\"org.numaplace.limits.cpus\":\"4\"", "org.numaplace.limits.cpus: no such key");
 	bad_request("\"org.numaplace.\":\"4\"", "org.numaplace.: no such key");
 	is_int(request_of("\"limits.cpu\":\"4\"", ALL_KEYS & ~(1U << KEY_CPU), &r, &err), -EINVAL,
-	       "a key that containers may not set");
-	is_str(err.text, "limits.cpu: containers may not set this key (container-keys)", "is named");
+	       "a key that container-keys does not allow is refused");
+	is_str(err.text, "limits.cpu: containers may not set this key (container-keys)",
+	       "a key that is not allowed: message");
 }
 
 static void test_untouched(void)
@@ -160,9 +165,10 @@ static void test_untouched(void)
 	struct request r;
 
 	memset(&r, 0x5a, sizeof(r));
-	is_int(request_of("\"limits.cpu\":\"4\",\"limits.memory\":\"x\"", ALL_KEYS, &r, &err), -EINVAL, "a bad value");
-	ok(strncmp(err.text, "limits.memory: \"x\"", 18) == 0, "is named: %s", err.text);
-	is_int(r.cpu_count, 0x5a5a5a5a, "and the request is as it was");
+	is_int(request_of("\"limits.cpu\":\"4\",\"limits.memory\":\"x\"", ALL_KEYS, &r, &err), -EINVAL,
+	       "a bad value is refused");
+	ok(strncmp(err.text, "limits.memory: \"x\"", 18) == 0, "a bad value: the message names it: %s", err.text);
+	is_int(r.cpu_count, 0x5a5a5a5a, "a bad value: the request is unchanged");
 }
 
 int main(void)

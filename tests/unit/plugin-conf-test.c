@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numaplace.conf: every key, every default, and the message for everything
- * that is refused.
+ * numaplace.conf: every key, every default, and the message for every refused value.
  */
 #include "plugin/conf.h"
 
@@ -55,47 +54,51 @@ static void test_whole(void)
 	struct error err = { 0 };
 	struct conf c;
 
-	is_int(conf_parse(text, "t.conf", &c, &err), 0, "every key at once %s", err.text);
-	is_int(c.without_keys, DEFAULT_FOLLOW_PINS, "default");
-	ok(c.warn_only, "on-failure");
-	ok(idset_has(&c.select.reserved_cpus, 8) && idset_count(&c.select.reserved_cpus) == 3, "reserved-cpus");
+	is_int(conf_parse(text, "t.conf", &c, &err), 0, "a conf with every key %s", err.text);
+	is_int(c.without_keys, DEFAULT_FOLLOW_PINS, "key default");
+	ok(c.warn_only, "key on-failure");
+	ok(idset_has(&c.select.reserved_cpus, 8) && idset_count(&c.select.reserved_cpus) == 3, "key reserved-cpus");
 	ok(!idset_has(&c.select.reserved_nodes, 3) && idset_count(&c.select.reserved_nodes) == 4,
-	   "reserved-nodes, with an exclusion");
-	is_int(c.select.balance, 100, "balance");
-	ok(c.select.even_shares, "share-out");
+	   "key reserved-nodes, with an exclusion");
+	is_int(c.select.balance, 100, "key balance");
+	ok(c.select.even_shares, "key share-out");
 	is_int(c.container_keys,
 	       1U << KEY_CPU | 1U << KEY_MEMORY | 1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES,
-	       "container-keys: those, and the hints that numaplace writes itself");
+	       "key container-keys: the given ones, and the hints that numaplace writes");
 	ok(c.select.nreserved_memory == 2 && reserved_memory_of(&c.select, 0) == 4ULL << 30 &&
 		   !reserved_memory_of(&c.select, 1) && reserved_memory_of(&c.select, 3) == 512ULL << 20 &&
 		   !reserved_memory_of(&c.select, 4),
-	   "reserved-memory");
-	is_int(c.max_cpus, 64, "max-cpus");
-	is_int(c.max_cpus_each, 128, "max-cpus-each");
-	ok(c.max_memory == 30ULL << 30 && c.max_memory_each == 64ULL << 30, "max-memory, max-memory-each");
-	ok(c.max_hugepages == 1ULL << 30 && c.max_hugepages_each == 2ULL << 30, "max-hugepages, max-hugepages-each");
-	is_str(c.tenants, "/a.slice /b/pod* /c/*/d", "tenants");
-	is_int(c.max_exclusive_cpus, 8, "max-exclusive-cpus");
-	is_int(c.max_exclusive_each, 4, "max-exclusive-cpus-each");
-	ok(!c.devices_allowed, "devices");
-	is_int(c.record, RECORD_FILE, "record");
-	is_int(c.incus_mode, INCUS_LEAD, "incus-mode");
+	   "key reserved-memory");
+	is_int(c.max_cpus, 64, "key max-cpus");
+	is_int(c.max_cpus_each, 128, "key max-cpus-each");
+	ok(c.max_memory == 30ULL << 30 && c.max_memory_each == 64ULL << 30, "keys max-memory and max-memory-each");
+	ok(c.max_hugepages == 1ULL << 30 && c.max_hugepages_each == 2ULL << 30,
+	   "keys max-hugepages and max-hugepages-each");
+	is_str(c.tenants, "/a.slice /b/pod* /c/*/d", "key tenants");
+	is_int(c.max_exclusive_cpus, 8, "key max-exclusive-cpus");
+	is_int(c.max_exclusive_each, 4, "key max-exclusive-cpus-each");
+	ok(!c.devices_allowed, "key devices");
+	is_int(c.record, RECORD_FILE, "key record");
+	is_int(c.incus_mode, INCUS_LEAD, "key incus-mode");
 }
 
 static void test_values(void)
 {
 	struct conf c;
 
-	is_int(conf_parse("", "t", &c, NULL), 0, "an empty text");
+	is_int(conf_parse("", "t", &c, NULL), 0, "an empty text: parsed");
 	is_default(&c, "an empty text");
-	is_int(conf_parse("default=balanced\ndevices=true\nrecord=none\n", "t", &c, NULL), 0, "the other values");
-	ok(c.without_keys == DEFAULT_BALANCED && c.devices_allowed && c.record == RECORD_NONE, "are taken");
-	is_int(conf_parse("container-keys = none\nreserved-cpus =\n", "t", &c, NULL), 0, "none and nothing");
+	is_int(conf_parse("default=balanced\ndevices=true\nrecord=none\n", "t", &c, NULL), 0,
+	       "default=balanced, devices=true and record=none: parsed");
+	ok(c.without_keys == DEFAULT_BALANCED && c.devices_allowed && c.record == RECORD_NONE,
+	   "default=balanced, devices=true and record=none: values");
+	is_int(conf_parse("container-keys = none\nreserved-cpus =\n", "t", &c, NULL), 0,
+	       "container-keys = none and an empty reserved-cpus: parsed");
 	ok(!(c.container_keys & ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)) &&
 		   idset_empty(&c.select.reserved_cpus),
-	   "are no keys and no CPUs");
-	is_int(conf_parse("balance = 0\n", "t", &c, NULL), 0, "the least balance");
-	is_int(c.select.balance, 0, "is 0");
+	   "container-keys = none and an empty reserved-cpus: no keys, no CPUs");
+	is_int(conf_parse("balance = 0\n", "t", &c, NULL), 0, "balance = 0: parsed");
+	is_int(c.select.balance, 0, "balance = 0: value");
 }
 
 static void test_refused(void)
@@ -126,7 +129,8 @@ static void test_refused(void)
 		{ "container-keys = limits.cpu,x\n",
 		  "t.conf:1: container-keys: \"x\": not all, none or names of keys" },
 		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are wanted" },
-		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted" },
+		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a "
+					    "number of bytes is wanted" },
 		{ "max-memry = 1\n", "t.conf:1: max-memry: unknown key; did you mean max-memory?" },
 		{ "reserved-memory = 4GiB\n", "t.conf:1: reserved-memory: \"4GiB\": not NODE:SIZE or NODE-NODE:SIZE" },
 		{ "reserved-memory = x:1GiB\n", "t.conf:1: reserved-memory: \"x\": not a number" },
@@ -155,14 +159,15 @@ static void test_refused(void)
 		struct conf c = { .max_cpus = 77 };
 		struct error err = { 0 };
 
-		is_int(conf_parse(cases[i].text, "t.conf", &c, &err), -EINVAL, "refused: case %zu", i);
-		is_str(err.text, cases[i].message, "with its message");
-		is_int(c.max_cpus, 77, "and the output is untouched");
-		is_int(conf_parse(cases[i].text, "t.conf", &c, NULL), -EINVAL, "also where nobody listens");
+		is_int(conf_parse(cases[i].text, "t.conf", &c, &err), -EINVAL, "refused conf: case %zu", i);
+		is_str(err.text, cases[i].message, "refused conf: message");
+		is_int(c.max_cpus, 77, "refused conf: the output is unchanged");
+		is_int(conf_parse(cases[i].text, "t.conf", &c, NULL), -EINVAL,
+		       "refused conf: also without struct error");
 	}
 }
 
-/* Lists that are as long as they may be, and one longer. */
+/* Lists of the maximum length, and longer ones. */
 static void test_long(void)
 {
 	char text[4096] = "reserved-memory = ";
@@ -171,22 +176,23 @@ static void test_long(void)
 
 	for (unsigned int i = 0; i < RESERVED_MEMORY_MAX; i++)
 		snprintf(text + strlen(text), 32, "%u:1GiB,", i);
-	is_int(conf_parse(text, "t.conf", &c, &err), 0, "reserved-memory: as many as there is room for");
-	is_int(c.select.nreserved_memory, RESERVED_MEMORY_MAX, "all are kept");
+	is_int(conf_parse(text, "t.conf", &c, &err), 0, "reserved-memory: the maximum number of entries");
+	is_int(c.select.nreserved_memory, RESERVED_MEMORY_MAX,
+	       "reserved-memory: the maximum number of entries is kept");
 	strcat(text, "900:1GiB");
-	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "reserved-memory: one more");
+	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "reserved-memory: one entry too many is refused");
 	is_str(err.text,
 	       "t.conf:1: reserved-memory: more than 32 entries; nodes that keep the same size can be a range",
-	       "is refused");
+	       "reserved-memory: message for too many entries");
 	strcpy(text, "tenants = ");
 	for (unsigned int i = 0; i < CONF_TENANTS_MAX / 4; i++)
 		strcat(text, "/ab ");
 	text[strlen(text) - 1] = '\0';
-	is_int(conf_parse(text, "t.conf", &c, &err), 0, "tenants: as many as there is room for");
-	is_int(strlen(c.tenants), CONF_TENANTS_MAX - 1, "all are kept");
+	is_int(conf_parse(text, "t.conf", &c, &err), 0, "tenants: the maximum length");
+	is_int(strlen(c.tenants), CONF_TENANTS_MAX - 1, "tenants: the maximum length is kept");
 	strcat(text, "c");
-	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "tenants: one byte more");
-	is_str(err.text, "t.conf:1: tenants: more than 1023 bytes", "is refused");
+	is_int(conf_parse(text, "t.conf", &c, &err), -EINVAL, "tenants: one byte too many is refused");
+	is_str(err.text, "t.conf:1: tenants: more than 1023 bytes", "tenants: message for a too long list");
 }
 
 static void write_file(int dir, const char *name, const char *text, size_t len)
@@ -198,8 +204,8 @@ static void write_file(int dir, const char *name, const char *text, size_t len)
 }
 
 /*
- * What conf_read says of a file of the real root in a user namespace in which uid 1 is root and real root is not mapped,
- * as in rootless podman. 0 also where no user namespace can be made.
+ * Reads a file of real root in a user namespace where uid 1 is root and real root is not mapped, as in rootless podman.
+ * Returns 0 if conf_read() accepts it, or if no user namespace can be made.
  */
 static int conf_in_user_namespace(int dir)
 {
@@ -226,38 +232,43 @@ static void test_files(int dir)
 	struct error err = { 0 };
 	struct conf c;
 
-	is_int(conf_read(dir, "missing", &c, &err), 0, "a missing file is no error");
+	is_int(conf_read(dir, "missing", &c, &err), 0, "conf_read: a missing file is not an error");
 	is_default(&c, "a missing file");
 	write_file(dir, "good", "max-cpus = 5\n", 13);
-	is_int(conf_read(dir, "good", &c, &err), 0, "a file");
-	is_int(c.max_cpus, 5, "is read");
+	is_int(conf_read(dir, "good", &c, &err), 0, "conf_read: a file");
+	is_int(c.max_cpus, 5, "conf_read: value in the file");
 	for (unsigned int mode = 0620; mode; mode = mode == 0620 ? 0602 : 0) {
-		is_int(fchmodat(dir, "good", mode, 0), 0, "mode %04o", mode);
-		is_int(conf_read(dir, "good", &c, &err), -EPERM, "one that others may write is refused");
+		is_int(fchmodat(dir, "good", mode, 0), 0, "conf_read: the file gets mode %04o", mode);
+		is_int(conf_read(dir, "good", &c, &err), -EPERM,
+		       "conf_read: a file that others may write to is refused");
 	}
-	is_str(err.text, "good: writable by others than its owner (mode 0602): chmod go-w it", "and says so");
+	is_str(err.text, "good: writable by others than its owner (mode 0602): chmod go-w it",
+	       "conf_read: message for a file that others may write to");
 	if (geteuid() == 0) {
-		is_int(fchmodat(dir, "good", 0644, 0), 0, "mode 0644 again");
+		is_int(fchmodat(dir, "good", 0644, 0), 0, "conf_read: the file gets mode 0644");
 		for (uid_t owner = 1; owner; owner = owner == 1 ? 65534 : 0) {
-			is_int(fchownat(dir, "good", owner, 0, 0), 0, "owner %u", owner);
-			is_int(conf_read(dir, "good", &c, &err), -EPERM, "a file of another user is refused");
+			is_int(fchownat(dir, "good", owner, 0, 0), 0, "conf_read: the file gets owner %u", owner);
+			is_int(conf_read(dir, "good", &c, &err), -EPERM,
+			       "conf_read: a file of another user is refused");
 		}
-		is_str(err.text, "good: owned by uid 65534, must be root's: chown 0 it", "and says so");
-		is_int(conf_in_user_namespace(dir), 0, "there, root outside of it is shown as that user, and believed");
+		is_str(err.text, "good: owned by uid 65534, must be root's: chown 0 it",
+		       "conf_read: message for a file of another user");
+		is_int(conf_in_user_namespace(dir), 0,
+		       "conf_read: in a user namespace, a file of unmapped real root is accepted");
 	}
-	is_int(conf_read(dir, ".", &c, &err), -EINVAL, "a folder is refused");
-	is_int(mkfifoat(dir, "fifo", 0600), 0, "a fifo");
-	is_int(conf_read(dir, "fifo", &c, &err), -EINVAL, "is refused, without waiting for its writer");
-	is_str(err.text, "fifo: not a regular file", "and says so");
-	is_int(conf_read(AT_FDCWD, "/dev/null", &c, &err), 0, "/dev/null is no conf");
+	is_int(conf_read(dir, ".", &c, &err), -EINVAL, "conf_read: a directory is refused");
+	is_int(mkfifoat(dir, "fifo", 0600), 0, "conf_read: a FIFO is made");
+	is_int(conf_read(dir, "fifo", &c, &err), -EINVAL, "conf_read: a FIFO is refused without blocking");
+	is_str(err.text, "fifo: not a regular file", "conf_read: message for a FIFO");
+	is_int(conf_read(AT_FDCWD, "/dev/null", &c, &err), 0, "conf_read: /dev/null is an empty conf");
 	memset(large, '#', 65537);
 	write_file(dir, "large", large, 65536);
-	is_int(conf_read(dir, "large", &c, &err), 0, "64KiB are read");
+	is_int(conf_read(dir, "large", &c, &err), 0, "conf_read: a file of 64KiB");
 	write_file(dir, "large", large, 65537);
-	is_int(conf_read(dir, "large", &c, &err), -EINVAL, "a byte more is not");
-	is_str(err.text, "large: larger than 64KiB", "and says so");
+	is_int(conf_read(dir, "large", &c, &err), -EINVAL, "conf_read: a file of 64KiB and one byte is refused");
+	is_str(err.text, "large: larger than 64KiB", "conf_read: message for a too large file");
 	write_file(dir, "nul", "max-cpus = 5\n\0x", 15);
-	is_int(conf_read(dir, "nul", &c, &err), -EINVAL, "a NUL byte hides nothing");
+	is_int(conf_read(dir, "nul", &c, &err), -EINVAL, "conf_read: a file that contains a NUL is refused");
 	unlinkat(dir, "good", 0);
 	unlinkat(dir, "fifo", 0);
 	unlinkat(dir, "large", 0);
@@ -273,7 +284,7 @@ int main(void)
 	test_values();
 	test_refused();
 	test_long();
-	if (ok(dir >= 0, "a scratch folder"))
+	if (ok(dir >= 0, "a temporary folder is made"))
 		test_files(dir);
 	rmdir(name);
 	return done();

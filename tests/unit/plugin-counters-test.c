@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Counters: many processes at once lose nothing, and a file that is cut or
- * not ours is left alone.
+ * Counters: many processes at once lose no count; a truncated or foreign file is not changed.
  */
 #include "plugin/counters.h"
 #include "plugin/util.h"
@@ -28,14 +27,14 @@ static void many(int dir)
 		}
 	while (wait(NULL) > 0)
 		;
-	is_int(counters_read(dir, &c, NULL), 0, "they can be read");
+	is_int(counters_read(dir, &c, NULL), 0, "concurrent counting: the counters can be read");
 	for (int i = 0; i < COUNTERS; i++)
-		is_int(c.count[i], PROCESSES * EACH / COUNTERS, "all of kind %d are counted", i);
+		is_int(c.count[i], PROCESSES * EACH / COUNTERS, "concurrent counting: no count of kind %d is lost", i);
 	for (int i = 0; i < COUNTERS_BUCKETS; i++)
 		sum += c.bucket[i];
-	is_int(c.all, PROCESSES * EACH * 3 / 4, "releases have no time");
-	is_int(sum, c.all, "each of the others has its bucket");
-	is_int(c.bucket[0], 2 * PROCESSES, "bounds are part of what they bound: 0 and 1 ms");
+	is_int(c.all, PROCESSES * EACH * 3 / 4, "concurrent counting: releases have no time");
+	is_int(sum, c.all, "concurrent counting: each time is in one bucket");
+	is_int(c.bucket[0], 2 * PROCESSES, "concurrent counting: upper bounds of buckets are inclusive (0 and 1 ms)");
 }
 
 static void odd_files(int dir)
@@ -44,34 +43,34 @@ static void odd_files(int dir)
 	int fd;
 
 	unlinkat(dir, "counters", 0);
-	is_int(counters_read(dir, &c, NULL), -ENOENT, "none: -ENOENT");
+	is_int(counters_read(dir, &c, NULL), -ENOENT, "counters_read: no file");
 	fd = openat(dir, "counters", O_WRONLY | O_CREAT, 0600);
 	if (write(fd, "short", 5) != 5)
-		ok(false, "written");
+		ok(false, "a short file is written");
 	close(fd);
 	counters_add(dir, COUNT_PLACED, 1);
-	is_int(counters_read(dir, &c, NULL), -EBADMSG, "one that was cut is no bus error, and is told");
+	is_int(counters_read(dir, &c, NULL), -EBADMSG, "counters_read: a truncated file is reported, without SIGBUS");
 	unlinkat(dir, "counters", 0);
-	is_int(symlinkat("elsewhere", dir, "counters"), 0, "a symlink in its place");
+	is_int(symlinkat("elsewhere", dir, "counters"), 0, "a symlink in place of the file");
 	counters_add(dir, COUNT_PLACED, 1);
-	ok(faccessat(dir, "elsewhere", F_OK, 0) < 0, "a symlink is not followed");
+	ok(faccessat(dir, "elsewhere", F_OK, 0) < 0, "counters_add: a symlink is not followed");
 	unlinkat(dir, "counters", 0);
-	is_int(mkfifoat(dir, "counters", 0600), 0, "a FIFO in its place");
+	is_int(mkfifoat(dir, "counters", 0600), 0, "a FIFO in place of the file");
 	counters_add(dir, COUNT_PLACED, 1);
-	ok(true, "is not waited for");
+	ok(true, "counters_add: does not block on a FIFO");
 	unlinkat(dir, "counters", 0);
 	counters_add(dir, COUNT_PLACED, 1);
-	is_int(linkat(dir, "counters", dir, "elsewhere", 0), 0, "a second name");
+	is_int(linkat(dir, "counters", dir, "elsewhere", 0), 0, "a hard link to the file is made");
 	counters_add(dir, COUNT_PLACED, 1);
-	is_int(counters_read(dir, &c, NULL), 0, "it can be read");
-	is_int(c.count[COUNT_PLACED], 1, "a file with two names is not written to");
+	is_int(counters_read(dir, &c, NULL), 0, "counters_read: a file with two hard links");
+	is_int(c.count[COUNT_PLACED], 1, "counters_add: a file with two hard links is not changed");
 	unlinkat(dir, "elsewhere", 0);
 	counters_add(dir, COUNT_PLACED, 1);
 	counters_read(dir, &c, NULL);
-	is_int(c.count[COUNT_PLACED], 2, "one with its own name is");
+	is_int(c.count[COUNT_PLACED], 2, "counters_add: counts again when the second link is gone");
 	unlinkat(dir, "counters", 0);
 	counters_add(-1, COUNT_PLACED, 1);
-	ok(true, "no folder is no crash");
+	ok(true, "counters_add: ignores a missing folder");
 }
 
 int main(void)
@@ -81,9 +80,9 @@ int main(void)
 
 	many(dir);
 	odd_files(dir);
-	is_int(counters_of(0), COUNT_PLACED, "0 is placed");
-	is_int(counters_of(-ENOSPC), COUNT_REFUSED, "-ENOSPC is a refusal");
-	is_int(counters_of(-EIO), COUNT_FAILED, "-EIO is a failure");
+	is_int(counters_of(0), COUNT_PLACED, "counters_of: 0 is placed");
+	is_int(counters_of(-ENOSPC), COUNT_REFUSED, "counters_of: -ENOSPC is refused");
+	is_int(counters_of(-EIO), COUNT_FAILED, "counters_of: -EIO is failed");
 	close(dir);
 	rmdir(path);
 	return done();

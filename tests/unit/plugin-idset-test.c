@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Id sets: operations against a plain array of flags, and the text forms in
- * both directions on thousands of random sets.
+ * Id sets: operations compared with a plain array of flags, and both text forms in both directions for thousands of
+ * random sets.
  */
 #include "plugin/idset.h"
 #include "tests/unit/made.h"
@@ -23,7 +23,7 @@ static void random_set(struct rnd *r, struct idset *s)
 	}
 }
 
-/* The kernel's map: 32-bit words in hex, most significant first. */
+/* The kernel's map format: 32-bit words in hex, most significant first. */
 static void format_map(const struct idset *s, char *buf)
 {
 	char *p = buf;
@@ -52,10 +52,10 @@ static void test_round_trips(void)
 			n += idset_has(&s, (unsigned int)id);
 		counted += n == idset_count(&s);
 	}
-	is_int(list, 3000, "format then parse gives the same set: lists");
-	is_int(comma, 3000, "comma lists");
-	is_int(map, 3000, "maps");
-	is_int(counted, 3000, "walking finds as many as counting");
+	is_int(list, 3000, "format and parse of a list give the same set");
+	is_int(comma, 3000, "format and parse of a comma list give the same set");
+	is_int(map, 3000, "parse of a map gives the same set");
+	is_int(counted, 3000, "idset_foreach finds as many ids as idset_count");
 }
 
 static void test_operations(void)
@@ -83,7 +83,7 @@ static void test_operations(void)
 		}
 		good += right && sub == idset_subset(&a, &b) && meet == idset_intersects(&a, &b);
 	}
-	is_int(good, 500, "and, or, andnot, subset, intersects agree with one id at a time");
+	is_int(good, 500, "and, or, andnot, subset and intersects agree with a plain array");
 }
 
 static void refused(const char *list, const char *why)
@@ -92,7 +92,8 @@ static void refused(const char *list, const char *why)
 	struct error err = { 0 };
 	int ret = idset_parse(list, &s, &err);
 
-	if (!ok(ret == -EINVAL && s.word[0] == 42 && strstr(err.text, why), "list \"%s\" is refused: %s", quote(list).text, why))
+	if (!ok(ret == -EINVAL && s.word[0] == 42 && strstr(err.text, why), "id list \"%s\" is refused: %s",
+		quote(list).text, why))
 		printf("# %d %s\n", ret, err.text);
 }
 
@@ -117,14 +118,16 @@ static void test_refusals(void)
 	refused("0x3", "is not part of a list");
 	refused("^", "a number is missing");
 	refused("0-4,^^3", "a number is missing");
-	ok(idset_parse_kernel("^3", &s, NULL) == -EINVAL, "the kernel's form has no exclusion");
-	ok(idset_parse_kernel("\n", &s, NULL) == 0 && idset_empty(&s), "an empty file is the empty set");
-	ok(idset_parse_map("0000000g", &s, NULL) == -EINVAL, "a map that is not hex");
-	ok(idset_parse_map("", &s, &err) == -EINVAL, "an empty map");
-	ok(idset_parse_map("000000000", &s, &err) == -EINVAL, "a map word of nine digits");
-	ok(idset_parse("0-4,^3", &s, NULL) == 0 && idset_count(&s) == 4 && !idset_has(&s, 3), "0-4,^3");
-	ok(idset_parse("^3,0-4", &s, NULL) == 0 && idset_count(&s) == 4 && !idset_has(&s, 3), "in any order");
-	ok(idset_parse("0-3,^0-3", &s, NULL) == 0 && idset_empty(&s), "a list that leaves nothing is empty");
+	ok(idset_parse_kernel("^3", &s, NULL) == -EINVAL, "kernel list: an exclusion is refused");
+	ok(idset_parse_kernel("\n", &s, NULL) == 0 && idset_empty(&s), "kernel list: an empty file is the empty set");
+	ok(idset_parse_map("0000000g", &s, NULL) == -EINVAL, "map: a digit that is not hex is refused");
+	ok(idset_parse_map("", &s, &err) == -EINVAL, "map: an empty text is refused");
+	ok(idset_parse_map("000000000", &s, &err) == -EINVAL, "map: a word of nine digits is refused");
+	ok(idset_parse("0-4,^3", &s, NULL) == 0 && idset_count(&s) == 4 && !idset_has(&s, 3),
+	   "list with an exclusion: 0-4,^3");
+	ok(idset_parse("^3,0-4", &s, NULL) == 0 && idset_count(&s) == 4 && !idset_has(&s, 3),
+	   "list with an exclusion first: ^3,0-4");
+	ok(idset_parse("0-3,^0-3", &s, NULL) == 0 && idset_empty(&s), "list with everything excluded is empty");
 }
 
 static void test_small_buffers(void)
@@ -133,10 +136,11 @@ static void test_small_buffers(void)
 	char small[8];
 
 	idset_parse("0-3,8,100-200", &s, NULL);
-	is_int((int64_t)idset_format(&s, small, sizeof(small)), 13, "a short buffer: the length that was needed");
-	is_str(small, "0-3,8,1", "and what fits, ended");
+	is_int((int64_t)idset_format(&s, small, sizeof(small)), 13,
+	       "format: a short buffer returns the length that is needed");
+	is_str(small, "0-3,8,1", "format: a short buffer has what fits, and a NUL");
 	idset_format(&s, small, 1);
-	is_str(small, "", "a buffer of one byte");
+	is_str(small, "", "format: a buffer of one byte has a NUL");
 }
 
 int main(void)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ledger among processes that die, stop and fail: killed before each of
- * its system calls, each of them failing, killed at random, stopped with the lock,
- * two hundred at once, out of space; and what a transaction costs with many.
+ * The ledger among processes that die, stop and fail: killed before each system call, with each call failing, killed at
+ * random, stopped while holding the lock, two hundred at once, out of space; and the cost of a transaction with many
+ * records.
  */
 #include "tests/unit/ledger-kit.h"
 #include "tests/unit/traced.h"
@@ -19,7 +19,7 @@
 #define SANITIZED false
 #endif
 
-/* --- what the children do; 0: it was reported as done --- */
+/* --- actions of the child; 0: reported as done --- */
 
 static int do_add(void *arg)
 {
@@ -102,7 +102,7 @@ static int do_boot(void *arg)
 	return do_open(arg);
 }
 
-/* --- how it stands before, and what may be there after --- */
+/* --- the ledger before the action, and the containers allowed after it --- */
 
 static void fill_five(void)
 {
@@ -124,7 +124,7 @@ static void five(void)
 	fill_five();
 }
 
-/* Sums of more than a page are written in steps. */
+/* Sums of more than a page are written in several steps. */
 static void five_large(void)
 {
 	kit_fresh();
@@ -156,7 +156,7 @@ static void five_folder_lost(void)
 	unlinkat(kit.dir, "containers", AT_REMOVEDIR);
 }
 
-/* Collected in steps: four of five are known. */
+/* A rebuild in steps: four of five containers have been read. */
 static void five_in_steps(void)
 {
 	five();
@@ -176,24 +176,24 @@ static const struct scene {
 	const char *name;
 	void (*before)(void);
 	int (*act)(void *arg);
-	int least, most, done; /* containers afterwards: when cut off, and when it was reported as done */
+	int least, most, done; /* containers afterwards: at least and at most if killed, and if reported as done */
 } scenes[] = {
-	{ "the first of all", kit_fresh, do_add, 0, 1, 1 },
+	{ "first ledger", kit_fresh, do_add, 0, 1, 1 },
 	{ "add", five, do_add_plain, 5, 6, 6 },
-	{ "add, large sums", five_large, do_add, 5, 6, 6 },
+	{ "add with large sums", five_large, do_add, 5, 6, 6 },
 	{ "replace", five, do_replace, 5, 5, 5 },
 	{ "remove", five, do_remove, 4, 5, 4 },
 	{ "sweep", five, do_sweep, 4, 5, 4 },
-	{ "growth", five, do_grow, 5, 5, 5 },
+	{ "more CPUs", five, do_grow, 5, 5, 5 },
 	{ "another boot", five, do_boot, 0, 5, 0 },
-	{ "usage lost", five_usage_lost, do_open, 5, 5, 5 },
-	{ "damaged", five_damaged, do_open, 5, 5, 5 },
-	{ "folder lost", five_folder_lost, do_open, 5, 5, 5 },
-	{ "lost, collected in steps", five_in_steps, do_open, 5, 5, 5 },
-	{ "the first of a boot", first_of_a_boot, do_add, 0, 1, 1 },
+	{ "lost usage file", five_usage_lost, do_open, 5, 5, 5 },
+	{ "damaged files", five_damaged, do_open, 5, 5, 5 },
+	{ "lost folder", five_folder_lost, do_open, 5, 5, 5 },
+	{ "lost folder, rebuilt in steps", five_in_steps, do_open, 5, 5, 5 },
+	{ "first ledger of a boot", first_of_a_boot, do_add, 0, 1, 1 },
 };
 
-/* Whether all is well after a child that was cut off (@done: that said so). */
+/* Whether the ledger is valid after a child that was killed, or (@done_it) reported success. */
 static bool stands(const struct scene *s, bool done_it)
 {
 	struct ledger *l;
@@ -210,7 +210,7 @@ static bool stands(const struct scene *s, bool done_it)
 		return false;
 	n = kit_count(l);
 	if (s->act == do_boot)
-		done_it = true; /* the next to open does it */
+		done_it = true; /* the next opening completes it */
 	if (done_it ? n != s->done : n < s->least || n > s->most)
 		diag("%s: %d containers", s->name, n);
 	else
@@ -227,21 +227,21 @@ static void test_killed(const struct scene *s)
 	s->before();
 	run_traced(&t, s->act, NULL);
 	n = t.calls;
-	if (!ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && stands(s, true), "%s: %d system calls", s->name,
-		n))
+	if (!ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && stands(s, true), "%s: succeeds in %d system calls",
+		s->name, n))
 		return;
 	for (int i = 0; i < n; i++) {
 		s->before();
 		t.kill_at = i;
 		run_traced(&t, s->act, NULL);
 		killed += WIFSIGNALED(t.status) && WTERMSIG(t.status) == SIGKILL;
-		/* a few more or less are malloc's: then the last ones end well */
+		/* the number of calls varies with malloc; then the child may end normally */
 		if (!stands(s, WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0)) {
 			diag("killed at %d", i);
 			bad++;
 		}
 	}
-	ok(!bad && killed > n - 10, "%s: killed before each of them (%d), the ledger is right", s->name, killed);
+	ok(!bad && killed > n - 10, "%s: killed before each call (%d kills), the ledger is valid", s->name, killed);
 }
 
 static void test_failing(const struct scene *s)
@@ -254,7 +254,7 @@ static void test_failing(const struct scene *s)
 	s->before();
 	run_traced(&t, s->act, NULL);
 	n = t.calls;
-	/* an addition meets each error at each call; the others take turns */
+	/* add is tested with each error at each call, the others with two of them */
 	for (size_t e = 0; e < (s->act == do_add_plain ? ARRAY_SIZE(errors) : 2); e++) {
 		for (int i = 0; i < n; i++, runs++) {
 			t.fail_with = errors[((size_t)i + e) % ARRAY_SIZE(errors)];
@@ -272,10 +272,10 @@ static void test_failing(const struct scene *s)
 			}
 		}
 	}
-	is_int(bad, 0, "%s: each call failing (%d runs), the ledger is right", s->name, runs);
+	is_int(bad, 0, "%s: with each call failing (%d runs), the ledger is valid", s->name, runs);
 }
 
-/* --- without a tracer: at random --- */
+/* --- without a tracer, at random times --- */
 
 static void churn(uint64_t seed)
 {
@@ -315,11 +315,11 @@ static void test_killed_at_random(void)
 		died += WIFSIGNALED(status);
 		bad += kit_reopen() < 0;
 	}
-	is_int(died, 300, "300 killed at random in a row of transactions");
-	is_int(bad, 0, "the sums are right after each");
+	is_int(died, 300, "random kills: 300 processes killed during transactions");
+	is_int(bad, 0, "random kills: the sums are right after each");
 }
 
-/* --- many at once --- */
+/* --- many processes at once --- */
 
 static int first_free(const struct usage *u)
 {
@@ -329,7 +329,7 @@ static int first_free(const struct usage *u)
 	return -1;
 }
 
-/* Takes the first CPU that nobody holds, as a decision does. */
+/* Takes the first CPU that is not held, as a decision does. */
 static int take_one(int i)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -363,12 +363,12 @@ static void test_crowd(void)
 			_exit(take_one(i));
 	for (int i = 0; i < 200; i++)
 		bad += wait(&status) < 0 || status != 0;
-	is_int(bad, 0, "200 processes at once, each placing one");
+	is_int(bad, 0, "200 processes at once: each adds a record");
 	l = kit_open();
-	is_int(kit_count(l), 200, "none is lost");
+	is_int(kit_count(l), 200, "200 processes at once: no record is lost");
 	for (unsigned int id = 0; id < KIT_CPUS; id++)
 		twice += ledger_usage(l)->exclusive[id] != (id < 200);
-	is_int(twice, 0, "no CPU is granted twice");
+	is_int(twice, 0, "200 processes at once: no CPU is given twice");
 	ledger_close(l);
 }
 
@@ -380,7 +380,7 @@ static uint64_t now_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* A child that has the lock, and then does @what. */
+/* A child that takes the lock and then calls @what. */
 static pid_t holder(void (*what)(void))
 {
 	int ready[2];
@@ -428,37 +428,39 @@ static void test_stopped_holder(void)
 
 	kit_fresh();
 	pid = holder(stop);
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &l, &err), -ETIMEDOUT, "without waiting: %s",
-	       err.text);
-	is_int(waitpid(pid, &status, WNOHANG), 0, "nobody is killed");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &l, &err), -ETIMEDOUT,
+	       "stopped holder: time-out without waiting: %s", err.text);
+	is_int(waitpid(pid, &status, WNOHANG), 0, "stopped holder: not killed by a caller that does not wait");
 	sigaction(signo, NULL, &before);
 	sigprocmask(SIG_SETMASK, NULL, &mask_before);
 	start = now_ms();
 	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 300, &l, &err), 0,
-	       "a holder that is stopped is waited for");
-	ok(now_ms() - start >= 300 && now_ms() - start < 5000, "for as long as was said: %d ms",
+	       "stopped holder: the lock is taken after a wait");
+	ok(now_ms() - start >= 300 && now_ms() - start < 5000, "stopped holder: the wait is the time-out: %d ms",
 	   (int)(now_ms() - start));
-	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "and killed then");
-	ok(kit_says(l, "killed process"), "which is told: %s", ledger_message(l, 0));
-	is_int(kit_count(l), 1, "what it had added is there");
+	ok(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+	   "stopped holder: killed after the time-out");
+	ok(kit_says(l, "killed process"), "stopped holder: the kill is reported: %s", ledger_message(l, 0));
+	is_int(kit_count(l), 1, "stopped holder: its record is kept");
 	ledger_close(l);
 	sigaction(signo, NULL, &after);
 	sigprocmask(SIG_SETMASK, NULL, &mask_after);
 	ok(before.sa_handler == after.sa_handler && sigismember(&mask_before, signo) == sigismember(&mask_after, signo),
-	   "the signals are as they were");
+	   "stopped holder: signal handler and mask are restored");
 
 	pid = holder(nap);
 	start = now_ms();
 	l = NULL;
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, &err), 0, "one that is slow is waited for");
-	ok(now_ms() - start < 2000, "and no longer than needed: %d ms", (int)(now_ms() - start));
-	ok(!ledger_message(l, 0), "and not killed");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, &err), 0,
+	       "slow holder: the lock is taken after a wait");
+	ok(now_ms() - start < 2000, "slow holder: the wait is no longer than needed: %d ms", (int)(now_ms() - start));
+	ok(!ledger_message(l, 0), "slow holder: no kill is reported");
 	ledger_close(l);
 	waitpid(pid, &status, 0);
-	is_int(status, 0, "it ended well");
+	is_int(status, 0, "slow holder: it is not killed");
 }
 
-/* Each is quick, but the last waits much longer than the timeout in all. */
+/* Each holder is quick, but the last one waits much longer than the time-out in total. */
 static void test_changing_holders(void)
 {
 	int bad = 0, status;
@@ -470,7 +472,7 @@ static void test_changing_holders(void)
 
 		if (fork())
 			continue;
-		for (int k = 0; k < 2; k++) { /* the same process comes again */
+		for (int k = 0; k < 2; k++) { /* the same process takes the lock again */
 			if (ledger_open(kit.dir, &kit.topology, &kit.world, 400, &l, NULL) < 0)
 				_exit(1);
 			usleep(20000);
@@ -482,10 +484,10 @@ static void test_changing_holders(void)
 	}
 	for (int i = 0; i < 30; i++)
 		bad += wait(&status) < 0 || status != 0;
-	is_int(bad, 0, "30 that hold it in turn, longer in all than the timeout: none is killed, all get it");
+	is_int(bad, 0, "30 holders in turn, for longer than the time-out in total: all get the lock, none is killed");
 }
 
-/* --- a holder that lets go while another is about to kill it --- */
+/* --- a holder that releases the lock when another process is about to kill it --- */
 
 static struct {
 	pid_t pid;
@@ -493,7 +495,7 @@ static struct {
 	int step;
 } late;
 
-/* Holds it; lets go and takes it again; lets go: each when it is told to. */
+/* Takes the lock, releases it, takes it again and releases it, each when signalled through the pipe. */
 static void hold_twice(int told, int tells)
 {
 	char c;
@@ -510,17 +512,20 @@ static void hold_twice(int told, int tells)
 	_exit(0);
 }
 
-/* One that was killed says nothing. */
+/* A holder that was killed does not answer. */
 static void next_step(void)
 {
 	char c = 'x';
 
 	if (write(late.tell, &c, 1) == 1 && read(late.hear, &c, 1) < 0)
-		diag("nothing is heard");
+		diag("no answer");
 	late.step++;
 }
 
-/* Another holding by the time that the process is pinned; which goes on until that has been looked at. */
+/*
+ * When the waiting process opens a pidfd, the holder releases the lock and takes it again; it continues when the lock
+ * has been examined.
+ */
 static void let_go(unsigned long long nr)
 {
 	if (late.step == 0 && nr == SYS_pidfd_open)
@@ -564,12 +569,12 @@ static void test_late_to_kill(void)
 	late.tell = to[1];
 	late.hear = from[0];
 	signal(SIGPIPE, SIG_IGN);
-	is_int(read(late.hear, &c, 1), 1, "a holder");
+	is_int(read(late.hear, &c, 1), 1, "late kill: the holder has the lock");
 	run_traced(&t, do_wait, NULL);
-	is_int(t.status, 0, "who was about to kill it gets the lock, and has nothing to tell");
-	is_int(late.step, 3, "it was about to");
+	is_int(t.status, 0, "late kill: the waiting process gets the lock and reports nothing");
+	is_int(late.step, 3, "late kill: the waiting process was about to kill");
 	ok(waitpid(late.pid, &status, 0) == late.pid && status == 0,
-	   "a process that let go in between is not killed for what it holds now");
+	   "late kill: a holder that has taken the lock again is not killed");
 	signal(SIGPIPE, SIG_DFL);
 	close(late.tell);
 	close(late.hear);
@@ -587,8 +592,8 @@ static void test_lock_taken_away(void)
 		_exit(unlinkat(kit.dir, "lock", 0));
 	}
 	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 5000, &l, NULL), 0,
-	       "lock taken away while it is waited for");
-	is_int(faccessat(kit.dir, "lock", F_OK, 0), 0, "what we hold is what others find");
+	       "removed lock file: a waiting process gets the lock");
+	is_int(faccessat(kit.dir, "lock", F_OK, 0), 0, "removed lock file: there is a new one");
 	ledger_close(l);
 	(void)pid;
 	while (wait(NULL) > 0)
@@ -606,7 +611,7 @@ static int add_until_full(void *arg)
 	return do_add(arg) == 1 ? 0 : 1;
 }
 
-/* In a mount namespace of its own: a folder that is nearly full. */
+/* Runs in a mount namespace with a nearly full folder. */
 static int on_tiny_tmpfs(void *arg)
 {
 	char id[300], fd_path[64];
@@ -665,13 +670,13 @@ static void test_no_space(void)
 	int r;
 
 	five();
-	is_int(in_child(add_until_full), 0, "a limit on file size: refused, not half done");
-	is_int(kit_reopen(), 5, "and nothing has changed");
+	is_int(in_child(add_until_full), 0, "file size limit: an addition is refused");
+	is_int(kit_reopen(), 5, "file size limit: the ledger is unchanged");
 	r = in_child(on_tiny_tmpfs);
 	if (r == 77)
-		ok(true, "a full file system # SKIP needs the right to mount");
+		ok(true, "full file system # SKIP needs permission to mount");
 	else
-		is_int(r, 0, "a full file system: what fits is in, what does not is refused, the sums are right");
+		is_int(r, 0, "full file system: what fits is added, the rest refused, and the sums are right");
 }
 
 /* --- cost --- */
@@ -710,15 +715,16 @@ static void test_cost(void)
 		}
 		ledger_close(l);
 		run_traced(&t, do_transaction, NULL);
-		/* A sanitizer asks for memory when it likes. */
+		/* A sanitizer allocates memory at any time. */
 		calls[i] = t.calls - t.memory;
-		is_int(t.status, 0, "%d containers: sweep, find, add, remove are %d system calls, and %d for memory",
+		is_int(t.status, 0,
+		       "cost with %d containers: sweep, find, add and remove take %d system calls, and %d for memory",
 		       sizes[i], calls[i], t.memory);
 	}
-	ok(calls[0] <= 45, "with none: not many");
-	ok(calls[4] <= calls[1] + 5, "with ten thousand: as many as with twenty");
+	ok(calls[0] <= 45, "cost with no containers: at most 45 system calls");
+	ok(calls[4] <= calls[1] + 5, "cost with 10000 containers: as with 20");
 	l = kit_open();
-	is_int(kit_count(l), 10000, "all ten thousand are there, and summed");
+	is_int(kit_count(l), 10000, "cost: 10000 containers are in the ledger and in the sums");
 	ledger_close(l);
 }
 

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A look at the ledger changes nothing: in every state that a ledger can be in, names, modes, times and bytes of its
- * folder are the same after it, whatever it finds.  And what it finds is what the next transaction makes of it.
+ * ledger_look() changes nothing: in every state of the ledger, names, modes, times and content of its folder are the
+ * same afterwards. Its result is what the next transaction makes of the ledger.
  */
 #include "tests/unit/ledger-kit.h"
 
-/* Everything in the folder but the times of reading. */
+/* Everything in the folder except access times. */
 static char *fingerprint(void)
 {
 	char command[400], *all = malloc(1 << 20);
@@ -51,7 +51,7 @@ static void set_byte(const char *path, off_t at, char with)
 		abort();
 }
 
-/* The mark behind the magic: "CHNG" and "LOST", a number in the byte order of this machine. */
+/* The mark after the magic: "CHNG" or "LOST", as a number in this machine's byte order. */
 static void set_mark(const char *mark)
 {
 	cleanup_close int fd = openat(kit.dir, "usage", O_RDWR | O_CLOEXEC);
@@ -114,35 +114,35 @@ static const struct {
 	const char *name;
 	void (*make)(void);
 	int seen;       /* containers */
-	const char *said; /* part of a message; NULL: none */
+	const char *said; /* part of a message; NULL: no message */
 } states[] = {
-	{ "never used", never_used, 0, NULL },
-	{ "clean", five, 5, NULL },
+	{ "that was never used", never_used, 0, NULL },
+	{ "without faults", five, 5, NULL },
 	{ "with dead containers", dead_in_it, 3, NULL },
-	{ "with news of pages", pages_moved, 5, NULL },
-	{ "with one that was never finished", pending_for_ever, 4, NULL },
+	{ "with touched memory to record", pages_moved, 5, NULL },
+	{ "with a placement that was never completed", pending_for_ever, 4, NULL },
 	{ "of another boot", old_boot, 0, NULL },
-	{ "of any boot", no_boot, 5, NULL },
-	{ "cut off", dirty, 5, "was cut off: the next" },
-	{ "with records lost", lost, 5, "records were lost: the next" },
-	{ "torn", torn, 5, "was cut off: the next" },
-	{ "usage flipped", usage_flipped, 5, "\"usage\" is damaged: the next" },
-	{ "usage cut", usage_cut, 5, "\"usage\" is damaged: the next" },
-	{ "usage missing", usage_missing, 5, "\"usage\" is missing: the next" },
-	{ "usage a folder", usage_folder, 5, "\"usage\" is damaged: the next" },
-	{ "usage a fifo", usage_fifo, 5, "\"usage\" is damaged: the next" },
-	{ "usage a symlink", usage_link, 5, "\"usage\" is damaged: the next" },
-	{ "lock missing", lock_missing, 5, NULL },
-	{ "containers/ missing", containers_missing, 0, "containers/ is missing: the next" },
-	{ "containers/ a file", containers_file, 0, "containers/ is missing: the next" },
-	{ "a record flipped", record_flipped, 4, "oci:c3" },
-	{ "a record a folder", record_folder, 5, "oci:x" },
-	{ "a record a symlink", record_link, 5, "oci:x" },
-	{ "a record under another name", another_name, 4, "oci:x: holds another" },
-	{ "what killed processes have left", cut_off_leftovers, 5, NULL },
+	{ "while the boot is unknown", no_boot, 5, NULL },
+	{ "of an interrupted transaction", dirty, 5, "was cut off: the next" },
+	{ "with lost records", lost, 5, "records were lost: the next" },
+	{ "with a torn usage file", torn, 5, "was cut off: the next" },
+	{ "with a flipped bit in usage", usage_flipped, 5, "\"usage\" is damaged: the next" },
+	{ "with usage truncated", usage_cut, 5, "\"usage\" is damaged: the next" },
+	{ "without usage", usage_missing, 5, "\"usage\" is missing: the next" },
+	{ "with a directory named usage", usage_folder, 5, "\"usage\" is damaged: the next" },
+	{ "with a FIFO named usage", usage_fifo, 5, "\"usage\" is damaged: the next" },
+	{ "with a symlink named usage", usage_link, 5, "\"usage\" is damaged: the next" },
+	{ "without lock", lock_missing, 5, NULL },
+	{ "without containers/", containers_missing, 0, "containers/ is missing: the next" },
+	{ "with a file named containers", containers_file, 0, "containers/ is missing: the next" },
+	{ "with a flipped bit in a record", record_flipped, 4, "oci:c3" },
+	{ "with a directory in place of a record", record_folder, 5, "oci:x" },
+	{ "with a symlink in place of a record", record_link, 5, "oci:x" },
+	{ "with a record under the wrong name", another_name, 4, "oci:x: holds another" },
+	{ "with temporary files of killed processes", cut_off_leftovers, 5, NULL },
 	{ "of a smaller machine", larger_machine, 5, NULL },
-	{ "that others may read", others_may_read, 5, NULL },
-	{ "with other things in it", others_things, 5, "notes" },
+	{ "with mode 0755", others_may_read, 5, NULL },
+	{ "with foreign files", others_things, 5, "notes" },
 };
 
 static int look(bool sums, struct ledger **l, struct error *err)
@@ -159,18 +159,18 @@ static void test_states(void)
 
 		states[i].make();
 		before = fingerprint();
-		is_int(look(false, &l, &err), 0, "a ledger %s can be looked at %s", states[i].name, err.text);
+		is_int(look(false, &l, &err), 0, "a ledger %s can be read %s", states[i].name, err.text);
 		if (!l)
 			continue;
-		is_int(kit_count(l), states[i].seen, "a ledger %s: those that live, and their sums", states[i].name);
+		is_int(kit_count(l), states[i].seen, "a ledger %s: live containers and their sums", states[i].name);
 		if (states[i].said)
-			ok(kit_says(l, states[i].said), "a ledger %s: what is wrong is said (%s)", states[i].name,
+			ok(kit_says(l, states[i].said), "a ledger %s: the fault is reported (%s)", states[i].name,
 			   ledger_message(l, 0) ? ledger_message(l, 0) : "nothing");
 		else
-			ok(!ledger_message(l, 0), "a ledger %s: nothing is wrong", states[i].name);
-		is_int(kit_add(l, "new", 9, &err), -EROFS, "a ledger %s: nothing is added", states[i].name);
-		is_int(ledger_remove(l, "oci", "c1", &err), -EROFS, "or removed");
-		is_int(ledger_sweep(l, true, &err), -EROFS, "or swept");
+			ok(!ledger_message(l, 0), "a ledger %s: no fault is reported", states[i].name);
+		is_int(kit_add(l, "new", 9, &err), -EROFS, "a ledger %s: adding is refused", states[i].name);
+		is_int(ledger_remove(l, "oci", "c1", &err), -EROFS, "a ledger opened for reading: removing is refused");
+		is_int(ledger_sweep(l, true, &err), -EROFS, "a ledger opened for reading: sweeping is refused");
 		ledger_close(l);
 		fchmod(kit.dir, 0700);
 		states[i].make();
@@ -184,33 +184,37 @@ static void test_states(void)
 		look(false, &l, &err);
 		ledger_close(l);
 		after = fingerprint();
-		is_str(after, before, "a ledger %s: every byte is as it was", states[i].name);
-		is_int(kit.asked_live, 0, "a ledger %s: and no cgroup was searched", states[i].name);
+		is_str(after, before, "a ledger %s: the folder is unchanged", states[i].name);
+		is_int(kit.asked_live, 0, "a ledger %s: no cgroup is searched", states[i].name);
 		fchmod(kit.dir, 0700);
 	}
 }
 
-/* The sums alone: the dead in them, which the caller is to know. */
+/* The sums alone include dead containers, which the caller must know. */
 static void test_sums(void)
 {
 	struct error err = { 0 };
 	struct ledger *l = NULL;
 
 	dead_in_it();
-	is_int(look(true, &l, &err), 0, "the sums alone (%s)", err.text);
-	is_int(ledger_usage(l)->containers, 5, "are those of all records");
+	is_int(look(true, &l, &err), 0, "sums alone: read (%s)", err.text);
+	is_int(ledger_usage(l)->containers, 5, "sums alone: of all records");
 	ledger_close(l);
 	torn();
 	kit_fate(2, LIFE_GONE, 0);
-	is_int(look(true, &l, &err), 0, "where they are not good (%s)", err.text);
-	is_int(ledger_usage(l)->containers, 4, "they are those of the living");
+	is_int(look(true, &l, &err), 0, "sums alone, damaged: read (%s)", err.text);
+	is_int(ledger_usage(l)->containers, 4, "sums alone, damaged: of the live containers");
 	ledger_close(l);
 }
 
 static void test_refused(void)
 {
-	static const char *const none[] = { "", "x", "6f1c1f4e-0000-0000-0000-00000000000", "6f1c1f4e-0000-0000-0000-0000000000011",
-					    "6f1c1f4e 0000-0000-0000-000000000001", "(null)" };
+	static const char *const none[] = { "",
+					    "x",
+					    "6f1c1f4e-0000-0000-0000-00000000000",
+					    "6f1c1f4e-0000-0000-0000-0000000000011",
+					    "6f1c1f4e 0000-0000-0000-000000000001",
+					    "(null)" };
 	cleanup_free char *before = NULL, *after = NULL;
 	struct error err = { 0 };
 	struct ledger *l = NULL;
@@ -219,28 +223,30 @@ static void test_refused(void)
 	before = fingerprint();
 	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
 		kit.world.boot_id = none[i];
-		is_int(look(false, &l, &err), -ENODATA, "boot id \"%s\": no look", none[i]);
-		is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA, "boot id \"%s\": %s", none[i],
-		       err.text);
+		is_int(look(false, &l, &err), -ENODATA, "boot id \"%s\": not readable", none[i]);
+		is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA,
+		       "boot id \"%s\": not writable: %s", none[i], err.text);
 	}
 	kit.world.boot_id = NULL;
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA, "no boot id: not opened for writing");
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 1000, &l, &err), -ENODATA,
+	       "without a boot id the ledger is not writable");
 	after = fingerprint();
-	is_str(after, before, "without a boot id the ledger stays as it is");
+	is_str(after, before, "without a boot id the ledger is unchanged");
 	five();
 	fchmod(kit.dir, 0770);
-	is_int(look(false, &l, &err), -EPERM, "a folder that others may write to is not believed");
+	is_int(look(false, &l, &err), -EPERM, "a folder that others may write to is refused");
 	fchmod(kit.dir, 0700);
 	l = kit_open();
 	{
 		struct ledger *second = NULL;
 
-		is_int(look(false, &second, &err), -EDEADLK, "its lock would be lost: the ledger that is open here");
+		is_int(look(false, &second, &err), -EDEADLK,
+		       "a second opening in this process, which would lose the lock, is refused");
 	}
 	ledger_close(l);
 }
 
-/* A process that has the ledger open for writing until it is told. */
+/* A process that has the ledger open for writing until @tell is closed. */
 static pid_t writer(int *tell)
 {
 	int ready[2], told[2];
@@ -277,22 +283,27 @@ static void test_beside_a_writer(void)
 
 	five();
 	pid = writer(&tell);
-	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &l, &err), -ETIMEDOUT, "a writer is not looked past");
-	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 50, false, &l, &err), -ETIMEDOUT, "is waited for: %s", err.text);
-	is_int(waitpid(pid, &status, WNOHANG), 0, "and not killed, however long it has the lock");
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &l, &err), -ETIMEDOUT,
+	       "reader beside a writer: time-out without waiting");
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 50, false, &l, &err), -ETIMEDOUT,
+	       "reader beside a writer: time-out after a wait: %s", err.text);
+	is_int(waitpid(pid, &status, WNOHANG), 0, "reader beside a writer: the writer is not killed");
 	close(tell);
-	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 10000, false, &l, &err), 0, "it is done (%s)", err.text);
-	is_int(kit_count(l), 6, "and what it has added is seen");
-	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &other, &err), 0, "two may look (%s)", err.text);
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 10000, false, &l, &err), 0,
+	       "reader beside a writer: reads when the writer has finished (%s)", err.text);
+	is_int(kit_count(l), 6, "reader beside a writer: the new record is read");
+	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &other, &err), 0,
+	       "two readers at the same time (%s)", err.text);
 	ledger_close(other);
 	other = NULL;
-	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &other, &err), 0, "and a writer waits for neither (%s)", err.text);
+	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 0, &other, &err), 0,
+	       "writer beside readers: does not wait (%s)", err.text);
 	kit_add(other, "more", 100, NULL);
-	is_int(kit_count(l), 6, "the copy is of before");
+	is_int(kit_count(l), 6, "writer beside readers: their copy is unchanged");
 	ledger_close(other);
 	ledger_close(l);
 	waitpid(pid, &status, 0);
-	is_int(status, 0, "the writer ended well");
+	is_int(status, 0, "reader beside a writer: the writer ended normally");
 }
 
 int main(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A hundred thousand transactions of the ledger, by processes that come and go as
- * hooks do: its folder, the memory and the descriptors stay what they were.
+ * A hundred thousand transactions of the ledger, each in one opening, as in a hook: the size of the folder, memory and
+ * descriptors stay constant.
  */
 #include "tests/unit/ledger-kit.h"
 
@@ -10,7 +10,7 @@
 
 #ifdef __SANITIZE_ADDRESS__
 #define TRANSACTIONS 10000
-#define MEMORY_KIB (256 << 10) /* what is freed is kept for a while */
+#define MEMORY_KIB (256 << 10) /* a sanitizer keeps freed memory for a while */
 #else
 #define TRANSACTIONS 100000
 #define MEMORY_KIB 1024
@@ -57,7 +57,7 @@ static off_t size_of(const char *path)
 	return fstatat(kit.dir, path, &st, 0) < 0 ? -1 : st.st_size;
 }
 
-/* One start or one stop, as one hook does it; the number of those that live is bounded. */
+/* One start or stop of a container, as in a hook; the number of live containers is bounded. */
 static int transact(uint64_t *seed, int *messages)
 {
 	cleanup_ledger struct ledger *l = NULL;
@@ -100,16 +100,18 @@ int main(void)
 			files = entries("containers");
 	}
 	clock_gettime(CLOCK_MONOTONIC, &end);
-	is_int(failed, 0, "%d transactions, %.0f us each", TRANSACTIONS,
-	       ((double)(end.tv_sec - start.tv_sec) * 1e6 + (double)(end.tv_nsec - start.tv_nsec) / 1e3) / TRANSACTIONS);
-	is_int(messages, 0, "nothing was damaged or counted again");
-	is_int(descriptors(), fds, "as many descriptors as after the first tenth");
-	ok(memory_kib() - memory <= MEMORY_KIB, "no more memory than then: %ld KiB, %ld now", memory, memory_kib());
-	is_int(size_of("usage"), size, "the sums take as many bytes");
-	ok(files <= LIVE_MAX, "and no more files than live containers: %u", files);
-	ok(entries("homes") && entries("homes") <= LIVE_MAX, "nor homes than ids: %u", entries("homes"));
-	is_int(entries("."), 5, "nothing else in the folder than format, lock, usage, containers and homes");
-	ok(kit_reopen() >= 0, "the sums are those of the files");
+	is_int(failed, 0, "soak: %d transactions without failure, %.0f us each", TRANSACTIONS,
+	       ((double)(end.tv_sec - start.tv_sec) * 1e6 + (double)(end.tv_nsec - start.tv_nsec) / 1e3) /
+		       TRANSACTIONS);
+	is_int(messages, 0, "soak: nothing was damaged or recounted");
+	is_int(descriptors(), fds, "soak: number of descriptors as after the first tenth");
+	ok(memory_kib() - memory <= MEMORY_KIB, "soak: memory as after the first tenth: %ld KiB, %ld now", memory,
+	   memory_kib());
+	is_int(size_of("usage"), size, "soak: size of the sums as after the first tenth");
+	ok(files <= LIVE_MAX, "soak: no more files than live containers: %u", files);
+	ok(entries("homes") && entries("homes") <= LIVE_MAX, "soak: no more homes than ids: %u", entries("homes"));
+	is_int(entries("."), 5, "soak: the folder has format, lock, usage, containers and homes only");
+	ok(kit_reopen() >= 0, "soak: the sums match the files");
 	kit_end();
 	return done();
 }

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Rebalancing on made machines, beside a search that is too simple to be wrong:
- * every sequence of single moves of which each gains, followed to its end.  The
- * plan must end as low as the best of them, each of its moves must gain, and what it
- * says that it costs must be what it costs.
+ * Rebalancing on mock machines, compared with a simple exhaustive search that follows every sequence of gaining moves.
+ * The plan must end as low as the best sequence; each of its moves must gain, and its costs must be right.
  */
 #include "plugin/rebalance.h"
 #include "plugin/util.h"
@@ -20,7 +18,7 @@ struct world {
 	struct record record[ITEMS];
 	struct rebalance_item item[ITEMS];
 	unsigned int n;
-	/* For the simple search: load and bytes of each item on each node, in the beginning. */
+	/* For the simple search: initial load and bytes of each item on each node. */
 	double load[ITEMS][NODES], bytes[ITEMS][NODES];
 	bool fixed[ITEMS];
 };
@@ -33,7 +31,7 @@ static void world_free(struct world *w)
 	topology_free(w->t);
 }
 
-/* Up to 2 nodes' CPUs, @count of them or twice as many. */
+/* Places @rec with @count CPUs on at most two nodes. */
 static void place(struct world *w, struct rnd *r, struct record *rec, unsigned int count)
 {
 	struct share *s = &rec->placement.share;
@@ -50,7 +48,8 @@ static void place(struct world *w, struct rnd *r, struct record *rec, unsigned i
 	rec->placement.mems = rec->placement.nodes;
 	s->mem = calloc(NODES, sizeof(*s->mem));
 	idset_foreach(id, &rec->placement.nodes)
-		s->mem[s->nmem++] = (struct share_node){ .id = (uint16_t)id, .memory = (uint64_t)rnd_below(r, 3) << 30 };
+		s->mem[s->nmem++] =
+			(struct share_node){ .id = (uint16_t)id, .memory = (uint64_t)rnd_below(r, 3) << 30 };
 	for (unsigned int k = 0; k < s->nmem; k++)
 		s->mem[k].seen = s->mem[k].memory;
 }
@@ -63,7 +62,8 @@ static void make_world(struct world *w, struct rnd *r)
 
 	memset(w, 0, sizeof(*w));
 	for (unsigned int i = 0; i < nodes; i++)
-		node[i] = (struct made_node){ i, even ? size : 2 + rnd_below(r, 7), (uint64_t)(2 + rnd_below(r, 6)) << 30 };
+		node[i] = (struct made_node){ i, even ? size : 2 + rnd_below(r, 7),
+					      (uint64_t)(2 + rnd_below(r, 6)) << 30 };
 	w->t = made(node, nodes, 1, 0, NULL);
 	w->usage = usage_new(w->t->cpu_ids, nodes);
 	select_policy_init(&w->policy);
@@ -85,7 +85,7 @@ static void make_world(struct world *w, struct rnd *r)
 		for (unsigned int k = 0; k < rec->placement.share.nmem; k++)
 			w->bytes[i][rec->placement.share.mem[k].id] = (double)rec->placement.share.mem[k].memory;
 	}
-	/* what they have touched is not free any more */
+	/* memory that has been touched is not free */
 	for (unsigned int k = 0; k < nodes; k++)
 		for (unsigned int i = 0; i < w->n; i++) {
 			uint64_t taken = (uint64_t)w->bytes[i][k];
@@ -96,7 +96,7 @@ static void make_world(struct world *w, struct rnd *r)
 
 /* --- the simple search --- */
 
-/* Where each is: -1 where it began. */
+/* The node of each item; -1: its initial place. */
 struct where {
 	int at[ITEMS];
 };
@@ -104,7 +104,7 @@ struct where {
 struct value {
 	unsigned long level[NODES]; /* highest first */
 	unsigned long spread;
-	double bytes; /* that were moved on the way there */
+	double bytes; /* moved so far */
 };
 
 static double load_on(const struct world *w, const struct where *x, unsigned int item, unsigned int node)
@@ -120,7 +120,7 @@ static unsigned long level_on(const struct world *w, const struct where *x, unsi
 
 	for (unsigned int i = 0; i < w->n; i++)
 		sum += load_on(w, x, i, node);
-	/* a hundredth of a per cent; what rounding leaves below is no difference */
+	/* in hundredths of a percent; smaller differences are rounding errors */
 	return (unsigned long)(sum * 10000 / w->t->nodes[node].ncpus + 0.5);
 }
 
@@ -144,7 +144,7 @@ static void judge(const struct world *w, const struct where *x, struct value *v)
 					v->spread += w->t->near[a * w->t->nnodes + b];
 }
 
-/* < 0: @a is better. @all: also by the levels behind the highest. */
+/* < 0: @a is better. @all: compare the levels below the highest as well. */
 static int compare(const struct world *w, const struct value *a, const struct value *b, bool all)
 {
 	if (a->level[0] != b->level[0])
@@ -203,7 +203,10 @@ static double cost_of(const struct world *w, const struct where *x, unsigned int
 	return bytes_of(w, item) - (x->at[item] < 0 ? w->bytes[item][node] : 0);
 }
 
-/* @cheapest: of each arrangement, the fewest bytes that it was reached with, and one; 0: it was not yet. */
+/*
+ * Follows all sequences of moves. @cheapest: for each arrangement, the fewest bytes that were moved to reach it, plus
+ * 1; 0: not reached yet.
+ */
 static void follow(const struct world *w, const struct where *x, double bytes, double *cheapest, struct value *best)
 {
 	unsigned int place = 0;
@@ -231,7 +234,7 @@ static void follow(const struct world *w, const struct where *x, double bytes, d
 		}
 }
 
-/* --- the two beside each other --- */
+/* --- comparison of plan and search --- */
 
 static bool fits_somewhere(const struct world *w)
 {
@@ -248,13 +251,18 @@ static bool fits_somewhere(const struct world *w)
 static int make_plan(const struct world *w, uint64_t max_move, struct rebalance_plan *out)
 {
 	const struct rebalance_input in = {
-		.topology = w->t, .usage = w->usage, .policy = &w->policy, .n = w->n, .item = w->item, .max_move = max_move,
+		.topology = w->t,
+		.usage = w->usage,
+		.policy = &w->policy,
+		.n = w->n,
+		.item = w->item,
+		.max_move = max_move,
 	};
 
 	return rebalance_plan(&in, out, NULL);
 }
 
-/* Follows the plan; "" or what is wrong with it. */
+/* Follows the plan; returns "" or what is wrong with it. */
 static const char *check_plan(const struct world *w, const struct rebalance_plan *p, struct value *end)
 {
 	struct where x, to;
@@ -268,12 +276,12 @@ static const char *check_plan(const struct world *w, const struct rebalance_plan
 		double cost;
 
 		if (idset_count(&move->nodes) != 1)
-			return "a move to several nodes, where one would do";
+			return "a move has several target nodes";
 		if (w->fixed[move->item])
-			return "a fixed one is moved";
+			return "a fixed item is moved";
 		cost = cost_of(w, &x, move->item, (unsigned int)node);
 		if ((double)move->bytes != cost)
-			return "a move costs something else than it says";
+			return "a move reports a wrong cost";
 		bytes += cost;
 		if (!gains(w, &x, move->item, node, &to))
 			return "a move does not gain";
@@ -305,34 +313,34 @@ static void beside_simple_search(void)
 			judge(&w, &begin, &best);
 			follow(&w, &begin, 0, cheapest, &best);
 			if (make_plan(&w, UINT64_MAX, &p) < 0)
-				ok(false, "case %u: a plan", k);
+				ok(false, "case %u: no plan", k);
 			fault = check_plan(&w, &p, &got);
 			if (*fault && bad++ < 5)
 				ok(false, "case %u: %s", k, fault);
 			if (compare(&w, &got, &best, false) != 0 && different++ < 5)
-				ok(false, "case %u: ends at %lu, spread %lu; the best is %lu, spread %lu", k, got.level[0],
-				   got.spread, best.level[0], best.spread);
+				ok(false, "case %u: ends at %lu, spread %lu; the best is %lu, spread %lu", k,
+				   got.level[0], got.spread, best.level[0], best.spread);
 			else if (got.bytes > best.bytes && dearer++ < 5)
-				ok(false, "case %u: moves %.0f bytes, %.0f would do", k, got.bytes, best.bytes);
+				ok(false, "case %u: moves %.0f bytes, %.0f are enough", k, got.bytes, best.bytes);
 			moves += p.n;
 			cases++;
 			if (p.bytes) {
 				make_plan(&w, p.bytes - 1, &q);
 				fault = check_plan(&w, &q, &got);
 				if ((q.bytes >= p.bytes || *fault) && costly++ < 5)
-					ok(false, "case %u: %s", k, *fault ? fault : "more is moved than allowed");
+					ok(false, "case %u: %s", k, *fault ? fault : "--max-move is exceeded");
 			}
 		}
 		world_free(&w);
 	}
-	is_int(different, 0, "%u machines: as good as the best sequence of gaining moves", cases);
-	is_int(dearer, 0, "and with as few bytes");
-	is_int(bad, 0, "%u moves: each gains and costs what it says", moves);
-	is_int(costly, 0, "and --max-move is kept");
-	ok(moves > 500, "there was something to move");
+	is_int(different, 0, "random worlds: %u plans end as low as the best sequence of moves", cases);
+	is_int(dearer, 0, "random worlds: no plan moves more bytes than the best sequence");
+	is_int(bad, 0, "random worlds: each of %u moves gains, with the right cost", moves);
+	is_int(costly, 0, "random worlds: --max-move is respected");
+	ok(moves > 500, "random worlds: more than 500 moves");
 }
 
-/* --- by hand --- */
+/* --- single cases --- */
 
 static void put(struct world *w, const char *cpus, unsigned int count)
 {
@@ -367,20 +375,21 @@ static void by_hand(void)
 	struct world w;
 
 	four_nodes(&w);
-	is_int(make_plan(&w, UINT64_MAX, &e), 0, "nothing placed: a plan");
-	is_int(e.n, 0, "of nothing");
+	is_int(make_plan(&w, UINT64_MAX, &e), 0, "nothing placed: a plan is made");
+	is_int(e.n, 0, "nothing placed: no moves");
 	put(&w, "0-3", 2);
 	put(&w, "0-3", 2);
 	put(&w, "0-3", 2);
 	put(&w, "0-3", 2);
-	is_int(make_plan(&w, UINT64_MAX, &p), 0, "four on one node: a plan");
-	is_int(p.n, 3, "of three moves");
-	ok(p.before > 3.99 && p.after > 0.99 && p.after < 1.01, "from 4 over mean to 1 (%.2f, %.2f)", p.before, p.after);
-	ok(p.whole, "everything was looked at");
+	is_int(make_plan(&w, UINT64_MAX, &p), 0, "four containers on one node: a plan is made");
+	is_int(p.n, 3, "four containers on one node: three moves");
+	ok(p.before > 3.99 && p.after > 0.99 && p.after < 1.01,
+	   "four containers on one node: from 4 times the mean to 1 (%.2f, %.2f)", p.before, p.after);
+	ok(p.whole, "four containers on one node: the search is complete");
 	for (unsigned int i = 0; i < 4; i++)
 		w.record[i].request.cpu_listed = true;
-	is_int(make_plan(&w, UINT64_MAX, &q), 0, "whose CPUs were named: a plan");
-	is_int(q.n, 0, "moves nobody");
+	is_int(make_plan(&w, UINT64_MAX, &q), 0, "containers with listed CPUs: a plan is made");
+	is_int(q.n, 0, "containers with listed CPUs: no moves");
 	world_free(&w);
 }
 
@@ -391,16 +400,17 @@ static void joins(void)
 
 	four_nodes(&w);
 	put(&w, "0-1,12-13", 4);
-	is_int(make_plan(&w, UINT64_MAX, &p), 0, "one on halves of two nodes, alone: a plan");
-	is_int(p.n, 0, "stays, as the load of one node would be higher");
+	is_int(make_plan(&w, UINT64_MAX, &p), 0, "container on two half nodes: a plan is made");
+	is_int(p.n, 0, "container on two half nodes: not moved, as one node would have more load");
 	put(&w, "4-7", 4);
-	is_int(make_plan(&w, UINT64_MAX, &q), 0, "beside a full node: a plan");
-	is_int(q.n, 1, "is joined");
-	ok(q.n == 1 && q.move[0].joins && idset_count(&q.move[0].nodes) == 1, "on one node");
+	is_int(make_plan(&w, UINT64_MAX, &q), 0, "container on two half nodes, beside a full node: a plan is made");
+	is_int(q.n, 1, "container on two half nodes, beside a full node: one move");
+	ok(q.n == 1 && q.move[0].joins && idset_count(&q.move[0].nodes) == 1,
+	   "container on two half nodes, beside a full node: joined on one node");
 	world_free(&w);
 }
 
-/* Hundreds of containers: in bounded time, and never worse than before. */
+/* Hundreds of containers: the time is bounded, and the result never worse than before. */
 static void many(void)
 {
 	cleanup_rebalance struct rebalance_plan p = { 0 };
@@ -428,15 +438,16 @@ static void many(void)
 		usage_add(u, s);
 		item[i].record = &record[i];
 	}
-	is_int(rebalance_plan(&in, &p, NULL), 0, "300 containers on 3 of 8 nodes: a plan");
-	ok(p.after < 1.05 && p.before > 2, "from %.2f over mean to %.2f in %u moves", p.before, p.after, p.n);
+	is_int(rebalance_plan(&in, &p, NULL), 0, "300 containers on 3 of 8 nodes: a plan is made");
+	ok(p.after < 1.05 && p.before > 2,
+	   "300 containers on 3 of 8 nodes: from %.2f times the mean to %.2f in %u moves", p.before, p.after, p.n);
 	free(record);
 	free(item);
 	usage_free(u);
 	topology_free(t);
 }
 
-/* What the plan knows nothing of is not moved. */
+/* Containers with a request that the plan ignores must not be moved. */
 static void test_fixed(void)
 {
 	static const struct {
@@ -461,7 +472,8 @@ static void test_fixed(void)
 
 		request_set(&r.request, cases[i].key, cases[i].value, NULL);
 		why = rebalance_fixed(&r);
-		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "%s=%s", cases[i].key, cases[i].value);
+		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "rebalance_fixed: %s=%s", cases[i].key,
+		       cases[i].value);
 	}
 }
 

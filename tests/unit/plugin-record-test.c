@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The text of a record: read back it is the same record; cut, flipped or forged
- * at any place it is refused.
+ * The text of a record: parsed back it is the same record; truncated, flipped or forged anywhere it is refused.
  */
 #include "plugin/record.h"
 
@@ -12,7 +11,7 @@
 
 #include "plugin/util.h"
 
-/* @text without its last line, with a right checksum: what a clever forger would hand in. */
+/* @text with a correct checksum appended, as a forger would do. */
 static char *with_crc(const char *text)
 {
 	char *out;
@@ -35,15 +34,15 @@ static void test_crc(void)
 	unsigned char bytes[64];
 	uint32_t crc = ~0U;
 
-	is_int(crc32_of(nine, 9), 0xcbf43926, "the check value of CRC-32");
-	is_int(crc32_of("", 0), 0, "of nothing");
+	is_int(crc32_of(nine, 9), 0xcbf43926, "CRC-32: check value");
+	is_int(crc32_of("", 0), 0, "CRC-32: of nothing");
 	for (unsigned int i = 0; i < sizeof(bytes); i++) {
 		bytes[i] = (unsigned char)(i * 37 + 5);
 		crc ^= bytes[i];
 		for (int b = 0; b < 8; b++)
 			crc = crc >> 1 ^ (crc & 1 ? 0xedb88320U : 0);
 	}
-	is_int(crc32_of(bytes, sizeof(bytes)), ~crc, "eight at a time is as one at a time");
+	is_int(crc32_of(bytes, sizeof(bytes)), ~crc, "CRC-32: the same as byte by byte");
 }
 
 static void test_round_trip(void)
@@ -73,11 +72,11 @@ static void test_round_trip(void)
 		for (size_t k = 0; k < len; k++)
 			bad += text[k] != '\n' && (text[k] < 0x20 || text[k] > 0x7e);
 	}
-	is_int(bad, 0, "2000 random records are written as printable lines and read");
-	is_int(differ, 0, "and are the same, field by field and byte by byte");
+	is_int(bad, 0, "round trip: 2000 random records are written in printable lines and parsed");
+	is_int(differ, 0, "round trip: records and texts are the same");
 }
 
-/* Limits of the cgroup can leave nothing of a claim; the record of such a container is one like all others. */
+/* A container whose limits leave nothing of its claim has a normal record. */
 static void test_cut_to_nothing(void)
 {
 	static const struct {
@@ -110,13 +109,15 @@ static void test_cut_to_nothing(void)
 		q->memory = 0;
 		for (unsigned int h = 0; h < q->nhuge; h++)
 			q->huge[h].count = 0;
-		is_int(record_format(&r, &text, &len, &err), 0, "claim %zu, cut to nothing, is written", i);
-		is_int(record_parse(text, len, &back, &err), 0, "and can be read%s%s", *err.text ? ": " : "", err.text);
-		ok(!back.request.memory && !back.request.nhuge && back.request.cpu_count == 2, "as no memory at all");
+		is_int(record_format(&r, &text, &len, &err), 0, "claim %zu reduced to nothing: written", i);
+		is_int(record_parse(text, len, &back, &err), 0, "claim reduced to nothing: parsed%s%s",
+		       *err.text ? ": " : "", err.text);
+		ok(!back.request.memory && !back.request.nhuge && back.request.cpu_count == 2,
+		   "claim reduced to nothing: no memory is requested");
 	}
 }
 
-/* One with all kinds of lines in it. */
+/* A record with every kind of line. */
 static char *example(size_t *len, struct record *r)
 {
 	char *text = NULL;
@@ -141,7 +142,7 @@ static void test_cut_and_flipped(void)
 	text = example(&len, &r);
 	for (size_t i = 0; i < len; i++)
 		cut += parse(text, i, NULL) != -EBADMSG;
-	is_int(cut, 0, "cut at each of its %zu bytes: refused", len);
+	is_int(cut, 0, "damaged: truncated at each of %zu bytes: refused", len);
 	copy = malloc(len + 1);
 	memcpy(copy, text, len + 1);
 	for (size_t i = 0; i < len; i++) {
@@ -153,18 +154,18 @@ static void test_cut_and_flipped(void)
 		flipped += parse(copy, len, NULL) != -EBADMSG;
 		copy[i] = text[i];
 	}
-	is_int(flipped, 0, "each bit of each byte flipped, and each byte a NUL: refused");
+	is_int(flipped, 0, "damaged: each bit flipped and each byte replaced by NUL: refused");
 	for (int c = 0; c < 256; c++) {
 		copy[len] = (char)c;
 		grown += parse(copy, len + 1, NULL) != -EBADMSG;
 	}
-	is_int(grown, 0, "a byte too many: refused");
-	is_int(parse(text, len, NULL), 0, "and as it was: read");
-	ok(strstr(text, "applied=a%25%0Ab\n") != NULL, "a newline in a value forges no line");
-	ok(strstr(text, "why=two nodes%0Aheld=0-63\n") != NULL, "nor in a reason");
+	is_int(grown, 0, "damaged: one byte too many: refused");
+	is_int(parse(text, len, NULL), 0, "damaged: the original is parsed");
+	ok(strstr(text, "applied=a%25%0Ab\n") != NULL, "escapes: a newline in a value starts no line");
+	ok(strstr(text, "why=two nodes%0Aheld=0-63\n") != NULL, "escapes: a newline in a reason starts no line");
 }
 
-/* The lines of a good record, one of them replaced (or left out, doubled, moved). */
+/* A valid record with one line replaced, left out, doubled or moved must be refused. */
 static void forged(const char *good, const char *line, const char *by, const char *what)
 {
 	cleanup_free char *body = strndup(good, strlen(good) - 13), *text = NULL, *whole = NULL;
@@ -180,7 +181,7 @@ static void forged(const char *good, const char *line, const char *by, const cha
 		abort();
 	whole = with_crc(text);
 	r = parse(whole, strlen(whole), &err);
-	if (!is_int(r, -EBADMSG, "%s", what))
+	if (!is_int(r, -EBADMSG, "forged record is refused: %s", what))
 		diag("%s", whole);
 	if (r == -EBADMSG && !*err.text)
 		diag("no message");
@@ -191,57 +192,60 @@ static void test_forged(void)
 	static const struct {
 		const char *line, *by, *what;
 	} cases[] = {
-		{ "id=a\n", "", "no id" },
-		{ "id=a\n", "id=\n", "an empty id" },
+		{ "id=a\n", "", "without an id" },
+		{ "id=a\n", "id=\n", "empty id" },
 		{ "id=a\n", "id=a\nid=a\n", "two ids" },
-		{ "id=a\nruntime=runc\n", "runtime=runc\nid=a\n", "another order" },
-		{ "id=a\n", "id=%61\n", "an escape that was not needed" },
-		{ "id=a\n", "id=%0a\n", "an escape in small letters" },
-		{ "id=a\n", "id=%0\n", "half an escape" },
-		{ "id=a\n", "id=%00\n", "an escaped NUL" },
-		{ "id=a\n", "id=%0A\n", "an id that is none by the rule for names" },
-		{ "id=a\n", "id=$(a)\n", "an id for a shell" },
-		{ "id=a\n", "id=a%C3%A9\n", "an id beyond ASCII" },
-		{ "id=a\n", "id=..\n", "an id that climbs" },
-		{ "runtime=runc\n", "runtime=r c\n", "a runtime that is no name" },
-		{ "cgroup=/c\n", "cgroup=/c%0A\n", "a cgroup with a line end" },
-		{ "cgroup=/c\n", "cgroup=/`c`\n", "a cgroup for a shell" },
-		{ "id=a\n", "id=a\tb\n", "a bare control byte" },
-		{ "id=a\n", "id=a\x80\n", "a bare high byte" },
-		{ "id=a\n", "id=a\nnew=1\n", "an unknown key" },
-		{ "id=a\n", "id=a\n\n", "an empty line" },
-		{ "id=a\n", "id=a\nheld\n", "a line without =" },
-		{ "runtime=runc\n", "runtime=0123456789abcdef\n", "a long runtime" },
-		{ "cgroup=/c\n", "cgroup=c\n", "a relative cgroup" },
-		{ "cgroup=/c\n", "cgroup=/../etc\n", "a cgroup that climbs" },
-		{ "cgroup=/c\n", "cgroup=/a/..\n", "a cgroup that climbs at its end" },
-		{ "inode=5\n", "inode=05\n", "a leading zero" },
-		{ "inode=5\n", "inode=+5\n", "a sign" },
-		{ "inode=5\n", "inode= 5\n", "a blank" },
-		{ "inode=5\n", "inode=18446744073709551616\n", "2^64" },
-		{ "inode=5\n", "inode=\n", "no number" },
+		{ "id=a\nruntime=runc\n", "runtime=runc\nid=a\n", "lines in another order" },
+		{ "id=a\n", "id=%61\n", "unnecessary escape" },
+		{ "id=a\n", "id=%0a\n", "escape in lower case" },
+		{ "id=a\n", "id=%0\n", "incomplete escape" },
+		{ "id=a\n", "id=%00\n", "escaped NUL" },
+		{ "id=a\n", "id=%0A\n", "invalid id" },
+		{ "id=a\n", "id=$(a)\n", "id with shell characters" },
+		{ "id=a\n", "id=a%C3%A9\n", "id beyond ASCII" },
+		{ "id=a\n", "id=..\n", "id of two dots" },
+		{ "runtime=runc\n", "runtime=r c\n", "invalid runtime name" },
+		{ "cgroup=/c\n", "cgroup=/c%0A\n", "cgroup with a newline" },
+		{ "cgroup=/c\n", "cgroup=/`c`\n", "cgroup with shell characters" },
+		{ "id=a\n", "id=a\tb\n", "unescaped control byte" },
+		{ "id=a\n", "id=a\x80\n", "unescaped byte beyond ASCII" },
+		{ "id=a\n", "id=a\nnew=1\n", "unknown key" },
+		{ "id=a\n", "id=a\n\n", "empty line" },
+		{ "id=a\n", "id=a\nheld\n", "line without =" },
+		{ "runtime=runc\n", "runtime=0123456789abcdef\n", "too long runtime" },
+		{ "cgroup=/c\n", "cgroup=c\n", "relative cgroup" },
+		{ "cgroup=/c\n", "cgroup=/../etc\n", "cgroup with two dots" },
+		{ "cgroup=/c\n", "cgroup=/a/..\n", "cgroup that ends in two dots" },
+		{ "inode=5\n", "inode=05\n", "number with a leading zero" },
+		{ "inode=5\n", "inode=+5\n", "number with a sign" },
+		{ "inode=5\n", "inode= 5\n", "number with a space" },
+		{ "inode=5\n", "inode=18446744073709551616\n", "number 2^64" },
+		{ "inode=5\n", "inode=\n", "missing number" },
 		{ "count=2\n", "count=1000001\n", "too many CPUs" },
-		{ "count=2\n", "ask.limits.cpu=2\nask.limits.cpu=2\ncount=2\n", "a key asked for twice" },
-		{ "count=2\n", "ask.limits.cpus=2\ncount=2\n", "an unknown key asked for" },
-		{ "count=2\n", "ask.limits.cpu=0\ncount=2\n", "a key with bad value" },
-		{ "count=2\n", "ask.limits.cpu=2\nown.cpus=2\ncount=2\n", "CPUs by key and by the runtime" },
-		{ "count=2\n", "own.cpus=0\ncount=2\n", "no CPUs by the runtime" },
-		{ "count=2\n", "own.memory=0\ncount=2\n", "no memory by the runtime" },
-		{ "count=2\n", "own.huge=1\ncount=2\n", "half a hugepage line" },
-		{ "count=2\n", "own.huge=1,1\nown.huge=1,2\ncount=2\n", "a page size twice" },
-		{ "cpus=1-2\n", "cpus=1-8192\n", "a CPU beyond all" },
-		{ "cpus=1-2\n", "cpus=2-1\n", "a list that runs backwards" },
-		{ "nodes=0\n", "nodes=1024\n", "a node beyond all" },
-		{ "policy=strict\n", "policy=lax\n", "an unknown policy" },
-		{ "overcommitted=0\n", "overcommitted=2\n", "neither true nor false" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10\n", "half a memory line" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0/0:0:0:0\n", "a page size less" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0:0\n", "a page size more" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=1152921504606846977,2,0:0:0:0/0:0:0:0\n", "over 2^60" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.1024=10,2,0:0:0:0/0:0:0:0\n", "memory beyond all nodes" },
-		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n",
-		  "mem.0=10,2,0:0:0:0/0:0:0:0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", "a node twice" },
-		{ "numaplace-record 1\n", "numaplace-record 2\n", "another version" },
+		{ "count=2\n", "ask.limits.cpu=2\nask.limits.cpu=2\ncount=2\n", "requested key twice" },
+		{ "count=2\n", "ask.limits.cpus=2\ncount=2\n", "unknown requested key" },
+		{ "count=2\n", "ask.limits.cpu=0\ncount=2\n", "requested key with a bad value" },
+		{ "count=2\n", "ask.limits.cpu=2\nown.cpus=2\ncount=2\n", "CPUs both by key and by the runtime" },
+		{ "count=2\n", "own.cpus=0\ncount=2\n", "runtime's limit of 0 CPUs" },
+		{ "count=2\n", "own.memory=0\ncount=2\n", "runtime's limit of 0 bytes" },
+		{ "count=2\n", "own.huge=1\ncount=2\n", "incomplete hugepage line" },
+		{ "count=2\n", "own.huge=1,1\nown.huge=1,2\ncount=2\n", "page size twice" },
+		{ "cpus=1-2\n", "cpus=1-8192\n", "CPU id too large" },
+		{ "cpus=1-2\n", "cpus=2-1\n", "backward range" },
+		{ "nodes=0\n", "nodes=1024\n", "node id too large" },
+		{ "policy=strict\n", "policy=lax\n", "unknown policy" },
+		{ "overcommitted=0\n", "overcommitted=2\n", "overcommitted neither 0 nor 1" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10\n", "incomplete memory line" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0/0:0:0:0\n",
+		  "memory line with a page size missing" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0:0\n",
+		  "memory line with a page size too many" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=1152921504606846977,2,0:0:0:0/0:0:0:0\n",
+		  "memory above 2^60" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.1024=10,2,0:0:0:0/0:0:0:0\n", "memory of a node id too large" },
+		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0\nmem.0=10,2,0:0:0:0/0:0:0:0\n",
+		  "memory of a node twice" },
+		{ "numaplace-record 1\n", "numaplace-record 2\n", "unknown version" },
 	};
 	struct share_node mem = { .id = 0, .memory = 10, .seen = 2 };
 	struct record r = { .id = "a", .runtime = "runc", .cgroup = (char *)"/c", .cgroup_inode = 5 };
@@ -253,8 +257,8 @@ static void test_forged(void)
 	r.placement.share.count = 2;
 	r.placement.share.nmem = 1;
 	r.placement.share.mem = &mem;
-	is_int(record_format(&r, &good, &len, NULL), 0, "a plain record");
-	forged(good, "applied=\n", "", "a line left out, with a right checksum");
+	is_int(record_format(&r, &good, &len, NULL), 0, "forged record: the original is written");
+	forged(good, "applied=\n", "", "line left out, with a correct checksum");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		forged(good, cases[i].line, cases[i].by, cases[i].what);
 	{
@@ -271,7 +275,7 @@ static void test_forged(void)
 		p = many + strlen(many);
 		memset(p, 'a', 200);
 		memcpy(p + 200, "\n", 2);
-		forged(good, "overcommitted=0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", many, "too long a reason");
+		forged(good, "overcommitted=0\nmem.0=10,2,0:0:0:0/0:0:0:0\n", many, "too long reason");
 	}
 }
 
@@ -285,16 +289,17 @@ static void test_refused(void)
 
 	random_record(&seed, "a", 8, 2, &r);
 	*r.id = '\0';
-	is_int(record_format(&r, &text, &len, &err), -EINVAL, "an empty id is not written");
+	is_int(record_format(&r, &text, &len, &err), -EINVAL, "record_format: an empty id is refused");
 	strcpy(r.id, "a");
 	free(r.cgroup);
 	r.cgroup = strdup("relative");
-	is_int(record_format(&r, &text, &len, &err), -EINVAL, "nor a relative cgroup");
-	is_str(err.text, "record of \"a\": the cgroup is no path from the root", "and why");
+	is_int(record_format(&r, &text, &len, &err), -EINVAL, "record_format: a relative cgroup is refused");
+	is_str(err.text, "record of \"a\": the cgroup is no path from the root",
+	       "record_format: message for a relative cgroup");
 	free(r.cgroup);
 	r.cgroup = NULL;
-	is_int(record_format(&r, &text, &len, &err), 0, "one whose cgroup is not known is");
-	ok(strstr(text, "cgroup=\n") != NULL, "as such");
+	is_int(record_format(&r, &text, &len, &err), 0, "record_format: an unknown cgroup is allowed");
+	ok(strstr(text, "cgroup=\n") != NULL, "record_format: an unknown cgroup is written as empty");
 	free(text);
 	text = NULL;
 	for (unsigned int i = 0; i < IDSET_MAX; i += 2) {
@@ -303,11 +308,11 @@ static void test_refused(void)
 		idset_add(&r.request.pin_cpus, i);
 		idset_add(&r.request.pin_mems, i);
 	}
-	is_int(record_format(&r, &text, &len, &err), -E2BIG, "more text than the bound is refused, not cut");
-	ok(text == NULL, "and gives nothing");
+	is_int(record_format(&r, &text, &len, &err), -E2BIG, "record_format: a too long text is refused");
+	ok(text == NULL, "record_format: no text after a refusal");
 }
 
-/* A path of each length: the text goes from one that fits a short buffer to one that does not. */
+/* Paths of every length, so that the text grows from one that fits a small buffer to one that does not. */
 static void test_lengths(void)
 {
 	cleanup_record struct record r = { 0 };
@@ -330,7 +335,8 @@ static void test_lengths(void)
 		most = len > most ? len : most;
 		r.cgroup[n] = 'a';
 	}
-	ok(!bad && least < 1500 && most > 4096, "%d wrong of all between %zu and %zu bytes", bad, least, most);
+	ok(!bad && least < 1500 && most > 4096, "record_format: %d errors in texts of %zu to %zu bytes", bad, least,
+	   most);
 }
 
 int main(void)

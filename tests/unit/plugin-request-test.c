@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Requests: every key, what it takes, what it refuses and with which words;
- * sizes in both directions.
+ * Requests: every key with accepted and refused values and the messages; sizes in both directions.
  */
 #include "plugin/request.h"
 #include "tests/unit/made.h"
@@ -18,7 +17,7 @@ static void takes(const char *key, const char *value, const char *as)
 	request_init(&r);
 	if (request_set(&r, key, value, &err) == 0)
 		request_format(&r, (enum request_key)request_find_key(key), back, sizeof(back));
-	is_str(err.status ? err.text : back, as, "%s=%s", key, value);
+	is_str(err.status ? err.text : back, as, "request %s=%s", key, value);
 }
 
 static void refuses(const char *key, const char *value, const char *why)
@@ -30,7 +29,7 @@ static void refuses(const char *key, const char *value, const char *why)
 	before = r;
 	if (!ok(request_set(&r, key, value, &err) == -EINVAL && !memcmp(&r, &before, sizeof(r)) &&
 			strstr(err.text, key) && strstr(err.text, why),
-		"%s=\"%s\" is refused: %s", key, quote(value).text, why))
+		"request %s=\"%s\" is refused: %s", key, quote(value).text, why))
 		printf("# %s\n", err.text);
 }
 
@@ -222,18 +221,19 @@ static void test_twice(void)
 
 	request_init(&r);
 	request_set(&r, "limits.cpu", "4", NULL);
-	ok(request_set(&r, "limits.cpu", "4", &err) == 0, "the same value twice is one value");
+	ok(request_set(&r, "limits.cpu", "4", &err) == 0, "the same value given twice is accepted");
 	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice, and differently"),
-	   "two values are refused: %s", err.text);
-	is_int(r.cpu_count, 4, "and the first stands");
+	   "two different values are refused: %s", err.text);
+	is_int(r.cpu_count, 4, "two different values: the first is kept");
 	request_set(&r, "limits.memory.nodes", "1-3", NULL);
-	ok(request_set(&r, "limits.memory.nodes", "1,2,3", &err) == 0, "the same nodes in other words");
-	is_int(request_set(&r, "limits.memory.nodes", "1", &err), -EINVAL, "other nodes");
+	ok(request_set(&r, "limits.memory.nodes", "1,2,3", &err) == 0,
+	   "the same nodes in another spelling are accepted");
+	is_int(request_set(&r, "limits.memory.nodes", "1", &err), -EINVAL, "different memory nodes are refused");
 	request_set(&r, "limits.cpu.nodes", "0-3", NULL);
-	is_int(request_set(&r, "limits.cpu.nodes", "all:0-3", &err), -EINVAL, "all of the nodes is another wish");
+	is_int(request_set(&r, "limits.cpu.nodes", "all:0-3", &err), -EINVAL, "all:NODES beside NODES is refused");
 	request_set(&r, "limits.cpu.device", "eth0,sda", NULL);
-	is_int(request_set(&r, "limits.cpu.device", "eth0", &err), -EINVAL, "fewer devices");
-	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is the caller's to judge");
+	is_int(request_set(&r, "limits.cpu.device", "eth0", &err), -EINVAL, "a shorter list of devices is refused");
+	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is reported as -ENOENT");
 }
 
 static void test_together(void)
@@ -242,42 +242,42 @@ static void test_together(void)
 	struct error err = { 0 };
 
 	request_init(&r);
-	ok(!request_asks(&r), "nothing asked");
+	ok(!request_asks(&r), "an empty request is not a request");
 	request_set(&r, "volatile.cpu.nodes", "1", NULL);
-	ok(!request_asks(&r), "a volatile key alone asks for nothing");
+	ok(!request_asks(&r), "a volatile key alone is not a request");
 	request_set(&r, "limits.cpu.exclusive", "true", NULL);
 	ok(request_asks(&r) && request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.cpu"),
-	   "exclusive without a count: %s", err.text);
+	   "exclusive without a number of CPUs is refused: %s", err.text);
 	request_fallback_cpus(&r, 150000, 100000);
-	ok(r.cpu_count == 2 && request_finish(&r, &err) == 0, "the runtime's own quota, rounded up, is a count");
+	ok(r.cpu_count == 2 && request_finish(&r, &err) == 0, "the runtime's quota is rounded up to CPUs");
 	request_fallback_cpus(&r, 900000, 100000);
-	is_int(r.cpu_count, 2, "a count that is there is not overridden");
+	is_int(r.cpu_count, 2, "the runtime's quota does not override a number of CPUs");
 	request_init(&r);
 	request_set(&r, "limits.cpu", "0-3", NULL);
 	request_set(&r, "limits.cpu.threads", "one", NULL);
-	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "to be a number of cores"), "cores of a list: %s",
-	   err.text);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "to be a number of cores"),
+	   "threads=one with a list of CPUs is refused: %s", err.text);
 	request_init(&r);
 	request_set(&r, "limits.cpu", "0-3", NULL);
 	request_set(&r, "limits.cpu.class", "efficient", NULL);
-	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu lists the CPUs"), "a kind of a list: %s",
-	   err.text);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu lists the CPUs"),
+	   "class with a list of CPUs is refused: %s", err.text);
 	request_init(&r);
 	request_fallback_cpus(&r, 150000, UINT64_MAX - 1000);
-	is_int(r.cpu_count, 1, "a part of a CPU is one, however long the period");
+	is_int(r.cpu_count, 1, "a quota with a very long period is one CPU");
 	request_init(&r);
 	request_set(&r, "limits.memory.hugepages", "true", NULL);
-	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.memory"), "hugepages of what: %s",
-	   err.text);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "needs limits.memory"),
+	   "hugepages=true without memory is refused: %s", err.text);
 	request_fallback_memory(&r, 1 << 30);
-	ok(request_finish(&r, &err) == 0 && r.memory == 1 << 30, "of the runtime's own limit");
+	ok(request_finish(&r, &err) == 0 && r.memory == 1 << 30, "hugepages=true uses the runtime's memory limit");
 	request_init(&r);
 	request_fallback_cpus(&r, -1, 100000);
 	request_fallback_cpus(&r, 100000, 0);
 	request_fallback_memory(&r, -1);
-	ok(!r.cpu_count && !r.memory, "no quota, no period, no limit: nothing said");
+	ok(!r.cpu_count && !r.memory, "no quota, no period and no limit give no request");
 	ok(request_fallback_hugepages(&r, 2 << 20, 64 << 20, &err) == 0 && r.nhuge == 1 && r.huge[0].count == 32,
-	   "a hugepage limit is so many pages");
+	   "the runtime's hugepage limit is a number of pages");
 }
 
 static void test_sizes(void)
@@ -292,7 +292,7 @@ static void test_sizes(void)
 		size_format(v, text, sizeof(text));
 		same += size_parse(text, &back, NULL) == 0 && back == v;
 	}
-	is_int(same, 5000, "5,000 sizes: format then parse gives the same bytes");
+	is_int(same, 5000, "5000 sizes: format and parse give the same bytes");
 }
 
 int main(void)

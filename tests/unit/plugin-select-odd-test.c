@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Selection on odd machines, made at random: measured capacities, memory apart
- * from CPUs, memory for CPUs that are given, cores over several nodes, isolated CPUs.  What is looked for is
- * worked out here by trying everything, from the machine alone.
+ * Selection on unusual random machines: measured capacities, memory apart from CPUs, memory for given CPUs, cores that
+ * span nodes, isolated CPUs. The expected result is computed here by trying everything, from the machine alone.
  */
 #include "tests/unit/made.h"
 #include "tests/unit/tap.h"
@@ -30,7 +29,7 @@ static bool same(const struct placement *a, const struct placement *b)
 	       idset_equal(&a->share.held, &b->share.held);
 }
 
-/* Capacities that differ by less than a factor of 1.3 are measurements: the placement is that of equal cores. */
+/* Capacities that differ by less than a factor of 1.3 are measurement noise: the placement is as on equal cores. */
 static void test_noise(void)
 {
 	struct rnd r = { 7 };
@@ -56,11 +55,14 @@ static void test_noise(void)
 		placement_free(&b);
 		world_end(&w);
 	}
-	ok(placed > 500, "%u placements on cores that are measured", placed);
-	is_int(differ, 0, "are those on cores that are equal");
+	ok(placed > 500, "noise: %u placements on cores of measured capacity", placed);
+	is_int(differ, 0, "noise: placements are as on equal cores");
 }
 
-/* A slow and a fast kind, each measured: one kind alone where one suffices, and every fast one before a slow one. */
+/*
+ * A slow and a fast kind of cores, with measurement noise: one kind alone if it suffices, else every fast core before a
+ * slow one.
+ */
 static void test_kinds(void)
 {
 	struct rnd r = { 8 };
@@ -105,11 +107,12 @@ static void test_kinds(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(mixed > 50 && alone > 50 && classes > 50, "%u requests of one kind, %u of both, %u of a class", alone, mixed, classes);
-	is_int(wrong, 0, "one kind where it suffices, all fast ones before slow ones, the class that is insisted on");
+	ok(mixed > 50 && alone > 50 && classes > 50, "kinds: %u requests for one kind, %u for both, %u with a class",
+	   alone, mixed, classes);
+	is_int(wrong, 0, "kinds: one kind if it suffices, all fast cores before slow ones, the requested class only");
 }
 
-/* The same over two nodes that are both needed, and where no kind suffices: every fast one is taken. */
+/* The same over two nodes that are both needed, when no kind suffices: every fast core is used. */
 static void test_kinds_over_nodes(void)
 {
 	struct rnd r = { 15 };
@@ -138,11 +141,11 @@ static void test_kinds_over_nodes(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(mixed > 300, "%u requests of both kinds over two nodes", mixed);
-	is_int(wrong, 0, "take every fast core of both");
+	ok(mixed > 300, "kinds over nodes: %u requests for both kinds", mixed);
+	is_int(wrong, 0, "kinds over nodes: every fast core of both nodes is used");
 }
 
-/* Where each node has CPUs, memory, both or neither: refused only where CPUs or memory are not there at all. */
+/* Nodes with CPUs, memory, both or neither: refused only if the machine has not enough CPUs or memory. */
 static void test_graph(void)
 {
 	struct rnd r = { 9 };
@@ -159,7 +162,8 @@ static void test_graph(void)
 		int ret;
 
 		for (unsigned int i = 0; i < n; i++) {
-			node[i] = (struct made_node){ i, rnd_below(&r, 2) * (1 + rnd_below(&r, 4)), rnd_below(&r, 2) * GIB };
+			node[i] = (struct made_node){ i, rnd_below(&r, 2) * (1 + rnd_below(&r, 4)),
+						      rnd_below(&r, 2) * GIB };
 			ncpus += node[i].cpus;
 		}
 		if (!ncpus)
@@ -173,7 +177,7 @@ static void test_graph(void)
 		w = world_of(t);
 		q = count(1 + rnd_below(&r, ncpus), (uint64_t)rnd_below(&r, n + 2) * 700 * MIB);
 		if (rnd_below(&r, 3) == 0) {
-			q.nodes_mode = NODES_LIST; /* memory-less nodes by name */
+			q.nodes_mode = NODES_LIST; /* nodes without memory are listed */
 			for (unsigned int i = 0; i < n; i++)
 				if (t->nodes[i].ncpus && !t->nodes[i].has_memory)
 					idset_add(&q.nodes, i);
@@ -193,8 +197,8 @@ static void test_graph(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(placed > 1000 && refused > 100, "%u placed, %u refused where CPUs and memory are anywhere", placed, refused);
-	is_int(wrong, 0, "none is refused where the machine has both");
+	ok(placed > 1000 && refused > 100, "CPUs and memory on any nodes: %u placed, %u refused", placed, refused);
+	is_int(wrong, 0, "CPUs and memory on any nodes: none is refused if the machine has both");
 }
 
 static double near_of(const struct world *w, const struct idset *cpus, unsigned int node)
@@ -206,7 +210,7 @@ static double near_of(const struct world *w, const struct idset *cpus, unsigned 
 	return sum;
 }
 
-/* All memory of equal nodes is needed, so all are in the set: the CPU is on the one nearest to all. */
+/* All memory of equal nodes is needed, so all are in the set; the CPU must be on the node nearest to all. */
 static void test_middle(void)
 {
 	struct rnd r = { 10 };
@@ -248,10 +252,10 @@ static void test_middle(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	is_int(wrong, 0, "of 1000 containers that take all memory each is on the node that is nearest to it");
+	is_int(wrong, 0, "container with all memory: its CPU is on the node nearest to all, 1000 times");
 }
 
-/* Of all sets of nodes besides those of listed CPUs: the fewest whose memory suffices, and of these the nearest. */
+/* Of all sets of nodes added to those of listed CPUs: the fewest with enough memory, and of these the nearest. */
 static void test_added(void)
 {
 	struct rnd r = { 11 };
@@ -306,11 +310,11 @@ static void test_added(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(added > 300, "memory is added to %u lists of CPUs", added);
-	is_int(wrong, 0, "the fewest nodes that suffice, and of these the nearest");
+	ok(added > 300, "added memory: %u lists of CPUs need memory of other nodes", added);
+	is_int(wrong, 0, "added memory: the fewest nodes that suffice, and of these the nearest");
 }
 
-/* Nodes of which some are full: a container that names no size can start, wherever there is memory. */
+/* Some nodes are full: a container without a memory request can start if there is memory anywhere. */
 static void test_floor(void)
 {
 	struct rnd r = { 12 };
@@ -340,11 +344,11 @@ static void test_floor(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(tight > 1000, "%u machines of which some nodes are full", tight);
-	is_int(wrong, 0, "memory with room is among what each container gets, or it is warned");
+	ok(tight > 1000, "full nodes: %u machines with some full nodes", tight);
+	is_int(wrong, 0, "full nodes: each container gets a node with free memory, or a warning");
 }
 
-/* Cores whose threads are on two nodes: no core has two owners, and none of its threads is given twice. */
+/* Cores whose threads are on two nodes: no core has two owners, and no thread is given twice. */
 static void test_crossing(void)
 {
 	struct rnd r = { 13 };
@@ -359,7 +363,8 @@ static void test_crossing(void)
 		for (unsigned int i = 0; i < n; i++)
 			node[i] = (struct made_node){ i, each, 16 * GIB };
 		t = made(node, n, 1, 0, NULL);
-		for (unsigned int i = 0; i < t->ncpus; i++) /* thread i of each node is of core i, or of two nodes each */
+		for (unsigned int i = 0; i < t->ncpus;
+		     i++) /* thread i of each node belongs to core i; with four nodes, cores span pairs of nodes */
 			t->cpus[i].core = (uint16_t)(i % each + (n == 4 ? t->cpus[i].node / 2 * each : 0));
 		t->ncores = n == 4 ? 2 * each : each;
 		topology_finish(t);
@@ -390,11 +395,14 @@ static void test_crossing(void)
 		}
 		world_end(&w);
 	}
-	ok(placed > 500 && refused > 50, "%u placed on cores over several nodes, %u refused", placed, refused);
-	is_int(wrong, 0, "each exclusive core is held with all of its threads, and given to nothing else");
+	ok(placed > 500 && refused > 50, "cores that span nodes: %u placed, %u refused", placed, refused);
+	is_int(wrong, 0, "cores that span nodes: an exclusive core is held with all its threads, and given once");
 }
 
-/* With isolated CPUs: one core that is not isolated stays for others, and nothing is isolated unasked but exclusive. */
+/*
+ * With isolated CPUs: one core that is not isolated is left for others, and only exclusive containers get isolated CPUs
+ * without a request.
+ */
 static void test_isolated(void)
 {
 	struct rnd r = { 14 };
@@ -434,8 +442,8 @@ static void test_isolated(void)
 		}
 		world_end(&w);
 	}
-	ok(exclusive > 500, "%u exclusive containers on machines with isolated CPUs", exclusive);
-	is_int(wrong, 0, "none takes the last core that is not isolated, none is on both kinds");
+	ok(exclusive > 500, "isolated CPUs: %u exclusive containers", exclusive);
+	is_int(wrong, 0, "isolated CPUs: the last other core is left, and no container has both kinds");
 }
 
 int main(void)

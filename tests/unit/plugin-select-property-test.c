@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Properties of selection on random machines on which any node may have CPUs, memory, both or
- * neither: what some set of nodes can hold is not refused, answers do not depend on how nodes and CPUs are
- * numbered, exclusive CPUs are never shared, and a decision takes bounded time.  The test judges by its own
- * arithmetic and shares no code with selection.  A violation is printed with its seed and its machine, as
- * tests/machines/make-machine reads it.
+ * Properties of selection on random machines, in which any node may have CPUs, memory, both or neither: a request that
+ * some set of nodes can hold is not refused, results do not depend on the numbering of nodes and CPUs, exclusive CPUs
+ * are never shared, and a decision takes bounded time. The test has its own arithmetic and shares no code with
+ * selection. A violation is printed with its seed and its machine, in the format of tests/machines/make-machine.
  *
- * SEED=N looks at one machine, RUNS=N at so many.
+ * SEED=N tests one machine, RUNS=N that many.
  */
 #include "plugin/select.h"
 #include "tests/unit/made.h"
@@ -22,9 +21,9 @@
 #define PLACED 12
 #define MIB (1ULL << 20)
 #define SECONDS_MOST 1.0
-#define SHOWN 3 /* violations of a kind that are printed */
+#define SHOWN 3 /* violations of each kind that are printed */
 
-/* A machine as numbers, from which topologies of any numbering are made. */
+/* A machine independent of numbering; topologies with any numbering are made from it. */
 struct machine {
 	uint64_t seed;
 	unsigned int n, ncpus;
@@ -39,7 +38,7 @@ struct machine {
 	unsigned int distance[NODES][NODES];
 };
 
-/* What a number of the machine is called: ids by number. */
+/* The node and CPU ids of a numbering, by index. */
 struct numbering {
 	unsigned int node[NODES], cpu[CPUS];
 };
@@ -60,11 +59,13 @@ static void make_distances(struct rnd *r, struct machine *m)
 
 	for (unsigned int i = 0; i < m->n; i++)
 		for (unsigned int j = 0; j < m->n; j++) {
-			unsigned int d = kind == 0 ? 20 : kind == 1 ? (i % groups == j % groups ? 12 : 21) : between(r, 11, 60);
+			unsigned int d = kind == 0   ? 20
+					 : kind == 1 ? (i % groups == j % groups ? 12 : 21)
+						     : between(r, 11, 60);
 
 			m->distance[i][j] = i == j ? 10 : d;
 		}
-	/* Mostly the same both ways. */
+	/* Usually symmetric. */
 	if (kind == 2 && !one_in(r, 3))
 		for (unsigned int i = 0; i < m->n; i++)
 			for (unsigned int j = 0; j < i; j++)
@@ -83,7 +84,7 @@ static void add_cpus(struct machine *m, unsigned int node, unsigned int cores, u
 	}
 }
 
-/* Cores with one thread on each of two neighbouring nodes. */
+/* Cores with one thread on each of two nodes. */
 static void cross_cores(struct machine *m)
 {
 	unsigned int a = 0, b = 1;
@@ -124,7 +125,7 @@ static struct machine make_machine(uint64_t seed)
 	}
 	if (!m.ncpus)
 		add_cpus(&m, rnd_below(&r, m.n), 2, smt);
-	m.node[0].total += m.node[0].total ? 0 : 512 * MIB; /* some memory there is */
+	m.node[0].total += m.node[0].total ? 0 : 512 * MIB; /* there is always some memory */
 	m.node[0].free += m.node[0].free ? 0 : 256 * MIB;
 	for (unsigned int i = 0; isolated && i < m.ncpus; i++)
 		m.cpu[i].isolated = i && one_in(&r, 4);
@@ -164,7 +165,7 @@ static struct numbering shuffled(struct rnd *r, const struct machine *m)
 	return x;
 }
 
-/* The number of the id. */
+/* The index of an id. */
 static unsigned int number_of(const unsigned int *of, unsigned int n, unsigned int id)
 {
 	for (unsigned int i = 0; i < n; i++)
@@ -229,20 +230,20 @@ static struct topology *make_topology(const struct machine *m, const struct numb
 	return t;
 }
 
-/* --- requests, and what was placed --- */
+/* --- requests and results --- */
 
 struct ask {
 	unsigned int count;
 	uint64_t memory;
 	bool exclusive;
-	unsigned int nodes; /* bits, by number; 0: anywhere */
+	unsigned int nodes; /* bits, by index; 0: any */
 };
 
-/* By number, not by id. */
+/* A result, by index instead of id. */
 struct got {
 	int rc;
 	char words[ERROR_TEXT_MAX];
-	struct placement p; /* its ids are numbers of the machine */
+	struct placement p; /* its ids are indexes of the machine */
 	double seconds;
 };
 
@@ -287,7 +288,7 @@ static void map_set(const unsigned int *to, unsigned int n, bool back, struct id
 	*s = out;
 }
 
-/* From numbers to ids, or back. */
+/* From indexes to ids, or @back. */
 static void map_share(const struct machine *m, const struct numbering *x, bool back, struct share *s)
 {
 	map_set(x->cpu, m->ncpus, back, &s->cpus);
@@ -299,7 +300,7 @@ static void map_share(const struct machine *m, const struct numbering *x, bool b
 struct state {
 	const struct machine *m;
 	unsigned int n;
-	struct share share[PLACED]; /* by number */
+	struct share share[PLACED]; /* by index */
 };
 
 static struct usage *usage_of(const struct state *s, const struct numbering *x)
@@ -349,7 +350,7 @@ static struct got decide(const struct state *s, const struct numbering *x, const
 	return g;
 }
 
-/* --- the judge: what is free, and what is as good as what --- */
+/* --- the judge: what is free, and which results are equally good --- */
 
 struct cpu_state {
 	double load[CPUS];
@@ -374,7 +375,7 @@ static struct cpu_state look(const struct state *s)
 	return c;
 }
 
-/* A thread of a core that is idle wherever its threads are, none of them isolated. */
+/* Whether all threads of the CPU's core, on any node, are idle and not isolated. */
 static bool is_free_core(const struct machine *m, const struct cpu_state *c, unsigned int cpu)
 {
 	for (unsigned int i = 0; i < m->ncpus; i++)
@@ -383,7 +384,7 @@ static bool is_free_core(const struct machine *m, const struct cpu_state *c, uns
 	return true;
 }
 
-/* Whether the nodes of @set (bits) hold it; shared CPUs may always be shared more. */
+/* Whether the nodes in @set (bits) can hold the request; shared CPUs can always be shared more. */
 static bool holds(const struct machine *m, const struct cpu_state *c, const struct ask *a, unsigned int set)
 {
 	unsigned int cpus = 0;
@@ -398,7 +399,7 @@ static bool holds(const struct machine *m, const struct cpu_state *c, const stru
 	return cpus >= (a->exclusive ? a->count : 1) && memory >= (double)a->memory;
 }
 
-/* CPUs that nobody has, for others than this one: the last of them may be kept for the host. */
+/* Whether a CPU would be left for others: the last one may be kept for the host. */
 static bool leaves_one(const struct machine *m, const struct cpu_state *c, const struct ask *a)
 {
 	unsigned int left = 0;
@@ -408,22 +409,23 @@ static bool leaves_one(const struct machine *m, const struct cpu_state *c, const
 	return left > a->count + 1;
 }
 
-/* Any set of nodes (within those that were named) that holds it; and the smallest. 0: none. */
+/* The size of the smallest set of nodes (within the listed ones) that can hold the request; 0: none. */
 static unsigned int possible(const struct machine *m, const struct cpu_state *c, const struct ask *a)
 {
 	unsigned int all = a->nodes ? a->nodes : (1U << m->n) - 1, fewest = 0;
 
 	for (unsigned int set = 1; set < 1U << m->n; set++)
-		if ((set & ~all) == 0 && (!fewest || (unsigned int)__builtin_popcount(set) < fewest) && holds(m, c, a, set))
+		if ((set & ~all) == 0 && (!fewest || (unsigned int)__builtin_popcount(set) < fewest) &&
+		    holds(m, c, a, set))
 			fewest = (unsigned int)__builtin_popcount(set);
 	return fewest;
 }
 
-/* What makes one answer as good as another. */
+/* The properties by which results are compared. */
 struct worth {
 	unsigned int nodes, mems, cpus;
-	double apart;  /* mean distance of two threads */
-	double memory; /* mean distance from a thread to its memory; of no named size: to the nearest */
+	double apart;  /* mean distance between two threads */
+	double memory; /* mean distance from a thread to its memory; without a memory request, to the nearest */
 	double load;   /* mean load of its CPUs */
 };
 
@@ -437,7 +439,8 @@ static double nearest_of(const struct machine *m, unsigned int node, const struc
 	return (double)nearest / 2;
 }
 
-static struct worth worth_of(const struct machine *m, const struct cpu_state *c, const struct ask *a, const struct placement *p)
+static struct worth worth_of(const struct machine *m, const struct cpu_state *c, const struct ask *a,
+			     const struct placement *p)
 {
 	struct worth w = { idset_count(&p->nodes), idset_count(&p->mems), idset_count(&p->share.cpus), 0, 0, 0 };
 	double share[NODES] = { 0 };
@@ -450,12 +453,13 @@ static struct worth worth_of(const struct machine *m, const struct cpu_state *c,
 			w.apart += (double)(m->distance[m->cpu[i].node][m->cpu[j].node] +
 					    m->distance[m->cpu[j].node][m->cpu[i].node]) / 2 / w.cpus / w.cpus;
 		for (unsigned int node = 0; node < m->n; node++)
-			w.memory += share[node] * (m->distance[m->cpu[i].node][node] + m->distance[node][m->cpu[i].node]) / 2 /
+			w.memory += share[node] *
+				    (m->distance[m->cpu[i].node][node] + m->distance[node][m->cpu[i].node]) / 2 /
 				    w.cpus;
 		if (!a->memory)
 			w.memory += nearest_of(m, m->cpu[i].node, &p->mems) / w.cpus;
 	}
-	/* memory alone that is named comes along with whichever node it is nearest to: more of it is no merit */
+	/* listed nodes with memory alone are added to the node nearest to them; more of them is not better */
 	if (a->nodes)
 		w.mems = 0;
 	return w;
@@ -471,10 +475,10 @@ static bool as_good(const struct worth *a, const struct worth *b)
 
 enum { REFUSED, NUMBERING, SHARED, INVALID, SLOW, KINDS };
 static const char *const kinds[KINDS] = {
-	"no refusal where a set of nodes holds it",
-	"the answer does not depend on numbering",
+	"a request that a set of nodes can hold is not refused",
+	"the result does not depend on the numbering",
 	"exclusive CPUs are never shared",
-	"what is given is there, and is as much as was asked for",
+	"CPUs and memory of a result exist and are as much as requested",
 	"a decision takes less than a second",
 };
 static unsigned long seen[KINDS], looked[KINDS];
@@ -523,7 +527,8 @@ static void print_machine(const struct state *s)
 	for (unsigned int k = 0; k < m->ncpus; k++)
 		for (unsigned int l = 0; l < k; l++)
 			if (m->cpu[k].core == m->cpu[l].core)
-				printf("#   siblings %u,%u%s\n", l, k, m->cpu[k].node != m->cpu[l].node ? " on two nodes" : "");
+				printf("#   siblings %u,%u%s\n", l, k,
+				       m->cpu[k].node != m->cpu[l].node ? " on two nodes" : "");
 	for (unsigned int k = 0; k < m->ncpus; k++)
 		if (m->cpu[k].isolated)
 			printf("#   isolated %u\n", k);
@@ -559,19 +564,19 @@ static void check(bool held, unsigned int kind, const struct state *s, const str
 	if (held)
 		return;
 	if (seen[kind]++ >= SHOWN) {
-		printf("# not so: %s: seed %llu, too\n", kinds[kind], (unsigned long long)s->m->seed);
+		printf("# violation: %s: seed %llu, too\n", kinds[kind], (unsigned long long)s->m->seed);
 		return;
 	}
-	printf("# not so: %s\n", kinds[kind]);
+	printf("# violation: %s\n", kinds[kind]);
 	print_machine(s);
-	printf("#   asked:");
+	printf("#   request:");
 	print_ask(a);
-	print_got("got", g);
+	print_got("result", g);
 	if (other)
-		print_got("and with other numbers, as these numbers", other);
+		print_got("result with shuffled numbers, mapped back", other);
 }
 
-/* Nothing that is held, isolated or on other nodes than named; as many CPUs and bytes as asked for. */
+/* Nothing that is held, isolated or on nodes not listed; as many CPUs and bytes as requested. */
 static bool is_valid(const struct machine *m, const struct cpu_state *c, const struct ask *a, const struct got *g)
 {
 	const struct share *s = &g->p.share;
@@ -597,7 +602,7 @@ static bool is_valid(const struct machine *m, const struct cpu_state *c, const s
 	return fabs(memory - (double)a->memory) < 1;
 }
 
-/* No other container has one of its CPUs, or a sibling of one. */
+/* No other container has one of its CPUs or a sibling of one. */
 static bool is_alone(const struct machine *m, const struct cpu_state *c, const struct share *s)
 {
 	idset_foreach(cpu, &s->cpus)
@@ -607,7 +612,7 @@ static bool is_alone(const struct machine *m, const struct cpu_state *c, const s
 	return true;
 }
 
-/* One request, as the machine is and with its numbers shuffled. 1: placed, and kept in @s. */
+/* Decides one request, with the original numbering and with shuffled ones. A placement is kept in @s. */
 static void try(struct rnd *r, struct state *s, const struct ask *a)
 {
 	const struct machine *m = s->m;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Selection: cases that others get wrong, properties that hold on thousands
- * of random machines, and the truth by looking at every set of nodes.
+ * Selection: cases that other tools get wrong, properties on thousands of random machines, and comparison with the best
+ * of all sets of nodes.
  */
 #include "plugin/select.h"
 #include "tests/unit/made.h"
@@ -13,7 +13,7 @@
 
 #define GIB (1ULL << 30)
 
-/* "key=value key=value" */
+/* The request for "key=value key=value". */
 static struct request ask(const char *text)
 {
 	struct request r;
@@ -32,7 +32,7 @@ static struct request ask(const char *text)
 	return r;
 }
 
-/* Places and keeps it; the text is "nodes|cpus|mems", or the error. */
+/* Places a request and keeps it in the usage. Returns "nodes|cpus|mems", or the error. */
 static const char *place(struct world *w, const char *text)
 {
 	static char out[1024];
@@ -84,16 +84,17 @@ static void test_filling(void)
 	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
 
 	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "4x2: the first of four takes node 0");
-	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the second another node");
-	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "4x2: the third another");
-	is_str(place(&w, "limits.cpu=2"), "3|6-7|3", "4x2: the fourth the last");
-	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "4x2: the fifth shares");
-	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the sixth shares the least loaded");
+	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the second takes another node");
+	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "4x2: the third takes another node");
+	is_str(place(&w, "limits.cpu=2"), "3|6-7|3", "4x2: the fourth takes the last node");
+	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "4x2: the fifth shares node 0");
+	is_str(place(&w, "limits.cpu=2"), "1|2-3|1", "4x2: the sixth shares the least loaded node");
 	world_end(&w);
 
 	w = world_of(made(nodes, 4, 1, 0, pairs));
-	is_str(place(&w, "limits.cpu=1"), "0|0|0", "a small one on node 0");
-	is_str(place(&w, "limits.cpu=4 limits.cpu.nodes=balanced"), "2,3|4-7|2-3", "four take the pair that is free");
+	is_str(place(&w, "limits.cpu=1"), "0|0|0", "4x2: one CPU is on node 0");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.nodes=balanced"), "2,3|4-7|2-3",
+	       "4x2: four CPUs take the free pair of nodes");
 	world_end(&w);
 }
 
@@ -105,14 +106,14 @@ static void test_incus_cases(void)
 	struct made_node many[24];
 	struct world w = world_of(made(two, 2, 1, 0, NULL));
 
-	is_str(place(&w, "limits.cpu=65"), "0,1|0-63|0-1", "2x32: 65 CPUs are all there are");
-	ok(w.why.n && strstr(w.why.text[0], "65 asked, 64"), "and the clamp is said: %s", w.why.text[0]);
+	is_str(place(&w, "limits.cpu=65"), "0,1|0-63|0-1", "2x32: 65 CPUs become all 64");
+	ok(w.why.n && strstr(w.why.text[0], "65 asked, 64"), "2x32: the reduction is reported: %s", w.why.text[0]);
 	world_end(&w);
 	w = world_of(made(two, 2, 1, 0, NULL));
-	is_str(place(&w, "limits.cpu=200"), "0,1|0-63|0-1", "2x32: 200 CPUs are all there are");
+	is_str(place(&w, "limits.cpu=200"), "0,1|0-63|0-1", "2x32: 200 CPUs become all 64");
 	world_end(&w);
 	w = world_of(made(three, 3, 1, 0, NULL));
-	is_str(place(&w, "limits.cpu=25"), "0,1,2|0-23|0-2", "3x8: 25 CPUs are all three nodes");
+	is_str(place(&w, "limits.cpu=25"), "0,1,2|0-23|0-2", "3x8: 25 CPUs become all 24");
 	world_end(&w);
 	w = world_of(made(unequal, 2, 1, 0, NULL));
 	is_str(place(&w, "limits.cpu=32"), "1|8-39|1", "8+56: 32 CPUs are on the large node alone");
@@ -126,7 +127,7 @@ static void test_incus_cases(void)
 	world_end(&w);
 }
 
-/* The last node that is wholly free is kept, but not while there are many. */
+/* The last completely free node is kept, but only while there are few. */
 static void test_keeping(void)
 {
 	struct made_node nodes[16];
@@ -136,14 +137,15 @@ static void test_keeping(void)
 		nodes[i] = (struct made_node){ i, 8, 8 * GIB };
 	w = world_of(made(nodes, 8, 1, 0, NULL));
 	fill(&w, 0, 4);
-	is_str(place(&w, "limits.cpu=2"), "1|8-9|1", "8x8, all but a half free: a free node");
+	is_str(place(&w, "limits.cpu=2"), "1|8-9|1", "8x8, nearly all free: a free node is used");
 	fill(&w, 1, 6);
 	for (unsigned int i = 2; i < 7; i++)
 		fill(&w, i, 8);
-	is_str(place(&w, "limits.cpu=2"), "0|4-5|0", "8x8, one and a half free: the half");
-	ok(w.why.n > 1 && strstr(w.why.text[1], "node 7, emptier, and kept for larger ones"), "and why: %s", w.why.text[1]);
+	is_str(place(&w, "limits.cpu=2"), "0|4-5|0", "8x8, one and a half nodes free: the half is used");
+	ok(w.why.n > 1 && strstr(w.why.text[1], "node 7, emptier, and kept for larger ones"),
+	   "8x8, one and a half nodes free: the reason: %s", w.why.text[1]);
 	world_end(&w);
-	/* the weight of evenness against home, where room is short */
+	/* the weight of evenness against the previous node, with little room */
 	for (unsigned int i = 0; i < 16; i++)
 		nodes[i].cpus = 16;
 	for (unsigned int balance = 49; balance <= 51; balance++) {
@@ -153,15 +155,15 @@ static void test_keeping(void)
 			fill(&w, i, 16);
 		fill(&w, 14, 15);
 		fill(&w, 15, 7);
-		is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=14"), "15|247|15", "16x16, nearly full: the same at balance = %u",
-		       balance);
+		is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=14"), "15|247|15",
+		       "16x16, nearly full: the same result at balance = %u", balance);
 		world_end(&w);
 	}
 }
 
 /*
- * balance = 100: two nodes are left as even as they can be, and not one of them filled for its nearness, nor by whole
- * cores alone. A node's share that is free is of all its CPUs, those that are held exclusively among them.
+ * balance = 100: two nodes are left as even as possible; neither is filled because it is near, or to use whole cores.
+ * The free part of a node is relative to all its CPUs, including those held exclusively.
  */
 static void test_evenness(void)
 {
@@ -172,27 +174,32 @@ static void test_evenness(void)
 	w.policy.balance = 100;
 	place(&w, "limits.cpu=7 limits.cpu.nodes=0");
 	place(&w, "limits.cpu=13 limits.cpu.nodes=1");
-	is_str(place(&w, "limits.cpu=32"), "0,1|7-25,45-57|0-1", "evenness: of 25 and 19 free CPUs, 6 and 6 stay free");
+	is_str(place(&w, "limits.cpu=32"), "0,1|7-25,45-57|0-1",
+	       "evenness: with 25 and 19 free CPUs, 6 and 6 are left");
 	world_end(&w);
 	w = world_of(made(small, 2, 2, 0, neighbours));
-	is_str(place(&w, "limits.cpu=14"), "0,1|0-13|0-1", "by default whole cores, though one thread of each could stay free");
+	is_str(place(&w, "limits.cpu=14"), "0,1|0-13|0-1", "default balance: whole cores are used");
 	world_end(&w);
 	w = world_of(made(small, 2, 2, 0, NULL));
 	w.policy.balance = 100;
-	is_str(place(&w, "limits.cpu=14"), "0,1|0-6,8-14|0-1", "evenness: one thread of each stays free, and not one core");
+	is_str(place(&w, "limits.cpu=14"), "0,1|0-6,8-14|0-1",
+	       "evenness: one thread is left on each node, not one core");
 	world_end(&w);
 	w = world_of(made(unequal, 2, 1, 0, NULL));
 	w.policy.balance = 100;
 	place(&w, "limits.cpu=12 limits.cpu.nodes=0 limits.cpu.exclusive=true");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "1|24-27|1",
-	       "evenness: a node of which half is held is fuller than a small one that is empty");
-	ok(w.why.n && strstr(w.why.text[0], "then 50 % of CPUs"), "and says what is taken then: %s", w.why.text[0]);
-	is_str(place(&w, "limits.cpu=6 limits.cpu.nodes=0 limits.cpu.exclusive=true"), "0|12-17|0", "more of the half");
-	ok(w.why.n && strstr(w.why.text[0], "then 75 % of CPUs"), "counts what others hold exclusively, too: %s", w.why.text[0]);
+	       "evenness: a half-held node is fuller than a small empty one");
+	ok(w.why.n && strstr(w.why.text[0], "then 50 % of CPUs"), "evenness: the reason has the load: %s",
+	   w.why.text[0]);
+	is_str(place(&w, "limits.cpu=6 limits.cpu.nodes=0 limits.cpu.exclusive=true"), "0|12-17|0",
+	       "evenness: more CPUs of the half-held node");
+	ok(w.why.n && strstr(w.why.text[0], "then 75 % of CPUs"),
+	   "evenness: the load includes exclusive CPUs of others: %s", w.why.text[0]);
 	world_end(&w);
 }
 
-/* Incus has chosen, and numaplace follows: all of it, whoever is there. */
+/* Incus has chosen and numaplace follows: all of it is used, whoever else is there. */
 static void test_whole(void)
 {
 	struct made_node nodes[4] = { { 0, 2, GIB }, { 1, 2, GIB }, { 2, 2, 0 }, { 3, 2, GIB } };
@@ -202,26 +209,31 @@ static void test_whole(void)
 	idset_add(&w.policy.reserved_cpus, 2);
 	idset_add(&w.policy.reserved_nodes, 3);
 	w.whole = true;
-	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1", "whole: both nodes, held and reserved or not");
+	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1",
+	       "whole: both nodes, including held and reserved CPUs");
 	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, and nodes 3 are reserved",
-	       "whole: a reserved node alone");
+	       "whole: a reserved node alone is refused");
 	is_str(place(&w, "limits.cpu.nodes=1,3"), "1|2-3|1", "whole: a reserved node among others is left out");
-	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: no memory of theirs is given"), "and it is said: %s",
-	   w.why.text[0]);
-	is_str(place(&w, "limits.cpu=2-3"), "limits.cpu: CPU 2 is reserved", "whole: a list with a reserved CPU");
+	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: no memory of theirs is given"),
+	   "whole: a left-out reserved node is reported: %s", w.why.text[0]);
+	is_str(place(&w, "limits.cpu=2-3"), "limits.cpu: CPU 2 is reserved",
+	       "whole: a list with a reserved CPU is refused");
 	is_str(place(&w, "limits.cpu=3,6"), "limits.cpu: CPU 6 is on node 3, which is reserved",
-	       "whole: a list with a CPU of a reserved node");
-	is_str(place(&w, "limits.cpu=3-3"), "1|3|1", "whole: a list of CPUs stands for its nodes");
-	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|0", "whole: a node without memory gets the nearest that is not reserved");
+	       "whole: a list with a CPU of a reserved node is refused");
+	is_str(place(&w, "limits.cpu=3-3"), "1|3|1", "whole: a list of CPUs uses its nodes");
+	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|0",
+	       "whole: a node without memory gets the nearest memory that is not reserved");
 	idset_clear(&w.policy.reserved_nodes);
-	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: or the nearest");
-	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"), "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
-	   "whole: memory must fit on these nodes: %s", w.err.text);
-	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that is not here: %s", w.err.text);
+	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: a node without memory gets the nearest memory");
+	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"),
+		  "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
+	   "whole: memory must fit on the chosen nodes: %s", w.err.text);
+	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that does not exist: %s",
+	   w.err.text);
 	world_end(&w);
 }
 
-/* What is kept for the host counts as taken, for one node or several, and is named where it is in the way. */
+/* Memory reserved for the host counts as used, and a refusal that it causes names it. */
 static void test_reserved_memory(void)
 {
 	struct made_node nodes[4] = { { 0, 4, 4 * GIB }, { 1, 4, 4 * GIB }, { 2, 4, 4 * GIB }, { 3, 4, 4 * GIB } };
@@ -230,25 +242,32 @@ static void test_reserved_memory(void)
 	w.policy.nreserved_memory = 2;
 	w.policy.reserved_memory[0] = (struct reserved_memory){ 0, 1, 3 * GIB };
 	w.policy.reserved_memory[1] = (struct reserved_memory){ 3, 3, 8 * GIB };
-	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "reserved-memory: 2GiB fit on the one node without");
-	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"), "0|0|0", "reserved-memory: as much as is left fits");
+	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2",
+	       "reserved-memory: 2GiB fit on the only node without a reservation");
+	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"), "0|0|0",
+	       "reserved-memory: as much as is left fits");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1 limits.cpu.nodes=0"),
 	       "limits.memory: 1B asked, 0B to be had (node 0: 0B); reserved-memory keeps 3GiB of node 0",
-	       "reserved-memory: and no byte more");
+	       "reserved-memory: one byte more is refused");
 	is_str(place(&w, "limits.cpu=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps 3GiB of "
+	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps "
+	       "3GiB of "
 	       "node 0, 3GiB of node 1, 8GiB of node 3",
-	       "reserved-memory: all of it is named");
+	       "reserved-memory: a refusal names all reservations");
 	is_str(place(&w, "limits.cpu=1 limits.memory=3GiB limits.cpu.nodes=2"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 2: 2GiB)", "reserved-memory: only of the nodes in question");
+	       "limits.memory: 3GiB asked, 2GiB to be had (node 2: 2GiB)",
+	       "reserved-memory: a refusal names the reservations of its nodes only");
 	w.whole = true;
 	is_str(place(&w, "limits.cpu.nodes=3 limits.memory=1GiB"),
 	       "limits.memory: 1GiB asked, 0B to be had (node 3: 0B); reserved-memory keeps 8GiB of node 3",
-	       "reserved-memory: where Incus has chosen, too");
+	       "reserved-memory: also when Incus has chosen");
 	world_end(&w);
 }
 
-/* What the runtime pinned is narrowed and named; CPUs and memory that are apart are found under an engine's choice, too. */
+/*
+ * Pins of the runtime restrict the choice, and a refusal names them. CPUs apart from memory work with Incus's choice,
+ * too.
+ */
 static void test_pins(void)
 {
 	struct made_node nodes[3] = { { 0, 4, 4 * GIB }, { 1, 4, 4 * GIB }, { 2, 4, 0 } };
@@ -258,38 +277,41 @@ static void test_pins(void)
 	struct placement p;
 
 	idset_add(&q.pin_mems, 1);
-	is_int(select_in(&w, &q, &p), -ENOSPC, "CPUs of node 0 by name and memory of node 1 by a pin");
-	is_str(w.err.text, "limits.cpu.nodes: \"0\": memory is pinned to nodes 1 (cpuset.mems), which are not among them",
-	       "both are named");
+	is_int(select_in(&w, &q, &p), -ENOSPC, "pins: listed CPUs of node 0 with memory pinned to node 1 are refused");
+	is_str(w.err.text,
+	       "limits.cpu.nodes: \"0\": memory is pinned to nodes 1 (cpuset.mems), which are not among them",
+	       "pins: the message names list and pin");
 	q = ask("limits.cpu=2 limits.cpu.nodes=2");
 	idset_add(&q.pin_mems, 1);
 	ok(select_in(&w, &q, &p) == 0 && idset_has(&p.mems, 1) && idset_count(&p.mems) == 1 && idset_has(&p.nodes, 2),
-	   "CPUs of a node without memory, and a pin: the pin");
+	   "pins: CPUs of a node without memory use the pinned memory");
 	placement_free(&p);
 	q = ask("limits.cpu=2");
 	idset_add(&q.pin_mems, 0);
 	w.t->nodes[0].mem_free = 0;
 	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_STARVED,
-	   "pinned to memory of which nothing is left: kept, and warned of");
+	   "pins: pinned memory that is full is kept, with a warning");
 	placement_free(&p);
 	w.t->nodes[0].mem_free = 4 * GIB;
 	w.t->nodes[0].movable_only = true;
 	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_MOVABLE,
-	   "pinned to movable memory alone: kept, and warned of");
+	   "pins: pinned memory that is only movable is kept, with a warning");
 	placement_free(&p);
 	q = ask("limits.cpu=2");
 	idset_add_range(&q.pin_cpus, 4, 6);
 	idset_add_range(&w.t->isolated, 4, 7);
 	ok(select_in(&w, &q, &p) == 0 && idset_subset(&p.share.cpus, &q.pin_cpus) && p.warnings == 1U << WARN_ISOLATED,
-	   "pinned to isolated CPUs: as if they were listed: %s", w.err.text);
+	   "pins: pinned isolated CPUs are used like listed ones: %s", w.err.text);
 	placement_free(&p);
 	world_end(&w);
 	w = world_of(made(apart, 2, 1, 0, NULL));
 	w.whole = true;
-	is_str(place(&w, "limits.cpu.nodes=1"), "1|0-3|0", "whole: all CPUs on a node without memory");
-	is_str(place(&w, "limits.cpu=0-1 limits.memory=1GiB"), "1|0-1|0", "whole: listed CPUs with memory asked for");
+	is_str(place(&w, "limits.cpu.nodes=1"), "1|0-3|0", "whole: all CPUs of a node without memory");
+	is_str(place(&w, "limits.cpu=0-1 limits.memory=1GiB"), "1|0-1|0",
+	       "whole: listed CPUs with requested memory on another node");
 	is_str(place(&w, "limits.cpu.nodes=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 3GiB, 1: 0B)", "whole: and refused where it is short");
+	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 3GiB, 1: 0B)",
+	       "whole: refused if memory on the other node is short");
 	world_end(&w);
 }
 
@@ -299,18 +321,19 @@ static void test_memory(void)
 	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
 
 	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0|0-1|0-1",
-	       "more memory than a node has spreads to the neighbour, its CPUs stay with most of it");
+	       "memory: more than a node has is spread to the neighbour; CPUs are with most of it");
 	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
 	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
-	       "more than all have left is refused, with numbers");
-	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "one that fits goes where it fits");
-	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1", "a list is kept");
+	       "memory: more than all nodes have left is refused, with numbers");
+	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "memory: a request goes to a node where it fits");
+	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1",
+	       "memory: a listed node is used");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=1"),
-	       "limits.memory: 1GiB asked, 960MiB to be had (node 1: 960MiB)", "and refused when it is full");
+	       "limits.memory: 1GiB asked, 960MiB to be had (node 1: 960MiB)", "memory: a full listed node is refused");
 	world_end(&w);
 }
 
-/* A node that has no CPU left is chosen for its memory by how near that is. */
+/* A node without free CPUs is chosen for its memory by distance. */
 static void test_memory_is_near(void)
 {
 	struct made_node nodes[3] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB } };
@@ -319,22 +342,23 @@ static void test_memory_is_near(void)
 	place(&w, "limits.cpu=4 limits.memory=256MiB limits.cpu.nodes=1 limits.cpu.exclusive=true");
 	place(&w, "limits.cpu=4 limits.cpu.nodes=2 limits.cpu.exclusive=true");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"), "0|0-3|0-1",
-	       "memory besides that of the CPUs' node is the neighbour's, though more is free far away");
+	       "memory: taken from the near node, although a far one has more");
 	world_end(&w);
 }
 
-/* Home is where it goes when that is a little fuller than elsewhere, and not when it is much fuller. */
+/* The previous node is used if it is slightly fuller than others, but not if it is much fuller. */
 static void test_home(void)
 {
 	struct made_node nodes[2] = { { 0, 8, GIB }, { 1, 8, GIB } };
 	struct world w = world_of(made(nodes, 2, 1, 0, NULL));
 
 	place(&w, "limits.cpu=1 limits.cpu.nodes=1");
-	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "1|9|1", "home, though another node is emptier");
-	ok(w.why.n > 1 && strstr(w.why.text[1], "node 0, farther from its device or its last place"), "and why: %s",
-	   w.why.text[1]);
+	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "1|9|1",
+	       "previous node: used although another is emptier");
+	ok(w.why.n > 1 && strstr(w.why.text[1], "node 0, farther from its device or its last place"),
+	   "previous node: the reason: %s", w.why.text[1]);
 	place(&w, "limits.cpu=4 limits.cpu.nodes=1");
-	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "0|0|0", "home fits and is crowded: the empty node");
+	is_str(place(&w, "limits.cpu=1 volatile.cpu.nodes=1"), "0|0|0", "previous node: not used if it is crowded");
 	world_end(&w);
 }
 
@@ -343,23 +367,24 @@ static void test_lists(void)
 	struct made_node nodes[4] = { { 0, 4, GIB }, { 1, 4, GIB }, { 2, 4, 0 }, { 5, 0, 4 * GIB } };
 	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
 
-	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "exactly these CPUs");
-	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "one CPU as a list");
-	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "across two nodes");
+	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "list: exactly these CPUs");
+	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "list: one CPU");
+	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "list: CPUs of two nodes");
 	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here (CPUs 0-11)",
-	       "a CPU that is not there");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "libvirt's exclusion");
+	       "list: a CPU that does not exist is refused");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "list: nodes with an exclusion");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node here (nodes 0-2,5)",
-	       "no such node");
+	       "list: a node that does not exist is refused");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
-	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)", "a node without CPUs");
+	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)",
+	       "list: a node without CPUs alone is refused");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2"),
-	       "2|8-9|0", "a memory-less node alone: of equally near memory the lowest node's");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "its memory is where it was named");
+	       "2|8-9|0", "list: a node without memory gets the lowest of equally near nodes");
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "list: memory is on the listed node");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
 	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
 	       "limits.cpu.nodes=0-2,5",
-	       "a node without CPUs is not used unasked, and how to ask is said");
+	       "list: a node without CPUs is not used unless listed, as the message says");
 	world_end(&w);
 }
 
@@ -368,20 +393,21 @@ static void test_exclusive(void)
 	struct made_node nodes[2] = { { 0, 8, GIB }, { 1, 8, GIB } };
 	struct world w = world_of(made(nodes, 2, 2, 0, NULL));
 
-	is_str(place(&w, "limits.cpu=3 limits.cpu.exclusive=true"), "0|0-2|0", "three exclusive CPUs, two cores");
-	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "a shared one keeps off");
-	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "two more whole cores");
+	is_str(place(&w, "limits.cpu=3 limits.cpu.exclusive=true"), "0|0-2|0", "exclusive: three CPUs hold two cores");
+	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "exclusive: a shared container avoids held cores");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "exclusive: two more whole cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
-	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by others, 6 "
+	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by "
+	       "others, 6 "
 	       "on cores in use)",
-	       "no more whole cores, and where the others are");
+	       "exclusive: refused without whole cores; the message has the numbers");
 	is_str(place(&w, "limits.cpu=3-3"), "limits.cpu: CPU 3 is held exclusively by another container",
-	       "the held core's other thread is not given away");
-	is_str(place(&w, "limits.cpu=4"), "1|8,13-15|1", "shared on what is left");
+	       "exclusive: the other thread of a held core is refused");
+	is_str(place(&w, "limits.cpu=4"), "1|8,13-15|1", "exclusive: a shared container gets what is left");
 	world_end(&w);
 }
 
-/* Whatever holds of every placement. */
+/* Conditions of every placement. */
 static unsigned int check_sound(const struct world *w, const struct request *q, const struct placement *p)
 {
 	const struct topology *t = w->t;
@@ -393,17 +419,17 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 	if (!idset_subset(&p->share.cpus, &t->online))
 		fail_once("a CPU that is not online");
 	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "taken down"))
-		fail_once("%u CPUs asked, %u given", q->cpu_count, n);
+		fail_once("%u CPUs requested, %u given", q->cpu_count, n);
 	if (!idset_equal(&nodes, &p->nodes))
 		fail_once("nodes are not those of the CPUs");
 	if (idset_empty(&p->mems) || !idset_subset(&p->mems, &t->mem_nodes))
-		fail_once("a memory-less node in mems, or none at all");
+		fail_once("no memory nodes, or one without memory");
 	idset_foreach(id, &p->mems)
 		if (t->nodes[t->node_index[id]].memory_kind != MEMORY_ORDINARY)
-			fail_once("memory that is not ordinary in mems, unasked");
+			fail_once("memory that is not ordinary, without a request");
 	idset_foreach(id, &p->share.cpus) {
 		if (w->u->exclusive[id])
-			fail_once("CPU %d is another's own", id);
+			fail_once("CPU %d is held by another container", id);
 		if (q->exclusive && w->u->load[id])
 			fail_once("exclusive CPU %d is in use", id);
 	}
@@ -458,13 +484,13 @@ static void test_random(void)
 		usage_free(before);
 		world_end(&w);
 	}
-	ok(decisions > 20000, "%u random decisions on 2,000 random machines of up to 8 nodes", decisions);
-	is_int(unsound, 0, "every placement is sound: within candidates, as many as asked, memory where there is some");
-	is_int(untrue, 0, "none is refused, wider or dearer than the best of all sets of nodes");
-	is_int(uneven, 0, "start then stop leaves nothing behind");
+	ok(decisions > 20000, "random: %u decisions on 2,000 machines of up to 8 nodes", decisions);
+	is_int(unsound, 0, "random: every placement is valid (candidates, number of CPUs, memory)");
+	is_int(untrue, 0, "random: no decision is worse than the best of all sets of nodes");
+	is_int(uneven, 0, "random: removing all placements leaves an empty usage");
 }
 
-/* Some of a set, by lot. */
+/* A random subset. */
 static struct idset some_of(struct rnd *r, const struct idset *all, unsigned int one_in)
 {
 	struct idset out = { { 0 } };
@@ -475,7 +501,7 @@ static struct idset some_of(struct rnd *r, const struct idset *all, unsigned int
 	return out;
 }
 
-/* Parents, pins, reserved and isolated CPUs, and lists of nodes narrow the choice; nothing lies outside. */
+/* Parent, pin, reserved and isolated CPUs, and lists of nodes restrict the choice; a placement must be within all. */
 static void test_candidates(void)
 {
 	struct rnd r = { 31 };
@@ -517,11 +543,11 @@ static void test_candidates(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(placed > 1000, "%u placements where parent, pin, list, reserved and isolated CPUs narrow the choice", placed);
-	is_int(outside, 0, "none lies outside of what they leave");
+	ok(placed > 1000, "restrictions: %u placements", placed);
+	is_int(outside, 0, "restrictions: no placement is outside");
 }
 
-/* The same machine with its nodes in another order: @order[i] is the old place of the new node i. */
+/* The same machine with its nodes in a different order: node i was node @order[i]. */
 static struct topology *renumbered(const struct topology *t, const unsigned int *order)
 {
 	struct made_node node[64];
@@ -542,7 +568,7 @@ static struct topology *renumbered(const struct topology *t, const unsigned int 
 	return copy;
 }
 
-/* The same load on both: CPUs of old and new nodes go in step. */
+/* Puts the same load on corresponding CPUs of both machines. */
 static void load_alike(struct rnd *r, const struct world *a, struct world *b, const unsigned int *order)
 {
 	for (unsigned int i = 0; i < b->t->nnodes; i++) {
@@ -594,8 +620,8 @@ static void test_renumbering(void)
 		world_end(&a);
 		world_end(&b);
 	}
-	ok(compared > 500, "%u placements on machines and on the same with other numbers", compared);
-	is_int(differ, 0, "other numbers change nothing but names: as many nodes, at the same cost");
+	ok(compared > 500, "renumbering: %u placements compared", compared);
+	is_int(differ, 0, "renumbering: as many nodes, at the same cost");
 }
 
 static void test_more_nodes(void)
@@ -619,7 +645,7 @@ static void test_more_nodes(void)
 		more = made(node, n + 1, t->ncpus && t->ncores ? t->ncpus / t->ncores : 1, 0, NULL);
 		a = world_of(t);
 		b = world_of(more);
-		b.t->nnodes = n; /* the same load on the nodes that both have */
+		b.t->nnodes = n; /* the same load on the nodes that both machines have */
 		load_alike(&r, &a, &b, order);
 		b.t->nnodes = n + 1;
 		q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
@@ -632,13 +658,13 @@ static void test_more_nodes(void)
 		world_end(&a);
 		world_end(&b);
 	}
-	ok(fits > 500, "%u requests that fit", fits);
-	is_int(lost, 0, "fit as well with one more free node");
+	ok(fits > 500, "one more free node: %u requests fit without it", fits);
+	is_int(lost, 0, "one more free node: the requests still fit");
 }
 
 /*
- * Nodes one after the other, nearest to a start (or least loaded, with @start -1) first, until they suffice: as bits,
- * 0 where all of them do not.
+ * Adds nodes, nearest to @start (or least loaded, with @start -1) first, until they suffice. Returns the set as bits; 0
+ * if all nodes do not suffice.
  */
 static unsigned int greedy(const struct world *w, const struct request *q, int start)
 {
@@ -666,7 +692,7 @@ static unsigned int greedy(const struct world *w, const struct request *q, int s
 	return in;
 }
 
-/* Of a set that is @mine, and all greedy ones: more nodes than one of them, or as many at a higher cost. */
+/* Compares the set @mine with all greedy ones: counts if one has fewer nodes, or as many at a lower cost. */
 static void against_greedy(const struct world *w, const struct request *q, unsigned int mine, unsigned int *wider,
 			   unsigned int *dearer)
 {
@@ -684,7 +710,7 @@ static void against_greedy(const struct world *w, const struct request *q, unsig
 	*dearer += is_dearer;
 }
 
-/* On machines where not every set can be looked at, and for requests that take many nodes. */
+/* Machines too large to try all sets, and requests for many nodes. */
 static void test_greedy(void)
 {
 	struct rnd r = { 17 };
@@ -698,7 +724,7 @@ static void test_greedy(void)
 		request_init(&q);
 		q.given = 1U << KEY_CPU;
 		q.cpu_count = 1 + rnd_below(&r, w.t->ncpus);
-		/* Every second one is idle: nodes alike, of which only distance tells which are better. */
+		/* Every second machine is idle: its nodes differ in distance only. */
 		for (unsigned int i = 0; i < w.t->ncpus && m % 2; i++)
 			w.u->load[w.t->cpus[i].id] = rnd_below(&r, 3) ? 0 : LOAD_ONE;
 		if (select_in(&w, &q, &p) == 0 && !p.overcommitted) {
@@ -708,9 +734,9 @@ static void test_greedy(void)
 		placement_free(&p);
 		world_end(&w);
 	}
-	ok(compared > 100, "%u sets on machines of up to 31 nodes", compared);
-	is_int(wider, 0, "none is wider than a greedy one, by distance from any start or by load");
-	is_int(dearer, 0, "nor dearer than one of as many nodes");
+	ok(compared > 100, "greedy: %u sets on machines of up to 31 nodes", compared);
+	is_int(wider, 0, "greedy: no set has more nodes than a greedy one");
+	is_int(dearer, 0, "greedy: no set costs more than a greedy one of the same size");
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whose a container is, and that one tenant's exclusive CPUs end at its ceiling while
- * another's do not.
+ * The tenant of a container; and a ceiling per tenant that does not count other tenants.
  */
 #include "tests/unit/ledger-kit.h"
 
@@ -17,12 +16,12 @@ static void is_of(const char *runtime, const char *id, const char *cgroup, const
 	snprintf(r.runtime, sizeof(r.runtime), "%s", runtime);
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	tenant_of(tenants, &r, tenant);
-	is_str(tenant, want, "%s, %s in %s (tenants: %s)", runtime, id, cgroup, tenants);
+	is_str(tenant, want, "tenant of %s container %s in %s (tenants: %s)", runtime, id, cgroup, tenants);
 }
 
 #define NONE "cgroups outside of tenants"
 
-/* The paths of each runtime, with systemd's slices and without; users and pods are tenants by themselves. */
+/* The cgroup paths of each runtime, with and without systemd's slices; users and pods are tenants by default. */
 static void test_layouts(void)
 {
 	is_of("runc", "a", "/system.slice/docker-a.scope", NONE);
@@ -40,7 +39,8 @@ static void test_layouts(void)
 	is_of("lxc", "a", "/user.slice/user-7.slice/session-2.scope/lxc.payload.a", "cgroup /user.slice/user-7.slice");
 	is_of("runc", "a", "/kubepods.slice/kubepods-pod1_2.slice/cri-containerd-a.scope",
 	      "cgroup /kubepods.slice/kubepods-pod1_2.slice");
-	is_of("crun", "a", "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/crio-a.scope/container",
+	is_of("crun", "a",
+	      "/kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice/crio-a.scope/container",
 	      "cgroup /kubepods.slice/kubepods-burstable.slice/kubepods-burstable-pod1.slice");
 	is_of("runc", "a", "/kubepods/besteffort/pod1/a", "cgroup /kubepods/besteffort/pod1");
 	is_of("runc", "a", "/kubepods/pod1/a", "cgroup /kubepods/pod1");
@@ -49,7 +49,7 @@ static void test_layouts(void)
 	is_of("lxd", "my_shop_web1", "/lxc.payload.my_shop_web1", "project my_shop");
 }
 
-/* A parent that the container's creator invented, or named after a tenant, is no tenant. */
+/* A parent cgroup that the container's creator invented, even if named like a tenant, is not a tenant. */
 static void test_invented(void)
 {
 	is_of("runc", "a", "/own1.slice/docker-a.scope", NONE);
@@ -83,7 +83,7 @@ static void test_invented(void)
 	tenants = "";
 }
 
-/* A container that holds these CPUs. */
+/* The record of a container that holds these CPUs. */
 static void holder(const char *id, uint64_t inode, const char *cgroup, const char *held, struct record *r)
 {
 	kit_record(id, inode, r);
@@ -101,7 +101,7 @@ static void put(struct ledger *l, const char *id, uint64_t inode, const char *cg
 	cleanup_record struct record r = { 0 };
 
 	holder(id, inode, cgroup, held, &r);
-	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s holds %s in %s", id, held, cgroup);
+	is_int(ledger_add(l, "oci", &r, NULL), 0, "container %s with CPUs %s is placed in %s", id, held, cgroup);
 }
 
 /* Two sizes of hugepages. */
@@ -120,7 +120,7 @@ static int check(struct ledger *l, const char *cgroup, const char *held, unsigne
 	return tenant_check(l, &t, &conf, &r, err);
 }
 
-/* What one with this claim is told beside three that claim 4 CPUs, 3 GiB and 1.5 GiB of hugepages each. */
+/* Checks a container with this claim beside three that claim 4 CPUs, 3 GiB and 1.5 GiB of hugepages each. */
 static int claim(struct ledger *l, const char *cgroup, unsigned int cpus, uint64_t memory, unsigned int pages,
 		 const struct conf *conf, struct error *err)
 {
@@ -143,7 +143,7 @@ static void put_claim(struct ledger *l, const char *id, uint64_t inode, const ch
 	r.placement.share.mem[0].memory = 3ULL << 30;
 	r.placement.share.mem[0].huge[0] = 256;
 	r.placement.share.mem[0].huge[1] = 1;
-	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s claims, in %s", id, cgroup);
+	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s is placed with a claim in %s", id, cgroup);
 }
 
 static void test_claims(void)
@@ -157,33 +157,41 @@ static void test_claims(void)
 	put_claim(l, "a1", 1, "/a.slice/a1");
 	put_claim(l, "a2", 2, "/a.slice/own/a2");
 	put_claim(l, "b1", 3, "/b.slice/b1");
-	is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "max-cpus-each: 8 and 2");
-	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "8 and 3 are too many");
-	is_str(err.text, "limits.cpu: 3 more on top of 8 held in cgroup /a.slice, this host allows each 10 (max-cpus-each)",
-	       "which it is told");
-	is_int(claim(l, "/b.slice/x", 3, 0, 0, &conf, &err), 0, "not in b");
-	is_int(claim(l, "/own/x", 10, 0, 0, &conf, &err), 0, "nor where there is no other");
+	is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "max-cpus-each: 8 and 2 CPUs are allowed");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "max-cpus-each: 8 and 3 CPUs are refused");
+	is_str(err.text,
+	       "limits.cpu: 3 more on top of 8 held in cgroup /a.slice, this host allows each 10 (max-cpus-each)",
+	       "max-cpus-each: message of the refusal");
+	is_int(claim(l, "/b.slice/x", 3, 0, 0, &conf, &err), 0, "max-cpus-each: another tenant's CPUs do not count");
+	is_int(claim(l, "/own/x", 10, 0, 0, &conf, &err), 0, "max-cpus-each: a tenant without other containers");
 	conf = (struct conf){ .max_memory_each = 8ULL << 30, .tenants = "/a.slice /b.slice" };
-	is_int(claim(l, "/a.slice/own2/x", 99, 2ULL << 30, 0, &conf, &err), 0, "max-memory-each: 6 and 2 GiB");
-	is_int(claim(l, "/a.slice/own2/x", 99, (2ULL << 30) + 1, 0, &conf, &err), -ENOSPC, "and a byte more");
+	is_int(claim(l, "/a.slice/own2/x", 99, 2ULL << 30, 0, &conf, &err), 0,
+	       "max-memory-each: 6 and 2 GiB are allowed");
+	is_int(claim(l, "/a.slice/own2/x", 99, (2ULL << 30) + 1, 0, &conf, &err), -ENOSPC,
+	       "max-memory-each: one byte more is refused");
 	is_str(err.text,
-	       "limits.memory: 2.0GiB more on top of 6GiB held in cgroup /a.slice, this host allows each 8GiB (max-memory-each)",
-	       "which it is told");
-	is_int(claim(l, "/a.slice/own2/x", 99, UINT64_MAX, 0, &conf, &err), -ENOSPC, "no sum overflows");
-	is_int(claim(l, "/a.slice/own2/x", 99, 0, 9999, &conf, &err), 0, "hugepages are not memory");
+	       "limits.memory: 2.0GiB more on top of 6GiB held in cgroup /a.slice, this host allows each 8GiB "
+	       "(max-memory-each)",
+	       "max-memory-each: message of the refusal");
+	is_int(claim(l, "/a.slice/own2/x", 99, UINT64_MAX, 0, &conf, &err), -ENOSPC,
+	       "max-memory-each: the sum does not overflow");
+	is_int(claim(l, "/a.slice/own2/x", 99, 0, 9999, &conf, &err), 0, "max-memory-each: hugepages do not count");
 	conf = (struct conf){ .max_hugepages_each = 4ULL << 30, .tenants = "/a.slice /b.slice" };
-	is_int(claim(l, "/a.slice/x", 99, 0, 512, &conf, &err), 0, "max-hugepages-each: 3 and 1 GiB");
-	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), -ENOSPC, "and a page more");
+	is_int(claim(l, "/a.slice/x", 99, 0, 512, &conf, &err), 0, "max-hugepages-each: 3 and 1 GiB are allowed");
+	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), -ENOSPC,
+	       "max-hugepages-each: one page more is refused");
 	is_str(err.text,
-	       "limits.memory.hugepages: 1.0GiB more on top of 3GiB held in cgroup /a.slice, this host allows each 4GiB "
+	       "limits.memory.hugepages: 1.0GiB more on top of 3GiB held in cgroup /a.slice, this host allows each "
+	       "4GiB "
 	       "(max-hugepages-each)",
-	       "which it is told");
+	       "max-hugepages-each: message of the refusal");
 	kit_fate(2, LIFE_GONE, 0);
-	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), 0, "what a dead one claimed is free again");
+	is_int(claim(l, "/a.slice/x", 99, 0, 513, &conf, &err), 0,
+	       "max-hugepages-each: a dead container's claim does not count");
 	ledger_close(l);
 }
 
-/* Without a line about tenants, a parent of its own for each container is worth nothing. */
+/* Without configured tenants, a parent cgroup of its own for each container gains nothing. */
 static void test_evasion(void)
 {
 	struct conf conf = { .max_exclusive_each = 4 };
@@ -200,12 +208,14 @@ static void test_evasion(void)
 		cleanup_record struct record r = { 0 };
 
 		holder("next", 50, i ? "/user.slice/user-7.slice/next" : "/own3/own4/next", "6-7", &r);
-		is_int(tenant_check(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC, i ? "a user has its own" : "own3 has not");
+		is_int(tenant_check(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC,
+		       i ? "evasion: a user is a tenant" : "evasion: an invented parent is not a tenant");
 		if (!i)
 			is_str(err.text,
-			       "limits.cpu.exclusive: 2 more on top of 4 held in cgroups outside of tenants, this host allows "
+			       "limits.cpu.exclusive: 2 more on top of 4 held in cgroups outside of tenants, this host "
+			       "allows "
 			       "each 4 (max-exclusive-cpus-each)",
-			       "and the message says why");
+			       "evasion: message of the refusal");
 	}
 	ledger_close(l);
 }
@@ -222,18 +232,22 @@ int main(void)
 	put(l, "a1", 1, "/a.slice/a1", "0-1");
 	put(l, "a2", 2, "/a.slice/a2", "2-3");
 	put(l, "b1", 3, "/b.slice/b1", "4");
-	is_int(check(l, "/a.slice/next", "5-6", 6, &err), 0, "a has four, and may have six");
-	is_int(check(l, "/a.slice/next", "5-6", 5, &err), -ENOSPC, "but not six of five");
+	is_int(check(l, "/a.slice/next", "5-6", 6, &err), 0, "max-exclusive-cpus-each: 4 and 2 of 6 are allowed");
+	is_int(check(l, "/a.slice/next", "5-6", 5, &err), -ENOSPC, "max-exclusive-cpus-each: 4 and 2 of 5 are refused");
 	is_str(err.text,
 	       "limits.cpu.exclusive: 2 more on top of 4 held in cgroup /a.slice, this host allows each 5 "
 	       "(max-exclusive-cpus-each)",
-	       "which it is told");
-	is_int(check(l, "/b.slice/next", "5-6", 5, &err), 0, "b may: what a holds is not its own");
-	is_int(check(l, "/c.slice/next", "5-10", 5, &err), -ENOSPC, "nor may one alone");
-	is_int(check(l, "/a.slice/next", "", 1, &err), 0, "who wants none is not asked");
-	is_int(check(l, "/a.slice/next", "5-60", 0, &err), 0, "without a ceiling, nobody is");
+	       "max-exclusive-cpus-each: message of the refusal");
+	is_int(check(l, "/b.slice/next", "5-6", 5, &err), 0,
+	       "max-exclusive-cpus-each: another tenant's CPUs do not count");
+	is_int(check(l, "/c.slice/next", "5-10", 5, &err), -ENOSPC,
+	       "max-exclusive-cpus-each: more than the ceiling for one container is refused");
+	is_int(check(l, "/a.slice/next", "", 1, &err), 0,
+	       "max-exclusive-cpus-each: a container without exclusive CPUs is allowed");
+	is_int(check(l, "/a.slice/next", "5-60", 0, &err), 0, "max-exclusive-cpus-each: no ceiling");
 	kit_fate(2, LIFE_GONE, 0);
-	is_int(check(l, "/a.slice/next", "5-6", 5, &err), 0, "what a dead one held is free again");
+	is_int(check(l, "/a.slice/next", "5-6", 5, &err), 0,
+	       "max-exclusive-cpus-each: a dead container's CPUs do not count");
 	ledger_close(l);
 	test_claims();
 	test_evasion();

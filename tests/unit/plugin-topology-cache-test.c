@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The kept machine: it is the one that was read, and whatever is wrong with the file or
- * has changed on the machine, it is read afresh.
+ * The cached topology: it equals the one that was read, and is ignored if the file is damaged or the machine has
+ * changed.
  */
 #include "plugin/topology-cache.h"
 
@@ -30,7 +30,7 @@ static void sh(const char *command)
 		diag("failed: %s", command);
 }
 
-/* Four nodes of two CPUs, two threads a core; node 3 has no memory. */
+/* Four nodes with two CPUs, which are threads of one core; node 3 has no memory. */
 static void make_machine(void)
 {
 	sh("mkdir -p proc/sys/kernel/random proc/sys/vm sys/devices/system/node sys/devices/system/cpu state && "
@@ -63,7 +63,7 @@ static bool same_array(const void *a, const void *b, size_t n, size_t size)
 	return memcmp(a, b, n * size) == 0;
 }
 
-/* All but what is read afresh. */
+/* Compares all that the cache keeps. */
 static void is_same(const struct topology *a, const struct topology *b, const char *what)
 {
 	size_t n = a->nnodes;
@@ -74,7 +74,8 @@ static void is_same(const struct topology *a, const struct topology *b, const ch
 
 		nodes = x->id == y->id && x->package == y->package && x->has_memory == y->has_memory &&
 			x->mem_known == y->mem_known && x->memory_kind == y->memory_kind &&
-			x->movable_only == y->movable_only && x->offline == y->offline && x->first_cpu == y->first_cpu && x->ncpus == y->ncpus;
+			x->movable_only == y->movable_only && x->offline == y->offline &&
+			x->first_cpu == y->first_cpu && x->ncpus == y->ncpus;
 	}
 	ok(nodes, "%s: nodes", what);
 	ok(a->ncpus == b->ncpus && same_array(a->cpus, b->cpus, a->ncpus, sizeof(*a->cpus)), "%s: CPUs", what);
@@ -137,40 +138,41 @@ static void test_same(void)
 	struct error err;
 	struct stat st;
 
-	is_int(topology_load(state, &key, &kept), -ENOENT, "nothing is kept yet");
+	is_int(topology_load(state, &key, &kept), -ENOENT, "cache: nothing is stored yet");
 	topology_keep(state, &key, read);
-	ok(fstatat(state, "topology", &st, 0) == 0 && (st.st_mode & 07777) == 0600, "kept, for its owner alone");
-	ok(faccessat(state, "topology.tmp", F_OK, 0) < 0, "and nothing beside it");
-	is_int(topology_load(state, &key, &kept), 0, "and found again");
+	ok(fstatat(state, "topology", &st, 0) == 0 && (st.st_mode & 07777) == 0600, "cache: stored with mode 0600");
+	ok(faccessat(state, "topology.tmp", F_OK, 0) < 0, "cache: no temporary file is left");
+	is_int(topology_load(state, &key, &kept), 0, "cache: loaded");
 	if (!kept)
 		bail_out("not kept");
-	is_same(read, kept, "as it was read");
+	is_same(read, kept, "loaded topology");
 	ok(kept->nodes[0].mem_total == 0 && kept->nodes[0].mem_free == 0 && kept->nodes[0].huge_free[0] == 0 &&
 		   kept->nodes[0].weight == 0,
-	   "memory, hugepages and weights are not in it");
-	is_int(topology_refresh(root, kept, true, &err), 0, "memory is read");
+	   "cache: memory, hugepages and weights are not stored");
+	is_int(topology_refresh(root, kept, true, &err), 0, "refresh: memory and hugepages");
 	for (unsigned int i = 0; i < kept->nnodes; i++)
 		ok(kept->nodes[i].mem_total == read->nodes[i].mem_total &&
 			   kept->nodes[i].mem_free == read->nodes[i].mem_free &&
 			   kept->nodes[i].huge_free[0] == read->nodes[i].huge_free[0] &&
 			   kept->nodes[i].huge_total[0] == read->nodes[i].huge_total[0],
-		   "node %u: as much as there is", kept->nodes[i].id);
-	sh("printf 'Node 1 MemTotal: 1048576 kB\\nNode 1 MemFree: 262144 kB\\n' > sys/devices/system/node/node1/meminfo; "
+		   "refresh: node %u: memory and hugepages are read", kept->nodes[i].id);
+	sh("printf 'Node 1 MemTotal: 1048576 kB\\nNode 1 MemFree: 262144 kB\\n' > "
+	   "sys/devices/system/node/node1/meminfo; "
 	   "echo 1024 > proc/sys/vm/min_free_kbytes");
 	again = read_machine();
-	is_int(topology_refresh(root, kept, false, &err), 0, "and read again");
+	is_int(topology_refresh(root, kept, false, &err), 0, "refresh: memory alone, after a change");
 	ok(kept->nodes[1].mem_free == again->nodes[1].mem_free && kept->nodes[1].mem_free != read->nodes[1].mem_free,
-	   "what has changed is seen, the watermark, too");
+	   "refresh: changed memory and watermark are read");
 	sh("printf 'Node 1 MemTotal: 3145728 kB\\nNode 1 MemFree: 3145728 kB\\n' > "
 	   "sys/devices/system/node/node1/meminfo; echo 400000 > proc/sys/vm/min_free_kbytes; "
 	   "printf 'MemTotal: 5242880 kB\\nHugepagesize: 2048 kB\\n' > proc/meminfo");
 	topology_free(steal_ptr(again));
 	again = read_machine();
-	is_int(topology_refresh(root, kept, false, &err), 0, "memory was added");
+	is_int(topology_refresh(root, kept, false, &err), 0, "refresh: memory was added");
 	for (unsigned int i = 0; i < kept->nnodes; i++)
 		is_int((int64_t)kept->nodes[i].mem_free, (int64_t)again->nodes[i].mem_free,
-		       "node %u: its share of the watermark is of all there is now", kept->nodes[i].id);
-	ok(kept->nodes[0].huge_total[0] == 0, "hugepages are left out where nobody asks");
+		       "refresh: node %u: its part of the watermark is of all memory", kept->nodes[i].id);
+	ok(kept->nodes[0].huge_total[0] == 0, "refresh: hugepages are not read without request");
 }
 
 static void test_changes(void)
@@ -180,31 +182,31 @@ static void test_changes(void)
 	struct error err;
 
 	sh("echo 99999999-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
-	is_int(try_load(), -ENOENT, "another boot");
+	is_int(try_load(), -ENOENT, "cache: ignored after a reboot");
 	sh("echo 11111111-2222-3333-4444-555555555555 > proc/sys/kernel/random/boot_id");
-	is_int(try_load(), 0, "that one again");
+	is_int(try_load(), 0, "cache: used for the same boot");
 	sh("echo 0-6 > sys/devices/system/cpu/online");
-	is_int(try_load(), -ENOENT, "a CPU is offline");
+	is_int(try_load(), -ENOENT, "cache: ignored with a CPU offline");
 	sh("echo 0-7 > sys/devices/system/cpu/online && echo 0-2 > sys/devices/system/node/online");
-	is_int(try_load(), -ENOENT, "a node is gone");
+	is_int(try_load(), -ENOENT, "cache: ignored with a node offline");
 	sh("echo 0-3 > sys/devices/system/node/online");
-	is_int(topology_load(state, &key, &t), 0, "all are back");
+	is_int(topology_load(state, &key, &t), 0, "cache: used with all nodes and CPUs online again");
 	sh("printf 'Node 3 MemTotal: 4096 kB\\nNode 3 MemFree: 4096 kB\\n' > sys/devices/system/node/node3/meminfo");
-	is_int(topology_refresh(root, t, false, &err), -ESTALE, "a node has got memory");
+	is_int(topology_refresh(root, t, false, &err), -ESTALE, "refresh: a node got memory");
 	sh("printf 'Node 3 MemTotal: 0 kB\\nNode 3 MemFree: 0 kB\\n' > sys/devices/system/node/node3/meminfo; "
 	   "mv sys/devices/system/node/node2/meminfo sys/devices/system/node/node2/was");
-	is_int(topology_refresh(root, t, false, &err), -ESTALE, "a node's memory is not told any more");
+	is_int(topology_refresh(root, t, false, &err), -ESTALE, "refresh: a node's memory cannot be read");
 	sh("mv sys/devices/system/node/node2/was sys/devices/system/node/node2/meminfo; "
 	   "cp -r sys/devices/system/node sys/devices/system/copy; mv sys/devices/system/node sys/devices/system/old; "
 	   "mv sys/devices/system/copy sys/devices/system/node");
-	is_int(try_load(), -ENOENT, "another folder of nodes: another sysroot");
+	is_int(try_load(), -ENOENT, "cache: ignored with another sysroot");
 	sh("rm -r sys/devices/system/node; mv sys/devices/system/old sys/devices/system/node");
 	sh("mv sys/devices/system/node/online sys/devices/system/node/was");
-	ok(!topology_key_read(root, &none), "a kernel that does not tell its nodes: no key");
+	ok(!topology_key_read(root, &none), "cache: no key without the list of online nodes");
 	sh("mv sys/devices/system/node/was sys/devices/system/node/online");
 }
 
-/* What is read while a CPU goes, under a key from before it. */
+/* A topology read while a CPU goes offline, with a key of the new state. */
 static void test_torn(void)
 {
 	cleanup_topology struct topology *t = read_machine();
@@ -213,7 +215,7 @@ static void test_torn(void)
 	sh("rm state/topology; echo 0-6 > sys/devices/system/cpu/online");
 	key = read_key();
 	topology_keep(state, &key, t);
-	ok(faccessat(state, "topology", F_OK, 0) < 0, "a machine of other CPUs than its key's is not kept");
+	ok(faccessat(state, "topology", F_OK, 0) < 0, "cache: a topology that does not match its key is not stored");
 	sh("echo 0-7 > sys/devices/system/cpu/online");
 }
 
@@ -226,7 +228,7 @@ static void test_damage(void)
 	keep_machine();
 	fd = openat(state, "topology", O_RDWR | O_CLOEXEC);
 	len = pread(fd, image, sizeof(image), 0);
-	ok(len > 1000 && len < (ssize_t)sizeof(image), "%zd bytes", len);
+	ok(len > 1000 && len < (ssize_t)sizeof(image), "damage: the file has %zd bytes", len);
 	for (ssize_t i = 0; i < len; i++) {
 		byte = (char)(image[i] ^ (1 << i % 8));
 		if (pwrite(fd, &byte, 1, i) != 1)
@@ -235,15 +237,15 @@ static void test_damage(void)
 		if (pwrite(fd, image + i, 1, i) != 1)
 			diag("not written");
 	}
-	is_int(taken, 0, "a bit anywhere is wrong: never believed");
-	is_int(try_load(), 0, "all are right again");
+	is_int(taken, 0, "damage: a flipped bit anywhere: ignored");
+	is_int(try_load(), 0, "damage: the restored file is used");
 	taken = 0;
 	for (ssize_t i = len - 1; i >= 0; i -= 7) {
 		if (ftruncate(fd, i) < 0)
 			diag("not cut");
 		taken += try_load() != -ENOENT;
 	}
-	is_int(taken, 0, "cut anywhere: never believed");
+	is_int(taken, 0, "damage: truncated anywhere: ignored");
 	close(fd);
 }
 
@@ -252,26 +254,26 @@ static void is_refused(const char *make, const char *what)
 	sh("rm -rf state/topology");
 	keep_machine();
 	sh(make);
-	is_int(try_load(), -ENOENT, "%s", what);
+	is_int(try_load(), -ENOENT, "not our file: %s is ignored", what);
 }
 
 static void test_not_a_file(void)
 {
 	is_refused("mv state/topology good; ln -s ../good state/topology", "a symbolic link");
-	is_refused("ln state/topology good2", "a file with a second name");
+	is_refused("ln state/topology good2", "a file with two hard links");
 	is_refused("rm state/topology; mkfifo state/topology", "a FIFO");
-	is_refused("rm state/topology; mkdir state/topology", "a folder");
-	is_refused(": > state/topology", "nothing in it");
-	is_refused("head -c 20000000 /dev/zero > state/topology", "too much in it");
+	is_refused("rm state/topology; mkdir state/topology", "a directory");
+	is_refused(": > state/topology", "an empty file");
+	is_refused("head -c 20000000 /dev/zero > state/topology", "a too large file");
 	sh("rm -rf state/topology; mkdir state/topology.tmp");
 	keep_machine();
-	is_int(try_load(), -ENOENT, "no file can be made: none is there");
+	is_int(try_load(), -ENOENT, "cache: none without permission to create the temporary file");
 	sh("rmdir state/topology.tmp; echo cut > state/topology.tmp");
 	keep_machine();
-	is_int(try_load(), 0, "what one that was cut off has left is no hindrance");
+	is_int(try_load(), 0, "cache: stored in spite of an old temporary file");
 }
 
-/* A right checksum does not make an index right. */
+/* A correct checksum does not make an index valid. */
 static void test_forged(void)
 {
 	cleanup_topology struct topology *t = read_machine();
@@ -284,12 +286,12 @@ static void test_forged(void)
 
 		*field[what] = 999;
 		topology_keep(state, &key, t);
-		is_int(try_load(), -ENOENT, "forged: index %d is out of its array", what);
+		is_int(try_load(), -ENOENT, "forged: index %d beyond its array: ignored", what);
 		*field[what] = was;
 	}
 	t->nodes[1].ncpus = 4000;
 	topology_keep(state, &key, t);
-	is_int(try_load(), -ENOENT, "forged: a node has CPUs beyond the last");
+	is_int(try_load(), -ENOENT, "forged: CPUs of a node beyond the last: ignored");
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Sums of shares: what is added is what the words say, taking away leaves what
- * was there before, and what does not fit changes nothing.
+ * Sums of shares: adding a share, removing it again, and shares that do not fit and change nothing.
  */
 #include "plugin/usage.h"
 
@@ -32,22 +31,22 @@ static void test_words(void)
 
 	idset_add_range(&s.cpus, 1, 3);
 	idset_add(&s.held, 5);
-	is_int(usage_add(u, &s), 0, "a share is added");
-	is_int(u->containers, 1, "one container");
-	is_int(u->load[1], 2 * LOAD_ONE / 3, "2 CPUs over 3, rounded down");
-	is_int(u->load[3], 2 * LOAD_ONE / 3, "the same on each");
-	is_int(u->load[0] + u->load[4], 0, "and on no other");
-	is_int(u->exclusive[5], 1, "what is held is held");
-	is_int(u->exclusive[1], 0, "and no more than that");
-	is_int(u->pending[0], 70, "still to fault in: asked less seen");
-	is_int(u->pending[1], 0, "more seen than asked is nothing to come");
-	is_int(u->asked[0], 100, "asked for, seen or not");
-	is_int(u->asked[1], 50, "on each node");
-	is_int(u->huge_pending[0], 3, "hugepages likewise");
-	is_int(u->huge_pending[1], 0, "of each size");
-	is_int(usage_remove(u, &s), 0, "taken away again");
+	is_int(usage_add(u, &s), 0, "add: a share");
+	is_int(u->containers, 1, "add: one container");
+	is_int(u->load[1], 2 * LOAD_ONE / 3, "add: load of 2 CPUs over 3, rounded down");
+	is_int(u->load[3], 2 * LOAD_ONE / 3, "add: the same load on each CPU");
+	is_int(u->load[0] + u->load[4], 0, "add: no load on other CPUs");
+	is_int(u->exclusive[5], 1, "add: held CPUs are exclusive");
+	is_int(u->exclusive[1], 0, "add: other CPUs are not exclusive");
+	is_int(u->pending[0], 70, "add: pending memory is requested less touched");
+	is_int(u->pending[1], 0, "add: pending memory is not negative");
+	is_int(u->asked[0], 100, "add: requested memory of node 0");
+	is_int(u->asked[1], 50, "add: requested memory of node 1");
+	is_int(u->huge_pending[0], 3, "add: pending hugepages");
+	is_int(u->huge_pending[1], 0, "add: pending hugepages are not negative");
+	is_int(usage_remove(u, &s), 0, "remove: the share");
 	is_int(u->load[1] + u->exclusive[5] + u->pending[0] + u->asked[0] + u->huge_pending[0] + u->containers, 0,
-	       "nothing is left");
+	       "remove: nothing is left");
 }
 
 static void test_refused(void)
@@ -57,27 +56,27 @@ static void test_refused(void)
 	struct share s = { .count = 1, .nmem = 2, .mem = mem };
 
 	idset_add(&s.cpus, 1);
-	is_int(usage_add(u, &s), -ERANGE, "a node beyond the arrays");
-	ok(same_usage(u, empty), "nothing is changed by it");
+	is_int(usage_add(u, &s), -ERANGE, "add: a node id beyond the arrays is refused");
+	ok(same_usage(u, empty), "add: a refused node id changes nothing");
 	mem[1].id = 0;
-	is_int(usage_add(u, &s), -ERANGE, "a node twice");
-	ok(same_usage(u, empty), "nothing is changed by it");
+	is_int(usage_add(u, &s), -ERANGE, "add: a node given twice is refused");
+	ok(same_usage(u, empty), "add: a node given twice changes nothing");
 	s.nmem = 0;
 	idset_add(&s.cpus, 8);
-	is_int(usage_add(u, &s), -ERANGE, "a CPU beyond the arrays");
+	is_int(usage_add(u, &s), -ERANGE, "add: a CPU id beyond the arrays is refused");
 	idset_del(&s.cpus, 8);
 	idset_add(&s.held, IDSET_MAX - 1);
-	is_int(usage_add(u, &s), -ERANGE, "a held CPU beyond the arrays");
+	is_int(usage_add(u, &s), -ERANGE, "add: a held CPU id beyond the arrays is refused");
 	idset_clear(&s.held);
-	is_int(usage_remove(u, &s), -ERANGE, "taking away what is not there");
-	ok(same_usage(u, empty), "nothing is changed by all this");
+	is_int(usage_remove(u, &s), -ERANGE, "remove: a share that was not added is refused");
+	ok(same_usage(u, empty), "remove: a refused share changes nothing");
 	s.count = CPU_COUNT_MAX;
-	is_int(usage_add(u, &s), -ERANGE, "a load that would wrap");
+	is_int(usage_add(u, &s), -ERANGE, "add: a load that would overflow is refused");
 	s.count = 65535;
-	is_int(usage_add(u, &s), 0, "the largest that does not");
-	is_int(usage_add(u, &s), -ERANGE, "two of them would");
-	is_int(u->containers, 1, "one is in");
-	ok(!usage_new(IDSET_MAX + 1, 1) && !usage_new(1, NODE_ID_MAX + 1), "arrays have their bounds");
+	is_int(usage_add(u, &s), 0, "add: the largest load that does not overflow");
+	is_int(usage_add(u, &s), -ERANGE, "add: a second load that would overflow is refused");
+	is_int(u->containers, 1, "add: one container after an overflow");
+	ok(!usage_new(IDSET_MAX + 1, 1) && !usage_new(1, NODE_ID_MAX + 1), "usage_new: too large arrays are refused");
 }
 
 static void test_any_order(void)
@@ -91,12 +90,12 @@ static void test_any_order(void)
 		random_share(&seed, 64, 8, &s[i]);
 		bad += usage_add(u, &s[i]) != 0;
 	}
-	is_int(u->containers, 100, "100 random shares are in");
-	ok(!same_usage(u, empty), "and weigh something");
-	for (int i = 0; i < 100; i++) /* another order: 37 and 100 share no factor */
+	is_int(u->containers, 100, "any order: 100 random shares are added");
+	ok(!same_usage(u, empty), "any order: their sum is not empty");
+	for (int i = 0; i < 100; i++) /* a different order: 37 and 100 have no common factor */
 		bad += usage_remove(u, &s[i * 37 % 100]) != 0;
-	is_int(bad, 0, "every step went well");
-	ok(same_usage(u, empty), "all taken away in another order: exactly nothing is left");
+	is_int(bad, 0, "any order: no step fails");
+	ok(same_usage(u, empty), "any order: removed in another order, nothing is left");
 	for (int i = 0; i < 100; i++)
 		share_free(&s[i]);
 }
@@ -111,16 +110,16 @@ static void test_huge_left(void)
 	struct share s = { .count = 1, .nmem = 1, .mem = &mem };
 
 	t->nodes[0].huge_free[0] = t->nodes[1].huge_free[0] = 8;
-	is_int((int64_t)usage_huge_left(u, t, 0), 16, "nothing is reserved");
+	is_int((int64_t)usage_huge_left(u, t, 0), 16, "hugepages left: no reservations");
 	t->huge_reserved[0] = 5;
-	is_int((int64_t)usage_huge_left(u, t, 0), 11, "5 are reserved by programs");
+	is_int((int64_t)usage_huge_left(u, t, 0), 11, "hugepages left: 5 reserved by processes");
 	usage_add(u, &s);
-	is_int((int64_t)usage_huge_left(u, t, 0), 10, "a container that still needs 6 may be the one that reserved them");
+	is_int((int64_t)usage_huge_left(u, t, 0), 10, "hugepages left: pending pages may be the reserved ones");
 	t->huge_reserved[0] = 9;
-	is_int((int64_t)usage_huge_left(u, t, 0), 7, "9 are reserved, its 6 among them");
+	is_int((int64_t)usage_huge_left(u, t, 0), 7, "hugepages left: 9 reserved, including 6 pending ones");
 	t->huge_reserved[0] = 40;
-	is_int((int64_t)usage_huge_left(u, t, 0), 0, "more than there are");
-	is_int((int64_t)usage_huge_left(u, t, 1), 0, "none of another size");
+	is_int((int64_t)usage_huge_left(u, t, 0), 0, "hugepages left: more reserved than there are");
+	is_int((int64_t)usage_huge_left(u, t, 1), 0, "hugepages left: none of another size");
 }
 
 int main(void)

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Records made for tests: random ones (the same for the same seed) that use
- * every field, and a comparison that looks at every field.
+ * Records for tests: random ones (reproducible from a seed) that use every field, and a comparison of all fields.
  */
 #ifndef NUMAPLACE_RECORDS_H
 #define NUMAPLACE_RECORDS_H
@@ -27,7 +26,7 @@ static inline void random_set(uint64_t *seed, unsigned int below, unsigned int n
 		idset_add(out, (unsigned int)random_below(seed, below));
 }
 
-/* Bytes of every kind but NUL. */
+/* Bytes of every value except NUL. */
 static inline void random_text(uint64_t *seed, char *out, size_t len)
 {
 	for (size_t i = 0; i < len; i++)
@@ -35,7 +34,7 @@ static inline void random_text(uint64_t *seed, char *out, size_t len)
 	out[len] = '\0';
 }
 
-/* A name by the rule. */
+/* A valid name. */
 static inline void random_name(uint64_t *seed, char *out, size_t len)
 {
 	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+:@-";
@@ -103,7 +102,7 @@ static inline void random_share(uint64_t *seed, unsigned int cpus, unsigned int 
 	}
 }
 
-/* For a machine of @cpus CPU ids and @nodes node ids.  Free it with record_free. */
+/* For a machine with @cpus CPU ids and @nodes node ids. The caller frees it with record_free(). */
 static inline void random_record(uint64_t *seed, const char *id, unsigned int cpus, unsigned int nodes,
 				 struct record *r)
 {
@@ -157,13 +156,13 @@ static inline bool same_request(const struct request *a, const struct request *b
 {
 	return a->given == b->given && a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
 	       idset_equal(&a->cpu_list, &b->cpu_list) && a->nodes_mode == b->nodes_mode &&
-	       idset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive &&
-	       a->all_nodes == b->all_nodes && a->cpu_class == b->cpu_class && a->one_thread == b->one_thread &&
-	       same_devices(a, b) && idset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory && a->huge_memory == b->huge_memory &&
-	       a->nhuge == b->nhuge && memcmp(a->huge, b->huge, sizeof(a->huge[0]) * a->nhuge) == 0 &&
-	       a->policy == b->policy && idset_equal(&a->last_nodes, &b->last_nodes) &&
-	       idset_equal(&a->last_mems, &b->last_mems) && idset_equal(&a->pin_cpus, &b->pin_cpus) &&
-	       idset_equal(&a->pin_mems, &b->pin_mems);
+	       idset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive && a->all_nodes == b->all_nodes &&
+	       a->cpu_class == b->cpu_class && a->one_thread == b->one_thread && same_devices(a, b) &&
+	       idset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory &&
+	       a->huge_memory == b->huge_memory && a->nhuge == b->nhuge &&
+	       memcmp(a->huge, b->huge, sizeof(a->huge[0]) * a->nhuge) == 0 && a->policy == b->policy &&
+	       idset_equal(&a->last_nodes, &b->last_nodes) && idset_equal(&a->last_mems, &b->last_mems) &&
+	       idset_equal(&a->pin_cpus, &b->pin_cpus) && idset_equal(&a->pin_mems, &b->pin_mems);
 }
 
 static inline bool same_record(const struct record *a, const struct record *b)

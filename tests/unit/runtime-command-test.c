@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/command and runtime-version: command lines as engines give
- * them, and what runtimes say of themselves.
+ * runtime-hooks/command and runtime-version: command lines of container engines, and version texts of runtimes.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/command.h"
@@ -44,21 +43,23 @@ static const struct {
 } cases[] = {
 	{ "n create --bundle /b c1", "n create --bundle /b c1", "create", NULL, "/b", NULL, "c1", NULL },
 	{ "n --runtime crun create -b /b c1", "n create -b /b c1", "create", "crun", "/b", NULL, "c1", NULL },
-	{ "n --runtime=/x/crun --root /r run -d -b=/b c1", "n --root /r run -d -b=/b c1", "run", "/x/crun", "/b", NULL, "c1",
-	  NULL },
+	{ "n --runtime=/x/crun --root /r run -d -b=/b c1", "n --root /r run -d -b=/b c1", "run", "/x/crun", "/b", NULL,
+	  "c1", NULL },
 	{ "n --root create --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file run c1",
-	  "n --root create --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file run c1", "create", NULL,
-	  "/b", NULL, "c1", "/l" },
-	{ "n --log=/l --runtime crun --cgroup-manager systemd run c1", "n --log=/l --cgroup-manager systemd run c1", "run",
-	  "crun", NULL, NULL, "c1", "/l" },
-	{ "n create -b/b -f other.json c1", "n create -b/b -f other.json c1", "create", NULL, "/b", "other.json", "c1", NULL },
-	{ "n -root /r create -bundle /b -- c1", "n -root /r create -bundle /b -- c1", "create", NULL, "/b", NULL, "c1", NULL },
+	  "n --root create --log /l --log-format json --systemd-cgroup create --bundle /b --pid-file run c1", "create",
+	  NULL, "/b", NULL, "c1", "/l" },
+	{ "n --log=/l --runtime crun --cgroup-manager systemd run c1", "n --log=/l --cgroup-manager systemd run c1",
+	  "run", "crun", NULL, NULL, "c1", "/l" },
+	{ "n create -b/b -f other.json c1", "n create -b/b -f other.json c1", "create", NULL, "/b", "other.json", "c1",
+	  NULL },
+	{ "n -root /r create -bundle /b -- c1", "n -root /r create -bundle /b -- c1", "create", NULL, "/b", NULL, "c1",
+	  NULL },
 	{ "n --new-option value create c1", "n --new-option value create c1", "create", NULL, NULL, NULL, "c1", NULL },
 	{ "n state c1", "n state c1", "state", NULL, NULL, NULL, NULL, NULL },
 	{ "n exec c1 create --bundle /b", "n exec c1 create --bundle /b", "exec", NULL, NULL, NULL, NULL, NULL },
 	{ "n exec c1 x --runtime y", "n exec c1 x --runtime y", "exec", NULL, NULL, NULL, NULL, NULL },
 	{ "n --version", "n --version", NULL, NULL, NULL, NULL, NULL, NULL },
-	/* As getopt of crun takes them: short ones in one word, long ones cut short where that says which. */
+	/* As crun's getopt accepts them: short options combined, long options abbreviated if unambiguous. */
 	{ "n run -db /b c1", "n run -db /b c1", "run", NULL, "/b", NULL, "c1", NULL },
 	{ "n run -db/b c1", "n run -db/b c1", "run", NULL, "/b", NULL, "c1", NULL },
 	{ "n run -dfx.json c1", "n run -dfx.json c1", "run", NULL, NULL, "x.json", "c1", NULL },
@@ -67,15 +68,15 @@ static const struct {
 	{ "n run -dddfx.json -d -dd c1", "n run -dddfx.json -d -dd c1", "run", NULL, NULL, "x.json", "c1", NULL },
 	{ "n run -no-subreaper -debug c1", "n run -no-subreaper -debug c1", "run", NULL, NULL, NULL, "c1", NULL },
 	{ "n run -detach -b /b c1", "n run -detach -b /b c1", "run", NULL, "/b", NULL, "c1", NULL },
-	{ "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1", "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1",
-	  "run", NULL, "/b", "x.json", "c1", NULL },
+	{ "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1",
+	  "n --log-f json --roo /r run --bund /b --pid=p --conf x.json c1", "run", NULL, "/b", "x.json", "c1", NULL },
 	{ "n create --con /b c1", "n create --con /b c1", "create", NULL, NULL, NULL, "c1", NULL },
 	{ "n create --no-pivot --no-new-keyring --preserve-fds 3 --console-socket s --pidfd-socket=t -b /b c1",
-	  "n create --no-pivot --no-new-keyring --preserve-fds 3 --console-socket s --pidfd-socket=t -b /b c1", "create", NULL,
-	  "/b", NULL, "c1", NULL },
+	  "n create --no-pivot --no-new-keyring --preserve-fds 3 --console-socket s --pidfd-socket=t -b /b c1",
+	  "create", NULL, "/b", NULL, "c1", NULL },
 	{ "n --debug --rootless true --criu run --log-level debug run --keep --no-subreaper c1 --bundle /b",
-	  "n --debug --rootless true --criu run --log-level debug run --keep --no-subreaper c1 --bundle /b", "run", NULL, "/b",
-	  NULL, "c1", NULL },
+	  "n --debug --rootless true --criu run --log-level debug run --keep --no-subreaper c1 --bundle /b", "run",
+	  NULL, "/b", NULL, "c1", NULL },
 	{ "n create", "n create", "create", NULL, NULL, NULL, NULL, NULL },
 	{ "n create --bundle", "n create --bundle", "create", NULL, NULL, NULL, NULL, NULL },
 	{ "n", "n", NULL, NULL, NULL, NULL, NULL, NULL },
@@ -88,14 +89,14 @@ static void test_lines(void)
 		struct error err = { 0 };
 		int n = split(cases[i].line);
 
-		is_int(command_parse(n, args, &c, &err), 0, "%s", cases[i].line);
-		is_str(joined(c.argv), cases[i].rest, "%s: what the runtime gets", cases[i].line);
-		is_str(c.verb, cases[i].verb, "%s: command", cases[i].line);
-		is_str(c.runtime, cases[i].runtime, "%s: runtime", cases[i].line);
-		is_str(c.bundle, cases[i].bundle, "%s: bundle", cases[i].line);
-		is_str(c.config, cases[i].config, "%s: config", cases[i].line);
-		is_str(c.id, cases[i].id, "%s: id", cases[i].line);
-		is_str(c.log, cases[i].log, "%s: log", cases[i].line);
+		is_int(command_parse(n, args, &c, &err), 0, "command line \"%s\"", cases[i].line);
+		is_str(joined(c.argv), cases[i].rest, "command line \"%s\": arguments for the runtime", cases[i].line);
+		is_str(c.verb, cases[i].verb, "command line \"%s\": command", cases[i].line);
+		is_str(c.runtime, cases[i].runtime, "command line \"%s\": runtime", cases[i].line);
+		is_str(c.bundle, cases[i].bundle, "command line \"%s\": bundle", cases[i].line);
+		is_str(c.config, cases[i].config, "command line \"%s\": config", cases[i].line);
+		is_str(c.id, cases[i].id, "command line \"%s\": id", cases[i].line);
+		is_str(c.log, cases[i].log, "command line \"%s\": log", cases[i].line);
 	}
 }
 
@@ -106,10 +107,11 @@ static void test_names(void)
 
 	ok(command_is_called(&c, "crun") && !command_is_called(&c, "runc"), "numaplace-crun means crun");
 	c.self = "crun";
-	ok(!command_is_called(&c, "crun"), "crun itself does not");
-	is_int(command_parse(split("n create --runtime"), args, &c, &err), 0, "--runtime behind the command is not ours");
-	is_int(command_parse(split("n --runtime"), args, &c, &err), -EINVAL, "ours without its value");
-	is_str(err.text, "--runtime: a value is missing", "ours without its value: message");
+	ok(!command_is_called(&c, "crun"), "crun does not mean crun");
+	is_int(command_parse(split("n create --runtime"), args, &c, &err), 0,
+	       "--runtime after the command is not our option");
+	is_int(command_parse(split("n --runtime"), args, &c, &err), -EINVAL, "--runtime without a value is refused");
+	is_str(err.text, "--runtime: a value is missing", "--runtime without a value: message");
 }
 
 static void test_versions(void)
@@ -129,15 +131,18 @@ static void test_versions(void)
 	struct runtime_version v;
 
 	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
-		is_int(runtime_version_parse(said[i].text, &v), 0, "%s", said[i].name);
-		ok(strcmp(v.name, said[i].name) == 0 && v.major == said[i].major && v.minor == said[i].minor, "its parts");
-		is_int(runtime_knows_memory_policy(&v), said[i].knows, "whether it knows memoryPolicy");
+		is_int(runtime_version_parse(said[i].text, &v), 0, "version text of %s: parsed", said[i].name);
+		ok(strcmp(v.name, said[i].name) == 0 && v.major == said[i].major && v.minor == said[i].minor,
+		   "version text: name and numbers");
+		is_int(runtime_knows_memory_policy(&v), said[i].knows,
+		       "version text: whether the runtime knows memoryPolicy");
 	}
-	is_int(runtime_version_parse("", &v), -EINVAL, "nothing");
-	is_int(runtime_version_parse("runsc version release-2024\n", &v), -EINVAL, "no number");
+	is_int(runtime_version_parse("", &v), -EINVAL, "version text: an empty text is refused");
+	is_int(runtime_version_parse("runsc version release-2024\n", &v), -EINVAL,
+	       "version text: a text without a number is refused");
 }
 
-/* How many entries a folder has. */
+/* The number of entries in a folder. */
 static unsigned int entries(const char *path)
 {
 	cleanup_closedir DIR *dir = opendir(path);
@@ -148,7 +153,7 @@ static unsigned int entries(const char *path)
 	return n;
 }
 
-/* A runtime that counts its calls in a file, asked twice. */
+/* A runtime that counts its calls in a file is queried twice. */
 static void test_kept(const char *folder)
 {
 	static const char script[] = "#!/bin/sh\necho . >> \"$COUNT\"\necho crun version 1.24\n";
@@ -170,16 +175,17 @@ static void test_kept(const char *folder)
 		ok(false, "no script");
 	close(steal_fd(&file));
 	for (int i = 0; i < 2; i++)
-		is_int(runtime_version_ask(path, state, &v, &err), 0, "asked: %s", err.text);
-	ok(stat(counted, &st) == 0 && st.st_size == 2 && entries(state_path) == 1, "a file is run once, and its answer kept");
-	/* crun and runc run a copy of themselves from memory: each time another file, that is gone afterwards. */
+		is_int(runtime_version_ask(path, state, &v, &err), 0, "query of a runtime: %s", err.text);
+	ok(stat(counted, &st) == 0 && st.st_size == 2 && entries(state_path) == 1,
+	   "query of a runtime: it runs once, and its version is cached");
+	/* crun and runc run a copy of themselves from memory, which is a new file each time and has no path. */
 	memory = memfd_create("crun", 0);
 	if (write(memory, script, strlen(script)) < 0)
 		ok(false, "no script");
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), memory);
 	for (int i = 0; i < 2; i++)
-		is_int(runtime_version_ask(path, state, &v, &err), 0, "asked from memory: %s", err.text);
-	is_int(entries(state_path), 1, "of a file in memory, nothing is kept");
+		is_int(runtime_version_ask(path, state, &v, &err), 0, "query of a runtime in memory: %s", err.text);
+	is_int(entries(state_path), 1, "query of a runtime in memory: not cached");
 }
 
 int main(void)

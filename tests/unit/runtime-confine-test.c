@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A confined process: what it has left, which system calls it may make, of all that there
- * are.  Each call is made with arguments that make no sense, in a child of its own.
+ * A confined process: its remaining privileges, and which of all system calls it may make. Each call is made with
+ * invalid arguments, in a child of its own.
  */
 #include "runtime-hooks/confine.h"
 
@@ -21,13 +21,13 @@
 
 enum { SAME = 100, UNKNOWN, OTHER };
 
-/* These do not come back, whatever they are given, or take the test away. */
+/* Calls that do not return, whatever their arguments, or that end the test. */
 static bool is_special(int nr)
 {
 	static const int special[] = {
 		SYS_exit, SYS_exit_group, SYS_rt_sigreturn, SYS_restart_syscall,
 #ifdef __x86_64__
-		335, 336, /* uretprobe and uprobe: the kernel lets these by every filter */
+		335, 336, /* uretprobe and uprobe: the kernel exempts these from every filter */
 #endif
 	};
 
@@ -74,21 +74,21 @@ static void test_calls(unsigned int keep)
 		through += how == OTHER;
 		refused += how == UNKNOWN;
 		ended += how == -SIGSYS;
-		/* An allowed one may be one that this kernel does not have. */
+		/* This kernel may not have an allowed call. */
 		if (confine_allows(keep, nr) ? how == -SIGSYS || (how == UNKNOWN && try_call(nr, false, 0) == OTHER) :
 				     how == OTHER && nr != SYS_socket) {
 			diag("call %d: %d", nr, how);
 			wrong++;
 		}
 	}
-	is_int(wrong, 0, "of %d calls %d go through, %d are unknown, %d end the process", CALLS, through, refused,
+	is_int(wrong, 0, "of %d calls %d are allowed, %d return ENOSYS, %d end the process", CALLS, through, refused,
 	       ended);
 	for (size_t i = 0; i < ARRAY_SIZE(never); i++)
-		is_int(try_call(never[i], true, keep), -SIGSYS, "call %d is the end", never[i]);
+		is_int(try_call(never[i], true, keep), -SIGSYS, "call %d ends the process", never[i]);
 #ifdef __x86_64__
-	is_int(try_call(SYS_getpid | 0x40000000, true, keep), -SIGSYS, "so is another way to number them");
+	is_int(try_call(SYS_getpid | 0x40000000, true, keep), -SIGSYS, "a call with an x32 number ends the process");
 #endif
-	is_int(try_call(-1, true, keep), UNKNOWN, "a call that a debugger took out is merely not there");
+	is_int(try_call(-1, true, keep), UNKNOWN, "a call that a debugger has removed returns ENOSYS");
 }
 
 static bool status_has(const char *line)
@@ -120,7 +120,7 @@ static bool no_privileges(void)
 	return status_has("\nNoNewPrivs:\t1\n") && status_has("\nSeccomp:\t2\n");
 }
 
-/* DAC_OVERRIDE 1, SYS_ADMIN 21, SYS_NICE 23, as far as they were there. */
+/* DAC_OVERRIDE 1, SYS_ADMIN 21, SYS_NICE 23, if the process had them. */
 static bool few_capabilities(void)
 {
 	return status_has("\nCapEff:\t0000000000a00002\n") || status_has("\nCapEff:\t0000000000000002\n") ||
@@ -132,7 +132,7 @@ static bool permitted_alike(void)
 	return !status_has("\nCapPrm:\t000001ffffffffff\n") && status_has("\nCapInh:\t0000000000000000\n");
 }
 
-/* As few where one of the three is gone already, as for a user's LXC or below a runtime that has dropped some. */
+/* The same if one of the three was missing before, as in a user's LXC, or below a runtime that has dropped some. */
 static bool few_of_fewer(void)
 {
 	int status = 0;
@@ -157,7 +157,7 @@ static bool few_of_fewer(void)
 	return waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
 }
 
-/* prctl itself is not among the calls that are left, so this one is confined by half. */
+/* prctl itself is not allowed by the filter, so that is left out here. */
 static bool no_core(void)
 {
 	int status = 0;
@@ -184,18 +184,18 @@ static bool no_other_socket(void)
 int main(void)
 {
 	if (!confine_has_filter()) {
-		ok(true, "beside a sanitizer, or on a machine whose calls we have no numbers of, nothing is confined");
+		ok(true, "confinement (not used with a sanitizer, or on an architecture without a list of calls)");
 		return done();
 	}
-	is_int(in_child(no_privileges), 0, "no new privileges, and a filter");
-	is_int(in_child(few_capabilities), 0, "three capabilities at most");
-	is_int(in_child(permitted_alike), 0, "and none to be had back");
-	ok(few_of_fewer(), "nor more where one of them is gone already");
-	ok(no_core(), "no core dump");
-	is_int(in_child(log_socket), 0, "a socket for syslog");
-	is_int(in_child(no_other_socket), 0, "and none for any network");
+	is_int(in_child(no_privileges), 0, "no_new_privs is set and a filter is installed");
+	is_int(in_child(few_capabilities), 0, "at most three capabilities are effective");
+	is_int(in_child(permitted_alike), 0, "no dropped capability is permitted or inheritable");
+	ok(few_of_fewer(), "no capability is added if one of the three was missing");
+	ok(no_core(), "no core dump is possible");
+	is_int(in_child(log_socket), 0, "a socket for syslog can be made");
+	is_int(in_child(no_other_socket), 0, "no network socket can be made");
 	test_calls(0);
 	test_calls(CONFINE_LIBLXC);
-	is_int(try_call(SYS_memfd_create, true, 0), UNKNOWN, "what liblxc needs is not there for others");
+	is_int(try_call(SYS_memfd_create, true, 0), UNKNOWN, "a call for liblxc alone returns ENOSYS in other hooks");
 	return done();
 }

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The seccomp filter of this architecture, interpreted: what it says of every number that a call may have, of each
- * family of sockets, and of calls of other architectures.  Needs no kernel that would install it, so that it runs
- * where this architecture is emulated.
+ * The seccomp filter of this architecture, interpreted: its result for every number that a call may have, for each
+ * family of sockets, and for other architectures. The kernel is not involved, so the test also runs under emulation.
  */
 #include "runtime-hooks/confine.h"
 
@@ -19,7 +18,7 @@
 static struct sock_filter filter[CONFINE_FILTER_MAX];
 static unsigned int len;
 
-/* What the kernel would answer to @d; NO_ANSWER where it would not have taken the program. */
+/* The kernel's result for @d; NO_ANSWER: the kernel would have refused the program. */
 static uint32_t answer(const struct seccomp_data *d)
 {
 	uint32_t a = 0, x = 0;
@@ -81,7 +80,7 @@ static void test_numbers(unsigned int keep)
 	unsigned int wrong = 0, through = 0, ended = 0;
 
 	len = confine_filter(keep, filter);
-	ok(len > 20 && len <= CONFINE_FILTER_MAX, "%x: %u instructions", keep, len);
+	ok(len > 20 && len <= CONFINE_FILTER_MAX, "filter %x: %u instructions", keep, len);
 	for (long nr = 0; nr < NUMBERS; nr++) {
 		uint32_t want = confine_ends((int)nr)		? SECCOMP_RET_KILL_PROCESS :
 				confine_allows(keep, (int)nr) ? SECCOMP_RET_ALLOW :
@@ -94,8 +93,8 @@ static void test_numbers(unsigned int keep)
 		if (call(nr, ~0ULL) != want && ++wrong < 10)
 			diag("call %ld: %x, wanted %x", nr, call(nr, ~0ULL), want);
 	}
-	is_int(wrong, 0, "%x: of %d numbers %u go through, %u end the process", keep, NUMBERS, through, ended);
-	ok(through > 60 && through < 100 && ended > 10, "%x: as few as SECURITY.md has it", keep);
+	is_int(wrong, 0, "filter %x: of %d numbers %u are allowed, %u end the process", keep, NUMBERS, through, ended);
+	ok(through > 60 && through < 100 && ended > 10, "filter %x: as few calls are allowed as in SECURITY.md", keep);
 }
 
 static void test_sockets(void)
@@ -105,12 +104,12 @@ static void test_sockets(void)
 	for (uint64_t family = 0; family < 64; family++)
 		wrong += call(SYS_socket, family) !=
 			 (family == AF_UNIX ? SECCOMP_RET_ALLOW : SECCOMP_RET_ERRNO | EAFNOSUPPORT);
-	is_int(wrong, 0, "of all families of sockets, AF_UNIX alone");
-	/* The kernel takes an int. */
+	is_int(wrong, 0, "sockets: AF_UNIX alone is allowed");
+	/* The kernel uses an int. */
 	is_int(call(SYS_socket, AF_INET | (uint64_t)AF_UNIX << 32), SECCOMP_RET_ERRNO | EAFNOSUPPORT,
-	       "whatever the half of the argument holds that the kernel does not look at");
+	       "sockets: the upper half of the argument is ignored");
 #ifdef SYS_socketcall
-	is_int(call(SYS_socketcall, 1), SECCOMP_RET_ERRNO | ENOSYS, "and not by socketcall(), which shows no family");
+	is_int(call(SYS_socketcall, 1), SECCOMP_RET_ERRNO | ENOSYS, "sockets: socketcall() returns ENOSYS");
 #endif
 }
 
@@ -124,18 +123,18 @@ static void test_others(void)
 		const struct seccomp_data d = { .nr = SYS_read, .arch = others[i] };
 
 		is_int(answer(&d), others[i] == CONFINE_ARCH ? SECCOMP_RET_ALLOW : SECCOMP_RET_KILL_PROCESS,
-		       "read() by the numbers of architecture %x", others[i]);
+		       "read() with the numbers of architecture %x", others[i]);
 	}
-	is_int(call(-1, 0), SECCOMP_RET_ALLOW, "a call that a debugger took out");
+	is_int(call(-1, 0), SECCOMP_RET_ALLOW, "a call that a debugger has removed is allowed");
 #ifdef __x86_64__
-	is_int(call(SYS_read | 0x40000000, 0), SECCOMP_RET_KILL_PROCESS, "a call of x32");
+	is_int(call(SYS_read | 0x40000000, 0), SECCOMP_RET_KILL_PROCESS, "a call with an x32 number ends the process");
 #endif
 }
 
 int main(void)
 {
 	if (!confine_has_filter()) {
-		ok(true, "beside a sanitizer there is no filter");
+		ok(true, "seccomp filter (not used with a sanitizer)");
 		return done();
 	}
 	test_numbers(0);

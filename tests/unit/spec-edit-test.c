@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/spec-edit: what is put where, that all else stays byte for
- * byte, and that twice is once.
+ * runtime-hooks/spec-edit: what is inserted where; all other bytes are kept, and a second edit changes nothing.
  */
 #include "plugin/util.h"
 #include "runtime-hooks/spec-edit.h"
@@ -26,48 +25,54 @@ static const struct spec_edit all = {
 static const struct {
 	const char *name;
 	const struct spec_edit *edit;
-	const char *before, *after; /* after NULL: as before */
+	const char *before, *after; /* after NULL: unchanged */
 } cases[] = {
 	{ "an empty object", &hook, "{}",
 	  "{\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") "]}}" },
-	{ "beside what is there", &hook, " { \"a\" : 1 }\n",
-	  " {\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop")
-	  "]}, \"a\" : 1 }\n" },
+	{ "an object with other keys", &hook, " { \"a\" : 1 }\n",
+	  " {\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY(
+		  "poststop") "]}, \"a\" : 1 }\n" },
 	{ "hooks that are null", &hook, "{\"hooks\": null }",
 	  "{\"hooks\": {\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") "]} }" },
 	{ "stages that are null or empty", &hook, "{\"hooks\":{\"createRuntime\":null,\"poststop\":[ ]}}",
 	  "{\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":[" ENTRY("poststop") " ]}}" },
-	{ "in front of others' hooks", &hook, "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"}]}}",
-	  "{\"hooks\":{\"poststop\":[" ENTRY("poststop") "],\"createRuntime\":[" ENTRY("createRuntime")
-	  ",{\"path\":\"/x\"}]}}" },
-	{ "one from hooks.d gets the arguments, and keeps the rest", &hook,
+	{ "before hooks of other programs", &hook, "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"}]}}",
+	  "{\"hooks\":{\"poststop\":[" ENTRY("poststop") "],\"createRuntime\":[" ENTRY(
+		  "createRuntime") ",{\"path\":\"/x\"}]}}" },
+	{ "our hook from hooks.d gets its arguments, all else is kept", &hook,
 	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"},{\"timeout\":9,\"args\":[\"a\",\"]\\\"\"],\"path\":\"" HOOK
 	  "\"}],\"poststop\":[{\"path\":\"" HOOK "\"}]}}",
 	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"/x\"},{\"timeout\":9,\"args\":[\"oci-hook\",\"createRuntime\"],"
 	  "\"path\":\"" HOOK "\"}],\"poststop\":[{\"args\":[\"oci-hook\",\"poststop\"],\"path\":\"" HOOK "\"}]}}" },
-	{ "one at prestart serves", &hook, "{\"hooks\":{\"prestart\":[{\"path\":\"" HOOK "\",\"args\":null}],\"poststop\":["
-	  ENTRY("poststop") "]}}",
+	{ "our hook at prestart is used", &hook,
+	  "{\"hooks\":{\"prestart\":[{\"path\":\"" HOOK "\",\"args\":null}],\"poststop\":[" ENTRY("poststop") "]}}",
 	  "{\"hooks\":{\"prestart\":[" ENTRY("prestart") "],\"poststop\":[" ENTRY("poststop") "]}}" },
-	{ "lists, where nothing is", &lists, "{}", "{\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
-	{ "lists, where one is", &lists, "{\"linux\":{\"resources\":{\"cpu\":{\"shares\":2,\"cpus\":\"0-7\"}}}}",
+	{ "lists without cpu", &lists, "{}",
+	  "{\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
+	{ "lists beside an existing one", &lists,
+	  "{\"linux\":{\"resources\":{\"cpu\":{\"shares\":2,\"cpus\":\"0-7\"}}}}",
 	  "{\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"0\",\"shares\":2,\"cpus\":\"0-3\"}}}}" },
 	{ "an empty string, a quote in a string", &lists,
 	  "{\"x\":\"\\\"}\",\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"\",\"cpus\":\"\\\"\"}}}}",
 	  "{\"x\":\"\\\"}\",\"linux\":{\"resources\":{\"cpu\":{\"mems\":\"0\",\"cpus\":\"0-3\"}}}}" },
 	{ "cpu that is null", &lists, "{\"linux\":{\"resources\":{\"cpu\": null,\"pids\":{}}}}",
 	  "{\"linux\":{\"resources\":{\"cpu\": {\"cpus\":\"0-3\",\"mems\":\"0\"},\"pids\":{}}}}" },
-	{ "numbers, escapes and odd spaces stay", &lists,
-	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n \"resources\":{\"cpu\":{\"cpus\":null,\"mems\":null}}}}",
-	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n \"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
-	{ "everything at once", &all, "{\"linux\":{},\"annotations\":{}}",
+	{ "numbers, escapes and unusual spaces are kept", &lists,
+	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n "
+	  "\"resources\":{\"cpu\":{\"cpus\":null,\"mems\":null}}}}",
+	  "{\"n\":1e400,\"u\":\"\\u00e4\\/\",\n\t\"linux\" : {\r\n "
+	  "\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}" },
+	{ "all edits at once", &all, "{\"linux\":{},\"annotations\":{}}",
 	  "{\"hooks\":{\"createRuntime\":[{\"path\":\"" HOOK "\",\"args\":" PLANNED "}]},\"linux\":{" POLICY
 	  ",\"resources\":{" CPU "}}," NOTES "}" },
-	{ "a policy of ours is taken back", &hook, "{\"linux\":{" POLICY "},\"hooks\":{\"createRuntime\":[{\"path\":\"" HOOK
-	  "\",\"args\":" PLANNED "}],\"poststop\":[" ENTRY("poststop") "]}}",
-	  "{\"linux\":{\"memoryPolicy\":null},\"hooks\":{\"createRuntime\":[" ENTRY("createRuntime") "],\"poststop\":["
-	  ENTRY("poststop") "]}}" },
-	{ "somebody's own policy stays", &lists,
-	  "{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\"},\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0\"}}}}",
+	{ "our memory policy is removed", &hook,
+	  "{\"linux\":{" POLICY "},\"hooks\":{\"createRuntime\":[{\"path\":\"" HOOK "\",\"args\":" PLANNED
+	  "}],\"poststop\":[" ENTRY("poststop") "]}}",
+	  "{\"linux\":{\"memoryPolicy\":null},\"hooks\":{\"createRuntime\":[" ENTRY(
+		  "createRuntime") "],\"poststop\":[" ENTRY("poststop") "]}}" },
+	{ "another program's memory policy is kept", &lists,
+	  "{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\"},\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":"
+	  "\"0\"}}}}",
 	  NULL },
 };
 
@@ -79,13 +84,14 @@ static void test_cases(void)
 		struct error err = { 0 };
 		size_t len = 0, again = 0;
 
-		is_int(spec_edit(cases[i].before, strlen(cases[i].before), cases[i].edit, &once, &len, &err), 0, "%s (%s)",
-		       cases[i].name, err.text);
-		is_str(once, want, "%s: text", cases[i].name);
+		is_int(spec_edit(cases[i].before, strlen(cases[i].before), cases[i].edit, &once, &len, &err), 0,
+		       "spec_edit: %s (%s)", cases[i].name, err.text);
+		is_str(once, want, "spec_edit: %s: text", cases[i].name);
 		if (!once)
 			continue;
-		is_int(spec_edit(once, len, cases[i].edit, &twice, &again, &err), 0, "%s: again", cases[i].name);
-		is_str(twice, want, "%s: and nothing changes", cases[i].name);
+		is_int(spec_edit(once, len, cases[i].edit, &twice, &again, &err), 0, "spec_edit: %s: second edit",
+		       cases[i].name);
+		is_str(twice, want, "spec_edit: %s: the second edit changes nothing", cases[i].name);
 	}
 }
 
@@ -101,8 +107,9 @@ static void test_refused(void)
 		char *out = NULL;
 		size_t len;
 
-		is_int(spec_edit(bad[i], strlen(bad[i]), &all, &out, &len, &err), -EINVAL, "refused: %s", bad[i]);
-		ok(!out && *err.text, "refused: %s", err.text);
+		is_int(spec_edit(bad[i], strlen(bad[i]), &all, &out, &len, &err), -EINVAL, "spec_edit: refused: %s",
+		       bad[i]);
+		ok(!out && *err.text, "spec_edit: message: %s", err.text);
 	}
 }
 

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * TAP for C tests, in one header: checks count themselves, print what differed,
- * and `return done();` ends main with the plan.
+ * TAP for C tests, in one header: checks are numbered and print what differs; `return done();` ends main with the plan.
  *
- *	ok(idset_empty(&s), "a cleared set is empty");
- *	is_int(idset_count(&s), 3, "count of %s", text);
- *	is_str(buf, "0-3,8", "formatted as the kernel does");
+ * 	ok(idset_empty(&s), "a cleared set is empty");
+ * 	is_int(idset_count(&s), 3, "count of %s", text);
+ * 	is_str(buf, "0-3,8", "formatted as the kernel does");
  */
 #ifndef NUMAPLACE_TAP_H
 #define NUMAPLACE_TAP_H
@@ -70,12 +69,12 @@ TAP_CHECK(5, 6) tap_str(const char *got, const char *want, const char *file, int
 	return pass;
 }
 
-/* Each returns whether it passed. */
+/* Each returns true if it passed. */
 #define ok(condition, ...) tap_ok((condition), __FILE__, __LINE__, __VA_ARGS__)
 #define is_int(got, want, ...) tap_int((int64_t)(got), (int64_t)(want), __FILE__, __LINE__, __VA_ARGS__)
 #define is_str(got, want, ...) tap_str((got), (want), __FILE__, __LINE__, __VA_ARGS__)
 
-/* A line for people, beside the result before it. */
+/* A comment line in the output. */
 #define diag(fmt, ...) printf("# " fmt "\n", ##__VA_ARGS__)
 
 __attribute__((unused)) static int done(void)

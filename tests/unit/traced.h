@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs a function in a child and stands at each of its system calls: counts
- * them, kills the child at the n-th, or lets the n-th fail.
+ * Runs a function in a child and stops it at each of its system calls: counts them, kills the child at the n-th, or
+ * makes the n-th fail.
  */
 #ifndef NUMAPLACE_TRACED_H
 #define NUMAPLACE_TRACED_H
@@ -26,17 +26,17 @@
 
 struct traced {
 	int kill_at; /* before the n-th call, from 0; -1: never */
-	int fail_at; /* the n-th call is not made and returns -fail_with; -1: never */
+	int fail_at; /* this call is skipped and returns -fail_with; -1: none */
 	int fail_with;
-	bool not_memory; /* brk and mmap do not fail: a sanitizer would not bear it */
-	void (*watch)(unsigned long long nr); /* called before each call; NULL: nobody */
+	bool not_memory; /* brk and mmap do not fail: a sanitizer would abort */
+	void (*watch)(unsigned long long nr); /* called before each call; may be NULL */
 	/* out */
-	int calls;  /* how many there were */
-	int memory; /* those of them that ask for memory or give it back: as many as malloc thinks fit */
-	int status; /* of waitpid */
+	int calls;  /* number of calls */
+	int memory; /* of these, calls that allocate or free memory, whose number depends on malloc */
+	int status; /* from waitpid */
 };
 
-/* Makes the call that is about to begin one that does not exist, and its result -@error. */
+/* Makes the pending call fail with -@error: at its start (replaces it by a call that does not exist) and at its end. */
 static inline void inject(pid_t pid, unsigned long long nr, int error, bool at_end)
 {
 #if CAN_INJECT
@@ -44,7 +44,7 @@ static inline void inject(pid_t pid, unsigned long long nr, int error, bool at_e
 
 	ptrace(PTRACE_GETREGS, pid, NULL, &regs);
 	if (at_end)
-		regs.rax = nr == SYS_brk ? 0 : (unsigned long long)-error; /* brk has its own way to say no */
+		regs.rax = nr == SYS_brk ? 0 : (unsigned long long)-error; /* brk reports failure in its own way */
 	else
 		regs.orig_rax = (unsigned long long)-1;
 	ptrace(PTRACE_SETREGS, pid, NULL, &regs);
@@ -62,7 +62,7 @@ static inline bool is_memory_call(unsigned long long nr)
 	       nr == SYS_madvise;
 }
 
-/* The part between two getppid() is what is looked at. */
+/* Only the calls between the two getppid() count. */
 static inline void traced_child(int (*fn)(void *), void *arg)
 {
 	int r;
@@ -75,7 +75,7 @@ static inline void traced_child(int (*fn)(void *), void *arg)
 	_exit(r);
 }
 
-/* At the entry of a call; true: the child is to be killed. */
+/* At the start of a call; true: kill the child. */
 static inline bool traced_entry(struct traced *t, pid_t pid, unsigned long long nr, int *marks, bool *failing)
 {
 	if (nr == SYS_getppid) {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The truth about a decision on a machine of few nodes: every set of nodes is
- * looked at, and what it costs is worked out anew from the request and from
- * what the machine shows.  Shares no code with the search that it judges.
+ * The best possible decision on a machine with few nodes: tries every set of nodes, and computes its cost from the
+ * request and the machine. Shares no code with the search that it judges.
  */
 #ifndef NUMAPLACE_TESTS_TRUTH_H
 #define NUMAPLACE_TESTS_TRUTH_H
@@ -13,7 +12,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#define TRUTH_KEEP 1.8 /* of the middle of the balance, the default, where all is used */
+#define TRUTH_KEEP 1.8 /* at the default balance, if everything is used */
 #define TRUTH_KEEP_IDLE 0.6
 #define TRUTH_AWAY 0.1
 
@@ -23,8 +22,8 @@ struct world {
 	struct select_policy policy;
 	struct error err;
 	struct reasons why;
-	bool whole; /* what is asked for is somebody else's choice */
-	uint16_t kind; /* only cores of this capacity count for the truth; 0: all */
+	bool whole; /* nodes or CPUs were chosen outside of numaplace */
+	uint16_t kind; /* only cores of this capacity count; 0: all */
 };
 
 static struct world world_of(struct topology *t)
@@ -61,7 +60,7 @@ struct truth {
 	bool possible;
 };
 
-/* May it be given at all, whoever holds it? */
+/* Whether the CPU may be given at all, held or not. */
 static bool may_give(const struct world *w, unsigned int cpu)
 {
 	return (!w->kind || w->t->cpus[cpu].capacity == w->kind) && !idset_has(&w->t->isolated, w->t->cpus[cpu].id);
@@ -89,7 +88,7 @@ static double room_of(const struct world *w, unsigned int node, bool exclusive)
 	return room;
 }
 
-/* Memory that is used without its name: of nodes with CPUs, and of others where it is ordinary. */
+/* Memory that is used without being listed: of nodes with CPUs, and ordinary memory of others. */
 static bool has_usual_memory(const struct world *w, unsigned int node)
 {
 	return w->t->nodes[node].has_memory && w->t->nodes[node].memory_kind == MEMORY_ORDINARY;
@@ -99,10 +98,12 @@ static double avail_of(const struct world *w, unsigned int node)
 {
 	const struct topo_node *x = &w->t->nodes[node];
 
-	return has_usual_memory(w, node) && x->mem_free > w->u->pending[x->id] ? (double)(x->mem_free - w->u->pending[x->id]) : 0;
+	return has_usual_memory(w, node) && x->mem_free > w->u->pending[x->id]
+		       ? (double)(x->mem_free - w->u->pending[x->id])
+		       : 0;
 }
 
-/* Enough left for a process to start: 64 MiB or a thousandth of the node, but no more than a quarter of a small one. */
+/* Enough memory for a process to start: 64 MiB or a thousandth of the node, but at most a quarter of a small node. */
 static bool has_room_left(const struct world *w, unsigned int node)
 {
 	double total = (double)w->t->nodes[node].mem_total, least = total / 1000 > 67108864 ? total / 1000 : 67108864;
@@ -110,7 +111,7 @@ static bool has_room_left(const struct world *w, unsigned int node)
 	return avail_of(w, node) > 0 && avail_of(w, node) >= (double)(uint64_t)(least < total / 4 ? least : total / 4);
 }
 
-/* How much farther than local the memory is that threads on this node use. */
+/* How much farther than local memory the memory is that threads on this node use. */
 static double memory_away(const struct world *w, unsigned int node)
 {
 	const struct topology *t = w->t;
@@ -129,7 +130,7 @@ static double memory_away(const struct world *w, unsigned int node)
 	return nearest - 20.0;
 }
 
-/* CPUs that may be given, whoever holds them now. */
+/* CPUs that may be given, held or not. */
 static double cpus_of(const struct world *w, unsigned int node)
 {
 	const struct topo_node *x = &w->t->nodes[node];
@@ -140,7 +141,7 @@ static double cpus_of(const struct world *w, unsigned int node)
 	return cpus;
 }
 
-/* What taking along from r down to r - d gains, at the middle of the balance. */
+/* The gain of reducing the free part of a node from r to r - d, at the default balance. */
 static double gain(double r, double d, double keep)
 {
 	double after = r - d;
@@ -153,15 +154,15 @@ static double least(double a, double b)
 	return a < b ? a : b;
 }
 
-/* CPUs that threads may run on, as many as are asked for at most. */
+/* CPUs that threads may run on, at most as many as requested. */
 static double threads_of(const struct world *w, unsigned int node, const struct request *r)
 {
 	return least(room_of(w, node, r->exclusive), r->cpu_count ? r->cpu_count : 1);
 }
 
 /*
- * Bytes that pages may lie in, as many as are asked for at most; none asked for: they lie with the threads, where these
- * have memory.
+ * Bytes that pages may be in, at most as many as requested. Without a request they are with the threads, if these have
+ * memory.
  */
 static double pages_of(const struct world *w, unsigned int node, const struct request *r)
 {
@@ -170,7 +171,7 @@ static double pages_of(const struct world *w, unsigned int node, const struct re
 	return least(avail_of(w, node), (double)r->memory);
 }
 
-/* The mean distance of a thread and a page, of those that may be anywhere in the set. */
+/* The mean distance between a thread and a page, if both may be anywhere in the set. */
 static double truth_distance(const struct world *w, unsigned int mask, const struct request *r)
 {
 	double sum = 0, threads = 0, pages = 0, away = 0, apart = 0;
@@ -190,14 +191,18 @@ static double truth_distance(const struct world *w, unsigned int mask, const str
 					 threads_of(w, i, r) * threads_of(w, j, r) * (near > own ? near : own);
 			}
 	}
-	/* without memory in the set, each thread's is beside its node; threads beside which there is no memory have it farther away than a mean over the set says */
+	/*
+	 * without memory in the set, each thread's memory is beside its node; threads without local memory are farther
+	 * from it than the mean over the set
+	 */
 	away /= threads;
 	return (pages > 0 ? sum / threads / pages : apart / threads / threads) + TRUTH_AWAY * away;
 }
 
 static double truth_cost(const struct world *w, unsigned int mask, const struct request *r)
 {
-	double weight = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0, cpus = 0, even = 0, step = 0, keep, used, others;
+	double weight = 0, d = truth_distance(w, mask, r), total = 0, level = 0, with = 0, mean = 0, nodes = 0,
+	       cpus = 0, even = 0, step = 0, keep, used, others;
 	double want = r->cpu_count ? r->cpu_count : 1;
 	const struct topology *t = w->t;
 
@@ -221,7 +226,8 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 		if (!(mask >> i & 1))
 			continue;
 		if (usable > 0)
-			even += (mean - keep * mean * mean * mean) * takes / usable - gain(room / usable, takes / usable, keep);
+			even += (mean - keep * mean * mean * mean) * takes / usable -
+				gain(room / usable, takes / usable, keep);
 		if (usable > 0)
 			step += takes / usable;
 		if (has_usual_memory(w, i) && t->nodes[i].mem_total) {
@@ -260,7 +266,7 @@ static struct truth find_truth_of_kind(const struct world *w, const struct reque
 	return best;
 }
 
-/* One kind of cores alone if one suffices, the fastest first; @kind says which. */
+/* One kind of cores alone if it suffices, the fastest first; *@kind becomes its capacity. */
 static struct truth find_truth(struct world *w, const struct request *r, uint16_t *kind)
 {
 	struct truth best = { 0 };
@@ -285,7 +291,7 @@ static struct truth find_truth(struct world *w, const struct request *r, uint16_
 	return best;
 }
 
-/* Nodes with movable memory alone get one more node for the kernel's own pages: an addition, not a part of the choice. */
+/* Nodes with only movable memory get one more node for the kernel's own pages, which is not a part of the choice. */
 static bool needs_addition(const struct world *w, const struct idset *nodes)
 {
 	idset_foreach (id, nodes) {
@@ -332,7 +338,8 @@ static struct request random_request(struct rnd *r, const struct topology *t, un
 			printf("# " what "\n", ##__VA_ARGS__);                                                     \
 	} while (0)
 
-__attribute__((unused)) static unsigned int check_truth(struct world *w, const struct request *q, int r, const struct placement *p)
+__attribute__((unused)) static unsigned int check_truth(struct world *w, const struct request *q, int r,
+							const struct placement *p)
 {
 	uint16_t kind;
 	struct truth best = find_truth(w, q, &kind);
@@ -341,7 +348,7 @@ __attribute__((unused)) static unsigned int check_truth(struct world *w, const s
 
 	if (r < 0) {
 		if (best.possible)
-			fail_once("refused (%s), though %u nodes fit", w->err.text, best.fewest);
+			fail_once("refused (%s), although %u nodes fit", w->err.text, best.fewest);
 		return bad;
 	}
 	if (!best.possible)
@@ -351,7 +358,7 @@ __attribute__((unused)) static unsigned int check_truth(struct world *w, const s
 	mask = mask_of(w, q, p);
 	k = (unsigned int)__builtin_popcount(mask);
 	if (k > best.fewest)
-		fail_once("%u nodes, %u would do", k, best.fewest);
+		fail_once("%u nodes, %u are enough", k, best.fewest);
 	w->kind = kind;
 	cost = truth_cost(w, mask, q);
 	w->kind = 0;

@@ -3,11 +3,10 @@
 # shellcheck shell=dash disable=SC1091,SC2086,SC2154 # what it sources is in the guest
 # time limit: 3000 s
 #
-# In a guest with the layout 4x2-pairs: what `numaplace move` of a container costs, and what one migrate_pages() of a
-# process with the same memory costs, in turn.  On descriptor 3, one line for each: KIND MIB CASE ROUND WHAT WALL CPU,
-# times in microseconds.  CASE: one (node 0 to 1, or back), three (node 1 to nodes 0, 2 and 3), back (nodes 0, 2 and 3 to
-# node 1), rebalance (a container that shares node 0 with another one, by `numaplace rebalance`). RUNS: rounds; SIZES: MiB;
-# KINDS: of touch.c.
+# In a guest with the layout 4x2-pairs: measures moves of a container, and after each one migrate_pages() of a process with
+# the same memory. Writes one line for each to descriptor 3: KIND MIB CASE ROUND WHAT WALL CPU, times in microseconds.
+# CASE: one (node 0 to 1, or back), three (node 1 to nodes 0, 2 and 3), back (nodes 0, 2 and 3 to node 1), rebalance (of a
+# container that shares node 0 with another one). RUNS: rounds; SIZES: in MiB; KINDS: kinds of touch.c.
 
 . /tests/lib.sh
 . /tests/containers.sh
@@ -32,14 +31,14 @@ move() {
 	say $m_case $m_round move < $cost
 }
 
-# migrate CASE ROUND: the process alone to the other node of 0 and 1
+# migrate CASE ROUND: moves the process $alone from node 0 to 1, or back
 migrate() {
 	/tests/bin/migrate $alone $at $((1 - at)) > $cost || exit 1
 	at=$((1 - at))
 	say $1 $2 migrate_pages < $cost
 }
 
-# The container shares node 0 with another one, and is moved to another node.
+# measure_rebalance: the container shares node 0 with another one; rebalance moves it to another node.
 measure_rebalance() {
 	np_create crun createRuntime c limits.cpu=2 -- /bin/touch-memory $kind $mib
 	mem_start c
@@ -61,7 +60,7 @@ measure() {
 		keys=limits.memory.hugepages=2MiB=$((mib / 2))
 		reserve $mib $mib $((mib / 2)) $((mib / 2))
 	fi
-	# More CPUs than node 0 has: on three nodes it takes them all.
+	# More CPUs than one node has, so that it takes all of the three nodes that it is moved to.
 	np_create crun createRuntime c limits.cpu=6 limits.cpu.nodes=0 $keys -- /bin/touch-memory $kind $mib
 	mem_start c
 	rm -rf /run/tests/alone

@@ -227,4 +227,4 @@ rmdir $root
 # --- Incus's agent: a signal just before it waits is not waited out
 ok "the agent is told to end while it looks: it ends" timeout 50 strace -qq -o /run/tests/agent -e trace=wait4 \
 	-e inject=wait4:signal=TERM:when=1 /usr/libexec/numaplace/incus-agent
-done_testing 63
+done_testing 67

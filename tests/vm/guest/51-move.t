@@ -57,7 +57,7 @@ killed_at() {
 }
 # calls_to NODE: how many calls of move_pages a whole move takes.
 calls_to() {
-	strace -o /run/tests/calls -e trace=move_pages numaplace move big "$1"
+	strace -o /run/tests/calls -e trace=move_pages numaplace move big "$1" > /dev/null 2>&1
 	grep -c '^move_pages' /run/tests/calls
 }
 truth() { echo "$(effective big cpus) $(effective big mems)"; }

@@ -42,10 +42,13 @@ for rt in runc crun; do
 		ct_delete c$n
 	done
 done
-# below the unit of that very name, too
-ok "below the unit: a container is placed" np_run runc createRuntime below limits.cpu=1 limits.cpu.nodes=3 \
-	-j '.linux.cgroupsPath = "/system.slice/victim.service/victim.service"'
-is "below the unit: it is as it was" "$(told victim.service)" ''
+# Below a unit with processes runc makes a threaded cgroup, whose processes the kernel does not list.
+was=$(now "$cg/system.slice/victim.service")
+not_ok "below the unit: a container in a threaded cgroup is refused" np_run runc createRuntime below limits.cpu=1 \
+	limits.cpu.nodes=3 -j '.linux.cgroupsPath = "/system.slice/victim.service/victim.service"'
+is "below the unit: nothing is recorded" "$(records below)" 0
+is "below the unit: the unit has the cpuset that it had" "$(now "$cg/system.slice/victim.service")" "$was"
+is "below the unit: systemd has heard of no cpuset" "$(told victim.service)" ''
 ct_delete below
 
 # --- a scope that is the container's own

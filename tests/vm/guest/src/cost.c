@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cost FILE COMMAND...: runs COMMAND and writes to FILE what it took from fork to end: "WALL CPU", both in microseconds;
- * CPU is its user and system time.  Exits as COMMAND does.
+ * cost FILE COMMAND...: runs COMMAND and writes "WALL CPU" to FILE: the time from fork to end, and the user and system
+ * time, in microseconds. Exits with the status of COMMAND.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
