@@ -58,7 +58,7 @@ static void check_ledger(bool sums_forged)
 	n = kit_count(l);
 	must(n >= 0 || sums_forged);
 	must(add_new(l, &err) == 0 || sums_forged);
-	must(ledger_remove(l, "oci", "new", &err) == 0 || sums_forged);
+	must(kit_remove(l, "oci", "new", &err) == 0 || sums_forged);
 	must(sums_forged || kit_count(l) == n);
 	ledger_close(l);
 }

@@ -48,9 +48,11 @@ for page in man/*.[158]; do
 		ok $? "groff -ww $page"
 	fi
 done
-# What is installed to build numaplace is called in every suite as the suite's image calls it, where it is built too.
+# What is installed to build numaplace is called in every suite as the suite's image calls it, where it is built too;
+# for another architecture it is built with this machine's tools.
 for list in tests/vm/packages.*; do
-	tests/packages -n build | tr ' ' '\n' | sort > "$tmp/wanted"
+	case $list in *-arm64) tools='gcc|make|pkg-config' ;; *) tools=none ;; esac
+	tests/packages -n build | tr ' ' '\n' | grep -vxE "$tools" | sort > "$tmp/wanted"
 	sed 's/#.*//' "$list" | xargs -n 1 | sort > "$tmp/named"
 	comm -23 "$tmp/wanted" "$tmp/named" > "$tmp/log"
 	[ -s "$tmp/wanted" ] && [ ! -s "$tmp/log" ]

@@ -6,10 +6,12 @@
 #define TEST_CGROUP2_H
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -39,10 +41,27 @@ static inline bool cgroup2_begin(struct cgroup2 *c)
 	return c->folder >= 0;
 }
 
+/* Waits up to @ms until no process is in the cgroup: the kernel counts a killed one until it has left. */
+static inline bool cgroup2_empty(const struct cgroup2 *c, int ms)
+{
+	struct pollfd events = { .fd = openat(c->folder, "cgroup.events", O_RDONLY | O_CLOEXEC), .events = POLLPRI };
+	char text[128];
+	ssize_t n;
+	bool empty;
+
+	do {
+		n = pread(events.fd, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = '\0';
+		empty = strstr(text, "populated 0") != NULL;
+	} while (!empty && n > 0 && poll(&events, 1, ms) > 0);
+	close(events.fd);
+	return empty;
+}
+
 /* Removes the cgroup, which must have no children, and the mount. True: both are gone. */
 static inline bool cgroup2_end(struct cgroup2 *c)
 {
-	bool gone = unlinkat(c->mount, c->top + 1, AT_REMOVEDIR) == 0;
+	bool gone = cgroup2_empty(c, 10000) && unlinkat(c->mount, c->top + 1, AT_REMOVEDIR) == 0;
 
 	close(c->folder);
 	close(c->mount);

@@ -51,6 +51,17 @@ drop_leftovers() {
 	find "$cache_dir" -mindepth 1 -maxdepth 1 \( -name 'run.*' -o -name 'tmp.*' \) -mmin +1440 -exec rm -rf {} +
 }
 
+# names_of SUITE: sets release, Debian's name of the suite. SUITE-arm64 is a guest of that architecture: for it, arch,
+# triple (the GNU triple) and emulator (the program that runs one of its programs on this machine) are set; for a guest of
+# x86-64 they are empty.
+# shellcheck disable=SC2034 # for the caller
+names_of() {
+	release=$1 arch='' triple='' emulator=''
+	case $1 in
+	*-arm64) release=${1%-arm64} arch=arm64 triple=aarch64-linux-gnu emulator=qemu-aarch64 ;;
+	esac
+}
+
 # Where apt gets Debian itself from (not its security or backports archive).
 mirror() {
 	local url
