@@ -58,7 +58,7 @@ all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(f
 	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = $(or $(link_static),-pie) -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 
-# -static-pie where libc and yajl are there for it, and nothing in your flags stands against it (a sanitizer).
+# -static-pie if the static libraries of libc and yajl exist and your flags allow it (a sanitizer does not).
 try-static = echo 'int main(void) { return 0; }' | $(CC) -static-pie $(CFLAGS) $(LDFLAGS) -x c - -l:libyajl_s.a \
 	-o /dev/null 2>/dev/null && echo -static-pie
 static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
@@ -239,7 +239,7 @@ test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks package corpus cross+san fuzz vm
+	@$(run_tiers) lint unit machines hooks+package corpus cross+san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
 test-lint:
@@ -377,8 +377,8 @@ fuzz-afl-build:
 san-build:
 	@$(MAKE) --no-print-directory O=$(O)/san CPPFLAGS='$(no_fortify)' CFLAGS='$(sanitize)' all unit-programs
 
-# Compiles for nothing but the warnings.  Those left out: gcc 12 does not know that a cleanup attribute frees, nor that
-# who returns 0 has filled in its outputs: of the forty places that it names, those looked at were right.
+# Compiles only for the warnings.  Disabled ones: gcc 12 does not know that a cleanup attribute frees memory, nor that a
+# function that returns 0 has set its outputs. It reports forty places; those that were checked are correct.
 analyzer = -fanalyzer -Wno-analyzer-malloc-leak -Wno-analyzer-use-of-uninitialized-value \
 	-Wno-analyzer-null-dereference -Wno-analyzer-null-argument
 analyze:

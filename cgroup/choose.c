@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 
 #define FEW_CONTAINERS 64 /* all of them can be queried in a millisecond */
-#define SHARED "more CPUs are asked for than are free: they are shared"
+#define SHARED "more CPUs are requested than are free: they are shared"
 
 void place_say(const struct place_env *env, const char *fmt, ...)
 {
@@ -46,20 +46,20 @@ void place_name_state(struct place_env *env, const char *given, const char *usua
 }
 
 /*
- * A folder that was given with --state, or that is to be made private, must be empty or a ledger's. Others are not
- * touched.
+ * A folder that was given with --state, or whose mode must be changed to 0700, must be empty or a ledger's. Others are
+ * not touched.
  */
 static int check_content(const struct place_env *env, int fd, unsigned int mode, int *what, struct error *err)
 {
 	*what = ledger_folder(fd);
 	if (*what < 0)
-		return error_errno(err, *what, "look into %s", env->state_path);
+		return error_errno(err, *what, "read the folder %s", env->state_path);
 	if (*what != FOLDER_FOREIGN)
 		return 0;
 	if (env->state_named)
-		return error_set(err, -EINVAL, "%s: not a ledger's folder: other things are in it, and it is left alone",
+		return error_set(err, -EINVAL, "%s: not a ledger folder: it contains other files, and is left unchanged",
 				 env->state_path);
-	return error_set(err, -EPERM, "%s: mode %04o, must be 0700, and not a ledger's folder: it is left alone",
+	return error_set(err, -EPERM, "%s: mode %04o, must be 0700, and not a ledger folder: it is left unchanged",
 			 env->state_path, mode);
 }
 
@@ -89,7 +89,7 @@ static int check_state(const struct place_env *env, int fd, struct error *err)
 	if ((st.st_mode & 07777) != 0700 && env->state_named)
 		return error_set(err, wrong, "%s: mode %04o, must be 0700", path, st.st_mode & 07777);
 	if ((st.st_mode & 07777) != 0700 && fchmod(fd, 0700) < 0)
-		return error_errno(err, -errno, "%s: make it 0700", path);
+		return error_errno(err, -errno, "%s: change the mode to 0700", path);
 	return what == FOLDER_EMPTY ? ledger_folder_mark(fd, err) : 0;
 }
 
@@ -103,10 +103,10 @@ int place_find_state(struct place_env *env, struct error *err)
 	if (!env->state_path)
 		return error_set(err, -ENOENT, "no ledger folder is given");
 	if (!env->real && !env->looking)
-		return error_set(err, -EINVAL, "%s: below a sysroot no ledger is written to", env->state_path);
+		return error_set(err, -EINVAL, "%s: a ledger below a sysroot is never written", env->state_path);
 	fd = open(env->state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && errno == EACCES && own_uid() != 0)
-		return error_set(err, -EACCES, "%s: Permission denied: the ledger is root's, run this as root",
+		return error_set(err, -EACCES, "%s: Permission denied: the ledger belongs to root, run this as root",
 				 env->state_path);
 	if (fd < 0)
 		return error_errno(err, -errno, "open %s", env->state_path);
@@ -278,7 +278,7 @@ static int choose_without(const struct choice *c, const struct usage *u, struct 
 	if (!rest)
 		return error_errno(err, -ENOMEM, "plan");
 	if (usage_remove(rest, c->without) < 0)
-		return error_set(err, -ERANGE, "the ledger does not hold what the container has");
+		return error_set(err, -ERANGE, "the ledger does not match the CPUs and memory nodes of the container");
 	return choose(c, rest, out, why, err);
 }
 
@@ -444,7 +444,7 @@ static int plan(struct place_env *env, const struct request *request, const char
 	if (rc == -EINVAL)
 		return error_set(err, rc, "%s", state_err.text);
 	if (rc != -ENOENT)
-		place_say(env, "%s: planned as if nothing were placed", state_err.text);
+		place_say(env, "%s: planned as if no container were placed", state_err.text);
 	return plan_empty(&c, out, why, err);
 }
 

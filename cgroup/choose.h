@@ -62,7 +62,7 @@ void choice_close(struct choice *c);
 /* --- cgroup/claim.c --- */
 
 /*
- * Reduces the requested memory to the runtime's own memory limit, as far as the request has one: the container could
+ * Reduces the requested memory to the runtime's own memory limit, if the request has one: the container could
  * not use more. Describes a reduction in @c->cut.
  */
 void claim_cut_known(struct choice *c);

@@ -38,7 +38,7 @@ static int refuse_bytes(const char *key, uint64_t asked, uint64_t max, const cha
 
 	size_human(asked, texts[0], sizeof(texts[0]));
 	size_human(max, texts[1], sizeof(texts[1]));
-	return error_set(err, -ENOSPC, "%s: %s asked, this host allows a container %s (%s)", key, texts[0], texts[1],
+	return error_set(err, -ENOSPC, "%s: %s requested, this host allows a container %s (%s)", key, texts[0], texts[1],
 			 ceiling);
 }
 
@@ -81,7 +81,7 @@ static void cut_to(struct choice *c, uint64_t limit, const char *whose)
 		return;
 	size_human(c->request.memory, asked, sizeof(asked));
 	size_human(limit, counted, sizeof(counted));
-	snprintf(c->cut, sizeof(c->cut), "limits.memory: %s asked, counted as %s: %s allows no more", asked, counted,
+	snprintf(c->cut, sizeof(c->cut), "limits.memory: %s requested, counted as %s: %s allows no more", asked, counted,
 		 whose);
 	c->request.memory = limit;
 }
@@ -121,7 +121,7 @@ static int read_limit(int dir, const char *file, uint64_t *out, struct error *er
 	if (n < 0)
 		return error_errno(err, (int)n, "cgroup %.200s", file);
 	if (!limit_parse(text, out))
-		return error_set(err, -EINVAL, "cgroup %.200s: \"%s\" makes no sense", file, quote(text).text);
+		return error_set(err, -EINVAL, "cgroup %.200s: invalid value \"%s\"", file, quote(text).text);
 	return 0;
 }
 
@@ -159,7 +159,7 @@ static int cut_pages(struct choice *c, int mount, const struct cgroup_dir *cgrou
 	if (rc < 0 || h->count <= limit / h->size)
 		return rc;
 	snprintf(c->cut, sizeof(c->cut),
-		 "limits.memory.hugepages: %" PRIu64 " pages asked, counted as %" PRIu64 ": %s allows no more", h->count,
+		 "limits.memory.hugepages: %" PRIu64 " pages requested, counted as %" PRIu64 ": %s allows no more", h->count,
 		 limit / h->size, file);
 	h->count = limit / h->size;
 	return 0;

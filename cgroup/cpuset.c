@@ -29,7 +29,7 @@ static int read_set(const struct cgroup_dir *c, const char *file, struct idset *
 		n = read_beneath(c->fd, file, large, IDSET_TEXT_MAX);
 	}
 	if (n == -ENOENT)
-		return error_set(err, -ENOENT, "cgroup %.200s: no %s: cpuset is not turned on here", c->path, file);
+		return error_set(err, -ENOENT, "cgroup %.200s: no %s: cpuset is not enabled here", c->path, file);
 	if (n < 0)
 		return error_errno(err, (int)n, "cgroup %.200s: read %s", c->path, file);
 	if (idset_parse_kernel(large ? large : text, out, err) < 0)
@@ -87,13 +87,13 @@ static int enable_error(int status, const char *path, const char *below, struct 
 		remedy = "cgroup2 is mounted read-only here";
 		break;
 	case -ENOENT:
-		remedy = "the cgroup above does not give it; add Delegate=cpuset to its unit";
+		remedy = "the cgroup above does not delegate it; add Delegate=cpuset to its unit";
 		break;
 	default:
 		remedy = "write +cpuset there";
 		break;
 	}
-	return error_set(err, status, "cannot turn on cpuset in %.150s/cgroup.subtree_control: %s (%s)",
+	return error_set(err, status, "cannot enable cpuset in %.150s/cgroup.subtree_control: %s (%s)",
 			 strcmp(path, "/") == 0 ? "" : path, strerror(-status), remedy);
 }
 
@@ -129,7 +129,7 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 		rc = enable_in(mount, path, c->path, err);
 	}
 	if (rc == 0 && faccessat(c->fd, "cpuset.cpus", F_OK, 0) < 0)
-		return error_errno(err, -errno, "cpuset is on above %.200s and still has no cpuset.cpus there",
+		return error_errno(err, -errno, "cpuset is enabled above %.200s, but cpuset.cpus is missing there",
 				   c->path);
 	return rc;
 }
@@ -170,7 +170,7 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 		error_errno(err, fd, "cgroup %.200s: open %s for writing", c->path, file);
 		return fd;
 	}
-	error_prefix(err, "cgroup %.200s (%s itself can be opened, the trouble is libcgroup's)", c->path, file);
+	error_prefix(err, "cgroup %.200s (libcgroup failed; opening %s directly works)", c->path, file);
 	return status;
 }
 
@@ -181,7 +181,7 @@ static int check_path(int mount, const struct cgroup_dir *c, struct error *err)
 	int rc = cgroup_open(mount, c->path, &now, err);
 
 	if (rc == 0 && now.inode != c->inode)
-		return error_set(err, -ENOENT, "cgroup %.200s was removed, and another one has its path", c->path);
+		return error_set(err, -ENOENT, "cgroup %.200s was removed, and another cgroup has its path", c->path);
 	return rc;
 }
 
@@ -204,7 +204,7 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	int rc;
 
 	if (!c->owned)
-		return error_set(err, -EPERM, "cgroup %.200s: not shown to be a container's own", c->path);
+		return error_set(err, -EPERM, "cgroup %.200s: not verified to be a container's own", c->path);
 	if (!cpus_text || !mems_text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write the cpuset", c->path);
 	idset_format(cpus, cpus_text, cpus_size);
@@ -232,7 +232,7 @@ static int check_set(const struct cgroup_dir *c, const char *file, const struct 
 	idset_format(asked, want, sizeof(want));
 	idset_format(got, have, sizeof(have));
 	return error_set(err, -EXDEV,
-			 "cgroup %.150s: %s is \"%s\" where \"%s\" was written: the cgroups above do not "
+			 "cgroup %.150s: %s is \"%s\" after \"%s\" was written: the cgroups above do not "
 			 "allow all of it",
 			 c->path, file, have, want);
 }
@@ -295,7 +295,7 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpus
 		return 0;
 	/* If the cgroup is gone, there is nothing to restore. */
 	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
-		error_prefix(err, "not put back (%.150s)", undo.text);
+		error_prefix(err, "not restored (%.150s)", undo.text);
 	return rc;
 }
 
@@ -306,7 +306,7 @@ int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, stru
 	int rc;
 
 	if (!c->owned)
-		return error_set(err, -EPERM, "cgroup %.200s: not shown to be a container's own", c->path);
+		return error_set(err, -EPERM, "cgroup %.200s: not verified to be a container's own", c->path);
 	if (!text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write cpuset.cpus", c->path);
 	idset_format(cpus, text, IDSET_TEXT_MAX);

@@ -90,7 +90,7 @@ int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
 	    !words_have(controllers, "cpuset"))
 		return no_cpuset(&mounts, mounts.v2, err);
 	if (path && (size_t)snprintf(path, size, "%s", mounts.v2) >= size)
-		return error_set(err, -ENAMETOOLONG, "%.100s...: too long a mount point", mounts.v2);
+		return error_set(err, -ENAMETOOLONG, "%.100s...: the mount point is too long", mounts.v2);
 	*fd = steal_fd(&found);
 	return 0;
 }
@@ -158,13 +158,13 @@ static int read_membership(pid_t pid, char *path, size_t size, struct error *err
 		return error_errno(err, (int)n, "read %s", name);
 	rc = membership_parse(text ? text : usual, path, size);
 	if (rc == -ESRCH)
-		return error_set(err, rc, "pid %d: its cgroup is deleted", (int)pid);
+		return error_set(err, rc, "pid %d: its cgroup was deleted", (int)pid);
 	if (rc == -EXDEV)
 		return error_set(err, rc, "pid %d is outside of this cgroup namespace", (int)pid);
 	if (rc == -ENOENT)
 		return error_set(err, rc, "pid %d is in no v2 cgroup; " UNIFIED_REMEDY, (int)pid);
 	if (rc < 0)
-		return error_errno(err, rc, "%s makes no sense", name);
+		return error_errno(err, rc, "%s is malformed", name);
 	return 0;
 }
 
@@ -193,7 +193,7 @@ static int check_member(struct cgroup_dir *c, pid_t pid, const char *path, struc
 	if (n >= 0 && words_have(procs, name))
 		return 0;
 	if (n >= 0)
-		return error_set(err, -ESRCH, "pid %d is not in %.200s: it moved or ended", (int)pid, path);
+		return error_set(err, -ESRCH, "pid %d is not in %.200s: it was moved, or it ended", (int)pid, path);
 	rc = read_membership(pid, now, sizeof(now), err);
 	if (rc < 0)
 		return rc;
@@ -242,9 +242,9 @@ int cgroup_pid_since(pid_t pid, uint64_t moment, struct error *err)
 	if (n < 0)
 		return error_errno(err, (int)n, "read %s", name);
 	if (!stat_start_parse(text, &began))
-		return error_set(err, -EINVAL, "%s makes no sense", name);
+		return error_set(err, -EINVAL, "%s is malformed", name);
 	if (began > moment / tick)
-		return error_set(err, -ESRCH, "pid %d is another process by now: it began after this hook",
+		return error_set(err, -ESRCH, "pid %d was reused: that process started after this hook",
 				 (int)pid);
 	return 0;
 }

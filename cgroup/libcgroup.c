@@ -73,7 +73,7 @@ static int check_mount(int mount, struct error *err)
 		return error_errno(err, -errno, "compare libcgroup's mount %.100s", point);
 	if (ours.st_dev != theirs.st_dev || ours.st_ino != theirs.st_ino)
 		return error_set(err, -EXDEV,
-				 "libcgroup takes %.100s for the cpuset's mount, which is not the cgroup2 mount in use",
+				 "libcgroup uses %.100s as the mount of cpuset, which is not the cgroup2 mount in use",
 				 point);
 	return 0;
 }
@@ -108,7 +108,7 @@ int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const 
 	if (rc < 0)
 		return rc;
 	if (strlen(path) > CGROUP_PATH_MAX - 256)
-		return error_set(err, -ENAMETOOLONG, "%.100s...: too long a path for libcgroup", path);
+		return error_set(err, -ENAMETOOLONG, "%.100s...: the path is too long for libcgroup", path);
 	group = cgroup_new_cgroup(path);
 	cpuset = group ? cgroup_add_controller(group, "cpuset") : NULL;
 	if (!cpuset)

@@ -248,7 +248,7 @@ static struct pages *look_at_pages(const struct page_move *m, struct error *err)
 	cleanup_free struct pages *p = malloc(sizeof(*p));
 
 	if (!p)
-		error_errno(err, -ENOMEM, "look at its pages");
+		error_errno(err, -ENOMEM, "check its pages");
 	else if (pages_of_cgroup(m->root, m->mount, m->cgroup, p, err) == 0)
 		return steal_ptr(p);
 	return NULL;

@@ -49,7 +49,7 @@ int page_move_count_first(struct page_move *m, struct error *err);
 int page_move_elsewhere(const struct page_move *m, uint64_t *bytes, struct error *err);
 
 /*
- * One pass over all processes: moves their pages that are on other nodes. Pages that are busy, and pages that a process
+ * Moves the pages of all processes that are on other nodes, in one pass. Pages that are busy, and pages that a process
  * touches in the meantime, remain for the next pass.
  */
 int page_move_round(struct page_move *m, struct error *err);

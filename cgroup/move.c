@@ -120,7 +120,7 @@ static void carry_back(struct move *m)
 
 	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0) {
 		m->moving.keep = true;
-		place_say(m->env, "not put back: %s", why.text);
+		place_say(m->env, "not restored: %s", why.text);
 	}
 }
 
@@ -150,7 +150,7 @@ static int check_policy(const struct record *r, struct error *err)
 	if (r->placement.policy == POLICY_STRICT)
 		return 0;
 	return error_set(err, -ENOTSUP,
-			 "limits.memory.policy: \"%s\": cannot be moved: its processes' policy names their nodes",
+			 "limits.memory.policy: \"%s\": cannot be moved: its processes have a policy with fixed nodes",
 			 memory_policy_name(r->placement.policy));
 }
 
@@ -221,7 +221,7 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 	int rc = cgroup_open(m->mount, r->cgroup, &m->cgroup, err);
 
 	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
-		return error_set(err, -ENOENT, "cgroup %.200s is another one by now", r->cgroup);
+		return error_set(err, -ENOENT, "cgroup %.200s was replaced by another one", r->cgroup);
 	if (rc == 0)
 		rc = own_while_placed(m->mount, r, &m->cgroup, err);
 	if (rc == 0)
@@ -275,7 +275,7 @@ static void put_back(struct move *m)
 		rc = ledger_add(l, m->class, m->old, &why);
 	if (rc < 0) {
 		m->moving.keep = true;
-		place_say(m->env, "the ledger has %s at the new place: %s", m->old->id, why.text);
+		place_say(m->env, "the ledger still records %s on the new nodes: %s", m->old->id, why.text);
 	}
 }
 
@@ -331,7 +331,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 		return rc;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
-		return error_prefix(err, "%s is where it was", old.id);
+		return error_prefix(err, "%s stays on its nodes", old.id);
 	*before = old;
 	*after = new;
 	old = (struct record){ 0 };

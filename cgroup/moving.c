@@ -33,16 +33,16 @@ int moving_begin(int state, const char *id, uint64_t cgroup_inode, struct moving
 	m.keep = faccessat(state, m.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 	fd = openat(state, m.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return error_errno(err, -errno, "note the move: %s", m.name);
+		return error_errno(err, -errno, "record the move: %s", m.name);
 	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		return errno == EAGAIN || errno == EACCES ?
-			       error_set(err, -EBUSY, "%s: somebody else is moving it", quote(id).text) :
-			       error_errno(err, -errno, "note the move: lock %s", m.name);
+			       error_set(err, -EBUSY, "%s: another process is moving it", quote(id).text) :
+			       error_errno(err, -errno, "record the move: lock %s", m.name);
 	r = file_pwrite_all(fd, id, strlen(id), 0);
 	if (r < 0) {
 		if (!m.keep)
 			unlinkat(state, m.name, 0);
-		return error_errno(err, r, "note the move: write %s", m.name);
+		return error_errno(err, r, "record the move: write %s", m.name);
 	}
 	m.fd = steal_fd(&fd);
 	*out = m;
@@ -195,15 +195,15 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 	if (is_at(&now, r)) {
 		rc = place_mark(m->env, c, r, &why);
 		if (rc == 0)
-			place_say(m->env, "%s: was moved, by one who was killed at the end of it", r->id);
+			place_say(m->env, "%s: completed an interrupted move", r->id);
 	} else {
 		rc = ledger_add(m->l, class, mark, &why);
 		if (rc == 0)
-			place_say(m->env, "%s: its move was cut off: it is recorded where it was", r->id);
+			place_say(m->env, "%s: its move was interrupted: it is recorded on its old nodes", r->id);
 		return false;
 	}
 	if (rc < 0)
-		place_say(m->env, "%s: its move was cut off: %s", r->id, why.text);
+		place_say(m->env, "%s: its move was interrupted: %s", r->id, why.text);
 	return rc == 0;
 }
 

@@ -75,9 +75,9 @@ static int say_verdict(enum own_verdict v, const struct cgroup_dir *c, const str
 	case OWN_ROOT:
 		return error_set(err, -EPERM, "cgroup %.200s: the root cgroup is not a container's", c->path);
 	case OWN_LEFT:
-		return error_set(err, -ESRCH, "cgroup %.200s does not hold the container any more", c->path);
+		return error_set(err, -ESRCH, "cgroup %.200s no longer holds the container", c->path);
 	case OWN_CALLER: /* podman --cgroups=disabled: the cgroup is a login's */
-		return error_set(err, -EPERM, "cgroup %.200s holds the runtime, too: it is not the container's own",
+		return error_set(err, -EPERM, "cgroup %.200s also holds the runtime: it is not the container's own",
 				 c->path);
 	case OWN_MARKED:
 		return error_set(err, -EBUSY, "cgroup %.150s: container \"%s\" (%s) is placed there, \"%s\" cannot be",
@@ -89,12 +89,12 @@ static int say_verdict(enum own_verdict v, const struct cgroup_dir *c, const str
 				 c->path);
 	case OWN_STRANGER:
 		return error_set(err, -EBUSY,
-				 "cgroup %.200s holds process %d, too, which does not descend from %d: it is not the "
+				 "cgroup %.200s also holds process %d, which does not descend from %d: it is not the "
 				 "container's own",
 				 c->path, (int)n->stranger, (int)n->pid);
 	case OWN_CHILD:
 		return error_set(err, -EBUSY,
-				 "cgroup %.200s: other processes are below it, in %.60s: it is not the container's own",
+				 "cgroup %.200s: a cgroup below it, %.60s, has other processes: it is not the container's own",
 				 c->path, quote(n->child).text);
 	case OWN_NESTED:
 		return error_set(err, -EBUSY, "cgroup %.200s: container \"%s\" is placed below it", c->path,
@@ -103,7 +103,7 @@ static int say_verdict(enum own_verdict v, const struct cgroup_dir *c, const str
 		return error_set(err, -EBUSY, "cgroup %.200s does not carry the mark of \"%s\": its placement is not "
 				 "finished", c->path, quote(n->id).text);
 	}
-	return error_set(err, -EINVAL, "cgroup %.200s: no verdict", c->path);
+	return error_set(err, -EINVAL, "cgroup %.200s: ownership was not checked", c->path);
 }
 
 /* --- the mark --- */

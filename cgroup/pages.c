@@ -172,7 +172,7 @@ int numa_maps_open(int root, pid_t pid, char path[NUMA_MAPS_PATH], FILE **out, s
 		if (status == -ENOENT && faccessat(root, path, F_OK, 0) < 0)
 			return error_set(err, -ESRCH, "pid %d is gone", (int)pid);
 		if (status == -ENOENT)
-			return error_set(err, status, "%s/numa_maps: not there: a kernel without NUMA", path);
+			return error_set(err, status, "%s/numa_maps: does not exist: the kernel has no NUMA support", path);
 		if (status == -EINVAL)
 			return error_set(err, status, "%s/numa_maps: not a regular file", path);
 		return error_errno(err, status, "open %s/numa_maps", path);
@@ -280,7 +280,7 @@ int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err)
 		if (!m)
 			return error_errno(err, -ENOMEM, "read %s", path);
 		if (sscanf(line, "%" SCNx64 "-%" SCNx64, &m->start, &m->end) != 2 || m->end <= m->start)
-			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+			return error_set(err, -EINVAL, "%s: malformed line \"%s\"", path, quote(line).text);
 	}
 	return 0;
 }
@@ -337,7 +337,7 @@ int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappi
 		return r;
 	while (getline(&line, &size, file) >= 0)
 		if (judge_mapping(line, nodes, &all, p) < 0)
-			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+			return error_set(err, -EINVAL, "%s: malformed line \"%s\"", path, quote(line).text);
 	for (size_t i = 0; i < all.n; i++)
 		if (all.map[i].elsewhere && all.map[i].page_size)
 			all.map[kept++] = all.map[i];

@@ -50,7 +50,7 @@ static int check_policy(const struct place_job *job, struct error *err)
 	if (job->request.policy == POLICY_STRICT || job->applied)
 		return 0;
 	if (strcmp(job->runtime_class, "oci") != 0)
-		remedy = "not under this runtime, whose containers can have strict alone";
+		remedy = "not supported under this runtime, only strict is";
 	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": %s: a hook cannot set a memory policy",
 			 memory_policy_name(job->request.policy), remedy);
 }
@@ -68,7 +68,7 @@ static int narrow(struct idset *pin, const struct idset *planned, const char *fi
 	if (idset_empty(&both)) {
 		idset_format(planned, want, sizeof(want));
 		idset_format(pin, have, sizeof(have));
-		return error_set(err, -ENOSPC, "planned for %s \"%s\", and its cgroup has \"%s\"", file, want, have);
+		return error_set(err, -ENOSPC, "planned %s %s do not overlap the cgroup's %s", file, want, have);
 	}
 	*pin = both;
 	return 0;
@@ -84,8 +84,8 @@ static int check_plan(const struct place_job *job, const struct placement *p, st
 	idset_format(&job->planned_mems, want, sizeof(want));
 	idset_format(&p->mems, have, sizeof(have));
 	return error_set(err, -EAGAIN,
-			 "limits.memory.policy: set for nodes %s, of which %s are left by now: start it again", want,
-			 have);
+			 "limits.memory.policy: was set for nodes %s, but only %s %s available now: restart the container",
+			 want, have, idset_count(&p->mems) == 1 ? "is" : "are");
 }
 
 /* Intersects @pin with the cgroup's own set. If they are disjoint, the cgroup's set wins: the kernel enforces it. */
@@ -250,7 +250,7 @@ static int fill_record(const struct work *w, struct record *out, struct error *e
 	const char *applied = "cpuset";
 
 	if (!path)
-		return error_errno(err, -ENOMEM, "note the placement");
+		return error_errno(err, -ENOMEM, "record the placement");
 	snprintf(out->id, sizeof(out->id), "%s", w->job->id);
 	snprintf(out->runtime, sizeof(out->runtime), "%s", w->job->runtime);
 	if (w->job->mems_only)
@@ -448,7 +448,7 @@ static void forget(struct work *w)
 	if (rc == 0)
 		rc = ledger_remove_cgroup(l, w->job->runtime_class, w->job->id, w->cgroup.inode, &why);
 	if (rc < 0 && rc != -ENOENT)
-		place_say(w->env, "%s is left in the ledger for now: %s", w->job->id, why.text);
+		place_say(w->env, "%s stays in the ledger for now: %s", w->job->id, why.text);
 }
 
 static own_frame int place(struct place_env *env, const struct place_job *job, struct record *out, struct error *err)

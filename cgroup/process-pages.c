@@ -108,7 +108,7 @@ static void tell_apart(struct apart *a, uint64_t start, struct pages *p)
 		struct pages_node *n = &p->node[i];
 		uint64_t changed = pages_node(&a->found, n->id)->anon;
 
-		/* The process continues to run meanwhile. */
+		/* The process continues to run. */
 		if (changed > n->mixed)
 			changed = n->mixed;
 		n->anon += changed;
@@ -143,7 +143,7 @@ int pages_of_pid(int root, pid_t pid, struct pages *out, struct error *err)
 	while (getline(&line, &size, file) >= 0) {
 		one->n = 0;
 		if (pages_add_line(one, line) < 0)
-			return error_set(err, -EINVAL, "%s: \"%s\" makes no sense", path, quote(line).text);
+			return error_set(err, -EINVAL, "%s: malformed line \"%s\"", path, quote(line).text);
 		if (is_mixed(one)) {
 			apart = apart ? apart : apart_new(root, pid);
 			tell_apart(apart, strtoull(line, NULL, 16), one);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Parsers of /proc/PID/cgroup, mountinfo, controller lists and *.numa_stat. They read the kernel's text only, but check
- * every length and number all the same.
+ * every length and number anyway.
  */
 #include "cgroup/text.h"
 
@@ -286,7 +286,7 @@ int numa_stat_parse(const char *text, struct numa_stat *out, struct error *err)
 		enum kind kind = kind_of(p, name);
 
 		if (kind != KIND_OTHER && stat_values(p + name, kind, out, &places) < 0)
-			return error_set(err, -EINVAL, "memory.numa_stat: \"%s\" makes no sense", quote(p).text);
+			return error_set(err, -EINVAL, "memory.numa_stat: malformed line \"%s\"", quote(p).text);
 	}
 	return 0;
 }
@@ -312,6 +312,6 @@ int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *er
 
 	out->n = 0;
 	if (strncmp(text, "total=", 6) != 0 || stat_values(text + name, KIND_ANON, out, &places) < 0)
-		return error_set(err, -EINVAL, "hugetlb numa_stat: \"%s\" makes no sense", quote(text).text);
+		return error_set(err, -EINVAL, "hugetlb numa_stat: malformed line \"%s\"", quote(text).text);
 	return 0;
 }

@@ -144,7 +144,7 @@ static int world_ended(void *arg, const struct record *r, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		rc = cgroup_remove_xattr(&c, names[i]);
 		if (rc < 0 && rc != -ENODATA && rc != -ENOTSUP && all == 0)
-			all = error_errno(err, rc, "cgroup %s: take %s off", quote(c.path).text, names[i]);
+			all = error_errno(err, rc, "cgroup %s: remove %s", quote(c.path).text, names[i]);
 	}
 	return all;
 }

@@ -151,7 +151,7 @@ static void check_hooks_d(struct doctor *d)
 		return;
 	}
 	if (!hook_path(json, path, sizeof(path)) || !doctor_has(d, path)) {
-		doctor_say(d, VERDICT_DO, "hooks.d", "/%s names a hook that is not there, so no container with our keys "
+		doctor_say(d, VERDICT_DO, "hooks.d", "/%s names a hook that does not exist, so no container with our keys "
 			   "starts: install numaplace again, or remove that file", HOOK_FILE);
 		return;
 	}
@@ -163,8 +163,8 @@ static void check_hooks_d(struct doctor *d)
 static void check_precreate(struct doctor *d)
 {
 	if (d->crio && doctor_has(d, HOOKS_D "/" PRECREATE))
-		doctor_say(d, VERDICT_DO, "precreate", "CRI-O does not start while /" HOOKS_D "/" PRECREATE " is there: it "
-			   "belongs in a folder of podman's own");
+		doctor_say(d, VERDICT_DO, "precreate", "CRI-O does not start while /" HOOKS_D "/" PRECREATE " exists: it "
+			   "belongs in a folder that only podman reads");
 	if (!d->podman)
 		return;
 	if (doctor_has(d, "etc/containers/containers.conf.d/50-numaplace.conf"))
@@ -183,7 +183,7 @@ static void check_docker(struct doctor *d)
 		doctor_say(d, VERDICT_NOTE, "docker", "has no hooks.d: containers are placed once /etc/docker/daemon.json "
 			   "names numaplace-runtime as a runtime (README, Docker)");
 	else if (d->docker)
-		doctor_say(d, VERDICT_FINE, "docker", "knows numaplace-runtime");
+		doctor_say(d, VERDICT_FINE, "docker", "has numaplace-runtime as a runtime");
 	if (d->containerd && !d->docker &&
 	    (!doctor_read(d, "etc/containerd/config.toml", json, sizeof(json)) || !strstr(json, "numaplace-runtime")))
 		doctor_say(d, VERDICT_NOTE, "containerd", "has no hooks.d: containers are placed once its config.toml names "
@@ -210,7 +210,8 @@ void doctor_check_runtimes(struct doctor *d)
 	if (found(d, "runc", v))
 		d->runc_scopes = v[0] && older(v, 1, 1, 6);
 	if (found(d, "crun", v) && v[0] && older(v, 1, 17, 0))
-		doctor_say(d, VERDICT_NOTE, "crun", "before 1.17 it ends a container whose hook does not read stdin: ours does");
+		doctor_say(d, VERDICT_NOTE, "crun", "before 1.17 it ends a container if a hook does not read "
+			   "stdin: this hook reads it");
 	d->podman = found(d, "podman", v);
 	d->crio = found(d, "crio", v);
 	d->docker = found(d, "dockerd", v);
@@ -219,7 +220,7 @@ void doctor_check_runtimes(struct doctor *d)
 	d->incus = found(d, "incusd", v);
 	d->lxd = found(d, "lxd", v);
 	if (!d->podman && !d->crio && !d->docker && !d->containerd && !d->lxc && !d->incus && !d->lxd)
-		doctor_say(d, VERDICT_NOTE, "runtimes", "no engine that we know is installed here");
+		doctor_say(d, VERDICT_NOTE, "runtimes", "no known engine is installed");
 	check_hooks_d(d);
 	check_precreate(d);
 	check_docker(d);
@@ -231,14 +232,14 @@ void doctor_check_runtimes(struct doctor *d)
 static void check_numad(struct doctor *d)
 {
 	if (doctor_runs(d, "numad"))
-		doctor_say(d, VERDICT_DO, "numad", "it moves processes between nodes behind our back: systemctl disable "
-			   "--now numad");
+		doctor_say(d, VERDICT_DO, "numad", "it moves processes away from their chosen nodes: systemctl "
+			   "disable --now numad");
 }
 
 static void check_incus(struct doctor *d)
 {
 	if (doctor_runs(d, "incusd") || doctor_runs(d, "lxd"))
-		doctor_say(d, VERDICT_NOTE, "scheduler", "that of Incus or LXD runs and rewrites its instances' CPUs at every "
+		doctor_say(d, VERDICT_NOTE, "scheduler", "Incus or LXD runs and rewrites the CPUs of its instances at every "
 			   "start and stop: memory follows them (incus-mode = follow in numaplace.conf)");
 }
 
@@ -279,8 +280,8 @@ static void check_scopes(struct doctor *d)
 			   "under systemd: update runc, use crun, or --cgroup-manager=cgroupfs");
 	if (doctor_read(d, "proc/sys/kernel/osrelease", text, sizeof(text)) && find_version(text, v) && v[0] >= 7 &&
 	    (d->podman || d->crio))
-		doctor_say(d, VERDICT_NOTE, "systemd scopes", "from Linux 7.0 on, daemon-reload takes back a cpuset that "
-			   "systemd does not know; the hook tells systemd (AllowedCPUs), and says so where that fails");
+		doctor_say(d, VERDICT_NOTE, "systemd scopes", "from Linux 7.0 on, daemon-reload resets a cpuset that "
+			   "systemd did not set; the hook sets it in systemd (AllowedCPUs), and reports a failure");
 }
 
 void doctor_check_traps(struct doctor *d)

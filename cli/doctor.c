@@ -169,7 +169,7 @@ static void check_machine(struct doctor *d)
 	}
 	d->many_cpus = t->cpu_ids > 8;
 	if (t->nnodes < 2)
-		doctor_say(d, VERDICT_NOTE, "machine", "one node: nothing to choose between here");
+		doctor_say(d, VERDICT_NOTE, "machine", "one node: there is nothing to choose");
 	else
 		doctor_say(d, VERDICT_FINE, "machine", "%u nodes, %u CPUs", t->nnodes, t->ncpus);
 	for (unsigned int i = 0; i < t->nwarnings; i++)
@@ -193,9 +193,10 @@ static void check_cgroup(struct doctor *d)
 	}
 	doctor_say(d, VERDICT_FINE, "cgroup v2", "mounted, with cpuset");
 	if (!word_in(text, "memory"))
-		doctor_say(d, VERDICT_NOTE, "cgroup v2", "no memory controller: what containers hold per node is not seen");
+		doctor_say(d, VERDICT_NOTE, "cgroup v2", "no memory controller: the memory of containers per node "
+			   "cannot be read");
 	if (doctor_read(d, "sys/fs/cgroup/cgroup.subtree_control", text, sizeof(text)) && !word_in(text, "cpuset"))
-		doctor_say(d, VERDICT_NOTE, "cgroup v2", "cpuset is not delegated yet: hooks turn it on as they need it");
+		doctor_say(d, VERDICT_NOTE, "cgroup v2", "cpuset is not delegated yet: hooks enable it when they need it");
 }
 
 /* Hooks continue without a filter: it is an additional protection, and containers must start without it. */
@@ -204,7 +205,7 @@ static void check_filter(struct doctor *d)
 	char text[1024];
 
 #ifndef CONFINE_ARCH
-	doctor_say(d, VERDICT_NOTE, "filter", "the system calls of this architecture are not known to numaplace: "
+	doctor_say(d, VERDICT_NOTE, "filter", "numaplace has no list of system calls for this architecture: "
 					      "its hooks run without a seccomp filter");
 	return;
 #endif
@@ -212,7 +213,7 @@ static void check_filter(struct doctor *d)
 		doctor_say(d, VERDICT_NOTE, "filter", "this kernel has no seccomp filters that end a process: "
 						      "hooks run without one");
 	else
-		doctor_say(d, VERDICT_FINE, "filter", "hooks may make the system calls of their work alone");
+		doctor_say(d, VERDICT_FINE, "filter", "hooks can make only the system calls that they need");
 }
 
 /* The file that --conf names, else the one below the sysroot, else the usual one. */
@@ -225,7 +226,7 @@ static void check_conf(struct doctor *d)
 		doctor_say(d, VERDICT_DO, "configuration", "%.300s", err.text);
 	else if (conf.warn_only)
 		doctor_say(d, VERDICT_NOTE, "configuration",
-			   "on-failure = warn: containers that cannot be placed start all the same");
+			   "on-failure = warn: containers that cannot be placed start unplaced");
 	else
 		doctor_say(d, VERDICT_FINE, "configuration", "can be read");
 }
@@ -244,7 +245,7 @@ static void count_damaged(struct doctor *d, int state)
 	while ((e = readdir(dir)))
 		n += e->d_name[0] != '.';
 	if (n)
-		doctor_say(d, VERDICT_DO, "ledger", "%u damaged files were set aside in its folder damaged/: look at "
+		doctor_say(d, VERDICT_DO, "ledger", "%u damaged files were moved to its folder damaged/: look at "
 			   "them, then delete them", n);
 }
 
@@ -258,8 +259,8 @@ static int say_cut_off(void *arg, const struct record *r)
 	const struct cut_off *c = arg;
 
 	if (moving_left(c->state, c->mount, r))
-		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was cut off, its memory may lie on its old nodes and "
-			   "its new ones: numaplace move %.80s NODES, to either", r->id, r->id);
+		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was interrupted, its memory may be on its old and "
+			   "its new nodes: run numaplace move %.80s NODES, with either", r->id, r->id);
 	return 0;
 }
 
@@ -305,12 +306,12 @@ static void check_ledger(struct doctor *d)
 		return;
 	env.state = open(env.state_path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (env.state < 0 && errno == ENOENT) {
-		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: not there yet, nothing was placed since boot",
+		doctor_say(d, VERDICT_FINE, "ledger", "%.200s: does not exist yet, nothing was placed since boot",
 			   env.state_path);
 		return;
 	}
 	if (env.state < 0 || fstat(env.state, &st) < 0) {
-		doctor_say(d, VERDICT_NOTE, "ledger", "%.200s: %s: run this as root to have it checked", env.state_path,
+		doctor_say(d, VERDICT_NOTE, "ledger", "%.200s: %s: run this as root to check it", env.state_path,
 			   strerror(errno));
 		return;
 	}

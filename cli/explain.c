@@ -177,7 +177,7 @@ static void fill_chosen(struct table *t, const struct record *r)
 	table_cell(t, "policy");
 	table_cell(t, "%s, by %s", memory_policy_name(p->policy), r->applied);
 	if (p->overcommitted)
-		row(t, "crowded", "no nodes had room: it shares CPUs beyond their number");
+		row(t, "crowded", "no nodes had room: its CPUs are over-committed");
 }
 
 static int print_text(const struct record *r, char *value, struct error *err)
@@ -208,7 +208,7 @@ int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
 	if (!value)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (argc < 1)
-		return error_set(err, -EINVAL, "explain: which container? see numaplace status");
+		return error_set(err, -EINVAL, "explain: a container is missing: see numaplace status");
 	ret = cli_no_arguments("explain", argc - 1, argv + 1, err);
 	if (ret == 0)
 		ret = snapshot_take(cli, &s, err);

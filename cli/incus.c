@@ -20,9 +20,9 @@ struct options {
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	if (argc < 1 || strcmp(argv[0], "place") != 0)
-		return error_set(err, -EINVAL, "incus: %s: the one thing to do here is place: numaplace incus place "
-					       "INSTANCE [--project NAME] [--socket PATH] [--dry-run]",
-				 argc ? quote(argv[0]).text : "nothing said");
+		return error_set(err, -EINVAL, "incus: %s: usage: numaplace incus place INSTANCE [--project NAME] "
+					       "[--socket PATH] [--dry-run]",
+				 argc ? quote(argv[0]).text : "a command is missing");
 	for (int i = 1; i < argc; i++) {
 		int ret = cli_value_option("incus place", "--project", argc, argv, &i, &o->project, err);
 
@@ -41,14 +41,14 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		}
 	}
 	if (!o->instance)
-		return error_set(err, -EINVAL, "incus place: which instance?");
+		return error_set(err, -EINVAL, "incus place: an instance is missing");
 	if (name_check_id(o->instance, err) < 0)
 		return error_prefix(err, "incus place");
 	if (!o->project)
 		o->project = "default";
 	if (!o->socket)
 		o->socket = incus_socket(NULL);
-	return o->socket ? 0 : error_set(err, -ENOENT, "no socket of Incus or LXD is there (--socket)");
+	return o->socket ? 0 : error_set(err, -ENOENT, "no socket of Incus or LXD exists (--socket)");
 }
 
 /* All memory of the machine, for limits in percent. */
@@ -124,7 +124,7 @@ static int place(const struct cli *cli, const struct options *o, struct incus_an
 	if (ret < 0)
 		return ret;
 	if (!o->dry_run && strcmp(a->status, "Stopped") != 0)
-		return error_set(err, -EBUSY, "it is %s: nodes are chosen before a start", quote(a->status).text);
+		return error_set(err, -EBUSY, "it is %s: nodes can be chosen only before a start", quote(a->status).text);
 	ret = choose(cli, &a->config, &p, &why, err);
 	if (ret < 0)
 		return ret;

@@ -26,11 +26,11 @@ static const struct verb {
 	{ "status", verb_status, "", "the containers that are placed now" },
 	{ "map", verb_map, "[-o FILE.svg]", "the machine and its containers, as a picture or in letters" },
 	{ "explain", verb_explain, "ID", "why a container is where it is" },
-	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, beside where they should be" },
+	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, and where they should be" },
 	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
-	{ "rebalance", verb_rebalance, "[--dry-run]", "move containers where that evens the machine or joins split ones" },
-	{ "doctor", verb_doctor, "", "what on this host is as numaplace needs it, and what is to be done" },
-	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and what hooks have done" },
+	{ "rebalance", verb_rebalance, "[--dry-run]", "move containers to even the load or to join split ones" },
+	{ "doctor", verb_doctor, "", "check this host: what works, and what needs to be done" },
+	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and counts of the hooks" },
 	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
 	{ "incus", verb_incus, "place NAME", "choose nodes for a stopped instance, such as a virtual machine" },
 };
@@ -139,7 +139,7 @@ static int check_state(const struct cli *cli, struct error *err)
 		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(ENOTDIR));
 	fd = open(cli->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd >= 0 && strcmp(cli->state, CLI_STATE) != 0 && ledger_folder(fd) == FOLDER_FOREIGN)
-		return error_set(err, -EINVAL, "--state %s: not a ledger's folder: other things are in it",
+		return error_set(err, -EINVAL, "--state %s: not a ledger folder: it contains other files",
 				 quote(cli->state).text);
 	return 0;
 }
@@ -175,7 +175,7 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 		return error_set(err, -EINVAL, "--sysroot %s: %s", quote(cli->sysroot ? cli->sysroot : "/").text,
 				 strerror(errno));
 	if (cli->sysroot && faccessat(root, "sys", F_OK, 0) < 0)
-		return error_set(err, -EINVAL, "--sysroot %s: no sys/ in it: a folder that holds sys/ and proc/ is expected",
+		return error_set(err, -EINVAL, "--sysroot %s: it has no sys/: a folder that holds sys/ and proc/ is expected",
 				 quote(cli->sysroot).text);
 	cli->root = root;
 	ret = check_state(cli, err);

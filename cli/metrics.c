@@ -130,11 +130,11 @@ static const struct {
 	double (*value)(const struct metrics *m, unsigned int i);
 } per_node[] = {
 	{ "node_cpus", "Online CPUs.", value_cpus },
-	{ "node_load_cpus", "CPUs that placed containers count for.", value_load },
+	{ "node_load_cpus", "CPUs that placed containers use.", value_load },
 	{ "node_memory_bytes", "Memory.", value_total },
-	{ "node_memory_free_bytes", "Memory that a new process could have.", value_free },
-	{ "node_memory_asked_bytes", "Memory that placed containers asked for.", value_asked },
-	{ "node_memory_pending_bytes", "Of that, what they have still to touch.", value_pending },
+	{ "node_memory_free_bytes", "Memory available to a new process.", value_free },
+	{ "node_memory_asked_bytes", "Memory that placed containers requested.", value_asked },
+	{ "node_memory_pending_bytes", "Requested memory that they have not touched yet.", value_pending },
 	{ "node_containers", "Placed containers with CPUs here.", value_containers },
 	{ "node_misplaced_bytes", "Anonymous memory of placed containers that belongs on other nodes.",
 	  value_elsewhere },
@@ -171,7 +171,7 @@ static void print_hugepages(FILE *f, const struct metrics *m)
 /* The runtime's name may come from a hostile record: prints only plain characters. */
 static void print_runtimes(FILE *f, const struct metrics *m)
 {
-	head(f, "containers", "gauge", "Placed containers that live, by runtime.");
+	head(f, "containers", "gauge", "Live placed containers, by runtime.");
 	for (unsigned int i = 0; i < m->s.n; i++) {
 		const char *runtime = m->s.record[i]->runtime;
 		unsigned int n = 0;
@@ -200,7 +200,7 @@ static void print_counters(FILE *f, const struct counters *c)
 	head(f, "decisions_total", "counter", "Containers that a hook placed, refused, or failed to place.");
 	for (int i = 0; i <= COUNT_FAILED; i++)
 		fprintf(f, "numaplace_decisions_total{result=\"%s\"} %" PRIu64 "\n", result[i], c->count[i]);
-	head(f, "releases_total", "counter", "Containers that a hook took out of the ledger.");
+	head(f, "releases_total", "counter", "Containers that a hook removed from the ledger.");
 	fprintf(f, "numaplace_releases_total %" PRIu64 "\n", c->count[COUNT_RELEASED]);
 	head(f, "hook_seconds", "histogram", "How long a placement took, from reading the machine to the mark on the cgroup.");
 	for (int i = 0; i < COUNTERS_BUCKETS; i++) {

@@ -33,7 +33,7 @@ static int take_request(struct request *r, int argc, char **argv, struct error *
 			return ret;
 	}
 	if (!request_asks(r))
-		return error_set(err, -EINVAL, "plan: nothing asked for: give a key, as limits.cpu=4");
+		return error_set(err, -EINVAL, "plan: a key is missing, for example limits.cpu=4");
 	return request_finish(r, err);
 }
 

@@ -254,7 +254,7 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 		return ret;
 	ret = usage_add(s->usage, &p->share);
 	if (ret < 0)
-		return error_errno(err, ret, "adding it up");
+		return error_errno(err, ret, "update the usage");
 	return 0;
 }
 
@@ -352,7 +352,7 @@ int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (s.ignored)
-		return error_set(err, -EINVAL, "simulate: %lu lines ignored: starts of what ran, stops of what did not",
+		return error_set(err, -EINVAL, "simulate: %lu lines ignored (duplicate start or unknown stop)",
 				 s.ignored);
 	return 0;
 }

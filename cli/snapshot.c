@@ -116,7 +116,7 @@ int snapshot_find(const struct snapshot *s, const char *verb, const char *id, co
 		}
 	}
 	if (many > 1)
-		return error_set(err, -EINVAL, "%s: %s: %u containers begin so", verb, quote(id).text, many);
+		return error_set(err, -EINVAL, "%s: %s: ambiguous, %u containers match", verb, quote(id).text, many);
 	if (!found)
 		return error_set(err, -EINVAL, "%s: %s: no such container is placed: see numaplace status", verb,
 				 quote(id).text);

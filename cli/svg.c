@@ -552,7 +552,7 @@ static void draw_matrix(const struct svg *g, int x, int y)
 		far = t->distance[i] > far ? t->distance[i] : far;
 	fprintf(g->f, "<text x='%d' y='%d' class='name'>distances</text>\n", x, y);
 	if (!g->nlines)
-		fprintf(g->f, "<text x='%d' y='%d' class='small'>not drawn: too many that differ; numaplace topology --json "
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>not drawn: too many different rows; numaplace topology --json "
 			"has them</text>\n", x, y + 18);
 	for (unsigned int i = 0; i < g->nlines; i++)
 		draw_axis(g, i, x, top);
@@ -560,8 +560,8 @@ static void draw_matrix(const struct svg *g, int x, int y)
 		for (unsigned int k = 0; k < g->nlines; k++)
 			draw_distance(g, i, k, far, left + (int)k * cell, top + (int)i * cell);
 	if (g->nlines && lines_shared(g))
-		fprintf(g->f, "<text x='%d' y='%d' class='small'>nodes of one row are as far from all others; on the "
-			"diagonal, from each other</text>\n", x, top + (int)g->nlines * cell + 16);
+		fprintf(g->f, "<text x='%d' y='%d' class='small'>nodes of one row have equal distances to all others; on "
+			"the diagonal, to each other</text>\n", x, top + (int)g->nlines * cell + 16);
 }
 
 /*
@@ -664,7 +664,7 @@ static void draw_head(const struct svg *g, int height)
 		t->nnodes == 1 ? "" : "s", t->ncpus, g->m->s->n, g->m->s->n == 1 ? "" : "s");
 	fprintf(g->f,
 		"<text x='%d' y='52' class='small'>a square: a core, its threads one below the other; "
-		"a bar: memory taken, in colour what was asked for</text>\n",
+		"a bar: memory taken, in colour what was requested</text>\n",
 		PAD);
 	if (g->m->worst > 0)
 		fprintf(g->f, "<text x='%d' y='70' class='small'>highest load of a node over the mean: %.2f</text>\n", PAD,

@@ -147,7 +147,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 		return error_errno(err, (int)n, "read %s", path);
 	at = strstr(text, key);
 	if (!at)
-		return error_set(err, -ENOENT, "%s: no Mems_allowed_list in it", path);
+		return error_set(err, -ENOENT, "%s: Mems_allowed_list is missing", path);
 	at += strlen(key);
 	at[strcspn(at, "\n")] = '\0';
 	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, "%s", path) : 0;
@@ -394,7 +394,7 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	printf("%s: %.1f MiB where they should be, %.1f MiB elsewhere\n", verdict(v, t),
 	       (double)(t->own - t->miss) / (1 << 20), (double)t->miss / (1 << 20));
 	if (t->mixed)
-		printf("%.1f MiB of the files' are private or the files': not told apart\n", (double)t->mixed / (1 << 20));
+		printf("%.1f MiB in file mappings, private or page cache: cannot distinguish\n", (double)t->mixed / (1 << 20));
 	printf("\n");
 	return 0;
 }

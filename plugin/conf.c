@@ -240,7 +240,7 @@ static int set_container_keys(struct conf *c, char *value, struct error *err)
 		keys |= 1U << key;
 	}
 	if (keys == HINT_KEYS)
-		return error_set(err, -EINVAL, "\"\": all, none or names of keys are wanted");
+		return error_set(err, -EINVAL, "\"\": all, none or names of keys are expected");
 	c->container_keys = keys;
 	return 0;
 }
@@ -321,7 +321,7 @@ static int set_tenants(struct conf *c, char *value, struct error *err)
 		used += (size_t)snprintf(c->tenants + used, sizeof(c->tenants) - used, "%s%s", used ? " " : "", word);
 	}
 	if (!used)
-		return error_set(err, -EINVAL, "\"\": none, or paths of cgroups, are wanted");
+		return error_set(err, -EINVAL, "\"\": none or paths of cgroups are expected");
 	return 0;
 }
 
@@ -484,10 +484,10 @@ static int check_file(const struct stat *st, const char *path, struct error *err
 	if (!S_ISREG(st->st_mode))
 		return error_set(err, -EINVAL, "%s: not a regular file", path);
 	if (st->st_uid && st->st_uid != own_uid() && !is_outer_root(st->st_uid))
-		return error_set(err, -EPERM, "%s: owned by uid %u, must be root's%s: chown 0 it", path, st->st_uid,
+		return error_set(err, -EPERM, "%s: owned by uid %u, must be root's%s: run chown 0 on it", path, st->st_uid,
 				 own_uid() ? " or your own" : "");
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		return error_set(err, -EPERM, "%s: writable by others than its owner (mode %04o): chmod go-w it", path,
+		return error_set(err, -EPERM, "%s: writable by other users (mode %04o): run chmod go-w on it", path,
 				 st->st_mode & 07777);
 	if (st->st_size > CONF_SIZE_MAX)
 		return error_set(err, -EINVAL, "%s: larger than 64KiB", path);

@@ -72,10 +72,10 @@ int device_name_parse(const char *text, char name[DEVICE_NAME_MAX], struct error
 	size_t len = strlen(plain);
 
 	if (!len || len >= DEVICE_NAME_MAX)
-		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is wanted",
+		return error_set(err, -EINVAL, "\"%s\": a device name of 1 to %d characters is expected",
 				 quote(text).text, DEVICE_NAME_MAX - 1);
 	if (name_check_device(plain, DEVICE_NAME_MAX, NULL) < 0)
-		return error_set(err, -EINVAL, "\"%s\": not a name of a device; " UNDERSTOOD, quote(text).text);
+		return error_set(err, -EINVAL, "\"%s\": not a device name; " UNDERSTOOD, quote(text).text);
 	if (parse_pci(plain, name, DEVICE_NAME_MAX))
 		return 0;
 	/* Kernel device names have no colon. */

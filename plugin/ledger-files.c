@@ -31,7 +31,7 @@ int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_M
 	size_t used = strspn(runtime_class, "abcdefghijklmnopqrstuvwxyz");
 
 	if (!used || used > 15 || runtime_class[used])
-		return error_set(err, -EINVAL, "ledger: \"%s\": no class of runtimes", quote(runtime_class).text);
+		return error_set(err, -EINVAL, "ledger: \"%s\": not a runtime class", quote(runtime_class).text);
 	if (!*id)
 		return error_set(err, -EINVAL, "ledger: the container id is empty");
 	memcpy(name, runtime_class, used);
@@ -146,7 +146,7 @@ int file_load(struct ledger *l, const char *name, struct record *r, struct error
 	int ret;
 
 	if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV))
-		return error_set(err, -EBADMSG, "ledger: %s: not a file", quote(name).text);
+		return error_set(err, -EBADMSG, "ledger: %s: not a regular file", quote(name).text);
 	if (fd < 0)
 		return errno == ENOENT ? -ENOENT : error_errno(err, -errno, "ledger: open %s", quote(name).text);
 	ret = load_text(l, fd, quote(name).text, r, err);
@@ -268,7 +268,7 @@ static int keep(struct ledger *l, int dir, const char *name)
 			continue;
 		if (renameat(dir, name, fd, kept) < 0)
 			return -errno;
-		ledger_note(l, "ledger: damaged: set aside as damaged/%s", kept);
+		ledger_note(l, "ledger: damaged: moved to damaged/%s", kept);
 		return 0;
 	}
 	return -ENOSPC;

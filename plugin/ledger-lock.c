@@ -164,15 +164,15 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 		if ((now_ns() - since) / 1000000 < timeout_ms)
 			continue;
 		if (l->looking)
-			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d holds it for %u ms: the next container "
-					 "that is placed ends that", (int)h.pid, timeout_ms);
+			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d has held it for %u ms; the next "
+					 "placement kills that process", (int)h.pid, timeout_ms);
 		if (killed)
-			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d holds it and does not die",
+			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d holds it and did not end after SIGKILL",
 					 (int)h.pid);
 		r = kill_holder(fd, &h);
 		if (r < 0)
 			return error_errno(err, -ETIMEDOUT,
-					   "ledger: lock: process %d holds it for %u ms and cannot be killed (%s)",
+					   "ledger: lock: process %d has held it for %u ms and cannot be killed (%s)",
 					   (int)h.pid, timeout_ms, strerror(-r));
 		since = now_ns();
 		if (r == 0)
@@ -218,11 +218,11 @@ int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err)
 		if (fstat(fd, &st) < 0)
 			return error_errno(err, -errno, "ledger: lock");
 		if (!S_ISREG(st.st_mode) || st.st_nlink > 1)
-			return error_set(err, -EPERM, "ledger: lock: not a file of its own: take it away");
+			return error_set(err, -EPERM, "ledger: lock: not a regular file with one link: remove it");
 		if (st.st_nlink == 0)
 			continue;
 		l->lock = steal_fd(&fd);
 		return 0;
 	}
-	return error_set(err, -EAGAIN, "ledger: lock: it is taken away again and again");
+	return error_set(err, -EAGAIN, "ledger: lock: the lock file keeps being replaced");
 }

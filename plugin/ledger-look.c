@@ -75,7 +75,7 @@ static int count_living(struct ledger *l, struct kept *k, struct error *err)
 		return ret;
 	ret = usage_add_growing(l, &r.placement.share);
 	if (ret == -ERANGE) {
-		ledger_note(l, "ledger: \"%s\": its numbers cannot be: left out", quote(r.id).text);
+		ledger_note(l, "ledger: \"%s\": values out of range: left out", quote(r.id).text);
 		return 0;
 	}
 	if (ret < 0)
@@ -109,9 +109,9 @@ static int count_all(struct ledger *l, struct error *err)
 static void say_repair(struct ledger *l, enum usage_state state, bool lost)
 {
 	static const char *const what[] = {
-		[USAGE_CHANGING] = "its last change was cut off",
+		[USAGE_CHANGING] = "its last change was interrupted",
 		[USAGE_LOST] = "records were lost",
-		[USAGE_TORN] = "its last change was cut off",
+		[USAGE_TORN] = "its last change was interrupted",
 		[USAGE_DAMAGED] = "\"usage\" is damaged",
 		[USAGE_MISSING] = "\"usage\" is missing",
 	};
@@ -122,7 +122,7 @@ static void say_repair(struct ledger *l, enum usage_state state, bool lost)
 	if (state == USAGE_GOOD && lost && l->sums.containers)
 		why = "containers/ is missing";
 	if (why)
-		ledger_note(l, "ledger: %s: the next container that is placed or ends has it repaired", why);
+		ledger_note(l, "ledger: %s: the next placement or release repairs it", why);
 }
 
 /* Reads the folder, under the lock. *@counted: the sums can be used as they are. */

@@ -23,7 +23,7 @@ static int count_file(struct ledger *l, const char *name, bool *lost, struct err
 	if (ret == 0) {
 		ret = usage_add_growing(l, &r.placement.share);
 		if (ret == -ERANGE)
-			ret = error_set(&why, -EBADMSG, "ledger: %s: its numbers cannot be", quote(name).text);
+			ret = error_set(&why, -EBADMSG, "ledger: %s: values out of range", quote(name).text);
 	}
 	if (ret == -ENOENT)
 		return 0;
@@ -103,7 +103,7 @@ static int rebuild_one(void *arg, const char *cgroup, uint64_t inode, const char
 	slot_name(base, used, name);
 	ret = usage_add_growing(b->l, &r.placement.share);
 	if (ret == -ERANGE) {
-		ledger_note(b->l, "ledger: rebuild: %s: its numbers cannot be", quote(name).text);
+		ledger_note(b->l, "ledger: rebuild: %s: values out of range", quote(name).text);
 		return 0;
 	}
 	if (ret < 0)
@@ -150,7 +150,7 @@ int ledger_ready(const struct ledger *l, struct error *err)
 	if (!l->incomplete)
 		return 0;
 	return error_set(err, -EAGAIN, "ledger: its records were lost and are being collected from the live containers, "
-			 "%u so far: start it again", l->sums.containers);
+			 "%u so far: start the container again", l->sums.containers);
 }
 
 int ledger_recount(struct ledger *l, bool lost, struct error *err)
@@ -175,6 +175,6 @@ int ledger_recount(struct ledger *l, bool lost, struct error *err)
 	if (r == 0)
 		r = usage_create(l, err);
 	if (r == 0 && (!first || l->sums.containers))
-		ledger_note(l, "ledger: counted again: %u containers", l->sums.containers);
+		ledger_note(l, "ledger: recounted: %u containers", l->sums.containers);
 	return r;
 }

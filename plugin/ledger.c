@@ -135,11 +135,11 @@ static int check_folder(struct ledger *l, struct error *err)
 		return error_set(err, -EPERM, "ledger: the folder belongs to user %u", st.st_uid);
 	/* Read-only access by others is tolerated for a look, not for writing. */
 	if (st.st_mode & (l->looking ? 022 : 077))
-		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, wanted 0700)",
+		return error_set(err, -EPERM, "ledger: the folder is open to others (mode %04o, must be 0700)",
 				 st.st_mode & 07777);
 	for (struct ledger *o = open_ledgers; o; o = o->next)
 		if (o->dev == st.st_dev && o->ino == st.st_ino && o->owner == getpid())
-			return error_set(err, -EDEADLK, "ledger: open in this process already");
+			return error_set(err, -EDEADLK, "ledger: already open in this process");
 	l->dev = st.st_dev;
 	l->ino = st.st_ino;
 	return 0;
@@ -188,8 +188,8 @@ int ledger_new(int dir, const struct topology *t, const struct ledger_world *wor
 	struct ledger *l;
 
 	if ((world->boot_id || !looking) && (!world->boot_id || !is_boot_id(world->boot_id)))
-		return error_set(err, -ENODATA, "ledger: this boot's id cannot be read (/proc/sys/kernel/random/boot_id): "
-				 "whether its containers are of this boot is not known, and it is left as it is");
+		return error_set(err, -ENODATA, "ledger: cannot read the boot id (/proc/sys/kernel/random/boot_id): "
+				 "without it, records of an earlier boot cannot be recognised; the ledger is not opened");
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_errno(err, -ENOMEM, "ledger");
@@ -229,7 +229,7 @@ int ledger_open(int dir, const struct topology *t, const struct ledger_world *wo
 static int start(struct ledger *l, struct error *err)
 {
 	if (l->looking)
-		return error_set(err, -EROFS, "ledger: opened for looking");
+		return error_set(err, -EROFS, "ledger: opened read-only");
 	return l->mark == MARK_CLEAN || l->incomplete ? 0 : ledger_recount(l, l->mark == MARK_LOST, err);
 }
 
@@ -239,7 +239,7 @@ static int load_or_repair(struct ledger *l, const char *name, struct record *r, 
 	int ret;
 
 	if (l->looking)
-		return error_set(err, -EROFS, "ledger: opened for looking");
+		return error_set(err, -EROFS, "ledger: opened read-only");
 	ret = file_load(l, name, r, err);
 	if (ret != -EBADMSG)
 		return ret;
@@ -257,7 +257,7 @@ static int take_out(struct ledger *l, const struct share *s, struct error *err)
 	r = ledger_recount(l, true, err);
 	if (r == 0)
 		r = usage_remove(&l->sums, s);
-	return r == -ERANGE ? error_set(err, -EUCLEAN, "ledger: the sums do not hold what they are made of") : r;
+	return r == -ERANGE ? error_set(err, -EUCLEAN, "ledger: the sums are inconsistent with the records") : r;
 }
 
 static bool is_dead(const struct ledger *l, enum life life, const struct record *r)
@@ -381,7 +381,7 @@ static int replace(struct ledger *l, const char *name, const struct record *old,
 		return ret;
 	ret = usage_add(&l->sums, &r->placement.share);
 	if (ret < 0) {
-		error_set(err, ret, "ledger: \"%s\": has ids or numbers that the sums cannot hold", quote(r->id).text);
+		error_set(err, ret, "ledger: \"%s\": ids or numbers too large for the sums", quote(r->id).text);
 	} else {
 		ret = usage_mark(l, MARK_CHANGING, err);
 		if (ret == 0)

@@ -29,7 +29,7 @@ static int refuse(const char *text, const char *wrong, const char *more, struct 
 {
 	const char one[] = { *wrong, '\0' };
 
-	return error_set(err, -EINVAL, "\"%s\": \"%s\" in it: " ALLOWED "%s%s are allowed", quote(text).text,
+	return error_set(err, -EINVAL, "\"%s\": contains \"%s\"; allowed are " ALLOWED "%s%s", quote(text).text,
 			 quote(one).text, *more ? " " : "", more);
 }
 
@@ -45,7 +45,7 @@ static int check(const char *name, size_t max, const char *more, struct error *e
 		return error_set(err, -EINVAL, "\"%s\": not a name", name);
 	/* Programs that get it as an argument would parse it as an option. */
 	if (*name == '-')
-		return error_set(err, -EINVAL, "\"%s\": a dash first", quote(name).text);
+		return error_set(err, -EINVAL, "\"%s\": begins with a dash", quote(name).text);
 	wrong = find_wrong(name, more);
 	return wrong ? refuse(name, wrong, more, err) : 0;
 }
@@ -58,7 +58,7 @@ int name_check_id(const char *id, struct error *err)
 int name_check_device(const char *name, size_t size, struct error *err)
 {
 	if (*name == '.')
-		return error_set(err, -EINVAL, "\"%s\": a dot first", quote(name).text);
+		return error_set(err, -EINVAL, "\"%s\": begins with a dot", quote(name).text);
 	return check(name, size - 1, "!", err);
 }
 
@@ -67,11 +67,11 @@ int name_check_cgroup(const char *path, size_t size, struct error *err)
 	const char *wrong = find_wrong(path, "/\\");
 
 	if (*path != '/')
-		return error_set(err, -EINVAL, "cgroup \"%s\": no path from the root", quote(path).text);
+		return error_set(err, -EINVAL, "cgroup \"%s\": not an absolute path", quote(path).text);
 	if (strlen(path) >= size)
 		return error_set(err, -EINVAL, "cgroup \"%s\": longer than %zu bytes", quote(path).text, size - 1);
 	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
 		if (p[3] == '/' || p[3] == '\0')
-			return error_set(err, -EINVAL, "cgroup \"%s\": \"..\" in it", quote(path).text);
+			return error_set(err, -EINVAL, "cgroup \"%s\": contains \"..\"", quote(path).text);
 	return wrong ? (refuse(path, wrong, "/ \\", err), error_prefix(err, "cgroup")) : 0;
 }

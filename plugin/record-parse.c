@@ -323,14 +323,14 @@ static int parse_line(struct record *r, char *line, size_t *at, struct error *er
 	char *value = strchr(line, '=');
 
 	if (!value)
-		return error_set(err, -EBADMSG, "record: \"%s\": no key=value", quote(line).text);
+		return error_set(err, -EBADMSG, "record: \"%s\": not key=value", quote(line).text);
 	*value++ = '\0';
 	for (size_t i = *at; i < ARRAY_SIZE(fields); i++) {
 		const struct field *f = &fields[i];
 
 		if (field_is(f, line)) {
 			if (!f->set(r, line + strlen(f->key), value))
-				return error_set(err, -EBADMSG, "record: %s: \"%s\": makes no sense",
+				return error_set(err, -EBADMSG, "record: %s: \"%s\": invalid value",
 						 quote(line).text, quote(value).text);
 			*at = f->many ? i : i + 1;
 			return 0;
@@ -338,7 +338,7 @@ static int parse_line(struct record *r, char *line, size_t *at, struct error *er
 		if (f->must)
 			break;
 	}
-	return error_set(err, -EBADMSG, "record: key \"%s\": unknown, or not in its place", quote(line).text);
+	return error_set(err, -EBADMSG, "record: key \"%s\": unknown or out of order", quote(line).text);
 }
 
 static int parse_lines(struct record *r, char *text, struct error *err)
@@ -350,7 +350,7 @@ static int parse_lines(struct record *r, char *text, struct error *err)
 		int ret;
 
 		if (!end)
-			return error_set(err, -EBADMSG, "record: the last line has no end");
+			return error_set(err, -EBADMSG, "record: the last line has no newline");
 		*end = '\0';
 		ret = parse_line(r, text, &at, err);
 		if (ret < 0)
@@ -359,7 +359,7 @@ static int parse_lines(struct record *r, char *text, struct error *err)
 	}
 	for (; at < ARRAY_SIZE(fields); at++)
 		if (fields[at].must)
-			return error_set(err, -EBADMSG, "record: no %s", fields[at].key);
+			return error_set(err, -EBADMSG, "record: %s is missing", fields[at].key);
 	return 0;
 }
 
@@ -372,9 +372,9 @@ static int check_whole(const char *text, size_t len, struct error *err)
 	if (len > RECORD_TEXT_MAX)
 		return error_set(err, -EBADMSG, "record: more than %d bytes", RECORD_TEXT_MAX);
 	if (len < first || memcmp(text, RECORD_FIRST_LINE, first) != 0)
-		return error_set(err, -EBADMSG, "record: does not begin as one");
+		return error_set(err, -EBADMSG, "record: wrong first line");
 	if (len < first + RECORD_CRC_LINE_LEN)
-		return error_set(err, -EBADMSG, "record: cut short");
+		return error_set(err, -EBADMSG, "record: truncated");
 	snprintf(crc, sizeof(crc), RECORD_CRC_LINE, crc32_of(text, len - RECORD_CRC_LINE_LEN));
 	if (memcmp(text + len - RECORD_CRC_LINE_LEN, crc, RECORD_CRC_LINE_LEN) != 0)
 		return error_set(err, -EBADMSG, "record: the checksum does not match");

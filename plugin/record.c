@@ -49,11 +49,11 @@ static bool good_share(const struct share *s)
 static const char *fault_of(const struct record *r)
 {
 	if (name_check_id(r->id, NULL) < 0)
-		return "the id is none";
+		return "the id is not valid";
 	if (name_check_id(r->runtime, NULL) < 0)
 		return "the runtime has no name";
 	if (r->cgroup && !record_good_cgroup(r->cgroup))
-		return "the cgroup is no path from the root";
+		return "the cgroup is not an absolute path";
 	if (r->placement.policy > POLICY_WEIGHTED)
 		return "the policy is unknown";
 	if (r->reasons.n > REASONS_MAX)

@@ -116,7 +116,7 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 	int ret;
 
 	if (!*value)
-		return error_set(err, -EINVAL, "\"\": empty; a number of CPUs or a list is wanted");
+		return error_set(err, -EINVAL, "\"\": empty; a number of CPUs or a list is expected");
 	ret = parse_number(value, strlen(value), CPU_COUNT_MAX, &count);
 	if (ret == 0) {
 		if (count == 0)
@@ -161,7 +161,7 @@ static int set_nodes(struct request *r, const char *value, struct error *err)
 		return parse_nodes(value, &r->nodes, err);
 	r->all_nodes = true;
 	if (!value[3] || !value[4] || strcmp(value + 4, "balanced") == 0)
-		return error_set(err, -EINVAL, "\"%s\": all of which nodes? A list as in all:0-3 is wanted",
+		return error_set(err, -EINVAL, "\"%s\": all of which nodes? A list as in all:0-3 is expected",
 				 quote(value).text);
 	return parse_nodes(value + 4, &r->nodes, err);
 }
@@ -240,10 +240,14 @@ static int add_huge(struct request *r, uint64_t size, uint64_t count, struct err
 				 (unsigned long long)size);
 	if (count && size > SIZE_LIMIT / count)
 		return error_set(err, -EINVAL, "more than 1EiB of hugepages");
-	for (unsigned int i = 0; i < r->nhuge; i++)
-		if (r->huge[i].size == size)
-			return error_set(err, -EINVAL, "the page size of %llu bytes stands there twice",
-					 (unsigned long long)size);
+	for (unsigned int i = 0; i < r->nhuge; i++) {
+		char text[32];
+
+		if (r->huge[i].size != size)
+			continue;
+		size_format(size, text, sizeof(text));
+		return error_set(err, -EINVAL, "page size %s is given twice", text);
+	}
 	if (!count)
 		return 0;
 	if (r->nhuge == HUGE_REQUEST_MAX)
@@ -375,7 +379,7 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 	next.given |= 1U << k;
 	if (r->given >> k & 1) {
 		if (!same_value(r, &next, (enum request_key)k))
-			return error_set(err, -EINVAL, "%s: \"%s\": given twice, and differently", request_keys[k],
+			return error_set(err, -EINVAL, "%s: \"%s\": given twice with different values", request_keys[k],
 					 quote(value).text);
 		return 0;
 	}
@@ -422,7 +426,7 @@ int request_finish(struct request *r, struct error *err)
 	if (r->one_thread && r->cpu_listed)
 		return error_set(err, -EINVAL, "limits.cpu.threads: \"one\": needs limits.cpu to be a number of cores");
 	if (r->cpu_class != CLASS_ANY && r->cpu_listed)
-		return error_set(err, -EINVAL, "limits.cpu.class: \"%s\": limits.cpu lists the CPUs, no class chooses them",
+		return error_set(err, -EINVAL, "limits.cpu.class: \"%s\": not allowed beside a list in limits.cpu",
 				 cpu_class_name(r->cpu_class));
 	if (r->huge_memory && !r->memory)
 		return error_set(err, -EINVAL,

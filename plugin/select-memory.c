@@ -257,7 +257,7 @@ static void add_named_memory(const struct choice *c, const struct idset *chosen,
 	}
 	idset_andnot(&add, mems);
 	if (!idset_empty(&add))
-		reasons_add(c->why, "memory: node %s comes along, named and nearest to these", list_text(&add).text);
+		reasons_add(c->why, "memory: node %s is added: it is named, and nearest to these", list_text(&add).text);
 	idset_or(mems, &add);
 }
 
@@ -270,7 +270,7 @@ static void say_unknown(const struct choice *c, const struct idset *mems)
 		if (!c->t->nodes[i].mem_known && idset_has(mems, c->t->nodes[i].id))
 			idset_add(&unknown, c->t->nodes[i].id);
 	if (!idset_empty(&unknown))
-		reasons_add(c->why, "limits.memory: not checked, the kernel does not say how much memory is on nodes %s",
+		reasons_add(c->why, "limits.memory: not checked: the kernel does not report the memory of nodes %s",
 			    list_text(&unknown).text);
 }
 
@@ -309,7 +309,7 @@ static void add_room(struct choice *c, const struct placement *out, struct idset
 		warn(c, WARN_STARVED, mems);
 		return;
 	}
-	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have next to nothing left",
+	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have almost no free memory",
 		    c->t->nodes[near].id, list_text(mems).text);
 	idset_add(mems, c->t->nodes[near].id);
 }

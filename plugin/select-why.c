@@ -25,7 +25,7 @@ void reasons_add(struct reasons *why, const char *fmt, ...)
 const char *placement_warning(enum placement_warning w)
 {
 	static const char *const text[WARNINGS] = {
-		[WARN_STARVED] = "the memory nodes that it may use have nothing left",
+		[WARN_STARVED] = "the memory nodes that it may use have no free memory left",
 		[WARN_MOVABLE] = "its memory nodes have movable memory alone, and the kernel needs some of its own",
 		[WARN_ISOLATED] = "some of its CPUs are isolated: the kernel does not balance load over these",
 	};
@@ -239,7 +239,7 @@ int refuse(const struct choice *c, struct error *err)
 
 		per_node(c, nodes, sizeof(nodes), HUGE_SIZES_MAX);
 		return error_set(err, -ENOSPC,
-				 "limits.cpu: %u exclusive %s asked, %u are in free whole cores (node %s%s%s)", need->count,
+				 "limits.cpu: %u exclusive %s requested, %u are in free whole cores (node %s%s%s)", need->count,
 				 c->req->one_thread ? "cores" : "CPUs", (unsigned int)(all.room / LOAD_ONE), nodes,
 				 causes.text[0] ? "; " : "", causes.text);
 	}
@@ -248,18 +248,18 @@ int refuse(const struct choice *c, struct error *err)
 		memory_left_out(c, besides, sizeof(besides));
 		arc_text(c, arc, sizeof(arc));
 		reserved_memory_text(c->in->policy, &c->mems, kept, sizeof(kept));
-		return error_set(err, -ENOSPC, "limits.memory: %s asked, %s to be had (node %s%s)%s%s",
+		return error_set(err, -ENOSPC, "limits.memory: %s requested, %s available (node %s%s)%s%s",
 				 size_text(need->memory).text, size_text(all.avail).text, nodes, arc, kept, besides);
 	}
 	for (unsigned int h = 0; h < c->t->nhuge; h++) {
 		if (all.huge[h] >= need->huge[h])
 			continue;
 		per_node(c, nodes, sizeof(nodes), (int)h);
-		return error_set(err, -ENOSPC, "limits.memory.hugepages: %llu pages of %s asked, %llu free (node %s)",
+		return error_set(err, -ENOSPC, "limits.memory.hugepages: %llu pages of %s requested, %llu free (node %s)",
 				 (unsigned long long)need->huge[h], size_text(c->t->huge_size[h]).text,
 				 (unsigned long long)all.huge[h], nodes);
 	}
-	return error_set(err, -ENOSPC, "no set of nodes has the CPUs, memory and hugepages asked for at once");
+	return error_set(err, -ENOSPC, "no set of nodes has all of the requested CPUs, memory and hugepages");
 }
 
 /* Refuses a listed CPU (index) that is not a candidate. */
@@ -276,7 +276,7 @@ int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err)
 				 list_text(&c->nodes).text);
 	if (cause == HELD)
 		return error_set(err, -ENOSPC, "limits.cpu: CPU %u is held exclusively by another container", x->id);
-	return error_set(err, -ENOSPC, "limits.cpu: CPU %u is %s", x->id, cause < CAUSES ? words[cause] : "not to be given");
+	return error_set(err, -ENOSPC, "limits.cpu: CPU %u is %s", x->id, cause < CAUSES ? words[cause] : "not available");
 }
 
 /* Refuses a listed CPU (index) whose core others use or may use. */
@@ -286,7 +286,7 @@ int refuse_core(const struct choice *c, unsigned int cpu, struct error *err)
 	const struct select_policy *policy = c->in->policy;
 
 	if (c->in->usage->load[t->cpus[cpu].id])
-		return error_set(err, -ENOSPC, "limits.cpu: CPU %u is in use by another container, so not exclusive",
+		return error_set(err, -ENOSPC, "limits.cpu: CPU %u is in use by another container: it cannot be exclusive",
 				 t->cpus[cpu].id);
 	for (unsigned int i = 0; i < t->ncpus; i++) {
 		const struct topo_cpu *x = &t->cpus[i];
@@ -388,7 +388,7 @@ static const char *why_lost(const struct choice *c, const struct verdict *a, con
 		return "farther from its device or its last place";
 	if (b->load < a->load - 0.5)
 		return "emptier, and kept for larger ones";
-	return "by a hair, over all";
+	return "slightly worse overall";
 }
 
 void explain_choice(const struct choice *c)
@@ -405,7 +405,7 @@ void explain_choice(const struct choice *c)
 	if (a.memory > 0)
 		snprintf(memory[0], sizeof(memory[0]), " and %.0f %% of memory", a.memory);
 	reasons_add(c->why, "%.90s: %s, mean distance %.1f, then %.0f %% of CPUs%s taken", first,
-		    c->req->all_nodes	 ? "all of them, as asked" :
+		    c->req->all_nodes	 ? "all of them, as requested" :
 		    s->need.overcommit ? "least crowded" :
 		    s->best.n == 1     ? "has room for all of it" :
 					 "the fewest that have room",

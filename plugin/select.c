@@ -63,16 +63,16 @@ static int allow_nodes(struct choice *c, struct error *err)
 		idset_andnot(&missing, &there);
 		idset_andnot(&missing, &t->merged);
 		if (!idset_empty(&missing))
-			reasons_add(c->why, "limits.cpu.nodes: nodes %s are not here", list_text(&missing).text);
+			reasons_add(c->why, "limits.cpu.nodes: nodes %s do not exist", list_text(&missing).text);
 		if (idset_empty(&c->nodes) || (c->req->all_nodes && !idset_empty(&missing)))
-			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node here (nodes %s)",
+			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node (nodes %s exist)",
 					 list_text(&missing).text, list_text(&there).text);
 		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
 					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
 	}
 	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
-		reasons_add(c->why, "of the nodes that were chosen, nodes %s are reserved: no memory of theirs is given",
+		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
 			    list_text(&c->in->policy->reserved_nodes).text);
 	idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
 	return 0;
@@ -400,7 +400,7 @@ static int check_reserved_pages(const struct choice *c, struct error *err)
 			there += c->t->nodes[i].huge_free[h];
 		if (left < need && there >= need)
 			return error_set(err, -ENOSPC,
-					 "limits.memory.hugepages: %llu pages of %s asked, %llu can be got (%llu free, of which "
+					 "limits.memory.hugepages: %llu pages of %s requested, %llu available (%llu free, of which "
 					 "%llu are reserved by running programs)",
 					 (unsigned long long)need, size_text(c->t->huge_size[h]).text,
 					 (unsigned long long)left, (unsigned long long)there,
@@ -417,8 +417,8 @@ static void clamp_count(struct choice *c)
 	if (need->count > c->ncandidates && !c->req->exclusive) {
 		struct left_out_text causes = c->why ? left_out(c, true) : (struct left_out_text){ "" };
 
-		reasons_add(c->why, "limits.cpu: %u asked, %u there are: taken down to all of them%s%.90s%s", need->count,
-			    c->ncandidates, causes.text[0] ? " (" : "", causes.text, causes.text[0] ? ")" : "");
+		reasons_add(c->why, "limits.cpu: %u requested, %u available; using all %u%s%.90s%s", need->count,
+			    c->ncandidates, c->ncandidates, causes.text[0] ? " (" : "", causes.text, causes.text[0] ? ")" : "");
 		need->count = c->ncandidates;
 	}
 	need->room = (int64_t)(need->count ? need->count : 1) * LOAD_ONE;
@@ -646,7 +646,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 		add_up_need(c);
 		r = search_once(c);
 		if (r == 0) {
-			reasons_add(c->why, "limits.memory: %s is more than any nodes have: preferred lets it spill",
+			reasons_add(c->why, "limits.memory: no set of nodes has %s: policy preferred allows it to spill",
 				    size_text(asked).text);
 			return 0;
 		}
@@ -676,13 +676,14 @@ static int check_list(struct choice *c, struct error *err)
 		if (i < 0)
 			return error_set(err, -EINVAL, "limits.cpu: CPU %d of \"%s\" is %s (CPUs %s)", id,
 					 list_text(&req->cpu_list).text,
-					 idset_has(&c->t->offline, (unsigned int)id) ? "offline" : "not here",
+					 idset_has(&c->t->offline, (unsigned int)id) ? "offline" : "not present",
 					 list_text(&c->t->online).text);
 		if (!c->candidate[i] || !idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
 			return refuse_listed(c, (unsigned int)i, err);
 		if (req->exclusive && c->t->cpus[i].core == c->kept_core)
 			return error_set(err, -ENOSPC,
-					 "limits.cpu: CPU %d is on the last core that is not isolated: others need it", id);
+					 "limits.cpu: CPU %d is on the last core that is not isolated: the host needs it",
+					 id);
 		if (req->exclusive && !c->free_core[i])
 			return refuse_core(c, (unsigned int)i, err);
 	}
@@ -691,7 +692,7 @@ static int check_list(struct choice *c, struct error *err)
 	idset_and(&missing, &c->t->cpu_nodes);
 	idset_andnot(&missing, &nodes);
 	if (req->all_nodes && !idset_empty(&missing))
-		return error_set(err, -EINVAL, "limits.cpu: \"%s\": no CPU of nodes %s, of which limits.cpu.nodes wants all",
+		return error_set(err, -EINVAL, "limits.cpu: \"%s\": no CPU of nodes %s, limits.cpu.nodes requires all",
 				 list_text(&req->cpu_list).text, list_text(&missing).text);
 	return 0;
 }
@@ -761,7 +762,7 @@ static int check_reserved(const struct choice *c, struct error *err)
 						 c->t->nodes[c->t->cpus[i].node].id);
 		}
 	if (idset_empty(&c->nodes))
-		return error_set(err, -ENOSPC, "limits.cpu.nodes: nodes %s were chosen, and nodes %s are reserved",
+		return error_set(err, -ENOSPC, "limits.cpu.nodes: nodes %s were chosen, but nodes %s are reserved",
 				 list_text(&c->req->nodes).text, list_text(&policy->reserved_nodes).text);
 	return 0;
 }
@@ -826,7 +827,7 @@ static int choose_all(struct choice *c, struct error *err)
 		if (c->req->exclusive)
 			return refuse(c, err);
 		crowd(c);
-		reasons_add(c->why, "these nodes have not %u CPUs free: CPUs are shared with others",
+		reasons_add(c->why, "these nodes do not have %u CPUs free: CPUs are shared with others",
 			    s->need.count ? s->need.count : 1);
 	}
 	return fit_memory(c, c->mems_elsewhere, err);
@@ -949,7 +950,7 @@ static int prepare(struct choice *c, struct error *err)
 	for (unsigned int i = 0; i < c->req->ndevices; i++)
 		if (c->in->devices_unknown >> i & 1)
 			reasons_add(c->why,
-				    "limits.cpu.device: \"%s\": the kernel knows no node for it, so it does not count",
+				    "limits.cpu.device: \"%s\": the kernel reports no node for it: ignored",
 				    quote(c->req->device[i]).text);
 	if (c->kinds.n == 1 && (c->req->cpu_class == CLASS_PERFORMANCE || c->req->cpu_class == CLASS_EFFICIENT))
 		reasons_add(c->why, "limits.cpu.class: all cores of this machine are of one kind");

@@ -61,7 +61,7 @@ static int take_decimal(const char *text, struct decimal *out, struct error *err
 		d.digits = digits ? (unsigned int)(p - point - 1) : 0;
 	}
 	if (!digits)
-		return error_set(err, -EINVAL, "\"%s\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is wanted",
+		return error_set(err, -EINVAL, "\"%s\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is expected",
 				 quote(text).text);
 	d.end = p;
 	*out = d;
@@ -120,8 +120,8 @@ static uint64_t unit_bytes(const char *unit)
 static int refuse_unit(const char *text, const char *unit, struct error *err)
 {
 	if (strcmp(unit, "%") == 0)
-		return error_set(err, -EINVAL, "\"%s\": a part of the machine's memory is for Incus alone; a size like "
-					       "30GiB is wanted", quote(text).text);
+		return error_set(err, -EINVAL, "\"%s\": a percentage of memory is only valid under Incus; a size like "
+					       "30GiB is expected", quote(text).text);
 	return error_set(err, -EINVAL, "\"%s\": unknown unit \"%s\"; known are " KNOWN_UNITS, quote(text).text,
 			 quote(unit).text);
 }
@@ -153,7 +153,7 @@ int size_parse(const char *text, uint64_t *bytes, struct error *err)
 		return error_set(err, -EINVAL, "\"%s\": m is MiB here, and a thousandth of a byte in Kubernetes: write MiB, "
 					       "or the number of bytes", quote(text).text);
 	if (d.digits && unit == 1)
-		return error_set(err, -EINVAL, "\"%s\": a part of a byte; a unit is missing", quote(text).text);
+		return error_set(err, -EINVAL, "\"%s\": a fraction of a byte; a unit is missing", quote(text).text);
 	if (!multiply(&d, unit, bytes))
 		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
 	return 0;
@@ -179,7 +179,7 @@ int size_parse_page(const char *text, uint64_t *bytes, struct error *err)
 	uint64_t n, unit;
 
 	if (!take_digits(&end, SIZE_LIMIT, &n))
-		return error_set(err, -EINVAL, "\"%s\": a page size like 2MB, 1GiB or a number of bytes is wanted",
+		return error_set(err, -EINVAL, "\"%s\": a page size like 2MB, 1GiB or a number of bytes is expected",
 				 quote(text).text);
 	unit = page_unit(end);
 	if (!unit)

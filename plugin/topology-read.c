@@ -254,10 +254,10 @@ static int read_nodes(struct reading *r, struct error *err)
 	}
 	if (!distances) {
 		if (t->nnodes > 1)
-			warn(t, "the kernel gives no usable distances: 10 within a node, 20 between nodes");
+			warn(t, "the kernel gives no usable distances: using 10 within a node, 20 between nodes");
 		default_distances(t);
 	} else if (distances_all_equal(t)) {
-		warn(t, "firmware says that all distances are %u: taken for 10 within a node, 20 between nodes",
+		warn(t, "firmware says that all distances are %u: using 10 within a node, 20 between nodes",
 		     t->distance[0]);
 		default_distances(t);
 	}
@@ -302,7 +302,7 @@ static int make_single_node(struct reading *r, struct error *err)
 	if (ret == -ENOENT)
 		ret = list_cpu_folders(r, &r->claims[0]);
 	if (ret == -ENOENT)
-		return error_set(err, ret, "neither %s nor %s/online is there", NODE_DIR, CPU_DIR);
+		return error_set(err, ret, "neither %s nor %s/online exists", NODE_DIR, CPU_DIR);
 	if (ret == -EINVAL)
 		return error_prefix(err, "%s", CPU_DIR);
 	if (ret < 0)
@@ -365,7 +365,7 @@ static void merge_claims(struct reading *r)
 	}
 	if (same < 2)
 		return;
-	warn(t, "firmware puts the same CPUs on %u nodes: taken for one node, %u", same, t->nodes[keep].id);
+	warn(t, "firmware puts the same CPUs on %u nodes: treated as one node, %u", same, t->nodes[keep].id);
 	if (t->nodes[keep].has_memory)
 		idset_add(&t->merged, t->nodes[keep].id);
 	for (unsigned int i = t->nnodes; i-- > 0;) {
@@ -432,12 +432,12 @@ static void settle_claims(struct reading *r, bool online_known)
 		idset_or(&taken, &r->claims[i]);
 	}
 	if (overlap)
-		warn(t, "firmware puts a CPU on two nodes: it is taken for the lower one's");
+		warn(t, "firmware puts a CPU on two nodes: it is assigned to the lower one");
 	idset_andnot(&left, &taken);
 	if (online_known && !idset_empty(&left)) {
 		if (idset_format(&left, list, sizeof(list)) >= sizeof(list))
 			memcpy(list + sizeof(list) - 4, "...", 4);
-		warn(t, "online and on no node, so left out: CPU %s", list);
+		warn(t, "online but on no node, so left out: CPU %s", list);
 	}
 	t->online = taken;
 }
@@ -714,7 +714,7 @@ static void settle_online(struct reading *r)
 
 	if (!online_is_a_count(r))
 		return;
-	warn(t, "%s/online is a container's count of CPUs (LXCFS): the nodes' own lists are taken", CPU_DIR);
+	warn(t, "%s/online is a container's count of CPUs (LXCFS): using the nodes' own lists", CPU_DIR);
 	idset_clear(&t->online);
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		idset_or(&t->online, &r->claims[i]);

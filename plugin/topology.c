@@ -300,6 +300,6 @@ int topology_device_node(int root, const char *device, int *node, struct error *
 			*node = node_above(dir);
 		return 0;
 	}
-	return error_set(err, -EINVAL, "limits.cpu.device: \"%s\": no such network, block or PCI device here",
+	return error_set(err, -EINVAL, "limits.cpu.device: \"%s\": no such network, block or PCI device",
 			 quote(device).text);
 }

@@ -195,7 +195,7 @@ int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *er
 	size_t len = strlen(text);
 
 	if (len > 3 || strspn(text, "0123456789") != len || atoi(text) < 1)
-		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are wanted", quote(text).text);
+		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are expected", quote(text).text);
 	*seconds = (unsigned int)atoi(text);
 	return 0;
 }

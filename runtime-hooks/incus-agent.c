@@ -361,7 +361,7 @@ static void say_ready(void)
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	if (fd < 0 || sendto(fd, word, sizeof(word) - 1, MSG_NOSIGNAL, (const struct sockaddr *)&to,
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		hook_warn("systemd could not be told that the agent is ready");
+		hook_warn("cannot notify systemd that the agent is ready");
 }
 
 static void set_signals(struct agent *a)

@@ -198,7 +198,7 @@ int incus_request(const char *socket, const char *method, const char *path, cons
 		return error_errno(err, r, "%s %s%s", socket, method, path);
 	/* Callers treat the body as a string. */
 	if (memchr(answer, '\0', got))
-		return error_set(err, -EPROTO, "%s %s%s: a NUL in the answer", socket, method, path);
+		return error_set(err, -EPROTO, "%s %s%s: the answer contains a NUL", socket, method, path);
 	*len = got - (size_t)(at - answer);
 	*text = strdup(at);
 	return *text ? r : error_set(err, -ENOMEM, "out of memory");

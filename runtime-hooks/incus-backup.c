@@ -59,6 +59,6 @@ int incus_config_parse(const char *text, size_t len, const char *name, struct in
 	if (r < 0)
 		error_prefix(err, "%s", name);
 	else if (!c->name)
-		r = error_set(err, -EINVAL, "%s: no instance in it", name);
+		r = error_set(err, -EINVAL, "%s: contains no instance", name);
 	return r;
 }

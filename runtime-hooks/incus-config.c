@@ -82,7 +82,7 @@ static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, st
 		return size_parse(text, bytes, err);
 	percent = strtoul(text, NULL, 10);
 	if (!host_memory)
-		return error_set(err, -EINVAL, "\"%s\": how much memory the host has is not known", quote(text).text);
+		return error_set(err, -EINVAL, "\"%s\": the memory size of the host is not known", quote(text).text);
 	if (percent > SIZE_LIMIT / host_memory)
 		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
 	*bytes = host_memory / 100 * percent;
@@ -157,7 +157,7 @@ static void doubt(void (*say)(const char *line), const char *key, struct error *
 {
 	struct error line;
 
-	error_set(&line, -EINVAL, "%s: %s; it is not taken into account", key, fault->text);
+	error_set(&line, -EINVAL, "%s: %s; ignored", key, fault->text);
 	say(line.text);
 }
 
@@ -221,7 +221,7 @@ static int chosen_nodes(const struct incus_config *c, const char **out, struct e
 		return 0;
 	*out = c->native[KEY_VOLATILE_CPU_NODES];
 	if (!*out)
-		return error_set(err, -EINVAL, "limits.cpu.nodes: \"balanced\": and no volatile.cpu.nodes says what was chosen");
+		return error_set(err, -EINVAL, "limits.cpu.nodes: \"balanced\": volatile.cpu.nodes is missing");
 	return 0;
 }
 
@@ -237,8 +237,8 @@ static int refuse_choice(const struct incus_config *c, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_keys); i++)
 		if (c->asked[cpu_keys[i]] && !(cpu_keys[i] == KEY_CPU_NODES && c->native[KEY_CPU_NODES]))
 			return error_set(err, -EINVAL,
-					 INCUS_PREFIX "%s: \"%s\": needs " INCUS_PREFIX "mode = lead: with follow the CPUs "
-						      "are chosen elsewhere",
+					 INCUS_PREFIX "%s: \"%s\": needs " INCUS_PREFIX "mode = lead: with follow the daemon "
+						      "chooses the CPUs",
 					 request_keys[cpu_keys[i]], quote(c->asked[cpu_keys[i]]).text);
 	return 0;
 }

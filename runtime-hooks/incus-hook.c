@@ -70,7 +70,7 @@ bool incus_detect(const char *lxc_conf, const char *id, struct incus_instance *o
 }
 
 /*
- * Anyone who can write to this file controls placements: only root or this user may own it, and only the owner may
+ * A user who can write to this file controls placements: only root or this user may own it, and only the owner may
  * write.
  */
 static int check_owner(int fd, const char *path, struct error *err)
@@ -82,7 +82,7 @@ static int check_owner(int fd, const char *path, struct error *err)
 	if (!S_ISREG(st.st_mode))
 		return error_set(err, -EINVAL, "%.300s: not a regular file", path);
 	if ((st.st_uid && st.st_uid != geteuid()) || st.st_mode & (S_IWGRP | S_IWOTH))
-		return error_set(err, -EPERM, "%.300s: uid %u may write to it, or others (mode %04o)", path, st.st_uid,
+		return error_set(err, -EPERM, "%.300s: not safe: owner uid %u, mode %04o", path, st.st_uid,
 				 st.st_mode & 07777);
 	return 0;
 }
@@ -123,7 +123,7 @@ static int read_config(const struct place_env *env, const struct incus_instance 
 		return error_errno(err, (int)n, "%.300s", path);
 	r = incus_config_parse(text, (size_t)n, "backup.yaml", c, err);
 	if (r == 0 && !is_named(i->id, c->name))
-		return error_set(err, -EINVAL, "%.300s: of instance \"%s\"", path, quote(c->name).text);
+		return error_set(err, -EINVAL, "%.300s: belongs to instance \"%s\"", path, quote(c->name).text);
 	return r;
 }
 

@@ -67,12 +67,12 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 		const char *path = socket ? socket : incus_socket(runtime);
 
 		r = path ? tell_once(path, project, instance, list, &err) :
-			   error_set(&err, -ENOENT, "%s's socket is not there", runtime);
+			   error_set(&err, -ENOENT, "the socket of %s does not exist", runtime);
 		if (r == 0)
 			return 0;
 		poll(NULL, 0, PAUSE_MS);
 	} while (may_change(r) && time(NULL) < until);
-	error_prefix(&err, "volatile.cpu.nodes could not be set to %s", list);
+	error_prefix(&err, "set volatile.cpu.nodes to %s", list);
 	hook_warn(err.text);
 	return 1;
 }

@@ -170,7 +170,7 @@ static int leaf(struct parser *p, uint64_t rule, enum json_type type, const char
 		return refuse(p, rule, parts, expected(r->types));
 	if (raw) {
 		if (memchr(raw, '\0', len))
-			return refuse(p, rule, parts, "a NUL in it");
+			return refuse(p, rule, parts, "contains a NUL");
 		copy = strndup(raw, len);
 		if (!copy)
 			return no_memory(p);
@@ -312,7 +312,7 @@ static int add_star(struct parser *p, uint64_t rule, const char *key, bool cut)
 	s->next = l->stars;
 	l->stars = s;
 	if (cut)
-		return refuse(p, rule, p->depth, "a NUL in the key");
+		return refuse(p, rule, p->depth, "the key contains a NUL");
 	if (twice)
 		return refuse(p, rule, p->depth, "given twice");
 	if (++l->nstars > JSON_STAR_MAX)
@@ -501,7 +501,7 @@ static int check_feeds(const char *text, size_t len, struct error *err)
 		const char *at = memchr(text, *f, len);
 
 		if (at)
-			return error_set(err, -EINVAL, "byte 0x%02x is no white space (byte %zu)", (unsigned int)*f,
+			return error_set(err, -EINVAL, "byte 0x%02x is not white space (byte %zu)", (unsigned int)*f,
 					 (size_t)(at - text));
 	}
 	return 0;

@@ -288,7 +288,7 @@ static int check_allowed(const char *status, const char *field, const struct ids
 		return 0;
 	idset_format(wanted, want, sizeof(want));
 	idset_format(&set, got, sizeof(got));
-	return error_set(err, -EXDEV, "%s it has %s, and was given %s", field, got, want);
+	return error_set(err, -EXDEV, "%s is %s, but %s was chosen", field, got, want);
 }
 
 /*
@@ -481,7 +481,7 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 		return named ? place_release(env, "lxc", o->name, err) : 0;
 	case STAGE_START:
 		return error_set(err, -EINVAL, "lxc.hook.start: LXC runs it before the container is placed, so there "
-					       "is nothing to check yet: leave it out, lxc.hook.start-host checks");
+					       "is nothing to check yet: remove this line, lxc.hook.start-host checks");
 	case STAGE_OTHER:
 		break;
 	}

@@ -118,7 +118,7 @@ static int check_front(const struct lxc_line *l, struct error *err)
 	if (!key)
 		return error_set(err, -ENOMEM, "out of memory");
 	name = quote(key);
-	return error_set(err, -EINVAL, "\"%s\": bytes that are not text in front of a key", name.text);
+	return error_set(err, -EINVAL, "\"%s\": bytes that are not text before a key", name.text);
 }
 
 /* Some editors put a byte order mark at the start of a file, which a person does not see. */
@@ -141,7 +141,7 @@ int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_ke
 	if (is_utf16(text, len))
 		return error_set(err, -EINVAL, "%.300s: in UTF-16, which LXC does not read: save it as UTF-8", file);
 	if (memchr(text, '\0', len))
-		return error_set(err, -EINVAL, "%.300s: a NUL in it", file);
+		return error_set(err, -EINVAL, "%.300s: contains a NUL", file);
 	while (lxc_line_next(&at, text + len, &l)) {
 		int key, r = 0;
 

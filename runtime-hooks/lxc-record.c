@@ -110,7 +110,7 @@ int lxc_lock(const char *file, const char *name, unsigned int timeout_ms, struct
 		if (errno != EAGAIN && errno != EACCES && errno != EINTR)
 			return error_errno(err, -errno, "lock %.300s", path);
 		if (waited >= timeout_ms)
-			return error_set(err, -ETIMEDOUT, "%.300s: LXC's lock is held by somebody", path);
+			return error_set(err, -ETIMEDOUT, "%.300s: another process holds LXC's lock", path);
 		nanosleep(&(struct timespec){ .tv_nsec = LOCK_STEP_MS * 1000000L }, NULL);
 	}
 	return steal_fd(&fd);
@@ -236,7 +236,7 @@ static int version_read(const struct spot *s, const char *name, struct version *
 	if (!S_ISREG(v->st.st_mode))
 		return error_set(err, -EINVAL, "not a regular file");
 	if (v->st.st_nlink > 1)
-		return error_set(err, -EMLINK, "it has %ju names (hard links), which would come apart",
+		return error_set(err, -EMLINK, "has %ju hard links: refusing to replace it",
 				 (uintmax_t)v->st.st_nlink);
 	v->text = malloc(LXC_CONFIG_MAX + 2);
 	if (!v->text)
@@ -285,7 +285,7 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 	unlinkat(s->dir, s->draft, 0); /* left by a killed process */
 	fd = openat(s->dir, s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
-		return error_errno(err, -errno, "make %.100s beside it", s->draft);
+		return error_errno(err, -errno, "create %.100s beside it", s->draft);
 	r = file_pwrite_all(fd, text, len, 0);
 	if (r == 0 && like->fd >= 0 && (like->st.st_uid != geteuid() || like->st.st_gid != getegid()) &&
 	    fchown(fd, like->st.st_uid, like->st.st_gid) < 0)
@@ -312,7 +312,7 @@ static int replace(const struct spot *s, const struct stat *expected, struct err
 	struct stat now;
 
 	if (fstatat(s->dir, s->name, &now, AT_SYMLINK_NOFOLLOW) < 0 || !same_version(&now, expected))
-		return error_set(err, -EAGAIN, "somebody else is writing to it");
+		return error_set(err, -EAGAIN, "another process is writing to it");
 	return renameat(s->dir, s->aside, s->dir, s->name) < 0 ? error_errno(err, -errno, "rename") : 0;
 }
 
@@ -362,7 +362,7 @@ static int swap_in(const struct spot *s, const struct stat *base, const struct s
 			return 0;
 		}
 		if (r == 0 && round == ROUNDS - 1)
-			r = error_set(err, -EAGAIN, "others rewrite it all the time");
+			r = error_set(err, -EAGAIN, "other processes keep rewriting it");
 		if (r == 0)
 			r = lxc_record_update(old.text, old.len, v, &text, &len, err);
 		if (r == 0)
@@ -383,7 +383,7 @@ static int find_spot(const char *file, struct spot *s, struct error *err)
 	if (!folder || (size_t)snprintf(s->name, sizeof(s->name), "%s", slash + 1) >= sizeof(s->name) ||
 	    (size_t)snprintf(s->aside, sizeof(s->aside), ".%s.new", slash + 1) >= sizeof(s->aside) ||
 	    (size_t)snprintf(s->draft, sizeof(s->draft), ".%s.draft", slash + 1) >= sizeof(s->draft))
-		return error_set(err, -EINVAL, "not an absolute path of usual length");
+		return error_set(err, -EINVAL, "not an absolute path, or too long");
 	s->dir = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return s->dir < 0 ? error_errno(err, -errno, "open its folder") : 0;
 }

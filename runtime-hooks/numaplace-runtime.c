@@ -217,7 +217,7 @@ static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err
 	place_open_state(&w->env, &lost);
 	r = runtime_version_ask(w->runtime, w->env.state, &v, err);
 	if (r == 0 && !is_runtime(&v))
-		r = error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": of %s it is not known whether it passes "
+		r = error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": it is not known whether %s passes "
 			      "a memory policy on", memory_policy_name(w->request.policy), v.name);
 	if (r < 0)
 		return r;
@@ -290,7 +290,7 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 	if (oci_config_looks_asking(b->text, b->len)) {
 		if (!b->partial)
 			return r;
-		error_set(err, r, "%s: %s: the keys in it are without effect", quote(b->name).text, b->fixed);
+		error_set(err, r, "%s: %s: the keys in it have no effect", quote(b->name).text, b->fixed);
 		hook_warn(err->text);
 	} else {
 		pass_over(w, config, err);

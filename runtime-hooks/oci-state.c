@@ -137,7 +137,7 @@ static int set_pid(void *arg, const struct json_value *v, struct error *err)
 	struct oci_state *s = arg;
 
 	if (v->integer < 0 || v->integer > INT_MAX)
-		return error_set(err, -EINVAL, "%s is no process id", quote(v->text).text);
+		return error_set(err, -EINVAL, "%s is not a process id", quote(v->text).text);
 	s->pid = (pid_t)v->integer;
 	return 0;
 }
@@ -194,10 +194,10 @@ int oci_state_parse(const char *text, size_t len, struct oci_state *out, struct 
 
 	*out = (struct oci_state){ 0 };
 	if (!len)
-		return error_set(err, -EINVAL, "empty: a runtime gives it on stdin");
+		return error_set(err, -EINVAL, "empty: a runtime writes it to stdin of the hook");
 	r = json_parse(text, len, OCI_STATE_MAX, state_rules, ARRAY_SIZE(state_rules), out, err);
 	if (r == 0 && (!out->id || !*out->id))
-		r = error_set(err, -EINVAL, "no id in it");
+		r = error_set(err, -EINVAL, "the id is missing");
 	return r;
 }
 

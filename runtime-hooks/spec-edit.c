@@ -529,7 +529,7 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 	s->edit = edit;
 	r = json_parse(made.bytes, made.len, OCI_CONFIG_MAX + 65536, spec_rules, ARRAY_SIZE(spec_rules), s, &again);
 	if (r < 0)
-		return error_set(err, -EIO, "changed into something malformed: %.200s", again.text);
+		return error_set(err, -EIO, "the edited text is malformed: %.200s", again.text);
 	*out_len = made.len;
 	*out = steal_ptr(made.bytes);
 	return 0;

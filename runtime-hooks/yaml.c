@@ -111,7 +111,7 @@ static int take_key(struct reader *r, struct level *l, const yaml_event_t *e)
 	if (!l->live)
 		return 0;
 	if (memchr(text, '\0', len))
-		return fault(r, e->start_mark.line, "a NUL in a key");
+		return fault(r, e->start_mark.line, "a key contains a NUL");
 	l->here = match(r, l, text);
 	if (!l->here)
 		return 0;
@@ -145,7 +145,7 @@ static int take_value(struct reader *r, struct level *l, const yaml_event_t *e)
 		if (!(l->here >> i & 1))
 			continue;
 		if (memchr(text, '\0', len))
-			return fault(r, e->start_mark.line, "%s: a NUL in it", quote(l->key).text);
+			return fault(r, e->start_mark.line, "%s: contains a NUL", quote(l->key).text);
 		if (!ends(r, i)) {
 			if (len && strcmp(text, "null") != 0 && strcmp(text, "~") != 0)
 				return fault(r, e->start_mark.line, "%s: a mapping is expected", quote(l->key).text);
@@ -182,7 +182,7 @@ static int open_level(struct reader *r, const yaml_event_t *e, bool mapping)
 		now.live = (1U << r->nrules) - 1;
 	} else if (above->mapping) {
 		if (!above->value)
-			return fault(r, e->start_mark.line, "a key that is no text");
+			return fault(r, e->start_mark.line, "a key that is not text");
 		for (unsigned int i = 0; i < r->nrules; i++)
 			if ((above->here >> i & 1) && (!mapping || ends(r, i)))
 				return fault(r, e->start_mark.line, "%s: a %s is expected", quote(above->key).text,
@@ -223,7 +223,7 @@ static int take_event(struct reader *r, const yaml_event_t *e)
 	default:
 		return 0;
 	}
-	return fault(r, e->start_mark.line, "anchors and aliases are not taken");
+	return fault(r, e->start_mark.line, "anchors and aliases are not supported");
 }
 
 static int malformed(struct reader *r)

@@ -17,7 +17,7 @@ $topology[0] as $t
 	(if ($cpus - $theirs | length) > 0 then "CPUs outside of the nodes" else empty end),
 	(if [$nodes[] | select(($usable[tostring] - ($usable[tostring] - $cpus) | length) == 0)] | length > 0 then "a node without CPUs of its own" else empty end),
 	(if ($mems | length) == 0 then "no memory nodes" else empty end),
-	(if ($mems - $ordinary - $same | length) > 0 then "memory that is only for those who name it" else empty end),
+	(if ($mems - $ordinary - $same | length) > 0 then "memory that is used only if it is named" else empty end),
 	(if ($mems - $same) != $mems and ($same - $mems | length) > 0 then "a part of nodes that are one" else empty end),
 	(if ([$usable[] | length] | max) >= $want and ($nodes | length) > 1 then "spread though one node has \($want) CPUs" else empty end),
 	(if ($nodes | length) == 1 and ($mems | length) == 1 and $mems != $nodes and ($ordinary | index($nodes[0])) then "far memory, and the node has its own" else empty end),

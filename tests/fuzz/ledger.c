@@ -11,7 +11,7 @@
 
 enum { RIGHT_USAGE = 1, RIGHT_RECORD = 2, NO_USAGE = 4, NO_RECORD = 8, OTHER_NAME = 16, TURN = 32 };
 
-/* A checksum that matches; then the sums may be believed, wrong as they are. */
+/* A checksum that matches; the ledger may then use the sums, although they are wrong. */
 static void put_right(char *image, size_t len)
 {
 	uint32_t crc, mark, clean = 0x4e41454c;

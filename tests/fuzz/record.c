@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A record's text, as it stands in the ledger and on cgroups.  Each input is read as it is,
+ * A record's text, as in the ledger and on cgroups.  Each input is read as it is,
  * and again with first line and checksum put right, so that the lines between
  * them are reached; what is understood is written and must come out the same.
  */

@@ -59,7 +59,7 @@ MEMORY_MAX=67108864 start greedy /a limits.cpu=1 limits.memory=2GiB
 cat /run/numaplace/containers/oci:greedy
 MEMORY_MAX=67108864 start modest /b limits.cpu=1 limits.memory=64MiB
 '
-said greedy 'greedy: 0, 0|0, numaplace: *limits.memory: 2GiB asked, counted as 64MiB: memory.max allows no more' \
+said greedy 'greedy: 0, 0|0, numaplace: *limits.memory: 2GiB requested, counted as 64MiB: memory.max allows no more' \
 	'a claim above memory.max: the container starts, and is warned'
 grep -q 67108864 <<< "$printed" && ! grep -q 2147483648 <<< "$printed"
 ok $? 'and the ledger holds what is left of it' "$printed"
@@ -92,7 +92,7 @@ start odd /team/own/y limits.cpu=1 limits.memory=2GiB
 start none /team/own/z limits.cpu=1
 '
 said deep 'deep: 0, *counted as 128MiB: memory.max allows no more' 'a limit two cgroups above counts, too'
-said odd 'odd: 2, |, numaplace: container odd: cgroup *memory.max: *makes no sense' 'one that makes no sense is an error'
+said odd 'odd: 2, |, numaplace: container odd: cgroup *memory.max: invalid value*' 'one that makes no sense is an error'
 said none 'none: 0, *|*, ' 'without memory asked for, no limit is read'
 
 in_cell '
@@ -109,7 +109,7 @@ MEMORY_MAX=max start t1 /team1/own1/x limits.cpu=1 limits.memory=2GiB
 MEMORY_MAX=max start t2 /team1/own2/own3/x limits.cpu=1 limits.memory=2GiB
 MEMORY_MAX=max start t3 /team2/x limits.cpu=1 limits.memory=2GiB
 '
-said over 'over: 1, |, *limits.memory: 2GiB asked, this host allows a container 1GiB (max-memory)' 'max-memory: more is refused'
+said over 'over: 1, |, *limits.memory: 2GiB requested, this host allows a container 1GiB (max-memory)' 'max-memory: more is refused'
 said under 'under: 0, *' 'max-memory: as much is not'
 said two 'two: 0, *' 'max-memory-each: three of one GiB in cgroups of their own'
 said three 'three: 1, |, *limits.memory: 1GiB more on top of 3GiB held in cgroups outside of tenants, this host allows each 3GiB (max-memory-each)' \

@@ -92,7 +92,7 @@ folder() {
 	planted 'a named folder that others may read' 1 'numaplace: container web1: *: mode 0755, must be 0700' 'chmod 755 .'
 	[ "$(stat -c %a "$tmp/state")" = 755 ]
 	ok $? 'it is left as it is'
-	planted 'a folder of other things' 2 "numaplace: container web1: *: not a ledger's folder: *left alone" \
+	planted 'a folder of other things' 2 "numaplace: container web1: *: not a ledger folder: *left unchanged" \
 		'rm format; mkdir containers lock; echo precious > containers/db; chmod 755 .'
 	[ "$(cd "$tmp/state" && find . -printf '%p %m\n' | sort | xargs)" = '. 755 ./containers 755 ./containers/db 644 ./lock 755' ]
 	ok $? 'it is left as it is' "$(ls -lR "$tmp/state")"
@@ -106,27 +106,27 @@ folder() {
 files() {
 	planted 'lock is a symlink' 1 'numaplace: container web1: ledger: open lock: Too many levels of symbolic links' \
 		"ln -s $victim lock"
-	planted 'lock is a hard link' 1 'numaplace: container web1: ledger: lock: not a file of its own: take it away' \
+	planted 'lock is a hard link' 1 'numaplace: container web1: ledger: lock: not a regular file with one link: remove it' \
 		"ln $victim lock"
 	planted 'lock is a folder' 1 'numaplace: container web1: ledger: open lock: Is a directory' 'mkdir lock'
 	planted 'lock is a FIFO' 1 'numaplace: container web1: ledger: lock: *' 'mkfifo lock'
-	planted 'usage is a symlink' 0 '*damaged: set aside as damaged/usage.0*' "ln -s $victim usage"
-	planted 'usage is a hard link' 0 '*damaged: set aside as damaged/usage.0*' "ln $victim usage"
-	planted 'usage is a FIFO' 0 '*damaged: set aside as damaged/usage.0*' 'mkfifo usage'
-	planted 'usage is a folder' 0 '*damaged: set aside as damaged/usage.0*' 'mkdir usage'
-	planted 'usage is 1 GiB of nothing' 0 '*damaged: set aside as damaged/usage.0*' 'truncate -s 1G usage'
+	planted 'usage is a symlink' 0 '*damaged: moved to damaged/usage.0*' "ln -s $victim usage"
+	planted 'usage is a hard link' 0 '*damaged: moved to damaged/usage.0*' "ln $victim usage"
+	planted 'usage is a FIFO' 0 '*damaged: moved to damaged/usage.0*' 'mkfifo usage'
+	planted 'usage is a folder' 0 '*damaged: moved to damaged/usage.0*' 'mkdir usage'
+	planted 'usage is 1 GiB of nothing' 0 '*damaged: moved to damaged/usage.0*' 'truncate -s 1G usage'
 	planted 'usage.tmp is a symlink' 0 '' "ln -s $victim usage.tmp"
-	planted 'usage.tmp is a folder' 0 '*set aside as damaged/usage.tmp.0*' 'mkdir usage.tmp'
-	planted 'containers is a symlink' 0 '*set aside as damaged/containers.0*' 'ln -s ../elsewhere containers'
-	planted 'containers is a file' 0 '*set aside as damaged/containers.0*' ': > containers'
-	planted 'the record is a symlink' 0 '*set aside as damaged/oci:web1.0*' \
+	planted 'usage.tmp is a folder' 0 '*moved to damaged/usage.tmp.0*' 'mkdir usage.tmp'
+	planted 'containers is a symlink' 0 '*moved to damaged/containers.0*' 'ln -s ../elsewhere containers'
+	planted 'containers is a file' 0 '*moved to damaged/containers.0*' ': > containers'
+	planted 'the record is a symlink' 0 '*moved to damaged/oci:web1.0*' \
 		"mkdir -m 700 containers; ln -s $victim containers/oci:web1"
-	planted 'the record is a hard link' 0 '*set aside as damaged/oci:web1.0*' \
+	planted 'the record is a hard link' 0 '*moved to damaged/oci:web1.0*' \
 		"mkdir -m 700 containers; ln $victim containers/oci:web1"
-	planted 'the record is a device' 0 '*set aside as damaged/oci:web1.0*' \
+	planted 'the record is a device' 0 '*moved to damaged/oci:web1.0*' \
 		'mkdir -m 700 containers; mkfifo containers/oci:web1'
 	planted 'topology is a FIFO' 0 '' 'mkfifo topology'
-	planted 'damaged is a symlink' 0 '*set aside as damaged/usage.0*' "ln -s ../elsewhere damaged; echo x > usage"
+	planted 'damaged is a symlink' 0 '*moved to damaged/usage.0*' "ln -s ../elsewhere damaged; echo x > usage"
 	# shellcheck disable=SC2016 # for the shell that plants it
 	planted 'damaged is full' 0 '*damaged: removed usage*' \
 		'mkdir damaged; for i in $(seq 16); do : > damaged/usage.$i; done; echo x > usage'
@@ -261,9 +261,9 @@ descriptors() {
 	ok $? 'a stderr that is full: it ends in time all the same' "status $status"
 	exec 9>&-
 	run_hook --timeout 0 createRuntime < /dev/null
-	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'
+	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are expected'
 	run_hook --timeout 1x createRuntime < /dev/null
-	came_out 'a time that is none' 2 'numaplace: --timeout: "1x": 1 to 999 seconds are wanted'
+	came_out 'a time that is none' 2 'numaplace: --timeout: "1x": 1 to 999 seconds are expected'
 }
 
 # limited NAME LIMIT...: a run below a limit ends by itself, with one line or for the loader's want.

@@ -58,17 +58,17 @@ staged asks start-host 2 'numaplace: container asks: *not key = value'
 : > "$tmp/conf"
 instance other-name limits.cpu.nodes=0
 sed -i 's/name: .*/name: somebody/' "$tmp/inc/containers/other-name/backup.yaml"
-staged other-name start-host 2 'numaplace: container other-name: *of instance "somebody"'
+staged other-name start-host 2 'numaplace: container other-name: *belongs to instance "somebody"'
 for name in not-other-name name; do
 	sed -i "s/name: .*/name: $name/" "$tmp/inc/containers/other-name/backup.yaml"
-	staged other-name start-host 2 "numaplace: container other-name: *of instance \"$name\""
+	staged other-name start-host 2 "numaplace: container other-name: *belongs to instance \"$name\""
 done
 instance writable limits.cpu.nodes=0
 chmod o+w "$tmp/inc/containers/writable/backup.yaml"
-staged writable start-host 1 'numaplace: container writable: *may write to it*'
+staged writable start-host 1 'numaplace: container writable: *not safe: owner uid *, mode *'
 instance much limits.cpu.nodes=0 limits.memory=2EiB
 LXC_NAME=much LXC_HOOK_TYPE=start-host LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/much/lxc.conf run_hook
-[[ $said == 'numaplace: container much: limits.memory: "2EiB": more than 1EiB; it is not taken into account'* ]]
+[[ $said == 'numaplace: container much: limits.memory: "2EiB": more than 1EiB; ignored'* ]]
 ok $? 'a limit of more than an EiB: warned of' "$said"
 instance bytes limits.cpu.nodes=0 'limits.memory=4096 bytes'
 LXC_NAME=bytes LXC_HOOK_TYPE=start-host LXC_PID=$$ LXC_CONFIG_FILE=$tmp/run/bytes/lxc.conf run_hook

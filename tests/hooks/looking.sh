@@ -143,13 +143,13 @@ cmp -s "$tmp/run-before" "$tmp/run-after" && [ -s "$tmp/run-after" ]
 ok $? "--state names a folder of others': it is left as it is" "$(diff "$tmp/run-before" "$tmp/run-after")" "$(cat "$tmp/cell")"
 [ "$(grep -c . "$tmp/ended")" = $((3 * ${#verbs[@]})) ] && ! grep -v '^2 1 ' "$tmp/ended"
 ok $? 'and each verb says so, in a line, with status 2' "$(cat "$tmp/ended")"
-[ "$(xargs < "$tmp/hook-ended")" = '2 2 2 2 2 2' ] && [ "$(grep -c "not a ledger's folder" "$tmp/hook-said")" = 6 ]
+[ "$(xargs < "$tmp/hook-ended")" = '2 2 2 2 2 2' ] && [ "$(grep -c "not a ledger folder" "$tmp/hook-said")" = 6 ]
 ok $? 'so do the hooks' "$(cat "$tmp/hook-ended" "$tmp/hook-said")"
 
 run_in_cell without_boot
 [ "$(wc -l < "$tmp/list-before")" = 5 ] && cmp -s "$tmp/list-before" "$tmp/list-after"
 ok $? "boot_id reads as nothing: no record is removed" "$(diff "$tmp/list-before" "$tmp/list-after")" "$(cat "$tmp/cell")"
-[ "$(xargs < "$tmp/boot-ended")" = '1 0 1 0 0 0' ] && [ "$(grep -c "boot's id cannot be read" "$tmp/boot-said")" = 3 ]
+[ "$(xargs < "$tmp/boot-ended")" = '1 0 1 0 0 0' ] && [ "$(grep -c "cannot read the boot id" "$tmp/boot-said")" = 3 ]
 ok $? 'and none is placed: a refusal, or with on-failure = warn a warning' "$(cat "$tmp/boot-ended" "$tmp/boot-said")"
 [ "$(cat "$tmp/boot-then" "$tmp/list-then" | xargs)" = '0 6' ]
 ok $? 'then all goes on' "$(cat "$tmp/boot-then" "$tmp/list-then")"
@@ -165,6 +165,6 @@ ok $? 'what would write there is refused' "$(cat "$tmp/sysroot-moved" "$tmp/sysr
 run_in_cell usual_folder
 [ "$(xargs < "$tmp/usual")" = '755 0 700 1' ]
 ok $? 'the usual folder is made private by a placement, and not by a look' "$(cat "$tmp/usual" "$tmp/cell")"
-[ "$(cat "$tmp/user")" = 'numaplace: /run/numaplace: Permission denied: the ledger is root'\''s, run this as root' ]
+[ "$(cat "$tmp/user")" = 'numaplace: /run/numaplace: Permission denied: the ledger belongs to root, run this as root' ]
 ok $? 'and to another user it says so' "$(cat "$tmp/user")"
 done_testing

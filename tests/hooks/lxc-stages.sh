@@ -133,21 +133,21 @@ names() {
 	local long
 	long=$(head -c 300 /dev/zero | tr '\0' a)
 	bad_name 'the folder above for a name' '"..": not a name' ..
-	bad_name 'a slash in it' '"a/b": "/" in it: letters, digits and . _ + : @ - are allowed' a/b
-	bad_name 'a line end in it' '"a\\x0ab": "\\x0a" in it: *' $'a\nb'
+	bad_name 'a slash in it' '"a/b": contains "/"; allowed are letters, digits and . _ + : @ -' a/b
+	bad_name 'a line end in it' '"a\\x0ab": contains "\\x0a"; allowed *' $'a\nb'
 	bad_name 'a control character of two bytes' '"a\\xc2\\x85b": *' $'a\302\205b'
 	bad_name 'one of a single byte' '"a\\x9b31mb": *' $'a\x9b31mb'
 	bad_name 'a byte that is no character' '"a\\xff": *' $'a\xff'
 	bad_name 'a right-to-left override' '"a\\xe2\\x80\\xaeb": *' $'a\u202eb'
 	bad_name 'a letter beyond ASCII' '"caf\\xc3\\xa9": *' $'caf\u00e9'
-	bad_name 'a command' '"$(touch x)": "$" in it: *' '$(touch x)'
-	bad_name 'a dash first' '"-web": a dash first' -web
+	bad_name 'a command' '"$(touch x)": contains "$"; allowed *' '$(touch x)'
+	bad_name 'a dash first' '"-web": begins with a dash' -web
 	# LXC has a shell run the line, which splits "a b" and expands "$(x)" to nothing; LXC_NAME has the name.
 	echo 'limits.cpu = 1' > "$config"
 	LXC_NAME='a b' LXC_CONFIG_FILE=$config run_hook a b lxc pre-start
-	came_out 'a name that the shell of LXC splits' 2 'numaplace: container name: "a b": " " in it: *'
+	came_out 'a name that the shell of LXC splits' 2 'numaplace: container name: "a b": contains " "; allowed *'
 	LXC_NAME='$(x)' LXC_CONFIG_FILE=$config run_hook lxc pre-start
-	came_out 'a name that the shell of LXC expands to nothing' 2 'numaplace: container name: "$(x)": "$" in it: *'
+	came_out 'a name that the shell of LXC expands to nothing' 2 'numaplace: container name: "$(x)": contains "$"; allowed *'
 	: > "$config"
 	LXC_NAME='a b' LXC_CONFIG_FILE=$config run_hook a b lxc pre-start
 	came_out 'a name that is split, without a key' 0 ''
@@ -205,7 +205,7 @@ alarms() {
 	[ $((SECONDS - began)) -lt 20 ]
 	ok $? 'all in their times' "$((SECONDS - began)) s"
 	run_hook --timeout 0 web1 lxc pre-start
-	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are wanted'
+	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are expected'
 }
 
 stages

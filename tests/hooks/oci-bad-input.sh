@@ -13,7 +13,7 @@ refused() {
 }
 
 malformed() {
-	refused 'no input' 2 'state: empty: a runtime gives it on stdin' < /dev/null
+	refused 'no input' 2 'state: empty: a runtime writes it to stdin of the hook' < /dev/null
 	refused 'no JSON' 2 'state: lexical error: invalid char in json text (byte *)' <<< '@'
 	refused 'half a state' 2 'state: parse error: premature EOF (byte *)' <<< '{"id":"web1","pid":7'
 	refused 'something behind it' 2 'state: parse error: trailing garbage (byte *)' <<< '{"id":"web1"}{}'
@@ -23,7 +23,7 @@ malformed() {
 	refused 'an id given twice' 2 'state: id: given twice (byte *)' <<< '{"id":"web1","id":"web2"}'
 	refused 'a number for a key' 2 'state: annotations.limits.cpu: a string is expected (byte *)' \
 		<<< "$(state '"limits.cpu":4')"
-	refused 'a NUL in a value' 2 'state: annotations.limits.cpu: a NUL in it (byte *)' \
+	refused 'a NUL in a value' 2 'state: annotations.limits.cpu: contains a NUL (byte *)' \
 		<<< "$(state '"limits.cpu":"4\u0000"')"
 	refused 'a key given twice' 2 'state: annotations.limits.cpu: given twice (byte *)' \
 		<<< "$(state '"limits.cpu":"4","limits\u002ecpu":"4"')"
@@ -87,24 +87,24 @@ refused_id() {
 bad_ids() {
 	local long
 	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
-	refused 'no id' 2 'state: no id in it' <<< '{"pid":7}'
-	refused 'an empty id' 2 'state: no id in it' <<< '{"id":""}'
+	refused 'no id' 2 'state: the id is missing' <<< '{"pid":7}'
+	refused 'an empty id' 2 'state: the id is missing' <<< '{"id":""}'
 	refused_id 'that is the folder above' 'id: "..": not a name' '..'
-	refused_id 'with a slash' 'id: "../../etc/x": "/" in it: letters, digits and . _ + : @ - are allowed' ../../etc/x
-	refused_id 'with a newline' 'id: "a\\x0ab": "\\x0a" in it: *' 'a\nb'
-	refused_id 'that is an option' 'id: "-rf": a dash first' -rf
-	refused_id 'for a shell' 'id: "$(touch x)": "$" in it: *' '$(touch x)'
-	refused_id 'with a C1 control' 'id: "a\\xc2\\x9b31m": "\\xc2" in it: *' 'a\u009b31m'
-	refused_id 'that is written from right to left' 'id: "a\\xe2\\x80\\xaeb": "\\xe2" in it: *' 'a\u202eb'
-	refused_id 'with a line separator' 'id: "a\\xe2\\x80\\xa8b": "\\xe2" in it: *' 'a\u2028b'
-	refused 'an id with a NUL' 2 'state: id: a NUL in it (byte *)' <<< '{"id":"a\u0000b"}'
+	refused_id 'with a slash' 'id: "../../etc/x": contains "/"; allowed are letters, digits and . _ + : @ -' ../../etc/x
+	refused_id 'with a newline' 'id: "a\\x0ab": contains "\\x0a"; allowed *' 'a\nb'
+	refused_id 'that is an option' 'id: "-rf": begins with a dash' -rf
+	refused_id 'for a shell' 'id: "$(touch x)": contains "$"; allowed *' '$(touch x)'
+	refused_id 'with a C1 control' 'id: "a\\xc2\\x9b31m": contains "\\xc2"; allowed *' 'a\u009b31m'
+	refused_id 'that is written from right to left' 'id: "a\\xe2\\x80\\xaeb": contains "\\xe2"; allowed *' 'a\u202eb'
+	refused_id 'with a line separator' 'id: "a\\xe2\\x80\\xa8b": contains "\\xe2"; allowed *' 'a\u2028b'
+	refused 'an id with a NUL' 2 'state: id: contains a NUL (byte *)' <<< '{"id":"a\u0000b"}'
 	refused_id 'of 4 KiB' 'id: "aaa*...": longer than 255 bytes' "$long"
 }
 
 bad_pids() {
-	refused 'a pid beyond pids' 2 'state: pid: 4294967297 is no process id' \
+	refused 'a pid beyond pids' 2 'state: pid: 4294967297 is not a process id' \
 		<<< "$(pid=4294967297 state '"limits.cpu":"1"')"
-	refused 'a negative pid' 2 'state: pid: -7 is no process id' <<< "$(pid=-7 state '"limits.cpu":"1"')"
+	refused 'a negative pid' 2 'state: pid: -7 is not a process id' <<< "$(pid=-7 state '"limits.cpu":"1"')"
 	refused 'no process yet' 2 'container web1: pid: 0: no process to place at stage createRuntime' \
 		<<< "$(pid=0 state '"limits.cpu":"1"')"
 	# The kernel's highest pid is 4194304.

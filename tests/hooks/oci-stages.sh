@@ -83,7 +83,7 @@ descriptors() {
 	bad=$(state '"limits.cpu":"abc"')
 	"$hook" "${arguments[@]}" <&- 2> "$tmp/stderr"
 	ok $(($? != 2)) 'closed stdin: exit status 2'
-	[ "$(cat "$tmp/stderr")" = 'numaplace: state: empty: a runtime gives it on stdin' ]
+	[ "$(cat "$tmp/stderr")" = 'numaplace: state: empty: a runtime writes it to stdin of the hook' ]
 	ok $? 'closed stdin: says that it was empty' "$(cat "$tmp/stderr")"
 	"$hook" "${arguments[@]}" 2>&- <<< "$bad"
 	ok $(($? != 2)) 'closed stderr: exit status 2'

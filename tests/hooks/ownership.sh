@@ -77,13 +77,13 @@ cases() {
 	sleeper; evil=$pid
 	group pods/plain "$evil" "$plain"
 	check 'a process of another container' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
-		"holds process $plain, too, which does not descend from $evil"
+		"also holds process $plain, which does not descend from $evil"
 	check 'a process of another container: as it was' same "$(set_of pods/plain)" ''
 
 	sleeper; evil=$pid
 	group pods "$evil"
 	check 'containers below' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
-		'other processes are below it, in '
+		'a cgroup below it, '
 	check 'containers below: as it was' same "$(set_of pods)" ''
 
 	# The id of one that lives.

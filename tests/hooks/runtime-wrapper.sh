@@ -143,7 +143,7 @@ odd_configs() {
 	echo >&7 # it may end
 	exec 7>&- 8<&-
 	rm "$tmp/fifo"
-	[ "$status" = 0 ] && [[ $said == 'numaplace: container c1: '*': a pipe, which can be read only once: the keys in it are without effect' ]]
+	[ "$status" = 0 ] && [[ $said == 'numaplace: container c1: '*': a pipe, which can be read only once: the keys in it have no effect' ]]
 	ok $? 'keys in a pipe that is still being written: a warning' "$status $said"
 }
 
@@ -333,7 +333,7 @@ policies() {
 	echo 'gvisor version 3.1' > "$tmp/version"
 	touch -d '1 hour ago' "$tmp/fake"
 	wrap create --bundle "$tmp/b" c1
-	[ "$status" = 1 ] && [[ $said == *'"interleave": of gvisor it is not known'* ]]
+	[ "$status" = 1 ] && [[ $said == *'"interleave": it is not known whether gvisor passes'* ]]
 	ok $? 'a runtime that may not pass it on is refused' "$status $said"
 	rm -rf "$tmp/state"
 }
@@ -365,7 +365,7 @@ taking_long() {
 	ok $? 'the hook has as long as we have' "status $status" "$(cat "$config")"
 	for time in 0 1000 1x ''; do
 		wrap --timeout "$time" create --bundle "$tmp/b" c1
-		[ "$status" = 2 ] && [ "$said" = "numaplace: --timeout: \"$time\": 1 to 999 seconds are wanted" ] && [ -z "$printed" ]
+		[ "$status" = 2 ] && [ "$said" = "numaplace: --timeout: \"$time\": 1 to 999 seconds are expected" ] && [ -z "$printed" ]
 		ok $? "--timeout \"$time\" is none" "status $status" "$said" "$printed"
 	done
 	rm -rf "$tmp/state"

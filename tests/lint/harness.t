@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The tests' own machinery, in a copy of it: what must count as a failed test does; guests take
-# turns in the order in which they came, and end with whoever started them; what waits, waits by the clock.
+# Tests a copy of the test harness: tests/run counts each kind of failure as a failed test, guests take turns in the
+# order of their start and end with the process that started them, and waits end by the clock.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 tests=0 failures=0
@@ -107,12 +107,12 @@ turns() {
 		head=$pid
 		start "next$round"
 		next=$pid
-		# At another moment of their looking in each round, so that no luck of theirs passes for order.
+		# The guests poll: end the first one at another moment in each round, so that chance does not look like order.
 		sleep 0.$round
 		kill "$first"
 		until_true grep -qx "head$round" "$tmp/cache/order"
 		[ "$(tail -n 1 "$tmp/cache/order")" = "head$round" ]
-		ok $? "turns: who came first is first, round $round" "$(cat "$tmp/cache/order")"
+		ok $? "turns: the guest that came first runs first, round $round" "$(cat "$tmp/cache/order")"
 		kill "$head"
 		until_true grep -qx "next$round" "$tmp/cache/order"
 		ok $? 'turns: then the next' "$(cat "$tmp/cache/order")"
@@ -126,7 +126,7 @@ turns() {
 	ok $? 'turns: one that is ended does not wait for its turn to end'
 	kill "$first"
 	until_true grep -qx x "$tmp/cache/order"
-	ok $? 'turns: and is in nobody'\''s way' "$(cat "$tmp/cache/order")"
+	ok $? 'turns: an ended guest does not block the next one' "$(cat "$tmp/cache/order")"
 	kill "$head"
 }
 

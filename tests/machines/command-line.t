@@ -87,14 +87,14 @@ for value in 0 -1 4294967297 1- 3-1 abc ''; do
 done
 fails 2 'limits.cpus: no such key' "${M[@]}" plan limits.cpus=1
 fails 2 'plan: x: not of the form KEY=VALUE' "${M[@]}" plan x
-fails 2 'plan: nothing asked for*' "${M[@]}" plan
+fails 2 'plan: a key is missing*' "${M[@]}" plan
 fails 2 'no verb given*' "${M[@]}"
 fails 2 'unknown verb: plane*' "${M[@]}" plane
 fails 2 'unknown option: --sysrot*' --sysrot
 fails 2 '--sysroot: needs a value' topology --sysroot
 fails 2 '--sysroot /nonexistent: *' topology --sysroot /nonexistent
 mkdir "$tmp/empty"
-fails 2 "--sysroot $tmp/empty: no sys/ in it*" topology --sysroot "$tmp/empty"
+fails 2 "--sysroot $tmp/empty: it has no sys/*" topology --sysroot "$tmp/empty"
 fails 2 '--conf /nonexistent: *' "${M[@]}" --conf /nonexistent plan limits.cpu=1
 fails 2 'topology: unexpected argument: x' "${M[@]}" topology x
 touch "$tmp/file"
@@ -170,7 +170,7 @@ printf '%s\n' '{"op":"start","id":"a","config":{"limits.cpu":"1"}}' '{"op":"star
 	'{"op":"start","id":"c","config":{"limits.cpu":"1"}}' > "$stdin"
 run "${M[@]}" simulate
 [ "$got" = 2 ] && [ "$(jq -r .id <<< "$out" | tr '\n' ' ')" = 'a a c ' ] && grep -q 'line 3: stop: b' <<< "$said"
-ok $? 'simulate: a start of what runs and a stop of what does not are told, and the rest goes on'
+ok $? 'simulate: a duplicate start and an unknown stop are reported, and the other lines are handled'
 
 while IFS='|' read -r line pattern; do
 	printf '%s\n' "$line" > "$stdin"

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 #
 # A ledger made by hand for a made machine: records as a hook would have left
-# them. Below a sysroot nobody's life can be told, so they stay.
+# them. Below a sysroot it is not known whether a container lives, so they stay.
 #
 # record STATE ID COUNT CPUS NODES MEMS [runtime=R] [ask.KEY=VALUE]... [mem.N=BYTES]... [why=TEXT]...
 # The record's own order of lines is kept whatever the order of the words.

@@ -6,7 +6,7 @@
 # where their archives stand beside the project ($NUMAPLACE_SHARED, or ../shared), and
 # these give the plans of their golden files in recorded/ (checked by hand).
 #
-# `recorded.t --write` prints what would be golden now, to be read before it is believed.
+# `recorded.t --write` prints what would be golden now, which must be reviewed.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)

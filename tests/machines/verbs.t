@@ -158,7 +158,7 @@ machine=four
 run explain 6f1
 refused 'explain: three characters of an id' 2 'no such container'
 run explain
-refused 'explain: nobody' 2 'which container'
+refused 'explain: no id given' 2 'a container is missing'
 
 run map
 has 'map: letters' '^ +c\+aa \.\.\.\.|^ +[a-z+][a-z+]ee \.\.\.\.$'
@@ -250,7 +250,7 @@ run doctor
 ok $? 'doctor: podman without the hook'
 echo '{"hook":{"path":"/usr/libexec/numaplace/oci-hook"}}' > "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace.json"
 run doctor
-[ "$got" = 1 ] && grep -q 'names a hook that is not there' <<< "$out"
+[ "$got" = 1 ] && grep -q 'names a hook that does not exist' <<< "$out"
 ok $? 'doctor: a hook file that names nothing'
 touch "$tmp/four/usr/libexec/numaplace/oci-hook"
 run doctor
@@ -305,7 +305,7 @@ echo 0 > "$tmp/four/proc/sys/kernel/numa_balancing"
 mkdir -p "$tmp/four/proc/77" "$tmp/four/var/lib/kubelet"
 echo incusd > "$tmp/four/proc/77/comm"
 run doctor
-has "doctor: Incus's scheduler" '^note +scheduler +that of Incus or LXD runs'
+has "doctor: Incus's scheduler" '^note +scheduler +Incus or LXD runs'
 echo numad > "$tmp/four/proc/77/comm"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +numad' <<< "$out"
@@ -321,7 +321,7 @@ run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = ledger ]
 ok $? 'doctor: a ledger that others can read'
 
-# --- a FIFO where a file should be: refused by name or passed over, and never waited for ---
+# --- a FIFO where a file should be: refused by name or skipped, and never waited for ---
 "$here/make-machine" -v root="$tmp/fifo" "$tmp/four.machine"
 mkdir -p "$tmp/fifo/proc/77"
 waited=''

@@ -3,8 +3,8 @@
 #
 # The Debian packages, built with the distribution's own tools from a copy of
 # the tree: they hold what `make install` installs, lintian finds nothing in them,
-# and a second build is the same to the byte. They are unpacked and looked at, not
-# installed: this is the machine of whoever runs it.
+# and a second build is the same to the byte. They are unpacked and checked, not
+# installed: the test must not change the machine that it runs on.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 
@@ -50,7 +50,7 @@ ok $? "numaplace-lxc has LXC's hook"
 dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./conffiles > "$tmp/log" 2>&1
 grep -qx /etc/numaplace/numaplace.conf "$tmp/log"
 ok $? 'numaplace.conf is a conffile'
-# As somebody left it who has enabled a timer; in a machine of its own as far as it can touch one.
+# Purge after an administrator has enabled a timer, in a mount namespace that replaces what the script can change.
 dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./postrm > "$tmp/postrm"
 # shellcheck disable=SC2016 # for the inner shell
 unshare --mount sh -ec 'for d in /etc/systemd/system /run /var/lib; do mount -t tmpfs none $d; done
@@ -59,7 +59,7 @@ unshare --mount sh -ec 'for d in /etc/systemd/system /run /var/lib; do mount -t 
 	DPKG_MAINTSCRIPT_PACKAGE=numaplace DPKG_MAINTSCRIPT_NAME=postrm sh "$1" purge
 	[ -z "$(find /etc/systemd/system /run -name "numaplace*")" ]' - "$tmp/postrm" > "$tmp/log" 2>&1
 ok $? 'a purge leaves neither a timer that was enabled nor the ledger'
-# The project has no mail host of its own yet: whoever uploads it puts a name there.
+# The project has no mail host yet: the uploader sets the address.
 lintian --allow-root --fail-on error,warning --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
 	"$tmp"/one/*.changes > "$tmp/log" 2>&1
 ok $? 'lintian finds nothing'

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# make install and make uninstall, into a folder: what belongs together arrives, no
-# placeholder is left in it, a conf that somebody changed stays, and the rest goes.
+# make install and make uninstall, into a folder: all files are installed, no
+# placeholder is left in them, a changed numaplace.conf stays, and all other files are removed.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 cd "$(dirname "$0")/../.." || exit 1
@@ -12,7 +12,7 @@ mkdir "$tmp" || exit 1
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { tail -n 40 "$tmp/log"; }
 
-# Where that can be had, with no network to be found.
+# Without network, if unshare is permitted here.
 offline=
 ! unshare --net true 2> /dev/null || offline='unshare --net'
 

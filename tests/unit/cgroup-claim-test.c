@@ -60,15 +60,15 @@ static void test_ceilings(void)
 
 	is_checked(&conf, &r, 0, "");
 	r = want("2147483649", NULL);
-	is_checked(&conf, &r, 0, "limits.memory: 2.0GiB asked, this host allows a container 2GiB (max-memory)");
+	is_checked(&conf, &r, 0, "limits.memory: 2.0GiB requested, this host allows a container 2GiB (max-memory)");
 	r = want(NULL, NULL);
 	request_fallback_memory(&r, 3LL << 30);
-	is_checked(&conf, &r, 0, "limits.memory: 3GiB asked, this host allows a container 2GiB (max-memory)");
+	is_checked(&conf, &r, 0, "limits.memory: 3GiB requested, this host allows a container 2GiB (max-memory)");
 	r = want("3GiB", "true");
 	is_checked(&conf, &r, 0, "");
 	conf = (struct conf){ .max_memory = 2 * GIB, .max_memory_each = GIB, .devices_allowed = true };
 	r = want("2GiB", NULL);
-	is_checked(&conf, &r, 0, "limits.memory: 2GiB asked, this host allows a container 1GiB (max-memory-each)");
+	is_checked(&conf, &r, 0, "limits.memory: 2GiB requested, this host allows a container 1GiB (max-memory-each)");
 	conf = (struct conf){ .max_hugepages = GIB, .devices_allowed = true };
 	r = want("9GiB", NULL);
 	is_checked(&conf, &r, 0, "");
@@ -76,25 +76,25 @@ static void test_ceilings(void)
 	is_checked(&conf, &r, 0, "");
 	r = want(NULL, "2MiB=513");
 	is_checked(&conf, &r, 0,
-		   "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
+		   "limits.memory.hugepages: 1.0GiB requested, this host allows a container 1GiB (max-hugepages)");
 	r = want(NULL, "2MiB=1,1GiB=1");
 	is_checked(&conf, &r, 0,
-		   "limits.memory.hugepages: 1.0GiB asked, this host allows a container 1GiB (max-hugepages)");
+		   "limits.memory.hugepages: 1.0GiB requested, this host allows a container 1GiB (max-hugepages)");
 	r = want("1GiB", "true");
 	is_checked(&conf, &r, 0, "");
 	r = want("2GiB", "true");
 	is_checked(&conf, &r, 0,
-		   "limits.memory.hugepages: 2GiB asked, this host allows a container 1GiB (max-hugepages)");
+		   "limits.memory.hugepages: 2GiB requested, this host allows a container 1GiB (max-hugepages)");
 	conf.max_hugepages = 512 * MIB;
 	r = want("1MiB", "true");
 	is_checked(&conf, &r, 2 * MIB, "");
 	is_checked(&conf, &r, GIB,
-		   "limits.memory.hugepages: 1GiB asked, this host allows a container 512MiB (max-hugepages)");
+		   "limits.memory.hugepages: 1GiB requested, this host allows a container 512MiB (max-hugepages)");
 	conf = (struct conf){ .max_hugepages_each = GIB, .devices_allowed = true };
 	is_checked(&conf, &r, 0, "");
 	r = want(NULL, "1GiB=1048576");
 	is_checked(&conf, &r, 0,
-		   "limits.memory.hugepages: 1PiB asked, this host allows a container 1GiB (max-hugepages-each)");
+		   "limits.memory.hugepages: 1PiB requested, this host allows a container 1GiB (max-hugepages-each)");
 	conf = (struct conf){ .max_cpus = 4, .max_cpus_each = 3, .devices_allowed = true };
 	r = want(NULL, NULL);
 	request_set(&r, "limits.cpu", "4", NULL);
@@ -148,15 +148,15 @@ static void test_memory(void)
 	sh("echo max | tee a/memory.max a/b/memory.max > a/b/c/memory.max");
 	is_cut("2GiB", 2 * GIB, "");
 	sh("echo 1073741824 > a/b/c/memory.max");
-	is_cut("2GiB", GIB, "limits.memory: 2GiB asked, counted as 1GiB: memory.max allows no more");
+	is_cut("2GiB", GIB, "limits.memory: 2GiB requested, counted as 1GiB: memory.max allows no more");
 	is_cut("1GiB", GIB, "");
-	is_cut("1073741825", GIB, "limits.memory: 1.0GiB asked, counted as 1GiB: memory.max allows no more");
+	is_cut("1073741825", GIB, "limits.memory: 1.0GiB requested, counted as 1GiB: memory.max allows no more");
 	sh("echo 536870912 > a/memory.max");
-	is_cut("2GiB", 512 * MIB, "limits.memory: 2GiB asked, counted as 512MiB: memory.max allows no more");
+	is_cut("2GiB", 512 * MIB, "limits.memory: 2GiB requested, counted as 512MiB: memory.max allows no more");
 	sh("rm a/b/c/memory.max a/b/memory.max");
-	is_cut("2GiB", 512 * MIB, "limits.memory: 2GiB asked, counted as 512MiB: memory.max allows no more");
+	is_cut("2GiB", 512 * MIB, "limits.memory: 2GiB requested, counted as 512MiB: memory.max allows no more");
 	sh("echo 0 > a/memory.max");
-	is_cut("2GiB", 0, "limits.memory: 2GiB asked, counted as 0B: memory.max allows no more");
+	is_cut("2GiB", 0, "limits.memory: 2GiB requested, counted as 0B: memory.max allows no more");
 }
 
 /* The runtime's own limit is a claim like any other, and is reduced to the limits of the ancestors. */
@@ -175,7 +175,7 @@ static void test_fallback(void)
 	c.cut[0] = '\0';
 	claim_cut_known(&c);
 	is_int((int64_t)c.request.memory, GIB, "fallback: a plan reduces limits.memory to the runtime's limit");
-	is_str(c.cut, "limits.memory: 3GiB asked, counted as 1GiB: the container's own memory limit allows no more",
+	is_str(c.cut, "limits.memory: 3GiB requested, counted as 1GiB: the container's own memory limit allows no more",
 	       "fallback: message about a reduction to the runtime's limit");
 	r = want("3GiB", "true");
 	request_fallback_memory(&r, 1LL << 30);
@@ -212,14 +212,14 @@ static void test_hugepages(void)
 	is_int(cut(&r, &c), 0, "hugetlb: a request of hugepages with limits on ancestors");
 	is_int((int64_t)c.request.huge[0].count, 31, "hugetlb: 2MB pages reduced to the whole pages of the limit");
 	is_int((int64_t)c.request.huge[1].count, 1, "hugetlb: 1GB pages reduced to the limit");
-	is_str(c.cut, "limits.memory.hugepages: 4 pages asked, counted as 1: hugetlb.1GB.max allows no more",
+	is_str(c.cut, "limits.memory.hugepages: 4 pages requested, counted as 1: hugetlb.1GB.max allows no more",
 	       "hugetlb: message about the reduced number of pages");
 	r = want("1GiB", "true");
 	sh("echo 1 > a/memory.max");
 	is_int(cut(&r, &c), 0, "hugetlb: a claim of memory in hugepages");
 	is_int((int64_t)c.request.memory, 67108863,
 	       "hugetlb: memory in hugepages is reduced to the hugetlb limit, not to memory.max");
-	is_str(c.cut, "limits.memory: 1GiB asked, counted as 64.0MiB: hugetlb.2MB.max allows no more",
+	is_str(c.cut, "limits.memory: 1GiB requested, counted as 64.0MiB: hugetlb.2MB.max allows no more",
 	       "hugetlb: message about reduced memory in hugepages");
 }
 

@@ -114,7 +114,7 @@ int main(void)
 	if (pid == 0)
 		for (;;)
 			pause();
-	refusal = "pid %d is not in %s/a: it moved or ended";
+	refusal = "pid %d is not in %s/a: it was moved, or it ended";
 	moves("domain");
 	/* In a threaded cgroup, cgroup.procs cannot be read, and /proc is read again instead. */
 	move_to("cgroup.procs");

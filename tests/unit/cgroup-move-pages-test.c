@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The move_pages(2) calls of a pass over one process. The test writes the process's mappings, page table and page flags
+ * The move_pages(2) calls for one process, in one pass. The test writes the process's mappings, page table and page flags
  * as files, and replaces move_pages() by a function that keeps the node of each page.
  */
 #include "cgroup/move-pages.h"

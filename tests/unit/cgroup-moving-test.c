@@ -89,7 +89,7 @@ static void test_killed(void)
 	pid_t pid = begin_elsewhere("web", 7);
 
 	is_int(moving_begin(state, "web", 7, &m, &err), -EBUSY, "a container that another process moves is busy");
-	is_str(err.text, "web: somebody else is moving it", "message for a container that is being moved");
+	is_str(err.text, "web: another process is moving it", "message for a container that is being moved");
 	ok(m.fd < 0, "a busy container: the output is unchanged");
 	is_int(moving_begin(state, "db", 8, &m, &err), 0, "a different container can be moved at the same time");
 	is_int(cut_off(), 0, "two moves in progress: none is interrupted");

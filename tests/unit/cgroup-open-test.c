@@ -122,7 +122,7 @@ static void test_since(void)
 	is_int(cgroup_pid_since(getpid(), (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec, &err), 0,
 	       "cgroup_pid_since: started before the moment (%s)", err.text);
 	is_int(cgroup_pid_since(getpid(), 1, &err), -ESRCH, "cgroup_pid_since: started after the moment");
-	snprintf(text, sizeof(text), "pid %d is another process by now: it began after this hook", (int)getpid());
+	snprintf(text, sizeof(text), "pid %d was reused: that process started after this hook", (int)getpid());
 	is_str(err.text, text, "cgroup_pid_since: message for a process that started later");
 	is_int(cgroup_pid_since(0x3fffffff, 1, &err), -ESRCH, "cgroup_pid_since: a pid that does not exist");
 	is_str(err.text, "pid 1073741823 is gone", "cgroup_pid_since: message for a pid that does not exist");
@@ -162,7 +162,7 @@ static void test_cpuset_files(void)
 	snprintf(path, sizeof(path), "%s/in/a", dir);
 	c.fd = open(path, O_RDONLY | O_DIRECTORY);
 	is_int(cgroup_read_cpuset(&c, &s, &err), -ENOENT, "cgroup_read_cpuset: the controller is not enabled");
-	is_str(err.text, "cgroup /mock: no cpuset.cpus: cpuset is not turned on here",
+	is_str(err.text, "cgroup /mock: no cpuset.cpus: cpuset is not enabled here",
 	       "cgroup_read_cpuset: message without the controller");
 	snprintf(command, sizeof(command),
 		 "cd %s && echo > cpuset.cpus && echo 1 > cpuset.mems && echo 0-3,8 > cpuset.cpus.effective && "

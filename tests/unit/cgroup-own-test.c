@@ -338,7 +338,7 @@ static void test_messages(void)
 	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EBUSY,
 	       "own_at_start: a cgroup that another process has joined");
 	snprintf(want, sizeof(want),
-		 "cgroup %s/a holds process %d, too, which does not descend from %d: it is not the container's own",
+		 "cgroup %s/a also holds process %d, which does not descend from %d: it is not the container's own",
 		 own.top, (int)container[1].pid[0], (int)container[0].pid[0]);
 	is_str(err.text, want, "own_at_start: the message names the other process");
 	/* The first container has ended, but its cgroup remains. */
@@ -384,7 +384,7 @@ static void test_caller(void)
 	if (pid == 0) {
 		move_to(-1, getpid());
 		_exit(start(getppid(), "oci", "c0", NULL, &c, &err) == -EPERM &&
-		      strstr(err.text, "holds the runtime, too") ? 0 : 1);
+		      strstr(err.text, "also holds the runtime") ? 0 : 1);
 	}
 	waitpid(pid, &status, 0);
 	is_int(status, 0, "own_at_start: the runtime's cgroup is refused, although the hook is not in it");

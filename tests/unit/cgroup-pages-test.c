@@ -220,7 +220,7 @@ static void test_process(void)
 	ok(p.n == 3 && p.node[0].anon == 6667 * 4096ULL && p.node[2].anon == 6666 * 4096ULL,
 	   "pages_of_pid: bytes of 20,000 mappings");
 	is_int(pages_of_pid(root, 8, &p, &err), -ENOENT, "pages_of_pid: a kernel without numa_maps");
-	is_str(err.text, "proc/8/numa_maps: not there: a kernel without NUMA",
+	is_str(err.text, "proc/8/numa_maps: does not exist: the kernel has no NUMA support",
 	       "pages_of_pid: message for a kernel without numa_maps");
 	is_int(pages_of_pid(root, 9, &p, &err), -ESRCH, "pages_of_pid: a process that does not exist");
 	is_str(err.text, "pid 9 is gone", "pages_of_pid: message for a process that does not exist");

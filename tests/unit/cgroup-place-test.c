@@ -114,7 +114,7 @@ static void test_state(void)
 	sh("rm run/format; touch run/lock run/others && mkdir run/containers && chmod 755 run");
 	env = make_env();
 	is_int(open_state(&env, &err), -EPERM, "state: a folder with foreign files is refused");
-	ok(strstr(err.text, "not a ledger's folder"), "state: message for foreign files (%s)", err.text);
+	ok(strstr(err.text, "not a ledger folder"), "state: message for foreign files (%s)", err.text);
 	is_int(mode(), 0755, "state: the mode of a folder with foreign files is unchanged");
 	close_env(&env);
 	sh("printf numause1 > run/usage");

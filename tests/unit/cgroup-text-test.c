@@ -188,7 +188,7 @@ static void test_numa_stat(void)
 	is_int(numa_stat_parse("anon N0=18446744073709551615\n", s, &err), 0, "numa_stat_parse: the largest number");
 	is_int(numa_stat_parse("anon N0=18446744073709551616\n", s, &err), -EINVAL,
 	       "numa_stat_parse: a number too large");
-	is_str(err.text, "memory.numa_stat: \"anon N0=18446744073709551616\\x0a\" makes no sense",
+	is_str(err.text, "memory.numa_stat: malformed line \"anon N0=18446744073709551616\\x0a\"",
 	       "numa_stat_parse: message for a number too large");
 	is_int(numa_stat_parse("anon N1024=1\n", s, &err), -EINVAL, "numa_stat_parse: node 1024 is refused");
 	is_int(numa_stat_parse("anon N4294967296=1\n", s, &err), -EINVAL, "numa_stat_parse: node 2^32 is not node 0");

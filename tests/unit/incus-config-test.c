@@ -70,7 +70,7 @@ static void test_hostile(void)
 
 	refused("", 0, "b: empty");
 	refused("x: [", 4, "b: did not find expected node content (line 2)");
-	refused("{}", 2, "b: no instance in it");
+	refused("{}", 2, "b: contains no instance");
 	refused("- a\n", 4, "b: a mapping is expected (line 1)");
 	refused("text", 4, "b: a mapping is expected (line 1)");
 	refused("instance: 5\n", 12, "b: instance: a mapping is expected (line 1)");
@@ -78,11 +78,11 @@ static void test_hostile(void)
 	refused("instance: {name: [a]}", 21, "b: name: a text is expected (line 1)");
 	refused("instance: {name: a, name: b}", 28, "b: name: given twice (line 1)");
 	refused("instance: {name: a}\ninstance: {name: b}", 39, "b: instance: given twice (line 2)");
-	refused("instance: &x {name: a}", 22, "b: anchors and aliases are not taken (line 1)");
-	refused("a: &x b\nc: *x", 13, "b: anchors and aliases are not taken (line 1)");
+	refused("instance: &x {name: a}", 22, "b: anchors and aliases are not supported (line 1)");
+	refused("a: &x b\nc: *x", 13, "b: anchors and aliases are not supported (line 1)");
 	refused("instance: {name: a}\n---\nb: c\n", 29, "b: more than one document (line 2)");
-	refused("instance: {name: \"a\\0b\"}", 24, "b: name: a NUL in it (line 1)");
-	refused("? [a]\n: b\n", 10, "b: a key that is no text (line 1)");
+	refused("instance: {name: \"a\\0b\"}", 24, "b: name: contains a NUL (line 1)");
+	refused("? [a]\n: b\n", 10, "b: a key that is not text (line 1)");
 	refused("instance: {expanded_config: {user.numaplace.limits.cpus: 4}}", 60,
 		"b: user.numaplace.limits.cpus: \"4\": no such key");
 	memset(deep, '[', sizeof(deep));
@@ -163,12 +163,11 @@ static void test_follow(void)
 	is_str(plan("limits.cpu.nodes=1 limits.hugepages.2MB=64MiB", &conf),
 	       "behind limits.cpu.nodes=1 own-huge=32x2097152", "follow: hugepages up to the limit must be available");
 	is_str(plan("limits.cpu.nodes=balanced", &conf),
-	       "limits.cpu.nodes: \"balanced\": and no volatile.cpu.nodes says what was chosen",
+	       "limits.cpu.nodes: \"balanced\": volatile.cpu.nodes is missing",
 	       "follow: balanced without volatile.cpu.nodes is refused");
 	is_str(plan("limits.cpu=2 user.numaplace.limits.cpu.exclusive=true", &conf),
-	       "user.numaplace.limits.cpu.exclusive: \"true\": needs user.numaplace.mode = lead: with follow the CPUs "
-	       "are "
-	       "chosen elsewhere",
+	       "user.numaplace.limits.cpu.exclusive: \"true\": needs user.numaplace.mode = lead: with follow the "
+	       "daemon chooses the CPUs",
 	       "follow: exclusive CPUs are refused");
 	is_str(plan("limits.cpu.nodes=2,3 user.numaplace.limits.cpu.nodes=balanced", &conf),
 	       "behind limits.cpu.nodes=2-3",
@@ -195,12 +194,12 @@ static void test_lead(void)
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu.nodes=1-3 limits.cpu.nodes=2", &conf),
 	       "ahead limits.cpu.nodes=1-3", "lead: the requested nodes are used, not Incus's");
 	is_str(plan("user.numaplace.mode=lead limits.cpu=2 user.numaplace.limits.cpu=4", &conf),
-	       "limits.cpu: \"2\": given twice, and differently", "lead: two different numbers of CPUs are refused");
+	       "limits.cpu: \"2\": given twice with different values", "lead: two different numbers of CPUs are refused");
 	is_str(plan("user.numaplace.mode=leads", &conf), "user.numaplace.mode: \"leads\": not follow or lead",
 	       "an unknown mode is refused");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=lots", &conf),
 	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is "
-	       "wanted",
+	       "expected",
 	       "a bad value: the message has the full key");
 	conf.incus_mode = INCUS_LEAD;
 	is_str(plan("limits.cpu=4", &conf), "leave", "incus-mode = lead: an instance without keys is not placed");
@@ -264,9 +263,8 @@ static void test_words(void)
 	       "user.numaplace.limits.memory: \"0\": no memory at all",
 	       "user.numaplace.limits.memory: 0 percent is refused");
 	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
-	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the CPUs "
-	       "are "
-	       "chosen elsewhere",
+	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the "
+	       "daemon chooses the CPUs",
 	       "follow: a CPU class is refused");
 	is_str(plan("limits.cpu.nodes=1 user.numaplace.limits.memory.nodes=2", &conf),
 	       "behind limits.cpu.nodes=1 limits.memory.nodes=2", "follow: memory nodes are allowed");
@@ -277,15 +275,15 @@ static void test_words(void)
 	doubted("limits.memory.hugepages", "Yes", 1 << 30, "");
 	doubted("limits.hugepages.2MB", "64 bytes", 1 << 30, "");
 	doubted("limits.memory", "2EiB", 1 << 30,
-		"limits.memory: \"2EiB\": more than 1EiB; it is not taken into account\n");
+		"limits.memory: \"2EiB\": more than 1EiB; ignored\n");
 	doubted("limits.memory", "99999999999%", 1 << 30,
-		"limits.memory: \"99999999999%\": more than 1EiB; it is not taken into account\n");
+		"limits.memory: \"99999999999%\": more than 1EiB; ignored\n");
 	doubted("limits.memory", "50%", 0,
-		"limits.memory: \"50%\": how much memory the host has is not known; it is not taken into account\n");
+		"limits.memory: \"50%\": the memory size of the host is not known; ignored\n");
 	doubted("limits.memory.hugepages", "maybe", 1 << 30,
-		"limits.memory.hugepages: \"maybe\": not true or false; it is not taken into account\n");
+		"limits.memory.hugepages: \"maybe\": not true or false; ignored\n");
 	doubted("limits.hugepages.1GB", "9999999999999999999", 1 << 30,
-		"limits.hugepages.1GB: \"9999999999999999999\": more than 1EiB; it is not taken into account\n");
+		"limits.hugepages.1GB: \"9999999999999999999\": more than 1EiB; ignored\n");
 }
 
 static void detected(const char *conf, const char *id, const char *wanted)

@@ -163,10 +163,10 @@ static void test_form(void)
 	    "lexical error: inside a string, '\\' occurs before a character which it may not (byte 8)");
 	bad("{\"id\":\"\t\"}", "lexical error: invalid character inside string (byte 7)");
 	bad("/* */{}", "lexical error: probable comment found in input text, comments are not enabled (byte 0)");
-	bad("{}\v", "byte 0x0b is no white space (byte 2)");
-	bad("\f{}", "byte 0x0c is no white space (byte 0)");
-	bad("{\"id\":\v\"a\"}", "byte 0x0b is no white space (byte 6)");
-	bad("{\"id\":\"\f\"}", "byte 0x0c is no white space (byte 7)");
+	bad("{}\v", "byte 0x0b is not white space (byte 2)");
+	bad("\f{}", "byte 0x0c is not white space (byte 0)");
+	bad("{\"id\":\v\"a\"}", "byte 0x0b is not white space (byte 6)");
+	bad("{\"id\":\"\f\"}", "byte 0x0c is not white space (byte 7)");
 	bad("{}\"", "trailing garbage (byte 2)");
 	bad("{} \"abc", "trailing garbage (byte 3)");
 	bad("{\"id\":\"a\"}\n\"}", "trailing garbage (byte 11)");
@@ -192,12 +192,12 @@ static void test_characters(void)
 
 static void test_rules(void)
 {
-	bad("{\"id\":\"a\\u0000b\"}", "id: a NUL in it (byte 16)");
+	bad("{\"id\":\"a\\u0000b\"}", "id: contains a NUL (byte 16)");
 	bad("{\"id\":\"a\",\"id\":\"a\"}", "id: given twice (byte 14)");
 	bad("{\"id\":\"a\",\"\\u0069d\":\"b\"}", "id: given twice (byte 19)");
 	bad("{\"deep\":{},\"deep\":{}}", "deep: given twice (byte 17)");
 	bad("{\"a\":{\"limits.cpu\":\"1\",\"limits.cpu\":\"1\"}}", "a.limits.cpu: given twice (byte 35)");
-	bad("{\"a\":{\"limits.\\u0000cpu\":\"1\"}}", "a.limits.: a NUL in the key (byte 24)");
+	bad("{\"a\":{\"limits.\\u0000cpu\":\"1\"}}", "a.limits.: the key contains a NUL (byte 24)");
 	bad("{\"a\":{\"limits.cpu\":4}}", "a.limits.cpu: a string is expected (byte 20)");
 	bad("{\"a\":{\"limits.cpu\":[]}}", "a.limits.cpu: a string is expected (byte 20)");
 	bad("{\"a\":{\"limits.cpu\\n\\u001b[2J\":{}}}", "a.limits.cpu\\x0a\\x1b[2J: a string is expected (byte 31)");

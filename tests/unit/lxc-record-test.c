@@ -183,7 +183,7 @@ static void planted_beside(void)
 		const char *why;
 	} refused[PLANTS] = {
 		[SYMLINK] = { -ELOOP, "a symlink: not followed" },
-		[HARD_LINK] = { -EMLINK, "it has 2 names (hard links), which would come apart" },
+		[HARD_LINK] = { -EMLINK, "has 2 hard links: refusing to replace it" },
 		[FIFO] = { -EINVAL, "not a regular file" },
 		[FOLDER] = { -EINVAL, "not a regular file" },
 		[LOOSE_SYMLINK] = { -ELOOP, "a symlink: not followed" },

@@ -70,7 +70,7 @@ static void test_refused(void)
 		  "linux.resources.hugepageLimits[0].pageSize: \"0MB\": a page size is a power of two, up to 1EiB" },
 		{ "\"hugepageLimits\":[{\"pageSize\":\"99999999999999999999MB\",\"limit\":1}]",
 		  "linux.resources.hugepageLimits[0].pageSize: \"99999999999999999999MB\": a page size like 2MB, 1GiB "
-		  "or a number of bytes is wanted" },
+		  "or a number of bytes is expected" },
 		{ "\"hugepageLimits\":[{\"limit\":1.5}]",
 		  "linux.resources.hugepageLimits[0].limit: a whole number is expected" },
 		{ "\"cpu\":{\"quota\":\"1\"}", "linux.resources.cpu.quota: a whole number is expected (byte 62)" },

@@ -95,11 +95,11 @@ static void test_ids(void)
 	char text[400], id[300];
 	struct oci_state s;
 
-	bad_state("{}", "no id in it");
-	bad_state("", "empty: a runtime gives it on stdin");
-	bad_state("{\"id\":null}", "no id in it");
-	bad_state("{\"id\":\"\"}", "no id in it");
-	bad_state("{\"id\":\"a\\u0000b\"}", "id: a NUL in it (byte 16)");
+	bad_state("{}", "the id is missing");
+	bad_state("", "empty: a runtime writes it to stdin of the hook");
+	bad_state("{\"id\":null}", "the id is missing");
+	bad_state("{\"id\":\"\"}", "the id is missing");
+	bad_state("{\"id\":\"a\\u0000b\"}", "id: contains a NUL (byte 16)");
 	bad_state("{\"id\":7}", "id: a string is expected (byte 7)");
 	is_int(oci_state_parse(odd, strlen(odd), &s, NULL), 0, "a state with an invalid id is parsed");
 	is_str(s.id, "$(a b)/\xc2\x85\n..", "an invalid id is kept unchanged");
@@ -114,8 +114,8 @@ static void test_ids(void)
 
 static void test_pids(void)
 {
-	bad_state("{\"id\":\"w\",\"pid\":-1}", "pid: -1 is no process id");
-	bad_state("{\"id\":\"w\",\"pid\":4294967297}", "pid: 4294967297 is no process id");
+	bad_state("{\"id\":\"w\",\"pid\":-1}", "pid: -1 is not a process id");
+	bad_state("{\"id\":\"w\",\"pid\":4294967297}", "pid: 4294967297 is not a process id");
 	bad_state("{\"id\":\"w\",\"pid\":1e2}", "pid: a whole number is expected (byte 19)");
 	bad_state("{\"id\":\"w\",\"pid\":\"7\"}", "pid: a whole number is expected (byte 19)");
 	bad_state("{\"id\":\"w\",\"pid\":7,\"pid\":7}", "pid: given twice (byte 23)");

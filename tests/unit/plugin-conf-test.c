@@ -128,16 +128,16 @@ static void test_refused(void)
 		{ "max-cpus = 1000001\n", "t.conf:1: max-cpus: \"1000001\": more than 1000000" },
 		{ "container-keys = limits.cpu,x\n",
 		  "t.conf:1: container-keys: \"x\": not all, none or names of keys" },
-		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are wanted" },
+		{ "container-keys = ,\n", "t.conf:1: container-keys: \"\": all, none or names of keys are expected" },
 		{ "max-memory-each = -1\n", "t.conf:1: max-memory-each: \"-1\": a size like 30GiB, 1.5GiB, 512MB or a "
-					    "number of bytes is wanted" },
+					    "number of bytes is expected" },
 		{ "max-memry = 1\n", "t.conf:1: max-memry: unknown key; did you mean max-memory?" },
 		{ "reserved-memory = 4GiB\n", "t.conf:1: reserved-memory: \"4GiB\": not NODE:SIZE or NODE-NODE:SIZE" },
 		{ "reserved-memory = x:1GiB\n", "t.conf:1: reserved-memory: \"x\": not a number" },
 		{ "reserved-memory = 1024:1GiB\n", "t.conf:1: reserved-memory: \"1024\": more than 1023" },
 		{ "reserved-memory = 3-1:1GiB\n", "t.conf:1: reserved-memory: \"3-1\": the range runs backwards" },
 		{ "reserved-memory = 0-3:1GiB,2:1GiB\n", "t.conf:1: reserved-memory: node 2: given twice" },
-		{ "tenants =\n", "t.conf:1: tenants: \"\": none, or paths of cgroups, are wanted" },
+		{ "tenants =\n", "t.conf:1: tenants: \"\": none or paths of cgroups are expected" },
 		{ "tenants = a.slice\n",
 		  "t.conf:1: tenants: \"a.slice\": not none, or paths of cgroups such as /a.slice or /b/*" },
 		{ "tenants = /\n", "t.conf:1: tenants: \"/\": not none, or paths of cgroups such as /a.slice or /b/*" },
@@ -242,7 +242,7 @@ static void test_files(int dir)
 		is_int(conf_read(dir, "good", &c, &err), -EPERM,
 		       "conf_read: a file that others may write to is refused");
 	}
-	is_str(err.text, "good: writable by others than its owner (mode 0602): chmod go-w it",
+	is_str(err.text, "good: writable by other users (mode 0602): run chmod go-w on it",
 	       "conf_read: message for a file that others may write to");
 	if (geteuid() == 0) {
 		is_int(fchmodat(dir, "good", 0644, 0), 0, "conf_read: the file gets mode 0644");
@@ -251,7 +251,7 @@ static void test_files(int dir)
 			is_int(conf_read(dir, "good", &c, &err), -EPERM,
 			       "conf_read: a file of another user is refused");
 		}
-		is_str(err.text, "good: owned by uid 65534, must be root's: chown 0 it",
+		is_str(err.text, "good: owned by uid 65534, must be root's: run chown 0 on it",
 		       "conf_read: message for a file of another user");
 		is_int(conf_in_user_namespace(dir), 0,
 		       "conf_read: in a user namespace, a file of unmapped real root is accepted");

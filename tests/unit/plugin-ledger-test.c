@@ -364,7 +364,7 @@ static void test_boot_and_growth(void)
 	l = kit_open();
 	is_int(kit_count(l), 2, "machine with more CPUs: all containers are kept");
 	is_int(ledger_usage(l)->cpu_ids, KIT_CPUS * 2, "machine with more CPUs: the arrays are larger");
-	ok(kit_says(l, "counted again: 2"), "machine with more CPUs: the recount is reported");
+	ok(kit_says(l, "recounted: 2"), "machine with more CPUs: the recount is reported");
 	kit_record("c", 3, &r);
 	idset_add(&r.placement.share.cpus, KIT_CPUS * 2 - 1);
 	is_int(ledger_add(l, "oci", &r, NULL), 0, "machine with more CPUs: the new ones can be used");
@@ -579,8 +579,8 @@ static void test_rebuild_in_steps(void)
 	}
 	is_int(openings, 3, "rebuild in steps: three openings read five containers");
 	is_str(err.text,
-	       "ledger: its records were lost and are being collected from the live containers, 4 so far: start it "
-	       "again",
+	       "ledger: its records were lost and are being collected from the live containers, 4 so far: start "
+	       "the container again",
 	       "rebuild in steps: no choice is made before the end");
 	is_int(kit.asked_live, 3, "rebuild in steps: no container is read twice");
 	is_int(kit_reopen(), 5, "rebuild in steps: all containers are there");
@@ -740,7 +740,7 @@ static void test_planted(void)
 	is_int(fchmod(kit.dir, 0750), 0, "planted: the folder gets mode 0750");
 	is_int(ledger_open(kit.dir, &kit.topology, &kit.world, 100, &l, &err), -EPERM,
 	       "planted: a folder with mode 0750 is refused");
-	is_str(err.text, "ledger: the folder is open to others (mode 0750, wanted 0700)",
+	is_str(err.text, "ledger: the folder is open to others (mode 0750, must be 0700)",
 	       "planted: message for mode 0750");
 	fchmod(kit.dir, 0700);
 	is_int(kit_reopen(), 8, "planted: the ledger works again with mode 0700");

@@ -73,12 +73,12 @@ static void test_ids(void)
 	is_refused("", "\"\": empty");
 	is_refused(".", "\".\": not a name");
 	is_refused("..", "\"..\": not a name");
-	is_refused("-x", "\"-x\": a dash first");
-	is_refused("a/b", "\"a/b\": \"/\" in it: letters, digits and . _ + : @ - are allowed");
-	is_refused("$(touch x)", "\"$(touch x)\": \"$\" in it: letters, digits and . _ + : @ - are allowed");
-	is_refused("a\nb", "\"a\\x0ab\": \"\\x0a\" in it: letters, digits and . _ + : @ - are allowed");
+	is_refused("-x", "\"-x\": begins with a dash");
+	is_refused("a/b", "\"a/b\": contains \"/\"; allowed are letters, digits and . _ + : @ -");
+	is_refused("$(touch x)", "\"$(touch x)\": contains \"$\"; allowed are letters, digits and . _ + : @ -");
+	is_refused("a\nb", "\"a\\x0ab\": contains \"\\x0a\"; allowed are letters, digits and . _ + : @ -");
 	is_refused("a\xe2\x80\xae",
-		   "\"a\\xe2\\x80\\xae\": \"\\xe2\" in it: letters, digits and . _ + : @ - are allowed");
+		   "\"a\\xe2\\x80\\xae\": contains \"\\xe2\"; allowed are letters, digits and . _ + : @ -");
 }
 
 /* One character of each kind, and every malformed form: none is allowed in an id. */

@@ -294,7 +294,7 @@ static void test_refused(void)
 	free(r.cgroup);
 	r.cgroup = strdup("relative");
 	is_int(record_format(&r, &text, &len, &err), -EINVAL, "record_format: a relative cgroup is refused");
-	is_str(err.text, "record of \"a\": the cgroup is no path from the root",
+	is_str(err.text, "record of \"a\": the cgroup is not an absolute path",
 	       "record_format: message for a relative cgroup");
 	free(r.cgroup);
 	r.cgroup = NULL;

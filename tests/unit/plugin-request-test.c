@@ -67,8 +67,8 @@ static void test_cpu(void)
 	refuses("limits.cpu.exclusive", "2", "not true or false");
 	refuses("limits.cpu.exclusive", "", "not true or false");
 	takes("limits.cpu.device", "0000:3b:00.0", "0000:3b:00.0");
-	refuses("limits.cpu.device", "../eth0", "not a name of a device");
-	refuses("limits.cpu.device", "a/b", "not a name of a device");
+	refuses("limits.cpu.device", "../eth0", "not a device name");
+	refuses("limits.cpu.device", "a/b", "not a device name");
 	refuses("limits.cpu.device", "", "1 to 127 characters");
 }
 
@@ -101,9 +101,9 @@ static void test_places(void)
 	refuses("limits.cpu.device", "eth0,sda,eth0", "named twice");
 	refuses("limits.cpu.device", "eth0,", "1 to 127 characters");
 	refuses("limits.cpu.device", ",eth0", "1 to 127 characters");
-	refuses("limits.cpu.device", "eth0,../sda", "not a name of a device");
-	refuses("limits.cpu.device", "eth0, sda", "not a name of a device");
-	refuses("limits.cpu.device", "e\xc2\x9b", "not a name of a device");
+	refuses("limits.cpu.device", "eth0,../sda", "not a device name");
+	refuses("limits.cpu.device", "eth0, sda", "not a device name");
+	refuses("limits.cpu.device", "e\xc2\x9b", "not a device name");
 }
 
 static void test_pci(void)
@@ -131,9 +131,9 @@ static void test_pci(void)
 	refuses("limits.cpu.device", "PCI:59:0:0", "not a PCI address");
 	refuses("limits.cpu.device", "eth0:1", "not a PCI address");
 	refuses("limits.cpu.device", "3b:00.0,0000:3B:00.0", "named twice");
-	refuses("limits.cpu.device", "/dev/mapper/root", "not a name of a device");
+	refuses("limits.cpu.device", "/dev/mapper/root", "not a device name");
 	refuses("limits.cpu.device", "/dev/", "1 to 127 characters");
-	refuses("limits.cpu.device", "/dev/../eth0", "not a name of a device");
+	refuses("limits.cpu.device", "/dev/../eth0", "not a device name");
 }
 
 static void test_memory(void)
@@ -188,7 +188,7 @@ static void test_memory(void)
 	refuses("limits.memory", "3 GiB", "unknown unit");
 	refuses("limits.memory", "2EiB", "more than 1EiB");
 	refuses("limits.memory", "18446744073709551617", "more than 1EiB");
-	refuses("limits.memory", "50%", "for Incus alone");
+	refuses("limits.memory", "50%", "only valid under Incus");
 	takes("limits.memory.hugepages", "true", "true");
 	takes("limits.memory.hugepages", "2MiB=64,1GiB=4", "2MiB=64,1GiB=4");
 	takes("limits.memory.hugepages", "2MB=64,1GB=4,64KB=1", "2MiB=64,1GiB=4,64KiB=1");
@@ -222,7 +222,7 @@ static void test_twice(void)
 	request_init(&r);
 	request_set(&r, "limits.cpu", "4", NULL);
 	ok(request_set(&r, "limits.cpu", "4", &err) == 0, "the same value given twice is accepted");
-	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice, and differently"),
+	ok(request_set(&r, "limits.cpu", "5", &err) == -EINVAL && strstr(err.text, "given twice with different values"),
 	   "two different values are refused: %s", err.text);
 	is_int(r.cpu_count, 4, "two different values: the first is kept");
 	request_set(&r, "limits.memory.nodes", "1-3", NULL);
@@ -260,7 +260,7 @@ static void test_together(void)
 	request_init(&r);
 	request_set(&r, "limits.cpu", "0-3", NULL);
 	request_set(&r, "limits.cpu.class", "efficient", NULL);
-	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu lists the CPUs"),
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "not allowed beside a list in limits.cpu"),
 	   "class with a list of CPUs is refused: %s", err.text);
 	request_init(&r);
 	request_fallback_cpus(&r, 150000, UINT64_MAX - 1000);

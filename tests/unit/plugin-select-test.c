@@ -107,7 +107,7 @@ static void test_incus_cases(void)
 	struct world w = world_of(made(two, 2, 1, 0, NULL));
 
 	is_str(place(&w, "limits.cpu=65"), "0,1|0-63|0-1", "2x32: 65 CPUs become all 64");
-	ok(w.why.n && strstr(w.why.text[0], "65 asked, 64"), "2x32: the reduction is reported: %s", w.why.text[0]);
+	ok(w.why.n && strstr(w.why.text[0], "65 requested, 64"), "2x32: the reduction is reported: %s", w.why.text[0]);
 	world_end(&w);
 	w = world_of(made(two, 2, 1, 0, NULL));
 	is_str(place(&w, "limits.cpu=200"), "0,1|0-63|0-1", "2x32: 200 CPUs become all 64");
@@ -199,7 +199,7 @@ static void test_evenness(void)
 	world_end(&w);
 }
 
-/* Incus has chosen and numaplace follows: all of it is used, whoever else is there. */
+/* Incus has chosen and numaplace follows: all of it is used, whatever other containers exist. */
 static void test_whole(void)
 {
 	struct made_node nodes[4] = { { 0, 2, GIB }, { 1, 2, GIB }, { 2, 2, 0 }, { 3, 2, GIB } };
@@ -211,10 +211,10 @@ static void test_whole(void)
 	w.whole = true;
 	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1",
 	       "whole: both nodes, including held and reserved CPUs");
-	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, and nodes 3 are reserved",
+	is_str(place(&w, "limits.cpu.nodes=3"), "limits.cpu.nodes: nodes 3 were chosen, but nodes 3 are reserved",
 	       "whole: a reserved node alone is refused");
 	is_str(place(&w, "limits.cpu.nodes=1,3"), "1|2-3|1", "whole: a reserved node among others is left out");
-	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: no memory of theirs is given"),
+	ok(w.why.n && strstr(w.why.text[0], "nodes 3 are reserved: their memory is not used"),
 	   "whole: a left-out reserved node is reported: %s", w.why.text[0]);
 	is_str(place(&w, "limits.cpu=2-3"), "limits.cpu: CPU 2 is reserved",
 	       "whole: a list with a reserved CPU is refused");
@@ -226,9 +226,9 @@ static void test_whole(void)
 	idset_clear(&w.policy.reserved_nodes);
 	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: a node without memory gets the nearest memory");
 	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"),
-		  "limits.memory: 2GiB asked, 1GiB to be had (node 0: 1GiB"),
+		  "limits.memory: 2GiB requested, 1GiB available (node 0: 1GiB"),
 	   "whole: memory must fit on the chosen nodes: %s", w.err.text);
-	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node here"), "whole: a node that does not exist: %s",
+	ok(strstr(place(&w, "limits.cpu.nodes=9"), "no such node"), "whole: a node that does not exist: %s",
 	   w.err.text);
 	world_end(&w);
 }
@@ -247,19 +247,19 @@ static void test_reserved_memory(void)
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=0"), "0|0|0",
 	       "reserved-memory: as much as is left fits");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1 limits.cpu.nodes=0"),
-	       "limits.memory: 1B asked, 0B to be had (node 0: 0B); reserved-memory keeps 3GiB of node 0",
+	       "limits.memory: 1B requested, 0B available (node 0: 0B); reserved-memory keeps 3GiB of node 0",
 	       "reserved-memory: one byte more is refused");
 	is_str(place(&w, "limits.cpu=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps "
+	       "limits.memory: 4GiB requested, 3GiB available (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 0B); reserved-memory keeps "
 	       "3GiB of "
 	       "node 0, 3GiB of node 1, 8GiB of node 3",
 	       "reserved-memory: a refusal names all reservations");
 	is_str(place(&w, "limits.cpu=1 limits.memory=3GiB limits.cpu.nodes=2"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 2: 2GiB)",
+	       "limits.memory: 3GiB requested, 2GiB available (node 2: 2GiB)",
 	       "reserved-memory: a refusal names the reservations of its nodes only");
 	w.whole = true;
 	is_str(place(&w, "limits.cpu.nodes=3 limits.memory=1GiB"),
-	       "limits.memory: 1GiB asked, 0B to be had (node 3: 0B); reserved-memory keeps 8GiB of node 3",
+	       "limits.memory: 1GiB requested, 0B available (node 3: 0B); reserved-memory keeps 8GiB of node 3",
 	       "reserved-memory: also when Incus has chosen");
 	world_end(&w);
 }
@@ -310,7 +310,7 @@ static void test_pins(void)
 	is_str(place(&w, "limits.cpu=0-1 limits.memory=1GiB"), "1|0-1|0",
 	       "whole: listed CPUs with requested memory on another node");
 	is_str(place(&w, "limits.cpu.nodes=1 limits.memory=4GiB"),
-	       "limits.memory: 4GiB asked, 3GiB to be had (node 0: 3GiB, 1: 0B)",
+	       "limits.memory: 4GiB requested, 3GiB available (node 0: 3GiB, 1: 0B)",
 	       "whole: refused if memory on the other node is short");
 	world_end(&w);
 }
@@ -323,13 +323,13 @@ static void test_memory(void)
 	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0|0-1|0-1",
 	       "memory: more than a node has is spread to the neighbour; CPUs are with most of it");
 	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
-	       "limits.memory: 6GiB asked, 5GiB to be had (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
+	       "limits.memory: 6GiB requested, 5GiB available (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
 	       "memory: more than all nodes have left is refused, with numbers");
 	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "memory: a request goes to a node where it fits");
 	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1",
 	       "memory: a listed node is used");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=1"),
-	       "limits.memory: 1GiB asked, 960MiB to be had (node 1: 960MiB)", "memory: a full listed node is refused");
+	       "limits.memory: 1GiB requested, 960MiB available (node 1: 960MiB)", "memory: a full listed node is refused");
 	world_end(&w);
 }
 
@@ -370,10 +370,10 @@ static void test_lists(void)
 	is_str(place(&w, "limits.cpu=0-3"), "0|0-3|0", "list: exactly these CPUs");
 	is_str(place(&w, "limits.cpu=2-2"), "0|2|0", "list: one CPU");
 	is_str(place(&w, "limits.cpu=2-5"), "0,1|2-5|0-1", "list: CPUs of two nodes");
-	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not here (CPUs 0-11)",
+	is_str(place(&w, "limits.cpu=3-12"), "limits.cpu: CPU 12 of \"3-12\" is not present (CPUs 0-11)",
 	       "list: a CPU that does not exist is refused");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0-4,^0"), "1|6-7|1", "list: nodes with an exclusion");
-	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node here (nodes 0-2,5)",
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=9"), "limits.cpu.nodes: \"9\": no such node (nodes 0-2,5 exist)",
 	       "list: a node that does not exist is refused");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=5"),
 	       "limits.cpu.nodes: \"5\": no node with CPUs among them (CPUs are on 0-2)",
@@ -382,7 +382,7 @@ static void test_lists(void)
 	       "2|8-9|0", "list: a node without memory gets the lowest of equally near nodes");
 	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=2,5"), "2|10-11|5", "list: memory is on the listed node");
 	is_str(place(&w, "limits.cpu=4 limits.memory=3GiB"),
-	       "limits.memory: 3GiB asked, 2GiB to be had (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
+	       "limits.memory: 3GiB requested, 2GiB available (node 0: 1GiB, 1: 1GiB, 2: 0B); node 5 has 4GiB and no CPUs: "
 	       "limits.cpu.nodes=0-2,5",
 	       "list: a node without CPUs is not used unless listed, as the message says");
 	world_end(&w);
@@ -397,7 +397,7 @@ static void test_exclusive(void)
 	is_str(place(&w, "limits.cpu=5"), "1|8-12|1", "exclusive: a shared container avoids held cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"), "0|4-7|0", "exclusive: two more whole cores");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.exclusive=true"),
-	       "limits.cpu: 4 exclusive CPUs asked, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by "
+	       "limits.cpu: 4 exclusive CPUs requested, 2 are in free whole cores (node 0: 0, 1: 2; 8 more are held by "
 	       "others, 6 "
 	       "on cores in use)",
 	       "exclusive: refused without whole cores; the message has the numbers");
@@ -418,7 +418,7 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 	topology_nodes_of(t, &p->share.cpus, &nodes);
 	if (!idset_subset(&p->share.cpus, &t->online))
 		fail_once("a CPU that is not online");
-	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "taken down"))
+	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "using all"))
 		fail_once("%u CPUs requested, %u given", q->cpu_count, n);
 	if (!idset_equal(&nodes, &p->nodes))
 		fail_once("nodes are not those of the CPUs");

@@ -91,7 +91,7 @@ echo "${other%-*}" > $root/a/cpuset.cpus
 echo 0-3 > $root/a/cpuset.mems
 echo $other > $root/cpuset.cpus
 not_ok "CPUs that the parent lost: refused" place a $pid limits.cpu=4 limits.cpu.nodes=balanced
-like "in one line that says which" "$said" "cpuset.cpus.effective is \"$other\" where \"$a_cpus\" was written"
+like "in one line that says which" "$said" "cpuset.cpus.effective is \"$other\" after \"$a_cpus\" was written"
 is "the CPUs are as before" "$(set_of a)" "${other%-*}"
 is "the memory nodes, too" "$(cat $root/a/cpuset.mems)" 0-3
 not_ok "no mark is left" has_mark a

@@ -73,7 +73,7 @@ is "cgroup and first instruction say so" "$(effective mem mems) $(ct_seen mem Me
 ct_delete mem
 for rt in runc crun; do
 	not_ok "$rt: 16GiB does not start" np_create $rt createRuntime mem limits.cpu=2 limits.memory=16GiB
-	like "$rt: it says how much there is" "$(ct_said mem)" 'numaplace: container mem: limits.memory: 16GiB asked, [0-9.]+[MG]iB to be had'
+	like "$rt: it says how much there is" "$(ct_said mem)" 'numaplace: container mem: limits.memory: 16GiB requested, [0-9.]+[MG]iB available'
 	is "$rt: nothing of it is left in the ledger" "$(np_ids)" ""
 	ct_delete mem
 done

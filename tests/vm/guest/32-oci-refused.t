@@ -26,10 +26,10 @@ refused crun 'limits.cpu: .*"1-"' limits.cpu=1-
 refused runc 'limits.cpu: .*"3-1"' limits.cpu=3-1
 refused crun 'limits.cpu: .*"abc"' limits.cpu=abc
 refused runc 'limits.cpu: .*""' limits.cpu=
-refused runc 'limits.cpu.nodes: .*"9".*no such node here \(nodes 0-3\)' limits.cpu=1 limits.cpu.nodes=9
-refused crun 'limits.cpu.nodes: .*"4-7".*no such node here' limits.cpu.nodes=4-7
+refused runc 'limits.cpu.nodes: .*"9".*no such node \(nodes 0-3 exist\)' limits.cpu=1 limits.cpu.nodes=9
+refused crun 'limits.cpu.nodes: .*"4-7".*no such node' limits.cpu.nodes=4-7
 refused runc 'limits.cpu is .*1.* but org.numaplace.limits.cpu is .*2' limits.cpu=1 org.numaplace.limits.cpu=2
-refused crun 'limits.cpu: CPU 8 .*not here' limits.cpu=7-8
+refused crun 'limits.cpu: CPU 8 .*not present' limits.cpu=7-8
 refused crun 'limits.memory.hugepages: ' limits.memory.hugepages=2MiB=4
 refused crun 'limits.memory.policy: "interleave": needs numaplace-runtime' limits.cpu=1 limits.memory.policy=interleave
 is "none of them is in the ledger" "$(np_ids)" ""
@@ -78,7 +78,7 @@ eventually grep -qx $pid /sys/fs/cgroup/full/ct/cgroup.procs
 eventually grep -qx $sitter /sys/fs/cgroup/full/cgroup.procs
 not_ok "cpuset that is not delegated: refused" by_hand $pid
 like "with the file and the remedy" "$said" \
-	'numaplace: container hand: cannot turn on cpuset in /full/cgroup.subtree_control: Device or resource busy \(.*move them'
+	'numaplace: container hand: cannot enable cpuset in /full/cgroup.subtree_control: Device or resource busy \(.*move them'
 kill $sitter
 eventually [ ! -s /sys/fs/cgroup/full/cgroup.procs ]
 ok "once it can be turned on, it is placed" by_hand $pid

@@ -17,7 +17,7 @@ for_1x2() {
 	ok "one node: more CPUs than there are get all" np_run crun createRuntime c limits.cpu=200
 	shows c 0 0-1 0
 	not_ok "one node: node 1 is not here" np_run runc createRuntime d limits.cpu.nodes=1
-	like "and it says so" "$(ct_said d)" 'limits.cpu.nodes: "1": no such node here \(nodes 0\)'
+	like "and it says so" "$(ct_said d)" 'limits.cpu.nodes: "1": no such node \(nodes 0 exist\)'
 }
 
 for_2x2() {
@@ -34,7 +34,7 @@ for_2x2() {
 	ok "hugepages start" np_run runc createRuntime huge limits.cpu=1 limits.memory.hugepages=2MiB=8
 	is "where they are" "$(np_mems huge)" 1
 	not_ok "more of them than there are do not" np_run crun createRuntime huge2 limits.cpu=1 limits.memory.hugepages=2MiB=64
-	like "and the numbers are told" "$(ct_said huge2)" 'limits.memory.hugepages: 64 pages of 2MiB asked, [0-9]+ free'
+	like "and the numbers are told" "$(ct_said huge2)" 'limits.memory.hugepages: 64 pages of 2MiB requested, [0-9]+ free'
 }
 
 for_3_unequal() {

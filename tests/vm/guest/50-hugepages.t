@@ -75,7 +75,7 @@ for rt in runc crun; do
 	# --- more than there is
 	not_ok "$rt: hugepages that node 1 has not are refused" np_create $rt createRuntime many limits.cpu=2 \
 		limits.cpu.nodes=1 limits.memory=200MiB limits.memory.hugepages=true -- /bin/touch-memory huge 200
-	like "$rt: with the numbers" "$(ct_said many)" '100 pages of 2MiB asked, 48 free \(node 1: 48\)'
+	like "$rt: with the numbers" "$(ct_said many)" '100 pages of 2MiB requested, 48 free \(node 1: 48\)'
 	ct_delete many
 
 	# --- OCI's own limit counts, pages promised and not yet touched are taken, and other nodes are tried
@@ -88,14 +88,14 @@ for rt in runc crun; do
 	not_ok "$rt, hugepageLimits: 40 are not left for a third" \
 		np_create $rt createRuntime h3 limits.cpu=1 -j "$more" -- /bin/touch-memory
 	like "$rt, hugepageLimits: with the numbers" "$(ct_said h3)" \
-		'40 pages of 2MiB asked, 32 free \(node 0: 16, 1: 16'
+		'40 pages of 2MiB requested, 32 free \(node 0: 16, 1: 16'
 	mem_start h1
 	touch_more h1 huge 64
 	ok "$rt, hugepageLimits: the first touches them" touched h1
 	not_ok "$rt, hugepageLimits: which makes no more of them" \
 		np_create $rt createRuntime h4 limits.cpu=1 -j "$more" -- /bin/touch-memory
 	like "$rt, hugepageLimits: with the same numbers" "$(ct_said h4)" \
-		'40 pages of 2MiB asked, 32 free \(node 0: 16, 1: 16'
+		'40 pages of 2MiB requested, 32 free \(node 0: 16, 1: 16'
 	ct_delete h1 h2 h3 h4
 done
 

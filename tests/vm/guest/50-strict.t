@@ -15,7 +15,7 @@ np_syslog
 for rt in runc crun; do
 	not_ok "$rt, strict: more than the node has is refused" np_create $rt createRuntime big limits.cpu=1 \
 		limits.cpu.nodes=3 limits.memory=1GiB -- /bin/touch-memory
-	like "$rt, strict: with the numbers" "$(ct_said big)" 'limits.memory: 1GiB asked, [0-9.]+MiB to be had \(node 3: [0-9.]+MiB\)'
+	like "$rt, strict: with the numbers" "$(ct_said big)" 'limits.memory: 1GiB requested, [0-9.]+MiB available \(node 3: [0-9.]+MiB\)'
 	ct_delete big
 done
 ok "strict: 100 MiB" np_create crun createRuntime grow limits.cpu=1 limits.cpu.nodes=3 limits.memory=100MiB \

@@ -94,7 +94,7 @@ is "containerd: half here, half there" "$(kind private)" "0 0 30 30"
 ctr task kill --signal KILL c1
 like "containerd: a refusal is told by name" "$(ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
 	--annotation limits.memory=9GiB --annotation limits.memory.policy=interleave $ct_root c2 /bin/true 2>&1)" \
-	'limits.memory: 9GiB asked'
+	'limits.memory: 9GiB requested'
 
 # --- Docker's engine, by its API: there is no client in the image
 dockerd --add-runtime numaplace=/usr/bin/numaplace-runtime --iptables=false --bridge=none --storage-driver=vfs \

@@ -61,7 +61,7 @@ calls_to() {
 	grep -c '^move_pages' /run/tests/calls
 }
 truth() { echo "$(effective big cpus) $(effective big mems)"; }
-cut_off() { numaplace doctor | tr -s '\n ' ' ' | grep -o 'big: its move was cut off'; }
+cut_off() { numaplace doctor | tr -s '\n ' ' ' | grep -o 'big: its move was interrupted'; }
 
 killed_at move_pages 1 0
 is "before it began: status says what is" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 2"
@@ -75,7 +75,7 @@ for to in 0 2; do
 	is "half-way: its CPUs are what status says, its memory may be on both" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 0,2"
 	not_ok "half-way: verify finds pages elsewhere" verify big
 	is "half-way: some of them" "$v_rc $(v_of verdict) $(echo "$v" | jq '.containers[0] | .hit > 1048576 and .miss > 1048576')" "1 miss true"
-	is "half-way: doctor says it" "$(cut_off)" "big: its move was cut off"
+	is "half-way: doctor says it" "$(cut_off)" "big: its move was interrupted"
 	ok "half-way: move to $to makes it good" numaplace move big $to
 	ok "half-way: all pages are on $to" verify big --nodes $to
 	is "half-way: status says it" "$(np_status big)|$(truth)" "$to $((to * 2))-$((to * 2 + 1)) $to crun|$((to * 2))-$((to * 2 + 1)) $to"
@@ -87,7 +87,7 @@ for n in 1 3; do
 	killed_at fsetxattr $n 0
 	is "at the end ($n): status says what is" "$(np_status big)|$(truth)" "0 0-1 0 crun|0-1 0"
 	ok "at the end ($n): every page is there" verify big
-	is "at the end ($n): doctor says that not all of its marks are" "$(cut_off)" "big: its move was cut off"
+	is "at the end ($n): doctor says that not all of its marks are" "$(cut_off)" "big: its move was interrupted"
 	ok "at the end ($n): and back" numaplace move big 2
 	is "at the end ($n): with its marks" "$(xattr big cpu) $(xattr big memory)" "2 2"
 	is "at the end ($n): nothing is left to be done" "$(cut_off)" ""
@@ -100,7 +100,7 @@ not_ok "a node that is not there is refused" numaplace move big 9
 ok "a neighbour with node 3's memory" np_create crun createRuntime full limits.cpu=1 limits.cpu.nodes=3 limits.memory=400MiB \
 	-- /bin/touch-memory
 not_ok "a node without room for it is refused" numaplace move big 3
-like "with the numbers" "$(numaplace move big 3 2>&1)" 'limits.memory: 320MiB asked, [0-9.]+MiB to be had'
+like "with the numbers" "$(numaplace move big 3 2>&1)" 'limits.memory: 320MiB requested, [0-9.]+MiB available'
 is "it is where it was" "$(np_status big) $(effective big mems)" "2 4-5 2 crun 2"
 not_ok "nobody" numaplace move nobody 1
 not_ok "no nodes" numaplace move big
@@ -114,9 +114,9 @@ for limit in 0 1; do
 	ok "--timeout $limit: every page is where it was" verify big
 	is "--timeout $limit: node 2" "$(np_status big) $(effective big mems) $(xattr big memory)" "2 4-5 2 crun 2 2"
 done
-like "the time is named" "$(numaplace move big 3 --timeout 1 2>&1)" '^numaplace: big is where it was: not done in 1 seconds'
+like "the time is named" "$(numaplace move big 3 --timeout 1 2>&1)" '^numaplace: big stays on its nodes: not done in 1 seconds'
 like "and without a limit, how much cannot be moved" "$(numaplace move big 3 --timeout 0 2>&1)" \
-	'^numaplace: big is where it was: 4 KiB cannot be moved'
+	'^numaplace: big stays on its nodes: 4 KiB cannot be moved'
 is "it is the same process" "$(ticks "$pid")" "$born"
 
 # --- other kinds of pages, and several processes

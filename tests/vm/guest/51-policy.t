@@ -129,7 +129,7 @@ for rt in runc crun; do
 	# --- refused before the runtime is called
 	not_ok "$np: what cannot be is refused" ct_create $np big -a limits.memory=9GiB -a limits.memory.policy=interleave \
 		-- /bin/touch-memory
-	like "$np: with the numbers" "$(ct_said big)" 'limits.memory: 9GiB asked'
+	like "$np: with the numbers" "$(ct_said big)" 'limits.memory: 9GiB requested'
 	ct_delete big
 done
 

@@ -63,7 +63,7 @@ inc_init c1 -p bad -c limits.cpu.nodes=1
 inc_refused c1 "a bad value in a profile" 'numaplace c1 .*ERROR .*user.numaplace.limits.memory: "lots": a size'
 ok "the profile is taken off" inc_edit profile remove c1 bad
 ok "more memory is asked" inc_set c1 limits.memory=100GiB
-inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB asked, .* to be had \(node 1: '
+inc_refused c1 "more memory than the node has" 'numaplace c1 .*ERROR .*limits.memory: 100GiB requested, .* available \(node 1: '
 ok "and not any more" inc_set c1 limits.memory=
 ok "mended, it starts" inc_start c1
 is "on its node" "$(mems c1)" 1
@@ -101,7 +101,7 @@ is "a virtual machine" "$(try incus list -f csv -c t vm1 | tail -n 1)" VIRTUAL-M
 ok "place takes it" try numaplace incus place vm1
 like "its nodes are set before it starts" "$(inc_get vm1 limits.cpu.nodes)" '^[0-3],[0-3]$'
 inc_set vm1 limits.memory.hugepages=true
-like "its hugepages have to be there" "$(try numaplace incus place vm1)" '^numaplace: instance vm1: limits.memory.hugepages: 32 pages of 2MiB asked, 0 free'
+like "its hugepages have to be there" "$(try numaplace incus place vm1)" '^numaplace: instance vm1: limits.memory.hugepages: 32 pages of 2MiB requested, 0 free'
 ok "it goes" try incus delete vm1
 
 # The scriptlet: Incus compiles it when it is set. What is stopped counts, and there are only eight CPUs.

@@ -59,9 +59,9 @@ sees() { sed -n "s/^$1_allowed_list:[[:space:]]*//p" /run/tests/said; }
 
 ok "his session begins" systemctl start user@1002.service
 unlike "it has no cpuset" "$(cat $session/cgroup.controllers)" cpuset
-why='cannot turn on cpuset in /user.slice/cgroup.subtree_control: Permission denied (rootless: it is not delegated; Delegate=cpu cpuset io memory pids for user@.service)'
+why='cannot enable cpuset in /user.slice/cgroup.subtree_control: Permission denied (rootless: it is not delegated; Delegate=cpu cpuset io memory pids for user@.service)'
 ok "runc: refused" refused runc "$allowed"
-is "and runc says why" "$(grep -o 'cannot turn on.*)' /run/tests/said)" "$why"
+is "and runc says why" "$(grep -o 'cannot enable.*)' /run/tests/said)" "$why"
 ok "crun: refused" refused crun "$allowed"
 is "and the journal says why, in a line for each" "$(journal | sed 's/^container [0-9a-f]*: //')" "$why
 $why"

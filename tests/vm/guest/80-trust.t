@@ -131,7 +131,7 @@ exec 9>&-
 wait $hook
 is "the hook refuses it" $? 1
 is "and says why" "$(cat /run/tests/late.err)" \
-	"numaplace: container late: pid $gone is another process by now: it began after this hook"
+	"numaplace: container late: pid $gone was reused: that process started after this hook"
 is "its cgroup is as it was" "$(cpus_of again)" ''
 is "and the ledger knows nothing of it" "$(np_ids | xargs)" ''
 unbox again
@@ -148,7 +148,7 @@ for i in 1 2 3 4 5 6 7 8 9 10 11 12; do
 		printf '{"id":"hop","annotations":{"limits.cpu":"2"}}' | $np_hook --timeout 60 poststop
 	else
 		case $said in
-		*"moved or ended"* | *"moved from"*) moved=1 ;;
+		*"it was moved"* | *"moved from"*) moved=1 ;;
 		*) other="$other$said" ;;
 		esac
 	fi
@@ -166,7 +166,7 @@ said=$(sh -c 'echo $$ > "$0/shared/cgroup.procs"
 	printf "{\"id\":\"shared\",\"pid\":$$,\"annotations\":{\"limits.cpu\":\"2\"}}" > /run/tests/shared
 	"$1" --timeout 60 createRuntime < /run/tests/shared' $here "$np_hook" 2>&1)
 like "a cgroup that the runtime is in, too, is refused" "$said" \
-	'container shared: cgroup /trust/shared holds the runtime, too: it is not the container.s own'
+	'container shared: cgroup /trust/shared also holds the runtime: it is not the container.s own'
 is "and as it was" "$(cpus_of shared)" ''
 rmdir $here/shared
 

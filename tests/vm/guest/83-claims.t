@@ -27,8 +27,8 @@ limit='.linux.resources.memory.limit = 67108864'
 for rt in runc crun; do
 	# --- a claim that cannot be used shuts nobody out
 	ok "$rt: a container with 64 MiB claims 2 GiB" np_run $rt createRuntime greedy limits.cpu=1 limits.memory=2GiB -j "$limit"
-	like "$rt: which is cut, and said" "$(ct_said greedy)" 'limits.memory: 2GiB asked, counted as 64MiB'
-	like "$rt: and explained" "$(numaplace explain greedy)" 'limits.memory: 2GiB asked, counted as 64MiB'
+	like "$rt: which is cut, and said" "$(ct_said greedy)" 'limits.memory: 2GiB requested, counted as 64MiB'
+	like "$rt: and explained" "$(numaplace explain greedy)" 'limits.memory: 2GiB requested, counted as 64MiB'
 	ok "$rt: an honest one has room" np_run $rt createRuntime honest limits.cpu=1 limits.memory=300MiB
 	ct_delete honest
 	ct_delete greedy
@@ -37,14 +37,14 @@ for rt in runc crun; do
 	echo 134217728 > $cg/team/memory.max
 	ok "$rt: one without a limit in a cgroup with 128 MiB" np_run $rt createRuntime deep limits.cpu=1 limits.memory=2GiB \
 		-j "$(in_group /team/own/deep)"
-	like "$rt: has no more than that one" "$(ct_said deep)" '2GiB asked, counted as 128MiB: memory.max allows no more'
+	like "$rt: has no more than that one" "$(ct_said deep)" '2GiB requested, counted as 128MiB: memory.max allows no more'
 	ct_delete deep
 	find $cg/team -depth -type d -exec rmdir {} +
 
 	# --- ceilings
 	echo 'max-memory = 200MiB' > $conf
 	not_ok "$rt, max-memory: more is refused" np_run $rt createRuntime big limits.cpu=1 limits.memory=300MiB
-	like "$rt, max-memory: with its reason" "$(ct_said big)" 'limits.memory: 300MiB asked, this host allows a container 200MiB .max-memory.'
+	like "$rt, max-memory: with its reason" "$(ct_said big)" 'limits.memory: 300MiB requested, this host allows a container 200MiB .max-memory.'
 	ct_delete big
 	not_ok "$rt, max-memory: a runtime's own limit is a claim, too" np_run $rt createRuntime big limits.cpu=1 \
 		-j '.linux.resources.memory.limit = 1073741824'
@@ -88,7 +88,7 @@ done
 # --- LXC: in its config, in the runtime's limit, and in a cgroup of its own
 lx_make big 'limits.cpu = 1' 'limits.memory = 2GiB' 'lxc.cgroup2.memory.max = 64M'
 ok 'lxc: a container with 64 MiB claims 2 GiB' lx_start big
-like 'lxc: which is cut' "$(numaplace explain big)" 'limits.memory: 2GiB asked, counted as 64MiB'
+like 'lxc: which is cut' "$(numaplace explain big)" 'limits.memory: 2GiB requested, counted as 64MiB'
 lx_make honest 'limits.cpu = 1' 'limits.memory = 300MiB'
 ok 'lxc: an honest one has room' lx_start honest
 lx_stop honest

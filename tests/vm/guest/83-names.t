@@ -57,7 +57,7 @@ is "crun: nothing else is" "$(np_ids)" "good "
 ok "crun: status, explain, metrics, map are plain text" outputs good
 is "good is where the last of them moved it" "$(np_status good)" "1 2 1 crun"
 ok "crun: so is the log" plain $np_log
-like "crun: the log names the byte of an id" "$(grep -F 'id: "a#b"' $np_log | tail -n 1)" 'numaplace: id: "a#b": "#" in it: '
+like "crun: the log names the byte of an id" "$(grep -F 'id: "a#b"' $np_log | tail -n 1)" 'numaplace: id: "a#b": contains "#"; allowed are '
 like "crun: the log says that a byte alone is not UTF-8" "$(cat $np_log)" 'numaplace: state: (not UTF-8|lexical error: invalid bytes in UTF8 string)'
 is "crun: what is in the ledger" "$(cd /run/numaplace/containers && echo *)" "oci:good"
 
@@ -88,7 +88,7 @@ for id in 'a b' "$(printf 'a\23331mb')" "$(printf 'caf\303\251')" '$(x)'; do
 	lx_make "$id" 'limits.cpu = 1'
 	ok "lxc, with a key: $(printf %s "$id" | cat -v) is refused" lx_refused "$id"
 	ok "lxc: its log has it in plain text" sh -c '! grep "^numaplace " "$1" | LC_ALL=C grep -q "[^ -~]"' - "$lx_out/$id.log"
-	like "lxc: and says why" "$(lx_said "$id")" 'container name: ".*": ".*" in it'
+	like "lxc: and says why" "$(lx_said "$id")" 'container name: ".*": contains ".*"'
 	is "lxc: nobody is placed" "$(np_ids)" "good "
 done
 printf '\357\273\277limits.cpu = 1\n' > /run/tests/bom

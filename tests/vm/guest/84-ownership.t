@@ -56,7 +56,7 @@ for rt in runc crun; do
 	not_ok "$rt, a cgroup of a container without a key: refused" np_create $rt createRuntime evil limits.cpu=1 \
 		limits.cpu.nodes=3 -j '.linux.cgroupsPath = "/pods/plain"'
 	like "$rt, a cgroup of a container without a key: and says why" "$(ct_said evil)" \
-		'cgroup /pods/plain holds process [0-9]+, too, which does not descend from [0-9]+'
+		'cgroup /pods/plain also holds process [0-9]+, which does not descend from [0-9]+'
 	ct_delete evil
 
 	# --- the cgroup around them: the runtime may refuse it itself
