@@ -271,7 +271,7 @@ demo:
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
-# BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third.
+# BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth.
 .PHONY: bench bench-select bench-hook bench-vm bench-move hook-bench-programs
 bench: bench-select bench-hook bench-vm bench-move
 bench-select: $(O)/bench
@@ -281,9 +281,9 @@ bench-hook: hook-bench-programs
 bench-vm: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) tests/bench/vm/run $(VM_BENCH)
 
-# Moves of every kind of page, each beside one migrate_pages() of the same bytes, in a guest.
+# MOVE_BENCH='--runs 5 --sizes 400 --kinds thp': moves of every kind of page, each beside one migrate_pages(), in a guest.
 bench-move:
-	@tests/vm/boot --plain tests/vm/guest/52-move-huge.t | sed -n 's/^# bench //p'
+	@tests/bench/move/run $(MOVE_BENCH)
 
 # The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
 hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)

@@ -19,6 +19,8 @@
 /* Bits of an entry of /proc/kpageflags. */
 #define FLAG_TAIL (1ULL << 16)
 
+#define LARGE 512 /* frames: the transparent huge page of most machines */
+
 void folios_open(int root, pid_t pid, struct folios *f)
 {
 	char path[64];
@@ -60,17 +62,41 @@ static bool read_flags(struct folios *f, uint64_t frame, size_t n)
 	return f->flags >= 0 && pread(f->flags, f->flag, size, (off_t)(frame * sizeof(f->flag[0]))) == (ssize_t)size;
 }
 
+/*
+ * The size of the folio of at least LARGE and at most @max frames that starts at @frame; 0: there is none. The first
+ * frame of a folio is a multiple of its size. So if the frame in the middle of an aligned block is a tail, the whole
+ * block is in one folio, and one entry of /proc/kpageflags is enough to tell.
+ */
+static size_t large_folio(struct folios *f, uint64_t frame, size_t max)
+{
+	for (size_t size = FOLIOS_STEP; size >= LARGE; size /= 2)
+		if (size <= max && frame % size == 0 && read_flags(f, frame + size / 2, 1) && f->flag[0] & FLAG_TAIL)
+			return size;
+	return 0;
+}
+
 /* Splits @len consecutive frames into folios: a tail belongs to the folio before it. */
 static size_t split_row(struct folios *f, uint64_t address, uint64_t frame, size_t len, struct folio *out)
 {
-	bool known = len > 1 && read_flags(f, frame, len);
-	size_t n = 0;
+	size_t n = 0, count;
 
-	for (size_t i = 0; i < len; i++) {
-		if (i && known && f->flag[i] & FLAG_TAIL)
-			out[n - 1].size += f->page_size;
-		else
-			out[n++] = (struct folio){ address + i * f->page_size, f->page_size };
+	for (size_t at = 0; at < len; at += count) {
+		size_t to_next = LARGE - (size_t)((frame + at) % LARGE);
+		bool known;
+
+		count = large_folio(f, frame + at, len - at);
+		if (count) {
+			out[n++] = (struct folio){ address + at * f->page_size, count * f->page_size };
+			continue;
+		}
+		count = len - at < to_next ? len - at : to_next;
+		known = len > 1 && read_flags(f, frame + at, count);
+		for (size_t i = 0; i < count; i++) {
+			if (n && known && f->flag[i] & FLAG_TAIL)
+				out[n - 1].size += f->page_size;
+			else
+				out[n++] = (struct folio){ address + (at + i) * f->page_size, f->page_size };
+		}
 	}
 	return n;
 }

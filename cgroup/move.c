@@ -9,25 +9,18 @@
 #include "cgroup/move.h"
 
 #include "cgroup/choose.h"
-#include "cgroup/folios.h"
+#include "cgroup/move-pages.h"
 #include "cgroup/moving.h"
 #include "cgroup/own.h"
-#include "cgroup/pages.h"
 #include "plugin/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 #include <time.h>
 
-#define CHUNK (2ULL << 20) /* unit that goes to one node: the huge page size of most machines */
 #define ROUNDS 3         /* passes over all processes, which touch memory in the meantime */
 #define SETTLE_TRIES 20  /* tenths of a second, for pages that are busy */
-
-struct deal {
-	uint64_t weight[PAGES_NODE_MAX], given[PAGES_NODE_MAX]; /* bytes, indexed like move.node */
-};
 
 struct move {
 	struct place_env *env;
@@ -41,11 +34,7 @@ struct move {
 	bool mems_only;
 	struct moving moving;
 	bool finished;
-	time_t end;              /* CLOCK_MONOTONIC; 0: no limit */
-	uint64_t total, done;    /* bytes to move */
-	int node[PAGES_NODE_MAX]; /* target node ids */
-	unsigned int nnodes;
-	struct deal small, huge; /* explicit huge pages count separately, as does the room for them */
+	struct page_move pages;
 };
 
 static void move_close(struct move *m)
@@ -56,232 +45,6 @@ static void move_close(struct move *m)
 	cleanup_closep(&m->mount);
 }
 #define cleanup_move __attribute__((cleanup(move_close)))
-
-static time_t now(void)
-{
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
-}
-
-static int check_time(const struct move *m, struct error *err)
-{
-	if (!m->end || now() < m->end)
-		return 0;
-	return error_set(err, -ETIMEDOUT, "not done in %u seconds (%" PRIu64 " of %" PRIu64 " MiB moved)",
-			 m->job->seconds, m->done >> 20, m->total >> 20);
-}
-
-static void tell(const struct move *m)
-{
-	if (m->job->progress)
-		m->job->progress(m->job->arg, m->done < m->total ? m->done : m->total, m->total);
-}
-
-/* --- pages, step by step --- */
-
-/* Sets the weight of each new node: what the placement requests there. All 0 means equal parts. */
-static void begin_deals(struct move *m)
-{
-	const struct topology *t = m->choice.machine.topology;
-	const struct share *share = &m->new->placement.share;
-	unsigned int n = 0;
-
-	idset_foreach(id, &m->new->placement.mems) {
-		m->node[n] = id;
-		m->small.given[n] = m->huge.given[n] = m->small.weight[n] = m->huge.weight[n] = 0;
-		for (unsigned int i = 0; i < share->nmem; i++) {
-			if (share->mem[i].id != id)
-				continue;
-			m->small.weight[n] = share->mem[i].memory;
-			for (unsigned int h = 0; h < t->nhuge; h++)
-				m->huge.weight[n] += share->mem[i].huge[h] * t->huge_size[h];
-		}
-		n++;
-	}
-	m->nnodes = n;
-}
-
-/* The node whose part is furthest from complete. */
-static unsigned int next_node(const struct move *m, const struct deal *d)
-{
-	uint64_t asked = 0;
-	double least = 0;
-	unsigned int best = 0;
-
-	for (unsigned int i = 0; i < m->nnodes; i++)
-		asked += d->weight[i];
-	for (unsigned int i = 0; i < m->nnodes; i++) {
-		double weight = asked ? (double)d->weight[i] : 1;
-		double level = weight > 0 ? (double)(d->given[i] + 1) / weight : HUGE_VAL;
-
-		if (i == 0 || level < least) {
-			best = i;
-			least = level;
-		}
-	}
-	return best;
-}
-
-/*
- * Each move_pages(2) call waits for all CPUs to empty their page lists, so a call should have more than a few huge
- * pages.
- */
-#define CALL_BYTES (64ULL << 20)
-#define FOLIOS_FEW (FOLIOS_STEP / 8)
-#define FOLIOS_MAX (FOLIOS_STEP + FOLIOS_FEW)
-
-struct step {
-	size_t n;
-	struct folio folio[FOLIOS_MAX];
-	void *page[FOLIOS_MAX];
-	int node[FOLIOS_MAX], status[FOLIOS_MAX];
-	struct folios folios;
-	uint64_t chunk; /* the last chunk dealt */
-	unsigned int to; /* index of its node */
-};
-
-/*
- * Picks the node for the folio at @address. One CHUNK goes to one node: if folios are unknown (/proc/kpageflags cannot
- * be read), the addresses of a huge page would otherwise go to different nodes in turn, and each would move the whole
- * page again.
- */
-static int deal(struct move *m, struct deal *d, struct step *s, const struct folio *f)
-{
-	if (s->chunk != f->address / CHUNK) {
-		s->chunk = f->address / CHUNK;
-		s->to = next_node(m, d);
-	}
-	d->given[s->to] += f->size;
-	return m->node[s->to];
-}
-
-/* Queries where the folios are and moves those on other nodes. A process that has ended is not an error. */
-static int move_step(struct move *m, pid_t pid, struct step *s, struct deal *d, bool shared_too)
-{
-	size_t n = 0;
-	int rc;
-
-	for (size_t i = 0; i < s->n; i++)
-		s->page[i] = (void *)(uintptr_t)s->folio[i].address;
-	rc = s->n ? libnuma_move_pages(pid, s->n, s->page, NULL, s->status, false) : 0;
-	for (size_t i = 0; rc == 0 && i < s->n; i++) {
-		if (s->status[i] < 0 || idset_has(&m->new->placement.mems, (unsigned int)s->status[i]))
-			continue;
-		s->folio[n] = s->folio[i];
-		s->page[n] = s->page[i];
-		s->node[n++] = deal(m, d, s, &s->folio[i]);
-	}
-	s->n = 0;
-	if (rc < 0 || !n)
-		return rc == -ESRCH ? 0 : rc;
-	/* A positive result counts pages that could not be moved; a later pass retries them. */
-	rc = libnuma_move_pages(pid, n, s->page, s->node, s->status, shared_too);
-	for (size_t i = 0; i < n; i++)
-		if (s->status[i] == s->node[i])
-			m->done += s->folio[i].size;
-	tell(m);
-	return rc == -ESRCH || rc == -ENOMEM ? 0 : rc;
-}
-
-/* Collects the next folios of a mapping, up to what one call should move. In a hugetlb mapping each page is a folio. */
-static void next_folios(struct step *s, const struct mapping *map, uint64_t *at)
-{
-	uint64_t from = *at;
-
-	while (*at < map->end && s->n < FOLIOS_FEW && *at - from < CALL_BYTES) {
-		if (map->page_size == s->folios.page_size) {
-			s->n += folios_next(&s->folios, at, map->end, &s->folio[s->n]);
-			continue;
-		}
-		s->folio[s->n++] = (struct folio){ *at, map->page_size };
-		*at += map->page_size;
-	}
-}
-
-/* Moves the pages of one mapping until @map->elsewhere bytes have been moved. */
-static int move_mapping(struct move *m, pid_t pid, const struct mapping *map, struct step *s, struct error *err)
-{
-	struct deal *d = map->page_size == s->folios.page_size ? &m->small : &m->huge;
-	uint64_t before = m->done;
-	int rc = 0;
-
-	for (uint64_t at = map->start; at < map->end && rc == 0;) {
-		next_folios(s, map, &at);
-		rc = move_step(m, pid, s, d, map->own);
-		if (rc < 0)
-			return error_errno(err, rc, "pid %d: move its pages", (int)pid);
-		if (m->done - before >= map->elsewhere)
-			break;
-		rc = check_time(m, err);
-	}
-	return rc;
-}
-
-static int move_process(struct move *m, pid_t pid, struct step *s, struct error *err)
-{
-	cleanup_mappings struct mappings maps = { 0 };
-	int rc = mappings_of_pid(m->env->root, pid, &m->new->placement.mems, &maps, err);
-
-	if (rc < 0)
-		return rc == -ESRCH ? 0 : rc;
-	folios_open(m->env->root, pid, &s->folios);
-	for (size_t i = 0; i < maps.n && rc == 0; i++)
-		rc = move_mapping(m, pid, &maps.map[i], s, err);
-	folios_close(&s->folios);
-	return rc;
-}
-
-static struct pages *look_at_pages(const struct move *m, struct error *err)
-{
-	cleanup_free struct pages *p = malloc(sizeof(*p));
-
-	if (!p)
-		error_errno(err, -ENOMEM, "check its pages");
-	else if (pages_of_cgroup(m->env->root, m->mount, m->cgroup.path, p, err) == 0)
-		return steal_ptr(p);
-	return NULL;
-}
-
-/* Own pages of all processes that are not on the new nodes, in bytes. */
-static int count_elsewhere(const struct move *m, uint64_t *bytes, struct error *err)
-{
-	cleanup_free struct pages *p = look_at_pages(m, err);
-
-	if (!p)
-		return err->status;
-	*bytes = pages_elsewhere(p, &m->new->placement.mems);
-	return 0;
-}
-
-/* Counts the bytes to move, and how much of its part each new node has already. */
-static int count_first(struct move *m, struct error *err)
-{
-	cleanup_free struct pages *p = look_at_pages(m, err);
-
-	if (!p)
-		return err->status;
-	m->total = pages_elsewhere(p, &m->new->placement.mems);
-	for (unsigned int n = 0; n < m->nnodes; n++)
-		for (unsigned int i = 0; i < p->n; i++)
-			if (p->node[i].id == m->node[n]) {
-				m->small.given[n] = p->node[i].anon + p->node[i].shared;
-				m->huge.given[n] = p->node[i].huge;
-			}
-	return 0;
-}
-
-static int move_pages_over(struct move *m, struct error *err)
-{
-	cleanup_cgroup_pids struct cgroup_pids pids = { 0 };
-	cleanup_free struct step *s = calloc(1, sizeof(*s));
-	int rc = s ? cgroup_read_pids(m->mount, m->cgroup.path, &pids, err) : error_errno(err, -ENOMEM, "move");
-
-	for (size_t i = 0; i < pids.n && rc == 0; i++)
-		rc = move_process(m, pids.pid[i], s, err);
-	return rc;
-}
 
 /* --- the cgroup --- */
 
@@ -310,12 +73,12 @@ static int settle(struct move *m, struct error *err)
 	int rc = 0;
 
 	for (int i = 0; i < SETTLE_TRIES; i++) {
-		rc = count_elsewhere(m, &bytes, err);
+		rc = page_move_elsewhere(&m->pages, &bytes, err);
 		if (rc < 0 || !bytes)
 			return rc;
-		rc = move_pages_over(m, err);
+		rc = page_move_round(&m->pages, err);
 		if (rc == 0)
-			rc = check_time(m, err);
+			rc = page_move_check_time(&m->pages, err);
 		if (rc < 0)
 			return rc;
 		nanosleep(&tenth, NULL);
@@ -326,27 +89,27 @@ static int settle(struct move *m, struct error *err)
 static int carry(struct move *m, struct error *err)
 {
 	uint64_t left = 0;
-	int rc = count_first(m, err);
+	int rc = page_move_count_first(&m->pages, err);
 
 	if (rc == 0)
 		rc = widen(m, err);
 	for (int i = 0; i < ROUNDS && rc == 0; i++) {
-		rc = move_pages_over(m, err);
+		rc = page_move_round(&m->pages, err);
 		if (rc == 0)
-			rc = count_elsewhere(m, &left, err);
+			rc = page_move_elsewhere(&m->pages, &left, err);
 		if (rc == 0)
-			m->done = m->total > left ? m->total - left : 0;
+			m->pages.done = m->pages.total > left ? m->pages.total - left : 0;
 		if (!left)
 			break;
 	}
 	if (rc == 0)
-		rc = check_time(m, err);
+		rc = page_move_check_time(&m->pages, err);
 	if (rc == 0)
 		rc = narrow_down(m, err);
 	if (rc == 0)
 		rc = settle(m, err);
 	if (rc == 0)
-		m->done = m->total;
+		m->pages.done = m->pages.total;
 	return rc;
 }
 
@@ -521,7 +284,13 @@ static int carry_out(struct move *m, struct error *err)
 	static const struct idset none;
 	int rc;
 
-	begin_deals(m);
+	m->pages.root = m->env->root;
+	m->pages.mount = m->mount;
+	m->pages.cgroup = m->cgroup.path;
+	m->pages.nodes = &m->new->placement.mems;
+	m->pages.progress = m->job->progress;
+	m->pages.arg = m->job->arg;
+	page_move_begin(&m->pages, m->choice.machine.topology, &m->new->placement);
 	rc = carry(m, err);
 	if (rc == 0)
 		rc = place_mark(m->env, &m->cgroup, m->new, err);
@@ -533,7 +302,7 @@ static int carry_out(struct move *m, struct error *err)
 		place_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
-	tell(m);
+	page_move_tell(&m->pages);
 	return rc;
 }
 
@@ -548,7 +317,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	int rc;
 
 	cgroup_write_by(libcgroup_write_cpuset);
-	m.end = job->seconds ? now() + job->seconds : 0;
+	page_move_limit(&m.pages, job->seconds);
 	rc = choice_open(&m.choice, env, NULL, err);
 	if (rc == 0)
 		rc = cgroup_mount(&m.mount, NULL, 0, err);

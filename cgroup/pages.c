@@ -316,6 +316,8 @@ static int judge_mapping(const char *line, const struct idset *nodes, const stru
 	for (unsigned int i = 0; i < p->n; i++)
 		if (!idset_has(nodes, p->node[i].id))
 			map->elsewhere += pages_own(&p->node[i]) + p->node[i].mixed;
+		else
+			map->partly = true;
 	return 0;
 }
 

@@ -70,7 +70,8 @@ uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes);
  */
 struct mapping {
 	uint64_t start, end, page_size, elsewhere;
-	bool own; /* no pages of a file on disk */
+	bool own;    /* no pages of a file on disk */
+	bool partly; /* it also has pages on @nodes */
 };
 struct mappings {
 	size_t n, room;

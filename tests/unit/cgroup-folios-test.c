@@ -109,6 +109,29 @@ static void test_huge(void)
 	is_folio(1, 1024, 6, "huge: the mapped beginning of the second huge page");
 }
 
+/* Folios that are smaller than the alignment of their first frame. */
+static void test_aligned(void)
+{
+	begin();
+	for (uint64_t i = 0; i < 1024; i++)
+		map(i, 8192 + i);
+	is_int((int64_t)look(0, 1024), 1024, "small pages in frames that could be huge pages are small");
+	begin();
+	map_huge(0, 8192, 256);
+	map_huge(256, 8448, 256);
+	map_huge(512, 8704, 512);
+	is_int((int64_t)look(0, 1024), 3, "two folios of 256 pages, and a huge page");
+	is_folio(1, 256, 256, "the second");
+	is_folio(2, 512, 512, "the huge page");
+	begin();
+	map_huge(0, 8192, 1024);
+	is_int((int64_t)look(0, 1024), 1, "a folio of 1,024 pages is one");
+	map_huge(1024, 12288, 64);
+	map(1088, 12352);
+	is_int((int64_t)look(0, 1100), 3, "a small page behind a folio of 64 pages is by itself");
+	is_folio(2, 1088, 1, "it");
+}
+
 static void test_torn(void)
 {
 	begin();
@@ -147,6 +170,7 @@ int main(void)
 	page = (uint64_t)sysconf(_SC_PAGESIZE);
 	test_small();
 	test_huge();
+	test_aligned();
 	test_torn();
 	test_not_told();
 	begin();
