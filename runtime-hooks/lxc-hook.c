@@ -288,7 +288,7 @@ static int check_allowed(const char *status, const char *field, const struct ids
 		return 0;
 	idset_format(wanted, want, sizeof(want));
 	idset_format(&set, got, sizeof(got));
-	return error_set(err, -EXDEV, "%s is %s, but %s was chosen", field, got, want);
+	return error_set(err, -EXDEV, "%s %s, but %s was chosen", field, got, want);
 }
 
 /*

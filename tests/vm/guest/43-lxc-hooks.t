@@ -46,7 +46,7 @@ narrowed() {
 }
 narrowed 'limits.cpu = 4-5'
 ok "less than it was given: refused" lx_refused check
-like "and the log has both" "$(lx_said check)" 'Cpus_allowed_list: is 4, but 4-5 was chosen'
+like "and the log has both" "$(lx_said check)" 'Cpus_allowed_list: 4, but 4-5 was chosen'
 is "in one line" "$(lx_said check | wc -l)" 1
 is "its program has not run" "$(find $lx_out/check -type f)" ""
 is "it is not in the ledger" "$(in_ledger check)" 0
