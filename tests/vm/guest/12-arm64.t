@@ -48,7 +48,7 @@ for row in runc/createRuntime crun/prestart; do
 	is "$row, no key: is left alone" "$(ct_seen none Cpus_allowed_list) $(ct_seen none Mems_allowed_list)|$(xattrs none)" "0-3 0-1|"
 	ct_delete none
 	not_ok "$row: a node that is not here is refused" np_run "$rt" "$stage" no limits.cpu.nodes=2
-	like "$row: and it says so" "$(ct_said no)" 'limits.cpu.nodes: "2": no such node here \(nodes 0-1\)'
+	like "$row: and it says so" "$(ct_said no)" 'limits.cpu.nodes: "2": no such node \(nodes 0-1 exist\)'
 	ct_delete no
 done
 
@@ -75,7 +75,7 @@ for mib in 2 $([ $default = 2 ] || echo $default); do
 	not_ok "hugepages of $mib MiB: more than there are are refused" np_create runc createRuntime many limits.cpu=1 \
 		"limits.memory.hugepages=${mib}MiB=$((had + 1))"
 	like "hugepages of $mib MiB: with the numbers" "$(ct_said many)" \
-		"limits.memory.hugepages: $((had + 1)) pages of ${mib}MiB asked, $had free"
+		"limits.memory.hugepages: $((had + 1)) pages of ${mib}MiB requested, $had free"
 	ct_delete many
 done
 
