@@ -282,7 +282,8 @@ static int judge_at_start(struct cgroup_dir *c, const char *inner, enum own_mark
 
 	if (!inner && c->alone) {
 		f.listed = true;
-		f.caller = getppid() == n->pid;
+		/* Init is an ancestor of each process, and each process descends from it. */
+		f.caller = n->pid == 1 || n->pid == getppid();
 	} else {
 		look_at_processes(c, &f, n);
 	}

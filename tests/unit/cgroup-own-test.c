@@ -435,6 +435,29 @@ static void test_many_below(void)
 	many(false);
 }
 
+/* In a new pid namespace. 0: refused; 1: not refused; 2: not possible here. */
+static int start_as_init(void)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct error err = { 0 };
+	int status = -1;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0 || !move_to(0, getpid()))
+		return 2;
+	pid = fork();
+	if (pid == 0) {
+		move_to(-1, getpid());
+		pid = fork();
+		if (pid == 0)
+			_exit(start(1, "oci", "c0", NULL, &c, &err) == -EPERM ? 0 : 1);
+		waitpid(pid, &status, 0);
+		_exit(WEXITSTATUS(status));
+	}
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
 static void test_caller(void)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -458,6 +481,17 @@ static void test_caller(void)
 	waitpid(pid, &status, 0);
 	is_int(status, 0, "own_at_start: the hook's own cgroup is refused");
 	move_to(-1, getpid());
+	/* The first process of a pid namespace, alone in a cgroup, with a hook elsewhere as its grandchild. */
+	pid = fork();
+	if (pid == 0) {
+		pid_t init = unshare(CLONE_NEWPID) == 0 ? fork() : -1;
+
+		if (init == 0)
+			_exit(start_as_init());
+		_exit(init > 0 && waitpid(init, &status, 0) == init && WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+	}
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "own_at_start: the cgroup of init is refused, although the hook is not in it");
 }
 
 static void test_threaded(void)
