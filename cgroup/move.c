@@ -134,7 +134,7 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 
 	for (size_t i = 0; i < ARRAY_SIZE(classes) && rc == -ENOENT; i++) {
 		m->class = classes[i];
-		rc = ledger_find(l, classes[i], m->job->id, out, err);
+		rc = ledger_find_cgroup(l, classes[i], m->job->id, m->job->cgroup_inode, out, err);
 	}
 	if (rc == -ENOENT)
 		return error_set(err, rc, "no container \"%s\" is placed", quote(m->job->id).text);

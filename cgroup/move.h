@@ -10,6 +10,7 @@
 
 struct move_job {
 	const char *id;
+	uint64_t cgroup_inode;    /* of its record: several containers may have the same id */
 	struct idset nodes;       /* the nodes to choose from */
 	unsigned int seconds;     /* time limit for the whole move; 0: none */
 	bool dry_run;             /* choose only; move nothing */
@@ -20,7 +21,7 @@ struct move_job {
 
 /*
  * Moves the container. @before and @after become its old and new record; the caller zeroes them before and frees them
- * with record_free(). -ENOENT: no such container; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy
+ * with record_free(). -ENOENT: no such container, or its cgroup has been replaced; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy
  * cannot be moved; -ETIMEDOUT, -EBUSY (pages that cannot be moved). After a failure the container is where it was.
  */
 int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -281,7 +282,8 @@ static int judge_at_start(struct cgroup_dir *c, const char *inner, enum own_mark
 
 	if (!inner && c->alone) {
 		f.listed = true;
-		f.caller = getppid() == n->pid;
+		/* Init is an ancestor of each process, and each process descends from it. */
+		f.caller = n->pid == 1 || n->pid == getppid();
 	} else {
 		look_at_processes(c, &f, n);
 	}
@@ -325,15 +327,25 @@ struct below {
 	struct own_facts *f;
 	struct own_names *n;
 	struct error *err;
+	unsigned int left; /* cgroups that may still be visited */
 };
+
+#define WALK_MAX 256  /* cgroups; an init system in a container makes a few dozen */
+#define WALK_ENDED 1
 
 /* A record made for a cgroup below @c: another container is placed there. */
 static int look_at_mark(void *arg, const struct cgroup_dir *c)
 {
 	struct below *b = arg;
 	cleanup_own_mark struct record *r = NULL;
-	int rc = c->inode == b->c->inode ? 0 : own_read_mark(c, &r, b->err);
+	size_t len = strlen(b->c->path);
+	int rc;
 
+	if (!b->left--)
+		return WALK_ENDED;
+	if (strncmp(c->path, b->c->path, len) != 0 || c->path[len] != '/')
+		return 0;
+	rc = own_read_mark(c, &r, b->err);
 	if (rc <= 0)
 		return rc;
 	b->f->child = true;
@@ -341,19 +353,36 @@ static int look_at_mark(void *arg, const struct cgroup_dir *c)
 	return 0;
 }
 
+/*
+ * A container may make cgroups by the hundred thousand while the caller holds the lock. A container below it has
+ * processes; so if there are many cgroups, only those with processes are visited.
+ */
+static int look_for_marks(int mount, struct below *b)
+{
+	uint64_t cursor = 0;
+	int rc;
+
+	b->left = WALK_MAX;
+	rc = cgroup_walk_from(mount, b->c->path, look_at_mark, b, b->err);
+	if (rc != WALK_ENDED)
+		return rc;
+	b->left = UINT_MAX;
+	return cgroup_scan(mount, &cursor, UINT64_MAX, look_at_mark, b, b->err);
+}
+
 int own_while_placed(int mount, const struct record *r, struct cgroup_dir *c, struct error *err)
 {
 	cleanup_own_mark struct record *found = NULL;
 	struct own_names n = { .id = r->id };
 	struct own_facts f = { .root = strcmp(c->path, "/") == 0, .member = c->inode == r->cgroup_inode, .listed = true };
-	struct below b = { c, &f, &n, err };
+	struct below b = { .c = c, .f = &f, .n = &n, .err = err };
 	int rc = own_read_mark(c, &found, err);
 
 	if (rc < 0)
 		return rc;
 	n.mark = found;
 	f.mark = own_mark_of(found, c->inode, record_class(r), r->id);
-	rc = c->links == 2 ? 0 : cgroup_walk_from(mount, c->path, look_at_mark, &b, err);
+	rc = c->links == 2 ? 0 : look_for_marks(mount, &b);
 	if (rc < 0)
 		return rc;
 	rc = say_verdict(own_judge_placed(&f), c, &n, err);

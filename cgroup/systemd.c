@@ -26,32 +26,19 @@
 #define TYPE_RETURN 2
 #define TYPE_ERROR 3
 
-/* Kinds of units that a container's cgroup may be, with systemd's D-Bus interfaces. */
-static const struct kind {
-	const char *suffix, *interface;
-} kinds[] = {
-	{ ".scope", "org.freedesktop.systemd1.Scope" },
-	{ ".service", "org.freedesktop.systemd1.Service" },
-};
+#define SUFFIX ".scope"
 
-static const struct kind *kind_of(const char *name)
-{
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++) {
-		size_t n = strlen(kinds[i].suffix);
-
-		if (len > n && len < UNIT_MAX && strcmp(name + len - n, kinds[i].suffix) == 0)
-			return &kinds[i];
-	}
-	return NULL;
-}
-
+/*
+ * Runtimes make a scope for each container, which ends with it. A service is a unit of the host: its cgroup may be
+ * empty (a oneshot service that remains active), so that a tenant can start a container in it, and properties that are
+ * set for it outlast that container and confine the next start of the service.
+ */
 const char *systemd_unit_of(const char *cgroup)
 {
 	const char *name = strrchr(cgroup, '/');
+	size_t len = name ? strlen(++name) : 0, end = strlen(SUFFIX);
 
-	return name && kind_of(name + 1) ? name + 1 : NULL;
+	return len > end && len < UNIT_MAX && strcmp(name + len - end, SUFFIX) == 0 ? name : NULL;
 }
 
 /* --- writing; positions are relative to the start of the message, which is aligned --- */
@@ -200,7 +187,7 @@ static int make_question(struct message *m, const char *unit)
 
 	object_of(unit, object, sizeof(object));
 	begin_call(m, &get, 1, &body);
-	put_string(m, kind_of(unit)->interface);
+	put_string(m, "org.freedesktop.systemd1.Scope");
 	put_string(m, "ControlGroup");
 	return end_call(m, body);
 }

@@ -13,9 +13,9 @@
 #define SYSTEMD_SOCKET "/run/systemd/private"
 
 /*
- * The unit name that @cgroup (a path below the mount) ends in, as "libpod-1.scope"; NULL: none. A tenant may choose
- * such a name, so systemd must confirm it. A cgroup below a unit, as crun's "container", is not a unit, and systemd
- * does not touch it.
+ * The name of the scope that @cgroup (a path below the mount) ends in, as "libpod-1.scope"; NULL: none. A tenant may
+ * choose such a name, so systemd must confirm it. A cgroup below a scope, as crun's "container", is not a unit, and
+ * systemd does not touch it. A service is never a container's own.
  */
 const char *systemd_unit_of(const char *cgroup);
 

@@ -66,7 +66,8 @@ static const struct {
 	  "from the limits and pins of the runtime; the placement; the reasons, with the\n"
 	  "runner-up; the memory policy and how it was applied. The decision is not made\n"
 	  "again. The first four or more characters of an id are enough if no other id\n"
-	  "begins with them.\n"
+	  "begins with them. If several containers have the same id, give the cgroup of\n"
+	  "the container (/machine.slice/...), which the error message lists.\n"
 	  "\n"
 	  "Example: numaplace explain $(podman inspect -f '{{.Id}}' web1)\n" },
 	{ "map",
@@ -163,7 +164,8 @@ static const struct {
 	  "of NODES, and Incus keeps the choice of its CPUs. If pages remain on the old\n"
 	  "nodes, or the time limit expires, the container is moved back and the exit\n"
 	  "status is 1. The first four or more characters of an id are enough if no other\n"
-	  "id begins with them.\n"
+	  "id begins with them. If several containers have the same id, give the cgroup of\n"
+	  "the container (/machine.slice/...), which the error message lists.\n"
 	  "\n"
 	  "  --dry-run\n"
 	  "        Choose and print the placement; write nothing.\n"

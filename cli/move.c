@@ -97,17 +97,19 @@ static void print_text(const struct options *o, const struct record *before, con
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }
 
-/* Completes an abbreviated id, as other verbs do. place_move() looks the container up again under the lock. */
-static int find_whole_id(const struct cli *cli, struct snapshot *s, const char **id, struct error *err)
+/* Finds the container as other verbs do. place_move() looks it up again under the lock. */
+static int find_container(const struct cli *cli, struct snapshot *s, struct move_job *job, struct error *err)
 {
 	const struct record *found;
 	int r = snapshot_take(cli, s, err);
 
 	if (r == 0)
-		r = snapshot_find(s, "move", *id, &found, err);
-	if (r == 0)
-		*id = found->id;
-	return r;
+		r = snapshot_find(s, "move", job->id, &found, err);
+	if (r < 0)
+		return r;
+	job->id = found->id;
+	job->cgroup_inode = found->cgroup_inode;
+	return 0;
 }
 
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
@@ -123,7 +125,7 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	if (r == 0 && cli->sysroot)
 		r = error_set(err, -EINVAL, "move: not on a recorded machine");
 	if (r == 0)
-		r = find_whole_id(cli, &s, &o.job.id, err);
+		r = find_container(cli, &s, &o.job, err);
 	if (r == 0)
 		r = cli_env(cli, &env, err);
 	env.looking = false;

@@ -170,11 +170,14 @@ void table_cell(struct table *t, const char *fmt, ...)
 	add_cell(t, text);
 }
 
+int out_id_length(const char *id)
+{
+	return strspn(id, "0123456789abcdef") == 64 && !id[64] ? OUT_ID_SHORT : INT_MAX;
+}
+
 void table_id(struct table *t, const char *id)
 {
-	bool long_one = strspn(id, "0123456789abcdef") == 64 && !id[64];
-
-	table_cell(t, "%.*s", long_one ? 12 : INT_MAX, id);
+	table_cell(t, "%.*s", out_id_length(id), id);
 }
 
 void table_list(struct table *t, const struct idset *s)

@@ -49,7 +49,9 @@ struct table {
 /* Keeps a pointer to @align. Uses colour on a terminal unless NO_COLOR is set. */
 void table_init(struct table *t, FILE *file, const char *align);
 void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* A container's id; 64 hex digits are shortened to 12, as container engines do. */
+/* A container's id; 64 hex digits are shortened to 12, as container engines do. out_id_length(): a maximum length. */
+#define OUT_ID_SHORT 12
+int out_id_length(const char *id);
 void table_id(struct table *t, const char *id);
 void table_list(struct table *t, const struct idset *s);
 void table_comma(struct table *t, const struct idset *s);

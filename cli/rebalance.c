@@ -168,7 +168,10 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 {
 	const struct rebalance_move *m = &b->plan.move[i];
 	cleanup_record struct record before = { 0 }, after = { 0 };
-	struct move_job job = { .id = b->s.record[m->item]->id, .nodes = m->nodes, .seconds = MOVE_SECONDS };
+	const struct record *r = b->s.record[m->item];
+	struct move_job job = {
+		.id = r->id, .cgroup_inode = r->cgroup_inode, .nodes = m->nodes, .seconds = MOVE_SECONDS
+	};
 	char list[200];
 	int ret = place_move(env, &job, &before, &after, err);
 

@@ -4,6 +4,8 @@
  */
 #include "cli/snapshot.h"
 
+#include "cli/out.h"
+
 #include <errno.h>
 #include <string.h>
 
@@ -98,25 +100,65 @@ void snapshot_free(struct snapshot *s)
 	*s = (struct snapshot){ 0 };
 }
 
+/* How well @id names a record. A better match hides worse ones. */
+enum match { MATCH_NONE, MATCH_PREFIX, MATCH_WHOLE };
+
+/*
+ * The digits that tables show of a long id name that container as well as an id does. Otherwise a tenant could give
+ * these digits to a container as its whole id, and a user who copies them from a table would name that one.
+ */
+static enum match match(const struct record *r, const char *id)
+{
+	char shown[OUT_ID_SHORT + 1];
+
+	if (*id == '/')
+		return strcmp(r->cgroup, id) == 0 ? MATCH_WHOLE : MATCH_NONE;
+	if (strcmp(r->id, id) == 0)
+		return MATCH_WHOLE;
+	snprintf(shown, sizeof(shown), "%.*s", out_id_length(r->id) == OUT_ID_SHORT ? OUT_ID_SHORT : 0, r->id);
+	if (strcmp(shown, id) == 0)
+		return MATCH_WHOLE;
+	return strlen(id) >= SNAPSHOT_PREFIX && strncmp(r->id, id, strlen(id)) == 0 ? MATCH_PREFIX : MATCH_NONE;
+}
+
+/* Several containers match: lists their cgroups, as many as fit. */
+static int refuse_many(const struct snapshot *s, const char *verb, const char *id, enum match best, unsigned int many,
+		       struct error *err)
+{
+	char cgroups[400] = "";
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < s->n; i++) {
+		const char *path = s->record[i]->cgroup;
+
+		if (match(s->record[i], id) != best)
+			continue;
+		if (used + strlen(path) + 2 >= sizeof(cgroups))
+			break;
+		used += (size_t)snprintf(cgroups + used, sizeof(cgroups) - used, " %s", path);
+	}
+	return error_set(err, -EINVAL, "%s: %s: ambiguous, %u containers match: give the cgroup instead:%s", verb,
+			 quote(id).text, many, *cgroups ? cgroups : " see status --json");
+}
+
 int snapshot_find(const struct snapshot *s, const char *verb, const char *id, const struct record **out,
 		  struct error *err)
 {
 	const struct record *found = NULL;
-	size_t len = strlen(id);
+	enum match best = MATCH_PREFIX;
 	unsigned int many = 0;
 
 	for (unsigned int i = 0; i < s->n; i++) {
-		if (strcmp(s->record[i]->id, id) == 0) {
-			*out = s->record[i];
-			return 0;
-		}
-		if (len >= SNAPSHOT_PREFIX && strncmp(s->record[i]->id, id, len) == 0) {
-			found = s->record[i];
-			many++;
-		}
+		enum match now = match(s->record[i], id);
+
+		if (now < best)
+			continue;
+		many = now > best ? 1 : many + 1;
+		best = now;
+		found = s->record[i];
 	}
 	if (many > 1)
-		return error_set(err, -EINVAL, "%s: %s: ambiguous, %u containers match", verb, quote(id).text, many);
+		return refuse_many(s, verb, id, best, many, err);
 	if (!found)
 		return error_set(err, -EINVAL, "%s: %s: no such container is placed: see numaplace status", verb,
 				 quote(id).text);

@@ -26,7 +26,10 @@ int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err
 void snapshot_free(struct snapshot *s);
 #define cleanup_snapshot __attribute__((cleanup(snapshot_free)))
 
-/* Finds the record with this id, or with an id that has this unique prefix; else -EINVAL with the reason. */
+/*
+ * Finds the record with this id, with an id that has this unique prefix, or of this cgroup ("/..."); else -EINVAL with
+ * the reason. Containers of several runtime roots and namespaces may have the same id: then only the cgroup names one.
+ */
 int snapshot_find(const struct snapshot *s, const char *verb, const char *id, const struct record **out,
 		  struct error *err);
 

@@ -43,6 +43,7 @@ static void print_json(const struct snapshot *s)
 		out_object(&o, NULL);
 		out_string(&o, "id", r->id);
 		out_string(&o, "runtime", r->runtime);
+		out_string(&o, "cgroup", r->cgroup);
 		out_comma(&o, "nodes", &r->placement.nodes);
 		out_list(&o, "cpus", &r->placement.share.cpus);
 		out_list(&o, "mems", &r->placement.mems);

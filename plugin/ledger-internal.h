@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Shared by the sources of the ledger only: the lock (ledger-lock.c), the record files (ledger-files.c), their sums
- * (ledger-usage.c), recounts and rebuilds (ledger-recount.c), last nodes of ended containers (ledger-home.c), the
- * folder's own mark (ledger-folder.c), transactions (ledger.c), and the read-only copy (ledger-look.c).
+ * (ledger-usage.c), recounts and rebuilds (ledger-recount.c), last nodes of ended containers (ledger-home.c), sums
+ * for refusals (ledger-memo.c), the folder's own mark (ledger-folder.c), transactions (ledger.c), and the read-only copy (ledger-look.c).
  */
 #ifndef NUMAPLACE_LEDGER_INTERNAL_H
 #define NUMAPLACE_LEDGER_INTERNAL_H
@@ -58,12 +58,22 @@ void ledger_note(struct ledger *l, const char *fmt, ...) __attribute__((format(p
 
 /* --- ledger-lock.c --- */
 
+#define LEDGER_MEMOS 8
+
+/* Values for ledger_recall(). */
+struct ledger_memo {
+	uint64_t key;
+	int64_t changed; /* modification time of containers/, in ns; 0: empty */
+	uint64_t value[LEDGER_MEMO_VALUES];
+};
+
 /* Contents of the lock file. */
 struct lock_file {
 	int64_t sweep;    /* directory offset where the next sweep begins */
 	uint64_t second;  /* the second to which looks belongs */
 	uint64_t looks;   /* containers checked before refusals in that second */
 	uint64_t rebuild; /* where an unfinished rebuild continues */
+	struct ledger_memo memo[LEDGER_MEMOS];
 };
 
 /*

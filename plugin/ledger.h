@@ -148,6 +148,15 @@ bool ledger_home(const struct ledger *l, const char *runtime_class, const char *
 /* Calls @each for every record, in order of file names. Stops when @each returns non-zero, and returns that value. */
 int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);
 
+/*
+ * Values that the caller has computed from all records, so that repeated refusals do not read them all again.
+ * ledger_recall() is false if none are stored under @key, or a record has changed since. ledger_remember() stores them
+ * if the last change was some time ago. For a ledger from ledger_open().
+ */
+#define LEDGER_MEMO_VALUES 4
+bool ledger_recall(const struct ledger *l, uint64_t key, uint64_t value[LEDGER_MEMO_VALUES]);
+void ledger_remember(const struct ledger *l, uint64_t key, const uint64_t value[LEDGER_MEMO_VALUES]);
+
 /* Message @i about repairs and killed lock holders since ledger_open(), one line; NULL past the last. */
 const char *ledger_message(const struct ledger *l, unsigned int i);
 

@@ -112,6 +112,7 @@ struct sum {
 	const struct topology *topology;
 	const struct conf *conf;
 	const struct record *own;
+	bool skipped; /* @own is already recorded, and not counted */
 	char tenant[TENANT_MAX];
 	struct claim held;
 };
@@ -122,8 +123,10 @@ static int add(void *arg, const struct record *r)
 	char tenant[TENANT_MAX];
 	struct claim c;
 
-	if (r->cgroup_inode == s->own->cgroup_inode)
+	if (r->cgroup_inode == s->own->cgroup_inode) {
+		s->skipped = true;
 		return 0;
+	}
 	tenant_of(s->conf->tenants, r, tenant);
 	if (strcmp(tenant, s->tenant) != 0)
 		return 0;
@@ -185,29 +188,66 @@ static bool has_ceiling(const struct conf *c, const struct claim *more)
 	       (c->max_memory_each && more->memory) || (c->max_hugepages_each && more->huge);
 }
 
+/* FNV-1a over the tenant's name and the list of tenants, which decides what belongs to it. */
+static uint64_t key_of(const struct sum *s)
+{
+	const char *texts[] = { s->tenant, s->conf->tenants };
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
+		for (const char *p = texts[i];; p++) {
+			h = (h ^ (unsigned char)*p) * 0x100000001b3;
+			if (!*p)
+				break;
+		}
+	return h;
+}
+
+/* Sums what the tenant holds. */
+static int count(struct ledger *l, struct sum *s, struct error *err)
+{
+	uint64_t v[LEDGER_MEMO_VALUES];
+	int rc = 0;
+
+	s->held = (struct claim){ 0 };
+	s->skipped = false;
+	if (ledger_recall(l, key_of(s), v))
+		s->held = (struct claim){ v[0], v[1], v[2], v[3] };
+	else
+		rc = ledger_each(l, add, s, err);
+	return rc;
+}
+
+/* Stores the sums of a refusal: the same tenant may ask again and again, while other starts wait for the lock. */
+static void keep(const struct ledger *l, const struct sum *s)
+{
+	const struct claim *h = &s->held;
+
+	if (!s->skipped)
+		ledger_remember(l, key_of(s), (uint64_t[]){ h->cpus, h->exclusive, h->memory, h->huge });
+}
+
 int tenant_check(struct ledger *l, const struct topology *t, const struct conf *conf, const struct record *r,
 		 struct error *err)
 {
 	struct claim more = claim_of(t, r);
 	struct sum s = { .topology = t, .conf = conf, .own = r };
-	int rc = 0;
+	int rc, gone;
 
 	if (!has_ceiling(conf, &more))
 		return 0;
 	tenant_of(conf->tenants, r, s.tenant);
-	for (int tries = 0; rc == 0 && tries < 2; tries++) {
-		s.held = (struct claim){ 0 };
-		rc = ledger_each(l, add, &s, err);
-		if (rc < 0)
-			return rc;
-		rc = compare(&s, &more, err);
-		if (rc == 0)
-			return 0;
-		if (tries || compare(&(struct sum){ .conf = conf }, &more, NULL) < 0)
-			return rc;
-		/* Sweep dead containers before refusing, unless the claim alone exceeds the limit. */
-		rc = ledger_sweep_more(l, err);
-		rc = rc < 0 ? rc : 0;
-	}
+	rc = count(l, &s, err);
+	if (rc < 0 || compare(&s, &more, NULL) == 0)
+		return rc;
+	/* Sweep dead containers before refusing, unless the claim alone exceeds the limit. */
+	gone = compare(&(struct sum){ .conf = conf }, &more, NULL) < 0 ? 0 : ledger_sweep_more(l, err);
+	if (gone > 0)
+		rc = count(l, &s, err);
+	if (gone < 0 || rc < 0)
+		return gone < 0 ? gone : rc;
+	rc = compare(&s, &more, err);
+	if (rc < 0)
+		keep(l, &s);
 	return rc;
 }

@@ -154,6 +154,24 @@ run map
 has 'map: the first twelve of 64 digits' "^a  ${long:0:12} +0 +0$"
 run explain ${long:0:12}
 has 'explain: these name it' "^container +$long$"
+# A container's whole id is what tables show of another one; and two containers have one id.
+record "$tmp/long/state" ${long:0:12} 1 8 1 1 ask.limits.cpu=1
+record "$tmp/long/state" web 1 9 1 1 ask.limits.cpu=1
+record "$tmp/long/state" web 1 10 1 1 ask.limits.cpu=1 runtime=lxc
+record "$tmp/long/state" web1 1 11 1 1 ask.limits.cpu=1
+run explain ${long:0:12}
+refused 'explain: what a table shows of one id, and the whole of another' 2 \
+	"ambiguous, 2 containers match: give the cgroup instead: /made/${long:0:12} /made/$long\$"
+run explain $long
+has 'explain: the whole long id' "^container +$long$"
+run explain /made/$long
+has 'explain: by its cgroup' "^container +$long$"
+run explain web
+refused 'explain: two containers with one id' 2 'ambiguous, 2 containers match'
+run explain web1
+has 'explain: an id that begins with another one' '^container +web1$'
+run explain /made/nothing
+refused 'explain: a cgroup without a container' 2 'no such container'
 machine=four
 run explain 6f1
 refused 'explain: three characters of an id' 2 'no such container'

@@ -198,7 +198,10 @@ static int move_to_nodes(const char *nodes, struct error *err)
 {
 	cleanup_record struct record before = { 0 }, after = { 0 };
 	struct move_job job = { .id = "web" };
+	struct stat st;
 
+	fstat(cg, &st);
+	job.cgroup_inode = st.st_ino;
 	idset_parse(nodes, &job.nodes, NULL);
 	return place_move(&env, &job, &before, &after, err);
 }
@@ -388,6 +391,55 @@ static void test_whose_cpus(void)
 	env.conf.incus_mode = INCUS_FOLLOW;
 }
 
+/* Another live container with the same id, of another runtime root, was recorded first. */
+static void test_same_id(void)
+{
+	cleanup_record struct record other = { .id = "web", .runtime = "runc", .applied = "cpuset", .started = 1 };
+	cleanup_record struct record r = { 0 };
+	cleanup_topology struct topology *t = NULL, *t2 = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	struct cgroup_dir d = { .path = "/d" };
+	struct error err = { 0 };
+	struct stat st;
+	int rc;
+
+	sh("mkdir cg/d && cp cg/c/* cg/d");
+	d.fd = open("/sys/fs/cgroup/d", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	fstat(d.fd, &st);
+	other.cgroup = strdup("/d");
+	other.cgroup_inode = st.st_ino;
+	request_init(&other.request);
+	request_set(&other.request, "limits.cpu", "1", &err);
+	request_finish(&other.request, &err);
+	idset_add(&other.placement.nodes, 0);
+	idset_add(&other.placement.mems, 0);
+	idset_add(&other.placement.share.cpus, 0);
+	other.placement.share.count = 1;
+	for (int i = 0; i < 2; i++) {
+		const char *class = i ? "lxc" : "oci"; /* in slot 0 of this class; in an earlier class */
+
+		snprintf(other.runtime, sizeof(other.runtime), "%s", i ? "lxc" : "runc");
+		place_on_node_0(i ? &led : &oci, "2");
+		sh("mv run/containers/*:web web.kept");
+		rc = ledger(&t, &l);
+		rc = rc < 0 || place_mark(&env, &d, &other, &err) < 0 ? -1 : ledger_add(l, class, &other, &err);
+		ledger_close(steal_ptr(l));
+		topology_free(steal_ptr(t));
+		sh(i ? "mv web.kept run/containers/incus:web" : "mv web.kept run/containers/oci:web~01");
+		sh("rm run/usage");
+		ok(rc == 0 && move_to_nodes("1", &err) == 0 && file_says("cpuset.cpus", "2-3\n"),
+		   "two containers with the id \"web\", %s first: the named one is moved: %s", class, err.text);
+		ok(ledger(&t2, &l) == 0 && ledger_find(l, class, "web", &r, &err) == 0 && idset_has(&r.placement.nodes, 0),
+		   "two containers with the id \"web\", %s first: the other one stays", class);
+		record_free(&r);
+		record_none(&r);
+		ledger_close(steal_ptr(l));
+		topology_free(steal_ptr(t2));
+	}
+	cgroup_dir_close(&d);
+	sh("rm -r cg/d");
+}
+
 int main(void)
 {
 	char path[64], clean[128];
@@ -412,6 +464,7 @@ int main(void)
 	select_policy_init(&env.conf.select);
 	test_killed();
 	test_whose_cpus();
+	test_same_id();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);
 	ok(system(clean) == 0, "cleaned up");
 	return done();

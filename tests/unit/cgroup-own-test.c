@@ -11,6 +11,7 @@
 #include "plugin/util.h"
 #include "tests/unit/cgroup2.h"
 #include "tests/unit/tap.h"
+#include "tests/unit/traced.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -371,6 +372,92 @@ static void test_messages(void)
 	end(1);
 }
 
+#define MANY 3000
+
+static struct {
+	struct cgroup_dir *c;
+	struct record *r;
+} placed;
+
+static int judge_placed(void *arg)
+{
+	struct error err = { 0 };
+
+	(void)arg;
+	return -own_while_placed(own.mount, placed.r, placed.c, &err);
+}
+
+/* Makes or removes cgroups without processes below the first one. */
+static void many(bool make)
+{
+	char name[32];
+
+	if (make && mkdirat(own.folder, "a/many", 0755) < 0)
+		diag("a/many: not made");
+	for (int i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "a/many/%d", i);
+		if ((make ? mkdirat(own.folder, name, 0755) : unlinkat(own.folder, name, AT_REMOVEDIR)) < 0)
+			diag("%s: %s", name, strerror(errno));
+	}
+	if (!make)
+		unlinkat(own.folder, "a/many", AT_REMOVEDIR);
+}
+
+/* A container that has made many cgroups must not hold up the process that moves it, which holds the ledger's lock. */
+static void test_many_below(void)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct record r = { .id = "c0", .runtime = "runc" };
+	struct traced t = { .kill_at = -1, .fail_at = -1 };
+	struct error err = { 0 };
+	char path[PATH_MAX];
+
+	unmark_all();
+	begin(0);
+	begin(1);
+	move_to(0, container[0].pid[0]);
+	mark(0, "c0");
+	snprintf(path, sizeof(path), "%s/a", own.top);
+	many(true);
+	is_int(cgroup_open(own.mount, path, &c, &err), 0, "many cgroups below: opened (%s)", err.text);
+	r.cgroup_inode = c.inode;
+	placed.c = &c;
+	placed.r = &r;
+	run_traced(&t, judge_placed, NULL);
+	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0, "many cgroups below: it is the container's own");
+	ok(t.calls < 2 * MANY + 4000, "many cgroups below: %d empty ones are not all visited, in %d calls", MANY, t.calls);
+	mark(1, "c1");
+	move_to(1, container[1].pid[0]);
+	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "many cgroups below: a container below is found");
+	ok(strstr(err.text, "container \"c1\" is placed below it") != NULL, "many cgroups below: it is named: %s", err.text);
+	end(0);
+	end(1);
+	many(false);
+}
+
+/* In a new pid namespace. 0: refused; 1: not refused; 2: not possible here. */
+static int start_as_init(void)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct error err = { 0 };
+	int status = -1;
+	pid_t pid;
+
+	if (unshare(CLONE_NEWNS) < 0 || mount("proc", "/proc", "proc", 0, NULL) < 0 || !move_to(0, getpid()))
+		return 2;
+	pid = fork();
+	if (pid == 0) {
+		move_to(-1, getpid());
+		pid = fork();
+		if (pid == 0)
+			_exit(start(1, "oci", "c0", NULL, &c, &err) == -EPERM ? 0 : 1);
+		waitpid(pid, &status, 0);
+		_exit(WEXITSTATUS(status));
+	}
+	waitpid(pid, &status, 0);
+	return WEXITSTATUS(status);
+}
+
 static void test_caller(void)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -394,6 +481,17 @@ static void test_caller(void)
 	waitpid(pid, &status, 0);
 	is_int(status, 0, "own_at_start: the hook's own cgroup is refused");
 	move_to(-1, getpid());
+	/* The first process of a pid namespace, alone in a cgroup, with a hook elsewhere as its grandchild. */
+	pid = fork();
+	if (pid == 0) {
+		pid_t init = unshare(CLONE_NEWPID) == 0 ? fork() : -1;
+
+		if (init == 0)
+			_exit(start_as_init());
+		_exit(init > 0 && waitpid(init, &status, 0) == init && WIFEXITED(status) ? WEXITSTATUS(status) : 2);
+	}
+	waitpid(pid, &status, 0);
+	is_int(status, 0, "own_at_start: the cgroup of init is refused, although the hook is not in it");
 }
 
 static void test_threaded(void)
@@ -453,6 +551,7 @@ int main(void)
 	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 	test_model();
 	test_messages();
+	test_many_below();
 	test_caller();
 	test_threaded();
 	remove_all(home);

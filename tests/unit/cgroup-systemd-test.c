@@ -217,15 +217,15 @@ static void others(const char *to)
 	static const struct {
 		const char *cgroup, *of_unit, *object;
 	} cases[] = {
-		{ "/default/victim.service", "/system.slice/victim.service", "unit/victim_2eservice" },
-		{ "/system.slice/ssh.service/ssh.service", "/system.slice/ssh.service", "unit/ssh_2eservice" },
+		{ "/default/victim.scope", "/system.slice/victim.scope", "unit/victim_2escope" },
+		{ "/system.slice/ssh.scope/ssh.scope", "/system.slice/ssh.scope", "unit/ssh_2escope" },
 		{ "/x/init.scope", "/init.scope", "unit/init_2escope" },
-		{ "/x/a@b.service", "/system.slice/system-a.slice/a@b.service", "unit/a_40b_2eservice" },
-		{ "/x/a\\x2db.service", "/system.slice/a\\x2db.service", "unit/a_5cx2db_2eservice" },
+		{ "/x/a@b.scope", "/system.slice/system-a.slice/a@b.scope", "unit/a_40b_2escope" },
+		{ "/x/a\\x2db.scope", "/system.slice/a\\x2db.scope", "unit/a_5cx2db_2escope" },
 		{ "/x/7.scope", "/machine.slice/7.scope", "unit/_37_2escope" },
-		{ "/x/_.service", "", "unit/_5f_2eservice" },
-		{ "/x/y.service", "/x/y.service/z", "unit/y_2eservice" },
-		{ "/x/y.service", "/x/y.servic", "unit/y_2eservice" },
+		{ "/x/_.scope", "", "unit/_5f_2escope" },
+		{ "/x/y.scope", "/x/y.scope/z", "unit/y_2escope" },
+		{ "/x/y.scope", "/x/y.scop", "unit/y_2escope" },
 	};
 	unsigned char m[8192];
 
@@ -239,9 +239,12 @@ static void others(const char *to)
 		   cases[i].object);
 		is_int(sent(to, 2, m, sizeof(m)), 0, "foreign unit: no set call is sent");
 	}
-	is_int(ask_of("/x/y.service", "OK 1\r\n", plain(3, 9, "\4\0\0\0nope", 9), plain(2, 0, NULL, 0), to), 0,
+	is_int(ask_of("/x/y.scope", "OK 1\r\n", plain(3, 9, "\4\0\0\0nope", 9), plain(2, 0, NULL, 0), to), 0,
 	       "unknown unit: success");
 	is_int(sent(to, 2, m, sizeof(m)), 0, "unknown unit: no set call is sent");
+	is_int(ask_of("/system.slice/once.service", "OK 1\r\n", variant("/system.slice/once.service"),
+		      plain(2, 0, NULL, 0), to), 0, "a service of the host, with an empty cgroup: success");
+	is_int(sent(to, 1, m, sizeof(m)), 0, "a service of the host, with an empty cgroup: no query is sent");
 	is_int(ask_of("/machine.slice", "OK 1\r\n", variant("/machine.slice"), plain(2, 0, NULL, 0), to), 0,
 	       "slice: success");
 	is_int(sent(to, 1, m, sizeof(m)), 0, "slice: no query is sent");
@@ -287,7 +290,7 @@ static void answers(const char *to)
 static void units(void)
 {
 	is_str(systemd_unit_of("/machine.slice/libpod-1.scope"), "libpod-1.scope", "systemd_unit_of: a scope");
-	is_str(systemd_unit_of("/system.slice/x.service"), "x.service", "systemd_unit_of: a service");
+	is_str(systemd_unit_of("/system.slice/x.service"), NULL, "systemd_unit_of: a service");
 	is_str(systemd_unit_of("/machine.slice/libpod-1.scope/container"), NULL,
 	       "systemd_unit_of: a cgroup below a scope");
 	is_str(systemd_unit_of("/libpod_parent/libpod-1"), NULL, "systemd_unit_of: no unit");

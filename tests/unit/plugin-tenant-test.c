@@ -220,6 +220,79 @@ static void test_evasion(void)
 	ledger_close(l);
 }
 
+/* Truncates the file of a record, which does not change its folder. A ledger that reads it repairs itself. */
+static void spoil(const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/containers/%s", kit.path, name);
+	if (truncate(path, 1) < 0)
+		diag("%s: not truncated", path);
+}
+
+static bool is_spoiled(const char *name)
+{
+	char path[128];
+	struct stat st;
+
+	snprintf(path, sizeof(path), "%s/containers/%s", kit.path, name);
+	return stat(path, &st) == 0 && st.st_size == 1;
+}
+
+/* Repeated refusals of a tenant do not read all records each time. */
+static void test_repeated(void)
+{
+	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	put_claim(l, "a1", 1, "/a.slice/a1");
+	put_claim(l, "a2", 2, "/a.slice/a2");
+	for (uint64_t i = 100; i < 100 + LEDGER_LOOKS; i++) {
+		char id[16];
+
+		snprintf(id, sizeof(id), "b%d", (int)i);
+		kit_add(l, id, i, &err);
+	}
+	ledger_close(l);
+	usleep(200000);
+	for (int i = 0; i < 4; i++) {
+		kit.world.now += i == 0; /* all of them in the same second */
+		l = kit_open();
+		is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "refusal %d of one tenant", i + 1);
+		is_str(err.text,
+		       "limits.cpu: 3 more on top of 8 held in cgroup /a.slice, this host allows each 10 (max-cpus-each)",
+		       "refusal %d: its message", i + 1);
+		if (i == 2)
+			is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "what the tenant may claim is allowed");
+		ledger_close(l);
+		if (i == 0)
+			spoil("oci:b200");
+	}
+	ok(is_spoiled("oci:b200"), "repeated refusals read no other records");
+	l = kit_open();
+	put_claim(l, "b3", 3, "/b.slice/b3");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "a refusal after a change of the ledger");
+	ok(!is_spoiled("oci:b200"), "a refusal after a change of the ledger reads all records, and repairs one");
+	is_int(kit_remove(l, "oci", "a1", &err), 0, "a container of the tenant ends");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), 0, "its claim no longer counts");
+	ledger_close(l);
+	usleep(200000);
+	l = kit_open();
+	is_int(claim(l, "/a.slice/x", 7, 0, 0, &conf, &err), -ENOSPC, "the other container of the tenant counts");
+	ledger_close(l);
+	kit_fate(2, LIFE_GONE, 0);
+	for (int i = 0, rc = -1; i < 3 && rc < 0; i++) {
+		kit.world.now++;
+		l = kit_open();
+		rc = claim(l, "/a.slice/x", 7, 0, 0, &conf, &err);
+		ledger_close(l);
+		is_int(rc, i < 2 ? rc : 0, "a dead container that no hook released is found");
+	}
+}
+
 int main(void)
 {
 	struct error err = { 0 };
@@ -251,6 +324,7 @@ int main(void)
 	ledger_close(l);
 	test_claims();
 	test_evasion();
+	test_repeated();
 	kit_end();
 	return done();
 }

@@ -51,6 +51,12 @@ is "below the unit: the unit has the cpuset that it had" "$(now "$cg/system.slic
 is "below the unit: systemd has heard of no cpuset" "$(told victim.service)" ''
 ct_delete below
 
+# A oneshot service that remains active has an empty cgroup, in which runc starts a container.
+ok "an empty service" systemd-run --unit=once.service --property=RemainAfterExit=yes true
+np_run runc createRuntime once limits.cpu=1 limits.cpu.nodes=3 -j '.linux.cgroupsPath = "/system.slice/once.service"'
+is "an empty service: systemd has heard of no cpuset" "$(told once.service)" ''
+ct_delete once
+
 # --- a scope that is the container's own
 tar -C $ct_root -cf /run/tests/root.tar .
 ok "podman: an image" podman import /run/tests/root.tar np
