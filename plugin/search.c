@@ -795,6 +795,35 @@ static int search_sizes(struct search *s, const struct bounds *b, struct greedy 
 	return 0;
 }
 
+/*
+ * Equivalent sites are tried once, so a set as good as the best one may be unseen. Looks for the second best among
+ * the sets that differ in one site; for explanations, and without effect on the best.
+ */
+static void find_second(struct search *s, struct greedy *g)
+{
+	greedy_reset(s, g);
+	for (unsigned int i = 0; i < s->best.n; i++)
+		greedy_add(s, g, s->best.site[i]);
+	for (unsigned int i = g->n; i-- > 0;)
+		for (unsigned int v = 0; v < s->nsites; v++) {
+			unsigned int u = g->site[i];
+			struct sums sum;
+			double cost;
+
+			if (g->in[v] || (s->second.n && !equivalent(s, u, v)))
+				continue;
+			sums_swapped(s, g, i, v, &sum);
+			cost = search_cost(s, &sum);
+			if (!search_fits(s, &sum) || cost < s->best.cost - COST_SAME ||
+			    (s->second.n && cost >= s->second.cost - COST_SAME))
+				continue;
+			g->site[i] = (uint16_t)v;
+			set_copy(&s->second, g->site, g->n, cost);
+			g->site[i] = (uint16_t)u;
+			qsort(s->second.site, s->second.n, sizeof(*s->second.site), by_number);
+		}
+}
+
 /* Everything that a search allocates, in one block. */
 struct scratch {
 	void *block;
@@ -853,6 +882,8 @@ int search_run(struct search *s)
 		s->best.n = s->second.n = 0;
 		r = s->nsites ? search_sizes(s, &x.b, &x.g) : -ENOSPC;
 	}
+	if (r == 0 && s->want_second)
+		find_second(s, &x.g);
 	if (r == 0)
 		r = sets_keep(s);
 	else
