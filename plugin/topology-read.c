@@ -205,6 +205,16 @@ static bool distances_all_equal(const struct topology *t)
 	return t->nnodes > 1;
 }
 
+/* The id of a node that is nearer to another node than to itself, or -1. */
+static int nearer_than_itself(const struct topology *t)
+{
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (topology_distance(t, i, j) < topology_distance(t, i, i))
+				return t->nodes[i].id;
+	return -1;
+}
+
 static int read_node(struct reading *r, unsigned int i, bool *distances, struct error *err)
 {
 	struct topo_node *node = &r->t->nodes[i];
@@ -259,6 +269,10 @@ static int read_nodes(struct reading *r, struct error *err)
 	} else if (distances_all_equal(t)) {
 		warn(t, "firmware says that all distances are %u: using 10 within a node, 20 between nodes",
 		     t->distance[0]);
+		default_distances(t);
+	} else if (nearer_than_itself(t) >= 0) {
+		warn(t, "firmware says that node %d is nearer to another node than to itself: using distances 10 within a "
+		     "node, 20 between nodes", nearer_than_itself(t));
 		default_distances(t);
 	}
 	return 0;
