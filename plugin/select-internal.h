@@ -84,6 +84,12 @@ struct search {
 	unsigned int nsites;
 	struct site *sites;
 	bool bare;                    /* some sites with CPUs lack usable memory (away) */
+	bool pages_named;             /* pages are on the nodes of limits.memory.nodes, not on those of a set */
+	/*
+	 * If bare or pages_named, [a * nnodes + b]: near of threads on node a to the pages of threads on node b, which
+	 * are on the node with memory nearest to b. Of equally near ones, the nearest to a. Else NULL.
+	 */
+	uint16_t *home_near;
 	bool want_second;             /* keep the second best, for explanations */
 	struct site_set best, second; /* second: best other set seen; n is 0 if none */
 	unsigned long work;           /* steps left */

@@ -219,18 +219,53 @@ static double device_distance(const struct choice *c, unsigned int i)
 	return n ? sum / n : 0;
 }
 
-/* How much farther than local memory the nearest memory of @from is for threads on node @i. */
-static unsigned int memory_away(const struct choice *c, unsigned int i, const struct idset *from)
+/* Near of node @i to the nearest node of @from; 20 (local) if it is one of them; 0 if @from is empty. */
+static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct idset *from)
 {
 	const struct topology *t = c->t;
-	unsigned int nearest = UINT16_MAX;
+	unsigned int nearest = 0;
 
 	if (idset_has(from, t->nodes[i].id))
-		return 0;
+		return 20;
 	for (unsigned int j = 0; j < t->nnodes; j++)
-		if (idset_has(from, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
+		if (idset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
 			nearest = t->near[i * t->nnodes + j];
-	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
+	return nearest;
+}
+
+/* Fills the column of node @b in home_near. */
+static void find_home(struct choice *c, unsigned int b, const struct idset *from)
+{
+	const struct topology *t = c->t;
+	unsigned int n = t->nnodes, nearest = nearest_of(c, b, from);
+	bool own = !nearest || idset_has(from, t->nodes[b].id);
+
+	for (unsigned int a = 0; a < n; a++)
+		c->search.home_near[a * n + b] = own ? t->near[a * n + b] : UINT16_MAX;
+	for (unsigned int m = 0; !own && m < n; m++) {
+		if (!idset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
+			continue;
+		for (unsigned int a = 0; a < n; a++)
+			if (t->near[a * n + m] < c->search.home_near[a * n + b])
+				c->search.home_near[a * n + b] = t->near[a * n + m];
+	}
+}
+
+/* Sets home_near, if the pages of some threads are not on the nodes of a set. */
+static int find_homes(struct choice *c, const struct idset *from)
+{
+	struct search *s = &c->search;
+	unsigned int n = c->t->nnodes;
+
+	free(steal_ptr(s->home_near));
+	if (!s->bare && !s->pages_named)
+		return 0;
+	s->home_near = malloc((size_t)n * n * sizeof(*s->home_near));
+	if (!s->home_near)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < s->nsites; k++)
+		find_home(c, s->sites[k].node, from);
+	return 0;
 }
 
 /* Mean slowdown of the fastest CPUs of a node, as many as needed, against the fastest kind; in millionths. */
@@ -251,7 +286,7 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 }
 
 /* Sets the cost of each site apart from distances within the set. */
-static void add_costs(struct choice *c)
+static int add_costs(struct choice *c)
 {
 	struct search *s = &c->search;
 	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
@@ -259,13 +294,14 @@ static void add_costs(struct choice *c)
 	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
 	s->bare = false;
+	s->pages_named = no_size && c->mems_named;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
+		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
 		double bias = 0;
 
-		if (no_size)
-			x->away = memory_away(c, x->node, from);
+		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
@@ -276,9 +312,10 @@ static void add_costs(struct choice *c)
 		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
 		x->slow = slowness(c, node);
 	}
+	return find_homes(c, from);
 }
 
-static void find_sites(struct choice *c)
+static int find_sites(struct choice *c)
 {
 	struct search *s = &c->search;
 
@@ -303,7 +340,7 @@ static void find_sites(struct choice *c)
 			continue;
 		s->sites[s->nsites++] = x;
 	}
-	add_costs(c);
+	return add_costs(c);
 }
 
 /* Part of the requested memory that a site has, in 1/PAGES_ONE. */
@@ -328,7 +365,7 @@ static void weigh_sites(struct search *s)
 		struct site *x = &s->sites[i];
 
 		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
-		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away ? 0 : x->weight;
+		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away || s->pages_named ? 0 : x->weight;
 	}
 }
 
@@ -486,7 +523,8 @@ static void set_taste(struct choice *c)
 static int search_once(struct choice *c)
 {
 	search_free(&c->search);
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return -ENOMEM;
 	clamp_count(c);
 	weigh_sites(&c->search);
 	c->search.need.overcommit = false;
@@ -702,7 +740,8 @@ static int give_sites(struct choice *c, const struct idset *nodes, struct error 
 {
 	struct search *s = &c->search;
 
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return error_errno(err, -ENOMEM, "selection");
 	clamp_count(c);
 	weigh_sites(s);
 	set_taste(c);
@@ -897,7 +936,8 @@ static int check_named_memory(struct choice *c, struct error *err)
 
 	if (!c->mems_named)
 		return 0;
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return error_errno(err, -ENOMEM, "selection");
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		sum.avail += c->search.sites[i].avail;
 		for (unsigned int h = 0; h < c->t->nhuge; h++)
@@ -1002,6 +1042,7 @@ int select_placement(const struct select_input *in, struct placement *out, struc
 	else
 		error_errno(err, r, "selection");
 	search_free(&c.search);
+	free(c.search.home_near);
 	free(c.search.sites);
 	free(c.candidate);
 	free(c.free_core);
