@@ -840,6 +840,20 @@ static unsigned int count_nodes(const struct choice *c, struct idset *none)
 	return n;
 }
 
+/* Refuses "all:" because nodes @none have no candidate; counts the CPUs of these nodes only. */
+static int refuse_all(const struct choice *c, const struct idset *none, struct error *err)
+{
+	struct request these = *c->req;
+	struct choice there = *c;
+	struct left_out_text causes;
+
+	these.nodes = *none;
+	there.req = &these;
+	causes = left_out(&there, false);
+	return error_set(err, -ENOSPC, "limits.cpu.nodes: \"all:%s\": no CPU left on nodes %s%s%s",
+			 list_text(&c->req->nodes).text, list_text(none).text, causes.text[0] ? ": " : "", causes.text);
+}
+
 /* For "all:": CPUs on each of the named nodes. */
 static int choose_all(struct choice *c, struct error *err)
 {
@@ -854,8 +868,7 @@ static int choose_all(struct choice *c, struct error *err)
 		return r;
 	n = count_nodes(c, &none);
 	if (!idset_empty(&none))
-		return error_set(err, -ENOSPC, "limits.cpu.nodes: \"all:%s\": no CPU left on nodes %s%s%s",
-				 list_text(&c->req->nodes).text, list_text(&none).text, ": ", left_out(c, false).text);
+		return refuse_all(c, &none, err);
 	if (s->need.count && s->need.count < n)
 		return error_set(err, -EINVAL, "limits.cpu: %u %s cannot be on each of %u nodes (limits.cpu.nodes)",
 				 s->need.count, c->req->one_thread ? "cores" : "CPUs", n);
