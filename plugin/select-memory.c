@@ -345,7 +345,12 @@ static void add_room(struct choice *c, const struct placement *out, struct idset
 	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, false);
 
 	if (near < 0) {
+		char unused[180];
+
 		warn(c, WARN_STARVED, mems);
+		unused_memory(c, unused, sizeof(unused));
+		if (unused[0])
+			reasons_add(c->why, "memory left out: %s", unused + strlen("; "));
 		return;
 	}
 	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have almost no free memory",
