@@ -669,6 +669,49 @@ static int search_pools(struct choice *c)
 	return r < 0 ? r : search_kinds(c);
 }
 
+/* Load per CPU before the placement, of the best set or of all sites. */
+static double crowding(const struct search *s, bool all)
+{
+	double load = 0, cpus = 0;
+
+	for (unsigned int i = 0; i < (all ? s->nsites : s->best.n); i++) {
+		const struct site *x = &s->sites[all ? i : s->best.site[i]];
+
+		load += (double)x->load / LOAD_ONE;
+		cpus += x->ncpus;
+	}
+	return cpus > 0 ? load / cpus : 0;
+}
+
+/* A larger set is taken if a smaller one has this much more load per CPU than the machine. */
+#define CROWDED_MORE (1.0 / 3)
+
+/*
+ * Searches an overcommitted set: the smallest that has the CPUs, unless other nodes are much less loaded. A node that
+ * lost a few CPUs to exclusive containers would otherwise stay idle beside one that is used several times over.
+ */
+static int search_crowded(struct choice *c)
+{
+	struct search *s = &c->search;
+	int64_t room = s->need.room, all = 0;
+	int r = search_run(s);
+
+	for (unsigned int i = 0; i < s->nsites; i++)
+		all += s->sites[i].room;
+	while (r == 0 && crowding(s, false) > crowding(s, true) + CROWDED_MORE) {
+		struct sums sum;
+
+		search_sums(s, s->best.site, s->best.n, &sum);
+		if (sum.room >= all)
+			break;
+		s->need.room = sum.room + LOAD_ONE;
+		search_free(s);
+		r = search_run(s);
+	}
+	s->need.room = room;
+	return r;
+}
+
 static int choose_nodes(struct choice *c, struct error *err)
 {
 	int r = search_pools(c);
@@ -692,7 +735,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 	if (c->req->exclusive)
 		return refuse(c, err);
 	crowd(c);
-	r = search_run(&c->search);
+	r = search_crowded(c);
 	if (r == -ENOSPC)
 		return refuse(c, err);
 	if (r < 0)
