@@ -44,6 +44,20 @@ static void all_nodes(const struct topology *t, struct idset *out)
 		idset_add(out, t->nodes[i].id);
 }
 
+/* Refuses named nodes without CPUs; a node may have lost its CPUs because they are offline. */
+static int refuse_nodes(const struct choice *c, struct error *err)
+{
+	unsigned int offline = 0;
+	char text[48] = "";
+
+	for (unsigned int i = 0; i < c->t->nnodes; i++)
+		offline += idset_has(&c->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
+	if (offline)
+		snprintf(text, sizeof(text), "; %u CPUs of these nodes are offline", offline);
+	return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s%s)",
+			 list_text(&c->req->nodes).text, list_text(&c->t->cpu_nodes).text, text);
+}
+
 /* Determines the nodes that request and policy allow. */
 static int allow_nodes(struct choice *c, struct error *err)
 {
@@ -68,8 +82,7 @@ static int allow_nodes(struct choice *c, struct error *err)
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node (nodes %s exist)",
 					 list_text(&missing).text, list_text(&there).text);
 		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
-			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
-					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
+			return refuse_nodes(c, err);
 	}
 	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
 		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
