@@ -132,7 +132,7 @@ static bool is_device(const struct evidence *e, unsigned int node)
 	}
 	if (nearest == UINT32_MAX || nearest <= DEVICE_DISTANCE)
 		return false;
-	/* as far as another socket: drivers add their memory as movable, the firmware's memory is not */
+	/* At the distance of another socket: drivers add their memory as movable, the firmware does not. */
 	return nearest > farthest || (nearest == farthest && t->nodes[node].movable_only && !t->nodes[node].offline);
 }
 
