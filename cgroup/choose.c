@@ -414,10 +414,16 @@ static int plan_on_ledger(struct choice *c, const char *oci_id, struct placement
 /*
  * Limits the choice to the root cgroup's effective sets. A host without cgroup v2 can plan, too, without these limits.
  */
-static void limit_to_root(struct choice *c, int mount)
+static void limit_to_root(struct choice *c, const struct place_env *env, int mount)
 {
 	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
 
+	if (!env->real) {
+		/* a recorded machine: its files are not a cgroup filesystem */
+		topology_allowed(env->root, c->topology, &c->allowed_cpus, &c->allowed_mems);
+		c->limited = true;
+		return;
+	}
 	c->limited = mount >= 0 && cgroup_open(mount, "/", &root, NULL) == 0 &&
 		     cgroup_read_effective(&root, &c->allowed_cpus, &c->allowed_mems, NULL) == 0;
 }
@@ -434,7 +440,7 @@ static int plan(struct place_env *env, const struct request *request, const char
 		return rc;
 	if (env->real && cgroup_mount(&mount, NULL, 0, &state_err) < 0)
 		place_say(env, "%s", state_err.text);
-	limit_to_root(&c, mount);
+	limit_to_root(&c, env, mount);
 	rc = place_find_state(env, &state_err);
 	if (rc == 0) {
 		world_init(&c.world, env->root, mount, c.topology, machine_boot_id(&c.machine));

@@ -5,32 +5,18 @@
 #include "cli/left-out.h"
 
 #include "cli/snapshot.h"
-#include "plugin/file.h"
 
 #include <string.h>
 
-static bool read_allowed(int root, const char *v2, const char *v1, struct idset *out)
-{
-	char text[4096];
-
-	return (file_read(root, v2, text, sizeof(text)) > 0 || file_read(root, v1, text, sizeof(text)) > 0) &&
-	       idset_parse_kernel(text, out, NULL) == 0 && !idset_empty(out);
-}
-
 static void read_cgroup(const struct cli *cli, const struct topology *t, struct left_out *out)
 {
-	struct idset allowed;
+	struct idset cpus, mems;
 
-	if (read_allowed(cli->root, "sys/fs/cgroup/cpuset.cpus.effective",
-			 "sys/fs/cgroup/cpuset/cpuset.effective_cpus", &allowed)) {
-		out->not_allowed = t->online;
-		idset_andnot(&out->not_allowed, &allowed);
-	}
-	if (read_allowed(cli->root, "sys/fs/cgroup/cpuset.mems.effective",
-			 "sys/fs/cgroup/cpuset/cpuset.effective_mems", &allowed)) {
-		out->bad_mems = t->mem_nodes;
-		idset_andnot(&out->bad_mems, &allowed);
-	}
+	topology_allowed(cli->root, t, &cpus, &mems);
+	out->not_allowed = t->online;
+	idset_andnot(&out->not_allowed, &cpus);
+	out->bad_mems = t->mem_nodes;
+	idset_andnot(&out->bad_mems, &mems);
 }
 
 static void read_reserved(const struct cli *cli, const struct topology *t, struct left_out *out)

@@ -110,6 +110,17 @@ int bool_parse(const char *text, bool *out, struct error *err)
 	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
 }
 
+#define A_LIST "a list like 0-3"
+
+/* Parses a list; an error also says what the key takes. */
+static int parse_list(const char *value, const char *expected, struct idset *out, struct error *err)
+{
+	struct error fault = { 0 };
+	int r = idset_parse(value, out, &fault);
+
+	return r < 0 ? error_set(err, r, "%s; %s is expected", fault.text, expected) : 0;
+}
+
 static int set_cpu(struct request *r, const char *value, struct error *err)
 {
 	uint64_t count;
@@ -126,7 +137,7 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 	}
 	if (ret == -ERANGE)
 		return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
-	ret = idset_parse(value, &r->cpu_list, err);
+	ret = parse_list(value, "a whole number of CPUs or a list like 0-3,8", &r->cpu_list, err);
 	if (ret < 0)
 		return ret;
 	if (idset_empty(&r->cpu_list))
@@ -136,12 +147,12 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 	return 0;
 }
 
-static int parse_nodes(const char *value, struct idset *out, struct error *err)
+static int parse_nodes(const char *value, const char *expected, struct idset *out, struct error *err)
 {
 	struct idset nodes;
 	int r;
 
-	r = idset_parse(value, &nodes, err);
+	r = parse_list(value, expected, &nodes, err);
 	if (r < 0)
 		return r;
 	if (idset_empty(&nodes))
@@ -158,12 +169,12 @@ static int set_nodes(struct request *r, const char *value, struct error *err)
 	}
 	r->nodes_mode = NODES_LIST;
 	if (strcmp(value, "all") != 0 && strncmp(value, "all:", 4) != 0)
-		return parse_nodes(value, &r->nodes, err);
+		return parse_nodes(value, "balanced, a list like 0-3, or all:LIST", &r->nodes, err);
 	r->all_nodes = true;
 	if (!value[3] || !value[4] || strcmp(value + 4, "balanced") == 0)
 		return error_set(err, -EINVAL, "\"%s\": all of which nodes? A list as in all:0-3 is expected",
 				 quote(value).text);
-	return parse_nodes(value + 4, &r->nodes, err);
+	return parse_nodes(value + 4, A_LIST, &r->nodes, err);
 }
 
 static int set_class(struct request *r, const char *value, struct error *err)
@@ -319,15 +330,15 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	case KEY_MEMORY:
 		return set_memory(r, value, err);
 	case KEY_MEMORY_NODES:
-		return parse_nodes(value, &r->mem_nodes, err);
+		return parse_nodes(value, A_LIST, &r->mem_nodes, err);
 	case KEY_MEMORY_HUGEPAGES:
 		return set_hugepages(r, value, err);
 	case KEY_MEMORY_POLICY:
 		return memory_policy_parse(value, &r->policy, err);
 	case KEY_VOLATILE_CPU_NODES:
-		return parse_nodes(value, &r->last_nodes, err);
+		return parse_nodes(value, A_LIST, &r->last_nodes, err);
 	case KEY_VOLATILE_MEMORY_NODES:
-		return parse_nodes(value, &r->last_mems, err);
+		return parse_nodes(value, A_LIST, &r->last_mems, err);
 	case KEY_COUNT:
 		break;
 	}

@@ -37,19 +37,23 @@ static void add_shares(struct sums *sum, const struct site *x, int sign)
 /* For one site: sums over a set. */
 struct cross {
 	int64_t threads, pages; /* of weight * near, of mem_weight * near */
-	int64_t bare;           /* of weight * bare_near, if some nodes have no memory */
+	int64_t bare;           /* of weight * bare_near, if home_near is set */
 };
 
-/*
- * For two nodes without memory, whose pages lie on the nearest node with memory: distance from the threads of each to
- * the pages of the other, both directions added. It is estimated as the distance of the nodes, but at least the
- * distance to their own memory.
- */
+/* Distance from the threads of each of two nodes to the pages of the other, where these are not on the nodes. */
 static int64_t bare_near(const struct search *s, unsigned int a, unsigned int b)
 {
-	int64_t near = near_of(s, a, b), of_a = 20 + s->sites[a].away, of_b = 20 + s->sites[b].away;
+	unsigned int n = s->topology->nnodes, from = s->sites[a].node, to = s->sites[b].node;
 
-	return (near > of_a ? near : of_a) + (near > of_b ? near : of_b);
+	return (int64_t)s->home_near[from * n + to] + s->home_near[to * n + from];
+}
+
+/* Near of the threads of a node to their own pages. */
+static int64_t home_of(const struct search *s, unsigned int v)
+{
+	unsigned int node = s->sites[v].node;
+
+	return s->home_near ? s->home_near[node * s->topology->nnodes + node] : near_of(s, v, v);
 }
 
 static void add_distance(const struct search *s, struct sums *sum, unsigned int v, const struct cross *cross)
@@ -57,7 +61,7 @@ static void add_distance(const struct search *s, struct sums *sum, unsigned int 
 	const struct site *x = &s->sites[v];
 
 	sum->distance += x->weight * cross->pages + x->mem_weight * (cross->threads + x->weight * near_of(s, v, v));
-	sum->bare += x->weight * (cross->bare + x->weight * (20 + (int64_t)x->away));
+	sum->bare += x->weight * (cross->bare + x->weight * home_of(s, v));
 	sum->weight += x->weight;
 	sum->mem_weight += x->mem_weight;
 	sum->bias += x->weight * x->bias;
@@ -76,7 +80,7 @@ static void sums_add(const struct search *s, struct sums *sum, const uint16_t *s
 
 		cross.threads += s->sites[site[i]].weight * near;
 		cross.pages += s->sites[site[i]].mem_weight * near;
-		cross.bare += s->bare ? s->sites[site[i]].weight * bare_near(s, site[i], v) : 0;
+		cross.bare += s->home_near ? s->sites[site[i]].weight * bare_near(s, site[i], v) : 0;
 	}
 	add_distance(s, sum, v, &cross);
 	sum->room += x->room;
@@ -460,7 +464,7 @@ static void greedy_add(struct search *s, struct greedy *g, unsigned int v)
 
 		g->cross[i].threads += x->weight * near;
 		g->cross[i].pages += x->mem_weight * near;
-		g->cross[i].bare += s->bare ? x->weight * bare_near(s, v, i) : 0;
+		g->cross[i].bare += s->home_near ? x->weight * bare_near(s, v, i) : 0;
 	}
 	s->work -= s->work < s->nsites ? s->work : s->nsites;
 }
@@ -573,14 +577,14 @@ static void sums_swapped(const struct search *s, const struct greedy *g, unsigne
 	const struct site *x = &s->sites[u], *y = &s->sites[v];
 	int64_t near = near_of(s, u, v);
 	struct cross without = { g->cross[v].threads - x->weight * near, g->cross[v].pages - x->mem_weight * near,
-				 g->cross[v].bare - (s->bare ? x->weight * bare_near(s, u, v) : 0) };
+				 g->cross[v].bare - (s->home_near ? x->weight * bare_near(s, u, v) : 0) };
 
 	*sum = g->sum;
 	/* cross[u] includes u itself, in threads and in pages: remove that pair only once */
 	sum->distance -= x->weight * g->cross[u].pages +
 			 x->mem_weight * (g->cross[u].threads - x->weight * near_of(s, u, u));
-	sum->bare -= x->weight * (g->cross[u].bare - x->weight * (s->bare ? bare_near(s, u, u) : 0) +
-				  x->weight * (20 + (int64_t)x->away));
+	sum->bare -= x->weight * (g->cross[u].bare - x->weight * (s->home_near ? bare_near(s, u, u) : 0) +
+				  x->weight * home_of(s, u));
 	sum->weight -= x->weight;
 	sum->mem_weight -= x->mem_weight;
 	sum->bias -= x->weight * x->bias;
@@ -611,7 +615,7 @@ static void swap_in(struct search *s, struct greedy *g, unsigned int out_i, unsi
 
 		g->cross[i].threads += s->sites[v].weight * in - s->sites[u].weight * out;
 		g->cross[i].pages += s->sites[v].mem_weight * in - s->sites[u].mem_weight * out;
-		if (s->bare)
+		if (s->home_near)
 			g->cross[i].bare += s->sites[v].weight * bare_near(s, v, i) -
 					    s->sites[u].weight * bare_near(s, u, i);
 	}
@@ -795,6 +799,35 @@ static int search_sizes(struct search *s, const struct bounds *b, struct greedy 
 	return 0;
 }
 
+/*
+ * Equivalent sites are tried once, so a set as good as the best one may be unseen. Looks for the second best among
+ * the sets that differ in one site; for explanations, and without effect on the best.
+ */
+static void find_second(struct search *s, struct greedy *g)
+{
+	greedy_reset(s, g);
+	for (unsigned int i = 0; i < s->best.n; i++)
+		greedy_add(s, g, s->best.site[i]);
+	for (unsigned int i = g->n; i-- > 0;)
+		for (unsigned int v = 0; v < s->nsites; v++) {
+			unsigned int u = g->site[i];
+			struct sums sum;
+			double cost;
+
+			if (g->in[v] || (s->second.n && !equivalent(s, u, v)))
+				continue;
+			sums_swapped(s, g, i, v, &sum);
+			cost = search_cost(s, &sum);
+			if (!search_fits(s, &sum) || cost < s->best.cost - COST_SAME ||
+			    (s->second.n && cost >= s->second.cost - COST_SAME))
+				continue;
+			g->site[i] = (uint16_t)v;
+			set_copy(&s->second, g->site, g->n, cost);
+			g->site[i] = (uint16_t)u;
+			qsort(s->second.site, s->second.n, sizeof(*s->second.site), by_number);
+		}
+}
+
 /* Everything that a search allocates, in one block. */
 struct scratch {
 	void *block;
@@ -853,6 +886,8 @@ int search_run(struct search *s)
 		s->best.n = s->second.n = 0;
 		r = s->nsites ? search_sizes(s, &x.b, &x.g) : -ENOSPC;
 	}
+	if (r == 0 && s->want_second)
+		find_second(s, &x.g);
 	if (r == 0)
 		r = sets_keep(s);
 	else

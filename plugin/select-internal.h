@@ -84,6 +84,12 @@ struct search {
 	unsigned int nsites;
 	struct site *sites;
 	bool bare;                    /* some sites with CPUs lack usable memory (away) */
+	bool pages_named;             /* pages are on the nodes of limits.memory.nodes, not on those of a set */
+	/*
+	 * If bare or pages_named, [a * nnodes + b]: near of threads on node a to the pages of threads on node b, which
+	 * are on the node with memory nearest to b. Of equally near ones, the nearest to a. Else NULL.
+	 */
+	uint16_t *home_near;
 	bool want_second;             /* keep the second best, for explanations */
 	struct site_set best, second; /* second: best other set seen; n is 0 if none */
 	unsigned long work;           /* steps left */
@@ -190,6 +196,8 @@ int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err);
 int refuse_core(const struct choice *c, unsigned int cpu, struct error *err);
 int no_candidates(const struct choice *c, struct error *err);
 void explain_choice(const struct choice *c);
+/* "; node 2 has 4GiB and no CPUs: limits.cpu.nodes=0-2": memory that is used only if named; "" if there is none. */
+void unused_memory(const struct choice *c, char *buf, size_t size);
 
 /* Input of spread_cpus() and spread_memory(): the chosen set and the candidate CPUs. */
 struct spread_input {

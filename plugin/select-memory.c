@@ -26,27 +26,66 @@ uint64_t memory_floor(const struct topo_node *node)
 
 /* --- nodes that may be chosen --- */
 
+/* Why nodes with memory may not be used: "reserved: 3; not allowed here: 1-2", each node by its first cause. */
+static struct left_out_text mems_left_out(const struct choice *c, const struct idset *nodes)
+{
+	const struct idset *pin = idset_empty(&c->req->pin_mems) ? NULL : &c->req->pin_mems;
+	const struct {
+		const char *what;
+		const struct idset *out, *all; /* left out if in @out, or outside of @all */
+	} causes[] = {
+		{ "reserved", &c->in->policy->reserved_nodes, NULL },
+		{ "not allowed here", NULL, c->in->allowed_mems },
+		{ "outside of cpuset.mems", NULL, pin },
+	};
+	struct left_out_text text = { "" };
+	struct idset left = *nodes;
+	size_t used = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(causes) && used < sizeof(text.text); i++) {
+		struct idset these = left;
+
+		if (causes[i].out)
+			idset_and(&these, causes[i].out);
+		else if (causes[i].all)
+			idset_andnot(&these, causes[i].all);
+		else
+			continue;
+		if (idset_empty(&these))
+			continue;
+		idset_andnot(&left, &these);
+		used += (size_t)snprintf(text.text + used, sizeof(text.text) - used, "%s%s: %.50s", used ? "; " : "",
+					 causes[i].what, list_text(&these).text);
+	}
+	return text;
+}
+
 /* Uses all nodes of limits.memory.nodes that may be used; refuses if none may. */
 static int named_mems(struct choice *c, const struct idset *may, struct error *err)
 {
 	const struct idset *named = &c->req->mem_nodes;
-	struct idset missing = *named;
+	struct idset missing = *named, barred;
 
 	c->mems = *named;
 	idset_and(&c->mems, &c->t->mem_nodes);
 	if (idset_empty(&c->mems))
 		return error_set(err, -EINVAL, "limits.memory.nodes: \"%s\": no node with memory among them (memory is on %s)",
 				 list_text(named).text, list_text(&c->t->mem_nodes).text);
+	barred = c->mems;
+	idset_andnot(&barred, may);
 	idset_and(&c->mems, may);
 	if (idset_empty(&c->mems))
-		return error_set(err, -ENOSPC,
-				 "limits.memory.nodes: \"%s\": reserved, not allowed here, or outside of cpuset.mems (left: %s)",
-				 list_text(named).text, list_text(may).text);
+		return error_set(err, -ENOSPC, "limits.memory.nodes: \"%s\": may not be used (%s); left: %s",
+				 list_text(named).text, mems_left_out(c, &barred).text, list_text(may).text);
 	if (idset_intersects(&c->mems, &c->t->merged))
 		idset_or(&c->mems, &c->t->merged);
 	idset_andnot(&missing, &c->mems);
+	idset_andnot(&missing, &barred);
+	if (!idset_empty(&barred))
+		reasons_add(c->why, "limits.memory.nodes: nodes %s may not be used (%s)", list_text(&barred).text,
+			    mems_left_out(c, &barred).text);
 	if (!idset_empty(&missing))
-		reasons_add(c->why, "limits.memory.nodes: nodes %s have no memory that may be used", list_text(&missing).text);
+		reasons_add(c->why, "limits.memory.nodes: nodes %s have no memory", list_text(&missing).text);
 	c->mems_named = true;
 	return 0;
 }
@@ -306,7 +345,12 @@ static void add_room(struct choice *c, const struct placement *out, struct idset
 	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, false);
 
 	if (near < 0) {
+		char unused[180];
+
 		warn(c, WARN_STARVED, mems);
+		unused_memory(c, unused, sizeof(unused));
+		if (unused[0])
+			reasons_add(c->why, "memory left out: %s", unused + strlen("; "));
 		return;
 	}
 	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have almost no free memory",
@@ -361,7 +405,7 @@ static int first_memory(struct choice *c, const struct placement *out, struct id
 					 list_text(&out->nodes).text);
 		idset_add(mems, t->nodes[near].id);
 	}
-	reasons_add(c->why, "memory: on node %s, the nearest that has any", list_text(mems).text);
+	reasons_add(c->why, "memory: on node %s, the nearest with memory that may be used", list_text(mems).text);
 	return 0;
 }
 

@@ -126,44 +126,65 @@ struct left_out_text left_out(const struct choice *c, bool more)
 	return out;
 }
 
-/* Memory of nodes without CPUs that the request does not name, so that it is not used. */
-static void bare_memory(const struct choice *c, struct idset *bare, uint64_t *bytes)
+/*
+ * Memory of nodes without CPUs that the request does not name, so that it is not used: bytes, or pages of size @huge
+ * if not negative.
+ */
+static void bare_memory(const struct choice *c, int huge, struct idset *bare, uint64_t *amount)
 {
 	const struct topology *t = c->t;
 
-	*bytes = 0;
+	*amount = 0;
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		const struct topo_node *node = &t->nodes[i];
+		uint64_t here = huge < 0 ? node->mem_free : node->huge_free[huge];
 
-		if (node->ncpus || !node->mem_free || idset_has(&c->mems, node->id) || idset_has(&t->merged, node->id) ||
+		if (node->ncpus || !here || idset_has(&c->mems, node->id) || idset_has(&t->merged, node->id) ||
 		    idset_has(&c->in->policy->reserved_nodes, node->id) ||
 		    (c->in->allowed_mems && !idset_has(c->in->allowed_mems, node->id)) ||
 		    (!idset_empty(&c->req->pin_mems) && !idset_has(&c->req->pin_mems, node->id)))
 			continue;
 		idset_add(bare, node->id);
-		*bytes += node->mem_free;
+		*amount += here;
 	}
 }
 
-/* Lists memory that does not count, and why: "; reserved: node 3". */
-static size_t memory_left_out(const struct choice *c, char *buf, size_t size)
+/* "; node 2 has 4GiB and no CPUs: limits.cpu.nodes=0-2"; @huge as in bare_memory(). */
+static size_t bare_text(const struct choice *c, int huge, char *buf, size_t size)
 {
-	const struct topology *t = c->t;
-	struct idset bare = { { 0 } }, reserved = t->mem_nodes, outside = t->mem_nodes, name;
-	uint64_t bytes;
-	size_t used = 0;
+	struct idset bare = { { 0 } }, name;
+	char amount[40];
+	uint64_t n;
+	bool several;
 
 	buf[0] = '\0';
-	bare_memory(c, &bare, &bytes);
-	if (!idset_empty(&bare) && !c->mems_named) {
-		name = c->req->nodes_mode == NODES_LIST ? c->nodes : t->cpu_nodes;
-		idset_andnot(&name, &c->in->policy->reserved_nodes);
-		idset_or(&name, &bare);
-		used += (size_t)snprintf(buf, size, "; node%s %.60s %s %s and no CPUs: limits.cpu.nodes=%.60s",
-					 idset_count(&bare) > 1 ? "s" : "", list_text(&bare).text,
-					 idset_count(&bare) > 1 ? "have" : "has", size_text(bytes).text,
-					 list_text(&name).text);
-	}
+	bare_memory(c, huge, &bare, &n);
+	if (idset_empty(&bare) || c->mems_named)
+		return 0;
+	name = c->req->nodes_mode == NODES_LIST ? c->nodes : c->t->cpu_nodes;
+	idset_andnot(&name, &c->in->policy->reserved_nodes);
+	idset_or(&name, &bare);
+	if (huge < 0)
+		size_human(n, amount, sizeof(amount));
+	else
+		snprintf(amount, sizeof(amount), "%llu", (unsigned long long)n);
+	several = idset_count(&bare) > 1;
+	return (size_t)snprintf(buf, size, "; node%s %.60s %s %s and no CPUs: limits.cpu.nodes=%.60s", several ? "s" : "",
+				list_text(&bare).text, several ? "have" : "has", amount, list_text(&name).text);
+}
+
+void unused_memory(const struct choice *c, char *buf, size_t size)
+{
+	bare_text(c, -1, buf, size);
+}
+
+/* Lists memory, or pages of size @huge, that does not count, and why: "; reserved: node 3". */
+static size_t memory_left_out(const struct choice *c, int huge, char *buf, size_t size)
+{
+	const struct topology *t = c->t;
+	struct idset reserved = t->mem_nodes, outside = t->mem_nodes;
+	size_t used = bare_text(c, huge, buf, size);
+
 	idset_and(&reserved, &c->in->policy->reserved_nodes);
 	if (!idset_empty(&reserved) && used < size)
 		used += (size_t)snprintf(buf + used, size - used, "; reserved: node %.60s", list_text(&reserved).text);
@@ -187,7 +208,7 @@ static void per_node(const struct choice *c, char *buf, size_t size, int what)
 			const struct site *x = &c->search.sites[k];
 			char value[32];
 
-			if (x->node != i || (what < 0 && c->mems_named && !idset_has(&c->mems, c->t->nodes[i].id)))
+			if (x->node != i || (what != HUGE_SIZES_MAX && c->mems_named && !idset_has(&c->mems, c->t->nodes[i].id)))
 				continue;
 			if (what < 0)
 				size_human(x->avail, value, sizeof(value));
@@ -245,7 +266,7 @@ int refuse(const struct choice *c, struct error *err)
 	}
 	if (all.avail < need->memory) {
 		per_node(c, nodes, sizeof(nodes), -1);
-		memory_left_out(c, besides, sizeof(besides));
+		memory_left_out(c, -1, besides, sizeof(besides));
 		arc_text(c, arc, sizeof(arc));
 		reserved_memory_text(c->in->policy, &c->mems, kept, sizeof(kept));
 		return error_set(err, -ENOSPC, "limits.memory: %s requested, %s available (node %s%s)%s%s",
@@ -255,9 +276,10 @@ int refuse(const struct choice *c, struct error *err)
 		if (all.huge[h] >= need->huge[h])
 			continue;
 		per_node(c, nodes, sizeof(nodes), (int)h);
-		return error_set(err, -ENOSPC, "limits.memory.hugepages: %llu pages of %s requested, %llu free (node %s)",
+		memory_left_out(c, (int)h, besides, sizeof(besides));
+		return error_set(err, -ENOSPC, "limits.memory.hugepages: %llu pages of %s requested, %llu free (node %s)%s",
 				 (unsigned long long)need->huge[h], size_text(c->t->huge_size[h]).text,
-				 (unsigned long long)all.huge[h], nodes);
+				 (unsigned long long)all.huge[h], nodes, besides);
 	}
 	return error_set(err, -ENOSPC, "no set of nodes has all of the requested CPUs, memory and hugepages");
 }

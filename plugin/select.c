@@ -44,6 +44,20 @@ static void all_nodes(const struct topology *t, struct idset *out)
 		idset_add(out, t->nodes[i].id);
 }
 
+/* Refuses named nodes without CPUs; a node may have lost its CPUs because they are offline. */
+static int refuse_nodes(const struct choice *c, struct error *err)
+{
+	unsigned int offline = 0;
+	char text[48] = "";
+
+	for (unsigned int i = 0; i < c->t->nnodes; i++)
+		offline += idset_has(&c->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
+	if (offline)
+		snprintf(text, sizeof(text), "; %u CPUs of these nodes are offline", offline);
+	return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s%s)",
+			 list_text(&c->req->nodes).text, list_text(&c->t->cpu_nodes).text, text);
+}
+
 /* Determines the nodes that request and policy allow. */
 static int allow_nodes(struct choice *c, struct error *err)
 {
@@ -68,8 +82,7 @@ static int allow_nodes(struct choice *c, struct error *err)
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node (nodes %s exist)",
 					 list_text(&missing).text, list_text(&there).text);
 		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
-			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s)",
-					 list_text(&c->req->nodes).text, list_text(&t->cpu_nodes).text);
+			return refuse_nodes(c, err);
 	}
 	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
 		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
@@ -219,18 +232,53 @@ static double device_distance(const struct choice *c, unsigned int i)
 	return n ? sum / n : 0;
 }
 
-/* How much farther than local memory the nearest memory of @from is for threads on node @i. */
-static unsigned int memory_away(const struct choice *c, unsigned int i, const struct idset *from)
+/* Near of node @i to the nearest node of @from; 20 (local) if it is one of them; 0 if @from is empty. */
+static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct idset *from)
 {
 	const struct topology *t = c->t;
-	unsigned int nearest = UINT16_MAX;
+	unsigned int nearest = 0;
 
 	if (idset_has(from, t->nodes[i].id))
-		return 0;
+		return 20;
 	for (unsigned int j = 0; j < t->nnodes; j++)
-		if (idset_has(from, t->nodes[j].id) && t->near[i * t->nnodes + j] < nearest)
+		if (idset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
 			nearest = t->near[i * t->nnodes + j];
-	return nearest > 20 && nearest < UINT16_MAX ? nearest - 20 : 0;
+	return nearest;
+}
+
+/* Fills the column of node @b in home_near. */
+static void find_home(struct choice *c, unsigned int b, const struct idset *from)
+{
+	const struct topology *t = c->t;
+	unsigned int n = t->nnodes, nearest = nearest_of(c, b, from);
+	bool own = !nearest || idset_has(from, t->nodes[b].id);
+
+	for (unsigned int a = 0; a < n; a++)
+		c->search.home_near[a * n + b] = own ? t->near[a * n + b] : UINT16_MAX;
+	for (unsigned int m = 0; !own && m < n; m++) {
+		if (!idset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
+			continue;
+		for (unsigned int a = 0; a < n; a++)
+			if (t->near[a * n + m] < c->search.home_near[a * n + b])
+				c->search.home_near[a * n + b] = t->near[a * n + m];
+	}
+}
+
+/* Sets home_near, if the pages of some threads are not on the nodes of a set. */
+static int find_homes(struct choice *c, const struct idset *from)
+{
+	struct search *s = &c->search;
+	unsigned int n = c->t->nnodes;
+
+	free(steal_ptr(s->home_near));
+	if (!s->bare && !s->pages_named)
+		return 0;
+	s->home_near = malloc((size_t)n * n * sizeof(*s->home_near));
+	if (!s->home_near)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < s->nsites; k++)
+		find_home(c, s->sites[k].node, from);
+	return 0;
 }
 
 /* Mean slowdown of the fastest CPUs of a node, as many as needed, against the fastest kind; in millionths. */
@@ -251,7 +299,7 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 }
 
 /* Sets the cost of each site apart from distances within the set. */
-static void add_costs(struct choice *c)
+static int add_costs(struct choice *c)
 {
 	struct search *s = &c->search;
 	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
@@ -259,13 +307,14 @@ static void add_costs(struct choice *c)
 	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
 	s->bare = false;
+	s->pages_named = no_size && c->mems_named;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
+		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
 		double bias = 0;
 
-		if (no_size)
-			x->away = memory_away(c, x->node, from);
+		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
@@ -276,9 +325,10 @@ static void add_costs(struct choice *c)
 		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
 		x->slow = slowness(c, node);
 	}
+	return find_homes(c, from);
 }
 
-static void find_sites(struct choice *c)
+static int find_sites(struct choice *c)
 {
 	struct search *s = &c->search;
 
@@ -303,7 +353,7 @@ static void find_sites(struct choice *c)
 			continue;
 		s->sites[s->nsites++] = x;
 	}
-	add_costs(c);
+	return add_costs(c);
 }
 
 /* Part of the requested memory that a site has, in 1/PAGES_ONE. */
@@ -328,7 +378,7 @@ static void weigh_sites(struct search *s)
 		struct site *x = &s->sites[i];
 
 		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
-		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away ? 0 : x->weight;
+		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away || s->pages_named ? 0 : x->weight;
 	}
 }
 
@@ -486,7 +536,8 @@ static void set_taste(struct choice *c)
 static int search_once(struct choice *c)
 {
 	search_free(&c->search);
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return -ENOMEM;
 	clamp_count(c);
 	weigh_sites(&c->search);
 	c->search.need.overcommit = false;
@@ -631,6 +682,49 @@ static int search_pools(struct choice *c)
 	return r < 0 ? r : search_kinds(c);
 }
 
+/* Load per CPU before the placement, of the best set or of all sites. */
+static double crowding(const struct search *s, bool all)
+{
+	double load = 0, cpus = 0;
+
+	for (unsigned int i = 0; i < (all ? s->nsites : s->best.n); i++) {
+		const struct site *x = &s->sites[all ? i : s->best.site[i]];
+
+		load += (double)x->load / LOAD_ONE;
+		cpus += x->ncpus;
+	}
+	return cpus > 0 ? load / cpus : 0;
+}
+
+/* A larger set is taken if a smaller one has this much more load per CPU than the machine. */
+#define CROWDED_MORE (1.0 / 3)
+
+/*
+ * Searches an overcommitted set: the smallest that has the CPUs, unless other nodes are much less loaded. A node that
+ * lost a few CPUs to exclusive containers would otherwise stay idle beside one that is used several times over.
+ */
+static int search_crowded(struct choice *c)
+{
+	struct search *s = &c->search;
+	int64_t room = s->need.room, all = 0;
+	int r = search_run(s);
+
+	for (unsigned int i = 0; i < s->nsites; i++)
+		all += s->sites[i].room;
+	while (r == 0 && crowding(s, false) > crowding(s, true) + CROWDED_MORE) {
+		struct sums sum;
+
+		search_sums(s, s->best.site, s->best.n, &sum);
+		if (sum.room >= all)
+			break;
+		s->need.room = sum.room + LOAD_ONE;
+		search_free(s);
+		r = search_run(s);
+	}
+	s->need.room = room;
+	return r;
+}
+
 static int choose_nodes(struct choice *c, struct error *err)
 {
 	int r = search_pools(c);
@@ -654,7 +748,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 	if (c->req->exclusive)
 		return refuse(c, err);
 	crowd(c);
-	r = search_run(&c->search);
+	r = search_crowded(c);
 	if (r == -ENOSPC)
 		return refuse(c, err);
 	if (r < 0)
@@ -702,7 +796,8 @@ static int give_sites(struct choice *c, const struct idset *nodes, struct error 
 {
 	struct search *s = &c->search;
 
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return error_errno(err, -ENOMEM, "selection");
 	clamp_count(c);
 	weigh_sites(s);
 	set_taste(c);
@@ -801,6 +896,20 @@ static unsigned int count_nodes(const struct choice *c, struct idset *none)
 	return n;
 }
 
+/* Refuses "all:" because nodes @none have no candidate; counts the CPUs of these nodes only. */
+static int refuse_all(const struct choice *c, const struct idset *none, struct error *err)
+{
+	struct request these = *c->req;
+	struct choice there = *c;
+	struct left_out_text causes;
+
+	these.nodes = *none;
+	there.req = &these;
+	causes = left_out(&there, false);
+	return error_set(err, -ENOSPC, "limits.cpu.nodes: \"all:%s\": no CPU left on nodes %s%s%s",
+			 list_text(&c->req->nodes).text, list_text(none).text, causes.text[0] ? ": " : "", causes.text);
+}
+
 /* For "all:": CPUs on each of the named nodes. */
 static int choose_all(struct choice *c, struct error *err)
 {
@@ -815,8 +924,7 @@ static int choose_all(struct choice *c, struct error *err)
 		return r;
 	n = count_nodes(c, &none);
 	if (!idset_empty(&none))
-		return error_set(err, -ENOSPC, "limits.cpu.nodes: \"all:%s\": no CPU left on nodes %s%s%s",
-				 list_text(&c->req->nodes).text, list_text(&none).text, ": ", left_out(c, false).text);
+		return refuse_all(c, &none, err);
 	if (s->need.count && s->need.count < n)
 		return error_set(err, -EINVAL, "limits.cpu: %u %s cannot be on each of %u nodes (limits.cpu.nodes)",
 				 s->need.count, c->req->one_thread ? "cores" : "CPUs", n);
@@ -897,7 +1005,8 @@ static int check_named_memory(struct choice *c, struct error *err)
 
 	if (!c->mems_named)
 		return 0;
-	find_sites(c);
+	if (find_sites(c) < 0)
+		return error_errno(err, -ENOMEM, "selection");
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		sum.avail += c->search.sites[i].avail;
 		for (unsigned int h = 0; h < c->t->nhuge; h++)
@@ -1002,6 +1111,7 @@ int select_placement(const struct select_input *in, struct placement *out, struc
 	else
 		error_errno(err, r, "selection");
 	search_free(&c.search);
+	free(c.search.home_near);
 	free(c.search.sites);
 	free(c.candidate);
 	free(c.free_core);

@@ -324,27 +324,26 @@ static void follow(const struct spread *s, struct sharing *x)
 	for (unsigned int i = 0; i < s->nparts; i++)
 		any |= x->memory[i] > 0;
 	for (unsigned int i = 0; !any && i < s->nparts; i++)
-		x->memory[i] = s->part[i].site->away ? 0 : x->take[i];
+		x->memory[i] = s->part[i].site->away || s->in->search->pages_named ? 0 : x->take[i];
 }
 
 /*
- * Distance if none of the memory is on the parts with CPUs: to the other parts that have memory, else to the nearest
- * nodes that do.
+ * Distance if none of the memory is on the parts with CPUs: to the other parts that have memory, else to the nodes
+ * with memory that are nearest to each part.
  */
 static double far_memory(const struct spread *s, const struct sharing *x)
 {
+	const struct search *search = s->in->search;
 	double others = 0, away = 0, cpus = 0, parts = 0;
 
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct site *site = s->part[i].site;
 
-		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++) {
-			unsigned int near = near_parts(s, i, j), own = 20 + site->away;
-
-			away += (double)x->take[i] * x->take[j] * (near > own ? near : own);
-		}
+		for (unsigned int j = 0; search->home_near && x->take[i] && j < s->nparts; j++)
+			away += (double)x->take[i] * x->take[j] *
+				search->home_near[site->node * s->t->nnodes + s->part[j].site->node];
 		cpus += x->take[i];
-		if (!site->away) {
+		if (!site->away && !search->pages_named) {
 			others += x->far[i];
 			parts++;
 		}

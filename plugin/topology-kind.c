@@ -4,8 +4,8 @@
  * memory, which containers get only if they name the node.
  *
  * Evidence, strongest first:
- * - device memory: a GPU driver names the node, or the node is farther from all CPUs than they are from each other,
- *   and more than 4 times the local distance;
+ * - device memory: a GPU driver names the node, or the node is farther from all CPUs than they are from each other
+ *   (as far, if it has only movable memory), and more than 4 times the local distance;
  * - latency and bandwidth of the HMAT, compared with nodes with CPUs;
  * - the memory tier, compared with nodes with CPUs;
  * - ordinary: the node's CPUs are offline, or the machine is a partition of a POWER hypervisor;
@@ -130,7 +130,10 @@ static bool is_device(const struct evidence *e, unsigned int node)
 			if (t->nodes[j].ncpus && distance_of(t, i, j) > farthest)
 				farthest = distance_of(t, i, j);
 	}
-	return nearest != UINT32_MAX && nearest > DEVICE_DISTANCE && nearest > farthest;
+	if (nearest == UINT32_MAX || nearest <= DEVICE_DISTANCE)
+		return false;
+	/* At the distance of another socket: drivers add their memory as movable, the firmware does not. */
+	return nearest > farthest || (nearest == farthest && t->nodes[node].movable_only && !t->nodes[node].offline);
 }
 
 /* MEMORY_NONE: unknown to the HMAT. */

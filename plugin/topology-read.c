@@ -205,6 +205,16 @@ static bool distances_all_equal(const struct topology *t)
 	return t->nnodes > 1;
 }
 
+/* The id of a node that is nearer to another node than to itself, or -1. */
+static int nearer_than_itself(const struct topology *t)
+{
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int j = 0; j < t->nnodes; j++)
+			if (topology_distance(t, i, j) < topology_distance(t, i, i))
+				return t->nodes[i].id;
+	return -1;
+}
+
 static int read_node(struct reading *r, unsigned int i, bool *distances, struct error *err)
 {
 	struct topo_node *node = &r->t->nodes[i];
@@ -259,6 +269,10 @@ static int read_nodes(struct reading *r, struct error *err)
 	} else if (distances_all_equal(t)) {
 		warn(t, "firmware says that all distances are %u: using 10 within a node, 20 between nodes",
 		     t->distance[0]);
+		default_distances(t);
+	} else if (nearer_than_itself(t) >= 0) {
+		warn(t, "firmware says that node %d is nearer to another node than to itself: using distances 10 within a "
+		     "node, 20 between nodes", nearer_than_itself(t));
 		default_distances(t);
 	}
 	return 0;
@@ -520,40 +534,88 @@ static void fill_llcs(struct reading *r)
 	}
 }
 
-/* Derives capacities from the highest clocks, if the kernel reports no capacities. @clock: kHz, by core. */
-static void capacities_from_clocks(struct reading *r, const uint32_t *clock)
-{
-	uint32_t most = 1;
+/* What the kernel reports about the speed of cores. */
+struct speeds {
+	struct idset atoms;   /* Intel's E-cores and LP-E-cores */
+	uint32_t *clock;      /* highest clock in kHz, by core */
+	bool capacities, clocks; /* so far, every CPU has this file */
+};
 
-	for (unsigned int k = 0; k < r->t->ncores; k++)
-		most = clock[k] > most ? clock[k] : most;
+/*
+ * Derives capacities from the highest clocks, if the kernel reports no capacities. Among P- and E-cores, a clock is
+ * compared with cores of the same design only: LP-E-cores are slow E-cores.
+ */
+static void capacities_from_clocks(struct reading *r, const struct speeds *s)
+{
+	uint32_t most[2] = { 1, 1 };
+
 	idset_foreach(id, &r->t->online) {
-		uint64_t part = (uint64_t)clock[r->core[id]] * 1024 / most;
+		uint32_t *m = &most[idset_has(&s->atoms, (unsigned int)id)];
+
+		*m = s->clock[r->core[id]] > *m ? s->clock[r->core[id]] : *m;
+	}
+	idset_foreach(id, &r->t->online) {
+		bool atom = idset_has(&s->atoms, (unsigned int)id);
+		uint64_t part = (uint64_t)s->clock[r->core[id]] * (atom ? 512 : 1024) / most[atom];
 
 		r->capacity[id] = (uint16_t)(part ? part : 1);
 	}
+}
+
+static void read_clock(struct speeds *s, unsigned int core, int dir, const char *path)
+{
+	uint64_t v;
+
+	if (!s->clocks || s->clock[core])
+		return;
+	s->clocks = topology_read_u64(dir, path, &v) && v && v < UINT32_MAX;
+	if (s->clocks)
+		s->clock[core] = (uint32_t)v;
+}
+
+static void read_speed(struct reading *r, struct speeds *s, unsigned int cpu, int dir)
+{
+	uint64_t v;
+
+	s->capacities = s->capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024;
+	if (s->capacities)
+		r->capacity[cpu] = (uint16_t)v;
+	else
+		read_clock(s, r->core[cpu], dir, "cpufreq/cpuinfo_max_freq");
+}
+
+/* Without a capacity of each CPU, those of the others say nothing: uses clocks for all, also of CPUs read before. */
+static void settle_speeds(struct reading *r, struct speeds *s)
+{
+	char path[48];
+
+	if (s->capacities)
+		return;
+	idset_foreach(id, &r->t->online) {
+		r->capacity[id] = idset_has(&s->atoms, (unsigned int)id) ? 512 : 1024;
+		snprintf(path, sizeof(path), "cpu%d/cpufreq/cpuinfo_max_freq", id);
+		read_clock(s, r->core[id], r->cpu_dir, path);
+	}
+	if (s->clocks)
+		capacities_from_clocks(r, s);
 }
 
 static int read_cpus(struct reading *r, struct error *err)
 {
 	struct topology *t = r->t;
 	cleanup_free uint32_t *clock = calloc(IDSET_MAX, sizeof(*clock));
-	struct idset atoms;
-	int capacities = 1, clocks;
+	struct speeds speeds = { .clock = clock, .capacities = true, .clocks = true };
 
-	if (read_list(r, r->root, "sys/devices/cpu_atom/cpus", &atoms, NULL) < 0)
-		idset_clear(&atoms);
+	if (read_list(r, r->root, "sys/devices/cpu_atom/cpus", &speeds.atoms, NULL) < 0)
+		idset_clear(&speeds.atoms);
 	if (!clock)
 		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
-	clocks = idset_empty(&atoms);
 	idset_foreach(id, &t->online) {
 		cleanup_close int dir = -1;
 		unsigned int cpu = (unsigned int)id;
 		char name[24];
-		uint64_t v;
 
-		r->capacity[cpu] = idset_has(&atoms, cpu) ? 512 : 1024;
-		if (r->core[cpu] != NO_NODE && r->llc[cpu] != NO_NODE && !capacities)
+		if (r->core[cpu] != NO_NODE && r->llc[cpu] != NO_NODE && !speeds.capacities)
 			continue;
 		snprintf(name, sizeof(name), "cpu%u", cpu);
 		dir = r->cpu_dir < 0 ? -1 : openat(r->cpu_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -561,18 +623,9 @@ static int read_cpus(struct reading *r, struct error *err)
 			read_core(r, cpu, dir);
 		if (r->llc[cpu] == NO_NODE)
 			read_llc(r, cpu, dir);
-		if (capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024)
-			r->capacity[cpu] = (uint16_t)v;
-		else
-			capacities = 0; /* either all CPUs have the file or none */
-		if (capacities || !clocks || clock[r->core[cpu]])
-			continue;
-		clocks = topology_read_u64(dir, "cpufreq/cpuinfo_max_freq", &v) && v && v < UINT32_MAX;
-		if (clocks)
-			clock[r->core[cpu]] = (uint32_t)v;
+		read_speed(r, &speeds, cpu, dir);
 	}
-	if (clocks && !capacities)
-		capacities_from_clocks(r, clock);
+	settle_speeds(r, &speeds);
 	fill_llcs(r);
 	return t->ncores > IDSET_MAX ? error_set(err, -EINVAL, "%s: more cores than CPUs", CPU_DIR) : 0;
 }

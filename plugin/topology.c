@@ -239,6 +239,22 @@ void topology_offline_of(int root, const struct topology *t, unsigned int node, 
 	}
 }
 
+static bool read_allowed(int root, const char *v2, const char *v1, struct idset *out)
+{
+	char text[4096];
+
+	return (file_read(root, v2, text, sizeof(text)) > 0 || file_read(root, v1, text, sizeof(text)) > 0) &&
+	       idset_parse_kernel(text, out, NULL) == 0 && !idset_empty(out);
+}
+
+void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct idset *mems)
+{
+	if (!read_allowed(root, "sys/fs/cgroup/cpuset.cpus.effective", "sys/fs/cgroup/cpuset/cpuset.effective_cpus", cpus))
+		*cpus = t->online;
+	if (!read_allowed(root, "sys/fs/cgroup/cpuset.mems.effective", "sys/fs/cgroup/cpuset/cpuset.effective_mems", mems))
+		*mems = t->mem_nodes;
+}
+
 static bool read_numa_node(int dir, int *node)
 {
 	char text[32], *end;

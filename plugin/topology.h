@@ -155,6 +155,12 @@ void topology_nodes_of(const struct topology *t, const struct idset *cpus, struc
 void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus);
 
 /*
+ * CPUs and memory nodes that the topmost cgroup below @root allows, of cgroup v2 or v1; all of them if it does not
+ * say. For a recorded machine, and for what is shown of a machine: a placement reads the container's parent.
+ */
+void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct idset *mems);
+
+/*
  * Node id of a device: a network, block, nvme, drm, infiniband or dax device, or a PCI address, looked up below
  * @root. Returns 0 with *@node (-1: the kernel does not know), or -EINVAL if there is no such device.
  */
