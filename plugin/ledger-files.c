@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 
 #include "plugin/file.h"
+#include "plugin/name.h"
 #include "plugin/util.h"
 
 #define TMP_NAME ".tmp"
@@ -23,6 +24,8 @@ static bool is_plain(char c)
 	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-' ||
 	       c == '.';
 }
+
+_Static_assert(sizeof("incus:~7f") + NAME_ID_MAX <= LEDGER_NAME_MAX, "each id that is accepted has a file name");
 
 /* "class:id~7f" must fit in a directory entry. */
 int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_MAX], struct error *err)

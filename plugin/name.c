@@ -50,9 +50,24 @@ static int check(const char *name, size_t max, const char *more, struct error *e
 	return wrong ? refuse(name, wrong, more, err) : 0;
 }
 
+/* The length in the name of a file (plugin/ledger-files.c). */
+static size_t file_size(const char *id)
+{
+	size_t size = *id == '.' ? 2 : 0;
+
+	for (; *id; id++)
+		size += strchr("+:@", *id) ? 3 : 1;
+	return size;
+}
+
 int name_check_id(const char *id, struct error *err)
 {
-	return check(id, NAME_ID_MAX, "", err);
+	int rc = check(id, NAME_ID_MAX, "", err);
+
+	if (rc == 0 && file_size(id) > NAME_ID_MAX)
+		return error_set(err, -EINVAL, "\"%s\": longer than %d bytes (each of + : @ counts as 3)", quote(id).text,
+				 NAME_ID_MAX);
+	return rc;
 }
 
 int name_check_device(const char *name, size_t size, struct error *err)

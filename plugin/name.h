@@ -11,10 +11,15 @@
 
 #include "plugin/error.h"
 
-#define NAME_ID_MAX 255 /* bytes */
+/*
+ * With class, colon and slot, an id must fit in the name of the ledger's file
+ * (plugin/ledger-files.c).
+ */
+#define NAME_ID_MAX 246
 
 /*
- * Checks the id (or name) of a container: 1 to 255 of A-Z a-z 0-9 . _ + : @ -, no leading dash, not "." or "..".
+ * Checks the id (or name) of a container: 1 to 246 of A-Z a-z 0-9 . _ + : @ -, no leading dash, not "." or "..".
+ * "+", ":", "@" and a leading "." count as 3, because they are escaped in the name of a file.
  * Returns 0 or -EINVAL with a message such as
  * "\"a/b\": \"/\" in it: letters, digits and . _ + : @ - are allowed".
  */

@@ -46,6 +46,13 @@ names() {
 		[ $key = limits.cpu ] || code=0
 		came_out "an id with a bracket, config.json has $key" $code 'numaplace: id: *'
 	done
+	# Of 255 bytes, and of colons, which become three bytes each: too long for the ledger.
+	for id in "${long:0:255}" "${long:0:247}" "$(printf ':%.0s' {1..83})"; do
+		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":7,\"bundle\":\"$tmp/bundle\"}"
+		came_out "an id that is too long, without keys: ${#id} bytes" 0 'numaplace: id: *: longer than 246 bytes*'
+		run_hook poststop <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
+		came_out "its end" 0 ''
+	done
 	rm -r "$tmp/bundle"
 	: > "$tmp/conf"
 	# Each byte, as it would come from a runtime that does not look, and as an escape.

@@ -151,7 +151,7 @@ names() {
 	: > "$config"
 	LXC_NAME='a b' LXC_CONFIG_FILE=$config run_hook a b lxc pre-start
 	came_out 'a name that is split, without a key' 0 ''
-	bad_name 'a long one' '"aaa*": longer than 255 bytes' "$long"
+	bad_name 'a long one' '"aaa*": longer than 246 bytes' "$long"
 }
 
 # What a person reads as a key is one, or is refused.

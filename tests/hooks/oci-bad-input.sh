@@ -98,7 +98,7 @@ bad_ids() {
 	refused_id 'that is written from right to left' 'id: "a\\xe2\\x80\\xaeb": contains "\\xe2"; allowed *' 'a\u202eb'
 	refused_id 'with a line separator' 'id: "a\\xe2\\x80\\xa8b": contains "\\xe2"; allowed *' 'a\u2028b'
 	refused 'an id with a NUL' 2 'state: id: contains a NUL (byte *)' <<< '{"id":"a\u0000b"}'
-	refused_id 'of 4 KiB' 'id: "aaa*...": longer than 255 bytes' "$long"
+	refused_id 'of 4 KiB' 'id: "aaa*...": longer than 246 bytes' "$long"
 }
 
 bad_pids() {

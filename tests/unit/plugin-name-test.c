@@ -66,10 +66,16 @@ static void test_ids(void)
 		is_int(name_check_id(good[i], NULL), 0, "accepted: %s", good[i]);
 	memset(id, 'a', sizeof(id));
 	id[NAME_ID_MAX] = '\0';
-	is_int(name_check_id(id, NULL), 0, "accepted: 255 bytes");
+	is_int(name_check_id(id, NULL), 0, "accepted: the longest id");
 	id[NAME_ID_MAX] = 'a';
 	id[NAME_ID_MAX + 1] = '\0';
-	is_int(name_check_id(id, NULL), -EINVAL, "refused: 256 bytes");
+	is_int(name_check_id(id, NULL), -EINVAL, "refused: one byte more");
+	memset(id, ':', sizeof(id));
+	id[NAME_ID_MAX / 3] = '\0';
+	is_int(name_check_id(id, NULL), 0, "accepted: the longest id that is escaped in a file name");
+	id[NAME_ID_MAX / 3] = ':';
+	id[NAME_ID_MAX / 3 + 1] = '\0';
+	is_int(name_check_id(id, NULL), -EINVAL, "refused: one colon more");
 	is_refused("", "\"\": empty");
 	is_refused(".", "\".\": not a name");
 	is_refused("..", "\"..\": not a name");
