@@ -180,7 +180,7 @@ nonsense|*
 {"op":"begin","id":"a"}|op: "begin": neither start nor stop
 {"id":"a"}|op is missing
 {"op":"stop"}|id is missing
-{"op":"stop","id":""}|id: must be 1 to 255 bytes long
+{"op":"stop","id":""}|id: must be 1 to 246 bytes long
 {"op":"start","op":"stop","id":"a"}|op: given twice*
 {"op":"start","id":"a","config":[]}|config: an object is expected*
 {"op":"start","id":"a"} {}|*
