@@ -135,6 +135,11 @@ void cgroup_write_by(cgroup_writer *writer);
  */
 int cgroup_set_xattr(const struct cgroup_dir *c, const char *name, const void *value, size_t len, struct error *err);
 ssize_t cgroup_get_xattr(const struct cgroup_dir *c, const char *name, void *value, size_t size);
+/*
+ * False for a cgroup of another user: a rootless caller sees user.* marks of all users, and another user can forge
+ * them. Always true for real root, whose marks are trusted.*.
+ */
+bool cgroup_mark_may_be_ours(const struct cgroup_dir *c);
 int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name);
 
 /*

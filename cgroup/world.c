@@ -160,7 +160,7 @@ static int collect(void *arg, const struct cgroup_dir *c)
 	const struct collector *to = arg;
 	ssize_t n = cgroup_get_xattr(c, CGROUP_XATTR_RECORD, to->text, RECORD_TEXT_MAX);
 
-	return n > 0 ? to->add(to->add_arg, c->path, c->inode, to->text, (size_t)n) : 0;
+	return n > 0 && cgroup_mark_may_be_ours(c) ? to->add(to->add_arg, c->path, c->inode, to->text, (size_t)n) : 0;
 }
 
 static int world_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err)

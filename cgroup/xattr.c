@@ -12,10 +12,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
 #define TRUSTED "trusted."
+#define OVERFLOW_UID 65534 /* what the kernel reports for a uid that the user namespace does not map */
 
 /* Removing this never-set attribute tests for permission: ENODATA if we may write trusted.*, EPERM if not. */
 #define NOBODYS TRUSTED "numaplace.nobody"
@@ -31,6 +33,17 @@ static bool own_the_machine(int fd)
 	if (known < 0)
 		known = own_uid() == 0 && (fremovexattr(fd, NOBODYS) == 0 || errno != EPERM);
 	return known;
+}
+
+bool cgroup_mark_may_be_ours(const struct cgroup_dir *c)
+{
+	struct stat st;
+
+	if (own_the_machine(c->fd))
+		return true;
+	if (fstat(c->fd, &st) < 0)
+		return false;
+	return own_uid() == 0 ? st.st_uid != OVERFLOW_UID : st.st_uid == own_uid();
 }
 
 struct name {
