@@ -39,8 +39,8 @@ static inline void cleanup_cgroup_dirp(struct cgroup_dir *c)
 
 /*
  * Opens the cgroup2 mount that has the cpuset controller: /sys/fs/cgroup first, then the mounts in
- * /proc/self/mountinfo. *@fd is its descriptor, which the caller closes; @path (may be NULL) its path. -ENOENT: there
- * is none; the message says what is mounted instead (v1, hybrid, nothing) and the remedy. -ENAMETOOLONG: @size is too
+ * /proc/self/mountinfo. *@fd is its descriptor, which the caller closes; @path (may be NULL) its path. -ENOENT: no
+ * such mount exists; the message says what is mounted instead (v1, hybrid, nothing) and the remedy. -ENAMETOOLONG: @size is too
  * small.
  */
 int cgroup_mount(int *fd, char *path, size_t size, struct error *err);

@@ -63,7 +63,7 @@ static bool read_flags(struct folios *f, uint64_t frame, size_t n)
 }
 
 /*
- * The size of the folio of at least LARGE and at most @max frames that starts at @frame; 0: there is none. The first
+ * The size of the folio of at least LARGE and at most @max frames that starts at @frame; 0: no such folio. The first
  * frame of a folio is a multiple of its size. So if the frame in the middle of an aligned block is a tail, the whole
  * block is in one folio, and one entry of /proc/kpageflags is enough to tell.
  */

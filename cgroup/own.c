@@ -141,7 +141,7 @@ static int parse_mark(const struct cgroup_dir *c, struct record **out, struct er
 int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error *err)
 {
 	*out = NULL;
-	/* Nearly always there is none, or the file system has no attributes. */
+	/* Most cgroups have no mark, or the file system has no attributes. */
 	return cgroup_get_xattr(c, CGROUP_XATTR_RECORD, NULL, 0) <= 0 ? 0 : parse_mark(c, out, err);
 }
 

@@ -57,7 +57,7 @@ enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char
 
 /*
  * Reads the record that is stored on @c. 1: *@out is it, and the caller frees it with own_mark_free(); 0, and *@out
- * NULL: there is none, or it is invalid or was made for another inode.
+ * NULL: the cgroup has no mark, or the mark is invalid or was made for another inode.
  */
 int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error *err);
 void own_mark_free(struct record *mark);

@@ -27,7 +27,7 @@ struct pages {
 	} node[PAGES_NODE_MAX];
 };
 
-/* The entry of node @id (below PAGES_NODE_MAX), added if there is none. */
+/* The entry of node @id (below PAGES_NODE_MAX), added if it is missing. */
 struct pages_node *pages_node(struct pages *p, unsigned int id);
 
 /* Adds all of @from to @to. */

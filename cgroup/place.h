@@ -65,7 +65,7 @@ struct place_job {
  */
 int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
 
-/* Drops the records of this id whose containers are dead. 0 also if there is none. */
+/* Drops the records of this id whose containers are dead. Returns 0 also if no record has this id. */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
 /*
