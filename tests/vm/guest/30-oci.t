@@ -33,7 +33,7 @@ for rt in runc crun; do
 		ok "$id: the ledger holds the nodes" grep -rqx "nodes=$nodes" /run/numaplace/containers
 		if [ $stage = prestart ]; then
 			is "$id: status --json, too" "$(numaplace status --json | jq -c .containers)" \
-				"[{\"id\":\"$id\",\"runtime\":\"$rt\",\"nodes\":\"$pair\",\"cpus\":\"$cpus\",\"mems\":\"$nodes\"}]"
+				"[{\"id\":\"$id\",\"runtime\":\"$rt\",\"cgroup\":\"${cg#/sys/fs/cgroup}\",\"nodes\":\"$pair\",\"cpus\":\"$cpus\",\"mems\":\"$nodes\"}]"
 			is "$id: the ledger's folder is private" "$(stat -c %u%a /run/numaplace)" 0700
 			# once more for the same container, as a second stage would
 			getfattr -d -m - --absolute-names "$cg" > /run/tests/before
