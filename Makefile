@@ -67,18 +67,24 @@ static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
 
 objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
 
-plugin = $(O)/libplugin.a
-cgroup = $(O)/libcgrouproom.a
-hook_parts = $(call objects,$(addprefix runtime-hooks/,hook.c confine.c json.c oci-state.c oci-config.c spec-edit.c \
+# A room is an archive; one that is linked needs those behind it, too.
+base = $(O)/libbase.a
+machine = $(O)/libmachine.a $(base)
+select = $(O)/libselect.a $(machine)
+ledger = $(O)/libledger.a $(select)
+cgroup = $(O)/libcgrouproom.a $(ledger)
+place = $(O)/libplace.a $(cgroup)
+common_parts = $(call objects,runtime-hooks/common/*.c)
+oci_parts = $(common_parts) $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
-plan_parts = $(call objects,runtime-hooks/oci-plan.c)
-oci_hook_objects = $(call objects,runtime-hooks/oci-hook.c)
-lxc_parts = $(call objects,$(addprefix runtime-hooks/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
-lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/,lxc-hook.c lxc-config.c))
-incus_parts = $(call objects,$(addprefix runtime-hooks/,incus-hook.c incus-config.c incus-backup.c yaml.c))
-incus_api_parts = $(call objects,$(addprefix runtime-hooks/,incus-api.c incus-config.c))
-incus_agent_objects = $(call objects,$(addprefix runtime-hooks/,incus-agent.c incus-tell.c))
-wrapper_objects = $(call objects,runtime-hooks/numaplace-runtime.c)
+plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
+oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
+lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
+lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-config.c incus-backup.c yaml.c))
+incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
+incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
+wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
 cli_objects = $(call objects,cli/*.c)
 
 # Programs whose source is there: users' and those that only runtimes call.
@@ -90,13 +96,13 @@ unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
 unit_of = $(patsubst %.c,$(O)/%,$(wildcard $(addprefix tests/unit/,$(1))))
 
-bench_objects = $(call objects,tests/bench/*.c)
+bench_objects = $(call objects,bench/select/*.c)
 
 man_pages = $(wildcard man/*.[158])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
 # Not where engines look by themselves: an administrator names these folders.
-more_hooks_d = $(patsubst runtime-hooks/%.in,%,$(wildcard runtime-hooks/hooks.d-*/*.json.in))
-hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/hooks.d/*.json.in)))
+more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
+hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
 
 .PHONY: all
 all: $(bin_programs) $(libexec_programs)
@@ -104,9 +110,9 @@ all: $(bin_programs) $(libexec_programs)
 # The one file of each room that knows a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
-$(O)/runtime-hooks/json.o: cc_pkgs = yajl
-$(O)/runtime-hooks/lxc-config.o: cc_pkgs = lxc
-$(O)/runtime-hooks/yaml.o: cc_pkgs = yaml-0.1
+$(O)/plugin/base/json.o: cc_pkgs = yajl
+$(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
+$(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
 
 # Before all objects, so that a compiler for a 32-bit machine is refused with one line and not with one for each file.
@@ -122,45 +128,54 @@ $(O)/%.o: %.c | $(O)/64-bit
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
 
-$(plugin): $(call objects,plugin/*.c)
-$(cgroup): $(call objects,cgroup/*.c)
+$(O)/libbase.a: $(call objects,plugin/base/*.c)
+$(O)/libmachine.a: $(call objects,plugin/machine/*.c)
+$(O)/libselect.a: $(call objects,plugin/select/*.c)
+$(O)/libledger.a: $(call objects,plugin/ledger/*.c)
+$(O)/libcgrouproom.a: $(call objects,cgroup/*.c)
+$(O)/libplace.a: $(call objects,place/*.c)
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
 
-$(O)/numaplace: $(cli_objects) $(call objects,runtime-hooks/json.c) $(incus_api_parts) $(cgroup) $(plugin)
+$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(place)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
-$(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which knows a program's memory by the functions of a shared libc.
-$(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/confine.c) \
-	$(cgroup) $(plugin)
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(common_parts) \
+	$(place)
 $(O)/lxc-hook: link_pkgs = lxc yaml-0.1
-$(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/hook.c runtime-hooks/json.c) \
-	$(cgroup) $(plugin)
+$(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/common/hook.c) \
+	$(place)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
-$(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
 # A unit test links its own room and no more: the linker guards the walls.
 $(unit_programs): $(O)/%: $(O)/%.o
-$(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): $(hook_parts)
-$(call unit_of,json-*.c oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
-$(call unit_of,lxc-*.c): $(lxc_parts)
-$(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(call objects,runtime-hooks/json.c) $(cgroup)
+$(call unit_of,oci-*.c spec-*.c runtime-*.c): $(oci_parts) $(place)
+$(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
+$(call unit_of,lxc-*.c): $(lxc_parts) $(place)
+$(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(place)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
+$(call unit_of,place-*.c): $(place)
 $(call unit_of,cgroup-*.c): $(cgroup)
-$(call unit_of,cgroup-*.c): link_pkgs = libcgroup numa
-$(unit_programs): $(plugin)
+$(call unit_of,place-*.c cgroup-*.c): link_pkgs = libcgroup numa
+$(call unit_of,ledger-*.c): $(ledger)
+$(call unit_of,select-*.c): $(select)
+$(call unit_of,machine-*.c): $(machine)
+$(call unit_of,base-*.c): $(base)
+$(call unit_of,base-json-test.c): link_pkgs = yajl
 
-$(O)/bench: $(bench_objects) $(plugin)
-$(O)/bench: LDLIBS += -lm
+$(O)/bench-select: $(bench_objects) $(place)
+$(O)/bench-select: LDLIBS += -lm
 
 .SECONDARY:
--include $(wildcard $(O)/*/*.d $(O)/tests/*/*.d $(O)/tests/*/*/*.d)
+-include $(wildcard $(O)/*/*.d $(O)/*/*/*.d $(O)/*/*/*/*.d)
 
 # --- install -----------------------------------------------------------------
 
@@ -176,12 +191,12 @@ install: all
 	$(foreach p,$(man_pages),$(INSTALL) -D -m 644 $(p) '$(call man_target,$(p))' &&) :
 	@$(INSTALL) -d '$(DESTDIR)$(hooksdir)'
 	@for f in $(hooks_d); do \
-		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/hooks.d/$$f.in" > "$(O)/$$f" && \
+		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/oci/hooks.d/$$f.in" > "$(O)/$$f" && \
 		$(INSTALL) -m 644 "$(O)/$$f" '$(DESTDIR)$(hooksdir)/'"$$f" || exit 1; done
 	@for f in $(more_hooks_d); do \
-		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/$$f.in" > "$(O)/hook.json" && \
+		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/oci/$$f.in" > "$(O)/hook.json" && \
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
-	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/podman/50-numaplace.conf.in > "$(O)/podman.conf"
+	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
 	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
@@ -241,7 +256,7 @@ test:
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
 	@$(run_tiers) lint unit machines hooks+package corpus cross+san fuzz vm
 
-unit-programs: $(unit_programs) $(O)/bench $(hook_test_programs)
+unit-programs: $(unit_programs) $(O)/bench-select $(hook_test_programs)
 test-lint:
 	@$(run_tiers) lint
 test-package: all
@@ -251,7 +266,7 @@ test-corpus: all
 	@$(run_tiers) corpus
 test-unit: unit-programs
 	@$(run_tiers) unit
-test-machines: all $(O)/bench
+test-machines: all $(O)/bench-select
 	@$(run_tiers) machines
 test-hooks: all $(hook_test_programs)
 	@$(run_tiers) hooks
@@ -274,16 +289,16 @@ demo:
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth.
 .PHONY: bench bench-select bench-hook bench-vm bench-move hook-bench-programs
 bench: bench-select bench-hook bench-vm bench-move
-bench-select: $(O)/bench
-	@$(O)/bench $(BENCH)
+bench-select: $(O)/bench-select
+	@$(O)/bench-select $(BENCH)
 bench-hook: hook-bench-programs
-	@BUILD=$(abspath $(O)/bench-hook) tests/bench/hook/run $(HOOK_BENCH)
+	@BUILD=$(abspath $(O)/bench-hook) bench/hook/run $(HOOK_BENCH)
 bench-vm: hook-bench-programs
-	@BUILD=$(abspath $(O)/bench-hook) tests/bench/vm/run $(VM_BENCH)
+	@BUILD=$(abspath $(O)/bench-hook) bench/vm/run $(VM_BENCH)
 
 # MOVE_BENCH='--runs 5 --sizes 400 --kinds thp': moves of every kind of page, each beside one migrate_pages(), in a guest.
 bench-move:
-	@tests/bench/move/run $(MOVE_BENCH)
+	@bench/move/run $(MOVE_BENCH)
 
 # The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
 hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)
@@ -292,32 +307,32 @@ hook_wrapped = $(addprefix $(O)/bench-hook/oci-hook,-dynamic -phases) $(O)/bench
 hook_bench_programs = $(hook_tools) $(hook_noops) $(hook_wrapped)
 hook-bench-programs: $(hook_bench_programs)
 
-$(hook_tools): $(O)/bench-hook/%: $(O)/tests/bench/hook/%.o
-$(O)/bench-hook/stage: $(plugin)
-$(O)/tests/bench/hook/libcgroup.o: cc_pkgs = libcgroup
+$(hook_tools): $(O)/bench-hook/%: $(O)/bench/hook/%.o
+$(O)/bench-hook/stage: $(place)
+$(O)/bench/hook/libcgroup.o: cc_pkgs = libcgroup
 $(O)/bench-hook/libcgroup: link_pkgs = libcgroup
 $(O)/bench-hook/drive: link_static = $(static_pie)
 $(O)/bench-hook/noop-static: link_static = -static-pie
-$(hook_noops): $(O)/tests/bench/hook/noop.o
+$(hook_noops): $(O)/bench/hook/noop.o
 $(O)/bench-hook/noop-dynamic: link_libs = -Wl,--no-as-needed $(call pkg-libs,yajl)
 $(O)/bench-hook/noop-libcgroup: link_libs = -Wl,--no-as-needed $(call pkg-libs,libcgroup yajl)
-$(hook_wrapped): $(call objects,tests/bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(hook_parts) $(cgroup) $(plugin)
+$(hook_wrapped): $(call objects,bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/bench-hook/oci-hook $(O)/bench-hook/oci-hook-phases: link_static = $(static_pie)
-$(O)/bench-hook/oci-hook-phases: $(call objects,tests/bench/hook/phases.c)
+$(O)/bench-hook/oci-hook-phases: $(call objects,bench/hook/phases.c)
 # Around every function that has a __wrap_ in these objects.
-wrapped_functions = $(shell nm $(filter $(O)/tests/bench/hook/%.o,$^) | sed -n 's/.* T __wrap_//p')
+wrapped_functions = $(shell nm $(filter $(O)/bench/hook/%.o,$^) | sed -n 's/.* T __wrap_//p')
 wrap_options = $(addprefix -Wl$(comma)--wrap=,$(wrapped_functions))
 $(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(wrap_options)
 comma := ,
 # Not timed, but killed.
-$(O)/bench-hook/lxc-hook: $(call objects,tests/bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
-	$(call objects,runtime-hooks/hook.c runtime-hooks/confine.c) $(cgroup) $(plugin)
+$(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
+	$(common_parts) $(place)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
-$(O)/at-each-call: $(O)/tests/vm/guest/src/at-each-call.o
+$(O)/at-each-call: $(O)/tests/tools/at-each-call.o
 
 # --- linking -----------------------------------------------------------------
 
-linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench \
+linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
 	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
@@ -336,17 +351,16 @@ sanitize = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined -fno-sani
 no_fortify = -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=0
 
 $(fuzz_programs): $(O)/%: $(O)/%.o
-$(call fuzz_of,state config spec-edit command): $(hook_parts)
+$(call fuzz_of,state config spec-edit command): $(oci_parts)
 $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
-$(call fuzz_of,incus): $(call objects,runtime-hooks/incus-config.c runtime-hooks/incus-backup.c runtime-hooks/yaml.c)
+$(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
-$(call fuzz_of,kernel): $(cgroup)
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/out.c cli/svg-text.c)
-$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c runtime-hooks/json.c) $(cgroup)
+$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c) $(place)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
-$(fuzz_programs): $(plugin)
+$(fuzz_programs): $(place)
 $(fuzz_programs):
 	$(call need-pkgs,$(link_pkgs))
 	@mkdir -p $(@D)

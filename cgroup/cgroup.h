@@ -6,8 +6,8 @@
 #ifndef NUMAPLACE_CGROUP_H
 #define NUMAPLACE_CGROUP_H
 
-#include "plugin/error.h"
-#include "plugin/idset.h"
+#include "plugin/base/error.h"
+#include "plugin/base/idset.h"
 
 #include <signal.h>
 #include <stdbool.h>

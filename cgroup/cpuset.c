@@ -7,7 +7,7 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
 #include "cgroup/text.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

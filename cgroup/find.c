@@ -6,9 +6,9 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
 #include "cgroup/text.h"
-#include "plugin/file.h"
-#include "plugin/name.h"
-#include "plugin/util.h"
+#include "plugin/base/file.h"
+#include "plugin/base/name.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -5,8 +5,8 @@
  */
 #include "cgroup/folios.h"
 
-#include "plugin/file.h"
-#include "plugin/util.h"
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
 
 #include <stdbool.h>
 #include <stdio.h>

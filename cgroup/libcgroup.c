@@ -12,7 +12,7 @@
  * - it writes to stdout and stderr unless it has a logger.
  */
 #include "cgroup/cgroup.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <libcgroup.h>

@@ -9,8 +9,8 @@
 
 #include "cgroup/cgroup.h"
 #include "cgroup/folios.h"
-#include "plugin/topology.h"
-#include "plugin/util.h"
+#include "plugin/machine/topology.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <inttypes.h>

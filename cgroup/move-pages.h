@@ -7,7 +7,7 @@
 #define NUMAPLACE_MOVE_PAGES_H
 
 #include "cgroup/pages.h"
-#include "plugin/record.h"
+#include "plugin/ledger/record.h"
 
 #include <time.h>
 

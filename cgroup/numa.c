@@ -5,7 +5,7 @@
  * (set_mempolicy, move_pages) are used for work.
  */
 #include "cgroup/pages.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <numa.h>

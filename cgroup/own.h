@@ -9,7 +9,7 @@
 #define NUMAPLACE_OWN_H
 
 #include "cgroup/cgroup.h"
-#include "plugin/record.h"
+#include "plugin/ledger/record.h"
 
 enum own_mark {
 	OWN_MARK_NONE,  /* no record on the cgroup, or one made for another inode */

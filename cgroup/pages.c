@@ -7,8 +7,8 @@
 
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
-#include "plugin/file.h"
-#include "plugin/util.h"
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

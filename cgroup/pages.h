@@ -5,7 +5,7 @@
 #ifndef NUMAPLACE_CGROUP_PAGES_H
 #define NUMAPLACE_CGROUP_PAGES_H
 
-#include "plugin/request.h"
+#include "plugin/select/request.h"
 
 #include <stdbool.h>
 #include <stdint.h>

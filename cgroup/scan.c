@@ -5,9 +5,10 @@
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/text.h"
-#include "plugin/file.h"
-#include "plugin/record.h"
-#include "plugin/util.h"
+#include "plugin/base/crc32.h"
+#include "plugin/base/file.h"
+#include "plugin/ledger/record.h"
+#include "plugin/base/util.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -9,7 +9,7 @@
  */
 #include "cgroup/systemd.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <poll.h>

@@ -7,8 +7,8 @@
 #ifndef NUMAPLACE_SYSTEMD_H
 #define NUMAPLACE_SYSTEMD_H
 
-#include "plugin/error.h"
-#include "plugin/idset.h"
+#include "plugin/base/error.h"
+#include "plugin/base/idset.h"
 
 #define SYSTEMD_SOCKET "/run/systemd/private"
 

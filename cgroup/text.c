@@ -6,7 +6,7 @@
 #include "cgroup/text.h"
 
 #include "cgroup/open.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
  * user.* attributes of the same names instead. Real root never reads those, as a container may be able to write them.
  */
 #include "cgroup/cgroup.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <stdio.h>

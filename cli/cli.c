@@ -5,7 +5,7 @@
  */
 #include "cli/cli.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -8,9 +8,9 @@
 #ifndef NUMAPLACE_CLI_H
 #define NUMAPLACE_CLI_H
 
-#include "cgroup/place.h"
-#include "plugin/error.h"
-#include "plugin/util.h"
+#include "place/place.h"
+#include "plugin/base/error.h"
+#include "plugin/base/util.h"
 
 #include <stdbool.h>
 
@@ -36,7 +36,7 @@ int cli_topology(const struct cli *cli, struct topology **out, struct error *err
 int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
 
 /*
- * Prepares to call cgroup/place.h for reading; a verb that writes clears env->looking. env->state_path is NULL if there
+ * Prepares to call place/place.h for reading; a verb that writes clears env->looking. env->state_path is NULL if there
  * is no ledger. Close with cleanup_env.
  */
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err);

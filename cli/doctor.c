@@ -6,11 +6,11 @@
 #include "cli/doctor.h"
 
 #include "cgroup/cgroup.h"
-#include "cgroup/moving.h"
+#include "place/moving.h"
 #include "cli/out.h"
 #include "cli/term.h"
-#include "plugin/file.h"
-#include "runtime-hooks/confine.h"
+#include "plugin/base/file.h"
+#include "runtime-hooks/common/confine.h"
 
 #include <errno.h>
 #include <fcntl.h>

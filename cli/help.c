@@ -5,7 +5,7 @@
  */
 #include "cli/help.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <string.h>
 

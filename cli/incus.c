@@ -6,8 +6,8 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
-#include "plugin/name.h"
-#include "runtime-hooks/incus-api.h"
+#include "plugin/base/name.h"
+#include "runtime-hooks/incus/incus-api.h"
 
 #include <errno.h>
 #include <string.h>

@@ -7,7 +7,7 @@
 
 #include "cli/cli.h"
 #include "cli/out.h"
-#include "plugin/usage.h"
+#include "plugin/select/usage.h"
 
 /* Sets of CPU ids; a CPU may be in several. */
 struct left_out {

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "cli/out.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <fcntl.h>

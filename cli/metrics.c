@@ -6,8 +6,8 @@
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
-#include "cgroup/choose.h"
-#include "plugin/counters.h"
+#include "place/choose.h"
+#include "plugin/ledger/counters.h"
 
 #include <errno.h>
 #include <fcntl.h>

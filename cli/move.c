@@ -3,7 +3,7 @@
  * `numaplace move ID NODES`: moves a running container to other nodes and shows the progress on a terminal. Success
  * means that all of its pages are on the new nodes.
  */
-#include "cgroup/move.h"
+#include "place/move.h"
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"

@@ -4,7 +4,7 @@
  */
 #include "cli/out.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <inttypes.h>
 #include <limits.h>

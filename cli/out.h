@@ -6,7 +6,7 @@
 #ifndef NUMAPLACE_OUT_H
 #define NUMAPLACE_OUT_H
 
-#include "plugin/idset.h"
+#include "plugin/base/idset.h"
 
 #include <stdarg.h>
 #include <stdbool.h>

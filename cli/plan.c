@@ -4,7 +4,7 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <string.h>

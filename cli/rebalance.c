@@ -4,11 +4,11 @@
  * together, shows what each costs, then makes them one at a time and verifies each. Every move is an improvement by
  * itself, so the program may be interrupted between any two. The first move that fails ends it.
  */
-#include "cgroup/move.h"
+#include "place/move.h"
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
-#include "plugin/rebalance.h"
+#include "place/rebalance.h"
 
 #include <errno.h>
 #include <inttypes.h>

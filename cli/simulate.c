@@ -8,8 +8,8 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
-#include "plugin/util.h"
-#include "runtime-hooks/json.h"
+#include "plugin/base/util.h"
+#include "plugin/base/json.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -6,7 +6,7 @@
 #ifndef NUMAPLACE_TERM_H
 #define NUMAPLACE_TERM_H
 
-#include "plugin/error.h"
+#include "plugin/base/error.h"
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
 #include "cli/left-out.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -9,7 +9,7 @@
 #include "cli/out.h"
 #include "cli/snapshot.h"
 #include "cli/term.h"
-#include "plugin/file.h"
+#include "plugin/base/file.h"
 
 #include <errno.h>
 #include <string.h>

@@ -4,8 +4,8 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime-hooks/command.h"
-#include "runtime-hooks/runtime-version.h"
+#include "runtime-hooks/oci/command.h"
+#include "runtime-hooks/oci/runtime-version.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

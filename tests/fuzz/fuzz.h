@@ -13,9 +13,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "plugin/error.h"
-#include "plugin/topology.h"
-#include "plugin/util.h"
+#include "plugin/base/error.h"
+#include "plugin/machine/topology.h"
+#include "plugin/base/util.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerInitialize(int *argc, char ***argv);

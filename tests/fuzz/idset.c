@@ -5,7 +5,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "plugin/idset.h"
+#include "plugin/base/idset.h"
 
 static void check_formats(const struct idset *set)
 {

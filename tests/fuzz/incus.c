@@ -4,7 +4,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime-hooks/incus-config.h"
+#include "runtime-hooks/incus/incus-config.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

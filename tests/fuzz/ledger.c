@@ -8,6 +8,7 @@
 #include "tests/fuzz/fuzz.h"
 
 #include "tests/unit/ledger-kit.h"
+#include "plugin/base/crc32.h"
 
 enum { RIGHT_USAGE = 1, RIGHT_RECORD = 2, NO_USAGE = 4, NO_RECORD = 8, OTHER_NAME = 16, TURN = 32 };
 

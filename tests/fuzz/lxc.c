@@ -5,9 +5,9 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime-hooks/lxc-config.h"
-#include "runtime-hooks/lxc-keys.h"
-#include "runtime-hooks/lxc-record.h"
+#include "runtime-hooks/lxc/lxc-config.h"
+#include "runtime-hooks/lxc/lxc-keys.h"
+#include "runtime-hooks/lxc/lxc-record.h"
 
 static void check_keys(const char *text, size_t len)
 {

@@ -7,7 +7,7 @@
 
 #include "cli/out.h"
 #include "cli/svg-text.h"
-#include "plugin/name.h"
+#include "plugin/base/name.h"
 
 #include <errno.h>
 

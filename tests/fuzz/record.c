@@ -6,7 +6,8 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "plugin/record-text.h"
+#include "plugin/base/crc32.h"
+#include "plugin/ledger/record-text.h"
 
 #include <errno.h>
 

@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "plugin/record.h"
+#include "plugin/ledger/record.h"
 
 static void check_size(const char *text)
 {

@@ -5,8 +5,8 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime-hooks/oci-config.h"
-#include "runtime-hooks/spec-edit.h"
+#include "runtime-hooks/oci/oci-config.h"
+#include "runtime-hooks/oci/spec-edit.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

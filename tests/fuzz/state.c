@@ -5,7 +5,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "runtime-hooks/oci-state.h"
+#include "runtime-hooks/oci/oci-state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -6,7 +6,7 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "plugin/file.h"
+#include "plugin/base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,7 +16,7 @@ static struct {
 	const char *p, *end;
 } input;
 
-/* --- in the place of plugin/file.c --- */
+/* --- in the place of plugin/base/file.c --- */
 
 ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 {

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # What a container may claim, from its state on stdin to the ledger: ceilings, limits of the cgroups
-# above it, tenants. The machine and its cgroups are tests/bench/hook/cell's.
+# above it, tenants. The machine and its cgroups are bench/hook/cell's.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317,SC2154 # functions for cell to call; its variables
 . "${0%/*}/tap.bash"
 

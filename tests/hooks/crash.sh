@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Both hooks killed before each of their system calls, and each of these failing with each of five errors: see
-# tests/vm/guest/src/at-each-call.c. The machine and its cgroups are tests/bench/hook/cell's, files over those of the
+# tests/tools/at-each-call.c. The machine and its cgroups are bench/hook/cell's, files over those of the
 # kernel, and what the process is allowed is written in the file that the kernel would have; on a real cgroup,
 # with fewer errors: tests/vm/guest/81-crash.t.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call

@@ -3,7 +3,7 @@
 #
 # Looking changes nothing: every verb that looks, on a ledger in every state, leaves the folder as it is, byte for byte;
 # a folder that is not a ledger's is an error and is left alone; without this boot's id, and below another sysroot, no
-# record is removed. The machine is tests/bench/hook/cell's.
+# record is removed. The machine is bench/hook/cell's.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 

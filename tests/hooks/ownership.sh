@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # A hook that is pointed at a cgroup which is not its container's alone, and one that releases an id of which a
-# container lives: nothing of the other one changes. The machine and its cgroups are tests/bench/hook/cell's, files over
+# container lives: nothing of the other one changes. The machine and its cgroups are bench/hook/cell's, files over
 # those of the kernel; the processes and their cgroups in /proc are real. With real runtimes: tests/vm/guest/84-ownership.t.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"

@@ -3,7 +3,7 @@
 #
 # How many system calls a hook makes, which unlike time is the same every time: without keys, for a
 # placement from end to end, and that the number grows with nodes by what is read of each, with containers not
-# at all. For the largest machine, its memory and its instructions, too. The machine and its cgroups are tests/bench/hook/cell's, files over those of the kernel.
+# at all. For the largest machine, its memory and its instructions, too. The machine and its cgroups are bench/hook/cell's, files over those of the kernel.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 

@@ -40,10 +40,10 @@ state() {
 		"${pid:-$$}" "$1"
 }
 
-# need_cell: for tests on a made machine. $cell is tests/bench/hook/cell, ready to run; where it cannot, the test is skipped.
+# need_cell: for tests on a made machine. $cell is bench/hook/cell, ready to run; where it cannot, the test is skipped.
 need_cell() {
 	export BUILD=${hook%/*}/bench-hook tmp
-	cell=$PWD/tests/bench/hook/cell
+	cell=$PWD/bench/hook/cell
 	"$cell" 1 1 0 true 2> "$tmp/why" && return
 	echo "1..0 # SKIP no mounts of our own here: $(tail -n 1 "$tmp/why")"
 	exit

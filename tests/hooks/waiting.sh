@@ -3,7 +3,7 @@
 #
 # How long a start makes others wait, counted and not timed: the records that a refused one reads among 1,000 containers, and
 # the cgroups that the first one after a boot, or after the ledger was lost, looks at among 3,000 empty ones. The
-# machine is tests/bench/hook/cell's.
+# machine is bench/hook/cell's.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
 . "${0%/*}/tap.bash"
 

@@ -5,7 +5,7 @@
 # are asked for is what they are good at: mistakes, not taste. All findings are shown.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
-rooms='plugin cgroup runtime-hooks cli'
+rooms='plugin cgroup place runtime-hooks cli'
 
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { head -n 60 "$tmp/log"; }
@@ -28,7 +28,7 @@ if needs clang-tidy clang-tidy; then
 	checks+=',-bugprone-implicit-widening-of-multiplication-result,-bugprone-branch-clone,-bugprone-narrowing-conversions'
 	checks+=',-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-sizeof-expression,-bugprone-multi-level-implicit-pointer-conversion'
 	for room in $rooms; do
-		printf '%s\n' "$room"/*.c | xargs -P "$(nproc)" -I{} timeout 300 clang-tidy --quiet \
+		find "$room" -name '*.c' | xargs -P "$(nproc)" -I{} timeout 300 clang-tidy --quiet \
 			--warnings-as-errors='*' --checks="$checks" {} -- -std=gnu11 -D_GNU_SOURCE -I. \
 			-DNUMAPLACE_VERSION='"0"' > "$tmp/log" 2> /dev/null
 		ok $? "clang-tidy $room"

@@ -95,6 +95,6 @@ refusal='numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s39
 make -s O="${tmp%/*}/32-bit" CPPFLAGS=-U__LP64__ > "$tmp/log" 2>&1
 [ $? = 2 ] && [ "$(grep -v '^make' "$tmp/log")" = "$refusal" ]
 ok $? 'a compiler for 32 bits is refused, in one line'
-! ${CC:-gcc} -D_GNU_SOURCE -U__LP64__ -I. -fsyntax-only plugin/ledger.c > "$tmp/log" 2>&1 && grep -qF "$refusal" "$tmp/log"
-ok $? 'and so it is by plugin/util.h'
+! ${CC:-gcc} -D_GNU_SOURCE -U__LP64__ -I. -fsyntax-only plugin/ledger/ledger.c > "$tmp/log" 2>&1 && grep -qF "$refusal" "$tmp/log"
+ok $? 'and so it is by plugin/base/util.h'
 done_testing

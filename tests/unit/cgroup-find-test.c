@@ -4,7 +4,7 @@
  * must be a cgroup that held the process when its list was read, or an error. On a real cgroup2, in a mount namespace.
  */
 #include "cgroup/cgroup.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/cgroup2.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/traced.h"

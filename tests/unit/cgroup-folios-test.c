@@ -3,7 +3,7 @@
  * Folios from a mock /proc: absent pages are skipped, a huge page is one folio, consecutive frames alone are not.
  */
 #include "cgroup/folios.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <fcntl.h>

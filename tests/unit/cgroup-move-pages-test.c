@@ -4,7 +4,7 @@
  * as files, and replaces move_pages() by a function that keeps the node of each page.
  */
 #include "cgroup/move-pages.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

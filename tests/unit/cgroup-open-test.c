@@ -5,7 +5,7 @@
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
  * cgroup/pages: numa_maps line by line, and complete ones below a mock root.
  */
 #include "cgroup/pages.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  * ones there are; when interrupted by its deadline, it continues until all are found.
  */
 #include "cgroup/cgroup.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/cgroup2.h"
 #include "tests/unit/tap.h"
 

@@ -4,7 +4,7 @@
  * cpuset), and its results for replies, refusals, silence and malformed replies.
  */
 #include "cgroup/systemd.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  */
 #include "cgroup/open.h"
 #include "cgroup/text.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -4,7 +4,7 @@
  * not, and uses user.* attributes of the same names. Neither may read the other's. On a real cgroup2.
  */
 #include "cgroup/cgroup.h"
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/cgroup2.h"
 #include "tests/unit/tap.h"
 

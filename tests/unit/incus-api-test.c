@@ -2,7 +2,7 @@
 /*
  * The client of the Incus API against a child that plays the daemon: what is sent, and how unusual replies are handled.
  */
-#include "runtime-hooks/incus-api.h"
+#include "runtime-hooks/incus/incus-api.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -2,9 +2,9 @@
 /*
  * backup.yaml and lxc.conf as Incus 6.0 and LXD 5.0 write them, and the requests made of their keys.
  */
-#include "runtime-hooks/incus-api.h"
-#include "runtime-hooks/incus-config.h"
-#include "runtime-hooks/incus-hook.h"
+#include "runtime-hooks/incus/incus-api.h"
+#include "runtime-hooks/incus/incus-config.h"
+#include "runtime-hooks/incus/incus-hook.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef NUMAPLACE_LEDGER_KIT_H
 #define NUMAPLACE_LEDGER_KIT_H
 
-#include "plugin/ledger.h"
+#include "plugin/ledger/ledger.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,8 +17,8 @@
 #include "tests/unit/records.h"
 #include "tests/unit/tap.h"
 
-#include "plugin/file.h"
-#include "plugin/util.h"
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
 
 #define KIT_CPUS 256
 #define KIT_NODES 8

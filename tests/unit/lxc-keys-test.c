@@ -2,8 +2,8 @@
 /*
  * The lines of a container's config file: which have our keys, their values, and the line number in messages.
  */
-#include "runtime-hooks/lxc-config.h"
-#include "runtime-hooks/lxc-keys.h"
+#include "runtime-hooks/lxc/lxc-config.h"
+#include "runtime-hooks/lxc/lxc-keys.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -4,9 +4,9 @@
  * write the file, with LXC's lock and truncation (LXC) or by rename without a lock (editors), no version is torn and no
  * change is lost.
  */
-#include "runtime-hooks/lxc-record.h"
-#include "plugin/file.h"
-#include "plugin/util.h"
+#include "runtime-hooks/lxc/lxc-record.h"
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef NUMAPLACE_TESTS_MADE_H
 #define NUMAPLACE_TESTS_MADE_H
 
-#include "plugin/topology.h"
+#include "plugin/machine/topology.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * runtime-hooks/oci-config: the runtime's own limits as a request; and bundles that are missing, not ours, or
  * malformed.
  */
-#include "plugin/util.h"
-#include "runtime-hooks/oci-config.h"
+#include "plugin/base/util.h"
+#include "runtime-hooks/oci/oci-config.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -3,8 +3,8 @@
  * runtime-hooks/oci-state: states as runc and crun write them, ids that are not file names, annotations with and
  * without our prefix.
  */
-#include "plugin/util.h"
-#include "runtime-hooks/oci-state.h"
+#include "plugin/base/util.h"
+#include "runtime-hooks/oci/oci-state.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #ifndef NUMAPLACE_RECORDS_H
 #define NUMAPLACE_RECORDS_H
 
-#include "plugin/record.h"
+#include "plugin/ledger/record.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,9 +2,9 @@
 /*
  * runtime-hooks/command and runtime-version: command lines of container engines, and version texts of runtimes.
  */
-#include "plugin/util.h"
-#include "runtime-hooks/command.h"
-#include "runtime-hooks/runtime-version.h"
+#include "plugin/base/util.h"
+#include "runtime-hooks/oci/command.h"
+#include "runtime-hooks/oci/runtime-version.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

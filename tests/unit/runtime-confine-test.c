@@ -3,9 +3,9 @@
  * A confined process: its remaining privileges, and which of all system calls it may make. Each call is made with
  * invalid arguments, in a child of its own.
  */
-#include "runtime-hooks/confine.h"
+#include "runtime-hooks/common/confine.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

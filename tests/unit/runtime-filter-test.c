@@ -3,9 +3,9 @@
  * The seccomp filter of this architecture, interpreted: its result for every number that a call may have, for each
  * family of sockets, and for other architectures. The kernel is not involved, so the test also runs under emulation.
  */
-#include "runtime-hooks/confine.h"
+#include "runtime-hooks/common/confine.h"
 
-#include "plugin/util.h"
+#include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 /*
  * runtime-hooks/spec-edit: what is inserted where; all other bytes are kept, and a second edit changes nothing.
  */
-#include "plugin/util.h"
-#include "runtime-hooks/spec-edit.h"
+#include "plugin/base/util.h"
+#include "runtime-hooks/oci/spec-edit.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

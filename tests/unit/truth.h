@@ -6,7 +6,7 @@
 #ifndef NUMAPLACE_TESTS_TRUTH_H
 #define NUMAPLACE_TESTS_TRUTH_H
 
-#include "plugin/select.h"
+#include "plugin/select/select.h"
 #include "tests/unit/made.h"
 
 #include <math.h>

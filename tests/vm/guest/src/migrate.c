@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * migrate PID FROM TO: one migrate_pages() of all pages of the process on node FROM. Prints the cost of the call, as
- * cost.c does: "WALL CPU", in microseconds. tests/bench/move compares moves with this.
+ * cost.c does: "WALL CPU", in microseconds. bench/move compares moves with this.
  */
 #define _GNU_SOURCE
 #include <stdio.h>

@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The selection bench: machines, traces of requests, the rules that are
+ * compared, the state that all of them are run on, and what is measured.
+ * Every rule sees the same machine and the same requests at the same times,
+ * and is judged by the same code; only the choice is its own.
+ */
+#ifndef NUMAPLACE_BENCH_H
+#define NUMAPLACE_BENCH_H
+
+#include "plugin/base/error.h"
+#include "plugin/machine/topology.h"
+#include "plugin/select/usage.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#define NAME_LEN	48
+#define BALANCE_DEFAULT -1
+
+/* machines.c */
+struct machine {
+	char name[NAME_LEN];
+	bool recorded;
+	struct topology *t;
+};
+struct machines {
+	unsigned int n;
+	struct machine m[64];
+};
+int machine_parse(FILE *in, const char *name, struct topology **out, struct error *err);
+/* A machine of equal nodes, for measuring time. */
+int machine_made(unsigned int nodes, unsigned int cpus, unsigned int smt, struct topology **out, struct error *err);
+/*
+ * The .machine files of @dir, and the recorded ones of @shared/topologies where they are, unpacked into a folder
+ * that goes again; @patterns of rows: not those that none
+ * may match.  NULL: all.
+ */
+int machines_load(struct machines *all, const char *dir, const char *shared, const char *patterns, struct error *err);
+void machines_free(struct machines *all);
+
+/* traces.c */
+struct rng {
+	uint64_t s[2];
+};
+void rng_seed(struct rng *r, uint64_t seed);
+double rng_unit(struct rng *r); /* [0, 1) */
+unsigned int rng_below(struct rng *r, unsigned int n);
+double rng_exp(struct rng *r); /* mean 1 */
+
+struct pod {
+	unsigned int milli;
+	uint64_t memory; /* bytes */
+	unsigned int weight;
+};
+struct pods {
+	unsigned int n;
+	uint64_t weight;
+	struct pod *pod;
+	bool made; /* the recorded trace was absent */
+};
+int pods_load(struct pods *p, const char *shared, struct error *err);
+void pods_free(struct pods *p);
+
+struct ask {
+	double at, life;
+	unsigned int cpus;
+	uint64_t memory; /* 0: CPU only */
+	bool counted;	 /* false: fills the machine before the measuring begins */
+	bool absent;	 /* time passes as if it came, but nobody is asked to place it */
+};
+struct trace {
+	unsigned int n;
+	uint64_t seed;
+	struct ask *ask;
+};
+struct row {
+	const struct machine *machine;
+	unsigned int load; /* per cent of the CPUs: held, or offered */
+	bool exclusive;
+	bool memory;
+	bool threads; /* exclusive threads, not whole cores */
+	bool poisson; /* lifetimes end containers, else arrivals push others out: see run.c */
+};
+int trace_make(struct trace *tr, const struct pods *pods, const struct row *row, unsigned int arrivals, uint64_t seed);
+void trace_free(struct trace *tr);
+
+/* state.c */
+struct core {
+	uint16_t node;
+	uint16_t first, n; /* its part of state.member */
+};
+struct state {
+	const struct topology *t;
+	bool exclusive, whole_cores, memory;
+	unsigned int smt; /* threads of the widest core */
+	unsigned int ncores;
+	struct core *core;	  /* grouped by node */
+	uint16_t *member;	  /* CPU indices, grouped by core */
+	uint16_t *core_of;	  /* by CPU index: place in core[] */
+	unsigned int *first_core; /* by node; nnodes + 1 long */
+	unsigned int ncand;
+	uint16_t *cand;	    /* nodes with usable CPUs */
+	unsigned int *cpus; /* by node: usable ones */
+	unsigned int total_cpus;
+	uint64_t total_memory;	  /* of nodes with CPUs */
+	unsigned int max_llc;	  /* CPUs of the largest */
+	uint32_t *load;		  /* by CPU, in 1/LOAD_ONE */
+	uint16_t *holders;	  /* by CPU: containers that hold it */
+	uint64_t *node_load;	  /* by node */
+	unsigned int *room;	  /* by node: CPUs that may be given without over-commitment */
+	uint64_t *asked;	  /* by node: bytes */
+	uint16_t *instances;	  /* by node: containers that name it */
+	uint16_t *single, *multi; /* by node: containers of one node, of several */
+	uint64_t *group;	  /* by node: which set the several-node ones use */
+	uint16_t *group_width;
+	struct usage *usage; /* numaplace's own */
+};
+int state_init(struct state *s, const struct row *row);
+void state_free(struct state *s);
+static inline uint64_t mem_room(const struct state *s, unsigned int node)
+{
+	uint64_t total = s->t->nodes[node].mem_total;
+
+	return s->asked[node] < total ? total - s->asked[node] : 0;
+}
+static inline bool cpu_is_free(const struct state *s, unsigned int cpu)
+{
+	return s->load[cpu] == 0;
+}
+bool core_is_free(const struct state *s, const struct core *c);
+
+struct choice {
+	unsigned int nnodes;
+	uint16_t *node; /* that the rule named, in its order */
+	unsigned int ncpus;
+	uint16_t *cpu;
+	uint64_t *mem;	    /* by node */
+	struct share share; /* numaplace's own */
+	uint64_t ns;	    /* of the decision alone, where the rule says; else 0 */
+};
+struct held {
+	unsigned int nnodes, ncpus, nmem;
+	uint16_t *node, *cpu, *mem_node;
+	uint64_t *mem;
+	uint64_t group;
+	struct share share;
+};
+int choice_init(struct choice *c, const struct state *s);
+void choice_free(struct choice *c);
+void choice_clear(struct choice *c, const struct state *s);
+int state_add(struct state *s, struct choice *c, struct held *h);
+void state_remove(struct state *s, struct held *h);
+void held_free(struct held *h);
+
+/* sets.c: node sets in increasing width, and dealing out what was asked within one. */
+struct want {
+	unsigned int cpus;
+	uint64_t memory;
+	const unsigned int *room;					 /* by node */
+	bool (*allowed)(void *arg, const uint16_t *set, unsigned int n); /* NULL: all */
+	void *arg;
+	bool no_search; /* greedy only */
+};
+typedef void (*set_visit)(void *arg, const uint16_t *set, unsigned int n);
+/* Visits every fitting set of the smallest width that has one (all of them where they are few, else greedy ones). */
+unsigned int sets_narrowest(const struct state *s, const struct want *w, set_visit visit, void *arg);
+/* No fewer nodes can hold it, CPUs and memory each taken for itself; 0: none can.  @mem: bytes by node. */
+unsigned int fewest_nodes(const struct state *s, const unsigned int *room, const uint64_t *mem, unsigned int cpus,
+			  uint64_t memory);
+bool sets_were_all(void); /* whether the last search saw every set */
+double set_distance(const struct state *s, const uint16_t *set, unsigned int n);
+double cpu_distance(const struct state *s, const uint16_t *set, const unsigned int *count, unsigned int n);
+void deal_by_room(const struct state *s, const uint16_t *set, unsigned int n, const unsigned int *room,
+		  unsigned int cpus, unsigned int *count);
+bool take_cpus(const struct state *s, unsigned int node, unsigned int count, bool force, struct choice *c);
+bool take_packed(const struct state *s, const uint16_t *set, unsigned int n, unsigned int cpus, struct choice *c);
+void charge_by_cpus(const struct state *s, uint64_t memory, struct choice *c);
+void charge_joint(const struct state *s, uint64_t memory, struct choice *c);
+bool overcommit(const struct state *s, const struct ask *a, bool joint, struct choice *c);
+
+/* peers.c, peers-fit.c, ours.c */
+enum rule_kind {
+	RULE_OURS,
+	RULE_PEER,
+	RULE_END,   /* best fit and worst fit: the ends of the trade */
+	RULE_TRUTH, /* what no rule can be better than */
+};
+struct rule {
+	const char *key, *name;
+	bool (*pick)(const struct state *s, const struct ask *a, int balance, struct choice *out);
+	enum rule_kind kind;
+	unsigned int max_nodes;	  /* beyond: no answer; 0: none */
+	unsigned int max_id;	  /* node ids beyond: no answer; 0: none */
+	unsigned int exact_nodes; /* beyond: a search stands in for 2^N; 0: always itself */
+	bool memory_rows;	  /* only there does it differ from another */
+};
+extern const struct rule rules[];
+extern const unsigned int nrules;
+const struct rule *rule_find(const char *key);
+bool ours_pick(const struct state *s, const struct ask *a, int balance, struct choice *out);
+
+bool rule_incus(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_packed(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_distributed(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_closest(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_closest_mm(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_numad(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_nri(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_worst(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_best(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_joint(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_start(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_truth(const struct state *s, const struct ask *a, int balance, struct choice *c);
+
+/* run.c */
+enum metric {
+	M_REFUSED,  /* % of arrivals */
+	M_SPLIT,    /* % of placed: several nodes although one had room */
+	M_NODES,    /* nodes over the fewest that an empty machine needs, ratio */
+	M_WIDER,    /* nodes over the fewest that had room then, ratio */
+	M_DISTANCE, /* CPU-weighted, own node included */
+	M_MULTI,    /* the same of those on several nodes */
+	M_IMB_CPU,  /* time-mean of the deviation over nodes of the free share */
+	M_IMB_MEM,
+	M_OVER_CPU,  /* % of placed that put more on a CPU than it is */
+	M_OVER_ROOM, /* the same although some set had room */
+	M_OVER_MEM,  /* % of placed after which a node has more memory asked of it than it has */
+	M_CORES,     /* cores over the fewest, per container */
+	M_LLCS,	     /* last-level caches over the fewest, per container */
+	M_MEDIAN,    /* ns */
+	M_P99,
+	METRICS
+};
+extern const char *const metric_keys[METRICS];
+struct result {
+	const struct rule *rule;
+	bool ran, stand_in;    /* the search beyond exact_nodes was used */
+	double value[METRICS]; /* NAN: nothing to measure */
+};
+/* @mark: those that it refuses are absent for who runs the trace next. */
+int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, int balance, bool mark, double *value);
+/* Mean over the seeds. */
+int run_seeds(const struct rule *rule, const struct row *row, const struct pods *pods, unsigned int arrivals,
+	      unsigned int seeds, int balance, struct result *out);
+/* The same of the containers that @gate lets in, and of no others. */
+int run_let_in(const struct rule *rule, const struct rule *gate, const struct row *row, const struct pods *pods,
+	       unsigned int arrivals, unsigned int seeds, struct result *out);
+
+/* report.c */
+struct row_results {
+	struct row row;
+	struct result *result; /* nrules */
+};
+struct curve_point {
+	int balance;
+	double imbalance, distance;
+};
+void row_name(const struct row *row, char *buf, size_t size);
+void report_row(FILE *out, const struct row_results *r);
+void report_json(FILE *out, const struct row_results *r, unsigned int n, unsigned int seeds, unsigned int arrivals,
+		 bool made);
+
+/* plot.c */
+struct curve {
+	unsigned int n;
+	struct curve_point p[16];
+};
+int curve_make(const struct row *row, const struct pods *pods, unsigned int arrivals, unsigned int seeds,
+	       unsigned int step, struct curve *c);
+void plot_svg(FILE *out, const struct row_results *r, const struct curve *c);
+
+/* check.c: TAP lines; the number of failures. */
+struct check_options {
+	const struct pods *pods;
+	unsigned int seeds, arrivals;
+	bool curves;
+};
+unsigned int check_rows(const struct row_results *r, unsigned int n, const struct check_options *o);
+
+/* scaling.c: time against size; the exit status. */
+int scaling(bool check);
+
+/* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */
+int exact(const struct machines *all, unsigned int requests);
+
+#endif

@@ -1,0 +1,340 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
+ * the move is interrupted, the old one is restored: place/moving.h). Then cpuset.mems is widened to the old and the
+ * new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in one
+ * system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the remaining
+ * pages.
+ */
+#include "place/move.h"
+
+#include "place/choose.h"
+#include "cgroup/move-pages.h"
+#include "place/moving.h"
+#include "cgroup/own.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <string.h>
+#include <time.h>
+
+#define ROUNDS 3         /* passes over all processes, which touch memory in the meantime */
+#define SETTLE_TRIES 20  /* tenths of a second, for pages that are busy */
+
+struct move {
+	struct place_env *env;
+	const struct move_job *job;
+	struct choice choice;
+	int mount;
+	struct cgroup_dir cgroup;
+	struct cpuset cpuset;    /* before the move */
+	const struct record *old, *new;
+	const char *class;
+	bool mems_only;
+	struct moving moving;
+	bool finished;
+	struct page_move pages;
+};
+
+static void move_close(struct move *m)
+{
+	moving_end(m->env->state, &m->moving, m->finished);
+	choice_close(&m->choice);
+	cgroup_dir_close(&m->cgroup);
+	cleanup_closep(&m->mount);
+}
+#define cleanup_move __attribute__((cleanup(move_close)))
+
+/* --- the cgroup --- */
+
+static int widen(struct move *m, struct error *err)
+{
+	struct idset both = m->cpuset.mems_effective;
+	static const struct idset none;
+
+	idset_or(&both, &m->new->placement.mems);
+	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL, &none, &both, err);
+}
+
+static int narrow_down(struct move *m, struct error *err)
+{
+	static const struct idset none;
+
+	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL,
+				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
+}
+
+/* Checks that no own pages are left on other nodes; retries pages that are busy for a short time. */
+static int settle(struct move *m, struct error *err)
+{
+	const struct timespec tenth = { .tv_nsec = 100000000 };
+	uint64_t bytes = 0;
+	int rc = 0;
+
+	for (int i = 0; i < SETTLE_TRIES; i++) {
+		rc = page_move_elsewhere(&m->pages, &bytes, err);
+		if (rc < 0 || !bytes)
+			return rc;
+		rc = page_move_round(&m->pages, err);
+		if (rc == 0)
+			rc = page_move_check_time(&m->pages, err);
+		if (rc < 0)
+			return rc;
+		nanosleep(&tenth, NULL);
+	}
+	return error_set(err, -EBUSY, "%" PRIu64 " KiB cannot be moved (locked for devices, or shared)", bytes >> 10);
+}
+
+static int carry(struct move *m, struct error *err)
+{
+	uint64_t left = 0;
+	int rc = page_move_count_first(&m->pages, err);
+
+	if (rc == 0)
+		rc = widen(m, err);
+	for (int i = 0; i < ROUNDS && rc == 0; i++) {
+		rc = page_move_round(&m->pages, err);
+		if (rc == 0)
+			rc = page_move_elsewhere(&m->pages, &left, err);
+		if (rc == 0)
+			m->pages.done = m->pages.total > left ? m->pages.total - left : 0;
+		if (!left)
+			break;
+	}
+	if (rc == 0)
+		rc = page_move_check_time(&m->pages, err);
+	if (rc == 0)
+		rc = narrow_down(m, err);
+	if (rc == 0)
+		rc = settle(m, err);
+	if (rc == 0)
+		m->pages.done = m->pages.total;
+	return rc;
+}
+
+/* Narrowing cpuset.mems to the old nodes makes the kernel move the pages back. */
+static void carry_back(struct move *m)
+{
+	struct error why;
+
+	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0) {
+		m->moving.keep = true;
+		place_say(m->env, "not restored: %s", why.text);
+	}
+}
+
+/* --- the ledger --- */
+
+static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
+
+static int find_record(struct move *m, struct ledger *l, struct record *out, struct error *err)
+{
+	int rc = -ENOENT;
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes) && rc == -ENOENT; i++) {
+		m->class = classes[i];
+		rc = ledger_find_cgroup(l, classes[i], m->job->id, m->job->cgroup_inode, out, err);
+	}
+	if (rc == -ENOENT)
+		return error_set(err, rc, "no container \"%s\" is placed", quote(m->job->id).text);
+	return rc;
+}
+
+/*
+ * A memory policy names its nodes, and only the process itself can change it; preferred would continue to prefer the
+ * old nodes. Interleave should follow the cpuset, but in a test (Linux 6.12, emulated) it did not finish.
+ */
+static int check_policy(const struct record *r, struct error *err)
+{
+	if (r->placement.policy == POLICY_STRICT)
+		return 0;
+	return error_set(err, -ENOTSUP,
+			 "limits.memory.policy: \"%s\": cannot be moved: its processes have a policy with fixed nodes",
+			 memory_policy_name(r->placement.policy));
+}
+
+/* Makes the new record from the old one's request, with other nodes. */
+static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
+{
+	struct request *r = &m->choice.request;
+
+	*r = old->request;
+	r->nodes_mode = NODES_LIST;
+	r->nodes = m->job->nodes;
+	r->all_nodes = false;
+	/* The present nodes must not count as preferred. */
+	idset_clear(&r->last_nodes);
+	idset_clear(&r->last_mems);
+	m->choice.without = &old->placement.share;
+	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
+	m->choice.whole = m->mems_only && !r->cpu_listed;
+	memcpy(out->id, old->id, sizeof(out->id));
+	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
+	memcpy(out->applied, old->applied, sizeof(out->applied));
+	out->cgroup_inode = old->cgroup_inode;
+	out->started = old->started;
+	out->request = old->request;
+	out->cgroup = strdup(old->cgroup);
+	if (!out->cgroup)
+		return error_errno(err, -ENOMEM, "move");
+	return choice_make(&m->choice, l, &out->placement, &out->reasons, err);
+}
+
+static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
+{
+	return own < total - free ? free + own : total;
+}
+
+/* Counts the container's own memory as free, since a move within or partly within its nodes can use it again. */
+static void free_own(struct move *m)
+{
+	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
+	struct topology *t = m->choice.machine.topology;
+
+	if (!stat)
+		return;
+	if (cgroup_read_numa_pages(&m->cgroup, stat, NULL) == 0) {
+		for (unsigned int i = 0; i < stat->n; i++) {
+			int n = topology_find_node(t, stat->node[i].id);
+
+			if (n >= 0 && t->nodes[n].mem_free <= t->nodes[n].mem_total)
+				t->nodes[n].mem_free = more(t->nodes[n].mem_free, stat->node[i].anon, t->nodes[n].mem_total);
+		}
+	}
+	for (unsigned int h = 0; h < t->nhuge; h++) {
+		if (!t->huge_size[h] || cgroup_read_hugetlb_stat(&m->cgroup, t->huge_size[h], stat, NULL) < 0)
+			continue;
+		for (unsigned int i = 0; i < stat->n; i++) {
+			int n = topology_find_node(t, stat->node[i].id);
+
+			if (n >= 0 && t->nodes[n].huge_free[h] <= t->nodes[n].huge_total[h])
+				t->nodes[n].huge_free[h] = more(t->nodes[n].huge_free[h], stat->node[i].anon / t->huge_size[h],
+								t->nodes[n].huge_total[h]);
+		}
+	}
+}
+
+static int open_cgroup(struct move *m, const struct record *r, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	int rc = cgroup_open(m->mount, r->cgroup, &m->cgroup, err);
+
+	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
+		return error_set(err, -ENOENT, "cgroup %.200s was replaced by another one", r->cgroup);
+	if (rc == 0)
+		rc = own_while_placed(m->mount, r, &m->cgroup, err);
+	if (rc == 0)
+		rc = cgroup_read_cpuset(&m->cgroup, &m->cpuset, err);
+	if (rc == 0)
+		rc = cgroup_parent(m->mount, &m->cgroup, &parent, err);
+	if (rc == 0)
+		rc = cgroup_read_effective(&parent, &m->choice.allowed_cpus, &m->choice.allowed_mems, err);
+	m->choice.limited = rc == 0;
+	return rc;
+}
+
+/* Under the lock: finds the old record and replaces it with the new one. */
+static int decide(struct move *m, struct record *old, struct record *new, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, err);
+
+	if (rc == 0)
+		rc = ledger_sweep(l, false, err);
+	if (rc >= 0) {
+		moving_mend(m->env, l, m->mount);
+		rc = find_record(m, l, old, err);
+	}
+	if (rc == 0)
+		rc = open_cgroup(m, old, err);
+	/* If Incus chose the nodes, it writes the CPUs itself and would overwrite ours. */
+	m->mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
+	if (rc == 0)
+		rc = check_policy(old, err);
+	if (rc == 0) {
+		free_own(m);
+		rc = choose_new(m, l, old, new, err);
+	}
+	if (rc == 0 && !m->job->dry_run)
+		rc = moving_begin(m->env->state, new->id, new->cgroup_inode, &m->moving, err);
+	if (rc == 0 && !m->job->dry_run)
+		rc = ledger_add(l, m->class, new, err);
+	if (l)
+		place_say_ledger(m->env, l);
+	return rc;
+}
+
+static void put_back(struct move *m)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct error why;
+	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, &why);
+
+	if (rc == 0)
+		rc = ledger_add(l, m->class, m->old, &why);
+	if (rc < 0) {
+		m->moving.keep = true;
+		place_say(m->env, "the ledger still records %s on the new nodes: %s", m->old->id, why.text);
+	}
+}
+
+static int carry_out(struct move *m, struct error *err)
+{
+	static const struct idset none;
+	int rc;
+
+	m->pages.root = m->env->root;
+	m->pages.mount = m->mount;
+	m->pages.cgroup = m->cgroup.path;
+	m->pages.nodes = &m->new->placement.mems;
+	m->pages.progress = m->job->progress;
+	m->pages.arg = m->job->arg;
+	page_move_begin(&m->pages, m->choice.machine.topology, &m->new->placement);
+	rc = carry(m, err);
+	if (rc == 0)
+		rc = place_mark(m->env, &m->cgroup, m->new, err);
+	if (rc < 0) {
+		carry_back(m);
+		put_back(m);
+	} else {
+		m->finished = true;
+		place_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
+				   &m->new->placement.mems);
+	}
+	page_move_tell(&m->pages);
+	return rc;
+}
+
+int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,
+	       struct error *err)
+{
+	cleanup_record struct record old = { 0 }, new = { 0 };
+	cleanup_move struct move m = {
+		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new,
+		.moving = MOVING_NONE,
+	};
+	int rc;
+
+	cgroup_write_by(libcgroup_write_cpuset);
+	page_move_limit(&m.pages, job->seconds);
+	rc = choice_open(&m.choice, env, NULL, err);
+	if (rc == 0)
+		rc = cgroup_mount(&m.mount, NULL, 0, err);
+	if (rc == 0)
+		rc = place_find_state(env, err);
+	if (rc < 0)
+		return rc;
+	world_init(&m.choice.world, env->root, m.mount, m.choice.topology, machine_boot_id(&m.choice.machine));
+	rc = decide(&m, &old, &new, err);
+	if (rc < 0)
+		return rc;
+	rc = job->dry_run ? 0 : carry_out(&m, err);
+	if (rc < 0)
+		return error_prefix(err, "%s stays on its nodes", old.id);
+	*before = old;
+	*after = new;
+	old = (struct record){ 0 };
+	new = (struct record){ 0 };
+	return 0;
+}

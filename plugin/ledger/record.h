@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A container's record in the ledger: its identity, placement and reasons, as text with a checksum. The same text is
+ * an extended attribute of the container's cgroup, from which the ledger can be rebuilt.
+ */
+#ifndef NUMAPLACE_RECORD_H
+#define NUMAPLACE_RECORD_H
+
+#include "plugin/base/name.h"
+#include "plugin/select/select.h"
+
+#define RECORD_ID_MAX NAME_ID_MAX
+#define RECORD_CGROUP_MAX 4096
+#define RECORD_TEXT_MAX 65536   /* bytes of the text */
+
+struct record {
+	char id[RECORD_ID_MAX + 1];
+	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd" */
+	char *cgroup;              /* path below the cgroup2 mount, begins with / */
+	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another */
+	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
+	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited" */
+	struct request request;
+	struct placement placement;
+	struct reasons reasons;
+};
+
+/* Frees what @r owns, not @r itself. */
+void record_free(struct record *r);
+static inline void cleanup_recordp(struct record *r)
+{
+	record_free(r);
+}
+#define cleanup_record __attribute__((cleanup(cleanup_recordp)))
+
+/*
+ * Makes an empty record. Sets only the id and the owned pointers; the rest stays uninitialised. So a hook that finds
+ * no record does not touch these pages (sizeof(struct record) is about 15 KiB).
+ */
+static inline void record_none(struct record *r)
+{
+	r->id[0] = '\0';
+	r->cgroup = NULL;
+	r->placement.share.mem = NULL;
+	r->placement.share.nmem = 0;
+}
+
+/* "lxc", "incus" or "lxd" for the runtime of that name, "oci" for all others. */
+const char *record_class(const struct record *r);
+
+/*
+ * Formats @r into a new buffer *@text of *@len bytes and a NUL; the caller frees it. -EINVAL: a field is out of
+ * range; -E2BIG: more than RECORD_TEXT_MAX bytes; -ENOMEM.
+ */
+int record_format(const struct record *r, char **text, size_t *len, struct error *err);
+
+/*
+ * Parses the text of record_format(); the caller frees @r with record_free(). -EBADMSG: truncated, corrupted or of
+ * another version; -ENOMEM. After a failure @r is zeroed.
+ */
+int record_parse(const char *text, size_t len, struct record *r, struct error *err);
+
+#endif

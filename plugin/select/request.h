@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The request of a container: the documented keys, parsed and checked, in one plain struct that is independent of
+ * their source.
+ */
+#ifndef NUMAPLACE_REQUEST_H
+#define NUMAPLACE_REQUEST_H
+
+#include "plugin/base/error.h"
+#include "plugin/base/idset.h"
+#include "plugin/base/size.h"
+#include "plugin/machine/device-name.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CPU_COUNT_MAX 1000000U /* larger numbers are mistakes */
+#define HUGE_REQUEST_MAX 4
+#define REQUEST_DEVICES_MAX 8
+
+enum nodes_mode {
+	NODES_ABSENT,   /* not given: as balanced if another key is given */
+	NODES_BALANCED,
+	NODES_LIST,     /* choose within request.nodes */
+};
+
+enum memory_policy {
+	POLICY_STRICT,
+	POLICY_PREFERRED,
+	POLICY_INTERLEAVE,
+	POLICY_WEIGHTED,
+};
+
+enum cpu_class {
+	CLASS_ANY,
+	CLASS_PERFORMANCE,
+	CLASS_EFFICIENT,
+	CLASS_ISOLATED,
+};
+
+struct huge_request {
+	uint64_t size;  /* bytes of a page */
+	uint64_t count; /* pages */
+};
+
+/* Bit numbers of the keys, in the order of request_keys. */
+enum request_key {
+	KEY_CPU,
+	KEY_CPU_NODES,
+	KEY_CPU_EXCLUSIVE,
+	KEY_CPU_DEVICE,
+	KEY_CPU_CLASS,
+	KEY_CPU_THREADS,
+	KEY_MEMORY,
+	KEY_MEMORY_NODES,
+	KEY_MEMORY_HUGEPAGES,
+	KEY_MEMORY_POLICY,
+	KEY_VOLATILE_CPU_NODES,
+	KEY_VOLATILE_MEMORY_NODES,
+	KEY_COUNT
+};
+extern const char *const request_keys[KEY_COUNT];
+
+struct request {
+	unsigned int given;          /* keys given, bits 1 << enum request_key */
+	unsigned int cpu_count;      /* 0: not given */
+	bool cpu_listed;             /* use exactly cpu_list */
+	struct idset cpu_list;
+	enum nodes_mode nodes_mode;
+	struct idset nodes;
+	bool all_nodes;              /* CPUs on each of request.nodes, instead of on as few as suffice */
+	bool exclusive;
+	enum cpu_class cpu_class;
+	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
+	unsigned int ndevices;
+	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
+	uint64_t memory;             /* bytes; 0: not given */
+	uint64_t memory_limit;       /* bytes; the runtime's own limit if it is below memory, else 0 */
+	struct idset mem_nodes;      /* from limits.memory.nodes; empty: not given */
+	bool huge_memory;            /* limits.memory is in hugepages of the default size */
+	unsigned int nhuge;
+	struct huge_request huge[HUGE_REQUEST_MAX];
+	enum memory_policy policy;
+	/* Last nodes, a hint only. */
+	struct idset last_nodes, last_mems;
+	/* Pins set by the runtime or user: narrow them, never widen. Empty: no pin. */
+	struct idset pin_cpus, pin_mems;
+};
+
+/* Makes an empty request. */
+void request_init(struct request *r);
+
+/* Number of the key with this name (without prefix), or -1. */
+int request_find_key(const char *key);
+
+/*
+ * Parses one key. Returns 0; -EINVAL with a message such as "limits.cpu: \"0\": ...", also for a second, different
+ * value; -ENOENT for an unknown key (limits.cpu.node, say), about which the caller decides.
+ */
+int request_set(struct request *r, const char *key, const char *value, struct error *err);
+
+/*
+ * The runtime's own limits, used only if the key is absent: CPUs from quota and period (rounded up), memory in bytes
+ * (if the key asks for more, kept as memory_limit), hugepages in bytes. Call after all request_set() and before
+ * request_finish(). request_fallback_hugepages() returns 0 or -EINVAL.
+ */
+void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period);
+void request_fallback_memory(struct request *r, int64_t limit);
+int request_fallback_hugepages(struct request *r, uint64_t page_size, uint64_t limit_bytes, struct error *err);
+
+/* Checks the keys against each other; call it last, before the request is used. Returns 0 or -EINVAL. */
+int request_finish(struct request *r, struct error *err);
+
+/* Whether any key other than volatile ones was given. */
+bool request_asks(const struct request *r);
+
+/* Writes the value of @key as it was understood to @buf; false if the key was not given. */
+bool request_format(const struct request *r, enum request_key key, char *buf, size_t size);
+
+/* Names as in the keys' values. memory_policy_parse() returns 0 or -EINVAL. */
+const char *cpu_class_name(enum cpu_class c);
+const char *memory_policy_name(enum memory_policy p);
+int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
+
+/* Parses Incus's booleans, in any case: true, 1, yes, on; false, 0, no, off. Returns 0 or -EINVAL. */
+int bool_parse(const char *text, bool *out, struct error *err);
+
+#endif

@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Balanced selection: computes a placement from topology, usage and request. A pure function: no clock, no I/O, the
+ * same result for the same input.
+ */
+#ifndef NUMAPLACE_SELECT_H
+#define NUMAPLACE_SELECT_H
+
+#include "plugin/select/request.h"
+#include "plugin/machine/topology.h"
+#include "plugin/select/usage.h"
+
+/* Memory reserved for the host on each node from @first to @last. */
+#define RESERVED_MEMORY_MAX 32
+struct reserved_memory {
+	uint16_t first, last; /* node ids */
+	uint64_t bytes;
+};
+
+/* The administrator's settings; select_policy_init() sets the defaults. */
+struct select_policy {
+	struct idset reserved_cpus;
+	struct idset reserved_nodes;
+	unsigned int nreserved_memory;
+	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
+	bool even_shares;      /* every node of a set gives as much memory as it can, whatever the distances */
+	unsigned int balance;  /* 0 (pack: leave room for large containers) to 100 (spread: even load) */
+};
+void select_policy_init(struct select_policy *p);
+
+/* Bytes of node @id that are reserved for the host; and what remains of @free bytes there. */
+uint64_t reserved_memory_of(const struct select_policy *p, unsigned int id);
+uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, uint64_t free);
+/* Suffix for a refusal, "; reserved-memory keeps 4GiB of node 0"; "" if nothing is reserved on @nodes. */
+void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size);
+
+struct select_input {
+	const struct topology *topology;
+	const struct usage *usage;
+	const struct request *request;
+	const struct select_policy *policy;
+	const struct idset *allowed_cpus; /* the parent's cpuset.cpus.effective; NULL: all */
+	const struct idset *allowed_mems; /* the parent's cpuset.mems.effective; NULL: all */
+	struct idset device_nodes;        /* node ids of the request's devices; empty: none known */
+	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
+	/*
+	 * The nodes or CPUs of the request were chosen by another program (Incus): use all of them, even if in use.
+	 * Only memory and hugepages have to fit.
+	 */
+	bool whole;
+};
+
+struct placement {
+	struct idset nodes;      /* ids of the nodes with its CPUs */
+	struct idset mems;       /* ids of its memory nodes */
+	enum memory_policy policy;
+	struct share share;      /* CPUs, count, memory per node: what the ledger adds up */
+	bool overcommitted;      /* no set of nodes had enough free CPUs: they are shared */
+	unsigned int warnings;   /* bits 1 << enum placement_warning */
+};
+
+/* Problems of a container that gets what it requested. */
+enum placement_warning {
+	WARN_STARVED,   /* its memory nodes are full */
+	WARN_MOVABLE,   /* its memory nodes have only movable memory, which the kernel cannot use for itself */
+	WARN_ISOLATED,  /* the scheduler does not balance load over isolated CPUs */
+	WARNINGS
+};
+/* The warning's text. */
+const char *placement_warning(enum placement_warning w);
+
+/* Frees what @p owns, not @p itself. */
+void placement_free(struct placement *p);
+static inline void cleanup_placementp(struct placement *p)
+{
+	placement_free(p);
+}
+#define cleanup_placement __attribute__((cleanup(cleanup_placementp)))
+
+#define REASONS_MAX 12
+struct reasons {
+	unsigned int n;
+	char text[REASONS_MAX][200];
+};
+/* Adds a line; does nothing if @why is NULL or full. */
+void reasons_add(struct reasons *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/*
+ * Chooses a placement. The caller frees @out with placement_free(); on failure @out is unchanged. If @why is NULL, no
+ * explanation is written and no runner-up is searched for.
+ * Returns 0, -ENOSPC (does not fit), -EINVAL (the request names something that does not exist), -ERANGE (the usage
+ * has fewer CPUs than the topology) or -ENOMEM.
+ */
+int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What all hook programs share: a known initial state whatever the process inherited, a time limit, one line per error
+ * to stderr and syslog, and bounded input that is read to its end.
+ */
+#ifndef NUMAPLACE_HOOK_H
+#define NUMAPLACE_HOOK_H
+
+#include "plugin/base/error.h"
+
+#include <signal.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <syslog.h>
+
+#define HOOK_SECONDS	  8 /* time limit of a hook; runtimes have none of their own */
+#define HOOK_LOCK_SECONDS 5 /* of which waiting for the ledger's lock */
+/* The same share of another time limit, in milliseconds. */
+#define HOOK_LOCK_MS(seconds) ((seconds) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS)
+#define HOOK_CONF	  "/etc/numaplace/numaplace.conf"
+#define HOOK_STATE	  "/run/numaplace"
+
+/*
+ * Every main calls this first. Opens closed standard descriptors on /dev/null, blocks SIGPIPE and SIGXFSZ, sets umask
+ * 0077 and starts the time limit: after HOOK_SECONDS the process reports the timeout and exits with 1. Returns the
+ * current CLOCK_BOOTTIME in nanoseconds.
+ */
+uint64_t hook_begin(void);
+
+/*
+ * Called before a placement: faults in the stack and heap that it will use, one system call for each, instead of one
+ * page fault per page.
+ */
+void hook_populate(void);
+
+/* Parses the value of --timeout; -EINVAL unless it is 1 to 999 seconds. */
+int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
+
+/* Restarts the time limit with @seconds in place of HOOK_SECONDS; for tests and very slow machines. */
+void hook_time_limit(unsigned int seconds);
+
+/*
+ * If the time limit expires while *@while_set is not 0, it starts again. For a system call that signals do not
+ * interrupt (cgroup_writing).
+ */
+void hook_uncounted(const volatile sig_atomic_t *while_set);
+
+/*
+ * The ledger's folder: @given, or /run/numaplace for the machine's root. For other users, and for root in a user
+ * namespace (rootless podman), which do not own /run, it is XDG_RUNTIME_DIR/numaplace, or /run/user/UID/numaplace
+ * without XDG_RUNTIME_DIR.
+ *
+ * Root without XDG_RUNTIME_DIR is assumed to be the machine's root, which saves a system call, unless @bare: podman's
+ * precreate and poststop may run without any environment.
+ */
+const char *hook_state(const char *given, bool bare);
+
+/* Sets the subject of later messages: "container web1". */
+void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/* Sets the exit status after a timeout; 1 by default. */
+void hook_time_up_status(int status);
+
+/* Sets a function for the signal handler to call on a timeout, after the message. If it returns, the process exits. */
+void hook_time_up_call(void (*instead)(void));
+
+/*
+ * Prints "numaplace: container web1: <text>" on stderr and sends it to syslog (daemon facility). @priority: LOG_ERR or
+ * LOG_WARNING.
+ */
+void hook_say(int priority, const char *text);
+
+/* hook_say() with LOG_WARNING; the type fits place_env.message. */
+void hook_warn(const char *text);
+
+/*
+ * Reads @fd to its end into malloc'd memory and adds a NUL. Over @max bytes (a whole number of MiB), reads and discards
+ * the rest and returns -EINVAL.
+ */
+int hook_read(int fd, size_t max, char **text, size_t *len, struct error *err);
+
+/* Reads and discards the rest of @fd: crun before 1.17 dies of EPIPE otherwise. */
+void hook_drain(int fd);
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The agent's child process, which reports an instance's nodes to the Incus or LXD daemon.
+ */
+#ifndef NUMAPLACE_INCUS_AGENT_H
+#define NUMAPLACE_INCUS_AGENT_H
+
+#include "plugin/base/idset.h"
+
+#define TELL_SECONDS 600 /* an instance's start may take long, and so may a daemon with many instances after a reboot */
+
+/*
+ * Sets volatile.cpu.nodes of the instance once no operation on it is in progress; if the daemon does not know that key,
+ * user.numaplace.volatile.cpu.nodes. @socket NULL: the default socket of @runtime. Returns the exit status: 0, or 1
+ * after a message.
+ */
+int agent_tell(const char *socket, const char *runtime, const char *id, const struct idset *nodes);
+
+#endif

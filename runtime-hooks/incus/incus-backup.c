@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Parses backup.yaml, the daemon's copy of an instance's configuration in the instance's folder: name, type, and the
+ * configuration with all profiles applied.
+ */
+#include "runtime-hooks/incus/incus-config.h"
+
+#include "plugin/base/util.h"
+#include "runtime-hooks/incus/yaml.h"
+
+#include <errno.h>
+#include <string.h>
+
+static int keep(char **where, const char *value, struct error *err)
+{
+	char *copy = strdup(value);
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(*where);
+	*where = copy;
+	return 0;
+}
+
+static int take_config(void *arg, const char *key, const char *value, struct error *err)
+{
+	return incus_config_add(arg, key, value, err);
+}
+
+static int take_name(void *arg, const char *key, const char *value, struct error *err)
+{
+	struct incus_config *c = arg;
+
+	(void)key;
+	return keep(&c->name, value, err);
+}
+
+static int take_type(void *arg, const char *key, const char *value, struct error *err)
+{
+	struct incus_config *c = arg;
+
+	(void)key;
+	return keep(&c->type, value, err);
+}
+
+int incus_config_parse(const char *text, size_t len, const char *name, struct incus_config *c, struct error *err)
+{
+	/* LXD before 4.0 used "container". */
+	static const struct yaml_rule rules[] = {
+		{ "instance/expanded_config/*", take_config },
+		{ "instance/name", take_name },
+		{ "instance/type", take_type },
+		{ "container/expanded_config/*", take_config },
+		{ "container/name", take_name },
+		{ "container/type", take_type },
+	};
+	int r = yaml_parse(text, len, INCUS_BACKUP_MAX, rules, ARRAY_SIZE(rules), c, err);
+
+	if (r < 0)
+		error_prefix(err, "%s", name);
+	else if (!c->name)
+		r = error_set(err, -EINVAL, "%s: contains no instance", name);
+	return r;
+}

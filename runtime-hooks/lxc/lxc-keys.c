@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Parses config lines and makes a request from them.
+ *
+ * LXC has no limits.* lines, so an unknown limits.* key is a mistake and an error. Volatile lines are never an error: a
+ * copied or edited file may hold anything there.
+ */
+#include "runtime-hooks/lxc/lxc-keys.h"
+
+#include "plugin/base/util.h"
+
+#include <errno.h>
+#include <string.h>
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+static void trim(const char **text, size_t *len)
+{
+	for (; *len && is_blank(**text); ++*text)
+		--*len;
+	while (*len && is_blank((*text)[*len - 1]))
+		--*len;
+}
+
+bool lxc_line_next(const char **at, const char *end, struct lxc_line *l)
+{
+	const char *stop, *equals;
+
+	if (*at == end)
+		return false;
+	stop = memchr(*at, '\n', (size_t)(end - *at));
+	if (!stop)
+		stop = end;
+	*l = (struct lxc_line){ .start = *at, .key = *at, .key_len = (size_t)(stop - *at) };
+	*at = stop < end ? stop + 1 : end;
+	l->len = (size_t)(*at - l->start);
+	equals = memchr(l->key, '=', l->key_len);
+	if (equals) {
+		l->value = equals + 1;
+		l->value_len = (size_t)(stop - l->value);
+		l->key_len = (size_t)(equals - l->key);
+		trim(&l->value, &l->value_len);
+		if (l->value_len > 1 && (*l->value == '"' || *l->value == '\'') &&
+		    l->value[l->value_len - 1] == *l->value) {
+			l->value++;
+			l->value_len -= 2;
+		}
+	}
+	trim(&l->key, &l->key_len);
+	if (l->key_len && *l->key == '#')
+		l->key_len = 0;
+	return true;
+}
+
+bool lxc_line_is(const struct lxc_line *l, const char *key)
+{
+	return l->value && l->key_len == strlen(key) && memcmp(l->key, key, l->key_len) == 0;
+}
+
+static bool begins(const struct lxc_line *l, const char *prefix)
+{
+	size_t len = strlen(prefix);
+
+	return l->key_len >= len && memcmp(l->key, prefix, len) == 0;
+}
+
+static int keep(char **where, const char *text, size_t len, struct error *err)
+{
+	char *copy = strndup(text, len);
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(*where);
+	*where = copy;
+	return 0;
+}
+
+static bool is_hint(int key)
+{
+	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
+}
+
+/* The key of this line; -1: not a numaplace key; -EINVAL: an unknown or malformed limits.* line. */
+static int find_key(const struct lxc_line *l, struct error *err)
+{
+	struct quoted name, value;
+	cleanup_free char *key = strndup(l->key, l->key_len), *said = NULL;
+	int found;
+
+	if (!key)
+		return error_set(err, -ENOMEM, "out of memory");
+	found = l->value ? request_find_key(key) : -1;
+	if (found >= 0 || !begins(l, "limits."))
+		return found;
+	name = quote(key);
+	if (!l->value)
+		return error_set(err, -EINVAL, "\"%s\": not limits.KEY = VALUE", name.text);
+	said = strndup(l->value, l->value_len);
+	value = quote(said ? said : "");
+	return error_set(err, -EINVAL, "%s: \"%s\": no such key", name.text, value.text);
+}
+
+/* Refuses a line that looks like a key of numaplace but has invisible or non-ASCII bytes in front. */
+static int check_front(const struct lxc_line *l, struct error *err)
+{
+	size_t skip = 0;
+	struct quoted name;
+	cleanup_free char *key = NULL;
+
+	while (skip < l->key_len && (l->key[skip] <= ' ' || l->key[skip] > '~'))
+		skip++;
+	if (!skip || l->key_len - skip < strlen("limits.") || memcmp(l->key + skip, "limits.", strlen("limits.")) != 0)
+		return 0;
+	key = strndup(l->key, l->key_len);
+	if (!key)
+		return error_set(err, -ENOMEM, "out of memory");
+	name = quote(key);
+	return error_set(err, -EINVAL, "\"%s\": bytes that are not text before a key", name.text);
+}
+
+/* Some editors put a byte order mark at the start of a file, which a person does not see. */
+static size_t byte_order_mark(const char *text, size_t len)
+{
+	return len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0 ? 3 : 0;
+}
+
+static bool is_utf16(const char *text, size_t len)
+{
+	return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
+}
+
+int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_keys *out, struct error *err)
+{
+	const char *at = text + byte_order_mark(text, len);
+	unsigned int number = 0;
+	struct lxc_line l;
+
+	if (is_utf16(text, len))
+		return error_set(err, -EINVAL, "%.300s: in UTF-16, which LXC does not read: save it as UTF-8", file);
+	if (memchr(text, '\0', len))
+		return error_set(err, -EINVAL, "%.300s: contains a NUL", file);
+	while (lxc_line_next(&at, text + len, &l)) {
+		int key, r = 0;
+
+		number++;
+		key = check_front(&l, err);
+		if (key == 0 && !begins(&l, "limits.") && !begins(&l, "volatile."))
+			continue;
+		if (key == 0)
+			key = find_key(&l, err);
+		if (key < -1)
+			r = key;
+		else if (key >= 0)
+			r = keep(&out->value[key], l.value, l.value_len, err);
+		else if (lxc_line_is(&l, LXC_ORIGIN_KEY))
+			r = keep(&out->origin, l.value, l.value_len, err);
+		if (r < 0) {
+			error_prefix(err, "%.300s:%u", file, number);
+			return r;
+		}
+		if (key >= 0)
+			out->line[key] = number;
+	}
+	return 0;
+}
+
+int lxc_keys_set(struct lxc_keys *k, const char *assignment, struct error *err)
+{
+	const char *equals = strchr(assignment, '=');
+	cleanup_free char *name = equals ? strndup(assignment, (size_t)(equals - assignment)) : NULL;
+	int key, r;
+
+	if (!equals)
+		return error_set(err, -EINVAL, "--set %s: not KEY=VALUE", quote(assignment).text);
+	key = name ? request_find_key(name) : -1;
+	if (key < 0 || is_hint(key))
+		return error_set(err, -EINVAL, "--set %s: no such key", quote(assignment).text);
+	r = keep(&k->value[key], equals + 1, strlen(equals + 1), err);
+	k->line[key] = 0;
+	return r;
+}
+
+bool lxc_keys_ask(const struct lxc_keys *k)
+{
+	for (int i = 0; i < KEY_COUNT; i++)
+		if (k->value[i] && !is_hint(i))
+			return true;
+	return false;
+}
+
+int lxc_keys_request(const struct lxc_keys *k, const char *origin, unsigned int allowed, struct request *out,
+		     struct error *err)
+{
+	bool ours = k->origin && strcmp(k->origin, origin) == 0;
+	struct request r;
+
+	request_init(&r);
+	for (int i = 0; i < KEY_COUNT; i++) {
+		int status;
+
+		if (!k->value[i])
+			continue;
+		if (is_hint(i)) {
+			if (ours)
+				request_set(&r, request_keys[i], k->value[i], NULL);
+			continue;
+		}
+		if (!(allowed & 1U << i))
+			return error_set(err, -EINVAL, "%s: \"%s\": containers may not set this key (container-keys)",
+					 request_keys[i], quote(k->value[i]).text);
+		status = request_set(&r, request_keys[i], k->value[i], err);
+		if (status < 0)
+			return status;
+	}
+	*out = r;
+	return 0;
+}
+
+void lxc_keys_locate(const struct lxc_keys *k, const char *file, struct error *err)
+{
+	for (int i = 0; i < KEY_COUNT; i++) {
+		size_t len = strlen(request_keys[i]);
+
+		if (!k->value[i] || strncmp(err->text, request_keys[i], len) != 0 || err->text[len] != ':')
+			continue;
+		if (k->line[i])
+			error_prefix(err, "%.300s:%u", file, k->line[i]);
+		else
+			error_prefix(err, "--set");
+		return;
+	}
+}
+
+void lxc_keys_free(struct lxc_keys *k)
+{
+	for (int i = 0; i < KEY_COUNT; i++)
+		free(k->value[i]);
+	free(k->origin);
+	*k = (struct lxc_keys){ 0 };
+}

@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Makes the plan of a request and the members of a spec that carry it.
+ */
+#include "runtime-hooks/oci/oci-plan.h"
+
+#include "plugin/base/util.h"
+#include "runtime-hooks/oci/oci-config.h"
+
+#include <errno.h>
+
+static char *list_of(const struct idset *s, size_t (*format)(const struct idset *, char *, size_t))
+{
+	size_t size = format(s, NULL, 0) + 1;
+	char *text = malloc(size);
+
+	if (text)
+		format(s, text, size);
+	return text;
+}
+
+int oci_plan_make(struct place_env *env, const struct request *request, const char *id, struct oci_plan *out, struct error *err)
+{
+	struct reasons why = { 0 };
+	int r;
+
+	*out = (struct oci_plan){ 0 };
+	r = place_plan(env, request, id, &out->placement, &why, err);
+	if (r < 0)
+		return r;
+	out->cpus = list_of(&out->placement.share.cpus, idset_format);
+	out->mems = list_of(&out->placement.mems, idset_format);
+	out->cpu_nodes = list_of(&out->placement.nodes, idset_format_comma);
+	out->memory_nodes = list_of(&out->placement.mems, idset_format_comma);
+	if (!out->cpus || !out->mems || !out->cpu_nodes || !out->memory_nodes)
+		return error_set(err, -ENOMEM, "out of memory");
+	return 0;
+}
+
+void oci_plan_free(struct oci_plan *p)
+{
+	placement_free(&p->placement);
+	free(p->cpus);
+	free(p->mems);
+	free(p->cpu_nodes);
+	free(p->memory_nodes);
+	*p = (struct oci_plan){ 0 };
+}
+
+void oci_plan_policy(const struct oci_plan *p, struct spec_edit *edit)
+{
+	edit->policy_mode = oci_policy_mode(p->placement.policy, &p->placement.mems);
+	edit->policy_nodes = edit->policy_mode ? p->mems : NULL;
+}
+
+void oci_hook_option(const char **options, const char *name, const char *value)
+{
+	unsigned int n = 0;
+
+	while (n + 2 < SPEC_OPTIONS_MAX && options[n])
+		n++;
+	options[n] = name;
+	options[n + 1] = value;
+}
+
+void oci_plan_options(const struct oci_plan *p, const char *applied, struct spec_edit *edit)
+{
+	oci_hook_option(edit->plan, "--cpus", p->cpus);
+	if (!applied)
+		return;
+	oci_hook_option(edit->plan, "--mems", p->mems);
+	oci_hook_option(edit->plan, "--applied", applied);
+}
