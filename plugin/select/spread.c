@@ -35,6 +35,7 @@ struct part {
 	unsigned int idle;   /* idle candidate CPUs */
 	unsigned int whole;  /* of these, CPUs in free cores */
 	double far;          /* distance to the parts, weighted by memory; decides between otherwise equal parts */
+	unsigned int apart;  /* distance to the parts; decides between parts that are equally far */
 	double bytes;        /* of the requested memory and hugepages, bytes that fit here */
 	unsigned int base;   /* CPUs taken in any case; the rest is shared out */
 	unsigned int take;
@@ -101,8 +102,15 @@ static unsigned int near_parts(const struct spread *s, unsigned int i, unsigned 
 static void find_far(struct spread *s)
 {
 	for (unsigned int i = 0; s->nparts > 1 && s->nparts <= FILL_PARTS && i < s->nparts; i++)
-		for (unsigned int j = 0; j < s->nparts; j++)
+		for (unsigned int j = 0; j < s->nparts; j++) {
 			s->part[i].far += (double)s->part[j].site->mem_weight * near_parts(s, i, j);
+			s->part[i].apart += near_parts(s, i, j);
+		}
+}
+
+static bool nearer(const struct part *a, const struct part *b)
+{
+	return a->far < b->far || (a->far <= b->far && a->apart < b->apart);
 }
 
 static unsigned int threads_per_core(const struct topology *t)
@@ -167,7 +175,7 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 		for (unsigned int i = 1; i < s->nparts; i++) {
 			unsigned int here = room[i] - s->part[i].take, there = room[most] - s->part[most].take;
 
-			if (here > there || (here == there && s->part[i].far < s->part[most].far))
+			if (here > there || (here == there && nearer(&s->part[i], &s->part[most])))
 				most = i;
 		}
 		step = room[most] - s->part[most].take;
@@ -183,7 +191,7 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 /* Order of otherwise equal parts: most memory first, then nearest to the memory. */
 static bool first_of(const struct part *a, const struct part *b)
 {
-	return a->bytes > b->bytes || (a->bytes >= b->bytes && a->far < b->far);
+	return a->bytes > b->bytes || (a->bytes >= b->bytes && nearer(a, b));
 }
 
 /*
