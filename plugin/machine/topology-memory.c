@@ -194,7 +194,7 @@ void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/free_hugepages", kb);
 		topology_read_u64(dir, path, &idle);
 		node->huge_total[i] += total;
-		node->huge_free[i] += idle;
+		node->huge_free[i] += idle < total ? idle : total;
 	}
 }
 
