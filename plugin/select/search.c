@@ -197,6 +197,7 @@ static void set_copy(struct site_set *to, const uint16_t *site, unsigned int n, 
 	memcpy(to->site, site, n * sizeof(*site));
 	to->n = n;
 	to->cost = cost;
+	to->apart = 0;
 }
 
 static int by_number(const void *a, const void *b)
@@ -222,10 +223,13 @@ static uint64_t apart(const struct search *s, const uint16_t *site, unsigned int
  * Of two sets that cost the same, the one whose nodes are nearer to each other: the cost weighs nodes by what they
  * offer, but the container may take equal parts of them; and it does not weigh nodes whose memory is elsewhere.
  */
-static bool wins_tie(const struct search *s, const uint16_t *site, unsigned int n, double cost)
+static bool wins_tie(struct search *s, const uint16_t *site, unsigned int n, double cost)
 {
-	return s->best.n == n && n > 1 && n <= DEPTH_MAX && cost < s->best.cost + COST_SAME &&
-	       apart(s, site, n) < apart(s, s->best.site, n);
+	if (s->best.n != n || n == 1 || n > DEPTH_MAX || cost >= s->best.cost + COST_SAME)
+		return false;
+	if (!s->best.apart)
+		s->best.apart = apart(s, s->best.site, n);
+	return apart(s, site, n) < s->best.apart;
 }
 
 /* Keeps a set that fits, if it is the best or second best. */
