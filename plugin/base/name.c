@@ -50,7 +50,7 @@ static int check(const char *name, size_t max, const char *more, struct error *e
 	return wrong ? refuse(name, wrong, more, err) : 0;
 }
 
-/* The length in the name of a file (plugin/ledger/ledger-files.c). */
+/* The length in the name of a file (plugin/ledger/slots.c). */
 static size_t file_size(const char *id)
 {
 	size_t size = *id == '.' ? 2 : 0;

@@ -4,7 +4,7 @@
  * the order of requests, and reports the holder. So no stale lock can remain, and a holder that is stopped or hung
  * can be identified and killed.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,6 +15,8 @@
 #include <time.h>
 
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/notes.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid

@@ -4,7 +4,7 @@
  * and it is created first, so that a process killed at any point leaves a folder that is empty or marked. Ledgers of
  * versions before the mark are recognised by the first bytes of `usage` or of a record.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,9 +12,11 @@
 #include <sys/stat.h>
 
 #include "plugin/base/util.h"
+#include "plugin/ledger/sums.h"
 
 #define MARK_NAME "format"
 #define MARK_TEXT "numaplace-ledger-1"
+#define RECORD_MAGIC "numaplace-record "
 
 static bool is_marked(int dir)
 {

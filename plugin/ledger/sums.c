@@ -3,8 +3,7 @@
  * The file `usage`: a header, the arrays of struct usage in their memory layout, and a checksum over both. It is read
  * with one call, used in that buffer, and written back with one call.
  */
-#include "plugin/base/crc32.h"
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +11,11 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/crc32.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/quarantine.h"
 
 #define TMP_NAME "usage.tmp"
 #define ATOMIC_WRITE 4096 /* a page: SIGKILL may cut a longer write */

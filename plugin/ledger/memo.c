@@ -3,7 +3,7 @@
  * Sums over all records, kept in the lock file. A record changes only by an operation on a directory entry of
  * containers/, so the modification time of that folder tells whether the sums are still right.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
 
 #include <stddef.h>
 #include <string.h>
@@ -12,6 +12,7 @@
 
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
 
 #define SETTLED_NS 100000000 /* far more than the kernel's clock tick: a later change has another time */
 
