@@ -152,10 +152,8 @@ static int parse_list(const char *text, bool exclusion, struct idset *out, struc
 			p++;
 		}
 		r = parse_range(&p, to, err);
-		if (r < 0) {
-			error_prefix(err, "list \"%s\"", quote(text).text);
-			return r;
-		}
+		if (r < 0)
+			return error_prefix(err, r, "list \"%s\"", quote(text).text);
 		if (*p == '\0' || (!exclusion && *p == '\n' && p[1] == '\0'))
 			break;
 		if (*p++ != ',')

@@ -133,7 +133,7 @@ static int deliver(struct parser *p, uint64_t rule, struct json_value v)
 	if (p->status == 0)
 		return 1;
 	path_text(p, rule, path->n, where, sizeof(where));
-	error_prefix(p->err, "%s", where);
+	error_prefix(p->err, p->status, "%s", where);
 	return 0;
 }
 

@@ -88,5 +88,5 @@ int name_check_cgroup(const char *path, size_t size, struct error *err)
 	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
 		if (p[3] == '/' || p[3] == '\0')
 			return error_set(err, -EINVAL, "cgroup \"%s\": contains \"..\"", quote(path).text);
-	return wrong ? (refuse(path, wrong, "/ \\", err), error_prefix(err, "cgroup")) : 0;
+	return wrong ? error_prefix(err, refuse(path, wrong, "/ \\", err), "cgroup") : 0;
 }

@@ -36,7 +36,7 @@ int reading_list(struct reading *r, int dir, const char *path, struct idset *out
 	if (n < 0)
 		return unread(path, n, err);
 	ret = idset_parse_kernel(r->text, out, err);
-	return ret < 0 ? error_prefix(err, "%s", path) : 0;
+	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
 }
 
 static int read_map(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
@@ -47,7 +47,7 @@ static int read_map(struct reading *r, int dir, const char *path, struct idset *
 	if (n < 0)
 		return unread(path, n, err);
 	ret = idset_parse_map(r->text, out, err);
-	return ret < 0 ? error_prefix(err, "%s", path) : 0;
+	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
 }
 
 int reading_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,

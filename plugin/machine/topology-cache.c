@@ -18,7 +18,7 @@
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
 #define READ_MAX 65536 /* bytes; larger files are mapped */
-#define MAGIC "numatop4" /* change it whenever the structs change meaning */
+#define MAGIC "numatop5" /* change it whenever the structs change meaning */
 
 struct head {
 	char magic[8];
@@ -250,7 +250,6 @@ static void copy_nodes(const struct topology *t, struct topo_node *to)
 		to[i].mem_total = to[i].mem_free = to[i].arc_bytes = 0;
 		memset(to[i].huge_total, 0, sizeof(to[i].huge_total));
 		memset(to[i].huge_free, 0, sizeof(to[i].huge_free));
-		to[i].weight = 0;
 	}
 }
 

@@ -155,7 +155,7 @@ static int read_node(struct reading *r, unsigned int i, bool *distances, struct 
 		return error_errno(err, -errno, "open %s/%s", NODE_DIR, name);
 	ret = reading_set(r, dir, "cpulist", "cpumap", &r->claims[i], err);
 	if (ret == -EINVAL)
-		return error_prefix(err, "%s/%s", NODE_DIR, name);
+		return error_prefix(err, ret, "%s/%s", NODE_DIR, name);
 	if (ret < 0 && ret != -ENOENT)
 		return error_errno(err, ret, "read %s/%s/cpulist", NODE_DIR, name);
 	if (*distances)
@@ -244,7 +244,7 @@ int reading_single_node(struct reading *r, struct error *err)
 	if (ret == -ENOENT)
 		return error_set(err, ret, "neither %s nor %s/online exists", NODE_DIR, CPU_DIR);
 	if (ret == -EINVAL)
-		return error_prefix(err, "%s", CPU_DIR);
+		return error_prefix(err, ret, "%s", CPU_DIR);
 	if (ret < 0)
 		return error_errno(err, ret, "read %s/online", CPU_DIR);
 	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");

@@ -213,21 +213,6 @@ static void settle_memory(struct reading *r)
 	}
 }
 
-static void read_weights(struct reading *r)
-{
-	cleanup_close int dir =
-		openat(r->root, "sys/kernel/mm/mempolicy/weighted_interleave", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	for (unsigned int i = 0; dir >= 0 && i < r->t->nnodes; i++) {
-		char name[16];
-		uint64_t v;
-
-		snprintf(name, sizeof(name), "node%u", r->t->nodes[i].id);
-		if (topology_read_u64(dir, name, &v) && v < UINT32_MAX)
-			r->t->nodes[i].weight = (uint32_t)v;
-	}
-}
-
 /*
  * LXCFS shows a container its number of CPUs, as "0-3", instead of the kernel's ids. The nodes' lists are the
  * kernel's, and hold only online CPUs. A difference alone proves nothing, as old kernels also list offline CPUs
@@ -289,7 +274,7 @@ static int read_machine(struct reading *r, struct error *err)
 	settle_memory(r);
 	ret = reading_list(r, r->cpu_dir, "online", &t->online, err);
 	if (ret == -EINVAL)
-		return error_prefix(err, "%s", CPU_DIR);
+		return error_prefix(err, ret, "%s", CPU_DIR);
 	online_known = ret == 0;
 	if (!online_known)
 		idset_fill(&t->online);
@@ -311,7 +296,6 @@ static int read_machine(struct reading *r, struct error *err)
 	if (ret < 0)
 		return ret;
 	reading_packages(r);
-	read_weights(r);
 	ret = topology_settle_kinds(t, r->root);
 	if (ret == 0)
 		ret = topology_finish(t);

@@ -383,10 +383,8 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 		request_init(&next);
 	}
 	ret = set_key(&next, (enum request_key)k, value, err);
-	if (ret < 0) {
-		error_prefix(err, "%s", request_keys[k]);
-		return ret;
-	}
+	if (ret < 0)
+		return error_prefix(err, ret, "%s", request_keys[k]);
 	next.given |= 1U << k;
 	if (r->given >> k & 1) {
 		if (!same_value(r, &next, (enum request_key)k))

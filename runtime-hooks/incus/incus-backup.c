@@ -57,8 +57,6 @@ int incus_config_parse(const char *text, size_t len, const char *name, struct in
 	int r = yaml_parse(text, len, INCUS_BACKUP_MAX, rules, ARRAY_SIZE(rules), c, err);
 
 	if (r < 0)
-		error_prefix(err, "%s", name);
-	else if (!c->name)
-		r = error_set(err, -EINVAL, "%s: contains no instance", name);
-	return r;
+		return error_prefix(err, r, "%s", name);
+	return c->name ? 0 : error_set(err, -EINVAL, "%s: contains no instance", name);
 }

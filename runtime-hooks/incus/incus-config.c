@@ -106,7 +106,7 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	if (key == KEY_MEMORY) {
 		ret = memory_of(value, host_memory, &bytes, err);
 		if (ret < 0)
-			return error_prefix(err, INCUS_PREFIX "%s", request_keys[key]);
+			return error_prefix(err, ret, INCUS_PREFIX "%s", request_keys[key]);
 		if (strchr(value, '%')) {
 			snprintf(number, sizeof(number), "%llu", (unsigned long long)bytes);
 			value = number;

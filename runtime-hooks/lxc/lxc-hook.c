@@ -310,7 +310,7 @@ static int check_inside(const struct place_env *env, pid_t pid, const struct pla
 	r = check_allowed(status, "Cpus_allowed_list:", &p->share.cpus, err);
 	if (r == 0 && p->policy != POLICY_PREFERRED)
 		r = check_allowed(status, "Mems_allowed_list:", &p->mems, err);
-	return r < 0 ? (error_prefix(err, "pid %d", (int)pid), r) : 0;
+	return r < 0 ? error_prefix(err, r, "pid %d", (int)pid) : 0;
 }
 
 static int write_record(const struct place_env *env, const struct options *o, const struct placement *p,
@@ -394,7 +394,7 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	}
 	bad_name = name_check_id(o->name, &name_err);
 	if (bad_name < 0)
-		error_prefix(&name_err, "container name");
+		error_prefix(&name_err, bad_name, "container name");
 	/* Wait a short time for LXC to finish writing. The lock's path contains the name, so the name must be valid. */
 	if (o->file && bad_name == 0)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);

@@ -157,10 +157,8 @@ int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_ke
 			r = keep(&out->value[key], l.value, l.value_len, err);
 		else if (lxc_line_is(&l, LXC_ORIGIN_KEY))
 			r = keep(&out->origin, l.value, l.value_len, err);
-		if (r < 0) {
-			error_prefix(err, "%.300s:%u", file, number);
-			return r;
-		}
+		if (r < 0)
+			return error_prefix(err, r, "%.300s:%u", file, number);
 		if (key >= 0)
 			out->line[key] = number;
 	}
@@ -227,9 +225,9 @@ void lxc_keys_locate(const struct lxc_keys *k, const char *file, struct error *e
 		if (!k->value[i] || strncmp(err->text, request_keys[i], len) != 0 || err->text[len] != ':')
 			continue;
 		if (k->line[i])
-			error_prefix(err, "%.300s:%u", file, k->line[i]);
+			error_prefix(err, err->status, "%.300s:%u", file, k->line[i]);
 		else
-			error_prefix(err, "--set");
+			error_prefix(err, err->status, "--set");
 		return;
 	}
 }

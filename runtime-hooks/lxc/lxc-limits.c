@@ -148,7 +148,7 @@ int lxc_limits_fallback(const struct lxc_limits *l, struct request *r, struct er
 		int ret = request_fallback_hugepages(r, l->huge[i].page_size, l->huge[i].limit, err);
 
 		if (ret < 0)
-			return error_prefix(err, PREFIX "hugetlb");
+			return error_prefix(err, ret, PREFIX "hugetlb");
 	}
 	read_pin(l->cpus, &r->pin_cpus);
 	read_pin(l->mems, &r->pin_mems);

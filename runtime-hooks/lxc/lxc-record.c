@@ -423,5 +423,5 @@ int lxc_record_write(const char *file, bool make, const struct lxc_volatile *v, 
 		r = write_record(&s, make, v, err);
 	if (s.dir >= 0)
 		close(s.dir);
-	return r < 0 ? (error_prefix(err, "%.300s", file), r) : 0;
+	return r < 0 ? error_prefix(err, r, "%.300s", file) : 0;
 }

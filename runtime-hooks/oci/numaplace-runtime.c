@@ -285,7 +285,7 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 
 	if (r == 0)
 		return 0;
-	error_prefix(err, "config.json");
+	error_prefix(err, r, "config.json");
 	/* The runtime will report the error, unless the text seems to have keys. */
 	if (oci_config_looks_asking(b->text, b->len)) {
 		if (!b->partial)
@@ -306,7 +306,7 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 	/* The hook would fail with this error later, with the container half created. */
 	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
 	    name_check_id(id, err) < 0)
-		return error_prefix(err, "id");
+		return error_prefix(err, -EINVAL, "id");
 	if (r == 0 && request_asks(&w->request))
 		r = edit_bundle(w, b, err);
 	if (r == 0)

@@ -223,9 +223,7 @@ int oci_config_read(const char *bundle, struct oci_config *out, struct error *er
 	if (fd == -ENOENT)
 		return 0;
 	r = fd < 0 ? fd : read_config(fd, size, out, err);
-	if (r < 0)
-		error_prefix(err, "config.json");
-	return r;
+	return r < 0 ? error_prefix(err, r, "config.json") : r;
 }
 
 const char *oci_config_id(const struct oci_config *c)
@@ -272,7 +270,7 @@ int oci_config_fallback(const struct oci_config *c, struct request *r, struct er
 		int ret = request_fallback_hugepages(r, c->huge[i].page_size, c->huge[i].limit, err);
 
 		if (ret < 0)
-			return error_prefix(err, "hugepageLimits");
+			return error_prefix(err, ret, "hugepageLimits");
 	}
 	read_pin(c->cpus, &r->pin_cpus);
 	read_pin(c->mems, &r->pin_mems);
