@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "plugin/ledger/sums.h"
 
@@ -40,12 +41,7 @@ static bool begins_with(int dir, const char *name, const char *magic)
 
 static DIR *open_list(int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!list && fd >= 0)
-		close(fd);
-	return list;
+	return dir_list(openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
 static bool has_record(int dir)

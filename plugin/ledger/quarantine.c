@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "plugin/ledger/handle.h"
 #include "plugin/ledger/notes.h"
@@ -41,12 +42,9 @@ static int open_damaged(int dir)
 
 static bool full(int fd)
 {
-	int own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	cleanup_closedir DIR *dir = own < 0 ? NULL : fdopendir(own);
+	cleanup_closedir DIR *dir = dir_list(fcntl(fd, F_DUPFD_CLOEXEC, 0));
 	unsigned int n = 0;
 
-	if (!dir && own >= 0)
-		close(own);
 	while (dir && readdir(dir))
 		n++;
 	return n >= LEDGER_DAMAGED_MAX + 2; /* "." and ".." */

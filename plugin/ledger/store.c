@@ -11,8 +11,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/atomic-file.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 #include "plugin/ledger/handle.h"
 #include "plugin/ledger/quarantine.h"
 
@@ -90,12 +92,12 @@ int file_load(struct ledger *l, const char *name, struct record *r, struct error
 static int open_tmp(struct ledger *l, struct error *err)
 {
 	for (int tries = 0;; tries++) {
-		int fd = openat(l->files, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		int fd = atomic_file_begin(l->files, TMP_NAME, O_WRONLY);
 
 		if (fd >= 0)
 			return fd;
-		if (errno != EEXIST || tries)
-			return error_errno(err, -errno, "ledger: create a record");
+		if (fd != -EEXIST || tries)
+			return error_errno(err, fd, "ledger: create a record");
 		/* left by an interrupted writer */
 		if (unlinkat(l->files, TMP_NAME, 0) < 0 && errno != ENOENT) {
 			int r = set_aside(l, l->files, TMP_NAME, err);
@@ -113,14 +115,8 @@ int file_store(struct ledger *l, const char *name, const char *text, size_t len,
 
 	if (fd < 0)
 		return fd;
-	ret = file_pwrite_all(fd, text, len, 0);
-	if (ret == 0 && renameat(l->files, TMP_NAME, l->files, name) < 0)
-		ret = -errno;
-	if (ret < 0) {
-		unlinkat(l->files, TMP_NAME, 0);
-		return error_errno(err, ret, "ledger: write the record \"%s\"", quote(name).text);
-	}
-	return 0;
+	ret = atomic_file_end(l->files, TMP_NAME, name, file_pwrite_all(fd, text, len, 0));
+	return ret < 0 ? error_errno(err, ret, "ledger: write the record \"%s\"", quote(name).text) : 0;
 }
 
 int file_store_record(struct ledger *l, const char *name, const struct record *r, struct error *err)
@@ -188,17 +184,11 @@ void names_free(struct names *list)
 static int add_name(void *arg, const char *name)
 {
 	struct names *list = arg;
+	char(*last)[LEDGER_NAME_MAX] = vec_push(list->name, list->n, list->room);
 
-	if (list->n == list->room) {
-		unsigned int room = list->room ? list->room * 2 : 64;
-		char(*more)[LEDGER_NAME_MAX] = reallocarray(list->name, room, sizeof(*more));
-
-		if (!more)
-			return -ENOMEM;
-		list->name = more;
-		list->room = room;
-	}
-	snprintf(list->name[list->n++], LEDGER_NAME_MAX, "%s", name);
+	if (!last)
+		return -ENOMEM;
+	snprintf(*last, LEDGER_NAME_MAX, "%s", name);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * Reads the CPUs of a machine: cores, last-level caches, speeds and packages.
  */
 #include "plugin/base/util.h"
+#include "plugin/base/path.h"
 #include "plugin/machine/reading.h"
 
 #include <errno.h>
@@ -30,16 +31,11 @@ static void read_core(struct reading *r, unsigned int cpu, int dir)
 /* The highest N of the folders "indexN" in a CPU's @cache, or -1. */
 static int highest_index(int cache)
 {
-	cleanup_close int fd = openat(cache, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *dir = NULL;
+	cleanup_closedir DIR *dir = path_list(cache, ".");
 	struct dirent *d;
 	int highest = -1;
 
-	dir = fd < 0 ? NULL : fdopendir(fd);
-	if (!dir)
-		return -1;
-	steal_fd(&fd);
-	while ((d = readdir(dir))) {
+	while (dir && (d = readdir(dir))) {
 		int i;
 		char end;
 
@@ -114,13 +110,13 @@ static void capacities_from_clocks(struct reading *r, const struct speeds *s)
 	}
 }
 
-static void read_clock(struct speeds *s, unsigned int core, int dir, const char *path)
+static void read_clock(struct speeds *s, unsigned int core, int cpu_dir, unsigned int cpu)
 {
 	uint64_t v;
 
 	if (!s->clocks || s->clock[core])
 		return;
-	s->clocks = topology_read_u64(dir, path, &v) && v && v < UINT32_MAX;
+	s->clocks = path_read_u64(cpu_dir, &v, "cpu%u/cpufreq/cpuinfo_max_freq", cpu) == 0 && v && v < UINT32_MAX;
 	if (s->clocks)
 		s->clock[core] = (uint32_t)v;
 }
@@ -129,24 +125,21 @@ static void read_speed(struct reading *r, struct speeds *s, unsigned int cpu, in
 {
 	uint64_t v;
 
-	s->capacities = s->capacities && topology_read_u64(dir, "cpu_capacity", &v) && v && v <= 1024;
+	s->capacities = s->capacities && path_read_u64(dir, &v, "cpu_capacity") == 0 && v && v <= 1024;
 	if (s->capacities)
 		r->capacity[cpu] = (uint16_t)v;
 	else
-		read_clock(s, r->core[cpu], dir, "cpufreq/cpuinfo_max_freq");
+		read_clock(s, r->core[cpu], r->cpu_dir, cpu);
 }
 
 /* Without a capacity of each CPU, those of the others say nothing: uses clocks for all, also of CPUs read before. */
 static void settle_speeds(struct reading *r, struct speeds *s)
 {
-	char path[48];
-
 	if (s->capacities)
 		return;
 	idset_foreach(id, &r->t->online) {
 		r->capacity[id] = idset_has(&s->atoms, (unsigned int)id) ? 512 : 1024;
-		snprintf(path, sizeof(path), "cpu%d/cpufreq/cpuinfo_max_freq", id);
-		read_clock(s, r->core[id], r->cpu_dir, path);
+		read_clock(s, r->core[id], r->cpu_dir, (unsigned int)id);
 	}
 	if (s->clocks)
 		capacities_from_clocks(r, s);
@@ -165,12 +158,10 @@ int reading_cpus(struct reading *r, struct error *err)
 	idset_foreach(id, &t->online) {
 		cleanup_close int dir = -1;
 		unsigned int cpu = (unsigned int)id;
-		char name[24];
 
 		if (r->core[cpu] != NO_NODE && r->llc[cpu] != NO_NODE && !speeds.capacities)
 			continue;
-		snprintf(name, sizeof(name), "cpu%u", cpu);
-		dir = r->cpu_dir < 0 ? -1 : openat(r->cpu_dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		dir = r->cpu_dir < 0 ? -1 : path_open(r->cpu_dir, O_RDONLY | O_DIRECTORY, "cpu%u", cpu);
 		if (r->core[cpu] == NO_NODE)
 			read_core(r, cpu, dir);
 		if (r->llc[cpu] == NO_NODE)
@@ -186,13 +177,12 @@ void reading_packages(struct reading *r)
 {
 	for (unsigned int i = 0; i < r->t->nnodes; i++) {
 		struct topo_node *node = &r->t->nodes[i];
-		char path[64];
 		uint64_t v;
 
 		if (!node->ncpus)
 			continue;
-		snprintf(path, sizeof(path), "cpu%u/topology/physical_package_id", r->t->cpus[node->first_cpu].id);
-		if (topology_read_u64(r->cpu_dir, path, &v) && v < UINT16_MAX)
+		if (path_read_u64(r->cpu_dir, &v, "cpu%u/topology/physical_package_id",
+				  r->t->cpus[node->first_cpu].id) == 0 && v < UINT16_MAX)
 			node->package = (uint16_t)v;
 	}
 }

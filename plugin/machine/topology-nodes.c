@@ -3,6 +3,8 @@
  * Reads the nodes of a machine: their CPU lists, distances, memory and page sizes.
  */
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "plugin/machine/reading.h"
 
@@ -12,24 +14,18 @@
 
 int reading_find_nodes(struct reading *r, struct error *err)
 {
-	cleanup_closedir DIR *dir = NULL;
-	cleanup_close int fd = openat(r->root, NODE_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *dir = path_list(r->root, NODE_DIR);
 	struct dirent *d;
 
-	if (fd < 0)
+	if (!dir)
 		return errno == ENOENT ? 0 : error_errno(err, -errno, "open %s", NODE_DIR);
-	r->node_dir = fcntl(fd, F_DUPFD_CLOEXEC, 0);
-	dir = fdopendir(steal_fd(&fd));
-	if (!dir || r->node_dir < 0)
+	r->node_dir = fcntl(dirfd(dir), F_DUPFD_CLOEXEC, 0);
+	if (r->node_dir < 0)
 		return error_errno(err, -errno, "read %s", NODE_DIR);
 	while ((d = readdir(dir))) {
-		char *end;
-		unsigned long id;
+		uint64_t id;
 
-		if (strncmp(d->d_name, "node", 4) != 0 || d->d_name[4] < '0' || d->d_name[4] > '9')
-			continue;
-		id = strtoul(d->d_name + 4, &end, 10);
-		if (*end)
+		if (strncmp(d->d_name, "node", 4) != 0 || !number_parse(d->d_name + 4, UINT64_MAX, &id))
 			continue;
 		if (id >= NODE_ID_MAX)
 			return error_set(err, -EINVAL, "%s/%s: node ids end at %d", NODE_DIR, quote(d->d_name).text,
@@ -41,11 +37,9 @@ int reading_find_nodes(struct reading *r, struct error *err)
 
 static uint32_t read_access(int dir, unsigned int access, const char *name)
 {
-	char path[64];
 	uint64_t v;
 
-	snprintf(path, sizeof(path), "access%u/initiators/%s", access, name);
-	return topology_read_u64(dir, path, &v) && v < UINT32_MAX ? (uint32_t)v : 0;
+	return path_read_u64(dir, &v, "access%u/initiators/%s", access, name) == 0 && v < UINT32_MAX ? (uint32_t)v : 0;
 }
 
 /*
@@ -64,13 +58,9 @@ static void read_node_attributes(int dir, struct topo_node *node)
 /* Page sizes from the folder below @dir; the smallest HUGE_SIZES_MAX are kept, ascending. */
 static void read_huge_sizes(struct topology *t, int dir, const char *path)
 {
-	cleanup_close int fd = openat(dir, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *d = NULL;
+	cleanup_closedir DIR *d = path_list(dir, path);
 	struct dirent *entry;
 
-	if (fd < 0)
-		return;
-	d = fdopendir(steal_fd(&fd));
 	while (d && (entry = readdir(d))) {
 		unsigned long long kb;
 		unsigned int i;
@@ -208,13 +198,11 @@ int reading_nodes(struct reading *r, struct error *err)
 /* CPUs that have a folder; old kernels have no other list. -ENOENT: none found. */
 static int list_cpu_folders(struct reading *r, struct idset *out)
 {
-	cleanup_close int fd = openat(r->root, CPU_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_closedir DIR *dir = path_list(r->root, CPU_DIR);
 	struct dirent *d;
 
 	if (!dir)
 		return -ENOENT;
-	steal_fd(&fd);
 	while ((d = readdir(dir))) {
 		unsigned int id;
 		char end;

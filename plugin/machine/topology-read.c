@@ -9,6 +9,7 @@
  */
 #include "plugin/machine/reading.h"
 
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -235,11 +236,9 @@ static bool online_is_a_count(struct reading *r)
 		return true;
 	idset_andnot(&claimed, &counted);
 	idset_foreach(id, &claimed) {
-		char path[32];
 		uint64_t on;
 
-		snprintf(path, sizeof(path), "cpu%d/online", id);
-		if (topology_read_u64(r->cpu_dir, path, &on))
+		if (path_read_u64(r->cpu_dir, &on, "cpu%d/online", id) == 0)
 			return on == 1;
 	}
 	return false;

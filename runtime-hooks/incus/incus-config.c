@@ -6,6 +6,7 @@
  */
 #include "runtime-hooks/incus/incus-config.h"
 
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -75,12 +76,11 @@ static bool is_hint(int key)
 /* Parses a percentage of the host's memory ("50%") or a size. */
 static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, struct error *err)
 {
-	size_t digits = strspn(text, "0123456789");
-	unsigned long percent;
+	const char *end = text;
+	uint64_t percent;
 
-	if (!digits || strcmp(text + digits, "%") != 0)
+	if (!number_prefix(&end, UINT64_MAX, &percent) || strcmp(end, "%") != 0)
 		return size_parse(text, bytes, err);
-	percent = strtoul(text, NULL, 10);
 	if (!host_memory)
 		return error_set(err, -EINVAL, "\"%s\": the memory size of the host is not known", quote(text).text);
 	if (percent > SIZE_LIMIT / host_memory)

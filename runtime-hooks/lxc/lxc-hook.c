@@ -12,6 +12,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -335,10 +336,9 @@ static int write_record(const struct place_env *env, const struct options *o, co
 static int find_pid(pid_t *pid, struct error *err)
 {
 	const char *text = getenv("LXC_PID");
-	char *end = NULL;
-	long v = text ? strtol(text, &end, 10) : 0;
+	uint64_t v;
 
-	if (v <= 0 || v > INT_MAX || *end)
+	if (!text || !number_parse(text, INT_MAX, &v) || !v)
 		return error_set(err, -EINVAL, "LXC_PID: \"%s\": no process to place", quote(text ? text : "").text);
 	*pid = (pid_t)v;
 	return 0;

@@ -13,6 +13,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -83,11 +84,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 static const char *runtime_name(int root, const char *status)
 {
 	static const char *const known[] = { "runc", "crun" };
-	char path[64], comm[32];
-	ssize_t n;
+	char comm[32];
+	ssize_t n = path_read(root, comm, sizeof(comm), "proc/%d/comm", (int)getppid());
 
-	snprintf(path, sizeof(path), "proc/%d/comm", (int)getppid());
-	n = file_read(root, path, comm, sizeof(comm));
 	if (n > 0)
 		comm[strcspn(comm, "\n")] = '\0';
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(known); i++)
