@@ -4,6 +4,7 @@
  */
 #include "plugin/base/strbuf.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +71,22 @@ void strbuf_json(struct strbuf *s, const char *text)
 		strbuf_add(s, text, 1);
 	}
 	strbuf_puts(s, "\"");
+}
+
+int string_keep_part(char **where, const char *text, size_t len, struct error *err)
+{
+	char *copy = strndup(text, len);
+
+	if (!copy)
+		return error_set(err, -ENOMEM, "out of memory");
+	free(*where);
+	*where = copy;
+	return 0;
+}
+
+int string_keep(char **where, const char *text, struct error *err)
+{
+	return string_keep_part(where, text, strlen(text), err);
 }
 
 void strbuf_free(struct strbuf *s)

@@ -240,7 +240,7 @@ static int apply_default(enum conf_default what, const struct lxc_limits *limits
 	int ret;
 
 	if (what == DEFAULT_FOLLOW_PINS) {
-		lxc_limits_follow_pins(limits, r);
+		request_follow_pins(r, limits->cpus, limits->mems);
 		return 0;
 	}
 	ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);

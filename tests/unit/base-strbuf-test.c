@@ -4,11 +4,14 @@
  */
 #include "plugin/base/strbuf.h"
 
+#include <stdlib.h>
+
 #include "tests/unit/tap.h"
 
 int main(void)
 {
 	struct strbuf s = { 0 }, full = { .failed = true };
+	char *kept = NULL;
 
 	ok(!s.text && !s.failed, "a new text is empty");
 	strbuf_puts(&s, "");
@@ -29,5 +32,9 @@ int main(void)
 	strbuf_puts(&full, "x");
 	strbuf_printf(&full, "%s", "x");
 	ok(full.failed && !full.text, "after a failure nothing is written");
+	is_int(string_keep(&kept, "first", NULL), 0, "a string is kept");
+	is_int(string_keep_part(&kept, "second one", 6, NULL), 0, "a part of another replaces it");
+	is_str(kept, "second", "the part");
+	free(kept);
 	return done();
 }
