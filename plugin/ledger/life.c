@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether the container of a record has ended, and what is to be done before its record is dropped.
+ * Whether the container of a record has ended, and what the ledger does before it drops the record of a dead one.
  */
 #include "plugin/ledger/life.h"
 

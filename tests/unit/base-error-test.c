@@ -49,7 +49,7 @@ static void test_cut(void)
 	       "quote: an escape is not cut");
 	error_set(&err, -EIO, "x%s", text);
 	is_int(error_prefix(&err, -EIO, "y%s", text), -EIO, "prefix: returns the status that it is given");
-	is_int(error_prefix(NULL, -ENOENT, "y"), -ENOENT, "prefix: so it does without an error to fill");
+	is_int(error_prefix(NULL, -ENOENT, "y"), -ENOENT, "prefix: also if there is no error to fill");
 	ok(strlen(err.text) < sizeof(err.text) && is_plain_line(err.text),
 	   "a too long message is cut, and is one printable line");
 	for (size_t n = 60; n < 70; n++) {
