@@ -110,7 +110,7 @@ all: $(bin_programs) $(libexec_programs)
 # The one file of each room that knows a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
-$(O)/plugin/base/json.o: cc_pkgs = yajl
+$(O)/plugin/base/json.o $(O)/plugin/base/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
@@ -169,7 +169,7 @@ $(call unit_of,ledger-*.c): $(ledger)
 $(call unit_of,select-*.c): $(select)
 $(call unit_of,machine-*.c): $(machine)
 $(call unit_of,base-*.c): $(base)
-$(call unit_of,base-json-test.c): link_pkgs = yajl
+$(call unit_of,base-json-*.c): link_pkgs = yajl
 
 $(O)/bench-select: $(bench_objects) $(place)
 $(O)/bench-select: LDLIBS += -lm
@@ -357,8 +357,9 @@ $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
-$(call fuzz_of,name): $(call objects,cli/out.c cli/svg-text.c)
-$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c) $(place)
+$(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
+$(call fuzz_of,name): link_pkgs = yajl
+$(call fuzz_of,simulate): $(call objects,cli/cli.c) $(place)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(place)
 $(fuzz_programs):

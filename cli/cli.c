@@ -77,6 +77,14 @@ int cli_with_ledger(const struct cli *cli, const struct topology *t,
 	return look(arg, ledger, err);
 }
 
+void cli_json_reasons(struct json_writer *w, const struct reasons *why)
+{
+	json_begin_array(w, "reasons");
+	for (unsigned int i = 0; i < why->n; i++)
+		json_put_string(w, NULL, why->text[i]);
+	json_end(w);
+}
+
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err)
 {
 	int ret = request_set(r, key, value, err);

@@ -10,6 +10,7 @@
 
 #include "place/place.h"
 #include "plugin/base/error.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/util.h"
 
 #include <stdbool.h>
@@ -50,6 +51,9 @@ static inline void cleanup_envp(struct place_env *env)
 /* Calls @look with a read-only copy of the ledger (NULL: there is none). */
 int cli_with_ledger(const struct cli *cli, const struct topology *t,
 		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
+
+/* Writes the array "reasons". */
+void cli_json_reasons(struct json_writer *w, const struct reasons *why);
 
 /* Sets one key of a request; an unknown key is -EINVAL. */
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);

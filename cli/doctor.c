@@ -7,10 +7,10 @@
 
 #include "cgroup/cgroup.h"
 #include "place/moving.h"
-#include "cli/out.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
 #include "runtime-hooks/common/confine.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -338,21 +338,21 @@ void doctor_check_host(struct doctor *d)
 
 static const char *const verdicts[] = { "fine", "note", "do" };
 
-static void print_json(const struct doctor *d)
+static void doctor_print_json(const struct doctor *d)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_array(&o, "checks");
+	json_begin_object(&o, NULL);
+	json_begin_array(&o, "checks");
 	for (unsigned int i = 0; i < d->n; i++) {
-		out_object(&o, NULL);
-		out_string(&o, "check", d->finding[i].subject);
-		out_string(&o, "verdict", verdicts[d->finding[i].verdict]);
-		out_string(&o, "text", d->finding[i].text);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "check", d->finding[i].subject);
+		json_put_string(&o, "verdict", verdicts[d->finding[i].verdict]);
+		json_put_string(&o, "text", d->finding[i].text);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_end(&o);
+	json_end(&o);
+	json_end(&o);
 }
 
 /* Prints text after an indent, wrapped at blanks. */
@@ -379,7 +379,7 @@ static void print_wrapped(const char *text, unsigned int indent, unsigned int wi
 	putchar('\n');
 }
 
-static void print_text(const struct doctor *d)
+static void doctor_print_text(const struct doctor *d)
 {
 	static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m" };
 	unsigned int width = term_width(stdout);
@@ -410,8 +410,8 @@ int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
 	for (unsigned int i = 0; i < d->n; i++)
 		cli->failed |= d->finding[i].verdict == VERDICT_DO;
 	if (cli->json)
-		print_json(d);
+		doctor_print_json(d);
 	else
-		print_text(d);
+		doctor_print_text(d);
 	return 0;
 }

@@ -164,11 +164,11 @@ struct left_out_text left_out_memory(const struct topology *t, const struct left
 	return out;
 }
 
-void left_out_json(struct out *o, const struct left_out *node)
+void left_out_json(struct json_writer *o, const struct left_out *node)
 {
-	out_list(o, "isolated", &node->isolated);
-	out_list(o, "reserved", &node->reserved);
-	out_list(o, "not_allowed", &node->not_allowed);
-	out_list(o, "offline", &node->offline);
-	out_list(o, "held", &node->held);
+	json_put_list(o, "isolated", &node->isolated);
+	json_put_list(o, "reserved", &node->reserved);
+	json_put_list(o, "not_allowed", &node->not_allowed);
+	json_put_list(o, "offline", &node->offline);
+	json_put_list(o, "held", &node->held);
 }

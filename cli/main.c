@@ -6,8 +6,8 @@
  */
 #include "cli/cli.h"
 #include "cli/help.h"
-#include "cli/out.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -196,11 +196,11 @@ int main(int argc, char **argv)
 			cli.json = true;
 	status = error_exit_status(run(&cli, argc - 1, argv + 1, &err));
 	if (status && cli.json) {
-		struct out o = JSON_OUT(stdout);
+		struct json_writer o = JSON_TO(stdout);
 
-		out_object(&o, NULL);
-		out_string(&o, "error", err.text);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "error", err.text);
+		json_end(&o);
 	} else if (status) {
 		fprintf(stderr, "numaplace: %s\n", err.text);
 	}

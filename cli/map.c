@@ -5,8 +5,9 @@
 #include "cli/map.h"
 
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/term.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -132,7 +133,7 @@ static void print_cpus(const struct map *m, const struct topo_node *n, unsigned 
 	putchar('\n');
 }
 
-static void print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
+static void map_print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
 	struct left_out_text load = map_load_text(m, i, " CPUs");
@@ -173,18 +174,16 @@ static int print_legend(const struct map *m, struct error *err)
 		table_comma(&table, &m->s->record[k]->placement.nodes);
 		table_list(&table, &m->s->record[k]->placement.mems);
 	}
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&table, err);
 }
 
-static int print_text(const struct map *m, struct error *err)
+static int map_print_text(const struct map *m, struct error *err)
 {
 	unsigned int width = term_width(stdout);
 	bool colour = term_colour(stdout);
 
 	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
-		print_node(m, i, width, colour);
+		map_print_node(m, i, width, colour);
 	fputs("\n. idle   + shared by several", stdout);
 	for (unsigned int i = 0; i < m->s->topology->ncpus; i++)
 		if (map_left_out(m, i)) {
@@ -197,42 +196,42 @@ static int print_text(const struct map *m, struct error *err)
 
 /* --- JSON --- */
 
-static void json_node(struct out *o, const struct map *m, unsigned int i)
+static void map_json_node(struct json_writer *o, const struct map *m, unsigned int i)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
 	struct left_out left;
 	struct idset cpus;
 
 	snapshot_cpus_of(m->s->topology, i, &cpus);
-	out_object(o, NULL);
-	out_uint(o, "id", n->id);
-	out_uint(o, "package", n->package);
-	out_list(o, "cpus", &cpus);
-	out_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
-	out_uint(o, "mem_total", n->mem_total);
-	out_uint(o, "mem_free", n->mem_free);
+	json_begin_object(o, NULL);
+	json_put_uint(o, "id", n->id);
+	json_put_uint(o, "package", n->package);
+	json_put_list(o, "cpus", &cpus);
+	json_put_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
+	json_put_uint(o, "mem_total", n->mem_total);
+	json_put_uint(o, "mem_free", n->mem_free);
 	left_out_of(m->s->root, m->s->topology, &m->s->left_out, i, &left);
 	left_out_json(o, &left);
-	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
-	out_array(o, "containers");
+	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	json_begin_array(o, "containers");
 	for (unsigned int k = 0; k < m->s->n; k++)
 		if (idset_has(&m->s->record[k]->placement.nodes, n->id))
-			out_string(o, NULL, m->s->record[k]->id);
-	out_end(o);
-	out_end(o);
+			json_put_string(o, NULL, m->s->record[k]->id);
+	json_end(o);
+	json_end(o);
 }
 
-static void print_json(const struct map *m)
+static void map_print_json(const struct map *m)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_number(&o, "max_load_over_mean", m->worst);
-	out_array(&o, "nodes");
+	json_begin_object(&o, NULL);
+	json_put_number(&o, "max_load_over_mean", m->worst);
+	json_begin_array(&o, "nodes");
 	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
-		json_node(&o, m, i);
-	out_end(&o);
-	out_end(&o);
+		map_json_node(&o, m, i);
+	json_end(&o);
+	json_end(&o);
 }
 
 static int write_svg(const struct map *m, const char *file, struct error *err)
@@ -269,8 +268,8 @@ int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
 	if (file)
 		return write_svg(&m, file, err);
 	if (cli->json) {
-		print_json(&m);
+		map_print_json(&m);
 		return 0;
 	}
-	return print_text(&m, err);
+	return map_print_text(&m, err);
 }

@@ -5,8 +5,8 @@
  */
 #include "place/move.h"
 #include "cli/cli.h"
-#include "cli/out.h"
 #include "cli/snapshot.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -42,7 +42,7 @@ static int parse_seconds(const char *text, unsigned int *out, struct error *err)
 	return 0;
 }
 
-static int parse_arguments(struct options *o, int argc, char **argv, struct error *err)
+static int move_parse(struct options *o, int argc, char **argv, struct error *err)
 {
 	const char *seconds;
 	int r = 0;
@@ -70,21 +70,21 @@ static int parse_arguments(struct options *o, int argc, char **argv, struct erro
 	return r < 0 ? error_prefix(err, "move: nodes") : 0;
 }
 
-static void print_json(const struct record *before, const struct record *after)
+static void move_print_json(const struct record *before, const struct record *after)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_string(&o, "id", after->id);
-	out_comma(&o, "nodes", &after->placement.nodes);
-	out_list(&o, "cpus", &after->placement.share.cpus);
-	out_list(&o, "mems", &after->placement.mems);
-	out_comma(&o, "nodes_before", &before->placement.nodes);
-	out_list(&o, "mems_before", &before->placement.mems);
-	out_end(&o);
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", after->id);
+	json_put_comma(&o, "nodes", &after->placement.nodes);
+	json_put_list(&o, "cpus", &after->placement.share.cpus);
+	json_put_list(&o, "mems", &after->placement.mems);
+	json_put_comma(&o, "nodes_before", &before->placement.nodes);
+	json_put_list(&o, "mems_before", &before->placement.mems);
+	json_end(&o);
 }
 
-static void print_text(const struct options *o, const struct record *before, const struct record *after)
+static void move_print_text(const struct options *o, const struct record *before, const struct record *after)
 {
 	char from[IDSET_TEXT_MAX], to[IDSET_TEXT_MAX], cpus[IDSET_TEXT_MAX];
 
@@ -119,7 +119,7 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	cleanup_snapshot struct snapshot s = { 0 };
 	struct options o = { .job = { .seconds = MOVE_SECONDS, .progress = show_progress },
 			     .terminal = isatty(STDERR_FILENO) };
-	int r = parse_arguments(&o, argc, argv, err);
+	int r = move_parse(&o, argc, argv, err);
 
 	o.job.arg = &o;
 	if (r == 0 && cli->sysroot)
@@ -136,8 +136,8 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	if (r < 0)
 		return r;
 	if (cli->json)
-		print_json(&before, &after);
+		move_print_json(&before, &after);
 	else
-		print_text(&o, &before, &after);
+		move_print_text(&o, &before, &after);
 	return 0;
 }
