@@ -12,34 +12,30 @@
 #include <errno.h>
 #include <string.h>
 
-struct options {
+struct incus_options {
 	const char *instance, *project, *socket;
 	bool dry_run;
 };
 
-static int incus_parse(int argc, char **argv, struct options *o, struct error *err)
+static int incus_parse(int argc, char **argv, struct incus_options *o, struct error *err)
 {
+	const struct option_rule rules[] = {
+		{ .name = "project", .value = &o->project },
+		{ .name = "socket", .value = &o->socket },
+		{ .name = "dry-run", .flag = &o->dry_run },
+	};
+	int words;
+
 	if (argc < 1 || strcmp(argv[0], "place") != 0)
 		return error_set(err, -EINVAL, "incus: %s: usage: numaplace incus place INSTANCE [--project NAME] "
 					       "[--socket PATH] [--dry-run]",
 				 argc ? quote(argv[0]).text : "a command is missing");
-	for (int i = 1; i < argc; i++) {
-		int ret = cli_value_option("incus place", "--project", argc, argv, &i, &o->project, err);
-
-		if (ret == 0)
-			ret = cli_value_option("incus place", "--socket", argc, argv, &i, &o->socket, err);
-		if (ret < 0)
-			return ret;
-		if (ret > 0)
-			continue;
-		if (!strcmp(argv[i], "--dry-run")) {
-			o->dry_run = true;
-		} else if (*argv[i] == '-' || o->instance) {
-			return error_set(err, -EINVAL, "incus place: unexpected argument: %s", quote(argv[i]).text);
-		} else {
-			o->instance = argv[i];
-		}
-	}
+	words = cli_options("incus place", rules, ARRAY_SIZE(rules), argc - 1, argv + 1, err);
+	if (words < 0)
+		return words;
+	if (words > 1)
+		return cli_no_arguments("incus place", words - 1, argv + 2, err);
+	o->instance = words ? argv[1] : NULL;
 	if (!o->instance)
 		return error_set(err, -EINVAL, "incus place: an instance is missing");
 	if (name_check_id(o->instance, err) < 0)
@@ -78,7 +74,7 @@ static int incus_choose(const struct cli *cli, const struct incus_config *c, str
 	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
 }
 
-static int write_nodes(const struct options *o, const struct incus_config *c, const char *list, struct error *err)
+static int write_nodes(const struct incus_options *o, const struct incus_config *c, const char *list, struct error *err)
 {
 	const char *wish = c->native[KEY_CPU_NODES] ? c->native[KEY_CPU_NODES] : "balanced";
 	const char *const config[] = {
@@ -88,7 +84,7 @@ static int write_nodes(const struct options *o, const struct incus_config *c, co
 	return incus_set(o->socket, o->project, o->instance, config, err);
 }
 
-static void incus_print(const struct cli *cli, const struct options *o, const struct placement *p, const char *list,
+static void incus_print(const struct cli *cli, const struct incus_options *o, const struct placement *p, const char *list,
 			const struct reasons *why)
 {
 	struct json_writer out = JSON_TO(stdout);
@@ -106,7 +102,7 @@ static void incus_print(const struct cli *cli, const struct options *o, const st
 	json_end(&out);
 }
 
-static int incus_place(const struct cli *cli, const struct options *o, struct incus_answer *a, struct error *err)
+static int incus_place(const struct cli *cli, const struct incus_options *o, struct incus_answer *a, struct error *err)
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
@@ -131,7 +127,7 @@ static int incus_place(const struct cli *cli, const struct options *o, struct in
 int verb_incus(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	struct incus_answer answer = { 0 };
-	struct options o = { 0 };
+	struct incus_options o = { 0 };
 	int ret = incus_parse(argc, argv, &o, err);
 
 	if (ret < 0)

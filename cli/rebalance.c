@@ -218,18 +218,15 @@ static int move_all(struct rebalance *b, struct error *err)
 static int rebalance_parse(struct rebalance *b, int argc, char **argv, struct error *err)
 {
 	const char *size = NULL;
-	int ret = 0;
+	const struct option_rule rules[] = {
+		{ .name = "max-move", .value = &size },
+		{ .name = "dry-run", .flag = &b->dry_run },
+	};
+	int words = cli_options("rebalance", rules, ARRAY_SIZE(rules), argc, argv, err);
 
+	if (words)
+		return words < 0 ? words : cli_no_arguments("rebalance", words, argv, err);
 	b->max_move = UINT64_MAX;
-	for (int i = 0; i < argc && ret >= 0; i++) {
-		ret = cli_value_option("rebalance", "--max-move", argc, argv, &i, &size, err);
-		if (ret == 0 && strcmp(argv[i], "--dry-run") == 0)
-			b->dry_run = true;
-		else if (ret == 0)
-			ret = cli_no_arguments("rebalance", 1, &argv[i], err);
-	}
-	if (ret < 0)
-		return ret;
 	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, "rebalance: --max-move") : 0;
 }
 

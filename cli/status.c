@@ -177,15 +177,12 @@ static int look_once(const struct cli *cli, bool watched, struct error *err)
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	unsigned int watch = 0;
-	int ret;
+	const struct option_rule rules[] = { TERM_WATCH_RULE(&watch) };
+	int words = cli_options("status", rules, ARRAY_SIZE(rules), argc, argv, err);
+	int ret = words < 0 ? words : cli_no_arguments("status", words, argv, err);
 
-	for (int i = 0; i < argc; i++) {
-		ret = term_watch_option("status", argv[i], &watch, err);
-		if (ret == 0)
-			ret = cli_no_arguments("status", 1, &argv[i], err);
-		if (ret < 0)
-			return ret;
-	}
+	if (ret < 0)
+		return ret;
 	do {
 		ret = look_once(cli, watch > 0, err);
 	} while (ret == 0 && watch && term_wait(watch));

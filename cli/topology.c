@@ -330,8 +330,10 @@ static int show(const struct cli *cli, const struct topology *t, struct error *e
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
-	bool nfd = argc && strcmp(argv[0], "--nfd") == 0;
-	int ret = cli_no_arguments("topology", argc - nfd, argv + nfd, err);
+	bool nfd = false;
+	const struct option_rule rules[] = { { .name = "nfd", .flag = &nfd } };
+	int words = cli_options("topology", rules, ARRAY_SIZE(rules), argc, argv, err);
+	int ret = words < 0 ? words : cli_no_arguments("topology", words, argv, err);
 
 	if (ret < 0)
 		return ret;

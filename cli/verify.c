@@ -438,20 +438,13 @@ static int parse_nodes(struct verify *v, const char *list, struct error *err)
 static int verify_parse(struct verify *v, int argc, char **argv, struct error *err)
 {
 	const char *list = NULL;
-	int r = 0;
+	const struct option_rule rules[] = { { .name = "nodes", .value = &list }, TERM_WATCH_RULE(&v->watch) };
+	int words = cli_options("verify", rules, ARRAY_SIZE(rules), argc, argv, err);
 
+	if (words < 0)
+		return words;
 	v->names = argv;
-	for (int i = 0; i < argc && r >= 0; i++) {
-		r = cli_value_option("verify", "--nodes", argc, argv, &i, &list, err);
-		if (r == 0)
-			r = term_watch_option("verify", argv[i], &v->watch, err);
-		if (r == 0 && argv[i][0] == '-')
-			r = error_set(err, -EINVAL, "verify: %s: no such option", quote(argv[i]).text);
-		else if (r == 0)
-			argv[v->nnames++] = argv[i];
-	}
-	if (r < 0)
-		return r;
+	v->nnames = words;
 	return list ? parse_nodes(v, list, err) : 0;
 }
 

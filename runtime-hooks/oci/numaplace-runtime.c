@@ -329,7 +329,7 @@ static int prepare(struct work *w, struct error *err)
 
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
 	/* First, because on-failure decides what an error means. */
-	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
+	conf = conf_read(AT_FDCWD, c->conf ? c->conf : PLACE_CONF, &w->env.conf, &conf_err);
 	if (w->env.conf.warn_only)
 		hook_time_up_call(become_runtime);
 	r = open_bundle(c, &b, err);
@@ -447,7 +447,7 @@ int main(int argc, char **argv)
 		write_log(&c, err.text);
 		return error_exit_status(status);
 	}
-	place_name_state(&w.env, c.state, hook_state(NULL, false));
+	place_name_state(&w.env, c.state, place_usual_state(false));
 	runtime_argv = c.argv;
 	runtime_argv[0] = w.runtime;
 	if (c.creates) {
