@@ -2,9 +2,9 @@
 /*
  * `numaplace map [-o FILE.svg]`: the machine with its containers, as letters on a terminal or as a picture.
  */
-#include "cli/map.h"
-
 #include "cli/cli.h"
+#include "cli/map-load.h"
+#include "cli/svg.h"
 #include "cli/table.h"
 #include "cli/term.h"
 #include "plugin/base/json-write.h"
@@ -16,51 +16,6 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define NLETTERS (sizeof(LETTERS) - 1)
 #define TEXT_BAR 16
-
-double map_load(const struct map *m, unsigned int node)
-{
-	return left_out_fill(m->s->topology, &m->s->left_out, node, m->s->usage);
-}
-
-static void find_worst(struct map *m)
-{
-	const struct topology *t = m->s->topology;
-	double highest = 0, sum = 0;
-
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double load = map_load(m, i);
-
-		highest = load > highest ? load : highest;
-		sum += (double)m->s->load[i] / LOAD_ONE;
-	}
-	m->worst = sum > 0 && t->ncpus ? highest / (sum / t->ncpus) : 0;
-}
-
-static int map_make(struct map *m, const struct snapshot *s, struct error *err)
-{
-	const struct topology *t = s->topology;
-
-	*m = (struct map){ .s = s, .cpu = calloc(t->ncpus + 1, sizeof(*m->cpu)) };
-	if (!m->cpu)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (unsigned int k = 0; k < s->n; k++)
-		idset_foreach(id, &s->record[k]->placement.share.cpus) {
-			int i = topology_find_cpu(t, id);
-
-			if (i < 0)
-				continue;
-			if (m->cpu[i].n < MAP_SHOWN)
-				m->cpu[i].who[m->cpu[i].n] = k;
-			m->cpu[i].n++;
-		}
-	find_worst(m);
-	return 0;
-}
-
-static void map_free(struct map *m)
-{
-	free(m->cpu);
-}
 
 /* --- text --- */
 
@@ -82,14 +37,6 @@ static void end_colour(bool colour)
 		fputs("\033[0m", stdout);
 }
 
-bool map_left_out(const struct map *m, unsigned int cpu)
-{
-	const struct left_out *l = &m->s->left_out;
-	unsigned int id = m->s->topology->cpus[cpu].id;
-
-	return idset_has(&l->isolated, id) || idset_has(&l->reserved, id) || idset_has(&l->not_allowed, id);
-}
-
 static void print_cpu(const struct map *m, unsigned int i, bool colour)
 {
 	const struct map_cpu *c = &m->cpu[i];
@@ -99,14 +46,6 @@ static void print_cpu(const struct map *m, unsigned int i, bool colour)
 	putchar(!c->n ? (map_left_out(m, i) ? '-' : '.') : c->n > 1 ? '+' : letter_of(c->who[0]));
 	if (c->n == 1)
 		end_colour(colour);
-}
-
-struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit)
-{
-	struct left_out left;
-
-	left_out_of(m->s->root, m->s->topology, &m->s->left_out, node, &left);
-	return left_out_load(m->s->topology, &left, node, m->s->usage, unit);
 }
 
 /* Prints a node's CPUs as letters, with a gap between last-level caches, wrapped at @width. */
@@ -234,7 +173,7 @@ static void map_print_json(const struct map *m)
 	json_end(&o);
 }
 
-static int write_svg(const struct map *m, const char *file, struct error *err)
+static int map_write_svg(const struct map *m, const char *file, struct error *err)
 {
 	bool is_stdout = strcmp(file, "-") == 0;
 	FILE *f = is_stdout ? stdout : fopen(file, "we");
@@ -242,7 +181,7 @@ static int write_svg(const struct map *m, const char *file, struct error *err)
 
 	if (!f)
 		return error_errno(err, -errno, "map: %s", quote(file).text);
-	ret = map_svg(m, f, err);
+	ret = svg_draw(m, f, err);
 	if (is_stdout)
 		return ret;
 	if (ret == 0 && (fflush(f) || ferror(f)))
@@ -266,7 +205,7 @@ int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (file)
-		return write_svg(&m, file, err);
+		return map_write_svg(&m, file, err);
 	if (cli->json) {
 		map_print_json(&m);
 		return 0;
