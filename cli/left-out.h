@@ -29,6 +29,9 @@ void left_out_read(const struct cli *cli, const struct topology *t, const struct
 void left_out_of(int root, const struct topology *t, const struct left_out *all, unsigned int node,
 		 struct left_out *out);
 
+/* All CPUs of a node (index). */
+void left_out_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus);
+
 /* The node's CPUs that a container may get without naming them. */
 void left_out_usable(const struct topology *t, const struct left_out *all, unsigned int node, struct idset *cpus);
 

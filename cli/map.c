@@ -141,7 +141,7 @@ static void map_json_node(struct json_writer *o, const struct map *m, unsigned i
 	struct left_out left;
 	struct idset cpus;
 
-	snapshot_cpus_of(m->s->topology, i, &cpus);
+	left_out_cpus_of(m->s->topology, i, &cpus);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
 	json_put_uint(o, "package", n->package);

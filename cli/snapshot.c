@@ -174,12 +174,3 @@ unsigned int snapshot_containers_on(const struct snapshot *s, unsigned int node)
 		n += idset_has(&s->record[i]->placement.nodes, s->topology->nodes[node].id);
 	return n;
 }
-
-void snapshot_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus)
-{
-	const struct topo_node *n = &t->nodes[node];
-
-	idset_clear(cpus);
-	for (unsigned int i = 0; i < n->ncpus; i++)
-		idset_add(cpus, t->cpus[n->first_cpu + i].id);
-}

@@ -42,7 +42,7 @@ static void topology_json_node(struct json_writer *o, const struct view *v, unsi
 	struct idset cpus;
 	char name[32];
 
-	snapshot_cpus_of(t, i, &cpus);
+	left_out_cpus_of(t, i, &cpus);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
 	json_put_list(o, "cpus", &cpus);
@@ -129,7 +129,7 @@ static void add_node_row(struct table *table, const struct view *v, unsigned int
 	struct left_out left;
 	struct idset cpus;
 
-	snapshot_cpus_of(t, i, &cpus);
+	left_out_cpus_of(t, i, &cpus);
 	size_human(n->mem_total, total, sizeof(total));
 	size_human(n->mem_free, avail, sizeof(avail));
 	table_cell(table, "%u", n->id);
