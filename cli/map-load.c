@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * One pass over the containers of a snapshot.
+ * Goes once through the containers of a snapshot.
  */
 #include "cli/map-load.h"
 
