@@ -39,7 +39,7 @@ static int incus_parse(int argc, char **argv, struct incus_options *o, struct er
 	if (!o->instance)
 		return error_set(err, -EINVAL, "incus place: an instance is missing");
 	if (name_check_id(o->instance, err) < 0)
-		return error_prefix(err, "incus place");
+		return error_prefix(err, -EINVAL, "incus place");
 	if (!o->project)
 		o->project = "default";
 	if (!o->socket)
@@ -135,6 +135,6 @@ int verb_incus(struct cli *cli, int argc, char **argv, struct error *err)
 	ret = incus_place(cli, &o, &answer, err);
 	incus_config_free(&answer.config);
 	if (ret < 0)
-		error_prefix(err, "instance %s", quote(o.instance).text);
+		error_prefix(err, ret, "instance %s", quote(o.instance).text);
 	return ret;
 }

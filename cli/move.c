@@ -57,7 +57,7 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
 	o->job.id = argv[0];
 	o->nodes = argv[1];
-	return idset_parse(o->nodes, &o->job.nodes, err) < 0 ? error_prefix(err, "move: nodes") : 0;
+	return idset_parse(o->nodes, &o->job.nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
 static void move_print_json(const struct record *before, const struct record *after)

@@ -227,7 +227,7 @@ static int rebalance_parse(struct rebalance *b, int argc, char **argv, struct er
 	if (words)
 		return words < 0 ? words : cli_no_arguments("rebalance", words, argv, err);
 	b->max_move = UINT64_MAX;
-	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, "rebalance: --max-move") : 0;
+	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, -EINVAL, "rebalance: --max-move") : 0;
 }
 
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)

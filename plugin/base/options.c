@@ -17,7 +17,7 @@ static int refuse(const struct option_table *o, const char *word, const char *te
 {
 	error_set(err, -EINVAL, "%s: %s", quote(word).text, text);
 	if (o->verb)
-		error_prefix(err, "%s", o->verb);
+		error_prefix(err, -EINVAL, "%s", o->verb);
 	return -EINVAL;
 }
 
@@ -59,7 +59,7 @@ static int apply(const struct option_table *o, const struct option_rule *rule, c
 	}
 	r = rule->set(rule->arg, value, err);
 	if (r < 0 && o->verb)
-		error_prefix(err, "%s", o->verb);
+		error_prefix(err, r, "%s", o->verb);
 	return r;
 }
 
