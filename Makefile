@@ -39,6 +39,8 @@ once = $(if $(filter undefined,$(origin memo.$(1))),$(eval memo.$(1) := $(shell 
 # $(call cc-option,NAME,OPTION): OPTION where the compiler takes it without a word, else nothing.
 try-option = $(CC) -Werror -O2 $(1) -c -include features.h -x c /dev/null -o /dev/null 2>/dev/null && echo '$(1)'
 cc-option = $(call once,$(1),$(call try-option,$(2)))
+# Whether pkg-config knows library $(1).
+has = $(call once,has.$(1),$(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 pkg-cflags = $(foreach p,$(1),$(call once,cflags.$(p),$(PKG_CONFIG) --cflags $(p)))
 pkg-libs = $(foreach p,$(1),$(call once,libs.$(p),$(PKG_CONFIG) --libs $(p)))
 need-pkgs = $(if $(1),@$(PKG_CONFIG) --exists --print-errors $(1) || \
@@ -81,7 +83,9 @@ plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
-incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-config.c incus-backup.c yaml.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-backup.c yaml.c))
+incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
+lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
@@ -104,13 +108,23 @@ units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/sy
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
 
-.PHONY: all
-all: $(bin_programs) $(libexec_programs)
+# What can be built without a library is: the last expansion is when a rule is used, so that reading this file still
+# asks nothing.
+lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
+libexec_found = $(filter-out %/lxc-hook,$(libexec_programs)) $(lxc_hook)
+left_out = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
+	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
+
+.SECONDEXPANSION:
+.PHONY: all left-out
+all: $(bin_programs) $$(libexec_found) left-out
+left-out:
+	@$(if $(left_out),echo >&2 'numaplace: $(left_out)',:)
 
 # The one file of each room that knows a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
-$(O)/plugin/base/json.o: cc_pkgs = yajl
+$(O)/plugin/base/json.o $(O)/plugin/base/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
@@ -146,9 +160,9 @@ $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which knows a program's memory by the functions of a shared libc.
 $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(common_parts) \
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common_parts) \
 	$(place)
-$(O)/lxc-hook: link_pkgs = lxc yaml-0.1
+$(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/common/hook.c) \
 	$(place)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
@@ -169,7 +183,7 @@ $(call unit_of,ledger-*.c): $(ledger)
 $(call unit_of,select-*.c): $(select)
 $(call unit_of,machine-*.c): $(machine)
 $(call unit_of,base-*.c): $(base)
-$(call unit_of,base-json-test.c): link_pkgs = yajl
+$(call unit_of,base-json-*.c): link_pkgs = yajl
 
 $(O)/bench-select: $(bench_objects) $(place)
 $(O)/bench-select: LDLIBS += -lm
@@ -187,7 +201,7 @@ conf_target = $(DESTDIR)$(sysconfdir)/numaplace/numaplace.conf
 install: libexec = $(DESTDIR)$(libexecdir)/numaplace
 install: all
 	$(foreach p,$(bin_programs),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(bindir)/$(notdir $(p))' &&) :
-	$(foreach p,$(libexec_programs),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
+	$(foreach p,$(libexec_found),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
 	$(foreach p,$(man_pages),$(INSTALL) -D -m 644 $(p) '$(call man_target,$(p))' &&) :
 	@$(INSTALL) -d '$(DESTDIR)$(hooksdir)'
 	@for f in $(hooks_d); do \
@@ -198,7 +212,7 @@ install: all
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
-	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
+	@for f in $(if $(lxc_hook),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
 		$(INSTALL) -D -m 644 "$(O)/$${f##*/}" '$(DESTDIR)$(datadir)/'"$$f" || exit 1; done
@@ -364,8 +378,9 @@ $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
-$(call fuzz_of,name): $(call objects,cli/out.c cli/svg-text.c)
-$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c) $(place)
+$(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
+$(call fuzz_of,name): link_pkgs = yajl
+$(call fuzz_of,simulate): $(call objects,cli/cli.c) $(place)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(place)
 $(fuzz_programs):

@@ -5,8 +5,9 @@
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "cli/out.h"
 #include "cli/svg-text.h"
+#include "cli/table.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/name.h"
 
 #include <errno.h>
@@ -30,12 +31,12 @@ static char *json_of(const char *text)
 	char *buf = NULL;
 	size_t size;
 	FILE *f = open_memstream(&buf, &size);
-	struct out o = JSON_OUT(f);
+	struct json_writer o = JSON_TO(f);
 
 	must(f != NULL);
-	out_object(&o, NULL);
-	out_string(&o, "id", text);
-	out_end(&o);
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", text);
+	json_end(&o);
 	must(fclose(f) == 0);
 	return buf;
 }
@@ -50,7 +51,7 @@ static char *table_of(const char *text)
 	must(f != NULL);
 	table_init(&t, f, "l");
 	table_cell(&t, "%s", text);
-	must(table_print(&t));
+	must(table_print(&t, NULL) == 0);
 	must(fclose(f) == 0);
 	return buf;
 }

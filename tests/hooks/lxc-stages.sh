@@ -74,7 +74,7 @@ options() {
 	run_hook --set limits.cpus=4 web1 lxc post-stop
 	came_out 'which is nothing to post-stop' 0 ''
 	run_hook --set web1 lxc pre-start
-	came_out '--set of nothing' 2 'numaplace: --set: a value is missing'
+	came_out '--set of nothing' 2 'numaplace: --set: needs a value'
 	run_hook --verbose web1 lxc pre-start
 	came_out 'an unknown option' 2 'numaplace: --verbose: no such option'
 	run_hook --set limits.cpu=1 --sysroot "$tmp/none" web1 lxc pre-start

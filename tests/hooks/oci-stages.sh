@@ -52,7 +52,7 @@ usage() {
 	run_hook --verbose createRuntime < /dev/null
 	came_out 'an unknown option' 2 'numaplace: --verbose: no such option'
 	run_hook createRuntime --conf < /dev/null
-	came_out 'an option without its value' 2 'numaplace: --conf: a value is missing'
+	came_out 'an option without its value' 2 'numaplace: --conf: needs a value'
 	run_hook --sysroot "$tmp/none" createRuntime <<< "$(state '"limits.cpu":"1"')"
 	came_out 'a sysroot that is not there' 1 'numaplace: container web1: *: No such file or directory'
 }
@@ -127,6 +127,13 @@ endless() {
 	ok $? 'stdin without end: after 8 seconds' "it took $((SECONDS - start))"
 }
 
+# run_of OWNER COMMAND...: COMMAND where /run belongs to OWNER; "UID,none": and XDG_RUNTIME_DIR is not set.
+run_of() {
+	# shellcheck disable=SC2016 # the inner shell's
+	XDG_RUNTIME_DIR=$tmp/xdg unshare --mount sh -c 'mount -t tmpfs -o "uid=${0%,*}" none /run &&
+		mkdir -p /run/user/0 && cp -a "$XDG_RUNTIME_DIR/numaplace" /run/user/0/ &&
+		case $0 in *,none) unset XDG_RUNTIME_DIR ;; esac && exec "$@"' "$@"
+}
 # Whose ledger it is: XDG_RUNTIME_DIR's where /run is another's, as to root in a user namespace. A folder that is no
 # ledger's tells whether it was opened.
 whose() {
@@ -143,14 +150,16 @@ whose() {
 		[ $owner != 65534,none ] || at=/run/user/0/numaplace
 		want="numaplace: container web1: $at: mode 0755, must be 0700,*"
 		[ $owner != 0 ] || want=
-		# shellcheck disable=SC2016 # the inner shell's
-		state '"limits.cpu":"2"' | XDG_RUNTIME_DIR=$tmp/xdg unshare --mount sh -c 'mount -t tmpfs -o "uid=${0%,*}" none /run &&
-			mkdir -p /run/user/0 && cp -a "$XDG_RUNTIME_DIR/numaplace" /run/user/0/ &&
-			case $0 in *,none) unset XDG_RUNTIME_DIR ;; esac && exec "$@"' \
-			$owner "$hook" --conf "$tmp/conf" poststop 2> "$tmp/stderr"
+		state '"limits.cpu":"2"' | run_of $owner "$hook" --conf "$tmp/conf" poststop 2> "$tmp/stderr"
 		# shellcheck disable=SC2053 # a pattern
 		[[ $(cat "$tmp/stderr") == $want ]]
 		ok $? "/run is $owner's: ${want:-the ledger is in /run}" "$(cat "$tmp/stderr")"
+		want="numaplace: $at: *"
+		[ $owner != 0 ] || want=
+		run_of $owner "${hook%/*}/numaplace" status 2>&1 > /dev/null | grep -v warning: > "$tmp/stderr"
+		# shellcheck disable=SC2053 # a pattern
+		[[ $(cat "$tmp/stderr") == $want ]]
+		ok $? "/run is $owner's: numaplace status reads the same ledger" "$(cat "$tmp/stderr")"
 	done
 }
 

@@ -60,6 +60,10 @@ runs() {
 	judged 'a signal' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'kill -SEGV $$'
 	judged 'Bail out!' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'echo "Bail out! no"'
 	limit=5 	judged 'too long' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'exec sleep 60'
+	judged 'one that leaves a process behind' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'sleep 77 > /dev/null 2>&1 &'
+	until_true sh -c '! pgrep -fx "sleep 77"'
+	ok $? 'tests/run: that process is ended' "$(pgrep -afx 'sleep 77')"
+	judged 'one whose process ends soon after it' '1 passed, 0 failed' '' 'echo ok 1 - a' 'echo 1..1' 'sleep 0.4 > /dev/null 2>&1 &'
 	judged 'a skip' '1 passed, 0 failed' '' 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
 	judged 'a skip where none may be' '1 passed, 1 failed' 1 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
 	judged 'all skipped where none may be' '0 passed, 1 failed' 1 'echo "1..0 # SKIP no"'

@@ -90,6 +90,40 @@ files usr > "$tmp/log"
 [ "$(cat "$tmp/log")" = ./etc/numaplace/numaplace.conf ]
 ok $? 'and uninstalled, too'
 
+# without LIBRARY: what has been built, without what needs the library, in $apart; pkg-config does not find it.
+without() {
+	local dir pc
+	apart=${tmp%/*}/without-$1
+	mkdir -p "$apart/pc"
+	for dir in $(${PKG_CONFIG:-pkg-config} --variable=pc_path pkg-config | tr : ' '); do
+		for pc in "$dir"/*.pc; do
+			[ ! -e "$pc" ] || [ "${pc##*/}" = "$1.pc" ] || ln -sf "$pc" "$apart/pc/"
+		done
+	done
+	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o
+	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
+}
+without lxc
+ok $? 'without liblxc, make install'
+[ "$(grep -c liblxc "$tmp/log")" = 1 ] && grep -qx 'numaplace: lxc-hook is left out: liblxc is not installed (make deps)' "$tmp/log"
+ok $? 'without liblxc: make says once that lxc-hook is left out'
+(cd "$apart/root" && find . -name '*lxc*' ! -path '*/man/*') > "$tmp/log"
+[ ! -s "$tmp/log" ] && [ -x "$apart/root/usr/libexec/numaplace/oci-hook" ] && [ -x "$apart/root/usr/bin/numaplace" ]
+ok $? 'without liblxc: all other programs are installed, and nothing that names lxc-hook'
+without yaml-0.1
+ok $? 'without libyaml, make install'
+[ "$(grep -c libyaml "$tmp/log")" = 1 ] &&
+	grep -qx 'numaplace: lxc-hook is built without Incus and LXD: libyaml is not installed (make deps)' "$tmp/log"
+ok $? 'without libyaml: make says once that lxc-hook does not know Incus and LXD'
+readelf -d "$apart/root/usr/libexec/numaplace/lxc-hook" > "$tmp/log" && ! grep -q yaml "$tmp/log"
+ok $? 'without libyaml: lxc-hook is installed, and not linked with it'
+echo 'lxc.hook.pre-start = /proc/1/exe callhook /var/lib/incus "default" "c1" start' > "$tmp/lxc.conf"
+LXC_NAME=c1 LXC_HOOK_TYPE=start-host LXC_CONFIG_FILE=$tmp/lxc.conf LXC_PID=$$ \
+	"$apart/root/usr/libexec/numaplace/lxc-hook" --state "${tmp%/*}/state" > "$tmp/log" 2>&1 &&
+	grep -qx 'numaplace: container c1: not placed, even if it has keys: this lxc-hook was built without libyaml' "$tmp/log"
+ok $? 'without libyaml: an instance of Incus starts, with a warning'
+
 # As for a 32-bit machine: refused before anything is compiled, and by the header where another makefile compiles.
 refusal='numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x'
 make -s O="${tmp%/*}/32-bit" CPPFLAGS=-U__LP64__ > "$tmp/log" 2>&1

@@ -111,7 +111,7 @@ static void test_names(void)
 	is_int(command_parse(split("n create --runtime"), args, &c, &err), 0,
 	       "--runtime after the command is not our option");
 	is_int(command_parse(split("n --runtime"), args, &c, &err), -EINVAL, "--runtime without a value is refused");
-	is_str(err.text, "--runtime: a value is missing", "--runtime without a value: message");
+	is_str(err.text, "--runtime: needs a value", "--runtime without a value: message");
 }
 
 static void test_versions(void)
