@@ -118,7 +118,7 @@ inc_get() {
 }
 commas() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "-"); for (k = r[1]; k <= r[n]; k++) { printf "%s%s", s, k; s = "," } } }'; }
 
-# ledger_says, cgroup_says, incus_says ID: "NODES CPUS MEMS" in the ledger, the cgroup and Incus. Incus has only NODES; the cgroup has CPUS and MEMS.
+# ledger_says ID: "NODES CPUS MEMS" in the ledger; cgroup_says: "CPUS MEMS" in the cgroup; incus_says: NODES in Incus.
 ledger_says() {
 	numaplace status --json | jq -r --arg id "$1" '.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems)"'
 }
