@@ -41,7 +41,7 @@ static inline char *fuzz_text(const uint8_t *data, size_t size)
 	return text;
 }
 
-/* The status and the message fit one another, and the message is one printable line. */
+/* The status and the message are consistent, and the message is one printable line. */
 static inline void fuzz_check_error(int status, const struct error *err)
 {
 	must(status <= 0);

@@ -379,7 +379,7 @@ static bool next_stop(pid_t pid, bool each, long *nr, int *status)
 	return true;
 }
 
-/* Kills it before call @kill_at or lets call @fail_at fail; counts from its first alarm(), behind the loader. */
+/* Kills the hook before call @kill_at or lets call @fail_at fail; counts from its first alarm(), after the loader. */
 static int run_traced(int kill_at, int fail_at, int error, int *calls, long *number)
 {
 	int words = memfd_create("words", 0), status = 0, n = -1;
@@ -495,7 +495,7 @@ static void kill_one(int n)
 	begin_one();
 	run_traced(n, -1, 0, &calls, &number);
 	look(&f);
-	/* The mark goes first, then the record. */
+	/* The hook removes the mark first, then the record. */
 	if (releases() && !f.noted ? f.marked || f.named : !on_the_way(&f))
 		tell("killed", n, &f, "half of it");
 	check_config("killed", n);

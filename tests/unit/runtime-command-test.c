@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/command and runtime-version: command lines of container engines, and version texts of runtimes.
+ * runtime-hooks/oci/command and runtime-version: command lines of container engines, and version texts of runtimes.
  */
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/command.h"
