@@ -111,7 +111,7 @@ struct state {
 	uint64_t *asked;	  /* by node: bytes */
 	uint16_t *instances;	  /* by node: containers that name it */
 	uint16_t *single, *multi; /* by node: containers of one node, of several */
-	uint64_t *group;	  /* by node: which set the several-node ones use */
+	uint64_t *group;	  /* by node: the set of the containers on several nodes */
 	uint16_t *group_width;
 	struct usage *usage; /* numaplace's own */
 };
@@ -269,7 +269,7 @@ int curve_make(const struct row *row, const struct pods *pods, unsigned int arri
 	       unsigned int step, struct curve *c);
 void plot_svg(FILE *out, const struct row_results *r, const struct curve *c);
 
-/* check.c: TAP lines; the number of failures. */
+/* check.c: prints TAP; returns the number of failures. */
 struct check_options {
 	const struct pods *pods;
 	unsigned int seeds, arrivals;
@@ -277,7 +277,7 @@ struct check_options {
 };
 unsigned int check_rows(const struct row_results *r, unsigned int n, const struct check_options *o);
 
-/* scaling.c: time against size; the exit status. */
+/* scaling.c: measures the time of decisions by size; returns the exit status. */
 int scaling(bool check);
 
 /* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */

@@ -268,7 +268,7 @@ static void measure(struct run *r, const struct held *h, const struct before *b)
 static int place(struct run *r, const struct ask *a, bool *counted)
 {
 	struct before b = { 0 };
-	struct live l = { .until = r->poisson ? a->at + a->life : 0 }; /* held: the order of arrival */
+	struct live l = { .until = r->poisson ? a->at + a->life : 0 }; /* constant occupancy: the order of arrival */
 	uint64_t from, ns;
 	bool placed;
 

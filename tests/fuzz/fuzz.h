@@ -2,7 +2,7 @@
 /*
  * What the fuzz harnesses share.  Each is one file with LLVMFuzzerTestOneInput:
  * bytes go to a parser as a text of exactly their length, and what comes
- * out is held against a promise of its header.  A broken promise ends
+ * out is compared with a promise of its header.  A broken promise ends
  * the program, as the sanitizers do.
  */
 #ifndef NUMAPLACE_FUZZ_H

@@ -127,7 +127,7 @@ endless() {
 }
 
 # The hook uses the ledger in XDG_RUNTIME_DIR if /run belongs to another user, as for root in a user namespace. The
-# folders are no ledgers, so an error message shows which one the hook opened.
+# folders are not ledgers, so an error message shows which one the hook opened.
 whose() {
 	local owner want at
 	mkdir -p "$tmp/xdg/numaplace"

@@ -201,10 +201,10 @@ nodes() { for ((n = 0; n < $1; n++)); do echo "node $n cpus $((n * 2))-$((n * 2 
 } | machine huge
 many 100 | place huge
 look huge 1024
-shows 'a row and a column for each package' "count($texts)" huge $((64 * 64 + 2 * 64))
-shows 'which says whose it is' "string(${texts}[starts-with(., '1008')])" huge 1008-1023
+shows 'the matrix has a row and a column for each package' "count($texts)" huge $((64 * 64 + 2 * 64))
+shows 'a column is labelled with its nodes' "string(${texts}[starts-with(., '1008')])" huge 1008-1023
 for d in 10:0 12:64 21:960 33:1536 35:1536; do
-	shows "distance ${d%:*} is there ${d#*:} times" "count(${texts}[.='${d%:*}'][@text-anchor='middle'][@x > 100][@y > 100])" huge "${d#*:}"
+	shows "distance ${d%:*} is in the matrix ${d#*:} times" "count(${texts}[.='${d%:*}'][@text-anchor='middle'][@x > 100][@y > 100])" huge "${d#*:}"
 done
 {
 	nodes 65
@@ -212,7 +212,7 @@ done
 } | machine unlike
 many 30 | place unlike
 look unlike 65
-shows 'no distances' "count($texts)" unlike 0
-shows 'and it says so' "count(//*[local-name()='text'][starts-with(., 'not drawn: ')])" unlike 1
+shows 'the distances of 65 unlike nodes are not drawn' "count($texts)" unlike 0
+shows 'the picture says that distances are not drawn' "count(//*[local-name()='text'][starts-with(., 'not drawn: ')])" unlike 1
 
 done_testing

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * at-each-call HOOK STAGE GROUP kill|fail|all: runs HOOK (oci-hook or lxc-hook) as often as it makes system calls,
- * for a process in the cgroup GROUP (below /sys/fs/cgroup, made anew each time), and each time it is killed before
+ * for a process in the cgroup GROUP (below /sys/fs/cgroup, made again each time), and each time it is killed before
  * another one of them, or that one fails.  fail: with EIO, ENOSPC, EACCES, EINTR and ENOMEM in turn; all: each call
  * with each of them.  Each time it is looked at what is left: placed
  * as the ledger has it, or untouched; then HOOK runs undisturbed and must complete or undo the placement.  Reports what was wrong, and how
