@@ -121,7 +121,7 @@ usual_folder() {
 	cd / && setpriv --reuid 65534 --regid 65534 --clear-groups "$numaplace" status 2> "$tmp/user"
 	echo "$?" >> "$tmp/usual"
 }
-# for the shells that cell starts
+# run_in_cell COMMAND: runs COMMAND inside cell with the functions and variables of this test.
 run_in_cell() {
 	"$cell" 2 4 5 bash -c "$(declare -p verbs states); $1" > "$tmp/cell" 2>&1
 }

@@ -191,7 +191,7 @@ static void test_claims(void)
 	ledger_close(l);
 }
 
-/* Without configured tenants, a parent cgroup of its own for each container gains nothing. */
+/* Without configured tenants, containers in different parent cgroups share one ceiling. */
 static void test_evasion(void)
 {
 	struct conf conf = { .max_exclusive_each = 4 };

@@ -42,7 +42,7 @@ for rt in runc crun; do
 	like "$rt, LXD 15082: verify prints a table" "$(numaplace verify lxd)" '^hugepages +0\.0 +64\.0 +0\.0 +0\.0 +64\.0$'
 	like "$rt, LXD 15082: verify prints the verdict hit" "$(numaplace verify lxd)" '^hit: [0-9.]+ MiB where they should be, 0\.0 MiB elsewhere$'
 	ok "$rt, LXD 15082: verify of the pid finds no page on another node" verify "$(ct_pid lxd)"
-	# The kernel allocates on the node of the CPU first. Only when that node is full, the cpuset shows an effect.
+	# The kernel allocates on the node of the CPU first. The cpuset has a visible effect only when that node is full.
 	is "$rt, LXD 15082: the cpuset allows node 1 only" "$(effective lxd cpus) $(effective lxd mems)" "2-3 1"
 	touch_more lxd huge 64
 	is "$rt, LXD 15082: more hugepages than node 1 has cannot be mapped" "$(timeout 120 cat $ct_dir/lxd/ready)" failed
