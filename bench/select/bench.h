@@ -222,7 +222,7 @@ enum metric {
 	M_MULTI,    /* the same of those on several nodes */
 	M_IMB_CPU,  /* time-mean of the deviation over nodes of the free share */
 	M_IMB_MEM,
-	M_OVER_CPU,  /* % of placed that put more on a CPU than it is */
+	M_OVER_CPU,  /* % of placed that over-commit a CPU */
 	M_OVER_ROOM, /* the same although some set had room */
 	M_OVER_MEM,  /* % of placed after which a node has more memory asked of it than it has */
 	M_CORES,     /* cores over the fewest, per container */

@@ -13,7 +13,7 @@
 
 #define TRUTH_NODES 8
 #define LIVE_MAX    512
-#define STATE_TURNS 25 /* requests between one fullness and the next */
+#define STATE_TURNS 25 /* requests between two checks, while the machine fills */
 
 struct tally {
 	unsigned int wrong, asked, refused, several;
