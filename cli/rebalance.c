@@ -2,7 +2,7 @@
 /*
  * `numaplace rebalance [--dry-run] [--max-move BYTES]`: plans moves that even out the load or bring split containers
  * together, shows what each costs, then makes them one at a time and verifies each. Every move is an improvement by
- * itself, so the program may be interrupted between any two. The first move that fails ends it.
+ * itself, so the program may be interrupted between any two. A move that fails ends the rebalance.
  */
 #include "place/move.h"
 #include "cli/cli.h"

@@ -108,7 +108,7 @@ static void on_alarm(int signal_number)
 		end_with(last->time_up);
 }
 
-/* The message is all that helps: runtimes like crun do not report a hook's signal. */
+/* Reports the signal, because runtimes like crun do not report the signal of a hook. */
 static void on_fault(int signal_number)
 {
 	(void)signal_number;
