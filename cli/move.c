@@ -128,7 +128,6 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 		r = find_container(cli, &s, &o.job, err);
 	if (r == 0)
 		r = cli_env(cli, &env, err);
-	env.looking = false;
 	if (r == 0)
 		r = place_move(&env, &o.job, &before, &after, err);
 	if (o.shown)

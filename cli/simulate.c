@@ -8,6 +8,7 @@
  */
 #include "cli/cli.h"
 #include "cli/out.h"
+#include "place/admit.h"
 #include "plugin/base/util.h"
 #include "plugin/base/json.h"
 
@@ -235,7 +236,7 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 		return ret;
 	if (!request_asks(&l->request) && s->conf.without_keys != DEFAULT_BALANCED)
 		return 0;
-	ret = claim_check(&s->conf, &l->request, s->topology->huge_default, err);
+	ret = admit_claim(&s->conf, &l->request, s->topology->huge_default, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < l->request.ndevices; i++) {

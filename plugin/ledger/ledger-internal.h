@@ -90,7 +90,7 @@ int ledger_lock(struct ledger *l, unsigned int timeout_ms, struct error *err);
  */
 int ledger_new(int dir, const struct topology *t, const struct ledger_world *world, bool looking, struct ledger **out,
 	       struct error *err);
-/* Whether the container of @r is dead. May update its share, as ledger_world's life(). */
+/* Whether the container of @r is dead. May update its share, as liveness.life(). */
 bool ask_dead(const struct ledger *l, struct record *r, bool *changed);
 
 /* --- ledger-look.c --- */

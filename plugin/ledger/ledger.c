@@ -20,8 +20,9 @@
 #define SWEEP_FEW 16 /* containers checked by one sweep */
 
 /*
- * A POSIX record lock belongs to the process: a second opening would share it, and the first close would release it
- * for both.
+ * Of the process, not of a context, as its POSIX record locks are: a second opening of the same folder would share the
+ * lock, and the first close would release it for both. (A lock of the open file would not name its holder, which
+ * ledger_lock() must be able to kill.) Ledgers of other folders are independent.
  */
 static struct ledger *open_ledgers;
 
@@ -68,7 +69,7 @@ static int start_empty(struct ledger *l, struct error *err)
  */
 static int make_good(struct ledger *l, enum usage_state state, bool lost, struct error *err)
 {
-	bool first = state != USAGE_GOOD && l->world.begin && l->world.begin(l->world.arg);
+	bool first = state != USAGE_GOOD && l->world.liveness->begin && l->world.liveness->begin(l->world.ctx);
 	int r;
 
 	switch (state) {
@@ -270,7 +271,7 @@ static bool is_dead(const struct ledger *l, enum life life, const struct record 
 /* May update the share in @r; the sums still hold the values from before. */
 bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 {
-	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
+	return is_dead(l, l->world.liveness->life ? l->world.liveness->life(l->world.ctx, r, changed) : LIFE_UNKNOWN, r);
 }
 
 /*
@@ -280,7 +281,7 @@ bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 static int part_from(struct ledger *l, const struct record *r, struct error *err)
 {
 	home_keep(l, r);
-	return l->world.ended ? l->world.ended(l->world.arg, r, err) : 0;
+	return l->world.liveness->ended ? l->world.liveness->ended(l->world.ctx, r, err) : 0;
 }
 
 static int drop(struct ledger *l, const char *base, unsigned int slot, unsigned int used, const struct share *s,

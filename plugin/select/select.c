@@ -97,10 +97,10 @@ static void allow_cpus(struct choice *c)
 	const struct request *req = c->req;
 
 	c->cpus = c->t->online;
-	if (c->in->allowed_cpus)
-		idset_and(&c->cpus, c->in->allowed_cpus);
-	if (!idset_empty(&req->pin_cpus))
-		idset_and(&c->cpus, &req->pin_cpus);
+	if (c->limits->limited)
+		idset_and(&c->cpus, &c->limits->allowed_cpus);
+	if (!idset_empty(&c->limits->pin_cpus))
+		idset_and(&c->cpus, &c->limits->pin_cpus);
 	if (!c->in->whole)
 		idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
 	if (req->cpu_listed)
@@ -304,7 +304,7 @@ static int add_costs(struct choice *c)
 	struct search *s = &c->search;
 	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
-	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
+	bool home = !idset_empty(&c->limits->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
@@ -318,7 +318,7 @@ static int add_costs(struct choice *c)
 		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
-		if (home && !idset_has(&c->req->last_nodes, node->id))
+		if (home && !idset_has(&c->limits->last_nodes, node->id))
 			bias += BIAS_HOME;
 		if (s->need.memory && !node->mem_known)
 			bias += BIAS_UNKNOWN;
@@ -418,17 +418,17 @@ static int find_need(struct choice *c, struct error *err)
 
 	memset(need, 0, sizeof(*need));
 	need->count = req->cpu_count;
-	need->memory = req->memory;
+	need->memory = c->limits->memory;
 	if (req->huge_memory) {
 		uint64_t size = c->t->huge_default ? c->t->huge_default : c->t->huge_size[0];
 
-		r = need_huge(c, size, size ? (req->memory + size - 1) / size : 0, err);
+		r = need_huge(c, size, size ? (c->limits->memory + size - 1) / size : 0, err);
 		if (r < 0)
 			return r;
 		need->memory = 0;
 	}
 	for (unsigned int i = 0; i < req->nhuge; i++) {
-		r = need_huge(c, req->huge[i].size, req->huge[i].count, err);
+		r = need_huge(c, req->huge[i].size, c->limits->huge_count[i], err);
 		if (r < 0)
 			return r;
 	}
@@ -1024,7 +1024,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 /* Isolated CPUs are used only for containers that request them, by class or by a pin to isolated CPUs only. */
 static bool wants_isolated(const struct choice *c)
 {
-	struct idset pin = c->req->pin_cpus;
+	struct idset pin = c->limits->pin_cpus;
 
 	idset_and(&pin, &c->t->online);
 	return c->req->cpu_class == CLASS_ISOLATED ||
@@ -1092,11 +1092,40 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	return 0;
 }
 
+void constraints_init(struct constraints *c, const struct request *r)
+{
+	c->limited = false;
+	c->pin_cpus = r->pin_cpus;
+	c->pin_mems = r->pin_mems;
+	c->last_nodes = r->last_nodes;
+	c->last_mems = r->last_mems;
+	c->memory = r->memory;
+	for (unsigned int i = 0; i < HUGE_REQUEST_MAX; i++)
+		c->huge_count[i] = r->huge[i].count;
+	c->cut[0] = '\0';
+}
+
+/* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
+static own_frame int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
+				      struct error *err)
+{
+	struct select_input limited = *in;
+	struct constraints limits;
+
+	constraints_init(&limits, in->request);
+	limited.limits = &limits;
+	return select_placement(&limited, out, why, err);
+}
+
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
 {
-	struct choice c = { .in = in, .t = in->topology, .req = in->request, .why = why, .kept_core = -1 };
+	struct choice c = {
+		.in = in, .t = in->topology, .req = in->request, .limits = in->limits, .why = why, .kept_core = -1
+	};
 	int r = -ENOMEM;
 
+	if (!in->limits)
+		return select_unlimited(in, out, why, err);
 	if (why)
 		for (unsigned int i = 0; i < in->topology->nwarnings; i++)
 			reasons_add(why, "%s", in->topology->warnings[i]);

@@ -41,10 +41,10 @@ int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *er
 void hook_time_limit(unsigned int seconds);
 
 /*
- * If the time limit expires while *@while_set is not 0, it starts again. For a system call that signals do not
- * interrupt (cgroup_writing).
+ * A flag: if the time limit expires while it is not 0, the time starts again. For a system call that signals do not
+ * interrupt (cgroup_writer.busy).
  */
-void hook_uncounted(const volatile sig_atomic_t *while_set);
+volatile sig_atomic_t *hook_uncounted(void);
 
 /*
  * The ledger's folder: @given, or /run/numaplace for the machine's root. For other users, and for root in a user
