@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The ceilings of numaplace.conf, the rules for memory policies and plans, and the sums of a tenant. A tenant's sums are
- * computed only if numaplace.conf limits them, as that reads all records.
+ * The ceilings of numaplace.conf, the rules for memory policies and plans, and the sums of a tenant. A tenant's sums
+ * are computed only if numaplace.conf limits them, as that reads all records.
  */
 #include "place/admit.h"
 

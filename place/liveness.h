@@ -16,8 +16,7 @@ struct liveness_ctx {
 	uint64_t now;             /* CLOCK_BOOTTIME seconds at liveness_init() */
 	unsigned int looks;       /* containers whose numa_stat may still be read; liveness_init() sets no limit */
 	uint64_t search_until;    /* deadline (cgroup_scan_clock) of the search for records; 0: it has not begun */
-	int state;                /* for reading: state folder, so that containers whose move was interrupted are reported */
-				  /* where their cgroup says; -1: ignore such moves */
+	int state;                /* for reading: interrupted moves noted in this state folder are corrected; -1: not */
 };
 
 /* @boot_id NULL: it is read from proc/ below @root. */

@@ -25,7 +25,7 @@ int machine_read(struct machine *m, const struct place_env *env, bool memory, bo
 void machine_close(struct machine *m);
 #define cleanup_machine __attribute__((cleanup(machine_close)))
 
-/* Writes a topology that was read from the kernel to the cache. Needs no lock, so call it after the ledger's is released. */
+/* Writes a topology that was read from the kernel to the cache. Call it without the ledger's lock: it needs none. */
 void machine_keep(const struct machine *m, const struct place_env *env);
 
 static inline const char *machine_boot_id(const struct machine *m)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The marks on a placed container's cgroup, and what systemd is told about it.
+ * The marks on a placed container's cgroup, and its cpuset as systemd keeps it.
  */
 #ifndef NUMAPLACE_PLACE_MARKS_H
 #define NUMAPLACE_PLACE_MARKS_H

@@ -32,14 +32,14 @@ void move_journal_mend(const struct place_env *env, struct ledger *l);
 void move_journal_each(int state, void (*each)(void *arg, const char *id), void *arg);
 
 /*
- * Like move_journal_mend() for the one container @r with the cgroup @c, but changes only @r: true if @r has become the old
- * record. Needs no lock.
+ * Like move_journal_mend() for the one container @r with the cgroup @c, but changes only @r: true if @r has become the
+ * old record. Needs no lock.
  */
 bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *r);
 
 /*
- * Whether the move of @r (as move_journal_correct() left it) was interrupted half-way, so that its memory may be on the old and
- * the new nodes.
+ * Whether the move of @r (as move_journal_correct() left it) was interrupted half-way, so that its memory may be on the
+ * old and the new nodes.
  */
 bool move_journal_left(int state, int mount, const struct record *r);
 

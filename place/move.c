@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
- * the move is interrupted, the old one is restored: place/move-journal.h). Then cpuset.mems is widened to the old and the
- * new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in one
- * system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the remaining
- * pages.
+ * the move is interrupted, the old one is restored: place/move-journal.h). Then cpuset.mems is widened to the old and
+ * the new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in
+ * one system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the
+ * remaining pages.
  */
 #include "place/move.h"
 

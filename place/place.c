@@ -58,35 +58,11 @@ static int fill_record(const struct placing *p, const struct decision *d, struct
 	return 0;
 }
 
-/* Chooses a placement for a container that is not known, and adds its record. */
-static int decide_new(struct placing *p, struct decision *d, struct ledger *l, struct record *out, struct error *err)
-{
-	const struct place_job *job = p->job;
-	int rc;
-
-	decision_hint_home(d, l, job->runtime_class, job->id);
-	liveness_look_at_few(&p->env->live);
-	rc = ledger_sweep(l, false, err);
-	if (rc < 0)
-		return rc;
-	record_none(out);
-	out->placement = (struct placement){ 0 };
-	rc = fill_record(p, d, out, err);
-	if (rc == 0)
-		rc = admit_plan(job, &d->limits, err);
-	if (rc == 0)
-		rc = decision_make(d, l, &out->placement, &out->reasons, err);
-	if (rc == 0)
-		rc = admit_placement(l, d->topology, &p->env->conf, job, out, err);
-	if (rc == 0)
-		rc = record_format(out, &p->text, &p->text_len, err);
-	return rc < 0 ? rc : ledger_add_text(l, job->runtime_class, out, p->text, p->text_len, err);
-}
-
 /* Under the lock: finds the record, or chooses and adds one. *@marked: nothing is left to write. */
 static int decide(struct placing *p, struct decision *d, struct record *out, bool *marked, struct error *err)
 {
 	struct place_env *env = p->env;
+	const struct place_job *job = p->job;
 	cleanup_ledger struct ledger *l = NULL;
 	struct ledger_world world;
 	int rc;
@@ -96,10 +72,26 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 	rc = ledger_open(env->state, d->topology, &world, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
-	rc = known_find(l, &world, p->job, &p->found, &d->limits, out, marked, err);
+	rc = known_find(l, &world, job, &p->found, &d->limits, out, marked, err);
 	if (rc == 0) {
 		*marked = false;
-		rc = decide_new(p, d, l, out, err);
+		decision_hint_home(d, l, job->runtime_class, job->id);
+		liveness_look_at_few(&env->live);
+		rc = ledger_sweep(l, false, err);
+		record_none(out);
+		out->placement = (struct placement){ 0 };
+		if (rc >= 0)
+			rc = fill_record(p, d, out, err);
+		if (rc == 0)
+			rc = admit_plan(job, &d->limits, err);
+		if (rc == 0)
+			rc = decision_make(d, l, &out->placement, &out->reasons, err);
+		if (rc == 0)
+			rc = admit_placement(l, d->topology, &env->conf, job, out, err);
+		if (rc == 0)
+			rc = record_format(out, &p->text, &p->text_len, err);
+		if (rc == 0)
+			rc = ledger_add_text(l, job->runtime_class, out, p->text, p->text_len, err);
 	}
 	place_say_ledger(env, l);
 	return rc < 0 ? rc : 0;

@@ -44,10 +44,11 @@ struct placing {
 };
 
 /*
- * Places the container. Opens @env with PLACE_WRITE, and creates the state folder before it records. @out (may be NULL) becomes its record in the ledger; the
- * caller zeroes it before and frees it with record_free(). A second call for the same container changes nothing and
- * returns the first one's record. Errors: -ENOSPC (it does not fit, or a ceiling), -EINVAL (request), -ENOTSUP (policy),
- * -EAGAIN (try again), those of own_at_start() and cgroup_write_cpuset(), or others from the system.
+ * Places the container. Opens @env with PLACE_WRITE, and creates the state folder before it records. @out (may be NULL)
+ * becomes its record in the ledger; the caller zeroes it before and frees it with record_free(). A second call for the
+ * same container changes nothing and returns the first one's record. Errors: -ENOSPC (it does not fit, or a ceiling),
+ * -EINVAL (request), -ENOTSUP (policy), -EAGAIN (try again), those of own_at_start() and cgroup_write_cpuset(), or
+ * others from the system.
  *
  * @held: NULL, or the caller's, to be completed with place_finish() also after a failure.
  */
@@ -63,7 +64,7 @@ void place_finish(struct placing *p, int status);
 /* Drops the records of this id whose containers are dead. Returns 0 also if no record has this id. */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
-/* Drops the record of a placement that failed; a failure is reported as a warning. @t, @env->live: of that placement. */
+/* Drops the record of a placement that failed; warns if it cannot. @t and @env->live are those of that placement. */
 void place_forget(struct place_env *env, const struct topology *t, const char *runtime_class, const char *id,
 		  uint64_t cgroup_inode);
 

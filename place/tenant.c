@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The sum of what one tenant's containers claim, to limit it. Computed only if numaplace.conf sets such a limit, as
- * it reads all records.
+ * Matches the path of a cgroup with the patterns of numaplace.conf. place/admit.c sums the claims.
  */
 #include "place/tenant.h"
 

@@ -42,7 +42,7 @@ struct liveness {
 	int (*ended)(void *ctx, const struct record *r, struct error *err);
 };
 
-/* What ledger_open() is told about this boot. The ledger keeps a copy, and uses @ctx and @boot_id until it is closed. */
+/* What the caller of ledger_open() knows about this boot. The ledger keeps a copy, and uses @ctx and @boot_id until it is closed. */
 struct ledger_world {
 	const struct liveness *liveness;
 	void *ctx;

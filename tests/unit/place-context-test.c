@@ -113,7 +113,7 @@ int main(void)
 	open_side(&a, "one", 2, '1');
 	open_side(&b, "two", 4, '2');
 	ok(a.env.state != b.env.state && a.env.state >= 0 && b.env.state >= 0, "each context has its own state folder");
-	is_int(place_ledger(&a.env, a.topology, &again, &err), -EDEADLK, "the same ledger is not opened twice");
+	is_int(place_ledger(&b.env, b.topology, &again, &err), -EDEADLK, "the same ledger is not opened twice");
 	add(&a, "web", 1);
 	is_int(containers(&a), 1, "a container counts in the ledger that it was added to");
 	is_int(containers(&b), 0, "and not in the other one");
