@@ -87,7 +87,7 @@ int admit_request(const struct conf *conf, const struct place_job *job, struct e
 	int rc;
 
 	if (name_check_id(job->id, err) < 0)
-		return error_prefix(err, "id");
+		return error_prefix(err, -EINVAL, "id");
 	rc = admit_claim(conf, &job->request, 0, err);
 	return rc < 0 ? rc : check_policy(job, err);
 }
