@@ -55,7 +55,8 @@ int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
 		.root = cli->root,
 		.real = !cli->sysroot,
 		.state = -1,
-		.looking = true,
+		.mount = -1,
+		.writer.by_path = libcgroup_write_cpuset,
 		.timeout_ms = LOCK_TIMEOUT_MS,
 		.message = cli_warn,
 	};

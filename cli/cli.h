@@ -35,14 +35,13 @@ int cli_topology(const struct cli *cli, struct topology **out, struct error *err
 int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
 
 /*
- * Prepares to call place/place.h for reading; a verb that writes clears env->looking. env->state_path is NULL if there
- * is no ledger. Close with cleanup_env.
+ * Prepares to call place/place.h. env->state_path is NULL if there is no ledger. Close with cleanup_env.
  */
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
-#define CLI_ENV_NONE ((struct place_env){ .state = -1 })
+#define CLI_ENV_NONE PLACE_ENV_NONE
 static inline void cleanup_envp(struct place_env *env)
 {
-	cleanup_closep(&env->state);
+	place_close(env);
 }
 #define cleanup_env __attribute__((cleanup(cleanup_envp)))
 

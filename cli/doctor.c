@@ -7,7 +7,7 @@
 #include "cli/doctor-runtimes.h"
 
 #include "cgroup/cgroup.h"
-#include "place/moving.h"
+#include "place/move-journal.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
 #include "runtime-hooks/common/confine.h"
@@ -130,7 +130,7 @@ static int say_cut_off(void *arg, const struct record *r)
 {
 	const struct cut_off *c = arg;
 
-	if (moving_left(c->state, c->mount, r))
+	if (move_journal_left(c->state, c->mount, r))
 		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was interrupted, its memory may be on its old and "
 			   "its new nodes: run numaplace move %.80s NODES, with either", r->id, r->id);
 	return 0;
@@ -162,7 +162,7 @@ static void check_records(struct doctor *d, struct place_env *env)
 	}
 	for (unsigned int i = 0; (line = ledger_message(l, i)); i++)
 		doctor_say(d, VERDICT_NOTE, "ledger", "%.300s", line);
-	moving_each(env->state, count_cut_off, &notes);
+	move_journal_each(env->state, count_cut_off, &notes);
 	if (!notes || !env->real || cgroup_mount(&mount, NULL, 0, NULL) < 0)
 		return;
 	cut.mount = mount;

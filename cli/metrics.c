@@ -5,7 +5,6 @@
  */
 #include "cli/cli.h"
 #include "cli/snapshot.h"
-#include "place/choose.h"
 #include "plugin/ledger/counters.h"
 #include "plugin/base/json-write.h"
 
@@ -59,7 +58,7 @@ static int metrics_look(const struct cli *cli, struct metrics *m, struct error *
 	m->elsewhere = calloc(m->s.topology->nnodes + 1, sizeof(*m->elsewhere));
 	if (!m->elsewhere || !stat)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (env.state_path && place_find_state(&env, NULL) == 0)
+	if (place_open(&env, PLACE_READ, NULL) == 0 && env.state >= 0)
 		counters_read(env.state, &m->counters, NULL);
 	if (env.real && cgroup_mount(&mount, NULL, 0, NULL) == 0)
 		for (unsigned int i = 0; i < m->s.n; i++)

@@ -6,7 +6,7 @@
 #include "place/move.h"
 #include "cli/cli.h"
 #include "cli/snapshot.h"
-#include "place/choose.h"
+#include "place/machine.h"
 #include "plugin/base/json-write.h"
 #include "plugin/base/util.h"
 
@@ -97,6 +97,8 @@ static int read_topology(const struct cli *cli, struct topology **out, struct er
 	int r = cli_env(cli, &env, err);
 
 	if (r == 0)
+		r = place_open(&env, PLACE_READ, err);
+	if (r == 0)
 		r = machine_read(&machine, &env, false, false, err);
 	if (r < 0)
 		return r;
@@ -137,7 +139,6 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 		r = find_container(cli, &s, &o.job, err);
 	if (r == 0)
 		r = cli_env(cli, &env, err);
-	env.looking = false;
 	if (r == 0)
 		r = place_move(&env, &o.job, &before, &after, err);
 	if (o.shown)

@@ -197,8 +197,6 @@ static int move_all(struct rebalance *b, struct error *err)
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	int ret = cli_env(b->cli, &env, err);
 
-	env.looking = false;
-
 	if (ret == 0 && b->cli->sysroot)
 		return error_set(err, -EINVAL, "rebalance: containers of a recorded machine cannot be moved: --dry-run");
 	b->made = calloc(b->plan.n, sizeof(*b->made));

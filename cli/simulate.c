@@ -7,6 +7,7 @@
  * reason.
  */
 #include "cli/cli.h"
+#include "place/admit.h"
 #include "plugin/base/util.h"
 #include "plugin/base/json.h"
 #include "plugin/base/json-write.h"
@@ -235,7 +236,7 @@ static int simulate_place(struct simulation *s, struct line *l, struct placement
 		return ret;
 	if (!request_asks(&l->request) && s->conf.without_keys != DEFAULT_BALANCED)
 		return 0;
-	ret = claim_check(&s->conf, &l->request, s->topology->huge_default, err);
+	ret = admit_claim(&s->conf, &l->request, s->topology->huge_default, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < l->request.ndevices; i++) {

@@ -7,7 +7,8 @@
  */
 #include "bench/hook/wrap.h"
 
-#include "place/choose.h"
+#include "place/decide.h"
+#include "place/machine.h"
 #include "plugin/ledger/counters.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
@@ -126,8 +127,9 @@ AROUND(int, hook_read, (int fd, size_t max, char **text, size_t *len, struct err
 AROUND(int, oci_state_parse, (const char *text, size_t len, struct oci_state *out, struct error *err),
        (text, len, out, err), INPUT)
 AROUND(int, oci_config_read, (const char *bundle, struct oci_config *out, struct error *err), (bundle, out, err), INPUT)
-AROUND(int, choice_open, (struct choice *c, struct place_env *env, const struct request *r, struct error *err),
-       (c, env, r, err), TOPOLOGY)
+AROUND(int, machine_read,
+       (struct machine *m, const struct place_env *env, bool memory, bool huge, struct error *err),
+       (m, env, memory, huge, err), TOPOLOGY)
 AROUND(int, cgroup_mount_any, (int *fd, struct error *err), (fd, err), CGROUP)
 AROUND(int, cgroup_of_pid, (int mount, pid_t pid, struct cgroup_dir *out, struct error *err), (mount, pid, out, err),
        CGROUP)
@@ -153,9 +155,9 @@ AROUND(int, ledger_add_text,
        (struct ledger *l, const char *class, const struct record *r, const char *text, size_t len, struct error *err),
        (l, class, r, text, len, err), RECORD)
 AROUND(int, cgroup_write_cpuset,
-       (int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
+       (const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 	const struct idset *mems, struct error *err),
-       (mount, c, before, cpus, mems, err), WRITE)
+       (w, c, before, cpus, mems, err), WRITE)
 AROUND(int, record_format, (const struct record *r, char **text, size_t *len, struct error *err), (r, text, len, err),
        RECORD)
 AROUND(int, cgroup_set_xattr,

@@ -272,7 +272,8 @@ static void put_numa_stat(const char *path, const struct topology *t)
 
 static void make_placed(const char *root, const char *group, const char *state, unsigned int count)
 {
-	struct ledger_world world = { .life = all_live };
+	static const struct liveness liveness = { .life = all_live };
+	struct ledger_world world = { .liveness = &liveness };
 	cleanup_topology struct topology *t = NULL;
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_close int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

@@ -13,8 +13,9 @@
 #include "plugin/ledger/sums.h"
 
 /*
- * A POSIX record lock belongs to the process: a second opening would share it, and the first close would release it
- * for both.
+ * Of the process, not of a context, as its POSIX record locks are: a second opening of the same folder would share the
+ * lock, and the first close would release it for both. (A lock of the open file would not name its holder, which
+ * ledger_lock() must be able to kill.) Ledgers of other folders are independent.
  */
 static struct ledger *open_ledgers;
 

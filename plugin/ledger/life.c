@@ -17,11 +17,11 @@ static bool is_dead(const struct ledger *l, enum life life, const struct record 
 /* May update the share in @r; the sums still hold the values from before. */
 bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 {
-	return is_dead(l, l->world.life ? l->world.life(l->world.arg, r, changed) : LIFE_UNKNOWN, r);
+	return is_dead(l, l->world.liveness->life ? l->world.liveness->life(l->world.ctx, r, changed) : LIFE_UNKNOWN, r);
 }
 
 int part_from(struct ledger *l, const struct record *r, struct error *err)
 {
 	last_place_save(l, r);
-	return l->world.ended ? l->world.ended(l->world.arg, r, err) : 0;
+	return l->world.liveness->ended ? l->world.liveness->ended(l->world.ctx, r, err) : 0;
 }

@@ -7,7 +7,7 @@
 
 #include "plugin/ledger/ledger.h"
 
-/* Whether the container of @r is dead. May update its share, as ledger_world's life(). */
+/* Whether the container of @r is dead. May update its share, as liveness.life(). */
 bool ask_dead(const struct ledger *l, struct record *r, bool *changed);
 
 /*

@@ -61,7 +61,7 @@ static int start_empty(struct ledger *l, struct error *err)
  */
 static int make_good(struct ledger *l, enum usage_state state, bool lost, struct error *err)
 {
-	bool first = state != USAGE_GOOD && l->world.begin && l->world.begin(l->world.arg);
+	bool first = state != USAGE_GOOD && l->world.liveness->begin && l->world.liveness->begin(l->world.ctx);
 	int r;
 
 	switch (state) {

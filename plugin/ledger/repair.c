@@ -144,7 +144,7 @@ static int rebuild(struct ledger *l, struct error *err)
 	if (l->resume && pread(l->lock, &cursor, sizeof(cursor), offsetof(struct lock_file, rebuild)) != sizeof(cursor))
 		cursor = 0;
 	l->resume = false;
-	r = l->world.each_live(l->world.arg, &cursor, rebuild_one, &b, err);
+	r = l->world.liveness->each_live(l->world.ctx, &cursor, rebuild_one, &b, err);
 	if (r < 0)
 		return r;
 	l->incomplete = r > 0;
@@ -176,7 +176,7 @@ int ledger_recount(struct ledger *l, bool lost, struct error *err)
 		if (r == 0)
 			r = count_file(l, list.name[i], &lost, err);
 	}
-	if (r == 0 && lost && l->world.each_live)
+	if (r == 0 && lost && l->world.liveness->each_live)
 		r = rebuild(l, err);
 	if (r == 0)
 		r = usage_create(l, err);

@@ -31,9 +31,10 @@ bool topology_key_read(int root, struct topology_key *out);
 int topology_load(int dir, const struct topology_key *key, struct topology **out);
 
 /*
- * Saves @t. The caller read @key before @t, read it again afterwards and found it unchanged, and holds a lock against
- * other writers. Writes a temporary file and renames it. Best effort: on failure, the next hook reads the machine
- * itself.
+ * Saves @t. The caller read @key before @t, and read it again afterwards and found it unchanged. Writes a temporary
+ * file and renames it. Best effort: on failure, the next hook reads the machine itself. Needs no lock: two writers at
+ * once share the temporary file's name, so that one may rename the file of the other before it is complete; its size
+ * and checksum are then wrong until the other has written all of it, and topology_load() does not use it.
  */
 void topology_keep(int dir, const struct topology_key *key, const struct topology *t);
 

@@ -67,10 +67,10 @@ static void allow_cpus(struct choice *c)
 	const struct request *req = c->req;
 
 	c->cpus = c->t->online;
-	if (c->in->allowed_cpus)
-		idset_and(&c->cpus, c->in->allowed_cpus);
-	if (!idset_empty(&req->pin_cpus))
-		idset_and(&c->cpus, &req->pin_cpus);
+	if (c->limits->limited)
+		idset_and(&c->cpus, &c->limits->allowed_cpus);
+	if (!idset_empty(&c->limits->pin_cpus))
+		idset_and(&c->cpus, &c->limits->pin_cpus);
 	if (!c->in->whole)
 		idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
 	if (req->cpu_listed)

@@ -59,12 +59,12 @@ static enum cause cause_of(const struct choice *c, unsigned int i)
 {
 	const struct topo_cpu *cpu = &c->t->cpus[i];
 	const struct select_policy *policy = c->in->policy;
-	const struct idset *pin = &c->req->pin_cpus;
+	const struct idset *pin = &c->limits->pin_cpus;
 	unsigned int node = c->t->nodes[cpu->node].id;
 
 	if (c->req->nodes_mode == NODES_LIST && !idset_has(&c->req->nodes, node))
 		return CAUSES;
-	if (c->in->allowed_cpus && !idset_has(c->in->allowed_cpus, cpu->id))
+	if (c->limits->limited && !idset_has(&c->limits->allowed_cpus, cpu->id))
 		return NOT_ALLOWED;
 	if (!idset_empty(pin) && !idset_has(pin, cpu->id))
 		return NOT_PINNED;
@@ -141,8 +141,8 @@ static void bare_memory(const struct choice *c, int huge, struct idset *bare, ui
 
 		if (node->ncpus || !here || idset_has(&c->mems, node->id) || idset_has(&t->merged, node->id) ||
 		    idset_has(&c->in->policy->reserved_nodes, node->id) ||
-		    (c->in->allowed_mems && !idset_has(c->in->allowed_mems, node->id)) ||
-		    (!idset_empty(&c->req->pin_mems) && !idset_has(&c->req->pin_mems, node->id)))
+		    (c->limits->limited && !idset_has(&c->limits->allowed_mems, node->id)) ||
+		    (!idset_empty(&c->limits->pin_mems) && !idset_has(&c->limits->pin_mems, node->id)))
 			continue;
 		idset_add(bare, node->id);
 		*amount += here;
@@ -188,8 +188,8 @@ static size_t memory_left_out(const struct choice *c, int huge, char *buf, size_
 	idset_and(&reserved, &c->in->policy->reserved_nodes);
 	if (!idset_empty(&reserved) && used < size)
 		used += (size_t)snprintf(buf + used, size - used, "; reserved: node %.60s", list_text(&reserved).text);
-	if (c->in->allowed_mems)
-		idset_andnot(&outside, c->in->allowed_mems);
+	if (c->limits->limited)
+		idset_andnot(&outside, &c->limits->allowed_mems);
 	else
 		idset_clear(&outside);
 	if (!idset_empty(&outside) && used < size)
@@ -321,7 +321,7 @@ int refuse_core(const struct choice *c, unsigned int cpu, struct error *err)
 
 		if (i == cpu || x->core != t->cpus[cpu].core)
 			continue;
-		if (what == words[NOT_ALLOWED] && (!c->in->allowed_cpus || idset_has(c->in->allowed_cpus, x->id)))
+		if (what == words[NOT_ALLOWED] && (!c->limits->limited || idset_has(&c->limits->allowed_cpus, x->id)))
 			continue;
 		return error_set(err, -ENOSPC, "limits.cpu: CPU %u shares its core with CPU %u, which is %s",
 				 t->cpus[cpu].id, x->id, what);
@@ -335,9 +335,9 @@ int no_candidates(const struct choice *c, struct error *err)
 	struct left_out_text causes = left_out(c, false);
 	const char *colon = causes.text[0] ? ": " : "";
 
-	if (!idset_empty(&c->req->pin_cpus))
+	if (!idset_empty(&c->limits->pin_cpus))
 		return error_set(err, -ENOSPC, "no CPU left of cpuset.cpus \"%s\" that may be used%s%s",
-				 list_text(&c->req->pin_cpus).text, colon, causes.text);
+				 list_text(&c->limits->pin_cpus).text, colon, causes.text);
 	if (idset_empty(&c->nodes))
 		return error_set(err, -ENOSPC, "no CPU left: nodes %s are all reserved",
 				 list_text(&c->in->policy->reserved_nodes).text);
@@ -406,7 +406,7 @@ static const char *why_lost(const struct choice *c, const struct verdict *a, con
 		return "more loaded";
 	if (b->memory > a->memory + 0.5)
 		return "with less free memory";
-	if (c->req->ndevices || !idset_empty(&c->req->last_nodes))
+	if (c->req->ndevices || !idset_empty(&c->limits->last_nodes))
 		return "farther from its device or its last place";
 	if (b->load < a->load - 0.5)
 		return "emptier, and kept for larger ones";

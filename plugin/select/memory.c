@@ -29,13 +29,13 @@ uint64_t memory_floor(const struct topo_node *node)
 /* Why nodes with memory may not be used: "reserved: 3; not allowed here: 1-2", each node by its first cause. */
 static struct left_out_text mems_left_out(const struct choice *c, const struct idset *nodes)
 {
-	const struct idset *pin = idset_empty(&c->req->pin_mems) ? NULL : &c->req->pin_mems;
+	const struct idset *pin = idset_empty(&c->limits->pin_mems) ? NULL : &c->limits->pin_mems;
 	const struct {
 		const char *what;
 		const struct idset *out, *all; /* left out if in @out, or outside of @all */
 	} causes[] = {
 		{ "reserved", &c->in->policy->reserved_nodes, NULL },
-		{ "not allowed here", NULL, c->in->allowed_mems },
+		{ "not allowed here", NULL, c->limits->limited ? &c->limits->allowed_mems : NULL },
 		{ "outside of cpuset.mems", NULL, pin },
 	};
 	struct left_out_text text = { "" };
@@ -98,7 +98,7 @@ static struct idset usual_mems(const struct choice *c, const struct idset *may)
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 
-		if (node->memory_kind != MEMORY_ORDINARY && !idset_has(&c->req->pin_mems, node->id) &&
+		if (node->memory_kind != MEMORY_ORDINARY && !idset_has(&c->limits->pin_mems, node->id) &&
 		    !(c->req->nodes_mode == NODES_LIST && idset_has(&c->req->nodes, node->id)))
 			idset_del(&usual, node->id);
 	}
@@ -110,10 +110,10 @@ int choose_mems(struct choice *c, struct error *err)
 {
 	struct idset may = c->t->mem_nodes, usual;
 
-	if (c->in->allowed_mems)
-		idset_and(&may, c->in->allowed_mems);
-	if (!idset_empty(&c->req->pin_mems))
-		idset_and(&may, &c->req->pin_mems);
+	if (c->limits->limited)
+		idset_and(&may, &c->limits->allowed_mems);
+	if (!idset_empty(&c->limits->pin_mems))
+		idset_and(&may, &c->limits->pin_mems);
 	idset_andnot(&may, &c->in->policy->reserved_nodes);
 	if (!idset_empty(&c->req->mem_nodes))
 		return named_mems(c, &may, err);
@@ -122,11 +122,11 @@ int choose_mems(struct choice *c, struct error *err)
 	idset_and(&c->mems, &c->nodes);
 	if (!idset_empty(&c->mems))
 		return 0;
-	if (!idset_empty(&c->req->pin_mems) && c->req->nodes_mode == NODES_LIST &&
+	if (!idset_empty(&c->limits->pin_mems) && c->req->nodes_mode == NODES_LIST &&
 	    idset_intersects(&c->nodes, &c->t->mem_nodes))
 		return error_set(err, -ENOSPC,
 				 "limits.cpu.nodes: \"%s\": memory is pinned to nodes %s (cpuset.mems), which are not among them",
-				 list_text(&c->req->nodes).text, list_text(&c->req->pin_mems).text);
+				 list_text(&c->req->nodes).text, list_text(&c->limits->pin_mems).text);
 	if (idset_empty(&usual))
 		return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s: memory is on nodes %s",
 				 list_text(&c->nodes).text, list_text(&c->t->mem_nodes).text);
@@ -281,7 +281,7 @@ static void add_named_memory(const struct choice *c, const struct idset *chosen,
 		bool ours = false;
 
 		if (t->nodes[j].ncpus || !idset_has(&c->mems, t->nodes[j].id) ||
-		    (!idset_has(&c->req->nodes, t->nodes[j].id) && !idset_has(&c->req->pin_mems, t->nodes[j].id)))
+		    (!idset_has(&c->req->nodes, t->nodes[j].id) && !idset_has(&c->limits->pin_mems, t->nodes[j].id)))
 			continue;
 		for (unsigned int i = 0; i < t->nnodes; i++) {
 			unsigned int d = t->near[j * t->nnodes + i];

@@ -43,17 +43,17 @@ int need_find(struct choice *c, struct error *err)
 
 	memset(need, 0, sizeof(*need));
 	need->count = req->cpu_count;
-	need->memory = req->memory;
+	need->memory = c->limits->memory;
 	if (req->huge_memory) {
 		uint64_t size = c->t->huge_default ? c->t->huge_default : c->t->huge_size[0];
 
-		r = need_huge(c, size, size ? (req->memory + size - 1) / size : 0, err);
+		r = need_huge(c, size, size ? (c->limits->memory + size - 1) / size : 0, err);
 		if (r < 0)
 			return r;
 		need->memory = 0;
 	}
 	for (unsigned int i = 0; i < req->nhuge; i++) {
-		r = need_huge(c, req->huge[i].size, req->huge[i].count, err);
+		r = need_huge(c, req->huge[i].size, c->limits->huge_count[i], err);
 		if (r < 0)
 			return r;
 	}

@@ -146,6 +146,7 @@ struct emptiness {
 /* State of one decision. */
 struct choice {
 	const struct select_input *in;
+	const struct constraints *limits; /* in->limits, never NULL */
 	const struct topology *t;
 	const struct request *req;
 	bool *candidate;          /* by CPU index */

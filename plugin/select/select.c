@@ -452,7 +452,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 /* Isolated CPUs are used only for containers that request them, by class or by a pin to isolated CPUs only. */
 static bool wants_isolated(const struct choice *c)
 {
-	struct idset pin = c->req->pin_cpus;
+	struct idset pin = c->limits->pin_cpus;
 
 	idset_and(&pin, &c->t->online);
 	return c->req->cpu_class == CLASS_ISOLATED ||
@@ -520,11 +520,40 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	return 0;
 }
 
+void constraints_init(struct constraints *c, const struct request *r)
+{
+	c->limited = false;
+	c->pin_cpus = r->pin_cpus;
+	c->pin_mems = r->pin_mems;
+	c->last_nodes = r->last_nodes;
+	c->last_mems = r->last_mems;
+	c->memory = r->memory;
+	for (unsigned int i = 0; i < HUGE_REQUEST_MAX; i++)
+		c->huge_count[i] = r->huge[i].count;
+	c->cut[0] = '\0';
+}
+
+/* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
+static own_frame int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
+				      struct error *err)
+{
+	struct select_input limited = *in;
+	struct constraints limits;
+
+	constraints_init(&limits, in->request);
+	limited.limits = &limits;
+	return select_placement(&limited, out, why, err);
+}
+
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
 {
-	struct choice c = { .in = in, .t = in->topology, .req = in->request, .why = why, .kept_core = -1 };
+	struct choice c = {
+		.in = in, .t = in->topology, .req = in->request, .limits = in->limits, .why = why, .kept_core = -1
+	};
 	int r = -ENOMEM;
 
+	if (!in->limits)
+		return select_unlimited(in, out, why, err);
 	if (why)
 		for (unsigned int i = 0; i < in->topology->nwarnings; i++)
 			reasons_add(why, "%s", in->topology->warnings[i]);

@@ -144,7 +144,7 @@ static int add_costs(struct choice *c)
 	struct search *s = &c->search;
 	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
-	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
+	bool home = !idset_empty(&c->limits->last_nodes), device = !idset_empty(&c->in->device_nodes);
 
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
@@ -158,7 +158,7 @@ static int add_costs(struct choice *c)
 		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
-		if (home && !idset_has(&c->req->last_nodes, node->id))
+		if (home && !idset_has(&c->limits->last_nodes, node->id))
 			bias += BIAS_HOME;
 		if (s->need.memory && !node->mem_known)
 			bias += BIAS_UNKNOWN;

@@ -17,7 +17,7 @@ static bool may_be_busy(const struct select_input *in, const struct topo_cpu *cp
 
 	if (in->usage->load[cpu->id] || in->usage->exclusive[cpu->id])
 		return true;
-	if (in->allowed_cpus && !idset_has(in->allowed_cpus, cpu->id))
+	if (in->limits->limited && !idset_has(&in->limits->allowed_cpus, cpu->id))
 		return true;
 	return !in->whole && (idset_has(&policy->reserved_cpus, cpu->id) ||
 			      idset_has(&policy->reserved_nodes, in->topology->nodes[cpu->node].id));

@@ -39,8 +39,7 @@ static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
 static void (*volatile time_up_call)(void);
 static unsigned int time_limit = HOOK_SECONDS;
-static const volatile sig_atomic_t nothing;
-static const volatile sig_atomic_t *uncounted = &nothing;
+static volatile sig_atomic_t uncounted; /* set by the write of a cpuset, read by on_alarm() */
 
 /* @line begins with the syslog priority, "<27>". Async-signal-safe. */
 static void send_line(const char *line)
@@ -102,7 +101,7 @@ static void on_alarm(int signal_number)
 {
 	(void)signal_number;
 	/* The signal was pending during the exempt system call, which has just returned: restart the time limit. */
-	if (*uncounted)
+	if (uncounted)
 		alarm(time_limit);
 	else
 		end_with(last->time_up);
@@ -207,9 +206,9 @@ void hook_time_limit(unsigned int seconds)
 	alarm(time_limit);
 }
 
-void hook_uncounted(const volatile sig_atomic_t *while_set)
+volatile sig_atomic_t *hook_uncounted(void)
 {
-	uncounted = while_set;
+	return &uncounted;
 }
 
 void hook_subject(const char *fmt, ...)

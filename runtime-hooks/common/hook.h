@@ -39,10 +39,10 @@ int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *er
 void hook_time_limit(unsigned int seconds);
 
 /*
- * If the time limit expires while *@while_set is not 0, it starts again. For a system call that signals do not
- * interrupt (cgroup_writing).
+ * A flag: if the time limit expires while it is not 0, the time starts again. For a system call that signals do not
+ * interrupt (cgroup_writer.busy).
  */
-void hook_uncounted(const volatile sig_atomic_t *while_set);
+volatile sig_atomic_t *hook_uncounted(void);
 
 /* Sets the subject of later messages: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

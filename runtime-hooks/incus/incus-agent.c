@@ -165,7 +165,7 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 	if (rc == 0)
 		rc = own_while_placed(a->mount, &r, &c, &err);
 	if (rc == 0)
-		rc = cgroup_write_cpus(&c, &l->cpus, &err);
+		rc = cgroup_write_cpus(&a->env.writer, &c, &l->cpus, &err);
 	if (rc < 0 && rc != -ENOENT && rc != -ENODEV) {
 		error_prefix(&err, rc, "container %s", l->id);
 		hook_warn(err.text);
@@ -317,8 +317,10 @@ static int mend(struct agent *a, struct error *err)
 static int begin(struct agent *a, int *lock, struct error *err)
 {
 	cleanup_free char *folder = NULL;
-	int r = place_open_state(&a->env, err);
+	int r = place_open(&a->env, PLACE_CREATE, err);
 
+	if (r == 0)
+		r = place_need_state(&a->env, err);
 	if (r == 0)
 		r = take_lock(&a->env, lock, err);
 	if (r == 0)
@@ -374,7 +376,7 @@ static void set_signals(struct agent *a)
 
 int main(int argc, char **argv)
 {
-	struct agent a = { .env = { .root = -1, .real = true, .state = -1, .state_path = PLACE_STATE,
+	struct agent a = { .env = { .root = -1, .real = true, .state = -1, .mount = -1, .state_path = PLACE_STATE,
 				    .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn },
 			   .mount = -1, .ledger_watch = -1 };
 	cleanup_close int lock = -1;

@@ -97,8 +97,10 @@ static uint64_t host_memory(int root)
 static int check_agent(struct place_env *env, struct error *err)
 {
 	cleanup_close int lock = -1;
-	int r = place_open_state(env, err);
+	int r = place_open(env, PLACE_CREATE, err);
 
+	if (r == 0)
+		r = place_need_state(env, err);
 	if (r < 0)
 		return r;
 	lock = openat(env->state, INCUS_AGENT_LOCK, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -133,5 +135,5 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 	job.mems_only = way == INCUS_BEHIND;
 	if (way == INCUS_AHEAD)
 		r = check_agent(env, err);
-	return r < 0 ? r : place_container(env, &job, &placed, err);
+	return r < 0 ? r : place_container(env, &job, &placed, NULL, err);
 }

@@ -348,16 +348,20 @@ static int find_pid(pid_t *pid, struct error *err)
 static int place(struct place_env *env, const struct options *o, const struct request *request, const char *inner,
 		 struct error *err)
 {
-	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner,
-				 .check = check_inside };
+	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner };
+	struct placing placing;
 	cleanup_record struct record placed = { 0 };
 	struct error why;
 	int r = find_pid(&job.pid, err);
 
 	job.request = *request;
 	hook_populate();
+	if (r < 0)
+		return r;
+	r = place_container(env, &job, &placed, &placing, err);
 	if (r == 0)
-		r = place_container(env, &job, &placed, err);
+		r = check_inside(env, job.pid, &placed.placement, err);
+	place_finish(&placing, r);
 	if (r < 0)
 		return r;
 	/* The ledger and the cgroup hold the placement already. The record is for the next start and for people. */
@@ -492,12 +496,12 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 int main(int argc, char **argv)
 {
 	struct options o = { .conf = PLACE_CONF };
-	struct place_env env = { .root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
+	struct place_env env = { .root = -1, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
 	struct error err = { 0 };
 	int r;
 
 	env.began = hook_begin();
-	hook_uncounted(&cgroup_writing);
+	env.writer.busy = hook_uncounted();
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

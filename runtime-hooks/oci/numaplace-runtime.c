@@ -191,8 +191,7 @@ struct work {
 static void work_close(struct work *w)
 {
 	oci_plan_free(&w->plan);
-	cleanup_closep(&w->env.root);
-	cleanup_closep(&w->env.state);
+	place_close(&w->env);
 }
 #define cleanup_work __attribute__((cleanup(work_close)))
 
@@ -205,16 +204,13 @@ static bool is_runtime(const struct runtime_version *v)
 static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err)
 {
 	struct runtime_version v;
-	struct error lost;
-	int r;
+	int r = oci_plan_make(&w->env, &w->request, w->command->id, &w->plan, err);
 
-	w->env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w->env.root < 0)
-		return error_errno(err, -errno, "open /");
-	r = oci_plan_make(&w->env, &w->request, w->command->id, &w->plan, err);
 	if (r < 0)
 		return r;
-	place_open_state(&w->env, &lost);
+	r = place_open(&w->env, PLACE_CREATE, err);
+	if (r < 0)
+		return r;
 	r = runtime_version_ask(w->runtime, w->env.state, &v, err);
 	if (r == 0 && !is_runtime(&v))
 		r = error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": it is not known whether %s passes "
@@ -431,7 +427,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	cleanup_work struct work w = {
 		.command = &c,
-		.env = { .root = -1, .real = true, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
+		.env = { .root = -1, .real = true, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
 			 .message = hook_warn },
 	};
 	unsigned int seconds = 0;

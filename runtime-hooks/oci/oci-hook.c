@@ -196,12 +196,12 @@ static int check_runtime(struct place_env *env, const struct place_job *job, str
 {
 	struct runtime_version v;
 	char exe[64], text[200];
-	struct error why;
 	int r;
 
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)getppid());
-	place_open_state(env, &why);
-	r = runtime_version_ask(exe, env->state, &v, err);
+	r = place_open(env, PLACE_CREATE, err);
+	if (r == 0)
+		r = runtime_version_ask(exe, env->state, &v, err);
 	if (r < 0)
 		return r;
 	if (runtime_knows_memory_policy(&v))
@@ -281,7 +281,7 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 		return r;
 	if (runs_a_program(o))
 		confine_calls(0);
-	return place_container(env, &job, NULL, err);
+	return place_container(env, &job, NULL, NULL, err);
 }
 
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
@@ -430,13 +430,13 @@ int main(int argc, char **argv)
 {
 	struct options o = { .conf = PLACE_CONF };
 	struct place_env env = {
-		.root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
+		.root = -1, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
 	};
 	struct error err = { 0 };
 	int r;
 
 	env.began = hook_begin();
-	hook_uncounted(&cgroup_writing);
+	env.writer.busy = hook_uncounted();
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

@@ -35,6 +35,7 @@ static struct {
 	int dir;
 	struct topology topology;
 	struct topo_node nodes[KIT_NODES];
+	struct liveness liveness;
 	struct ledger_world world;
 	unsigned int nfates;
 	struct fate fate[64];
@@ -162,10 +163,9 @@ static inline void kit_fresh(void)
 	for (unsigned int i = 0; i < KIT_NODES; i++)
 		kit.nodes[i].id = (uint16_t)i;
 	kit.topology = (struct topology){ .nnodes = KIT_NODES, .nodes = kit.nodes, .cpu_ids = KIT_CPUS };
+	kit.liveness = (struct liveness){ .life = kit_life, .each_live = kit_each_live, .begin = kit_begin };
 	kit.world = (struct ledger_world){
-		.life = kit_life,
-		.each_live = kit_each_live,
-		.begin = kit_begin,
+		.liveness = &kit.liveness,
 		.boot_id = "6f1c1f4e-0000-0000-0000-000000000001",
 		.now = 1000,
 		.patience = 60,

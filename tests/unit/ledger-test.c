@@ -145,7 +145,7 @@ static void test_ended(void)
 	struct ledger *l;
 
 	kit_fresh();
-	kit.world.ended = hear_ended;
+	kit.liveness.ended = hear_ended;
 	l = kit_open();
 	for (uint64_t inode = 1; inode <= 4; inode++)
 		kit_add(l, inode < 3 ? "a" : "b", inode, &err);

@@ -4,7 +4,7 @@
  * differently; then the facts on a real cgroup2: containers of two processes each, and this process, are moved, killed
  * and marked at random in trees of cgroups, and compared with a model. NUMAPLACE_SEED repeats a run.
  */
-#include "place/choose.h"
+#include "place/marks.h"
 #include "cgroup/own.h"
 #include "cgroup/text.h"
 #include "plugin/base/file.h"
@@ -196,7 +196,7 @@ static void mark_cgroup(const char *dir, const char *id)
 	idset_add(&r.placement.mems, 0);
 	idset_add(&r.placement.share.cpus, 0);
 	r.placement.share.count = 1;
-	if (place_mark(&env, &c, &r, &err) < 0)
+	if (marks_set(&env, &c, &r, NULL, 0, &err) < 0)
 		diag("mark %s: %s", dir, err.text);
 }
 
@@ -342,9 +342,9 @@ static void test_messages(void)
 	snprintf(want, sizeof(want), "cgroup %s/a: container \"c0\" (runc) is placed there, \"c1\" cannot be", own.top);
 	is_str(err.text, want, "own_at_start: the message names both containers");
 	ok(!c.owned, "own_at_start: a refused cgroup is not owned");
-	is_int(cgroup_write_cpuset(own.mount, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
+	is_int(cgroup_write_cpuset(NULL, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
 	       "cgroup_write_cpuset refuses a cgroup that is not owned");
-	is_int(cgroup_write_cpus(&c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
+	is_int(cgroup_write_cpus(NULL, &c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
 	cgroup_dir_close(&c);
 	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EBUSY,
 	       "own_at_start: a cgroup that another process has joined");

@@ -4,6 +4,7 @@
  */
 #include "tests/unit/ledger-kit.h"
 
+#include "place/admit.h"
 #include "place/tenant.h"
 
 static const char *tenants = "";
@@ -117,7 +118,7 @@ static int check(struct ledger *l, const char *cgroup, const char *held, unsigne
 	struct topology t = topology();
 
 	holder("next", 50, cgroup, held, &r);
-	return tenant_check(l, &t, &conf, &r, err);
+	return admit_tenant(l, &t, &conf, &r, err);
 }
 
 /* Checks a container with this claim beside three that claim 4 CPUs, 3 GiB and 1.5 GiB of hugepages each. */
@@ -131,7 +132,7 @@ static int claim(struct ledger *l, const char *cgroup, unsigned int cpus, uint64
 	r.placement.share.count = cpus;
 	r.placement.share.mem[0].memory = memory;
 	r.placement.share.mem[0].huge[0] = pages;
-	return tenant_check(l, &t, conf, &r, err);
+	return admit_tenant(l, &t, conf, &r, err);
 }
 
 static void put_claim(struct ledger *l, const char *id, uint64_t inode, const char *cgroup)
@@ -216,7 +217,7 @@ static void test_evasion(void)
 		cleanup_record struct record r = { 0 };
 
 		holder("next", 50, i ? "/user.slice/user-7.slice/next" : "/own3/own4/next", "6-7", &r);
-		is_int(tenant_check(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC,
+		is_int(admit_tenant(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC,
 		       i ? "evasion: a user is a tenant" : "evasion: an invented parent is not a tenant");
 		if (!i)
 			is_str(err.text,

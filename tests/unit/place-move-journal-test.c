@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * place/moving: the journal of a move that succeeds, fails, or is killed. The repair of interrupted moves is tested in
+ * place/move-journal.c: the file of a move that succeeds, fails, or is killed. The repair of interrupted moves is tested in
  * the VM.
  */
-#include "place/moving.h"
+#include "place/move-journal.h"
 #include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
@@ -27,7 +27,7 @@ static void hear(void *arg, const char *id)
 static unsigned int cut_off(void)
 {
 	told = 0;
-	moving_each(state, hear, NULL);
+	move_journal_each(state, hear, NULL);
 	return told;
 }
 
@@ -39,7 +39,7 @@ static bool is_there(const char *name)
 /* A process that begins to move a container and then waits. */
 static pid_t begin_elsewhere(const char *id, uint64_t inode)
 {
-	struct moving m = MOVING_NONE;
+	struct move_journal m = MOVE_JOURNAL_NONE;
 	int ready[2];
 	char word = 0;
 	pid_t pid;
@@ -49,7 +49,7 @@ static pid_t begin_elsewhere(const char *id, uint64_t inode)
 	pid = fork();
 	if (pid == 0) {
 		close(ready[0]);
-		if (moving_begin(state, id, inode, &m, NULL) < 0 || write(ready[1], &word, 1) != 1)
+		if (move_journal_begin(state, id, inode, &m, NULL) < 0 || write(ready[1], &word, 1) != 1)
 			_exit(1);
 		for (;;)
 			pause();
@@ -68,45 +68,45 @@ static void kill_it(pid_t pid)
 
 static void test_own(void)
 {
-	struct moving m = MOVING_NONE;
+	struct move_journal m = MOVE_JOURNAL_NONE;
 	struct error err = { 0 };
 
-	moving_end(state, &m, true);
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "moving_begin (%s)", err.text);
+	move_journal_end(state, &m, true);
+	is_int(move_journal_begin(state, "web", 7, &m, &err), 0, "move_journal_begin (%s)", err.text);
 	ok(is_there("moving-7"), "a move in progress has a file");
 	is_int(cut_off(), 0, "a move in progress is not interrupted");
-	moving_end(state, &m, true);
+	move_journal_end(state, &m, true);
 	ok(m.fd < 0 && !is_there("moving-7"), "after a successful move, no file is left");
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "a second move can begin after a successful one");
-	moving_end(state, &m, false);
+	is_int(move_journal_begin(state, "web", 7, &m, &err), 0, "a second move can begin after a successful one");
+	move_journal_end(state, &m, false);
 	ok(!is_there("moving-7"), "after a failed move that was undone, no file is left");
 }
 
 static void test_killed(void)
 {
-	struct moving m = MOVING_NONE;
+	struct move_journal m = MOVE_JOURNAL_NONE;
 	struct error err = { 0 };
 	pid_t pid = begin_elsewhere("web", 7);
 
-	is_int(moving_begin(state, "web", 7, &m, &err), -EBUSY, "a container that another process moves is busy");
+	is_int(move_journal_begin(state, "web", 7, &m, &err), -EBUSY, "a container that another process moves is busy");
 	is_str(err.text, "web: another process is moving it", "message for a container that is being moved");
 	ok(m.fd < 0, "a busy container: the output is unchanged");
-	is_int(moving_begin(state, "db", 8, &m, &err), 0, "a different container can be moved at the same time");
+	is_int(move_journal_begin(state, "db", 8, &m, &err), 0, "a different container can be moved at the same time");
 	is_int(cut_off(), 0, "two moves in progress: none is interrupted");
-	moving_end(state, &m, true);
+	move_journal_end(state, &m, true);
 	kill_it(pid);
 	is_int(cut_off(), 1, "mover killed: one interrupted move");
 	is_str(last, "web", "mover killed: the container's id is reported");
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "mover killed: another move can begin");
+	is_int(move_journal_begin(state, "web", 7, &m, &err), 0, "mover killed: another move can begin");
 	is_int(cut_off(), 0, "mover killed: the second move is in progress, not interrupted");
-	moving_end(state, &m, false);
+	move_journal_end(state, &m, false);
 	is_int(cut_off(), 1, "mover killed: interrupted again after the second move has failed");
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "mover killed: a third move can begin");
-	moving_end(state, &m, true);
+	is_int(move_journal_begin(state, "web", 7, &m, &err), 0, "mover killed: a third move can begin");
+	move_journal_end(state, &m, true);
 	ok(!is_there("moving-7"), "mover killed: a successful third move removes the file");
-	is_int(moving_begin(state, "web", 7, &m, &err), 0, "a fourth move can begin after a successful one");
+	is_int(move_journal_begin(state, "web", 7, &m, &err), 0, "a fourth move can begin after a successful one");
 	m.keep = true;
-	moving_end(state, &m, false);
+	move_journal_end(state, &m, false);
 	is_int(cut_off(), 1, "a failed move that was not undone remains interrupted");
 }
 

@@ -3,9 +3,11 @@
  * One file for each move, named after the cgroup's inode, with the container's id in it. The lock belongs to the open
  * file description and ends with the process. Only the mover takes it; others only test it.
  */
-#include "place/moving.h"
+#include "place/move-journal.h"
 
-#include "place/choose.h"
+#include "place/marks.h"
+#include "place/message.h"
+#include "place/place.h"
 #include "cgroup/own.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
@@ -22,10 +24,10 @@ static void name_of(uint64_t inode, char name[32])
 	snprintf(name, 32, PREFIX "%" PRIu64, inode);
 }
 
-int moving_begin(int state, const char *id, uint64_t cgroup_inode, struct moving *out, struct error *err)
+int move_journal_begin(int state, const char *id, uint64_t cgroup_inode, struct move_journal *out, struct error *err)
 {
 	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-	struct moving m = MOVING_NONE;
+	struct move_journal m = MOVE_JOURNAL_NONE;
 	cleanup_close int fd = -1;
 	int r;
 
@@ -49,7 +51,7 @@ int moving_begin(int state, const char *id, uint64_t cgroup_inode, struct moving
 	return 0;
 }
 
-void moving_end(int state, struct moving *m, bool done)
+void move_journal_end(int state, struct move_journal *m, bool done)
 {
 	if (m->fd < 0)
 		return;
@@ -108,7 +110,7 @@ static void tell(void *arg, const char *name, const char *id)
 		t->each(t->arg, id);
 }
 
-void moving_each(int state, void (*each)(void *arg, const char *id), void *arg)
+void move_journal_each(int state, void (*each)(void *arg, const char *id), void *arg)
 {
 	struct teller t = { each, arg };
 
@@ -120,7 +122,6 @@ void moving_each(int state, void (*each)(void *arg, const char *id), void *arg)
 struct mender {
 	const struct place_env *env;
 	struct ledger *l;
-	int mount;
 };
 
 static const char *find_record(const struct mender *m, const char *id, uint64_t inode, struct record *out)
@@ -153,7 +154,7 @@ static bool is_noted(int state, uint64_t inode)
 	return is_cut_off(state, name, id);
 }
 
-bool moving_look(int state, const struct cgroup_dir *c, struct record *r)
+bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *r)
 {
 	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
@@ -167,7 +168,7 @@ bool moving_look(int state, const struct cgroup_dir *c, struct record *r)
 	return true;
 }
 
-bool moving_left(int state, int mount, const struct record *r)
+bool move_journal_left(int state, int mount, const struct record *r)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	cleanup_own_mark struct record *mark = NULL;
@@ -187,13 +188,13 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 	struct error why = { 0 };
 	int rc;
 
-	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->mount, r, c, &why) < 0 ||
+	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->env->mount, r, c, &why) < 0 ||
 	    own_read_mark(c, &mark, &why) <= 0)
 		return false;
 	if (same_place(r, mark))
 		return is_at(&now, r);
 	if (is_at(&now, r)) {
-		rc = place_mark(m->env, c, r, &why);
+		rc = marks_set(m->env, c, r, NULL, 0, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: completed an interrupted move", r->id);
 	} else {
@@ -216,15 +217,15 @@ static void mend(void *arg, const char *name, const char *id)
 	const char *class = *id ? find_record(m, id, inode, &r) : NULL;
 
 	/* The container is gone, or was never moved. */
-	if (!class || cgroup_open(m->mount, r.cgroup, &c, NULL) == -ENOENT ||
+	if (!class || cgroup_open(m->env->mount, r.cgroup, &c, NULL) == -ENOENT ||
 	    (c.fd >= 0 && (c.inode != inode || mend_record(m, class, &r, &c))))
 		unlinkat(m->env->state, name, 0);
 }
 
-void moving_mend(const struct place_env *env, struct ledger *l, int mount)
+void move_journal_mend(const struct place_env *env, struct ledger *l)
 {
-	struct mender m = { env, l, mount };
+	struct mender m = { env, l };
 
-	if (mount >= 0 && env->state >= 0)
+	if (env->mount >= 0 && env->state >= 0)
 		each_cut_off(env->state, mend, &m);
 }

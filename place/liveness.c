@@ -3,10 +3,11 @@
  * The ledger's callbacks, called under its lock. Each container costs one open, one stat, one read and one attribute,
  * and one statistics file if it requests memory.
  */
-#include "place/world.h"
+#include "place/liveness.h"
 
 #include "cgroup/cgroup.h"
-#include "place/moving.h"
+#include "place/marks.h"
+#include "place/move-journal.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
@@ -84,7 +85,7 @@ static void see_huge(struct share *s, unsigned int size, uint64_t bytes, const s
 }
 
 /* Best effort: without the controllers, nothing is recorded as touched. */
-static void see(struct world *w, const struct cgroup_dir *c, struct share *s, bool *changed)
+static void see(struct liveness_ctx *w, const struct cgroup_dir *c, struct share *s, bool *changed)
 {
 	cleanup_free struct numa_stat *stat = w->looks ? malloc(sizeof(*stat)) : NULL;
 
@@ -99,9 +100,9 @@ static void see(struct world *w, const struct cgroup_dir *c, struct share *s, bo
 			see_huge(s, i, w->t->huge_size[i], stat, changed);
 }
 
-static enum life world_life(void *arg, struct record *r, bool *changed)
+static enum life live_life(void *ctx, struct record *r, bool *changed)
 {
-	struct world *w = arg;
+	struct liveness_ctx *w = ctx;
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	ssize_t n;
 	int rc;
@@ -124,29 +125,21 @@ static enum life world_life(void *arg, struct record *r, bool *changed)
 	if (n < 0)
 		return LIFE_UNKNOWN;
 	if (w->state >= 0)
-		*changed |= moving_look(w->state, &c, r);
+		*changed |= move_journal_correct(w->state, &c, r);
 	see(w, &c, &r->placement.share, changed);
 	return LIFE_PLACED;
 }
 
 /* Removes the mark from a cgroup that outlives its container: the next container in it is a different one. */
-static int world_ended(void *arg, const struct record *r, struct error *err)
+static int live_ended(void *ctx, const struct record *r, struct error *err)
 {
-	static const char *const names[] = { CGROUP_XATTR_RECORD, CGROUP_XATTR_NODES, CGROUP_XATTR_MEMS };
-	const struct world *w = arg;
+	const struct liveness_ctx *w = ctx;
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-	int rc = w->mount < 0 ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err), all = 0;
+	int rc = w->mount < 0 ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err);
 
 	if (rc == -ENOENT || rc == -ENODEV)
 		return 0;
-	if (rc < 0 || c.inode != r->cgroup_inode)
-		return rc;
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		rc = cgroup_remove_xattr(&c, names[i]);
-		if (rc < 0 && rc != -ENODATA && rc != -ENOTSUP && all == 0)
-			all = error_errno(err, rc, "cgroup %s: remove %s", quote(c.path).text, names[i]);
-	}
-	return all;
+	return rc < 0 || c.inode != r->cgroup_inode ? rc : marks_remove(&c, err);
 }
 
 struct collector {
@@ -163,9 +156,9 @@ static int collect(void *arg, const struct cgroup_dir *c)
 	return n > 0 && cgroup_mark_may_be_ours(c) ? to->add(to->add_arg, c->path, c->inode, to->text, (size_t)n) : 0;
 }
 
-static int world_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err)
+static int live_each(void *ctx, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err)
 {
-	struct world *w = arg;
+	struct liveness_ctx *w = ctx;
 	cleanup_free char *text = malloc(RECORD_TEXT_MAX);
 	struct collector to = { .add = add, .add_arg = add_arg, .text = text };
 
@@ -178,9 +171,9 @@ static int world_each_live(void *arg, uint64_t *cursor, ledger_add_live *add, vo
 }
 
 /* An attribute of the root cgroup lasts until reboot, as the marks do, and cannot be lost with the ledger's files. */
-static bool world_begin(void *arg)
+static bool live_begin(void *ctx)
 {
-	const struct world *w = arg;
+	const struct liveness_ctx *w = ctx;
 	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
 
 	return w->mount >= 0 && cgroup_open(w->mount, "/", &root, NULL) == 0 &&
@@ -188,7 +181,7 @@ static bool world_begin(void *arg)
 	       cgroup_set_xattr(&root, CGROUP_XATTR_BEGUN, "1", 1, NULL) == 0;
 }
 
-void world_init(struct world *w, int root, int mount, const struct topology *t, const char *boot_id)
+void liveness_init(struct liveness_ctx *w, int root, int mount, const struct topology *t, const char *boot_id)
 {
 	struct timespec now = { 0 };
 
@@ -203,26 +196,26 @@ void world_init(struct world *w, int root, int mount, const struct topology *t, 
 		w->boot_id[0] = '\0';
 	w->boot_id[strcspn(w->boot_id, "\n")] = '\0';
 	clock_gettime(CLOCK_BOOTTIME, &now);
-	w->ledger = (struct ledger_world){
-		.life = world_life,
-		.each_live = mount < 0 ? NULL : world_each_live,
-		.begin = world_begin,
-		.ended = world_ended,
-		.arg = w,
-		.boot_id = w->boot_id,
-		.now = (uint64_t)now.tv_sec,
+	w->now = (uint64_t)now.tv_sec;
+}
+
+struct ledger_world liveness_world(struct liveness_ctx *w)
+{
+	static const struct liveness with_mount = {
+		.life = live_life, .each_live = live_each, .begin = live_begin, .ended = live_ended
+	};
+	static const struct liveness without = { .life = live_life, .begin = live_begin, .ended = live_ended };
+
+	return (struct ledger_world){
+		.liveness = w->mount < 0 ? &without : &with_mount,
+		.ctx = w,
+		.boot_id = w->any_boot ? NULL : w->boot_id,
+		.now = w->now,
 		.patience = PATIENCE,
 	};
 }
 
-void world_look(struct world *w, const struct place_env *env)
-{
-	w->state = env->state;
-	if (!env->real)
-		w->ledger.boot_id = NULL;
-}
-
-void world_look_at_few(struct world *w)
+void liveness_look_at_few(struct liveness_ctx *w)
 {
 	w->looks = w->t->nnodes < NODES_SEEN ? NODES_SEEN / w->t->nnodes : 1;
 }
