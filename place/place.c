@@ -121,7 +121,10 @@ static own_frame int apply(struct placing *p, const struct constraints *limits, 
 	const struct cgroup_dir *cgroup = &p->found.cgroup;
 	int rc;
 
-	p->cpus = p->job->mems_only ? (struct idset){ { 0 } } : r->placement.share.cpus;
+	if (p->job->mems_only)
+		idset_clear(&p->cpus);
+	else
+		p->cpus = r->placement.share.cpus;
 	p->mems = mems_to_write(p, limits, &r->placement);
 	rc = cgroup_write_cpuset(&p->env->writer, cgroup, &p->found.before, &p->cpus, &p->mems, err);
 	if (rc < 0)
