@@ -9,8 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "place/conf.h"
 #include "place/liveness.h"
-
-#define PLACE_STATE "/run/numaplace"
+#include "place/paths.h"
 
 enum place_access {
 	PLACE_CLOSED,
