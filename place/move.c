@@ -316,7 +316,9 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	};
 	int rc;
 
+#ifndef NUMAPLACE_LIBRARY /* libcgroup keeps its state, and its logger, in variables of the whole process */
 	cgroup_write_by(libcgroup_write_cpuset);
+#endif
 	page_move_limit(&m.pages, job->seconds);
 	rc = choice_open(&m.choice, env, NULL, err);
 	if (rc == 0)

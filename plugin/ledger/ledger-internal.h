@@ -58,6 +58,23 @@ void ledger_note(struct ledger *l, const char *fmt, ...) __attribute__((format(p
 
 /* --- ledger-lock.c --- */
 
+/*
+ * In the library, one thread at a time has ledgers open: called before a ledger is made, and after it is freed.
+ * Programs have one thread.
+ */
+#ifdef NUMAPLACE_LIBRARY
+void ledger_enter(void);
+void ledger_leave(void);
+#else
+static inline void ledger_enter(void)
+{
+}
+
+static inline void ledger_leave(void)
+{
+}
+#endif
+
 #define LEDGER_MEMOS 8
 
 /* Values for ledger_recall(). */

@@ -169,6 +169,7 @@ void ledger_close(struct ledger *l)
 	free(l->image);
 	free(l->scratch);
 	free(l);
+	ledger_leave();
 }
 
 /* The kernel's format. With a wrong boot id, the records would be taken for those of another boot and removed. */
@@ -193,6 +194,7 @@ int ledger_new(int dir, const struct topology *t, const struct ledger_world *wor
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_errno(err, -ENOMEM, "ledger");
+	ledger_enter();
 	l->dir = dir;
 	l->lock = l->usage_fd = l->files = -1;
 	l->world = *world;
