@@ -20,7 +20,9 @@ is "at first there is nothing" "$(ours)" ''
 systemctl daemon-reload
 
 ok "installs" dpkg -i /tests/deb/*.deb
-is "both are installed" "$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc)" 'installed installed '
+is "all four are installed" \
+	"$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc libnumaplace0 libnumaplace-dev)" \
+	'installed installed installed installed '
 is "it names what it is linked with" \
 	"$(dpkg-query -W -f '${Depends}' numaplace | grep -oE 'libnuma1|libyajl2' | xargs)" 'libnuma1 libyajl2'
 is "the ledger's folder is there, root's alone" "$(stat -c '%a %U' /run/numaplace)" '700 root'
@@ -54,7 +56,7 @@ is "the hook is not: containers start as if it had never been" \
 	"$(podman run --rm --network none --annotation limits.cpu=4 np grep Cpus_allowed_list /proc/self/status | xargs)" \
 	'Cpus_allowed_list: 0-7'
 ok "one that was placed can be stopped" podman rm -f -t 0 left
-ok "purge" dpkg -P numaplace-lxc numaplace
+ok "purge" dpkg -P numaplace-lxc numaplace libnumaplace-dev libnumaplace0
 systemctl daemon-reload
 is "nothing is left" "$(ours)" ''
 is "no timer either" "$(systemctl list-timers --all --no-legend | grep -c numaplace)" 0
