@@ -33,7 +33,7 @@ static int read_set(const struct cgroup_dir *c, const char *file, struct idset *
 	if (n < 0)
 		return error_errno(err, (int)n, "cgroup %.200s: read %s", c->path, file);
 	if (idset_parse_kernel(large ? large : text, out, err) < 0)
-		return error_prefix(err, "cgroup %.150s: %s", c->path, file);
+		return error_prefix(err, -EINVAL, "cgroup %.150s: %s", c->path, file);
 	return 0;
 }
 
@@ -170,8 +170,7 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 		error_errno(err, fd, "cgroup %.200s: open %s for writing", c->path, file);
 		return fd;
 	}
-	error_prefix(err, "cgroup %.200s (libcgroup failed; opening %s directly works)", c->path, file);
-	return status;
+	return error_prefix(err, status, "cgroup %.200s (libcgroup failed; opening %s directly works)", c->path, file);
 }
 
 /* Checks that the path still leads to the directory that is open. */
@@ -218,7 +217,7 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	if (rc == -ENOLINK && other_writer) /* libcgroup has no errno */
 		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
 	if (rc < 0)
-		error_prefix(err, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
+		error_prefix(err, rc, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
 	return rc;
 }
 
@@ -295,7 +294,7 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpus
 		return 0;
 	/* If the cgroup is gone, there is nothing to restore. */
 	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
-		error_prefix(err, "not restored (%.150s)", undo.text);
+		error_prefix(err, rc, "not restored (%.150s)", undo.text);
 	return rc;
 }
 
@@ -312,7 +311,7 @@ int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, stru
 	idset_format(cpus, text, IDSET_TEXT_MAX);
 	rc = write_file(c, "cpuset.cpus", text, err);
 	if (rc < 0)
-		return error_prefix(err, "cgroup %.200s", c->path);
+		return error_prefix(err, rc, "cgroup %.200s", c->path);
 	rc = read_set(c, "cpuset.cpus", &now, err);
 	return rc < 0 ? rc : check_set(c, "cpuset.cpus", cpus, &now, err);
 }

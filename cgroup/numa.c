@@ -19,15 +19,6 @@
 #define PREFERRED_MANY	    5
 #define WEIGHTED_INTERLEAVE 6
 
-int libnuma_distance(int a, int b)
-{
-	if (numa_available() < 0)
-		return -1;
-	if (a < 0 || b < 0)
-		return 0;
-	return numa_distance(a, b);
-}
-
 static int mode_of(enum memory_policy policy, const struct idset *nodes)
 {
 	switch (policy) {

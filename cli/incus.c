@@ -43,7 +43,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	if (!o->instance)
 		return error_set(err, -EINVAL, "incus place: an instance is missing");
 	if (name_check_id(o->instance, err) < 0)
-		return error_prefix(err, "incus place");
+		return error_prefix(err, -EINVAL, "incus place");
 	if (!o->project)
 		o->project = "default";
 	if (!o->socket)
@@ -147,6 +147,6 @@ int verb_incus(struct cli *cli, int argc, char **argv, struct error *err)
 	ret = place(cli, &o, &answer, err);
 	incus_config_free(&answer.config);
 	if (ret < 0)
-		error_prefix(err, "instance %s", quote(o.instance).text);
+		error_prefix(err, ret, "instance %s", quote(o.instance).text);
 	return ret;
 }

@@ -67,7 +67,7 @@ static int parse_arguments(struct options *o, int argc, char **argv, struct erro
 	if (!o->nodes)
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
 	r = idset_parse(o->nodes, &o->job.nodes, err);
-	return r < 0 ? error_prefix(err, "move: nodes") : 0;
+	return r < 0 ? error_prefix(err, r, "move: nodes") : 0;
 }
 
 static void print_json(const struct record *before, const struct record *after)

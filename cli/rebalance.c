@@ -229,7 +229,7 @@ static int parse_arguments(struct rebalance *b, int argc, char **argv, struct er
 	}
 	if (ret < 0)
 		return ret;
-	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, "rebalance: --max-move") : 0;
+	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, -EINVAL, "rebalance: --max-move") : 0;
 }
 
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)

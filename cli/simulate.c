@@ -311,10 +311,8 @@ static int follow_lines(struct simulation *s, FILE *in, struct error *err)
 			ret = start_container(s, &l, err);
 		else if (ret == 0)
 			stop_container(s, &l);
-		if (ret < 0) {
-			error_prefix(err, "simulate: line %lu", s->line);
-			return ret;
-		}
+		if (ret < 0)
+			return error_prefix(err, ret, "simulate: line %lu", s->line);
 	}
 	if (ferror(in))
 		return error_errno(err, -errno, "simulate: stdin");

@@ -4,6 +4,8 @@
  * caches, caches cores, and cores threads, coloured by container. Each node shows its memory below its cores; the
  * distances and the containers follow. A first pass measures and a second one draws, so that boxes fit their contents
  * and nothing overlaps.
+ *
+ * Long: measuring and drawing are the same functions, run twice, over one set of sizes and one style sheet.
  */
 #include "cli/map.h"
 #include "cli/svg-text.h"

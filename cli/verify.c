@@ -150,7 +150,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 		return error_set(err, -ENOENT, "%s: Mems_allowed_list is missing", path);
 	at += strlen(key);
 	at[strcspn(at, "\n")] = '\0';
-	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, "%s", path) : 0;
+	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
 }
 
 /* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
@@ -223,7 +223,7 @@ static int look(const struct verify *v, struct target *t, struct error *err)
 	else
 		r = pages_of_cgroup(v->cli->root, v->mount, t->cgroup, &t->pages, err);
 	if (r < 0)
-		return error_prefix(err, "%s", t->name);
+		return error_prefix(err, r, "%s", t->name);
 	if (!idset_empty(&v->nodes))
 		t->should = v->nodes;
 	read_stat(v, t);
@@ -426,7 +426,7 @@ static int verify_once(struct verify *v, struct error *err)
 static int parse_nodes(struct verify *v, const char *list, struct error *err)
 {
 	if (idset_parse(list, &v->nodes, err) < 0)
-		return error_prefix(err, "verify: --nodes");
+		return error_prefix(err, -EINVAL, "verify: --nodes");
 	if (idset_empty(&v->nodes))
 		return error_set(err, -EINVAL, "verify: --nodes: \"%s\": the list leaves no node", quote(list).text);
 	return 0;

@@ -181,7 +181,7 @@ static int parse_list(const char *text, const char *what, struct idset *out, str
 
 	idset_clear(out);
 	rc = text && *text ? idset_parse(text, out, err) : 0;
-	return rc < 0 ? error_prefix(err, "%s", what) : 0;
+	return rc < 0 ? error_prefix(err, rc, "%s", what) : 0;
 }
 
 int numaplace_request_pin(struct numaplace_request *r, const char *cpus, const char *mems)
@@ -327,13 +327,13 @@ static int check_id(const char *id, struct error *err)
 {
 	if (!id)
 		return error_set(err, -EINVAL, "id: NULL");
-	return name_check_id(id, err) < 0 ? error_prefix(err, "id") : 0;
+	return name_check_id(id, err) < 0 ? error_prefix(err, -EINVAL, "id") : 0;
 }
 
 static int check_runtime(const char *runtime, struct error *err)
 {
 	if (name_check_id(runtime, err) < 0)
-		return error_prefix(err, "runtime");
+		return error_prefix(err, -EINVAL, "runtime");
 	if (strlen(runtime) >= sizeof(((struct record *)NULL)->runtime))
 		return error_set(err, -EINVAL, "runtime: \"%s\": longer than 15 bytes", quote(runtime).text);
 	return 0;
@@ -530,7 +530,7 @@ int numaplace_move(struct numaplace *np, const char *name, const char *nodes, un
 		return missing(np, "nodes");
 	rc = idset_parse(nodes, &job.nodes, &err);
 	if (rc < 0)
-		rc = error_prefix(&err, "nodes");
+		rc = error_prefix(&err, rc, "nodes");
 	if (rc == 0)
 		rc = check_writable(np, &err);
 	if (rc == 0)

@@ -333,7 +333,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 		return rc;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
-		return error_prefix(err, "%s stays on its nodes", old.id);
+		return error_prefix(err, rc, "%s stays on its nodes", old.id);
 	*before = old;
 	*after = new;
 	old = (struct record){ 0 };

@@ -460,7 +460,7 @@ static own_frame int place(struct place_env *env, const struct place_job *job, s
 
 	record_none(&r);
 	if (name_check_id(job->id, err) < 0)
-		return error_prefix(err, "id");
+		return error_prefix(err, -EINVAL, "id");
 	rc = choice_open(&w.choice, env, &job->request, err);
 	w.choice.whole = job->mems_only;
 	if (rc == 0)

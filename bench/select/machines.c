@@ -256,10 +256,10 @@ int machine_parse(FILE *in, const char *name, struct topology **out, struct erro
 		if (*at == '\0')
 			continue;
 		if (plan_line(p, at, err))
-			return error_prefix(err, "%s", name);
+			return error_prefix(err, err->status, "%s", name);
 	}
 	if (plan_build(p, out, err))
-		return error_prefix(err, "%s", name);
+		return error_prefix(err, err->status, "%s", name);
 	return 0;
 }
 

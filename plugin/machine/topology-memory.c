@@ -5,6 +5,7 @@
 #include "plugin/machine/topology-internal.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -12,21 +13,6 @@
 #include <string.h>
 
 #define NODE_DIR "sys/devices/system/node"
-
-bool topology_read_u64(int dir, const char *path, uint64_t *out)
-{
-	char text[64], *end;
-	unsigned long long v;
-
-	if (file_read(dir, path, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || (*end && *end != '\n'))
-		return false;
-	*out = v;
-	return true;
-}
 
 /* --- meminfo --- */
 
@@ -144,7 +130,7 @@ static void read_watermark(struct memory_reading *m, int root)
 	uint64_t kb;
 
 	m->low_bytes = 0;
-	if (topology_read_u64(root, "proc/sys/vm/min_free_kbytes", &kb) && kb < 1ULL << 40)
+	if (path_read_u64(root, &kb, "proc/sys/vm/min_free_kbytes") == 0 && kb < 1ULL << 40)
 		m->low_bytes = kb * 1024 / 4 * 5;
 }
 
@@ -182,17 +168,13 @@ void memory_add_node(struct memory_reading *m, int dir, const char *path, struct
 
 void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 {
-	char path[96];
-
 	for (unsigned int i = 0; i < t->nhuge; i++) {
 		unsigned long long kb = t->huge_size[i] / 1024;
 		uint64_t total = 0, idle = 0;
 
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/nr_hugepages", kb);
-		if (!topology_read_u64(dir, path, &total) || !total)
+		if (path_read_u64(dir, &total, "hugepages/hugepages-%llukB/nr_hugepages", kb) < 0 || !total)
 			continue;
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/free_hugepages", kb);
-		topology_read_u64(dir, path, &idle);
+		path_read_u64(dir, &idle, "hugepages/hugepages-%llukB/free_hugepages", kb);
 		node->huge_total[i] += total;
 		node->huge_free[i] += idle;
 	}
@@ -203,16 +185,14 @@ static void read_reserved(int root, struct topology *t)
 {
 	for (unsigned int h = 0; h < t->nhuge; h++) {
 		uint64_t pages = 0;
-		char path[96];
 
 		t->huge_reserved[h] = 0;
 		for (unsigned int i = 0; i < t->nnodes; i++)
 			pages |= t->nodes[i].huge_free[h];
 		if (!pages)
 			continue;
-		snprintf(path, sizeof(path), "sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages",
-			 (unsigned long long)t->huge_size[h] / 1024);
-		if (topology_read_u64(root, path, &pages))
+		if (path_read_u64(root, &pages, "sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages",
+				  (unsigned long long)t->huge_size[h] / 1024) == 0)
 			t->huge_reserved[h] = pages;
 	}
 }

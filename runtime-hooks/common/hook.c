@@ -5,6 +5,7 @@
  */
 #include "runtime-hooks/common/hook.h"
 
+#include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
@@ -166,10 +167,9 @@ static void fill_standard(void)
 uint64_t hook_begin(void)
 {
 	struct sigaction on_time_up = { .sa_handler = on_alarm };
-	struct timespec now = { 0 };
+	uint64_t began = clock_ns(CLOCK_BOOTTIME);
 	sigset_t held;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
 	/* Let the heap grow only once, and never shrink before exit. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 24);
@@ -187,7 +187,7 @@ uint64_t hook_begin(void)
 	sigaddset(&held, SIGXFSZ);
 	sigprocmask(SIG_SETMASK, &held, NULL);
 	alarm(HOOK_SECONDS);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return began;
 }
 
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err)

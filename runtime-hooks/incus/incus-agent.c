@@ -166,7 +166,7 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 	if (rc == 0)
 		rc = cgroup_write_cpus(&c, &l->cpus, &err);
 	if (rc < 0 && rc != -ENOENT && rc != -ENODEV) {
-		error_prefix(&err, "container %s", l->id);
+		error_prefix(&err, rc, "container %s", l->id);
 		hook_warn(err.text);
 	}
 }

@@ -169,7 +169,7 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 	if (r < 0 || way == INCUS_LEAVE)
 		return r;
 	if (name_check_id(i->id, err) < 0)
-		return error_prefix(err, "instance name");
+		return error_prefix(err, -EINVAL, "instance name");
 	if (conf_fault) {
 		*err = *conf_fault;
 		return err->status;

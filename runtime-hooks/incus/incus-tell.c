@@ -72,7 +72,7 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 			return 0;
 		poll(NULL, 0, PAUSE_MS);
 	} while (may_change(r) && time(NULL) < until);
-	error_prefix(&err, "set volatile.cpu.nodes to %s", list);
+	error_prefix(&err, r, "set volatile.cpu.nodes to %s", list);
 	hook_warn(err.text);
 	return 1;
 }

@@ -12,6 +12,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -239,7 +240,7 @@ static int apply_default(enum conf_default what, const struct lxc_limits *limits
 	int ret;
 
 	if (what == DEFAULT_FOLLOW_PINS) {
-		lxc_limits_follow_pins(limits, r);
+		request_follow_pins(r, limits->cpus, limits->mems);
 		return 0;
 	}
 	ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
@@ -310,7 +311,7 @@ static int check_inside(const struct place_env *env, pid_t pid, const struct pla
 	r = check_allowed(status, "Cpus_allowed_list:", &p->share.cpus, err);
 	if (r == 0 && p->policy != POLICY_PREFERRED)
 		r = check_allowed(status, "Mems_allowed_list:", &p->mems, err);
-	return r < 0 ? (error_prefix(err, "pid %d", (int)pid), r) : 0;
+	return r < 0 ? error_prefix(err, r, "pid %d", (int)pid) : 0;
 }
 
 static int write_record(const struct place_env *env, const struct options *o, const struct placement *p,
@@ -335,10 +336,9 @@ static int write_record(const struct place_env *env, const struct options *o, co
 static int find_pid(pid_t *pid, struct error *err)
 {
 	const char *text = getenv("LXC_PID");
-	char *end = NULL;
-	long v = text ? strtol(text, &end, 10) : 0;
+	uint64_t v;
 
-	if (v <= 0 || v > INT_MAX || *end)
+	if (!text || !number_parse(text, INT_MAX, &v) || !v)
 		return error_set(err, -EINVAL, "LXC_PID: \"%s\": no process to place", quote(text ? text : "").text);
 	*pid = (pid_t)v;
 	return 0;
@@ -394,7 +394,7 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	}
 	bad_name = name_check_id(o->name, &name_err);
 	if (bad_name < 0)
-		error_prefix(&name_err, "container name");
+		error_prefix(&name_err, bad_name, "container name");
 	/* Wait a short time for LXC to finish writing. The lock's path contains the name, so the name must be valid. */
 	if (o->file && bad_name == 0)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);

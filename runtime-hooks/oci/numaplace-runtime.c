@@ -6,6 +6,7 @@
  * commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/name.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/bundle.h"
@@ -32,7 +33,7 @@ struct inherited {
 	struct sigaction on_pipe, on_alarm, on_file_limit, on_fault;
 	sigset_t mask;
 	struct itimerval timer; /* the inherited timer */
-	struct timespec since;
+	uint64_t since; /* of clock_ns() */
 	bool closed[STDERR_FILENO + 1];
 };
 
@@ -50,7 +51,7 @@ static void begin(void)
 	sigaction(SIGSEGV, NULL, &was.on_fault);
 	sigprocmask(SIG_BLOCK, NULL, &was.mask);
 	getitimer(ITIMER_REAL, &was.timer);
-	clock_gettime(CLOCK_MONOTONIC, &was.since);
+	was.since = clock_ns(CLOCK_MONOTONIC);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		was.closed[fd] = fcntl(fd, F_GETFD) < 0;
 	hook_begin();
@@ -61,13 +62,11 @@ static void give_timer_back(void)
 {
 	const int64_t second = 1000000;
 	struct itimerval timer = was.timer;
-	struct timespec now;
 	int64_t left;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	left = timer.it_value.tv_sec * second + timer.it_value.tv_usec;
 	if (left) {
-		left -= (now.tv_sec - was.since.tv_sec) * second + (now.tv_nsec - was.since.tv_nsec) / 1000;
+		left -= (int64_t)(clock_ns(CLOCK_MONOTONIC) - was.since) / 1000;
 		left = left > 0 ? left : 1;
 	}
 	timer.it_value = (struct timeval){ .tv_sec = left / second, .tv_usec = left % second };
@@ -285,7 +284,7 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 
 	if (r == 0)
 		return 0;
-	error_prefix(err, "config.json");
+	error_prefix(err, r, "config.json");
 	/* The runtime will report the error, unless the text seems to have keys. */
 	if (oci_config_looks_asking(b->text, b->len)) {
 		if (!b->partial)
@@ -306,7 +305,7 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 	/* The hook would fail with this error later, with the container half created. */
 	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
 	    name_check_id(id, err) < 0)
-		return error_prefix(err, "id");
+		return error_prefix(err, -EINVAL, "id");
 	if (r == 0 && request_asks(&w->request))
 		r = edit_bundle(w, b, err);
 	if (r == 0)

@@ -13,6 +13,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -83,11 +84,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 static const char *runtime_name(int root, const char *status)
 {
 	static const char *const known[] = { "runc", "crun" };
-	char path[64], comm[32];
-	ssize_t n;
+	char comm[32];
+	ssize_t n = path_read(root, comm, sizeof(comm), "proc/%d/comm", (int)getppid());
 
-	snprintf(path, sizeof(path), "proc/%d/comm", (int)getppid());
-	n = file_read(root, path, comm, sizeof(comm));
 	if (n > 0)
 		comm[strcspn(comm, "\n")] = '\0';
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(known); i++)
@@ -143,9 +142,9 @@ static int parse_plan(const struct options *o, struct place_job *job, struct err
 	int r = o->cpus ? idset_parse_kernel(o->cpus, &job->planned_cpus, err) : 0;
 
 	if (r < 0)
-		return error_prefix(err, "--cpus");
+		return error_prefix(err, r, "--cpus");
 	r = o->mems ? idset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
-	return r < 0 ? error_prefix(err, "--mems") : 0;
+	return r < 0 ? error_prefix(err, r, "--mems") : 0;
 }
 
 static int not_applied(const struct place_job *job, const char *why, struct error *err)
@@ -255,7 +254,7 @@ static bool runs_a_program(const struct options *o)
  */
 static int bad_id(bool asked, struct error *err)
 {
-	error_prefix(err, "id");
+	error_prefix(err, -EINVAL, "id");
 	if (asked)
 		return -EINVAL;
 	hook_warn(err->text);
@@ -354,7 +353,7 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	int r = oci_config_parse(text, len, &config, err);
 
 	if (r < 0)
-		error_prefix(err, "config");
+		error_prefix(err, r, "config");
 	if (config.too_large && !oci_config_looks_asking(text, len)) {
 		if (env->conf.without_keys != DEFAULT_NONE)
 			hook_warn(err->text);
@@ -391,7 +390,7 @@ static int precreate(struct place_env *env, const struct options *o, struct erro
 	int r = hook_read(STDIN_FILENO, OCI_CONFIG_HELD_MAX, &text, &len, err);
 
 	if (r < 0)
-		return error_prefix(err, "config");
+		return error_prefix(err, r, "config");
 	if (conf < 0) {
 		/* The later stages refuse the container if necessary. */
 		hook_warn(conf_err.text);
@@ -426,10 +425,8 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 	r = hook_read(STDIN_FILENO, OCI_STATE_MAX, &text, &len, err);
 	if (r == 0)
 		r = oci_state_parse(text, len, &s, err);
-	if (r < 0) {
-		error_prefix(err, "state");
-		return r;
-	}
+	if (r < 0)
+		return error_prefix(err, r, "state");
 	if (name_check_id(s.id, NULL) == 0)
 		hook_subject("container %s", s.id);
 	return handle_state(env, o, &conf, &s, err);

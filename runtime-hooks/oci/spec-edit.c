@@ -7,6 +7,7 @@
 #include "runtime-hooks/oci/spec-edit.h"
 
 #include "plugin/select/request.h"
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "plugin/base/json.h"
 #include "runtime-hooks/oci/oci-config.h"
@@ -138,75 +139,20 @@ static const struct json_rule spec_rules[] = {
 	{ .path = "linux/memoryPolicy", .types = BRACES, .set = at_policy },
 };
 
-/* --- growing text --- */
-
-struct text {
-	char *bytes;
-	size_t len, room;
-	bool failed; /* an allocation failed */
-};
-
-static void text_free(struct text *t)
-{
-	free(t->bytes);
-}
-#define cleanup_text __attribute__((cleanup(text_free)))
-
-static void add_bytes(struct text *t, const char *bytes, size_t len)
-{
-	if (t->len + len + 1 > t->room) {
-		size_t room = (t->len + len + 1) * 2;
-		char *bigger = t->failed ? NULL : realloc(t->bytes, room);
-
-		if (!bigger) {
-			t->failed = true;
-			return;
-		}
-		t->bytes = bigger;
-		t->room = room;
-	}
-	memcpy(t->bytes + t->len, bytes, len);
-	t->len += len;
-	t->bytes[t->len] = '\0';
-}
-
-static void add(struct text *t, const char *words)
-{
-	add_bytes(t, words, strlen(words));
-}
-
-static void add_string(struct text *t, const char *value)
-{
-	char code[8];
-
-	add(t, "\"");
-	for (; *value; value++) {
-		if ((unsigned char)*value < 0x20) {
-			snprintf(code, sizeof(code), "\\u%04x", (unsigned char)*value);
-			add(t, code);
-			continue;
-		}
-		if (*value == '"' || *value == '\\')
-			add(t, "\\");
-		add_bytes(t, value, 1);
-	}
-	add(t, "\"");
-}
-
 /* Begins another member in a list of members. */
-static void add_key(struct text *t, const char *key)
+static void add_key(struct strbuf *t, const char *key)
 {
 	if (t->len)
-		add(t, ",");
-	add_string(t, key);
-	add(t, ":");
+		strbuf_puts(t, ",");
+	strbuf_json(t, key);
+	strbuf_puts(t, ":");
 }
 
 /* --- changes, collected and then applied in one pass --- */
 
 struct change {
 	size_t at, drop; /* offset, and number of bytes removed there */
-	struct text put;
+	struct strbuf put;
 };
 
 struct editor {
@@ -220,7 +166,7 @@ struct editor {
 static void editor_free(struct editor *e)
 {
 	for (unsigned int i = 0; i < e->n; i++)
-		text_free(&e->change[i].put);
+		strbuf_free(&e->change[i].put);
 	free(e);
 }
 static void cleanup_editorp(struct editor **e)
@@ -230,7 +176,7 @@ static void cleanup_editorp(struct editor **e)
 }
 #define cleanup_editor __attribute__((cleanup(cleanup_editorp)))
 
-static struct text *new_change(struct editor *e, size_t at, size_t drop)
+static struct strbuf *new_change(struct editor *e, size_t at, size_t drop)
 {
 	struct change *c = &e->change[e->n++];
 
@@ -282,7 +228,7 @@ static size_t beginning(const struct editor *e, const struct spot *s)
 }
 
 /* Removes the value at @s; returns the text to put in its place. */
-static struct text *replace(struct editor *e, const struct spot *s)
+static struct strbuf *replace(struct editor *e, const struct spot *s)
 {
 	size_t from = beginning(e, s);
 	size_t to = s->type == JSON_OBJECT || s->type == JSON_ARRAY ? closing(e, s->end) : s->end;
@@ -295,10 +241,10 @@ static struct text *replace(struct editor *e, const struct spot *s)
  * members.
  */
 static void put_members(struct editor *e, const struct spot *s, const char *key, const char *braces,
-			const struct text *members, struct text *parent)
+			const struct strbuf *members, struct strbuf *parent)
 {
 	bool there = s->type == JSON_OBJECT || s->type == JSON_ARRAY;
-	struct text *t = parent;
+	struct strbuf *t = parent;
 
 	e->failed |= members->failed;
 	if (!members->len)
@@ -310,18 +256,18 @@ static void put_members(struct editor *e, const struct spot *s, const char *key,
 	else
 		add_key(t, key);
 	if (!there)
-		add_bytes(t, braces, 1);
-	add_bytes(t, members->bytes, members->len);
+		strbuf_add(t, braces, 1);
+	strbuf_add(t, members->text, members->len);
 	if (!there)
-		add_bytes(t, braces + 1, 1);
+		strbuf_add(t, braces + 1, 1);
 	else if (has_members(e, s->end))
-		add(t, ",");
+		strbuf_puts(t, ",");
 }
 
 /* Sets the string @key: replaces it, or adds it to @members. */
-static void put_string(struct editor *e, const struct spot *s, const char *key, const char *value, struct text *members)
+static void put_string(struct editor *e, const struct spot *s, const char *key, const char *value, struct strbuf *members)
 {
-	struct text *t = members;
+	struct strbuf *t = members;
 
 	if (!value)
 		return;
@@ -329,31 +275,31 @@ static void put_string(struct editor *e, const struct spot *s, const char *key, 
 		t = replace(e, s);
 	else
 		add_key(t, key);
-	add_string(t, value);
+	strbuf_json(t, value);
 }
 
 /* --- the parts of a spec --- */
 
-static void add_options(struct text *t, const char *const *options)
+static void add_options(struct strbuf *t, const char *const *options)
 {
 	for (unsigned int i = 0; i < SPEC_OPTIONS_MAX && options[i]; i++) {
-		add(t, ",");
-		add_string(t, options[i]);
+		strbuf_puts(t, ",");
+		strbuf_json(t, options[i]);
 	}
 }
 
-static void add_args(struct text *t, const struct spec_edit *edit, enum stage stage)
+static void add_args(struct strbuf *t, const struct spec_edit *edit, enum stage stage)
 {
 	const char *name = strrchr(edit->hook, '/');
 
-	add(t, "[");
-	add_string(t, name ? name + 1 : edit->hook);
+	strbuf_puts(t, "[");
+	strbuf_json(t, name ? name + 1 : edit->hook);
 	add_options(t, edit->options);
 	if (stage != POSTSTOP)
 		add_options(t, edit->plan);
-	add(t, ",");
-	add_string(t, stage_names[stage]);
-	add(t, "]");
+	strbuf_puts(t, ",");
+	strbuf_json(t, stage_names[stage]);
+	strbuf_puts(t, "]");
 }
 
 /* Updates the arguments of numaplace's hooks in the stage; returns how many there are. */
@@ -363,7 +309,7 @@ static unsigned int renew_hooks(struct editor *e, const struct spots *s, enum st
 
 	for (unsigned int i = 0; i < s->nhooks[stage]; i++) {
 		const struct hook_spot *h = &s->hook[stage][i];
-		struct text *t;
+		struct strbuf *t;
 
 		if (!h->ours)
 			continue;
@@ -372,30 +318,30 @@ static unsigned int renew_hooks(struct editor *e, const struct spots *s, enum st
 			t = replace(e, &h->args);
 		} else {
 			t = new_change(e, h->object.end, 0);
-			add(t, "\"args\":");
+			strbuf_puts(t, "\"args\":");
 		}
 		add_args(t, s->edit, stage);
 		if (!h->args.type)
-			add(t, ","); /* other members follow: at least the path */
+			strbuf_puts(t, ","); /* other members follow: at least the path */
 	}
 	return n;
 }
 
-static void put_hook(struct editor *e, const struct spots *s, enum stage stage, struct text *hooks)
+static void put_hook(struct editor *e, const struct spots *s, enum stage stage, struct strbuf *hooks)
 {
-	cleanup_text struct text entry = { 0 };
+	cleanup_strbuf struct strbuf entry = { 0 };
 
-	add(&entry, "{\"path\":");
-	add_string(&entry, s->edit->hook);
-	add(&entry, ",\"args\":");
+	strbuf_puts(&entry, "{\"path\":");
+	strbuf_json(&entry, s->edit->hook);
+	strbuf_puts(&entry, ",\"args\":");
 	add_args(&entry, s->edit, stage);
-	add(&entry, "}");
+	strbuf_puts(&entry, "}");
 	put_members(e, &s->stage[stage], stage_names[stage], "[]", &entry, hooks);
 }
 
-static void edit_hooks(struct editor *e, const struct spots *s, struct text *root)
+static void edit_hooks(struct editor *e, const struct spots *s, struct strbuf *root)
 {
-	cleanup_text struct text hooks = { 0 };
+	cleanup_strbuf struct strbuf hooks = { 0 };
 	unsigned int n;
 
 	if (!s->edit->hook)
@@ -419,11 +365,11 @@ static bool policy_is_ours(const struct spots *s)
 	return false;
 }
 
-static int edit_policy(struct editor *e, const struct spots *s, struct text *members, struct error *err)
+static int edit_policy(struct editor *e, const struct spots *s, struct strbuf *members, struct error *err)
 {
 	const struct spec_edit *edit = s->edit;
 	bool there = s->policy.type == JSON_OBJECT;
-	struct text *t = members;
+	struct strbuf *t = members;
 
 	if (there && !policy_is_ours(s)) {
 		if (!edit->policy_mode)
@@ -433,24 +379,24 @@ static int edit_policy(struct editor *e, const struct spots *s, struct text *mem
 	}
 	if (!edit->policy_mode) {
 		if (there)
-			add(replace(e, &s->policy), "null");
+			strbuf_puts(replace(e, &s->policy), "null");
 		return 0;
 	}
 	if (s->policy.type)
 		t = replace(e, &s->policy);
 	else
 		add_key(t, "memoryPolicy");
-	add(t, "{\"mode\":");
-	add_string(t, edit->policy_mode);
-	add(t, ",\"nodes\":");
-	add_string(t, edit->policy_nodes);
-	add(t, ",\"flags\":[\"" SPEC_POLICY_FLAG "\"]}");
+	strbuf_puts(t, "{\"mode\":");
+	strbuf_json(t, edit->policy_mode);
+	strbuf_puts(t, ",\"nodes\":");
+	strbuf_json(t, edit->policy_nodes);
+	strbuf_puts(t, ",\"flags\":[\"" SPEC_POLICY_FLAG "\"]}");
 	return 0;
 }
 
-static int edit_linux(struct editor *e, const struct spots *s, struct text *root, struct error *err)
+static int edit_linux(struct editor *e, const struct spots *s, struct strbuf *root, struct error *err)
 {
-	cleanup_text struct text cpu = { 0 }, resources = { 0 }, members = { 0 };
+	cleanup_strbuf struct strbuf cpu = { 0 }, resources = { 0 }, members = { 0 };
 	int r = edit_policy(e, s, &members, err);
 
 	if (r < 0)
@@ -463,9 +409,9 @@ static int edit_linux(struct editor *e, const struct spots *s, struct text *root
 	return 0;
 }
 
-static void edit_annotations(struct editor *e, const struct spots *s, struct text *root)
+static void edit_annotations(struct editor *e, const struct spots *s, struct strbuf *root)
 {
-	cleanup_text struct text members = { 0 };
+	cleanup_strbuf struct strbuf members = { 0 };
 
 	put_string(e, &s->cpu_nodes, request_keys[KEY_VOLATILE_CPU_NODES], s->edit->cpu_nodes, &members);
 	put_string(e, &s->memory_nodes, request_keys[KEY_VOLATILE_MEMORY_NODES], s->edit->memory_nodes, &members);
@@ -479,7 +425,7 @@ static int by_place(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int make_changes(struct editor *e, struct text *out, struct error *err)
+static int make_changes(struct editor *e, struct strbuf *out, struct error *err)
 {
 	size_t at = 0;
 
@@ -488,12 +434,12 @@ static int make_changes(struct editor *e, struct text *out, struct error *err)
 		const struct change *c = &e->change[i];
 
 		e->failed |= c->put.failed;
-		add_bytes(out, e->text + at, c->at - at);
+		strbuf_add(out, e->text + at, c->at - at);
 		if (c->put.len)
-			add_bytes(out, c->put.bytes, c->put.len);
+			strbuf_add(out, c->put.text, c->put.len);
 		at = c->at + c->drop;
 	}
-	add_bytes(out, e->text + at, e->len - at);
+	strbuf_add(out, e->text + at, e->len - at);
 	return e->failed || out->failed ? error_set(err, -ENOMEM, "out of memory") : 0;
 }
 
@@ -502,7 +448,7 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 {
 	cleanup_free struct spots *s = calloc(1, sizeof(*s));
 	cleanup_editor struct editor *e = calloc(1, sizeof(*e));
-	cleanup_text struct text root = { 0 }, made = { 0 };
+	cleanup_strbuf struct strbuf root = { 0 }, made = { 0 };
 	struct error again;
 	int r;
 
@@ -527,10 +473,10 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 		return r;
 	memset(s, 0, sizeof(*s));
 	s->edit = edit;
-	r = json_parse(made.bytes, made.len, OCI_CONFIG_MAX + 65536, spec_rules, ARRAY_SIZE(spec_rules), s, &again);
+	r = json_parse(made.text, made.len, OCI_CONFIG_MAX + 65536, spec_rules, ARRAY_SIZE(spec_rules), s, &again);
 	if (r < 0)
 		return error_set(err, -EIO, "the edited text is malformed: %.200s", again.text);
 	*out_len = made.len;
-	*out = steal_ptr(made.bytes);
+	*out = steal_ptr(made.text);
 	return 0;
 }

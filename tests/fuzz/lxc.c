@@ -38,7 +38,7 @@ static void check_limits(const char *text)
 	request_init(&request);
 	fuzz_check_error(lxc_limits_fallback(&limits, &request, &err), &err);
 	request_init(&request);
-	lxc_limits_follow_pins(&limits, &request);
+	request_follow_pins(&request, limits.cpus, limits.mems);
 }
 
 static void check_record(const char *text, size_t len)

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # cppcheck and clang-tidy over the rooms, a test per room and tool, and gcc's analyzer over all. What they
-# are asked for is what they are good at: mistakes, not taste. All findings are shown.
+# are asked for is what they are good at: mistakes, not taste. All findings are shown. Then the shape of the rooms:
+# circles between files, and long files.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 rooms='plugin cgroup place lib runtime-hooks cli examples'
@@ -37,5 +38,32 @@ fi
 if needs gcc gcc; then
 	make -s -j"$(nproc)" CC=gcc O="${NUMAPLACE_BUILD:-build}" analyze > "$tmp/log" 2>&1
 	ok $? 'gcc -fanalyzer'
+	# ARCHITECTURE.md: in a room, a file calls only files below it. tsort names each circle on stderr.
+	for room in plugin/base plugin/machine plugin/select plugin/ledger; do
+		for file in "$room"/*.c; do
+			nm -A "${NUMAPLACE_BUILD:-build}/analyze/${file%.c}.o"
+		done | awk '
+			{ sub(/:.*/, "", $1) }
+			$2 == "U" { uses[$1 " " $3] }
+			$2 ~ /^[A-TV-Z]$/ { defined[$3] = $1 }
+			END {
+				for (u in uses) {
+					split(u, use, " ")
+					if (use[2] in defined && defined[use[2]] != use[1])
+						print use[1], defined[use[2]]
+				}
+			}' | tsort 2>&1 > "$tmp/sorted" | sed "s|.*/$room/||" > "$tmp/log"
+		[ ! -s "$tmp/log" ] && [ -s "$tmp/sorted" ]
+		ok $? "no circle of calls between the files of $room"
+	done
 fi
+
+# CONTRIBUTING.md: a file over 600 lines says why in its first comment, after "Long:".
+# shellcheck disable=SC2086 # several words
+git ls-files $rooms | grep '\.[ch]$' | while read -r file; do
+	lines=$(wc -l < "$file")
+	[ "$lines" -le 600 ] || sed '\|^ \*/|q' "$file" | grep -q '^ \* Long: ' || echo "$file: $lines lines"
+done > "$tmp/log"
+[ ! -s "$tmp/log" ]
+ok $? 'each file over 600 lines has its reason in its first comment'
 done_testing

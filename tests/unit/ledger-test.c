@@ -4,7 +4,8 @@
  * planted or lost files are noticed and repaired.
  */
 #include "plugin/base/crc32.h"
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
+#include "plugin/ledger/slots.h"
 #include "tests/unit/ledger-kit.h"
 
 static void test_basics(void)

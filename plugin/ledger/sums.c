@@ -3,8 +3,7 @@
  * The file `usage`: a header, the arrays of struct usage in their memory layout, and a checksum over both. It is read
  * with one call, used in that buffer, and written back with one call.
  */
-#include "plugin/base/crc32.h"
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/sums.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,8 +11,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/atomic-file.h"
+#include "plugin/base/crc32.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/quarantine.h"
 
 #define TMP_NAME "usage.tmp"
 #define ATOMIC_WRITE 4096 /* a page: SIGKILL may cut a longer write */
@@ -231,16 +234,12 @@ int usage_create(struct ledger *l, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	fd = openat(l->dir, TMP_NAME, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = atomic_file_begin(l->dir, TMP_NAME, O_RDWR);
 	if (fd < 0)
-		return error_errno(err, -errno, "ledger: create usage");
-	r = file_pwrite_all(fd, l->image, l->image_len, 0);
-	if (r == 0 && renameat(l->dir, TMP_NAME, l->dir, "usage") < 0)
-		r = -errno;
-	if (r < 0) {
-		unlinkat(l->dir, TMP_NAME, 0);
+		return error_errno(err, fd, "ledger: create usage");
+	r = atomic_file_end(l->dir, TMP_NAME, "usage", file_pwrite_all(fd, l->image, l->image_len, 0));
+	if (r < 0)
 		return error_errno(err, r, "ledger: write usage");
-	}
 	if (l->usage_fd >= 0)
 		close(l->usage_fd);
 	l->usage_fd = steal_fd(&fd);

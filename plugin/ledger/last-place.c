@@ -4,15 +4,16 @@
  * link, which is complete or absent, and read with one system call. homes/ has HOMES names, chosen by a hash of the
  * id; a later entry replaces an earlier one.
  */
-#include "plugin/base/crc32.h"
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/last-place.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/crc32.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
 
 #define HOMES_DIR "homes"
 #define HOMES 1024
@@ -38,7 +39,7 @@ static int open_homes(int ledger)
 	return fd;
 }
 
-void home_keep(struct ledger *l, const struct record *r)
+void last_place_save(struct ledger *l, const struct record *r)
 {
 	cleanup_close int dir = -1;
 	char name[24], nodes[HOME_TEXT_MAX], text[HOME_TEXT_MAX];

@@ -4,13 +4,19 @@
  * whether each container lives) runs after the lock is released. What a transaction would repair is left out or
  * recounted here, and reported.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/look.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/life.h"
+#include "plugin/ledger/lock.h"
+#include "plugin/ledger/notes.h"
+#include "plugin/ledger/store.h"
+#include "plugin/ledger/sums.h"
 
 static int keep_text(struct ledger *l, const char *name, struct error *err)
 {

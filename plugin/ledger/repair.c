@@ -3,7 +3,7 @@
  * Recounts the sums from the files. If files were lost or damaged, also rebuilds them from the live containers, each
  * of which carries a copy of its record. Damaged files are moved to damaged/ and never used.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/repair.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +12,12 @@
 
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/lock.h"
+#include "plugin/ledger/notes.h"
+#include "plugin/ledger/quarantine.h"
+#include "plugin/ledger/store.h"
+#include "plugin/ledger/sums.h"
 
 static int count_file(struct ledger *l, const char *name, bool *lost, struct error *err)
 {

@@ -4,18 +4,20 @@
  * the order of requests, and reports the holder. So no stale lock can remain, and a holder that is stopped or hung
  * can be identified and killed.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/notes.h"
 
 #ifndef sigev_notify_thread_id
 #define sigev_notify_thread_id _sigev_un._tid
@@ -30,21 +32,13 @@ struct holding {
 	off_t length;
 };
 
-static uint64_t now_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000U + (uint64_t)ts.tv_nsec;
-}
-
 /* A shared lock works on a read-only descriptor. */
 static int take(int fd, int how, bool shared)
 {
 	struct flock fl = {
 		.l_type = shared ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
-		.l_len = (off_t)(now_ns() & (UINT64_MAX >> 2)) + 1,
+		.l_len = (off_t)(clock_ns(CLOCK_MONOTONIC) & (UINT64_MAX >> 2)) + 1,
 	};
 
 	return fcntl(fd, how, &fl) < 0 ? -errno : 0;
@@ -117,22 +111,6 @@ static int take_or_tick(int fd, bool shared)
 	return -EINTR;
 }
 
-/*
- * A record lock belongs to the process, so threads exclude each other by this mutex. It is recursive, so that a second
- * opening in one thread reaches check_folder(), which reports it.
- */
-static pthread_mutex_t one_thread = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
-
-void ledger_enter(void)
-{
-	pthread_mutex_lock(&one_thread);
-}
-
-void ledger_leave(void)
-{
-	pthread_mutex_unlock(&one_thread);
-}
-
 #else
 
 /* A periodic signal with an empty handler, which makes a blocking call return. */
@@ -200,7 +178,7 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 	__attribute__((cleanup(ticker_stop))) struct ticker ticker = { 0 };
 	unsigned int tick = timeout_ms / 8;
 	struct holding watched = { 0 }, h;
-	uint64_t since = now_ns();
+	uint64_t since = clock_ns(CLOCK_MONOTONIC);
 	bool killed = false;
 	int r;
 
@@ -215,10 +193,10 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 			continue;
 		if (!same(&h, &watched)) {
 			watched = h;
-			since = now_ns();
+			since = clock_ns(CLOCK_MONOTONIC);
 			killed = false;
 		}
-		if ((now_ns() - since) / 1000000 < timeout_ms)
+		if ((clock_ns(CLOCK_MONOTONIC) - since) / 1000000 < timeout_ms)
 			continue;
 		if (l->looking)
 			return error_set(err, -ETIMEDOUT, "ledger: lock: process %d has held it for %u ms; the next "
@@ -231,7 +209,7 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 			return error_errno(err, -ETIMEDOUT,
 					   "ledger: lock: process %d has held it for %u ms and cannot be killed (%s)",
 					   (int)h.pid, timeout_ms, strerror(-r));
-		since = now_ns();
+		since = clock_ns(CLOCK_MONOTONIC);
 		if (r == 0)
 			continue;
 		ledger_note(l, "killed process %d: it held the ledger's lock for %u ms", (int)h.pid, timeout_ms);

@@ -3,15 +3,17 @@
  * Sums over all records, kept in the lock file. A record changes only by an operation on a directory entry of
  * containers/, so the modification time of that folder tells whether the sums are still right.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
 
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
 
+#include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/handle.h"
 
 #define SETTLED_NS 100000000 /* far more than the kernel's clock tick: a later change has another time */
 
@@ -41,10 +43,8 @@ bool ledger_recall(const struct ledger *l, uint64_t key, uint64_t value[LEDGER_M
 void ledger_remember(const struct ledger *l, uint64_t key, const uint64_t value[LEDGER_MEMO_VALUES])
 {
 	struct ledger_memo m = { .key = key, .changed = changed_at(l) };
-	struct timespec now;
 
-	if (clock_gettime(CLOCK_REALTIME, &now) < 0 ||
-	    (int64_t)now.tv_sec * 1000000000 + now.tv_nsec - m.changed < SETTLED_NS)
+	if ((int64_t)clock_ns(CLOCK_REALTIME) - m.changed < SETTLED_NS)
 		return;
 	memcpy(m.value, value, sizeof(m.value));
 	file_pwrite_all(l->lock, &m, sizeof(m), place_of(key));

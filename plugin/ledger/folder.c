@@ -4,17 +4,20 @@
  * and it is created first, so that a process killed at any point leaves a folder that is empty or marked. Ledgers of
  * versions before the mark are recognised by the first bytes of `usage` or of a record.
  */
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/ledger.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
+#include "plugin/ledger/sums.h"
 
 #define MARK_NAME "format"
 #define MARK_TEXT "numaplace-ledger-1"
+#define RECORD_MAGIC "numaplace-record "
 
 static bool is_marked(int dir)
 {
@@ -38,12 +41,7 @@ static bool begins_with(int dir, const char *name, const char *magic)
 
 static DIR *open_list(int dir, const char *name)
 {
-	int fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *list = fd < 0 ? NULL : fdopendir(fd);
-
-	if (!list && fd >= 0)
-		close(fd);
-	return list;
+	return dir_list(openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
 
 static bool has_record(int dir)
