@@ -298,12 +298,19 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
 	$(O)/at-each-call
 
-.PHONY: test test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm unit-programs
+.PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
+	unit-programs
+# No guest, no root, nothing installed: what to run before each commit.
+check:
+	@$(MAKE) --no-print-directory $(parallel) all unit-programs
+	@$(run_tiers) unit+machines+hooks
+
+# One group of tiers at a time: those of a group keep all CPUs busy, and the last ones are given them alone.
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks+package corpus cross+san fuzz vm
+	@$(run_tiers) lint+package+corpus+machines+unit+hooks+prepare cross+san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench-select $(hook_test_programs)
 test-lint:
@@ -462,6 +469,7 @@ help:
 	@echo 'make                  build into build/ (O=DIR: into DIR)'
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
+	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'

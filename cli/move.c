@@ -7,6 +7,8 @@
 #include "cli/cli.h"
 #include "cli/out.h"
 #include "cli/snapshot.h"
+#include "place/choose.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -97,12 +99,29 @@ static void print_text(const struct options *o, const struct record *before, con
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }
 
+/* The machine without its free memory, from the cache if possible: the snapshot only serves to find the container. */
+static int read_topology(const struct cli *cli, struct topology **out, struct error *err)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE; /* of its own: its folder is opened for reading only */
+	cleanup_machine struct machine machine = { 0 };
+	int r = cli_env(cli, &env, err);
+
+	if (r == 0)
+		r = machine_read(&machine, &env, false, false, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(machine.topology);
+	return 0;
+}
+
 /* Finds the container as other verbs do. place_move() looks it up again under the lock. */
 static int find_container(const struct cli *cli, struct snapshot *s, struct move_job *job, struct error *err)
 {
 	const struct record *found;
-	int r = snapshot_take(cli, s, err);
+	int r = read_topology(cli, &s->topology, err);
 
+	if (r == 0)
+		r = snapshot_take(cli, s, err);
 	if (r == 0)
 		r = snapshot_find(s, "move", job->id, &found, err);
 	if (r < 0)

@@ -69,7 +69,7 @@ static int copy_ledger(void *arg, struct ledger *ledger, struct error *err)
 int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err)
 {
 	const struct topology *t;
-	int ret = cli_topology(cli, &out->topology, err);
+	int ret = out->topology ? 0 : cli_topology(cli, &out->topology, err);
 
 	if (ret == 0)
 		ret = cli_with_ledger(cli, out->topology, copy_ledger, out, err);

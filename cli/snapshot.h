@@ -21,7 +21,9 @@ struct snapshot {
 	int root;                /* the caller's sysroot */
 };
 
-/* Zero @out before; free it after a failure, too. */
+/*
+ * Zero @out before, except for a topology that the caller has already read; free it after a failure, too.
+ */
 int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err);
 void snapshot_free(struct snapshot *s);
 #define cleanup_snapshot __attribute__((cleanup(snapshot_free)))

@@ -12,11 +12,10 @@ bool number_prefix(const char **at, uint64_t max, uint64_t *out)
 	uint64_t v = 0;
 
 	for (; *p >= '0' && *p <= '9'; p++) {
-		unsigned int digit = (unsigned int)(*p - '0');
+		uint64_t digit = (uint64_t)(*p - '0');
 
-		if (digit > max || v > (max - digit) / 10)
+		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v) || v > max)
 			return false;
-		v = v * 10 + digit;
 	}
 	if (p == *at)
 		return false;

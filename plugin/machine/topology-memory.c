@@ -5,6 +5,7 @@
 #include "plugin/machine/topology-internal.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
@@ -42,23 +43,11 @@ static bool has(const struct meminfo *m, enum field f)
 	return m->known >> f & 1;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* " 1234 kB"; false if it is not a number, or overflows in bytes. */
 static bool parse_kb(const char *value, uint64_t *out)
 {
-	uint64_t kb = 0;
-
 	value += strspn(value, " ");
-	if (!is_digit(*value))
-		return false;
-	while (is_digit(*value) && kb <= UINT64_MAX / 1024)
-		kb = kb * 10 + (uint64_t)(*value++ - '0');
-	*out = kb;
-	return kb <= UINT64_MAX / 1024;
+	return number_prefix(&value, UINT64_MAX / 1024, out);
 }
 
 /* Parses one line, without its "Node N ". */
@@ -176,7 +165,7 @@ void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 			continue;
 		path_read_u64(dir, &idle, "hugepages/hugepages-%llukB/free_hugepages", kb);
 		node->huge_total[i] += total;
-		node->huge_free[i] += idle;
+		node->huge_free[i] += idle < total ? idle : total;
 	}
 }
 

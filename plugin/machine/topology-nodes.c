@@ -84,20 +84,16 @@ static bool read_distances(struct reading *r, int dir, unsigned int from)
 {
 	struct topology *t = r->t;
 	unsigned int n = 0;
-	char *p = r->text;
+	const char *p = r->text;
 
 	if (file_read(dir, "distance", r->text, sizeof(r->text)) <= 0)
 		return false;
-	/* Not with strtoul(), for speed: a thousand nodes have a million numbers. */
 	p += strspn(p, " ");
 	while (*p >= '0' && *p <= '9') {
-		unsigned int d = 0;
+		uint64_t d;
 
-		for (; *p >= '0' && *p <= '9'; p++) {
-			d = d * 10 + (unsigned int)(*p - '0');
-			if (d > UINT16_MAX)
-				return false;
-		}
+		if (!number_prefix(&p, UINT16_MAX, &d))
+			return false;
 		if (n == t->nnodes || d == 0)
 			return false;
 		t->distance[from * t->nnodes + n++] = (uint16_t)d;

@@ -75,6 +75,7 @@ struct site_set {
 	unsigned int n;
 	uint16_t *site;        /* indices in search.sites, ascending */
 	double cost;
+	uint64_t apart;        /* sum of near over its pairs, once a tie was looked at; else 0 */
 };
 
 struct search {

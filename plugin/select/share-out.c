@@ -10,6 +10,11 @@
 #include <math.h>
 #include <string.h>
 
+static bool nearer(const struct part *a, const struct part *b)
+{
+	return a->far < b->far || (a->far <= b->far && a->apart < b->apart);
+}
+
 /*
  * Takes @want CPUs from the parts in steps of @unit, always from the one with most of its @room left; of equal ones,
  * the nearest to the memory. So what stays free is as even as possible.
@@ -22,7 +27,7 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 		for (unsigned int i = 1; i < s->nparts; i++) {
 			unsigned int here = room[i] - s->part[i].take, there = room[most] - s->part[most].take;
 
-			if (here > there || (here == there && s->part[i].far < s->part[most].far))
+			if (here > there || (here == there && nearer(&s->part[i], &s->part[most])))
 				most = i;
 		}
 		step = room[most] - s->part[most].take;
@@ -38,7 +43,7 @@ static void share_out(struct spread *s, unsigned int want, unsigned int unit, co
 /* Order of otherwise equal parts: most memory first, then nearest to the memory. */
 static bool first_of(const struct part *a, const struct part *b)
 {
-	return a->bytes > b->bytes || (a->bytes >= b->bytes && a->far < b->far);
+	return a->bytes > b->bytes || (a->bytes >= b->bytes && nearer(a, b));
 }
 
 /*

@@ -31,6 +31,7 @@ struct part {
 	unsigned int idle;   /* idle candidate CPUs */
 	unsigned int whole;  /* of these, CPUs in free cores */
 	double far;          /* distance to the parts, weighted by memory; decides between otherwise equal parts */
+	unsigned int apart;  /* distance to the parts; decides between parts that are equally far */
 	double bytes;        /* of the requested memory and hugepages, bytes that fit here */
 	unsigned int base;   /* CPUs taken in any case; the rest is shared out */
 	unsigned int take;

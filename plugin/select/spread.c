@@ -45,8 +45,10 @@ bool *spread_free_cores(const struct select_input *in)
 static void find_far(struct spread *s)
 {
 	for (unsigned int i = 0; s->nparts > 1 && s->nparts <= FILL_PARTS && i < s->nparts; i++)
-		for (unsigned int j = 0; j < s->nparts; j++)
+		for (unsigned int j = 0; j < s->nparts; j++) {
 			s->part[i].far += (double)s->part[j].site->mem_weight * near_parts(s, i, j);
+			s->part[i].apart += near_parts(s, i, j);
+		}
 }
 
 static unsigned int threads_per_core(const struct topology *t)

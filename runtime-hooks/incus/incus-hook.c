@@ -8,6 +8,7 @@
 
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/incus/incus-config.h"
 
@@ -129,14 +130,19 @@ static int read_config(const struct place_env *env, const struct incus_instance 
 
 static uint64_t host_memory(int root)
 {
-	unsigned long long kib = 0;
+	static const char name[] = "MemTotal:";
 	char text[4096];
-	char *at;
+	const char *at;
+	uint64_t kib;
 
 	if (file_read(root, "proc/meminfo", text, sizeof(text)) < 0)
 		return 0;
-	at = strstr(text, "MemTotal:");
-	return at && sscanf(at, "MemTotal: %llu", &kib) == 1 ? kib << 10 : 0;
+	at = strstr(text, name);
+	if (!at)
+		return 0;
+	at += strlen(name);
+	at += strspn(at, " ");
+	return number_prefix(&at, UINT64_MAX >> 10, &kib) ? kib << 10 : 0;
 }
 
 /* Only the agent can keep the placement in "lead" mode, because Incus's scheduler writes after the hook. */

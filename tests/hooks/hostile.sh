@@ -53,6 +53,12 @@ names() {
 		run_hook poststop <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
 		came_out "its end" 0 ''
 	done
+	# The longest ids that have a file name in the ledger are taken; the pid does not exist.
+	for id in "${long:0:246}" "$(printf ':%.0s' {1..82})"; do
+		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":4194305,\"annotations\":{\"limits.cpu\":\"1\"}}"
+		[[ $status = 1 && $said == "numaplace: container $id: "* && $said != *'longer than'* ]]
+		ok $? "the longest id of ${#id} bytes is accepted" "status $status" "$said"
+	done
 	rm -r "$tmp/bundle"
 	: > "$tmp/conf"
 	# Each byte, as it would come from a runtime that does not look, and as an escape.

@@ -218,6 +218,27 @@ static inline void kit_make_live(const char *id, uint64_t inode)
 		abort();
 }
 
+/* Adds the live containers c1 to c5, with the inodes 1 to 5. */
+__attribute__((unused)) static void kit_add_five(void)
+{
+	char id[16];
+	struct ledger *l;
+
+	l = kit_open();
+	for (int i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		kit_add(l, id, (uint64_t)i, NULL);
+		kit_make_live(id, (uint64_t)i);
+	}
+	ledger_close(l);
+}
+
+__attribute__((unused)) static void kit_five(void)
+{
+	kit_fresh();
+	kit_add_five();
+}
+
 static inline int kit_sum(void *arg, const struct record *r)
 {
 	return usage_add(arg, &r->placement.share);

@@ -6,6 +6,7 @@
 #include "plugin/machine/topology-cache.h"
 
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -23,11 +24,7 @@ static _Noreturn void bail_out(const char *why)
 
 static void sh(const char *command)
 {
-	char line[1500];
-
-	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
-	if (system(line) != 0)
-		diag("failed: %s", command);
+	shell_in(dir, command);
 }
 
 /* Four nodes with two CPUs, which are threads of one core; node 3 has no memory. */

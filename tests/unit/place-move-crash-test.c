@@ -9,6 +9,7 @@
 #include "place/moving.h"
 #include "cgroup/pages.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/traced.h"
 
@@ -109,11 +110,7 @@ int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const 
 
 static void sh(const char *command)
 {
-	char line[2048];
-
-	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
-	if (system(line) != 0)
-		diag("failed: %s", command);
+	shell_in(dir, command);
 }
 
 static void make_machine(void)

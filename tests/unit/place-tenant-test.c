@@ -146,16 +146,24 @@ static void put_claim(struct ledger *l, const char *id, uint64_t inode, const ch
 	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s is placed with a claim in %s", id, cgroup);
 }
 
-static void test_claims(void)
+/* An empty ledger with two containers of the tenant /a.slice, of 4 CPUs each. */
+static struct ledger *two_of_a(void)
 {
-	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
-	struct error err = { 0 };
 	struct ledger *l;
 
 	kit_fresh();
 	l = kit_open();
 	put_claim(l, "a1", 1, "/a.slice/a1");
 	put_claim(l, "a2", 2, "/a.slice/own/a2");
+	return l;
+}
+
+static void test_claims(void)
+{
+	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
+	struct error err = { 0 };
+	struct ledger *l = two_of_a();
+
 	put_claim(l, "b1", 3, "/b.slice/b1");
 	is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "max-cpus-each: 8 and 2 CPUs are allowed");
 	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "max-cpus-each: 8 and 3 CPUs are refused");
@@ -244,12 +252,8 @@ static void test_repeated(void)
 {
 	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
 	struct error err = { 0 };
-	struct ledger *l;
+	struct ledger *l = two_of_a();
 
-	kit_fresh();
-	l = kit_open();
-	put_claim(l, "a1", 1, "/a.slice/a1");
-	put_claim(l, "a2", 2, "/a.slice/a2");
 	for (uint64_t i = 100; i < 100 + LEDGER_LOOKS; i++) {
 		char id[16];
 

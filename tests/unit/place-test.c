@@ -6,6 +6,7 @@
 #include "place/choose.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -23,11 +24,7 @@ static void hear(const char *line)
 
 static void sh(const char *command)
 {
-	char line[1024];
-
-	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
-	if (system(line) != 0)
-		diag("failed: %s", command);
+	shell_in(dir, command);
 }
 
 /* Two nodes, each with two CPUs and 1 GiB. */

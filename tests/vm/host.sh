@@ -21,11 +21,15 @@ need() {
 # hash_of: a short name for what is on stdin.
 hash_of() { sha256sum | cut -c1-12; }
 
-# wait_for_turn WHO: as many guests at a time on this machine as it has CPUs, whoever starts them: more only
-# make each other run into time limits. First come, first served: the head of the queue holds its lock
-# (descriptor 5) until it has a turn; the turn lasts for as long as anybody has descriptor 6 open.
+# How many guests run at a time on this machine: three on two CPUs, as an emulated one sleeps a fifth of its time. More
+# only make each other run into time limits.
+guests=$(($(nproc) + $(nproc) / 2))
+
+# wait_for_turn WHO: until fewer than $guests guests, or $TURNS, run, no matter which program started them. First come,
+# first served: the head of the queue holds its lock (descriptor 5) until it has a turn; the turn lasts for as long as a
+# process has descriptor 6 open.
 wait_for_turn() {
-	local n turns=${TURNS:-$(nproc)} told=
+	local n turns=${TURNS:-$guests} told=
 	exec 5> "$cache_dir/turn-queue.lock"
 	flock --nonblock 5 || {
 		say "$1: waits behind another guest for its turn"

@@ -6,12 +6,8 @@
 # requests that cannot be met are refused.
 # Layouts: arm64-2x2, arm64-16k.
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-np_syslog
 case $LAYOUT in
 *-16k) page=16384 default=32 ;;
 *) page=4096 default=2 ;;

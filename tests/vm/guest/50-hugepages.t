@@ -6,12 +6,8 @@
 # Layout: 4x2-pairs.
 
 # shellcheck disable=SC2086 # $qemu is words
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-np_syslog
 
 is "hugepages are reserved on nodes 0 and 1" "$(reserve 48 48 0 0)" "48/48 48/48 0/0 0/0"
 

@@ -5,12 +5,8 @@
 # them later is stopped by the kernel, not moved; and what verify counts as a
 # container's own. Layout: 4x2-pairs.
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-np_syslog
 
 for rt in runc crun; do
 	not_ok "$rt, strict: more than the node has is refused" np_create $rt createRuntime big limits.cpu=1 \

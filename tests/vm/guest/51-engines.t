@@ -7,9 +7,6 @@
 # Layout: 4x2-pairs, systemd.
 
 # shellcheck disable=SC2086 # options for hooks folders are words
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
 

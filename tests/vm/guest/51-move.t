@@ -5,12 +5,8 @@
 # record with it; and where it was when that cannot be. Layout: 4x2-pairs.
 # time limit: 900 s
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-np_syslog
 # How often a process was stopped or not there while it was moved, would show here.
 ticks() { cut -d' ' -f22 "/proc/$1/stat"; }
 

@@ -5,12 +5,8 @@
 # around runc and crun: where pages come to be, how it is recorded, and that none
 # is silently strict. Layout: 4x2-pairs. Where the runtime knows linux.memoryPolicy (forky's crun), that is the way taken.
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
-np_syslog
 
 # way RT: how the policy is to take effect there.
 way() {

@@ -6,9 +6,6 @@
 # Layout: 4x2-pairs.
 # time limit: 1500 s
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 mem_setup
 mib=48

@@ -6,15 +6,11 @@
 # and no memory policy reaches a reserved node. Layout: 4x2-pairs.
 # time limit: 900 s
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 . /tests/lxc.sh
 trap 'ct_delete_all; lx_end; : > $conf' EXIT
 
 mem_setup
-np_syslog
 conf=/etc/numaplace/numaplace.conf
 cg=/sys/fs/cgroup
 mkdir -p ${conf%/*}

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# shellcheck shell=dash
+# shellcheck shell=dash source-path=SCRIPTDIR
 #
 # Memory in guest tests: containers whose process is /bin/touch (guest/src), hugepages
-# per node, and where pages are as `numaplace verify` says. Needs placed.sh.
+# per node, and where pages are as `numaplace verify` says.
+
+. /tests/lib.sh
+. /tests/containers.sh
+. /tests/placed.sh
 
 mem_setup() {
 	ct_setup
@@ -11,6 +15,7 @@ mem_setup() {
 		ln -sf /usr/bin/numaplace-runtime /usr/local/bin/numaplace-$m_rt
 	done
 	PATH=$PATH:/usr/local/bin
+	np_syslog
 }
 
 # touched ID: wait until it has touched what it was told.
