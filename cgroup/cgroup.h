@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A container's cgroup in the v2 hierarchy: find, read, write and read back. Nothing here knows what a placement is
- * for.
+ * A container's cgroup in the v2 hierarchy: find, read, write and read back, without knowledge of requests or
+ * placements.
  */
 #ifndef NUMAPLACE_CGROUP_H
 #define NUMAPLACE_CGROUP_H

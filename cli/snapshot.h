@@ -38,7 +38,4 @@ int snapshot_find(const struct snapshot *s, const char *verb, const char *id, co
 /* The number of containers with CPUs on the node (index). */
 unsigned int snapshot_containers_on(const struct snapshot *s, unsigned int node);
 
-/* The CPUs of a node (index). */
-void snapshot_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus);
-
 #endif

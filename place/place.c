@@ -524,7 +524,7 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		rc = machine_read(&machine, env, false, false, err);
 	if (rc < 0)
 		return rc;
-	/* Without a mount, no container can be found to be dead; but such a host places none. */
+	/* Without a cgroup2 mount, dead containers cannot be detected, but on such a host no container is placed. */
 	if (env->real)
 		cgroup_mount_any(&mount, NULL);
 	world_init(&world, env->root, mount, machine.topology, machine_boot_id(&machine));

@@ -8,9 +8,8 @@
 
 #include "cgroup/cgroup.h"
 #include "place/conf.h"
+#include "place/paths.h"
 #include "plugin/ledger/ledger.h"
-
-#define PLACE_STATE "/run/numaplace"
 
 /* The environment of this process; set once by main. */
 struct place_env {

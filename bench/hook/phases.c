@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * For the bench alone: what each part of a placement costs.  Linked around the hook's
- * objects with ld's --wrap; time and page faults go to the innermost part that is running, and are
- * printed to descriptor 9 at the end, one line each:  PART NANOSECONDS FAULTS
- * With NUMAPLACE_BENCH_MARK set, a write to descriptor -1 that names the part marks
- * each change of it for strace, so that its system calls can be told, too.
+ * For the bench only: the cost of each part of a placement. Linked around the objects of the hook with ld's --wrap. Time
+ * and page faults are counted for the innermost part that runs, and printed to descriptor 9 at the end, one line each:
+ * PART NANOSECONDS FAULTS. With NUMAPLACE_BENCH_MARK set, a write to descriptor -1 with the name of the part marks each
+ * change for strace, so that the system calls can be counted for each part, too.
  */
 #include "bench/hook/wrap.h"
 
@@ -76,7 +75,7 @@ static __attribute__((destructor)) void end(void)
 		dprintf(9, "%s %llu %ld\n", names[i], (unsigned long long)ns[i], faults[i]);
 }
 
-/* What is read while the cpuset is written is what came of it. */
+/* A read during the write of the cpuset is its read-back. */
 void bench_reads(const char *path, bool begins)
 {
 	(void)path;
@@ -116,7 +115,7 @@ void __wrap_confine_calls(unsigned int keep)
 {
 	enum part was = turn_to(CONFINE);
 
-	if (!count_faults) /* getrusage() is not among the calls that are left then */
+	if (!count_faults) /* the filter no longer allows getrusage() */
 		__real_confine_calls(keep);
 	turn_to(was);
 }

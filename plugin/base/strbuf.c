@@ -58,21 +58,6 @@ void strbuf_printf(struct strbuf *s, const char *fmt, ...)
 	va_end(again);
 }
 
-void strbuf_json(struct strbuf *s, const char *text)
-{
-	strbuf_puts(s, "\"");
-	for (; *text; text++) {
-		if ((unsigned char)*text < 0x20) {
-			strbuf_printf(s, "\\u%04x", (unsigned int)*text);
-			continue;
-		}
-		if (*text == '"' || *text == '\\')
-			strbuf_puts(s, "\\");
-		strbuf_add(s, text, 1);
-	}
-	strbuf_puts(s, "\"");
-}
-
 int string_keep_part(char **where, const char *text, size_t len, struct error *err)
 {
 	char *copy = strndup(text, len);

@@ -21,9 +21,6 @@ void strbuf_add(struct strbuf *s, const char *bytes, size_t len);
 void strbuf_puts(struct strbuf *s, const char *text);
 void strbuf_printf(struct strbuf *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Adds @text as a JSON string, with its quotation marks. @text is UTF-8. */
-void strbuf_json(struct strbuf *s, const char *text);
-
 /* Replaces the string *@where by a copy of @text, or of its first @len bytes. Returns 0 or -ENOMEM. */
 int string_keep(char **where, const char *text, struct error *err);
 int string_keep_part(char **where, const char *text, size_t len, struct error *err);

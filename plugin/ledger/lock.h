@@ -19,7 +19,7 @@ struct ledger_memo {
 /* Contents of the lock file. */
 struct lock_file {
 	int64_t sweep;    /* directory offset where the next sweep begins */
-	uint64_t second;  /* the second to which looks belongs */
+	uint64_t second;  /* the second for which looks counts */
 	uint64_t looks;   /* containers checked before refusals in that second */
 	uint64_t rebuild; /* where an unfinished rebuild continues */
 	struct ledger_memo memo[LEDGER_MEMOS];

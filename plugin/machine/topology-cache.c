@@ -65,7 +65,8 @@ static uint64_t mix(uint64_t lane, uint64_t word)
 }
 
 /*
- * A fast checksum against damage, not against attacks. Four lanes, as every hook may sum megabytes. @len in 8-byte
+ * A fast checksum against damage, not against attacks. Four independent sums for speed, because every hook may read
+ * megabytes. @len in 8-byte
  * words.
  */
 static uint64_t sum_of(const uint64_t *word, size_t len)

@@ -7,7 +7,7 @@
  * and the kernel's watermark are never taken from the file. What it holds (distances, caches, cores, page sizes,
  * bandwidth of memory) the kernel fixes when a node or CPU is added. Interleave weights can change and are left out
  * (0). CPUs that a partition isolates later are missing from every other cgroup's effective set, so they are never
- * chosen. The file lies in the ledger's folder and is trusted like the ledger: only root can write there.
+ * chosen. The file is in the ledger's folder and is trusted like the ledger: only root can write there.
  */
 #ifndef NUMAPLACE_TOPOLOGY_CACHE_H
 #define NUMAPLACE_TOPOLOGY_CACHE_H

@@ -162,7 +162,7 @@ static int keep_core(struct choice *c)
 {
 	const struct topology *t = c->t;
 	cleanup_free bool *takes = NULL; /* by core: this container could take it */
-	cleanup_free unsigned int *threads = NULL; /* by core: CPUs that it could take of it */
+	cleanup_free unsigned int *threads = NULL; /* by core: its CPUs that the container could take */
 	unsigned int nfree = 0;
 	int kept = -1; /* the core with the fewest CPUs to take, then the lowest CPU id */
 

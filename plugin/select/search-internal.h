@@ -28,7 +28,7 @@ struct cross {
 	int64_t bare;           /* of weight * bare_near, if home_near is set */
 };
 
-/* Distance from the threads of each of two nodes to the pages of the other, where these are not on the nodes. */
+/* Distance from the threads of each of two nodes to the pages of the other, if the pages are on nodes without CPUs. */
 static inline int64_t bare_near(const struct search *s, unsigned int a, unsigned int b)
 {
 	unsigned int n = s->topology->nnodes, from = s->sites[a].node, to = s->sites[b].node;

@@ -48,8 +48,8 @@ static bool first_of(const struct part *a, const struct part *b)
 
 /*
  * Takes @want CPUs by filling the part with most room (of equal ones, the first by first_of()), then the next, so
- * that few CPUs are far from the others. @all: each part gives at least a core, so that none is there only for its
- * memory. False if there is not enough room.
+ * that few CPUs are far from the others. @all: each part gives at least a core, so that no part is used for its
+ * memory only. False if there is not enough room.
  */
 static bool fill_up(struct spread *s, unsigned int want, const unsigned int *room, bool all)
 {

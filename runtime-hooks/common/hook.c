@@ -108,7 +108,7 @@ static void on_alarm(int signal_number)
 		end_with(last->time_up);
 }
 
-/* The message is all that helps: runtimes like crun do not report a hook's signal. */
+/* Reports the signal, because runtimes like crun do not report the signal of a hook. */
 static void on_fault(int signal_number)
 {
 	(void)signal_number;
@@ -210,33 +210,6 @@ void hook_time_limit(unsigned int seconds)
 void hook_uncounted(const volatile sig_atomic_t *while_set)
 {
 	uncounted = while_set;
-}
-
-/* This user's id outside the user namespace. */
-static unsigned int outer_uid(void)
-{
-	unsigned int inside, outside, count;
-	char map[4096];
-
-	if (file_read(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 &&
-	    sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && own_uid() - inside < count)
-		return outside + (own_uid() - inside);
-	return own_uid();
-}
-
-const char *hook_state(const char *given, bool bare)
-{
-	static char path[PATH_MAX];
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-	struct stat run;
-
-	if (given || (own_uid() == 0 && !dir && !bare) || stat("/run", &run) < 0 || run.st_uid == own_uid())
-		return given ? given : HOOK_STATE;
-	if (dir)
-		snprintf(path, sizeof(path), "%s/numaplace", dir);
-	else
-		snprintf(path, sizeof(path), "/run/user/%u/numaplace", outer_uid());
-	return path;
 }
 
 void hook_subject(const char *fmt, ...)

@@ -6,6 +6,7 @@
 
 #include "plugin/base/clock.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/json.h"
 #include "plugin/base/wait.h"
 
@@ -247,21 +248,33 @@ int incus_get(const char *socket, const char *project, const char *instance, str
 	return r;
 }
 
-int incus_set(const char *socket, const char *project, const char *instance, const char *keys, struct error *err)
+/* {"config":{...}}: a PATCH keeps all other keys. */
+static void write_config(struct json_writer *body, const char *const *config)
 {
-	cleanup_free char *text = NULL, *body = NULL;
+	json_begin_object(body, NULL);
+	json_begin_object(body, "config");
+	for (; *config; config += 2)
+		json_put_string(body, config[0], config[1]);
+	json_end(body);
+	json_end(body);
+}
+
+int incus_set(const char *socket, const char *project, const char *instance, const char *const *config,
+	      struct error *err)
+{
+	cleanup_json struct json_writer body = JSON_IN_MEMORY;
+	cleanup_free char *text = NULL;
 	struct incus_answer a = { 0 };
 	char path[2048];
 	size_t len = 0;
 	const char *said;
 	int r, status;
 
-	if (asprintf(&body, "{\"config\":{%s}}", keys) < 0) {
-		body = NULL;
+	write_config(&body, config);
+	if (body.failed)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
 	incus_path(project, instance, path, sizeof(path));
-	r = incus_request(socket, "PATCH", path, body, PATIENCE_MS, &text, &len, err);
+	r = incus_request(socket, "PATCH", path, body.text, PATIENCE_MS, &text, &len, err);
 	if (r < 0 || r == 200)
 		return r < 0 ? r : 0;
 	said = daemon_error(text, len, &a);

@@ -12,6 +12,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/options.h"
 #include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
@@ -90,44 +91,44 @@ static bool name_is_split(const char *name, int argc, char **argv)
 	return name && name_check_id(name, NULL) < 0 && argc > 2 && strcmp(argv[argc - 2], "lxc") == 0;
 }
 
+/* An error in a key is the container's: it is reported later, with the container's name. */
+static int set_key(void *options, const char *value, struct error *err)
+{
+	struct options *o = options;
+
+	(void)err;
+	if (o->set_status == 0)
+		o->set_status = lxc_keys_set(&o->keys, value, &o->set_err);
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	struct {
-		const char *name;
-		const char **value;
-	} known[] = {
-		{ "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		{ "--timeout", &o->timeout }, { "--config", &o->file }, { "--set", NULL },
+	const struct option_rule rules[] = {
+		{ .name = "conf", .value = &o->conf },	     { .name = "state", .value = &o->state },
+		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
+		{ .name = "config", .value = &o->file },     { .name = "set", .set = set_key, .arg = o },
 	};
-	bool split;
+	struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words;
 
 	o->name = getenv("LXC_NAME");
 	o->stage = getenv("LXC_HOOK_TYPE");
 	o->file = getenv("LXC_CONFIG_FILE");
-	split = name_is_split(o->name, argc, argv);
-	if (split) {
+	if (name_is_split(o->name, argc, argv)) {
+		/* The words of the name are not options, whatever they look like. */
+		table.unknown = OPTIONS_END;
 		o->stage = argv[argc - 1];
 	} else if (argc > 3 && strcmp(argv[argc - 2], "lxc") == 0) {
 		o->name = argv[argc - 3];
 		o->stage = argv[argc - 1];
 		argc -= 3;
 	}
-	for (int i = 1; i < argc; i++) {
-		size_t k = 0;
-
-		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
-			k++;
-		if (k == ARRAY_SIZE(known) && split)
-			break;
-		if (k == ARRAY_SIZE(known))
-			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
-		if (++i == argc)
-			return error_set(err, -EINVAL, "%s: a value is missing", known[k].name);
-		if (known[k].value)
-			*known[k].value = argv[i];
-		else if (o->set_status == 0)
-			o->set_status = lxc_keys_set(&o->keys, argv[i], &o->set_err);
-	}
+	words = options_parse(&table, argc - 1, argv + 1, err);
+	if (words < 0)
+		return words;
+	if (words)
+		return error_set(err, -EINVAL, "%s: no such option", quote(argv[1]).text);
 	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
 		return err->status;
 	if (!o->name || !o->stage)
@@ -490,7 +491,7 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = HOOK_CONF };
+	struct options o = { .conf = PLACE_CONF };
 	struct place_env env = { .root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
 	struct error err = { 0 };
 	int r;
@@ -508,7 +509,7 @@ int main(int argc, char **argv)
 		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
 	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
-	place_name_state(&env, o.state, env.real ? hook_state(NULL, false) : NULL);
+	place_name_state(&env, o.state, env.real ? place_usual_state(false) : NULL);
 	/* Before reading any config. CONFINE_LOOK: lxc_log() looks for the log among the monitor's descriptors. */
 	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
 	confine_calls(CONFINE_LIBLXC);

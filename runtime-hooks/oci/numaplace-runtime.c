@@ -6,6 +6,7 @@
  * commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/name.h"
 #include "plugin/base/util.h"
@@ -327,7 +328,7 @@ static int prepare(struct work *w, struct error *err)
 
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
 	/* First, because on-failure decides what an error means. */
-	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
+	conf = conf_read(AT_FDCWD, c->conf ? c->conf : PLACE_CONF, &w->env.conf, &conf_err);
 	if (w->env.conf.warn_only)
 		hook_time_up_call(become_runtime);
 	r = open_bundle(c, &b, err);
@@ -361,30 +362,42 @@ static const char *log_file(const struct command *c)
 	return c->log && strncmp(c->log, "file:", 5) == 0 ? c->log + 5 : c->log;
 }
 
+/* A line of runc's log, in JSON or as key="value", where a value is escaped as in JSON. NULL: no memory. */
+static char *log_line(bool json, const char *when, const char *text)
+{
+	cleanup_json struct json_writer w = JSON_IN_MEMORY, msg = JSON_IN_MEMORY;
+	char said[ERROR_TEXT_MAX + 32], *line;
+	int n;
+
+	snprintf(said, sizeof(said), "numaplace: %s", text);
+	json_put_string(&msg, NULL, said);
+	json_begin_object(&w, NULL);
+	json_put_string(&w, "level", "error");
+	json_put_value(&w, "msg", &msg);
+	json_put_string(&w, "time", when);
+	json_end(&w);
+	if (w.failed)
+		return NULL;
+	n = json ? asprintf(&line, "%s\n", w.text) :
+		   asprintf(&line, "time=\"%s\" level=error msg=%s\n", when, msg.text);
+	return n < 0 ? NULL : line;
+}
+
 /* containerd and podman read errors from the runtime's log, not from stderr. */
 static void write_log(const struct command *c, const char *text)
 {
 	const char *file = log_file(c);
 	cleanup_close int fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644) : -1;
-	char line[2 * ERROR_TEXT_MAX + 128], when[32], *to = line;
-	bool json = c->log_format && strcmp(c->log_format, "json") == 0;
+	cleanup_free char *line = NULL;
 	time_t now = time(NULL);
 	struct tm tm;
+	char when[32];
 
 	if (fd < 0 || !gmtime_r(&now, &tm))
 		return;
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (json)
-		to += sprintf(to, "{\"level\":\"error\",\"msg\":\"numaplace: ");
-	else
-		to += sprintf(to, "time=\"%s\" level=error msg=\"numaplace: ", when);
-	for (; *text && to < line + sizeof(line) - 80; text++) {
-		if (*text == '"' || *text == '\\')
-			*to++ = '\\';
-		*to++ = *text;
-	}
-	to += json ? sprintf(to, "\",\"time\":\"%s\"}\n", when) : sprintf(to, "\"\n");
-	if (write(fd, line, (size_t)(to - line)) < 0)
+	line = log_line(c->log_format && strcmp(c->log_format, "json") == 0, when, text);
+	if (line && write(fd, line, strlen(line)) < 0)
 		return;
 }
 
@@ -433,7 +446,7 @@ int main(int argc, char **argv)
 		write_log(&c, err.text);
 		return error_exit_status(status);
 	}
-	place_name_state(&w.env, c.state, hook_state(NULL, false));
+	place_name_state(&w.env, c.state, place_usual_state(false));
 	runtime_argv = c.argv;
 	runtime_argv[0] = w.runtime;
 	if (c.creates) {

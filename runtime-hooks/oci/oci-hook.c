@@ -13,6 +13,7 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/options.h"
 #include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
@@ -51,27 +52,20 @@ static enum stage find_stage(const char *name)
 
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	struct {
-		const char *name;
-		const char **value;
-	} known[] = { { "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		      { "--cpus", &o->cpus }, { "--mems", &o->mems },	{ "--applied", &o->applied },
-		      { "--timeout", &o->timeout } };
+	const struct option_rule rules[] = {
+		{ .name = "conf", .value = &o->conf },	     { .name = "state", .value = &o->state },
+		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
+		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
+		{ .name = "applied", .value = &o->applied },
+	};
+	const struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words = options_parse(&table, argc - 1, argv + 1, err);
 
-	for (int i = 1; i < argc; i++) {
-		const char **value = argv[i][0] == '-' ? NULL : &o->stage;
-
-		if (value && o->stage)
-			return error_set(err, -EINVAL, "%s: one stage is enough", quote(argv[i]).text);
-		for (size_t k = 0; k < ARRAY_SIZE(known) && !value; k++)
-			if (strcmp(argv[i], known[k].name) == 0)
-				value = known[k].value;
-		if (!value)
-			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
-		if (argv[i][0] == '-' && !argv[++i])
-			return error_set(err, -EINVAL, "%s: a value is missing", quote(argv[i - 1]).text);
-		*value = argv[i];
-	}
+	if (words < 0)
+		return words;
+	if (words > 1)
+		return error_set(err, -EINVAL, "%s: one stage is enough", quote(argv[2]).text);
+	o->stage = words ? argv[1] : NULL;
 	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
 		return err->status;
 	if (!o->stage)
@@ -101,7 +95,7 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 {
 	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
 	/* A recorded machine uses only a ledger named with --state. */
-	place_name_state(env, o->state, env->real ? hook_state(NULL, find_stage(o->stage) != STAGE_PLACE) : NULL);
+	place_name_state(env, o->state, env->real ? place_usual_state(find_stage(o->stage) != STAGE_PLACE) : NULL);
 	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
@@ -434,7 +428,7 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = HOOK_CONF };
+	struct options o = { .conf = PLACE_CONF };
 	struct place_env env = {
 		.root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
 	};

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * LXC's config file: our lines, LXC's limits, and the record written into it, which must
- * change nothing else and be found when it is read again.
+ * A config file of LXC: keys of numaplace, limits of LXC, and the volatile lines. Writing these must change no other line,
+ * and they must be found when the file is read again.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -26,9 +26,6 @@ int main(void)
 	is_int((int)s.len, 3890, "1000 numbers are written");
 	is_str(s.text + s.len - 8, "998,999,", "the last ones are at the end");
 	strbuf_free(&s);
-	strbuf_json(&s, "a\"b\\c\n\x1f\xc3\xa9");
-	is_str(s.text, "\"a\\\"b\\\\c\\u000a\\u001f\xc3\xa9\"", "JSON: quotation marks, backslashes and controls are escaped");
-	strbuf_free(&s);
 	strbuf_puts(&full, "x");
 	strbuf_printf(&full, "%s", "x");
 	ok(full.failed && !full.text, "after a failure nothing is written");

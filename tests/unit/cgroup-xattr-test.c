@@ -29,8 +29,8 @@ static const char *attribute(const char *name)
 }
 
 /*
- * What cgroup_get_xattr() returns, after setting @set (NULL: nothing). In a child, since a process determines only once
- * which of the two it is.
+ * What cgroup_get_xattr() returns, after setting @set (NULL: nothing). In a child, because a process determines only once
+ * whether it is in a user namespace.
  */
 static const char *seen_by(bool in_namespace, const char *set)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * cgroup/moving: the file of a move that succeeds, fails, or is killed. The repair of interrupted moves is tested in
+ * place/moving: the journal of a move that succeeds, fails, or is killed. The repair of interrupted moves is tested in
  * the VM.
  */
 #include "place/moving.h"

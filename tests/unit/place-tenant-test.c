@@ -199,7 +199,7 @@ static void test_claims(void)
 	ledger_close(l);
 }
 
-/* Without configured tenants, a parent cgroup of its own for each container gains nothing. */
+/* Without configured tenants, containers in different parent cgroups share one ceiling. */
 static void test_evasion(void)
 {
 	struct conf conf = { .max_exclusive_each = 4 };
@@ -280,8 +280,8 @@ static void test_repeated(void)
 	put_claim(l, "b3", 3, "/b.slice/b3");
 	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "a refusal after a change of the ledger");
 	ok(!is_spoiled("oci:b200"), "a refusal after a change of the ledger reads all records, and repairs one");
-	is_int(kit_remove(l, "oci", "a1", &err), 0, "a container of the tenant ends");
-	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), 0, "its claim no longer counts");
+	is_int(kit_remove(l, "oci", "a1", &err), 0, "the record of a container of the tenant is removed");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), 0, "the claim of a removed container no longer counts for its tenant");
 	ledger_close(l);
 	usleep(200000);
 	l = kit_open();

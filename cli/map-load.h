@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Shared by `numaplace map` and its SVG output: which containers use which CPU.
+ * Which containers use which CPU, and how loaded each node is: what `numaplace map` shows as letters or as a picture.
  */
-#ifndef NUMAPLACE_MAP_H
-#define NUMAPLACE_MAP_H
+#ifndef NUMAPLACE_MAP_LOAD_H
+#define NUMAPLACE_MAP_LOAD_H
 
 #include "cli/snapshot.h"
 
@@ -21,8 +21,9 @@ struct map {
 	double worst;            /* highest load of a node divided by the mean; 0 if nothing is placed */
 };
 
-/* Draws the SVG picture, for any number of nodes. Write errors stay in @f (ferror()). -ENOMEM. */
-int map_svg(const struct map *m, FILE *f, struct error *err);
+/* -ENOMEM; free it with map_free(). */
+int map_make(struct map *m, const struct snapshot *s, struct error *err);
+void map_free(struct map *m);
 
 /* Whether containers get the CPU (index) only by naming it. */
 bool map_left_out(const struct map *m, unsigned int cpu);

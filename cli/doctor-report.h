@@ -4,8 +4,8 @@
  * below the sysroot, so that tests can examine a simulated host. Programs are asked for their version only on this
  * host.
  */
-#ifndef NUMAPLACE_DOCTOR_H
-#define NUMAPLACE_DOCTOR_H
+#ifndef NUMAPLACE_DOCTOR_REPORT_H
+#define NUMAPLACE_DOCTOR_REPORT_H
 
 #include "cli/cli.h"
 
@@ -42,9 +42,5 @@ const char *doctor_program(const struct doctor *d, const char *name, char *buf, 
 bool doctor_runs(const struct doctor *d, const char *name);
 /* The first line that `PROGRAM --version` prints. false: none within three seconds, or below a sysroot. */
 bool doctor_version(const struct doctor *d, const char *program, char *buf, size_t size);
-
-void doctor_check_host(struct doctor *d);     /* kernel, cgroups, conf, ledger: cli/doctor.c */
-void doctor_check_runtimes(struct doctor *d); /* runtimes and hooks: cli/doctor-runtimes.c */
-void doctor_check_traps(struct doctor *d);    /* other programs and settings that interfere: cli/doctor-runtimes.c */
 
 #endif
