@@ -255,7 +255,7 @@ NUMAPLACE_API int numaplace_release(struct numaplace *np, const char *runtime, c
  * @arg:      passed to @progress
  * @out:      the new placement, to be freed with numaplace_placement_free(); may be NULL
  *
- * The call returns when all pages are on the new nodes. After a failure the container is where it was.
+ * The call returns when all pages are on the new nodes. After a failure the container is on its previous nodes.
  *
  * Returns: 0; -EINVAL: @nodes, or nodes that do not exist; -ENOENT: no such container; -ENOTUNIQ: several have this id;
  * -ENOSPC; -ENOTSUP: its memory policy cannot be moved; -EBUSY: pages that cannot be moved, or another move of it;
