@@ -11,6 +11,9 @@ VERSION = 0.1.0
 prefix = /usr/local
 exec_prefix = $(prefix)
 bindir = $(exec_prefix)/bin
+libdir = $(exec_prefix)/lib
+includedir = $(prefix)/include
+pkgconfigdir = $(libdir)/pkgconfig
 libexecdir = $(exec_prefix)/libexec
 datadir = $(prefix)/share
 mandir = $(datadir)/man
@@ -91,6 +94,13 @@ incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agen
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
 cli_objects = $(call objects,cli/*.c)
 
+# libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
+# signal handlers and a long life (NUMAPLACE_LIBRARY).
+library_objects = $(patsubst %.c,$(O)/pic/%.o,$(wildcard lib/*.c))
+library_rooms = $(O)/pic/rooms.a
+soname = libnumaplace.so.0
+library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
+
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
@@ -102,7 +112,7 @@ unit_of = $(patsubst %.c,$(O)/%,$(wildcard $(addprefix tests/unit/,$(1))))
 
 bench_objects = $(call objects,bench/select/*.c)
 
-man_pages = $(wildcard man/*.[158])
+man_pages = $(wildcard man/*.[1358])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
 # Not in a folder that engines read by default: an administrator configures these folders.
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
@@ -117,7 +127,7 @@ left_out = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built wit
 
 .SECONDEXPANSION:
 .PHONY: all left-out
-all: $(bin_programs) $$(libexec_found) left-out
+all: $(bin_programs) $$(libexec_found) $(library) left-out
 left-out:
 	@$(if $(left_out),echo >&2 'numaplace: $(left_out)',:)
 
@@ -127,7 +137,10 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/plugin/base/json.o $(O)/plugin/base/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
-$(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
+define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
+$(O)/cli/main.o: cc_defines = $(define_version)
+$(O)/pic/cgroup/numa.o: cc_pkgs = numa
+$(O)/pic/lib/numaplace.o $(O)/tests/unit/api-test.o: cc_defines = $(define_version)
 
 # Checked before all objects, so that a 32-bit compiler gives one error and not one for each file.
 $(O)/64-bit:
@@ -142,16 +155,34 @@ $(O)/%.o: %.c | $(O)/64-bit
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
 
+$(O)/pic/%.o: %.c | $(O)/64-bit
+	$(call need-pkgs,$(cc_pkgs))
+	@mkdir -p $(@D)
+	$(CC) -MMD -MP -DNUMAPLACE_LIBRARY $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -fPIC \
+		-fvisibility=hidden -c $< -o $@
+
 $(O)/libbase.a: $(call objects,plugin/base/*.c)
 $(O)/libmachine.a: $(call objects,plugin/machine/*.c)
 $(O)/libselect.a: $(call objects,plugin/select/*.c)
 $(O)/libledger.a: $(call objects,plugin/ledger/*.c)
 $(O)/libcgrouproom.a: $(call objects,cgroup/*.c)
 $(O)/libplace.a: $(call objects,place/*.c)
+# Not libcgroup.c, whose library keeps its state in variables of the whole process, nor JSON, which needs yajl.
+$(library_rooms): $(patsubst %.c,$(O)/pic/%.o,$(filter-out cgroup/libcgroup.c plugin/base/json%,\
+	$(wildcard plugin/*/*.c cgroup/*.c place/*.c)))
 %.a:
 	@mkdir -p $(@D)
 	@rm -f $@
 	$(AR) rcs $@ $^
+
+# A shared library with -z defs has no undefined symbols; a sanitizer's are in the program.
+$(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnumaplace.sym
+	$(call need-pkgs,numa)
+	$(CC) -shared -Wl,-soname,$(soname) -Wl,--version-script=lib/libnumaplace.sym \
+		$(if $(findstring -fsanitize,$(CFLAGS) $(LDFLAGS)),,-Wl,-z,defs) -Wl,-z,relro,-z,now -Wl,--as-needed \
+		$(CFLAGS) $(LDFLAGS) $(filter %.o,$^) $(filter %.a,$^) $(call pkg-libs,numa) $(LDLIBS) -o $@
+	ln -sf $(@F) $(O)/$(soname)
+	ln -sf $(soname) $(O)/libnumaplace.so
 
 $(O)/numaplace: $(cli_objects) $(incus_api_parts) $(place)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
@@ -176,6 +207,9 @@ $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
 $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(place)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
+# What a user of the library links, but for the symbol file: a test finds each of its functions.
+$(call unit_of,api-*.c): $(library_objects) $(library_rooms)
+$(call unit_of,api-*.c): link_pkgs = numa
 $(call unit_of,place-*.c): $(place)
 $(call unit_of,cgroup-*.c): $(cgroup)
 $(call unit_of,place-*.c cgroup-*.c): link_pkgs = libcgroup numa
@@ -193,6 +227,10 @@ $(O)/bench-select: LDLIBS += -lm
 
 # --- install -----------------------------------------------------------------
 
+# The other functions that a page of man/*.3 names, as PAGE/FUNCTION: each is a page that refers to it.
+list_aliases = awk -F'[ ,]+' '/^[.]Nm/ && !seen[FILENAME $$2]++ && FILENAME != "man/" $$2 ".3" \
+	{ print substr(FILENAME, 5, length(FILENAME) - 6) "/" $$2 }' man/*.3
+man_aliases = $(call once,aliases,$(list_aliases))
 man_target = $(DESTDIR)$(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 conf_target = $(DESTDIR)$(sysconfdir)/numaplace/numaplace.conf
 
@@ -202,7 +240,15 @@ install: libexec = $(DESTDIR)$(libexecdir)/numaplace
 install: all
 	$(foreach p,$(bin_programs),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(bindir)/$(notdir $(p))' &&) :
 	$(foreach p,$(libexec_found),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
+	$(if $(library),$(INSTALL) -D -m 644 $(library) '$(DESTDIR)$(libdir)/$(notdir $(library))' && \
+		ln -sf $(notdir $(library)) '$(DESTDIR)$(libdir)/$(soname)' && \
+		ln -sf $(soname) '$(DESTDIR)$(libdir)/libnumaplace.so' && \
+		$(INSTALL) -D -m 644 include/numaplace.h '$(DESTDIR)$(includedir)/numaplace.h' && \
+		sed 's|@prefix@|$(prefix)|g; s|@libdir@|$(libdir)|g; s|@includedir@|$(includedir)|g; s|@version@|$(VERSION)|g' \
+			lib/numaplace.pc.in > '$(O)/numaplace.pc' && \
+		$(INSTALL) -D -m 644 '$(O)/numaplace.pc' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc')
 	$(foreach p,$(man_pages),$(INSTALL) -D -m 644 $(p) '$(call man_target,$(p))' &&) :
+	@for a in $(man_aliases); do echo ".so man3/$${a%/*}.3" > '$(DESTDIR)$(mandir)/man3/'"$${a#*/}.3" || exit 1; done
 	@$(INSTALL) -d '$(DESTDIR)$(hooksdir)'
 	@for f in $(hooks_d); do \
 		sed 's|@libexecdir@|$(libexecdir)|g' "runtime-hooks/oci/hooks.d/$$f.in" > "$(O)/$$f" && \
@@ -240,6 +286,9 @@ install: all
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
 	rm -f $(foreach p,oci-hook lxc-hook incus-agent,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
+		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
+	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
 	rm -f $(foreach p,$(man_pages),'$(call man_target,$(p))') $(foreach f,$(hooks_d),'$(DESTDIR)$(hooksdir)/$(f)')
 	rm -f '$(DESTDIR)$(completionsdir)/numaplace' '$(DESTDIR)$(zshdir)/_numaplace' \
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * getopt_long() is started anew for each option: it keeps its position in static variables, and a group of letters is
- * not needed. A leading '-' in its string makes it return words in order, without a look at POSIXLY_CORRECT.
+ * getopt_long() keeps its position in static variables, so it is initialised for each option; groups of letters are
+ * not supported. A leading '-' in its string makes it return words in order, without a look at POSIXLY_CORRECT.
  */
 #include "plugin/base/options.h"
 

@@ -62,10 +62,14 @@ static inline void cleanup_fclosep(FILE **file)
 		stolen_;                                                                           \
 	})
 
-/* geteuid() without its system call: no program here changes its user. */
+/* geteuid(), in programs without its system call: none of them changes its user. */
 static inline uid_t own_uid(void)
 {
+#ifdef NUMAPLACE_LIBRARY
+	return geteuid();
+#else
 	return (uid_t)getauxval(AT_EUID);
+#endif
 }
 
 static inline int steal_fd(int *fd)

@@ -73,7 +73,6 @@ void counters_add(int dir, enum counter what, uint64_t microseconds)
 	if (fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
 	    (uint64_t)st.st_size < sizeof(*image))
 		return;
-	/* Not unmapped: the hook exits next, and munmap() costs more than the update. */
 	image = mmap(NULL, sizeof(*image), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, 0);
 	if (image == MAP_FAILED)
 		return;
@@ -88,6 +87,10 @@ void counters_add(int dir, enum counter what, uint64_t microseconds)
 			add(&image->counters.microseconds, microseconds);
 		}
 	}
+#ifdef NUMAPLACE_LIBRARY
+	/* Not in a hook, which exits next: there munmap() costs more than the update. */
+	munmap(image, sizeof(*image));
+#endif
 }
 
 int counters_read(int dir, struct counters *out, struct error *err)

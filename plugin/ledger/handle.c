@@ -19,6 +19,34 @@
  */
 static struct ledger *open_ledgers;
 
+/*
+ * For the same reason, one thread of a library's caller at a time has ledgers: from ledger_new() to ledger_close(). The
+ * mutex is recursive, so that check_folder() reports a second opening in one thread.
+ */
+#ifdef NUMAPLACE_LIBRARY
+#include <pthread.h>
+
+static pthread_mutex_t one_thread = PTHREAD_RECURSIVE_MUTEX_INITIALIZER_NP;
+
+static void enter(void)
+{
+	pthread_mutex_lock(&one_thread);
+}
+
+static void leave(void)
+{
+	pthread_mutex_unlock(&one_thread);
+}
+#else
+static void enter(void)
+{
+}
+
+static void leave(void)
+{
+}
+#endif
+
 const struct usage *ledger_usage(const struct ledger *l)
 {
 	return &l->sums;
@@ -78,6 +106,7 @@ void ledger_close(struct ledger *l)
 	free(l->image);
 	free(l->scratch);
 	free(l);
+	leave();
 }
 
 /* The kernel's format. With a wrong boot id, the records would be taken for those of another boot and removed. */
@@ -102,6 +131,7 @@ int ledger_new(int dir, const struct topology *t, const struct ledger_world *wor
 	l = calloc(1, sizeof(*l));
 	if (!l)
 		return error_errno(err, -ENOMEM, "ledger");
+	enter();
 	l->dir = dir;
 	l->lock = l->usage_fd = l->files = -1;
 	l->world = *world;

@@ -81,6 +81,38 @@ static int kill_holder(int fd, const struct holding *h)
 	return 1;
 }
 
+#ifdef NUMAPLACE_LIBRARY
+
+/* Signals belong to the library's caller, so it polls. It may have to wait longer than processes that queue. */
+struct ticker {
+	bool unused;
+};
+
+static int ticker_start(struct ticker *t, unsigned int every_ms)
+{
+	(void)t;
+	(void)every_ms;
+	return 0;
+}
+
+static void ticker_stop(struct ticker *t)
+{
+	(void)t;
+}
+
+static int take_or_tick(int fd, bool shared)
+{
+	const struct timespec millisecond = { .tv_nsec = 1000000 };
+	int r = take(fd, F_SETLK, shared);
+
+	if (r != -EAGAIN && r != -EACCES)
+		return r;
+	nanosleep(&millisecond, NULL);
+	return -EINTR;
+}
+
+#else
+
 /* A periodic signal with an empty handler, which makes a blocking call return. */
 struct ticker {
 	timer_t timer;
@@ -133,6 +165,14 @@ static void ticker_stop(struct ticker *t)
 	sigaction(tick_signal(), &t->old_action, NULL);
 }
 
+/* -EINTR: a tick came first. */
+static int take_or_tick(int fd, bool shared)
+{
+	return take(fd, F_SETLKW, shared);
+}
+
+#endif
+
 static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct error *err)
 {
 	__attribute__((cleanup(ticker_stop))) struct ticker ticker = { 0 };
@@ -146,7 +186,7 @@ static int wait_for(struct ledger *l, int fd, unsigned int timeout_ms, struct er
 	if (r < 0)
 		return error_errno(err, r, "ledger: lock: timer");
 	for (;;) {
-		r = take(fd, F_SETLKW, l->looking);
+		r = take_or_tick(fd, l->looking);
 		if (r != -EINTR)
 			return r < 0 ? error_errno(err, r, "ledger: lock") : 0;
 		if (!look(fd, &h, l->looking))

@@ -6,7 +6,7 @@
 # a reason.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
-rooms='plugin cgroup place runtime-hooks cli'
+rooms='plugin cgroup place lib runtime-hooks cli examples'
 
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { head -n 60 "$tmp/log"; }
@@ -17,7 +17,7 @@ if needs cppcheck cppcheck; then
 		cppcheck -q -j "$(nproc)" --std=c11 --language=c --enable=warning,performance,portability --inline-suppr \
 			--suppress=missingInclude --suppress=missingIncludeSystem --suppress=unknownMacro \
 			--suppress=resourceLeak --suppress=memleak --suppress=uninitvar --suppress=normalCheckLevelMaxBranches \
-			--error-exitcode=1 -D__linux__ -D__LP64__ -D_GNU_SOURCE -DARRAY_SIZE'(a)=1' -I. "$room" > "$tmp/log" 2>&1
+			--error-exitcode=1 -D__linux__ -D__LP64__ -D_GNU_SOURCE -DARRAY_SIZE'(a)=1' -I. -Iinclude "$room" > "$tmp/log" 2>&1
 		ok $? "cppcheck finds nothing in $room"
 	done
 fi
@@ -30,7 +30,7 @@ if needs clang-tidy clang-tidy; then
 	checks+=',-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-sizeof-expression,-bugprone-multi-level-implicit-pointer-conversion'
 	for room in $rooms; do
 		find "$room" -name '*.c' | xargs -P "$(nproc)" -I{} timeout 300 clang-tidy --quiet \
-			--warnings-as-errors='*' --checks="$checks" {} -- -std=gnu11 -D_GNU_SOURCE -I. \
+			--warnings-as-errors='*' --checks="$checks" {} -- -std=gnu11 -D_GNU_SOURCE -I. -Iinclude \
 			-DNUMAPLACE_VERSION='"0"' > "$tmp/log" 2> /dev/null
 		ok $? "clang-tidy finds nothing in $room"
 	done

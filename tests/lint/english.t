@@ -20,7 +20,7 @@ kinds() {
 		man/*) kind='man' ;;
 		NEWS | debian/control | *.yaml | *.svg) kind=text ;;
 		Makefile | debian/rules | *.sh | *.bash | *.t | *.conf | *.machine | *.layout | *.jq | *.awk) kind=shell ;;
-		*.star | *.in | *.timer | *.service | *.supp | *-overrides) kind=shell ;;
+		*.star | *.py | *.in | *.timer | *.service | *.supp | *-overrides) kind=shell ;;
 		*)
 			IFS= read -rn 40 kind < "$file" 2> /dev/null
 			[[ $kind == '#!'*sh* ]] || continue
@@ -108,12 +108,12 @@ awk -F'\t' -v skipped="$tmp/skipped" -v unused="$tmp/unused" '
 	}' "$tmp/exceptions" "$tmp/all" > "$tmp/hits"
 [ "$(wc -l < "$tmp/files")" -gt 200 ]
 ok $? 'the files of the tree are read' "$(wc -l < "$tmp/files") files"
-for part in plugin cgroup place runtime-hooks cli bench man docs contrib debian tests; do
+for part in plugin cgroup place include lib examples runtime-hooks cli bench man docs contrib debian tests; do
 	grep "^$part/" "$tmp/hits" > "$tmp/part"
 	[ ! -s "$tmp/part" ]
 	ok $? "$part/ follows the language rules of CONTRIBUTING.md, where it is checked" "$(head -n 60 "$tmp/part")"
 done
-grep -vE '^(plugin|cgroup|place|runtime-hooks|cli|bench|man|docs|contrib|debian|tests)/' "$tmp/hits" > "$tmp/part"
+grep -vE '^(plugin|cgroup|place|include|lib|examples|runtime-hooks|cli|bench|man|docs|contrib|debian|tests)/' "$tmp/hits" > "$tmp/part"
 [ ! -s "$tmp/part" ]
 ok $? 'the other files follow the language rules of CONTRIBUTING.md' "$(head -n 60 "$tmp/part")"
 [ ! -s "$tmp/unused" ]

@@ -36,7 +36,7 @@ if needs shellcheck 'shell scripts'; then
 		ok $? "shellcheck $f"
 	done
 fi
-for page in man/*.[158]; do
+for page in man/*.[1358]; do
 	if needs mandoc "$page"; then
 		# The order of sections and references is not checked.
 		mandoc -T lint -W warning "$page" 2>&1 | grep -Ev 'conventional order|unusual Xr order' > "$tmp/log"

@@ -46,6 +46,19 @@ ok $? 'the package numaplace does not depend on liblxc'
 dpkg-deb -c "$lxc" > "$tmp/log"
 grep -q ' \./usr/libexec/numaplace/lxc-hook$' "$tmp/log"
 ok $? "the package numaplace-lxc has lxc-hook"
+dpkg-deb -c "$tmp"/one/libnumaplace0_*.deb > "$tmp/log"
+grep -q ' \./usr/lib/[^/]*-linux-gnu[^/]*/libnumaplace\.so\.0 -> ' "$tmp/log" && ! grep -q '\.so -> ' "$tmp/log"
+ok $? 'libnumaplace0 has the library for every architecture at once, without the link for the linker'
+dpkg-deb --ctrl-tarfile "$tmp"/one/libnumaplace0_*.deb | tar -xOf - ./symbols > "$tmp/log" 2>&1
+[ "$(grep -c ' numaplace_[a-z_]*@LIBNUMAPLACE_0 ' "$tmp/log")" = "$(grep -c '^.numaplace_' lib/libnumaplace.sym)" ]
+ok $? 'libnumaplace0 names the functions of the symbol file'
+dpkg-deb -c "$tmp"/one/libnumaplace-dev_*.deb > "$tmp/log"
+for f in usr/include/numaplace.h usr/share/man/man3/libnumaplace.3.gz usr/share/man/man3/numaplace_close.3.gz \
+	'usr/lib/[^/]*/libnumaplace\.so' 'usr/lib/[^/]*/pkgconfig/numaplace.pc' \
+	usr/share/doc/libnumaplace-dev/examples/plan.py; do
+	grep -q " \./$f\( -> .*\)\?\$" "$tmp/log"
+	ok $? "libnumaplace-dev has $f"
+done
 dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./conffiles > "$tmp/log" 2>&1
 grep -qx /etc/numaplace/numaplace.conf "$tmp/log"
 ok $? 'numaplace.conf is a conffile'

@@ -44,7 +44,8 @@ for f in ./usr/bin/numaplace{,-runtime} ./usr/libexec/numaplace/{oci,lxc}-hook \
 	./usr/share/containers/oci/hooks.d/50-numaplace.json ./usr/share/lxc/config/numaplace.conf \
 	./usr/share/numaplace/lxc/50-numaplace.conf ./usr/share/numaplace/podman/50-numaplace.conf \
 	./usr/share/man/man1/numaplace-map.1 ./usr/share/man/man8/numaplace-{oci,lxc}-hook.8 \
-	./usr/share/man/man5/numaplace.conf.5 ./etc/numaplace/numaplace.conf; do
+	./usr/share/man/man5/numaplace.conf.5 ./usr/share/man/man3/numaplace_{open,close}.3 ./usr/include/numaplace.h \
+	./usr/lib/libnumaplace.so{,.0} ./usr/lib/pkgconfig/numaplace.pc ./etc/numaplace/numaplace.conf; do
 	grep -qxF "$f" "$tmp/log"
 	ok $? "make install installs $f"
 done
@@ -67,6 +68,7 @@ links() {
 links bin/numaplace cgroup numa yajl
 links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
+links lib/libnumaplace.so.0 numa
 # Linked statically, or with yajl only.
 readelf -d "$tmp/usr/usr/libexec/numaplace/oci-hook" | grep NEEDED > "$tmp/log"
 ! grep -vE 'lib(yajl|c)\.so' "$tmp/log"

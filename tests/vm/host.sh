@@ -20,9 +20,8 @@ need() {
 # hash_of: a short name for what is on stdin.
 hash_of() { sha256sum | cut -c1-12; }
 
-# The number of guests that run at the same time on this machine: three on two CPUs, as an emulated one sleeps a fifth of
-# its time. With more, guests reach their time limits.
-guests=$(($(nproc) + $(nproc) / 2))
+# The number of guests that run at the same time on this machine. With more, guests reach their time limits.
+guests=$(nproc)
 
 # wait_for_turn NAME: waits until fewer than $guests guests, or $TURNS, run on this machine. First come, first served: the
 # head of the queue holds a lock (descriptor 5) until it has a turn. The turn lasts until all processes that inherit

@@ -20,7 +20,9 @@ is "before the installation, no file of numaplace exists" "$(ours)" ''
 systemctl daemon-reload
 
 ok "dpkg -i installs the packages" dpkg -i /tests/deb/*.deb
-is "both packages are installed" "$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc)" 'installed installed '
+is "all four packages are installed" \
+	"$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc libnumaplace0 libnumaplace-dev)" \
+	'installed installed installed installed '
 is "the package depends on the libraries that the programs use" \
 	"$(dpkg-query -W -f '${Depends}' numaplace | grep -oE 'libnuma1|libyajl2' | xargs)" 'libnuma1 libyajl2'
 is "the package makes the state folder with mode 700" "$(stat -c '%a %U' /run/numaplace)" '700 root'
@@ -54,7 +56,7 @@ is "after dpkg -r, a container starts on all CPUs" \
 	"$(podman run --rm --network none --annotation limits.cpu=4 np grep Cpus_allowed_list /proc/self/status | xargs)" \
 	'Cpus_allowed_list: 0-7'
 ok "after dpkg -r, a placed container can be removed" podman rm -f -t 0 left
-ok "dpkg -P purges the packages" dpkg -P numaplace-lxc numaplace
+ok "dpkg -P purges the packages" dpkg -P numaplace-lxc numaplace libnumaplace-dev libnumaplace0
 systemctl daemon-reload
 is "dpkg -P leaves no file" "$(ours)" ''
 is "dpkg -P leaves no timer" "$(systemctl list-timers --all --no-legend | grep -c numaplace)" 0
