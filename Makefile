@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# numaplace's one makefile (GNU make).  `make help` lists the targets.
+# The only makefile of numaplace (GNU make). `make help` lists the targets.
 #
-# Reading it runs nothing but a look at the tree: the compiler and pkg-config
-# are asked when a recipe needs them, so that `make deps` works on a machine
-# that has only make.  Objects go to O=DIR; your CPPFLAGS, CFLAGS and LDFLAGS
-# come last and win.
+# Make only lists the files of the tree when it reads this file; it runs the compiler and pkg-config when a recipe needs
+# them, so that `make deps` works on a machine that has only make. Objects go to O=DIR; your CPPFLAGS, CFLAGS and LDFLAGS
+# come last and override others.
 
 VERSION = 0.1.0
 
@@ -21,12 +20,12 @@ zshdir = $(datadir)/zsh/$(if $(filter /usr,$(prefix)),vendor-completions,site-fu
 fishdir = $(datadir)/fish/vendor_completions.d
 unitdir = $(prefix)/lib/systemd/system
 tmpfilesdir = $(prefix)/lib/tmpfiles.d
-# Where the programs look for it; here only so that a package can redirect it.
+# The path that the programs read; a package can change it.
 sysconfdir = /etc
 
 O = build
 CFLAGS = -O2 -g
-# Whether oci-hook, that lives for half a millisecond, is linked statically: auto (where that works) or no.
+# Whether oci-hook, which runs for half a millisecond, is linked statically: auto (if possible) or no.
 STATIC = auto
 PKG_CONFIG = pkg-config
 INSTALL = install
@@ -34,26 +33,29 @@ export STRICT HOST
 
 # --- flags -------------------------------------------------------------------
 
-# $(call once,NAME,COMMAND): what COMMAND prints, run at the first use of NAME.
+# $(call once,NAME,COMMAND): the output of COMMAND, which runs at the first use of NAME.
 once = $(if $(filter undefined,$(origin memo.$(1))),$(eval memo.$(1) := $(shell $(2))))$(memo.$(1))
-# $(call cc-option,NAME,OPTION): OPTION where the compiler takes it without a word, else nothing.
+# $(call cc-option,NAME,OPTION): OPTION if the compiler accepts it without a warning, else nothing.
 try-option = $(CC) -Werror -O2 $(1) -c -include features.h -x c /dev/null -o /dev/null 2>/dev/null && echo '$(1)'
 cc-option = $(call once,$(1),$(call try-option,$(2)))
+# Whether pkg-config knows library $(1).
+has = $(call once,has.$(1),$(PKG_CONFIG) --exists $(1) 2>/dev/null && echo yes)
 pkg-cflags = $(foreach p,$(1),$(call once,cflags.$(p),$(PKG_CONFIG) --cflags $(p)))
 pkg-libs = $(foreach p,$(1),$(call once,libs.$(p),$(PKG_CONFIG) --libs $(p)))
 need-pkgs = $(if $(1),@$(PKG_CONFIG) --exists --print-errors $(1) || \
 	{ echo >&2 '$@ needs $(1): make deps'; exit 1; })
 
 warnings = -Wall -Wextra -Wshadow -Wconversion
-# Level 3 where it exists.  Not without optimisation, and not where you ask for a level yourself.
+# Level 3 if it exists; not without optimisation, and not if your flags set a level.
 fortify = $(if $(findstring FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
 	$(if $(filter -O -O1 -O2 -O3 -Os -Og,$(CFLAGS)),\
 	-U_FORTIFY_SOURCE $(or $(call cc-option,fortify,-D_FORTIFY_SOURCE=3),-D_FORTIFY_SOURCE=2)))
 hardening = -fPIE -fstack-protector-strong \
 	$(call cc-option,clash,-fstack-clash-protection) $(call cc-option,cf,-fcf-protection)
-# A function that is called once keeps its own frame: those of a hook's steps, one over the other, touch half the stack.
+# A function that is called once keeps its own stack frame: the frames of the hook's steps then reuse the same stack pages.
 frames = $(call cc-option,once,-fno-inline-functions-called-once)
-# -ffp-contract=off: on other architectures a multiplication and an addition are one rounding, which may turn a tie.
+# -ffp-contract=off: other architectures round a multiplication and an addition in one step, which may change a choice
+# between equal sets.
 all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(fortify) -ffp-contract=off \
 	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = $(or $(link_static),-pie) -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
@@ -67,7 +69,7 @@ static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
 
 objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
 
-# A room is an archive; one that is linked needs those behind it, too.
+# Each room is an archive; a program that links one also needs the archives listed behind it.
 base = $(O)/libbase.a
 machine = $(O)/libmachine.a $(base)
 select = $(O)/libselect.a $(machine)
@@ -81,13 +83,15 @@ plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
-incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-config.c incus-backup.c yaml.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-backup.c yaml.c))
+incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
+lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
 cli_objects = $(call objects,cli/*.c)
 
-# Programs whose source is there: users' and those that only runtimes call.
+# The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
 	$(if $(incus_agent_objects),$(O)/incus-agent)
@@ -100,22 +104,32 @@ bench_objects = $(call objects,bench/select/*.c)
 
 man_pages = $(wildcard man/*.[158])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
-# Not where engines look by themselves: an administrator names these folders.
+# Not in a folder that engines read by default: an administrator configures these folders.
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
 
-.PHONY: all
-all: $(bin_programs) $(libexec_programs)
+# What can be built without a library is: the last expansion is when a rule is used, so that reading this file still
+# asks nothing.
+lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
+libexec_found = $(filter-out %/lxc-hook,$(libexec_programs)) $(lxc_hook)
+left_out = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
+	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
 
-# The one file of each room that knows a library.
+.SECONDEXPANSION:
+.PHONY: all left-out
+all: $(bin_programs) $$(libexec_found) left-out
+left-out:
+	@$(if $(left_out),echo >&2 'numaplace: $(left_out)',:)
+
+# The one file of each room that uses a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
-$(O)/plugin/base/json.o: cc_pkgs = yajl
+$(O)/plugin/base/json.o $(O)/plugin/base/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 $(O)/cli/main.o: cc_defines = -DNUMAPLACE_VERSION='"$(VERSION)"'
 
-# Before all objects, so that a compiler for a 32-bit machine is refused with one line and not with one for each file.
+# Checked before all objects, so that a 32-bit compiler gives one error and not one for each file.
 $(O)/64-bit:
 	@mkdir -p $(@D)
 	@$(CC) $(CPPFLAGS) $(CFLAGS) -dM -E -x c /dev/null > $@.new
@@ -143,19 +157,19 @@ $(O)/numaplace: $(cli_objects) $(incus_api_parts) $(place)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/oci-hook: link_static = $(static_pie)
-# For valgrind, which knows a program's memory by the functions of a shared libc.
+# For valgrind, which replaces the memory functions of a shared libc.
 $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $(incus_parts) $(common_parts) \
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common_parts) \
 	$(place)
-$(O)/lxc-hook: link_pkgs = lxc yaml-0.1
+$(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/common/hook.c) \
 	$(place)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
-# A unit test links its own room and no more: the linker guards the walls.
+# A unit test links its own room and those below, so that the linker detects a dependency in the wrong direction.
 $(unit_programs): $(O)/%: $(O)/%.o
 $(call unit_of,oci-*.c spec-*.c runtime-*.c): $(oci_parts) $(place)
 $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
@@ -169,7 +183,7 @@ $(call unit_of,ledger-*.c): $(ledger)
 $(call unit_of,select-*.c): $(select)
 $(call unit_of,machine-*.c): $(machine)
 $(call unit_of,base-*.c): $(base)
-$(call unit_of,base-json-test.c): link_pkgs = yajl
+$(call unit_of,base-json-*.c): link_pkgs = yajl
 
 $(O)/bench-select: $(bench_objects) $(place)
 $(O)/bench-select: LDLIBS += -lm
@@ -182,12 +196,12 @@ $(O)/bench-select: LDLIBS += -lm
 man_target = $(DESTDIR)$(mandir)/man$(patsubst .%,%,$(suffix $(1)))/$(notdir $(1))
 conf_target = $(DESTDIR)$(sysconfdir)/numaplace/numaplace.conf
 
-# An administrator's numaplace.conf is never written over.
+# An existing numaplace.conf is never overwritten.
 .PHONY: install
 install: libexec = $(DESTDIR)$(libexecdir)/numaplace
 install: all
 	$(foreach p,$(bin_programs),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(bindir)/$(notdir $(p))' &&) :
-	$(foreach p,$(libexec_programs),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
+	$(foreach p,$(libexec_found),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
 	$(foreach p,$(man_pages),$(INSTALL) -D -m 644 $(p) '$(call man_target,$(p))' &&) :
 	@$(INSTALL) -d '$(DESTDIR)$(hooksdir)'
 	@for f in $(hooks_d); do \
@@ -198,7 +212,7 @@ install: all
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
-	@for f in $(if $(lxc_hook_objects),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
+	@for f in $(if $(lxc_hook),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
 		$(INSTALL) -D -m 644 "$(O)/$${f##*/}" '$(DESTDIR)$(datadir)/'"$$f" || exit 1; done
@@ -242,19 +256,26 @@ uninstall:
 # --- tests -------------------------------------------------------------------
 
 run_tiers = tests/run -b $(abspath $(O))
-# All CPUs, without a line for each file; your own -j wins.
+# Uses all CPUs and prints no line for each file; your own -j overrides this.
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
 	$(O)/at-each-call
 
-.PHONY: test test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm unit-programs
+.PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
+	unit-programs
+# No guest, no root, nothing installed: what to run before each commit.
+check:
+	@$(MAKE) --no-print-directory $(parallel) all unit-programs
+	@$(run_tiers) unit+machines+hooks
+
+# One group of tiers at a time: those of a group keep all CPUs busy, and the last ones are given them alone.
 test:
 	@tests/packages build test || echo 'going on without' >&2
 	@$(MAKE) --no-print-directory $(parallel) all unit-programs
 	@$(MAKE) --no-print-directory $(parallel) san-build fuzz-build fuzz-afl-build || echo 'going on without' >&2
-	@$(run_tiers) lint unit machines hooks+package corpus cross+san fuzz vm
+	@$(run_tiers) lint+package+corpus+machines+unit+hooks+prepare cross+san fuzz vm
 
 unit-programs: $(unit_programs) $(O)/bench-select $(hook_test_programs)
 test-lint:
@@ -279,7 +300,7 @@ test-fuzz: fuzz-build fuzz-afl-build
 test-vm:
 	@$(run_tiers) vm
 
-# HOST=1: on this machine itself, where it has several nodes and cgroup v2.
+# HOST=1: on this machine itself, which needs several nodes and cgroup v2.
 .PHONY: demo
 demo:
 	@tests/packages $(if $(HOST),build,guest)
@@ -300,7 +321,7 @@ bench-vm: hook-bench-programs
 bench-move:
 	@bench/move/run $(MOVE_BENCH)
 
-# The hook itself with its files in another place, as it is linked and dynamically; and the floors that it is held against.
+# The hook with its files at other paths, linked statically and dynamically; and the no-ops that it is compared with.
 hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)
 hook_noops = $(addprefix $(O)/bench-hook/noop-,static plain dynamic libcgroup)
 hook_wrapped = $(addprefix $(O)/bench-hook/oci-hook,-dynamic -phases) $(O)/bench-hook/oci-hook
@@ -319,12 +340,12 @@ $(O)/bench-hook/noop-libcgroup: link_libs = -Wl,--no-as-needed $(call pkg-libs,l
 $(hook_wrapped): $(call objects,bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
 $(O)/bench-hook/oci-hook $(O)/bench-hook/oci-hook-phases: link_static = $(static_pie)
 $(O)/bench-hook/oci-hook-phases: $(call objects,bench/hook/phases.c)
-# Around every function that has a __wrap_ in these objects.
+# Wraps every function that has a __wrap_ in these objects.
 wrapped_functions = $(shell nm $(filter $(O)/bench/hook/%.o,$^) | sed -n 's/.* T __wrap_//p')
 wrap_options = $(addprefix -Wl$(comma)--wrap=,$(wrapped_functions))
 $(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(wrap_options)
 comma := ,
-# Not timed, but killed.
+# Not for measurements, but for the crash tests.
 $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
 	$(common_parts) $(place)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
@@ -343,7 +364,7 @@ $(linked_programs):
 
 # --- fuzzing -----------------------------------------------------------------
 
-# A harness is a file in tests/fuzz/; clang builds it, and all that it links, with sanitizers into $(O)/fuzz.
+# A harness is a file in tests/fuzz/; clang builds it and all linked objects with sanitizers in $(O)/fuzz.
 fuzz_parsers = $(patsubst tests/fuzz/%.c,%,$(wildcard tests/fuzz/*.c))
 fuzz_programs = $(fuzz_parsers:%=$(O)/tests/fuzz/%)
 fuzz_of = $(1:%=$(O)/tests/fuzz/%)
@@ -357,8 +378,9 @@ $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
-$(call fuzz_of,name): $(call objects,cli/out.c cli/svg-text.c)
-$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/out.c) $(place)
+$(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
+$(call fuzz_of,name): link_pkgs = yajl
+$(call fuzz_of,simulate): $(call objects,cli/cli.c) $(place)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(place)
 $(fuzz_programs):
@@ -372,7 +394,7 @@ fuzz-build:
 	@$(MAKE) --no-print-directory O=$(O)/fuzz CC=clang CPPFLAGS='$(no_fortify)' \
 		CFLAGS='$(sanitize) -fsanitize=fuzzer-no-link' LDLIBS=-fsanitize=fuzzer fuzz-programs
 
-# RUNS=N of each; PARSERS='state conf': these alone; SEED=N: the same runs again.
+# RUNS=N: runs of each harness; PARSERS='state conf': only these; SEED=N: repeats the runs of that seed.
 fuzz: fuzz-build
 	@RUNS=$(RUNS) SEED=$(SEED) tests/fuzz/run -b $(abspath $(O)) $(PARSERS)
 
@@ -413,6 +435,7 @@ help:
 	@echo 'make                  build into build/ (O=DIR: into DIR)'
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
+	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'

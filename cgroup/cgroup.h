@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A container's cgroup in the v2 hierarchy: find, read, write and read back. Nothing here knows what a placement is
- * for.
+ * A container's cgroup in the v2 hierarchy: find, read, write and read back, without knowledge of requests or
+ * placements.
  */
 #ifndef NUMAPLACE_CGROUP_H
 #define NUMAPLACE_CGROUP_H
@@ -93,40 +93,45 @@ int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct
 int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *err);
 
 /*
- * The writers below refuse a cgroup that is not .owned (-EPERM).
+ * How cpusets are written. NULL in place of one: directly, and without a flag.
+ *
+ * .by_path: writes through a library, in place of the files (libcgroup_write_cpuset). Not for hooks: cgroup_init() reads
+ * every mount of the host and takes as long as the rest of a hook.
+ *
+ * .busy: not 0 during a write. In cgroup v2 a write to cpuset.mems first migrates all pages of the cgroup's processes,
+ * and cannot be interrupted: it takes milliseconds for the few MiB of a runtime, but up to a minute on an emulated
+ * machine. A signal handler reads it.
+ */
+typedef int cgroup_write_by_path(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
+struct cgroup_writer {
+	int mount; /* for .by_path */
+	cgroup_write_by_path *by_path;
+	volatile sig_atomic_t *busy;
+};
+
+/*
+ * The functions below refuse a cgroup that is not .owned (-EPERM), and read back what they have written.
  *
  * Writes @before back. An empty set in @before is written as the set that was effective, since the kernel does not let
  * a populated cpuset be cleared (-ENOSPC).
  */
-int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err);
+int cgroup_restore_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
+			  struct error *err);
 
 /*
  * Writes @cpus and @mems (an empty set: unchanged) and checks that *.effective is exactly that. @before is the present
  * cpuset; NULL: it is read here. If a write or the check fails, @before is restored as cgroup_restore_cpuset() does.
  * -EXDEV: the kernel uses other CPUs or nodes than those written, as the parent does not allow all of them.
  */
-int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
-			const struct idset *mems, struct error *err);
+int cgroup_write_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
+			const struct idset *cpus, const struct idset *mems, struct error *err);
 
 /*
  * Writes cpuset.cpus alone and reads back the configured list, which may contain offline CPUs. -EXDEV: it differs from
  * @cpus.
  */
-int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, struct error *err);
-
-/*
- * Not 0 during a cpuset write. In cgroup v2 a write to cpuset.mems first migrates all pages of the cgroup's processes,
- * and cannot be interrupted: it takes milliseconds for the few MiB of a runtime, but up to a minute on an emulated
- * machine.
- */
-extern volatile sig_atomic_t cgroup_writing;
-
-/*
- * Makes later cpuset writes of this process go through @writer (libcgroup_write_cpuset). Not used in hooks:
- * cgroup_init() reads every mount of the host and takes as long as the rest of a hook.
- */
-typedef int cgroup_writer(int mount, const char *path, const char *cpus, const char *mems, struct error *err);
-void cgroup_write_by(cgroup_writer *writer);
+int cgroup_write_cpus(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct idset *cpus,
+		      struct error *err);
 
 /*
  * Extended attributes of the directory. For users other than root, and in a user namespace, a trusted.NAME is
@@ -213,6 +218,6 @@ int cgroup_widen_affinity(pid_t pid);
  * caller's cgroup2 mount. -EXDEV: libcgroup would write to another mount (cpuset on v1, a bind mount); -E2BIG: a list
  * is too long for it; -ENOLINK: libcgroup failed without an errno.
  */
-cgroup_writer libcgroup_write_cpuset;
+cgroup_write_by_path libcgroup_write_cpuset;
 
 #endif

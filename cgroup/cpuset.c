@@ -33,7 +33,7 @@ static int read_set(const struct cgroup_dir *c, const char *file, struct idset *
 	if (n < 0)
 		return error_errno(err, (int)n, "cgroup %.200s: read %s", c->path, file);
 	if (idset_parse_kernel(large ? large : text, out, err) < 0)
-		return error_prefix(err, "cgroup %.150s: %s", c->path, file);
+		return error_prefix(err, -EINVAL, "cgroup %.150s: %s", c->path, file);
 	return 0;
 }
 
@@ -134,15 +134,6 @@ int cgroup_enable_cpuset(int mount, const struct cgroup_dir *c, struct error *er
 	return rc;
 }
 
-volatile sig_atomic_t cgroup_writing;
-
-static cgroup_writer *other_writer;
-
-void cgroup_write_by(cgroup_writer *writer)
-{
-	other_writer = writer;
-}
-
 static int write_file(const struct cgroup_dir *c, const char *file, const char *list, struct error *err)
 {
 	int rc = *list ? write_beneath(c->fd, file, list) : 0;
@@ -170,8 +161,7 @@ static int explain_write(const struct cgroup_dir *c, const char *file, int statu
 		error_errno(err, fd, "cgroup %.200s: open %s for writing", c->path, file);
 		return fd;
 	}
-	error_prefix(err, "cgroup %.200s (libcgroup failed; opening %s directly works)", c->path, file);
-	return status;
+	return error_prefix(err, status, "cgroup %.200s (libcgroup failed; opening %s directly works)", c->path, file);
 }
 
 /* Checks that the path still leads to the directory that is open. */
@@ -186,18 +176,33 @@ static int check_path(int mount, const struct cgroup_dir *c, struct error *err)
 }
 
 /* libcgroup takes a path, not a descriptor; so check the path before and after. The read-back uses the descriptor. */
-static int write_by_path(int mount, const struct cgroup_dir *c, const char *cpus, const char *mems, struct error *err)
+static int write_by_path(const struct cgroup_writer *w, const struct cgroup_dir *c, const char *cpus, const char *mems,
+			 struct error *err)
 {
-	int rc = check_path(mount, c, err);
+	int rc = check_path(w->mount, c, err);
 
 	if (rc == 0)
-		rc = other_writer(mount, c->path, cpus, mems, err);
-	return rc < 0 ? rc : check_path(mount, c, err);
+		rc = w->by_path(w->mount, c->path, cpus, mems, err);
+	return rc < 0 ? rc : check_path(w->mount, c, err);
+}
+
+/* Every write of a cpuset is made here. An empty list: unchanged. */
+static int write_lists(const struct cgroup_writer *w, const struct cgroup_dir *c, const char *cpus, const char *mems,
+		       struct error *err)
+{
+	int rc;
+
+	if (w && w->busy)
+		*w->busy = 1;
+	rc = w && w->by_path ? write_by_path(w, c, cpus, mems, err) : write_files(c, cpus, mems, err);
+	if (w && w->busy)
+		*w->busy = 0;
+	return rc;
 }
 
 /* Writes the sets that are not empty. */
-static int write_sets(int mount, const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
-		      struct error *err)
+static int write_sets(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct idset *cpus,
+		      const struct idset *mems, struct error *err)
 {
 	size_t cpus_size = idset_format(cpus, NULL, 0) + 1, mems_size = idset_format(mems, NULL, 0) + 1;
 	cleanup_free char *cpus_text = malloc(cpus_size), *mems_text = malloc(mems_size);
@@ -211,14 +216,11 @@ static int write_sets(int mount, const struct cgroup_dir *c, const struct idset 
 	idset_format(mems, mems_text, mems_size);
 	if (!*cpus_text && !*mems_text)
 		return 0;
-	cgroup_writing = 1;
-	rc = other_writer ? write_by_path(mount, c, cpus_text, mems_text, err)
-			  : write_files(c, cpus_text, mems_text, err);
-	cgroup_writing = 0;
-	if (rc == -ENOLINK && other_writer) /* libcgroup has no errno */
+	rc = write_lists(w, c, cpus_text, mems_text, err);
+	if (rc == -ENOLINK && w && w->by_path) /* libcgroup has no errno */
 		return explain_write(c, *mems_text ? "cpuset.mems" : "cpuset.cpus", rc, err);
 	if (rc < 0)
-		error_prefix(err, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
+		error_prefix(err, rc, "cgroup %.120s: cpus \"%.40s\" mems \"%.40s\"", c->path, cpus_text, mems_text);
 	return rc;
 }
 
@@ -251,7 +253,8 @@ static int check_effective(const struct cgroup_dir *c, const struct idset *cpus,
 	return rc;
 }
 
-int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, struct error *err)
+int cgroup_restore_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
+			  struct error *err)
 {
 	struct cpuset now;
 	struct idset cpus, mems;
@@ -266,11 +269,11 @@ int cgroup_restore_cpuset(int mount, const struct cgroup_dir *c, const struct cp
 		idset_clear(&cpus);
 	if (idset_equal(&now.mems, &before->mems))
 		idset_clear(&mems);
-	return write_sets(mount, c, &cpus, &mems, err);
+	return write_sets(w, c, &cpus, &mems, err);
 }
 
-int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
-			const struct idset *mems, struct error *err)
+int cgroup_write_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
+			const struct idset *cpus, const struct idset *mems, struct error *err)
 {
 	struct idset new_cpus = *cpus, new_mems = *mems;
 	struct cpuset found;
@@ -288,18 +291,19 @@ int cgroup_write_cpuset(int mount, const struct cgroup_dir *c, const struct cpus
 		idset_clear(&new_cpus);
 	if (idset_equal(mems, &before->mems))
 		idset_clear(&new_mems);
-	rc = write_sets(mount, c, &new_cpus, &new_mems, err);
+	rc = write_sets(w, c, &new_cpus, &new_mems, err);
 	if (rc == 0)
 		rc = check_effective(c, cpus, mems, err);
 	if (rc == 0)
 		return 0;
 	/* If the cgroup is gone, there is nothing to restore. */
-	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(mount, c, before, &undo) < 0)
-		error_prefix(err, "not restored (%.150s)", undo.text);
+	if (rc != -ENODEV && rc != -ENOENT && cgroup_restore_cpuset(w, c, before, &undo) < 0)
+		error_prefix(err, rc, "not restored (%.150s)", undo.text);
 	return rc;
 }
 
-int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, struct error *err)
+int cgroup_write_cpus(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct idset *cpus,
+		      struct error *err)
 {
 	cleanup_free char *text = malloc(IDSET_TEXT_MAX);
 	struct idset now;
@@ -310,9 +314,9 @@ int cgroup_write_cpus(const struct cgroup_dir *c, const struct idset *cpus, stru
 	if (!text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write cpuset.cpus", c->path);
 	idset_format(cpus, text, IDSET_TEXT_MAX);
-	rc = write_file(c, "cpuset.cpus", text, err);
+	rc = write_lists(w, c, text, "", err);
 	if (rc < 0)
-		return error_prefix(err, "cgroup %.200s", c->path);
+		return error_prefix(err, rc, "cgroup %.200s", c->path);
 	rc = read_set(c, "cpuset.cpus", &now, err);
 	return rc < 0 ? rc : check_set(c, "cpuset.cpus", cpus, &now, err);
 }

@@ -97,7 +97,11 @@ int cgroup_mount(int *fd, char *path, size_t size, struct error *err)
 
 int cgroup_open(int mount, const char *path, struct cgroup_dir *out, struct error *err)
 {
-	static dev_t known; /* the last file system found to be cgroup2; 0 is not a device */
+	/*
+	 * The last file system found to be cgroup2; 0 is not a device. A fact about the kernel that is the same for
+	 * every caller: without it, each cgroup of a sweep would cost another system call.
+	 */
+	static _Atomic dev_t known;
 	cleanup_close int fd = -1;
 	struct stat st;
 

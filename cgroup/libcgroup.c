@@ -9,7 +9,8 @@
  * - 2.0.2 does not understand "0::/path" in /proc/PID/cgroup: the path is always passed;
  * - cgroup_create_cgroup may chown: only cgroup_modify_cgroup is called;
  * - its error codes are its own, from 50000, and a failed open loses its errno;
- * - it writes to stdout and stderr unless it has a logger.
+ * - it writes to stdout and stderr unless it has a logger;
+ * - its table of mounts and its logger are of the process: both are set for each write, and not kept in between.
  */
 #include "cgroup/cgroup.h"
 #include "plugin/base/util.h"
@@ -22,40 +23,35 @@
 
 #define VALUE_MAX 4096 /* CG_CONTROL_VALUE_MAX, including the NUL; longer values are cut, or fail with a wrong code */
 
-static char last_words[160]; /* libcgroup's message about the last failure */
+/* libcgroup's message about the last failure */
+struct words {
+	char text[160];
+};
 
 static void keep_words(void *userdata, int level, const char *fmt, va_list ap)
 {
-	(void)userdata;
+	struct words *w = userdata;
+
 	(void)level;
-	vsnprintf(last_words, sizeof(last_words), fmt, ap);
-	last_words[strcspn(last_words, "\n")] = '\0';
+	vsnprintf(w->text, sizeof(w->text), fmt, ap);
+	w->text[strcspn(w->text, "\n")] = '\0';
+}
+
+static void end_words(struct words *w)
+{
+	(void)w;
+	cgroup_set_logger(NULL, CGROUP_LOG_WARNING, NULL);
 }
 
 /* Returns -errno if libcgroup has kept it, else -ENOLINK; the caller then looks for the cause. */
-static int translate(int code, const char *what, struct error *err)
+static int translate(int code, const char *what, const struct words *words, struct error *err)
 {
 	int saved = cgroup_get_last_errno();
 
 	if (code == ECGOTHER && saved > 0)
 		return error_errno(err, -saved, "%s", what);
-	return error_set(err, -ENOLINK, "%s: libcgroup: %s%s%s", what, cgroup_strerror(code), last_words[0] ? ": " : "",
-			 last_words);
-}
-
-static int init_once(struct error *err)
-{
-	static bool done;
-	int code;
-
-	if (done)
-		return 0;
-	cgroup_set_logger(keep_words, CGROUP_LOG_WARNING, NULL);
-	code = cgroup_init();
-	if (code)
-		return translate(code, "cgroup_init", err);
-	done = true;
-	return 0;
+	return error_set(err, -ENOLINK, "%s: libcgroup: %s%s%s", what, cgroup_strerror(code), words->text[0] ? ": " : "",
+			 words->text);
 }
 
 /* libcgroup must use the same mount as the caller. */
@@ -78,7 +74,8 @@ static int check_mount(int mount, struct error *err)
 	return 0;
 }
 
-static int add_value(struct cgroup_controller *cpuset, const char *key, const char *value, struct error *err)
+static int add_value(struct cgroup_controller *cpuset, const char *key, const char *value, const struct words *words,
+		     struct error *err)
 {
 	int code;
 
@@ -88,7 +85,7 @@ static int add_value(struct cgroup_controller *cpuset, const char *key, const ch
 		return error_set(err, -E2BIG, "%s: a list of %zu bytes, libcgroup can write %d", key, strlen(value),
 				 VALUE_MAX - 1);
 	code = cgroup_add_value_string(cpuset, key, value);
-	return code ? translate(code, key, err) : 0;
+	return code ? translate(code, key, words, err) : 0;
 }
 
 static void free_cgroup(struct cgroup **c)
@@ -100,11 +97,15 @@ static void free_cgroup(struct cgroup **c)
 int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const char *mems, struct error *err)
 {
 	__attribute__((cleanup(free_cgroup))) struct cgroup *group = NULL;
+	__attribute__((cleanup(end_words))) struct words words = { "" };
 	struct cgroup_controller *cpuset;
-	int rc = init_once(err), code;
+	int rc, code;
 
-	if (rc == 0)
-		rc = check_mount(mount, err);
+	cgroup_set_logger(keep_words, CGROUP_LOG_WARNING, &words);
+	code = cgroup_init();
+	if (code)
+		return translate(code, "cgroup_init", &words, err);
+	rc = check_mount(mount, err);
 	if (rc < 0)
 		return rc;
 	if (strlen(path) > CGROUP_PATH_MAX - 256)
@@ -114,14 +115,14 @@ int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const 
 	if (!cpuset)
 		return error_errno(err, -ENOMEM, "libcgroup: new cgroup");
 	/* Memory first: pages touched between the two writes are on the right nodes already. */
-	rc = add_value(cpuset, "cpuset.mems", mems, err);
+	rc = add_value(cpuset, "cpuset.mems", mems, &words, err);
 	if (rc == 0)
-		rc = add_value(cpuset, "cpuset.cpus", cpus, err);
+		rc = add_value(cpuset, "cpuset.cpus", cpus, &words, err);
 	if (rc < 0)
 		return rc;
-	last_words[0] = '\0';
+	words.text[0] = '\0';
 	code = cgroup_modify_cgroup(group);
 	if (code)
-		return translate(code, "write the cpuset", err);
+		return translate(code, "write the cpuset", &words, err);
 	return 0;
 }

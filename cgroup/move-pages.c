@@ -10,6 +10,7 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/folios.h"
 #include "plugin/machine/topology.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -21,10 +22,7 @@
 
 static time_t now(void)
 {
-	struct timespec t = { 0 };
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return t.tv_sec;
+	return (time_t)(clock_ms() / 1000);
 }
 
 void page_move_limit(struct page_move *m, unsigned int seconds)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The only file that uses libnuma. Its node lists and distances are those of this machine, not of the sysroot, and its
- * masks those of the calling process; so it serves only as a second opinion. Only its thin wrappers of system calls
+ * masks those of the calling process; so they are only used for comparison. Only its thin wrappers of system calls
  * (set_mempolicy, move_pages) are used for work.
  */
 #include "cgroup/pages.h"
@@ -18,15 +18,6 @@
 #endif
 #define PREFERRED_MANY	    5
 #define WEIGHTED_INTERLEAVE 6
-
-int libnuma_distance(int a, int b)
-{
-	if (numa_available() < 0)
-		return -1;
-	if (a < 0 || b < 0)
-		return 0;
-	return numa_distance(a, b);
-}
 
 static int mode_of(enum memory_policy policy, const struct idset *nodes)
 {

@@ -8,7 +8,9 @@
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,13 +28,11 @@ struct line {
 static bool number(const char *p, const char *key, uint64_t *out, bool *good)
 {
 	size_t n = strlen(key);
-	char *end;
 
 	if (strncmp(p, key, n) != 0)
 		return false;
-	errno = 0;
-	*out = strtoumax(p + n, &end, 10);
-	if (errno || p[n] < '0' || p[n] > '9' || (*end && *end != ' ' && *end != '\n') || *out > 1ULL << 52)
+	p += n;
+	if (!number_prefix(&p, 1ULL << 52, out) || (*p && *p != ' ' && *p != '\n'))
 		*good = false;
 	return true;
 }
@@ -40,16 +40,13 @@ static bool number(const char *p, const char *key, uint64_t *out, bool *good)
 /* Parses "N3=17": the node id, or -1 for a different word. */
 static int node_word(const char *p, uint64_t *count, bool *good)
 {
-	unsigned long id;
-	char *end;
+	uint64_t id = 0;
 
 	if (p[0] != 'N' || p[1] < '0' || p[1] > '9')
 		return -1;
-	id = strtoul(p + 1, &end, 10);
-	if (*end != '=' || id >= PAGES_NODE_MAX)
+	p++;
+	if (!number_prefix(&p, PAGES_NODE_MAX - 1, &id) || !number(p, "=", count, good))
 		*good = false;
-	else
-		number(end, "=", count, good);
 	return *good ? (int)id : -1;
 }
 
@@ -248,17 +245,7 @@ void mappings_free(struct mappings *m)
 
 static struct mapping *new_mapping(struct mappings *m)
 {
-	if (m->n == m->room) {
-		size_t room = m->room ? m->room * 2 : 256;
-		struct mapping *bigger = reallocarray(m->map, room, sizeof(*bigger));
-
-		if (!bigger)
-			return NULL;
-		m->map = bigger;
-		m->room = room;
-	}
-	m->map[m->n] = (struct mapping){ 0 };
-	return &m->map[m->n++];
+	return vec_push(m->map, m->n, m->room);
 }
 
 int mappings_read(int root, pid_t pid, struct mappings *out, struct error *err)

@@ -100,12 +100,6 @@ void pages_policy_text(enum memory_policy policy, const struct idset *nodes, cha
 /* --- cgroup/numa.c: the only file that uses libnuma --- */
 
 /*
- * The distance from node @a to node @b in libnuma's view; 0: unknown to it, -1: no NUMA. Always of this machine, not of
- * the sysroot.
- */
-int libnuma_distance(int a, int b);
-
-/*
  * Sets the memory policy of the calling thread; its children inherit it, also across exec. The node ids are absolute
  * and do not follow a change of the cpuset. -ENOTSUP: the kernel is too old.
  */

@@ -5,9 +5,11 @@
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/text.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/crc32.h"
 #include "plugin/base/file.h"
 #include "plugin/ledger/record.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <dirent.h>
@@ -106,11 +108,11 @@ static int visit(struct scan *s, const char *path)
 /* Visits the process's cgroup and its ancestors, up to the first one visited before: its ancestors have been, too. */
 static int visit_process(struct scan *s, const char *pid)
 {
-	char name[64], path[CGROUP_PATH_MAX];
+	char path[CGROUP_PATH_MAX];
 	int rc;
 
-	snprintf(name, sizeof(name), "/proc/%.20s/cgroup", pid);
-	if (file_read(AT_FDCWD, name, s->text, MEMBERSHIP_MAX) < 0 || membership_parse(s->text, path, sizeof(path)) < 0)
+	if (path_read(AT_FDCWD, s->text, MEMBERSHIP_MAX, "/proc/%.20s/cgroup", pid) < 0 ||
+	    membership_parse(s->text, path, sizeof(path)) < 0)
 		return 0; /* the process has ended, or its cgroup is deleted */
 	while (*path && path[1]) {
 		rc = visit_once(&s->visited, path);
@@ -129,10 +131,7 @@ static int visit_process(struct scan *s, const char *pid)
 
 uint64_t cgroup_scan_clock(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_ms();
 }
 
 /* 1: the deadline has passed. */

@@ -9,7 +9,9 @@
  */
 #include "cgroup/systemd.h"
 
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
+#include "plugin/base/wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -215,52 +217,8 @@ static int make_call(struct message *m, const char *unit, const struct idset *cp
 
 struct line {
 	int fd;
-	struct timespec end;
+	uint64_t deadline; /* of clock_ms() */
 };
-
-/* Milliseconds left; 0: none. */
-static int left(const struct line *l)
-{
-	struct timespec now;
-	long ms;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	ms = (l->end.tv_sec - now.tv_sec) * 1000 + (l->end.tv_nsec - now.tv_nsec) / 1000000;
-	return ms > 0 ? (int)ms : 0;
-}
-
-static int wait_for(const struct line *l, short events)
-{
-	struct pollfd p = { .fd = l->fd, .events = events };
-	int r;
-
-	do
-		r = poll(&p, 1, left(l));
-	while (r < 0 && errno == EINTR);
-	return r < 0 ? -errno : r ? 0 : -ETIMEDOUT;
-}
-
-static int send_all(const struct line *l, const void *data, size_t len)
-{
-	const char *p = data;
-
-	while (len) {
-		ssize_t n = unix_send(l->fd, p, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		int r = 0;
-
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		} else if (n < 0 && errno == EAGAIN) {
-			r = wait_for(l, POLLOUT);
-		} else if (n < 0 && errno != EINTR) {
-			r = -errno;
-		}
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
 
 static int receive(const struct line *l, void *data, size_t len)
 {
@@ -276,7 +234,7 @@ static int receive(const struct line *l, void *data, size_t len)
 			p += n;
 			len -= (size_t)n;
 		} else if (errno == EAGAIN) {
-			r = wait_for(l, POLLIN);
+			r = wait_until(l->fd, POLLIN, l->deadline);
 		} else if (errno != EINTR) {
 			r = -errno;
 		}
@@ -292,7 +250,7 @@ static int authenticate(const struct line *l)
 	static const char hello[] = "\0AUTH EXTERNAL 30\r\n", begin[] = "BEGIN\r\n";
 	char reply[128];
 	size_t n = 0;
-	int r = send_all(l, hello, sizeof(hello) - 1);
+	int r = send_until(l->fd, hello, sizeof(hello) - 1, l->deadline);
 
 	while (r == 0 && (n < 2 || reply[n - 1] != '\n')) {
 		if (n == sizeof(reply))
@@ -301,7 +259,7 @@ static int authenticate(const struct line *l)
 	}
 	if (r == 0 && strncmp(reply, "OK ", 3) != 0)
 		return -EACCES;
-	return r < 0 ? r : send_all(l, begin, sizeof(begin) - 1);
+	return r < 0 ? r : send_until(l->fd, begin, sizeof(begin) - 1, l->deadline);
 }
 
 /* The string at @at in the body, in place; NULL if it is incomplete or not terminated. */
@@ -369,7 +327,7 @@ static int has_cgroup(const struct line *l, struct message *m, const char *unit,
 	int r = make_question(m, unit);
 
 	if (r == 0)
-		r = send_all(l, m->byte, m->n);
+		r = send_until(l->fd, m->byte, m->n, l->deadline);
 	if (r == 0)
 		r = answer(l, m, &body, &end, said, sizeof(said));
 	if (r < 0) /* systemd has no such unit */
@@ -391,9 +349,7 @@ static int connect_to(const char *path, unsigned int timeout_ms, struct line *l)
 	strcpy(address.sun_path, path);
 	if (unix_connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
-	clock_gettime(CLOCK_MONOTONIC, &l->end);
-	l->end.tv_sec += timeout_ms / 1000;
-	l->end.tv_nsec += (long)(timeout_ms % 1000) * 1000000;
+	l->deadline = clock_ms() + timeout_ms;
 	return authenticate(l);
 }
 
@@ -422,7 +378,7 @@ int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct
 	if (r > 0)
 		r = make_call(&m, unit, cpus, mems);
 	if (r == 0)
-		r = send_all(&l, m.byte, m.n);
+		r = send_until(l.fd, m.byte, m.n, l.deadline);
 	if (r == 0)
 		r = answer(&l, &m, &body, &end, said, sizeof(said));
 	if (r == -EREMOTEIO)

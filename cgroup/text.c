@@ -6,6 +6,7 @@
 #include "cgroup/text.h"
 
 #include "cgroup/open.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -173,20 +174,13 @@ static unsigned int node_place(struct numa_stat *s, struct places *places, unsig
 /* Parses "N12=34567"; returns its end, or NULL if it is something else. */
 static const char *node_value(const char *p, unsigned int *id, uint64_t *bytes)
 {
-	char *end;
-	unsigned long n;
+	uint64_t n;
 
-	if (p[0] != 'N' || p[1] < '0' || p[1] > '9')
-		return NULL;
-	n = strtoul(p + 1, &end, 10);
-	if (n >= NUMA_STAT_MAX || *end != '=' || end[1] < '0' || end[1] > '9')
-		return NULL;
-	errno = 0;
-	*bytes = strtoumax(end + 1, &end, 10);
-	if (errno || (*end && *end != ' ' && *end != '\n'))
+	if (*p++ != 'N' || !number_prefix(&p, NUMA_STAT_MAX - 1, &n) || *p++ != '=' ||
+	    !number_prefix(&p, UINT64_MAX, bytes) || (*p && *p != ' ' && *p != '\n'))
 		return NULL;
 	*id = (unsigned int)n;
-	return end;
+	return p;
 }
 
 enum kind { KIND_ANON, KIND_FILE, KIND_KERNEL, KIND_OTHER };
@@ -244,18 +238,13 @@ static int stat_values(const char *p, enum kind kind, struct numa_stat *out, str
 static bool stat_field(const char *text, int wanted, uint64_t *out)
 {
 	const char *p = strrchr(text, ')');
-	unsigned long long value;
-	char *end;
+	uint64_t value;
 
 	for (int field = 3; p && field <= wanted; field++) {
 		p = strchr(p, ' ');
 		p = p ? p + 1 : NULL;
 	}
-	if (!p || *p < '0' || *p > '9')
-		return false;
-	errno = 0;
-	value = strtoull(p, &end, 10);
-	if (errno || *end != ' ')
+	if (!p || !number_prefix(&p, UINT64_MAX, &value) || *p != ' ')
 		return false;
 	*out = value;
 	return true;

@@ -5,7 +5,9 @@
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/open.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,32 +29,26 @@ static void waiting_free(struct waiting *w)
 /* Appends "@parent/@name" to the list. */
 static int waiting_push(struct waiting *w, const char *parent, const char *name)
 {
-	char *path;
+	char *path, **last;
 
-	if (w->n == w->room) {
-		size_t room = w->room ? w->room * 2 : 64;
-		char **bigger = reallocarray(w->path, room, sizeof(*bigger));
-
-		if (!bigger)
-			return -ENOMEM;
-		w->path = bigger;
-		w->room = room;
-	}
 	if (asprintf(&path, "%s/%s", strcmp(parent, "/") == 0 ? "" : parent, name) < 0)
 		return -ENOMEM;
-	w->path[w->n++] = path;
-	return 0;
+	last = vec_push(w->path, w->n, w->room);
+	if (last)
+		*last = path;
+	else
+		free(path);
+	return last ? 0 : -ENOMEM;
 }
 
 static int push_children(struct waiting *w, const struct cgroup_dir *c)
 {
-	cleanup_close int fd = open_beneath(c->fd, ".", O_RDONLY | O_DIRECTORY);
-	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	int fd = open_beneath(c->fd, ".", O_RDONLY | O_DIRECTORY);
+	cleanup_closedir DIR *dir = dir_list(fd);
 	const struct dirent *e;
 
 	if (!dir)
 		return fd < 0 ? fd : -errno;
-	fd = -1; /* owned by dir now */
 	while ((e = readdir(dir))) {
 		int rc;
 
@@ -118,17 +114,11 @@ struct pid_search {
 
 static int add_pid(struct cgroup_pids *p, pid_t pid)
 {
-	if (p->n == p->room) {
-		size_t room = p->room ? p->room * 2 : 64;
-		pid_t *bigger = reallocarray(p->pid, room, sizeof(*bigger));
+	pid_t *last = vec_push(p->pid, p->n, p->room);
 
-		if (!bigger)
-			return -ENOMEM;
-		p->pid = bigger;
-		p->room = room;
-	}
-	p->pid[p->n++] = pid;
-	return 0;
+	if (last)
+		*last = pid;
+	return last ? 0 : -ENOMEM;
 }
 
 /* A cgroup that is gone, or is threaded, has no list of processes. */

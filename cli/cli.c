@@ -38,7 +38,15 @@ int cli_conf(const struct cli *cli, struct conf *out, struct error *err)
 			return error_set(err, -EINVAL, "--conf %s: %s", quote(cli->conf).text, strerror(errno));
 		return conf_read(AT_FDCWD, cli->conf, out, err);
 	}
-	return conf_read(cli->root, cli->sysroot ? &CLI_CONF[1] : CLI_CONF, out, err);
+	return conf_read(cli->root, cli->sysroot ? &PLACE_CONF[1] : PLACE_CONF, out, err);
+}
+
+/* The ledger of this user's own containers if there is one, else the machine's. */
+static const char *usual_state(void)
+{
+	const char *own = place_usual_state(true);
+
+	return access(own, F_OK) == 0 ? own : PLACE_STATE;
 }
 
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
@@ -47,7 +55,8 @@ int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
 		.root = cli->root,
 		.real = !cli->sysroot,
 		.state = -1,
-		.looking = true,
+		.mount = -1,
+		.writer.by_path = libcgroup_write_cpuset,
 		.timeout_ms = LOCK_TIMEOUT_MS,
 		.message = cli_warn,
 	};
@@ -55,7 +64,7 @@ int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
 
 	if (ret < 0)
 		return ret;
-	place_name_state(&env, cli->state, cli->sysroot ? NULL : CLI_STATE);
+	place_name_state(&env, cli->state, cli->sysroot ? NULL : usual_state());
 	*out = env;
 	return 0;
 }
@@ -77,6 +86,14 @@ int cli_with_ledger(const struct cli *cli, const struct topology *t,
 	return look(arg, ledger, err);
 }
 
+void cli_json_reasons(struct json_writer *w, const struct reasons *why)
+{
+	json_begin_array(w, "reasons");
+	for (unsigned int i = 0; i < why->n; i++)
+		json_put_string(w, NULL, why->text[i]);
+	json_end(w);
+}
+
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err)
 {
 	int ret = request_set(r, key, value, err);
@@ -91,34 +108,18 @@ int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err)
 	return error_set(err, -EINVAL, "%s: unexpected argument: %s", verb, quote(argv[0]).text);
 }
 
-int cli_value_option(const char *verb, const char *name, int argc, char **argv, int *i, const char **value,
-		     struct error *err)
+int cli_options(const char *verb, const struct option_rule *rules, unsigned int n, int argc, char **argv,
+		struct error *err)
 {
-	const char *argument = argv[*i], *given;
-	size_t len = strlen(name);
+	const struct option_table table = { .verb = verb, .rule = rules, .n = n };
 
-	if (strncmp(argument, name, len) != 0 || (argument[len] && argument[len] != '='))
-		return 0;
-	if (!argument[len] && *i + 1 == argc)
-		return error_set(err, -EINVAL, "%s: %s: needs a value", verb, name);
-	given = argument[len] ? &argument[len + 1] : argv[++*i];
-	if (!*given)
-		return error_set(err, -EINVAL, "%s: %s: empty", verb, name);
-	*value = given;
-	return 1;
+	return options_parse(&table, argc, argv, err);
 }
 
 int cli_output_option(const char *verb, int argc, char **argv, const char **file, struct error *err)
 {
-	for (int i = 0; i < argc; i++) {
-		int ret = cli_value_option(verb, "-o", argc, argv, &i, file, err);
+	const struct option_rule rules[] = { { .name = "output", .letter = 'o', .value = file } };
+	int words = cli_options(verb, rules, ARRAY_SIZE(rules), argc, argv, err);
 
-		if (ret == 0)
-			ret = cli_value_option(verb, "--output", argc, argv, &i, file, err);
-		if (ret == 0)
-			ret = cli_no_arguments(verb, 1, &argv[i], err);
-		if (ret < 0)
-			return ret;
-	}
-	return 0;
+	return words < 0 ? words : cli_no_arguments(verb, words, argv, err);
 }

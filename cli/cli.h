@@ -10,17 +10,16 @@
 
 #include "place/place.h"
 #include "plugin/base/error.h"
+#include "plugin/base/json-write.h"
+#include "plugin/base/options.h"
 #include "plugin/base/util.h"
 
 #include <stdbool.h>
 
-#define CLI_STATE PLACE_STATE
-#define CLI_CONF "/etc/numaplace/numaplace.conf"
-
 struct cli {
 	const char *sysroot; /* NULL: this machine */
-	const char *state;   /* NULL: CLI_STATE on this machine, no ledger below a sysroot */
-	const char *conf;    /* NULL: CLI_CONF, below the sysroot if there is one */
+	const char *state;   /* NULL: this user's or PLACE_STATE; no ledger below a sysroot */
+	const char *conf;    /* NULL: PLACE_CONF, below the sysroot if there is one */
 	bool json;
 	bool failed;         /* a verb's check failed: exit status 1 */
 	int root;            /* the sysroot, opened */
@@ -36,14 +35,13 @@ int cli_topology(const struct cli *cli, struct topology **out, struct error *err
 int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
 
 /*
- * Prepares to call place/place.h for reading; a verb that writes clears env->looking. env->state_path is NULL if there
- * is no ledger. Close with cleanup_env.
+ * Prepares to call place/place.h. env->state_path is NULL if there is no ledger. Close with cleanup_env.
  */
 int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
-#define CLI_ENV_NONE ((struct place_env){ .state = -1 })
+#define CLI_ENV_NONE PLACE_ENV_NONE
 static inline void cleanup_envp(struct place_env *env)
 {
-	cleanup_closep(&env->state);
+	place_close(env);
 }
 #define cleanup_env __attribute__((cleanup(cleanup_envp)))
 
@@ -51,15 +49,17 @@ static inline void cleanup_envp(struct place_env *env)
 int cli_with_ledger(const struct cli *cli, const struct topology *t,
 		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
 
+/* Writes the array "reasons". */
+void cli_json_reasons(struct json_writer *w, const struct reasons *why);
+
 /* Sets one key of a request; an unknown key is -EINVAL. */
 int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);
 
 /*
- * Parses a verb's option with a value, "--nodes 0-1" or "--nodes=0-1", at @argv[*@i]. Returns 1, with *@value set and
- * *@i at the option's last word; 0: another argument; -EINVAL: the value is missing or empty.
+ * Parses a verb's options by @rules. Returns the number of its other arguments, which are then the first of @argv.
  */
-int cli_value_option(const char *verb, const char *name, int argc, char **argv, int *i, const char **value,
-		     struct error *err);
+int cli_options(const char *verb, const struct option_rule *rules, unsigned int n, int argc, char **argv,
+		struct error *err);
 
 /* Parses the arguments of a verb that takes only -o FILE; *@file stays NULL without it. */
 int cli_output_option(const char *verb, int argc, char **argv, const char **file, struct error *err);

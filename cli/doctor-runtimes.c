@@ -3,7 +3,7 @@
  * The doctor's checks of runtimes: which are installed, whether each finds numaplace's hook, and which known problems
  * apply to this host.
  */
-#include "cli/doctor.h"
+#include "cli/doctor-runtimes.h"
 
 #include <dirent.h>
 #include <stdio.h>

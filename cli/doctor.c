@@ -3,148 +3,20 @@
  * `numaplace doctor`: one finding per check, which says that it is fine or what to do. Changes nothing. The exit status
  * is 1 if something must be done.
  */
-#include "cli/doctor.h"
+#include "cli/doctor-report.h"
+#include "cli/doctor-runtimes.h"
 
 #include "cgroup/cgroup.h"
-#include "place/moving.h"
-#include "cli/out.h"
+#include "place/move-journal.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
 #include "runtime-hooks/common/confine.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <signal.h>
-#include <stdarg.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-
-#define VERSION_MS 3000
-
-void doctor_say(struct doctor *d, enum verdict v, const char *subject, const char *fmt, ...)
-{
-	struct finding *f;
-	va_list ap;
-
-	if (d->n == FINDINGS_MAX)
-		return;
-	f = &d->finding[d->n++];
-	f->verdict = v;
-	f->subject = subject;
-	va_start(ap, fmt);
-	vsnprintf(f->text, sizeof(f->text), fmt, ap);
-	va_end(ap);
-}
-
-bool doctor_read(const struct doctor *d, const char *path, char *buf, size_t size)
-{
-	ssize_t n = file_read(d->cli->root, path, buf, size);
-
-	if (n < 0 && n != -EFBIG)
-		return false;
-	if (n == -EFBIG)
-		buf[size - 1] = '\0';
-	return true;
-}
-
-bool doctor_has(const struct doctor *d, const char *path)
-{
-	return faccessat(d->cli->root, path, F_OK, 0) == 0;
-}
-
-const char *doctor_program(const struct doctor *d, const char *name, char *buf, size_t size)
-{
-	static const char *const folders[] = { "usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin",
-					       "usr/libexec/incus", "opt/incus/bin", "snap/bin" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		snprintf(buf, size, "%s/%s", folders[i], name);
-		if (doctor_has(d, buf))
-			return buf;
-	}
-	buf[0] = '\0';
-	return buf;
-}
-
-bool doctor_runs(const struct doctor *d, const char *name)
-{
-	int fd = openat(d->cli->root, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *proc = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *e;
-
-	if (!proc) {
-		cleanup_closep(&fd);
-		return false;
-	}
-	while ((e = readdir(proc))) {
-		char path[300], comm[32];
-
-		if (e->d_name[strspn(e->d_name, "0123456789")])
-			continue;
-		snprintf(path, sizeof(path), "proc/%s/comm", e->d_name);
-		if (!doctor_read(d, path, comm, sizeof(comm)))
-			continue;
-		comm[strcspn(comm, "\n")] = '\0';
-		if (strcmp(comm, name) == 0)
-			return true;
-	}
-	return false;
-}
-
-static pid_t start_program(const char *program, int *out)
-{
-	char path[300];
-	int pipes[2];
-	pid_t pid;
-
-	snprintf(path, sizeof(path), "/%s", program);
-	if (pipe2(pipes, O_CLOEXEC) < 0)
-		return -1;
-	pid = fork();
-	if (pid == 0) {
-		int null = open("/dev/null", O_RDWR);
-
-		dup2(null, STDIN_FILENO);
-		dup2(pipes[1], STDOUT_FILENO);
-		dup2(null, STDERR_FILENO);
-		execl(path, path, "--version", (char *)NULL);
-		_exit(127);
-	}
-	close(pipes[1]);
-	*out = pipes[0];
-	return pid;
-}
-
-bool doctor_version(const struct doctor *d, const char *program, char *buf, size_t size)
-{
-	cleanup_close int fd = -1;
-	struct pollfd wait = { .events = POLLIN };
-	size_t used = 0;
-	pid_t pid;
-
-	if (d->cli->sysroot)
-		return false;
-	pid = start_program(program, &fd);
-	if (pid < 0)
-		return false;
-	wait.fd = fd;
-	while (used < size - 1 && poll(&wait, 1, VERSION_MS) > 0) {
-		ssize_t n = read(fd, buf + used, size - 1 - used);
-
-		if (n <= 0 || memchr(buf + used, '\n', (size_t)n)) {
-			used += n > 0 ? (size_t)n : 0;
-			break;
-		}
-		used += (size_t)n;
-	}
-	buf[used] = '\0';
-	buf[strcspn(buf, "\n")] = '\0';
-	kill(pid, SIGKILL);
-	waitpid(pid, NULL, 0);
-	return *buf != '\0';
-}
 
 /* --- the host itself --- */
 
@@ -258,7 +130,7 @@ static int say_cut_off(void *arg, const struct record *r)
 {
 	const struct cut_off *c = arg;
 
-	if (moving_left(c->state, c->mount, r))
+	if (move_journal_left(c->state, c->mount, r))
 		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was interrupted, its memory may be on its old and "
 			   "its new nodes: run numaplace move %.80s NODES, with either", r->id, r->id);
 	return 0;
@@ -290,7 +162,7 @@ static void check_records(struct doctor *d, struct place_env *env)
 	}
 	for (unsigned int i = 0; (line = ledger_message(l, i)); i++)
 		doctor_say(d, VERDICT_NOTE, "ledger", "%.300s", line);
-	moving_each(env->state, count_cut_off, &notes);
+	move_journal_each(env->state, count_cut_off, &notes);
 	if (!notes || !env->real || cgroup_mount(&mount, NULL, 0, NULL) < 0)
 		return;
 	cut.mount = mount;
@@ -325,7 +197,7 @@ static void check_ledger(struct doctor *d)
 	check_records(d, &env);
 }
 
-void doctor_check_host(struct doctor *d)
+static void check_host(struct doctor *d)
 {
 	check_machine(d);
 	check_cgroup(d);
@@ -338,21 +210,21 @@ void doctor_check_host(struct doctor *d)
 
 static const char *const verdicts[] = { "fine", "note", "do" };
 
-static void print_json(const struct doctor *d)
+static void doctor_print_json(const struct doctor *d)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_array(&o, "checks");
+	json_begin_object(&o, NULL);
+	json_begin_array(&o, "checks");
 	for (unsigned int i = 0; i < d->n; i++) {
-		out_object(&o, NULL);
-		out_string(&o, "check", d->finding[i].subject);
-		out_string(&o, "verdict", verdicts[d->finding[i].verdict]);
-		out_string(&o, "text", d->finding[i].text);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "check", d->finding[i].subject);
+		json_put_string(&o, "verdict", verdicts[d->finding[i].verdict]);
+		json_put_string(&o, "text", d->finding[i].text);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_end(&o);
+	json_end(&o);
+	json_end(&o);
 }
 
 /* Prints text after an indent, wrapped at blanks. */
@@ -379,7 +251,7 @@ static void print_wrapped(const char *text, unsigned int indent, unsigned int wi
 	putchar('\n');
 }
 
-static void print_text(const struct doctor *d)
+static void doctor_print_text(const struct doctor *d)
 {
 	static const char *const colours[] = { "\033[32m", "\033[33m", "\033[31m" };
 	unsigned int width = term_width(stdout);
@@ -404,14 +276,14 @@ int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	d->cli = cli;
-	doctor_check_host(d);
+	check_host(d);
 	doctor_check_runtimes(d);
 	doctor_check_traps(d);
 	for (unsigned int i = 0; i < d->n; i++)
 		cli->failed |= d->finding[i].verdict == VERDICT_DO;
 	if (cli->json)
-		print_json(d);
+		doctor_print_json(d);
 	else
-		print_text(d);
+		doctor_print_text(d);
 	return 0;
 }

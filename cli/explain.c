@@ -4,8 +4,9 @@
  * applied. It is not decided again, so the output describes the machine at that time.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/snapshot.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -47,62 +48,59 @@ static uint64_t age_of(const struct record *r)
 	return (uint64_t)now.tv_sec > r->started ? (uint64_t)now.tv_sec - r->started : 0;
 }
 
-static void json_asked(struct out *o, const struct request *r, char *value)
+static void json_asked(struct json_writer *o, const struct request *r, char *value)
 {
 	const char *name;
 
-	out_object(o, "asked");
+	json_begin_object(o, "asked");
 	for (int k = 0; k < KEY_COUNT; k++)
 		if (request_format(r, (enum request_key)k, value, VALUE_MAX))
-			out_string(o, request_keys[k], value);
-	out_end(o);
-	out_object(o, "runtime_limits");
+			json_put_string(o, request_keys[k], value);
+	json_end(o);
+	json_begin_object(o, "runtime_limits");
 	for (unsigned int i = 0; i < OWN_LIMITS; i++)
 		if (own_limit(r, i, &name, value, VALUE_MAX))
-			out_string(o, name, value);
-	out_end(o);
-	out_list(o, "pinned_cpus", &r->pin_cpus);
-	out_list(o, "pinned_mems", &r->pin_mems);
+			json_put_string(o, name, value);
+	json_end(o);
+	json_put_list(o, "pinned_cpus", &r->pin_cpus);
+	json_put_list(o, "pinned_mems", &r->pin_mems);
 }
 
-static void json_memory(struct out *o, const struct share *s)
+static void json_memory(struct json_writer *o, const struct share *s)
 {
-	out_array(o, "memory");
+	json_begin_array(o, "memory");
 	for (unsigned int i = 0; i < s->nmem; i++) {
-		out_object(o, NULL);
-		out_uint(o, "node", s->mem[i].id);
-		out_uint(o, "asked", s->mem[i].memory);
-		out_uint(o, "seen", s->mem[i].seen);
-		out_end(o);
+		json_begin_object(o, NULL);
+		json_put_uint(o, "node", s->mem[i].id);
+		json_put_uint(o, "asked", s->mem[i].memory);
+		json_put_uint(o, "seen", s->mem[i].seen);
+		json_end(o);
 	}
-	out_end(o);
+	json_end(o);
 }
 
-static void print_json(const struct record *r, char *value)
+static void explain_print_json(const struct record *r, char *value)
 {
 	const struct placement *p = &r->placement;
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_string(&o, "id", r->id);
-	out_string(&o, "runtime", r->runtime);
-	out_string(&o, "cgroup", r->cgroup);
-	out_uint(&o, "seconds_ago", age_of(r));
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", r->id);
+	json_put_string(&o, "runtime", r->runtime);
+	json_put_string(&o, "cgroup", r->cgroup);
+	json_put_uint(&o, "seconds_ago", age_of(r));
 	json_asked(&o, &r->request, value);
-	out_comma(&o, "nodes", &p->nodes);
-	out_list(&o, "cpus", &p->share.cpus);
-	out_list(&o, "mems", &p->mems);
-	out_list(&o, "held", &p->share.held);
-	out_uint(&o, "counts_for", p->share.count);
+	json_put_comma(&o, "nodes", &p->nodes);
+	json_put_list(&o, "cpus", &p->share.cpus);
+	json_put_list(&o, "mems", &p->mems);
+	json_put_list(&o, "held", &p->share.held);
+	json_put_uint(&o, "counts_for", p->share.count);
 	json_memory(&o, &p->share);
-	out_string(&o, "policy", memory_policy_name(p->policy));
-	out_string(&o, "applied", r->applied);
-	out_bool(&o, "overcommitted", p->overcommitted);
-	out_array(&o, "reasons");
-	for (unsigned int i = 0; i < r->reasons.n; i++)
-		out_string(&o, NULL, r->reasons.text[i]);
-	out_end(&o);
-	out_end(&o);
+	json_put_string(&o, "policy", memory_policy_name(p->policy));
+	json_put_string(&o, "applied", r->applied);
+	json_put_bool(&o, "overcommitted", p->overcommitted);
+	cli_json_reasons(&o, &r->reasons);
+	json_end(&o);
 }
 
 static void set_row(struct table *t, const char *name, const struct idset *s)
@@ -180,7 +178,7 @@ static void fill_chosen(struct table *t, const struct record *r)
 		row(t, "crowded", "no nodes had room: its CPUs are over-committed");
 }
 
-static int print_text(const struct record *r, char *value, struct error *err)
+static int explain_print_text(const struct record *r, char *value, struct error *err)
 {
 	cleanup_table struct table t;
 
@@ -193,9 +191,7 @@ static int print_text(const struct record *r, char *value, struct error *err)
 	fill_chosen(&t, r);
 	for (unsigned int i = 0; i < r->reasons.n; i++)
 		row(&t, i ? "" : "why", r->reasons.text[i]);
-	if (!table_print(&t))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&t, err);
 }
 
 int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
@@ -217,8 +213,8 @@ int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (cli->json) {
-		print_json(r, value);
+		explain_print_json(r, value);
 		return 0;
 	}
-	return print_text(r, value, err);
+	return explain_print_text(r, value, err);
 }

@@ -5,45 +5,41 @@
  * request is saved in user.numaplace.limits.cpu.nodes, so that the next call chooses again from it.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
 #include "plugin/base/name.h"
 #include "runtime-hooks/incus/incus-api.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <string.h>
 
-struct options {
+struct incus_options {
 	const char *instance, *project, *socket;
 	bool dry_run;
 };
 
-static int parse_options(int argc, char **argv, struct options *o, struct error *err)
+static int incus_parse(int argc, char **argv, struct incus_options *o, struct error *err)
 {
+	const struct option_rule rules[] = {
+		{ .name = "project", .value = &o->project },
+		{ .name = "socket", .value = &o->socket },
+		{ .name = "dry-run", .flag = &o->dry_run },
+	};
+	int words;
+
 	if (argc < 1 || strcmp(argv[0], "place") != 0)
 		return error_set(err, -EINVAL, "incus: %s: usage: numaplace incus place INSTANCE [--project NAME] "
 					       "[--socket PATH] [--dry-run]",
 				 argc ? quote(argv[0]).text : "a command is missing");
-	for (int i = 1; i < argc; i++) {
-		int ret = cli_value_option("incus place", "--project", argc, argv, &i, &o->project, err);
-
-		if (ret == 0)
-			ret = cli_value_option("incus place", "--socket", argc, argv, &i, &o->socket, err);
-		if (ret < 0)
-			return ret;
-		if (ret > 0)
-			continue;
-		if (!strcmp(argv[i], "--dry-run")) {
-			o->dry_run = true;
-		} else if (*argv[i] == '-' || o->instance) {
-			return error_set(err, -EINVAL, "incus place: unexpected argument: %s", quote(argv[i]).text);
-		} else {
-			o->instance = argv[i];
-		}
-	}
+	words = cli_options("incus place", rules, ARRAY_SIZE(rules), argc - 1, argv + 1, err);
+	if (words < 0)
+		return words;
+	if (words > 1)
+		return cli_no_arguments("incus place", words - 1, argv + 2, err);
+	o->instance = words ? argv[1] : NULL;
 	if (!o->instance)
 		return error_set(err, -EINVAL, "incus place: an instance is missing");
 	if (name_check_id(o->instance, err) < 0)
-		return error_prefix(err, "incus place");
+		return error_prefix(err, -EINVAL, "incus place");
 	if (!o->project)
 		o->project = "default";
 	if (!o->socket)
@@ -61,8 +57,8 @@ static uint64_t machine_memory(const struct topology *t)
 	return sum;
 }
 
-static int choose(const struct cli *cli, const struct incus_config *c, struct placement *out, struct reasons *why,
-		  struct error *err)
+static int incus_choose(const struct cli *cli, const struct incus_config *c, struct placement *out, struct reasons *why,
+			struct error *err)
 {
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	cleanup_topology struct topology *t = NULL;
@@ -78,43 +74,35 @@ static int choose(const struct cli *cli, const struct incus_config *c, struct pl
 	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
 }
 
-static int write_nodes(const struct options *o, const struct incus_config *c, const char *list, struct error *err)
+static int write_nodes(const struct incus_options *o, const struct incus_config *c, const char *list, struct error *err)
 {
 	const char *wish = c->native[KEY_CPU_NODES] ? c->native[KEY_CPU_NODES] : "balanced";
-	cleanup_free char *keys = NULL;
+	const char *const config[] = {
+		"limits.cpu.nodes", list, c->asked[KEY_CPU_NODES] ? NULL : INCUS_PREFIX "limits.cpu.nodes", wish, NULL
+	};
 
-	/* @wish is a list or a word that has just been parsed: it needs no escaping. */
-	if (asprintf(&keys, "\"limits.cpu.nodes\":\"%s\"%s%s%s", list,
-		     c->asked[KEY_CPU_NODES] ? "" : ",\"" INCUS_PREFIX "limits.cpu.nodes\":\"",
-		     c->asked[KEY_CPU_NODES] ? "" : wish, c->asked[KEY_CPU_NODES] ? "" : "\"") < 0) {
-		keys = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	return incus_set(o->socket, o->project, o->instance, keys, err);
+	return incus_set(o->socket, o->project, o->instance, config, err);
 }
 
-static void print(const struct cli *cli, const struct options *o, const struct placement *p, const char *list,
-		  const struct reasons *why)
+static void incus_print(const struct cli *cli, const struct incus_options *o, const struct placement *p, const char *list,
+			const struct reasons *why)
 {
-	struct out out = JSON_OUT(stdout);
+	struct json_writer out = JSON_TO(stdout);
 
 	if (!cli->json) {
 		printf("%s: nodes %s\n", o->instance, list);
 		return;
 	}
-	out_object(&out, NULL);
-	out_string(&out, "instance", o->instance);
-	out_string(&out, "project", o->project);
-	out_comma(&out, "nodes", &p->nodes);
-	out_list(&out, "mems", &p->mems);
-	out_array(&out, "reasons");
-	for (unsigned int i = 0; i < why->n; i++)
-		out_string(&out, NULL, why->text[i]);
-	out_end(&out);
-	out_end(&out);
+	json_begin_object(&out, NULL);
+	json_put_string(&out, "instance", o->instance);
+	json_put_string(&out, "project", o->project);
+	json_put_comma(&out, "nodes", &p->nodes);
+	json_put_list(&out, "mems", &p->mems);
+	cli_json_reasons(&out, why);
+	json_end(&out);
 }
 
-static int place(const struct cli *cli, const struct options *o, struct incus_answer *a, struct error *err)
+static int incus_place(const struct cli *cli, const struct incus_options *o, struct incus_answer *a, struct error *err)
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
@@ -125,28 +113,28 @@ static int place(const struct cli *cli, const struct options *o, struct incus_an
 		return ret;
 	if (!o->dry_run && strcmp(a->status, "Stopped") != 0)
 		return error_set(err, -EBUSY, "it is %s: nodes can be chosen only before a start", quote(a->status).text);
-	ret = choose(cli, &a->config, &p, &why, err);
+	ret = incus_choose(cli, &a->config, &p, &why, err);
 	if (ret < 0)
 		return ret;
 	idset_format_comma(&p.nodes, list, sizeof(list));
 	if (!o->dry_run)
 		ret = write_nodes(o, &a->config, list, err);
 	if (ret == 0)
-		print(cli, o, &p, list, &why);
+		incus_print(cli, o, &p, list, &why);
 	return ret;
 }
 
 int verb_incus(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	struct incus_answer answer = { 0 };
-	struct options o = { 0 };
-	int ret = parse_options(argc, argv, &o, err);
+	struct incus_options o = { 0 };
+	int ret = incus_parse(argc, argv, &o, err);
 
 	if (ret < 0)
 		return ret;
-	ret = place(cli, &o, &answer, err);
+	ret = incus_place(cli, &o, &answer, err);
 	incus_config_free(&answer.config);
 	if (ret < 0)
-		error_prefix(err, "instance %s", quote(o.instance).text);
+		error_prefix(err, ret, "instance %s", quote(o.instance).text);
 	return ret;
 }

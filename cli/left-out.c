@@ -4,9 +4,16 @@
  */
 #include "cli/left-out.h"
 
-#include "cli/snapshot.h"
-
 #include <string.h>
+
+void left_out_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus)
+{
+	const struct topo_node *n = &t->nodes[node];
+
+	idset_clear(cpus);
+	for (unsigned int i = 0; i < n->ncpus; i++)
+		idset_add(cpus, t->cpus[n->first_cpu + i].id);
+}
 
 static void read_cgroup(const struct cli *cli, const struct topology *t, struct left_out *out)
 {
@@ -33,7 +40,7 @@ static void read_reserved(const struct cli *cli, const struct topology *t, struc
 
 		if (!idset_has(&conf.select.reserved_nodes, t->nodes[i].id))
 			continue;
-		snapshot_cpus_of(t, i, &cpus);
+		left_out_cpus_of(t, i, &cpus);
 		idset_or(&out->reserved, &cpus);
 		if (t->nodes[i].has_memory)
 			idset_add(&out->bad_mems, t->nodes[i].id);
@@ -58,7 +65,7 @@ void left_out_of(int root, const struct topology *t, const struct left_out *all,
 {
 	struct idset cpus;
 
-	snapshot_cpus_of(t, node, &cpus);
+	left_out_cpus_of(t, node, &cpus);
 	*out = *all;
 	idset_and(&out->isolated, &cpus);
 	idset_and(&out->reserved, &cpus);
@@ -69,7 +76,7 @@ void left_out_of(int root, const struct topology *t, const struct left_out *all,
 
 void left_out_usable(const struct topology *t, const struct left_out *all, unsigned int node, struct idset *cpus)
 {
-	snapshot_cpus_of(t, node, cpus);
+	left_out_cpus_of(t, node, cpus);
 	idset_andnot(cpus, &all->isolated);
 	idset_andnot(cpus, &all->reserved);
 	idset_andnot(cpus, &all->not_allowed);
@@ -164,11 +171,11 @@ struct left_out_text left_out_memory(const struct topology *t, const struct left
 	return out;
 }
 
-void left_out_json(struct out *o, const struct left_out *node)
+void left_out_json(struct json_writer *o, const struct left_out *node)
 {
-	out_list(o, "isolated", &node->isolated);
-	out_list(o, "reserved", &node->reserved);
-	out_list(o, "not_allowed", &node->not_allowed);
-	out_list(o, "offline", &node->offline);
-	out_list(o, "held", &node->held);
+	json_put_list(o, "isolated", &node->isolated);
+	json_put_list(o, "reserved", &node->reserved);
+	json_put_list(o, "not_allowed", &node->not_allowed);
+	json_put_list(o, "offline", &node->offline);
+	json_put_list(o, "held", &node->held);
 }

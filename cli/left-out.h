@@ -6,7 +6,7 @@
 #define NUMAPLACE_LEFT_OUT_H
 
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "plugin/base/json-write.h"
 #include "plugin/select/usage.h"
 
 /* Sets of CPU ids; a CPU may be in several. */
@@ -29,6 +29,9 @@ void left_out_read(const struct cli *cli, const struct topology *t, const struct
 void left_out_of(int root, const struct topology *t, const struct left_out *all, unsigned int node,
 		 struct left_out *out);
 
+/* All CPUs of a node (index). */
+void left_out_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus);
+
 /* The node's CPUs that a container may get without naming them. */
 void left_out_usable(const struct topology *t, const struct left_out *all, unsigned int node, struct idset *cpus);
 
@@ -47,6 +50,6 @@ struct left_out_text left_out_memory(const struct topology *t, const struct left
 double left_out_fill(const struct topology *t, const struct left_out *all, unsigned int node, const struct usage *usage);
 
 /* Writes the fields "isolated", "reserved"... of a node's object. */
-void left_out_json(struct out *o, const struct left_out *node);
+void left_out_json(struct json_writer *o, const struct left_out *node);
 
 #endif

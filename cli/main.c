@@ -6,8 +6,8 @@
  */
 #include "cli/cli.h"
 #include "cli/help.h"
-#include "cli/out.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,8 +43,8 @@ static void print_help(FILE *f)
 		fprintf(f, "  %-10s%-14s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\nOptions, before or after the verb:\n"
 	      "  --sysroot DIR  a recorded machine: the folder that holds its sys/ and proc/\n"
-	      "  --state DIR    the ledger's folder (" CLI_STATE ")\n"
-	      "  --conf FILE    the configuration (" CLI_CONF ")\n"
+	      "  --state DIR    the ledger's folder (" PLACE_STATE ")\n"
+	      "  --conf FILE    the configuration (" PLACE_CONF ")\n"
 	      "  --json         one JSON object on stdout\n"
 	      "  --help, --version; `numaplace help VERB` for one verb\n\n"
 	      "Keys of `plan`, as in a container's annotations or config:\n ", f);
@@ -61,58 +61,30 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
-/* Where to store the option's value; NULL: not an option with a value. */
-static const char **value_option(struct cli *cli, const char *name, size_t len)
-{
-	const struct {
-		const char *name;
-		const char **value;
-	} options[] = {
-		{ "--sysroot", &cli->sysroot },
-		{ "--state", &cli->state },
-		{ "--conf", &cli->conf },
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(options); i++)
-		if (strlen(options[i].name) == len && !strncmp(name, options[i].name, len))
-			return options[i].value;
-	return NULL;
-}
-
 struct command {
 	int argc;
 	char **argv; /* the verb and its own arguments */
 	bool help, version;
 };
 
-/* Removes the global options from @argv; other words that begin with a dash are left to the verb. */
+/* Removes the global options from @argv; options that are not global are left to the verb. */
 static int take_options(struct cli *cli, struct command *cmd, int argc, char **argv, struct error *err)
 {
-	*cmd = (struct command){ .argv = argv };
-	for (int i = 0; i < argc; i++) {
-		size_t len = strcspn(argv[i], "=");
-		const char **value = value_option(cli, argv[i], len);
+	const struct option_rule rules[] = {
+		{ .name = "sysroot", .value = &cli->sysroot },
+		{ .name = "state", .value = &cli->state },
+		{ .name = "conf", .value = &cli->conf },
+		{ .name = "json", .flag = &cli->json },
+		{ .name = "help", .letter = 'h', .flag = &cmd->help },
+		{ .name = "version", .flag = &cmd->version },
+	};
+	const struct option_table table = { .unknown = OPTIONS_KEEP, .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words;
 
-		if (!strcmp(argv[i], "--")) {
-			while (++i < argc)
-				argv[cmd->argc++] = argv[i];
-		} else if (value && !argv[i][len] && i + 1 == argc) {
-			return error_set(err, -EINVAL, "%s: needs a value", argv[i]);
-		} else if (value) {
-			*value = argv[i][len] ? &argv[i][len + 1] : argv[++i];
-			if (!**value)
-				return error_set(err, -EINVAL, "%.*s: empty", (int)len, argv[i]);
-		} else if (!strcmp(argv[i], "--json")) {
-			cli->json = true;
-		} else if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h")) {
-			cmd->help = true;
-		} else if (!strcmp(argv[i], "--version")) {
-			cmd->version = true;
-		} else {
-			argv[cmd->argc++] = argv[i];
-		}
-	}
-	return 0;
+	*cmd = (struct command){ .argv = argv };
+	words = options_parse(&table, argc, argv, err);
+	cmd->argc = words;
+	return words < 0 ? words : 0;
 }
 
 static int give_help(const struct command *cmd, struct error *err)
@@ -138,7 +110,7 @@ static int check_state(const struct cli *cli, struct error *err)
 	if (!S_ISDIR(st.st_mode))
 		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(ENOTDIR));
 	fd = open(cli->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && strcmp(cli->state, CLI_STATE) != 0 && ledger_folder(fd) == FOLDER_FOREIGN)
+	if (fd >= 0 && strcmp(cli->state, PLACE_STATE) != 0 && ledger_folder(fd) == FOLDER_FOREIGN)
 		return error_set(err, -EINVAL, "--state %s: not a ledger folder: it contains other files",
 				 quote(cli->state).text);
 	return 0;
@@ -196,11 +168,11 @@ int main(int argc, char **argv)
 			cli.json = true;
 	status = error_exit_status(run(&cli, argc - 1, argv + 1, &err));
 	if (status && cli.json) {
-		struct out o = JSON_OUT(stdout);
+		struct json_writer o = JSON_TO(stdout);
 
-		out_object(&o, NULL);
-		out_string(&o, "error", err.text);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "error", err.text);
+		json_end(&o);
 	} else if (status) {
 		fprintf(stderr, "numaplace: %s\n", err.text);
 	}

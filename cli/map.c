@@ -2,11 +2,12 @@
 /*
  * `numaplace map [-o FILE.svg]`: the machine with its containers, as letters on a terminal or as a picture.
  */
-#include "cli/map.h"
-
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/map-load.h"
+#include "cli/svg.h"
+#include "cli/table.h"
 #include "cli/term.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,51 +16,6 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define NLETTERS (sizeof(LETTERS) - 1)
 #define TEXT_BAR 16
-
-double map_load(const struct map *m, unsigned int node)
-{
-	return left_out_fill(m->s->topology, &m->s->left_out, node, m->s->usage);
-}
-
-static void find_worst(struct map *m)
-{
-	const struct topology *t = m->s->topology;
-	double highest = 0, sum = 0;
-
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double load = map_load(m, i);
-
-		highest = load > highest ? load : highest;
-		sum += (double)m->s->load[i] / LOAD_ONE;
-	}
-	m->worst = sum > 0 && t->ncpus ? highest / (sum / t->ncpus) : 0;
-}
-
-static int map_make(struct map *m, const struct snapshot *s, struct error *err)
-{
-	const struct topology *t = s->topology;
-
-	*m = (struct map){ .s = s, .cpu = calloc(t->ncpus + 1, sizeof(*m->cpu)) };
-	if (!m->cpu)
-		return error_set(err, -ENOMEM, "out of memory");
-	for (unsigned int k = 0; k < s->n; k++)
-		idset_foreach(id, &s->record[k]->placement.share.cpus) {
-			int i = topology_find_cpu(t, id);
-
-			if (i < 0)
-				continue;
-			if (m->cpu[i].n < MAP_SHOWN)
-				m->cpu[i].who[m->cpu[i].n] = k;
-			m->cpu[i].n++;
-		}
-	find_worst(m);
-	return 0;
-}
-
-static void map_free(struct map *m)
-{
-	free(m->cpu);
-}
 
 /* --- text --- */
 
@@ -81,14 +37,6 @@ static void end_colour(bool colour)
 		fputs("\033[0m", stdout);
 }
 
-bool map_left_out(const struct map *m, unsigned int cpu)
-{
-	const struct left_out *l = &m->s->left_out;
-	unsigned int id = m->s->topology->cpus[cpu].id;
-
-	return idset_has(&l->isolated, id) || idset_has(&l->reserved, id) || idset_has(&l->not_allowed, id);
-}
-
 static void print_cpu(const struct map *m, unsigned int i, bool colour)
 {
 	const struct map_cpu *c = &m->cpu[i];
@@ -98,14 +46,6 @@ static void print_cpu(const struct map *m, unsigned int i, bool colour)
 	putchar(!c->n ? (map_left_out(m, i) ? '-' : '.') : c->n > 1 ? '+' : letter_of(c->who[0]));
 	if (c->n == 1)
 		end_colour(colour);
-}
-
-struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit)
-{
-	struct left_out left;
-
-	left_out_of(m->s->root, m->s->topology, &m->s->left_out, node, &left);
-	return left_out_load(m->s->topology, &left, node, m->s->usage, unit);
 }
 
 /* Prints a node's CPUs as letters, with a gap between last-level caches, wrapped at @width. */
@@ -132,7 +72,7 @@ static void print_cpus(const struct map *m, const struct topo_node *n, unsigned 
 	putchar('\n');
 }
 
-static void print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
+static void map_print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
 	struct left_out_text load = map_load_text(m, i, " CPUs");
@@ -173,18 +113,16 @@ static int print_legend(const struct map *m, struct error *err)
 		table_comma(&table, &m->s->record[k]->placement.nodes);
 		table_list(&table, &m->s->record[k]->placement.mems);
 	}
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&table, err);
 }
 
-static int print_text(const struct map *m, struct error *err)
+static int map_print_text(const struct map *m, struct error *err)
 {
 	unsigned int width = term_width(stdout);
 	bool colour = term_colour(stdout);
 
 	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
-		print_node(m, i, width, colour);
+		map_print_node(m, i, width, colour);
 	fputs("\n. idle   + shared by several", stdout);
 	for (unsigned int i = 0; i < m->s->topology->ncpus; i++)
 		if (map_left_out(m, i)) {
@@ -197,45 +135,45 @@ static int print_text(const struct map *m, struct error *err)
 
 /* --- JSON --- */
 
-static void json_node(struct out *o, const struct map *m, unsigned int i)
+static void map_json_node(struct json_writer *o, const struct map *m, unsigned int i)
 {
 	const struct topo_node *n = &m->s->topology->nodes[i];
 	struct left_out left;
 	struct idset cpus;
 
-	snapshot_cpus_of(m->s->topology, i, &cpus);
-	out_object(o, NULL);
-	out_uint(o, "id", n->id);
-	out_uint(o, "package", n->package);
-	out_list(o, "cpus", &cpus);
-	out_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
-	out_uint(o, "mem_total", n->mem_total);
-	out_uint(o, "mem_free", n->mem_free);
+	left_out_cpus_of(m->s->topology, i, &cpus);
+	json_begin_object(o, NULL);
+	json_put_uint(o, "id", n->id);
+	json_put_uint(o, "package", n->package);
+	json_put_list(o, "cpus", &cpus);
+	json_put_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
+	json_put_uint(o, "mem_total", n->mem_total);
+	json_put_uint(o, "mem_free", n->mem_free);
 	left_out_of(m->s->root, m->s->topology, &m->s->left_out, i, &left);
 	left_out_json(o, &left);
-	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
-	out_array(o, "containers");
+	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	json_begin_array(o, "containers");
 	for (unsigned int k = 0; k < m->s->n; k++)
 		if (idset_has(&m->s->record[k]->placement.nodes, n->id))
-			out_string(o, NULL, m->s->record[k]->id);
-	out_end(o);
-	out_end(o);
+			json_put_string(o, NULL, m->s->record[k]->id);
+	json_end(o);
+	json_end(o);
 }
 
-static void print_json(const struct map *m)
+static void map_print_json(const struct map *m)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_number(&o, "max_load_over_mean", m->worst);
-	out_array(&o, "nodes");
+	json_begin_object(&o, NULL);
+	json_put_number(&o, "max_load_over_mean", m->worst);
+	json_begin_array(&o, "nodes");
 	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
-		json_node(&o, m, i);
-	out_end(&o);
-	out_end(&o);
+		map_json_node(&o, m, i);
+	json_end(&o);
+	json_end(&o);
 }
 
-static int write_svg(const struct map *m, const char *file, struct error *err)
+static int map_write_svg(const struct map *m, const char *file, struct error *err)
 {
 	bool is_stdout = strcmp(file, "-") == 0;
 	FILE *f = is_stdout ? stdout : fopen(file, "we");
@@ -243,7 +181,7 @@ static int write_svg(const struct map *m, const char *file, struct error *err)
 
 	if (!f)
 		return error_errno(err, -errno, "map: %s", quote(file).text);
-	ret = map_svg(m, f, err);
+	ret = svg_draw(m, f, err);
 	if (is_stdout)
 		return ret;
 	if (ret == 0 && (fflush(f) || ferror(f)))
@@ -267,10 +205,10 @@ int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (file)
-		return write_svg(&m, file, err);
+		return map_write_svg(&m, file, err);
 	if (cli->json) {
-		print_json(&m);
+		map_print_json(&m);
 		return 0;
 	}
-	return print_text(&m, err);
+	return map_print_text(&m, err);
 }

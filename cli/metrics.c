@@ -4,10 +4,9 @@
  * textfile collector requires. Names and labels are an interface: dashboards depend on them.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
 #include "cli/snapshot.h"
-#include "place/choose.h"
 #include "plugin/ledger/counters.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -45,7 +44,7 @@ static void add_elsewhere(struct metrics *m, int mount, const struct record *r, 
 	}
 }
 
-static int look(const struct cli *cli, struct metrics *m, struct error *err)
+static int metrics_look(const struct cli *cli, struct metrics *m, struct error *err)
 {
 	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
 	cleanup_env struct place_env env = CLI_ENV_NONE;
@@ -59,7 +58,7 @@ static int look(const struct cli *cli, struct metrics *m, struct error *err)
 	m->elsewhere = calloc(m->s.topology->nnodes + 1, sizeof(*m->elsewhere));
 	if (!m->elsewhere || !stat)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (env.state_path && place_find_state(&env, NULL) == 0)
+	if (place_open(&env, PLACE_READ, NULL) == 0 && env.state >= 0)
 		counters_read(env.state, &m->counters, NULL);
 	if (env.real && cgroup_mount(&mount, NULL, 0, NULL) == 0)
 		for (unsigned int i = 0; i < m->s.n; i++)
@@ -140,7 +139,7 @@ static const struct {
 	  value_elsewhere },
 };
 
-static void print_nodes(FILE *f, const struct metrics *m)
+static void metrics_nodes(FILE *f, const struct metrics *m)
 {
 	for (size_t k = 0; k < ARRAY_SIZE(per_node); k++) {
 		if (per_node[k].value == value_elsewhere && !m->looked)
@@ -152,7 +151,7 @@ static void print_nodes(FILE *f, const struct metrics *m)
 	}
 }
 
-static void print_hugepages(FILE *f, const struct metrics *m)
+static void metrics_hugepages(FILE *f, const struct metrics *m)
 {
 	const struct topology *t = m->s.topology;
 
@@ -169,7 +168,7 @@ static void print_hugepages(FILE *f, const struct metrics *m)
 }
 
 /* The runtime's name may come from a hostile record: prints only plain characters. */
-static void print_runtimes(FILE *f, const struct metrics *m)
+static void metrics_runtimes(FILE *f, const struct metrics *m)
 {
 	head(f, "containers", "gauge", "Live placed containers, by runtime.");
 	for (unsigned int i = 0; i < m->s.n; i++) {
@@ -192,7 +191,7 @@ static void print_runtimes(FILE *f, const struct metrics *m)
 	}
 }
 
-static void print_counters(FILE *f, const struct counters *c)
+static void metrics_counters(FILE *f, const struct counters *c)
 {
 	static const char *const result[] = { "placed", "refused", "failed" };
 	uint64_t sum = 0;
@@ -212,41 +211,41 @@ static void print_counters(FILE *f, const struct counters *c)
 		(double)c->microseconds / 1e6, c->all);
 }
 
-static void print_all(FILE *f, const struct metrics *m)
+static void metrics_all(FILE *f, const struct metrics *m)
 {
-	print_nodes(f, m);
-	print_hugepages(f, m);
-	print_runtimes(f, m);
-	print_counters(f, &m->counters);
+	metrics_nodes(f, m);
+	metrics_hugepages(f, m);
+	metrics_runtimes(f, m);
+	metrics_counters(f, &m->counters);
 }
 
 /* --- JSON: the same values in one object --- */
 
-static void print_json(FILE *f, const struct metrics *m)
+static void metrics_print_json(FILE *f, const struct metrics *m)
 {
-	struct out o = JSON_OUT(f);
+	struct json_writer o = JSON_TO(f);
 
-	out_object(&o, NULL);
-	out_uint(&o, "containers", m->s.n);
-	out_uint(&o, "placed", m->counters.count[COUNT_PLACED]);
-	out_uint(&o, "refused", m->counters.count[COUNT_REFUSED]);
-	out_uint(&o, "failed", m->counters.count[COUNT_FAILED]);
-	out_uint(&o, "released", m->counters.count[COUNT_RELEASED]);
-	out_uint(&o, "hook_microseconds", m->counters.microseconds);
-	out_array(&o, "nodes");
+	json_begin_object(&o, NULL);
+	json_put_uint(&o, "containers", m->s.n);
+	json_put_uint(&o, "placed", m->counters.count[COUNT_PLACED]);
+	json_put_uint(&o, "refused", m->counters.count[COUNT_REFUSED]);
+	json_put_uint(&o, "failed", m->counters.count[COUNT_FAILED]);
+	json_put_uint(&o, "released", m->counters.count[COUNT_RELEASED]);
+	json_put_uint(&o, "hook_microseconds", m->counters.microseconds);
+	json_begin_array(&o, "nodes");
 	for (unsigned int i = 0; i < m->s.topology->nnodes; i++) {
-		out_object(&o, NULL);
-		out_uint(&o, "id", node_of(m, i)->id);
+		json_begin_object(&o, NULL);
+		json_put_uint(&o, "id", node_of(m, i)->id);
 		for (size_t k = 0; k < ARRAY_SIZE(per_node); k++) {
 			if (per_node[k].value == value_load)
-				out_number(&o, "load_cpus", value_load(m, i));
+				json_put_number(&o, "load_cpus", value_load(m, i));
 			else if (per_node[k].value != value_elsewhere || m->looked)
-				out_uint(&o, per_node[k].name + strlen("node_"), (uint64_t)per_node[k].value(m, i));
+				json_put_uint(&o, per_node[k].name + strlen("node_"), (uint64_t)per_node[k].value(m, i));
 		}
-		out_end(&o);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_end(&o);
+	json_end(&o);
+	json_end(&o);
 }
 
 /* Writes a temporary file and renames it. The file is readable for the exporter, whatever the umask. */
@@ -267,9 +266,9 @@ static int write_file(const struct metrics *m, bool json, const char *file, stru
 		return error_errno(err, -errno, "metrics: %s", quote(aside).text);
 	}
 	if (json)
-		print_json(f, m);
+		metrics_print_json(f, m);
 	else
-		print_all(f, m);
+		metrics_all(f, m);
 	bad = fflush(f) || ferror(f) || fchmod(fd, 0644) < 0 ? errno : 0;
 	if (fclose(f) && !bad)
 		bad = errno;
@@ -288,14 +287,14 @@ int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err)
 	int ret = cli_output_option("metrics", argc, argv, &file, err);
 
 	if (ret == 0)
-		ret = look(cli, &m, err);
+		ret = metrics_look(cli, &m, err);
 	if (ret < 0)
 		return ret;
 	if (file && strcmp(file, "-") != 0)
 		return write_file(&m, cli->json, file, err);
 	if (cli->json)
-		print_json(stdout, &m);
+		metrics_print_json(stdout, &m);
 	else
-		print_all(stdout, &m);
+		metrics_all(stdout, &m);
 	return 0;
 }

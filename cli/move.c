@@ -5,8 +5,10 @@
  */
 #include "place/move.h"
 #include "cli/cli.h"
-#include "cli/out.h"
 #include "cli/snapshot.h"
+#include "place/machine.h"
+#include "plugin/base/json-write.h"
+#include "plugin/base/util.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -14,7 +16,7 @@
 
 #define MOVE_SECONDS 300
 
-struct options {
+struct move_options {
 	struct move_job job;
 	const char *nodes;
 	bool terminal, shown;
@@ -22,7 +24,7 @@ struct options {
 
 static void show_progress(void *arg, uint64_t done, uint64_t total)
 {
-	struct options *o = arg;
+	struct move_options *o = arg;
 
 	if (!o->terminal)
 		return;
@@ -30,61 +32,51 @@ static void show_progress(void *arg, uint64_t done, uint64_t total)
 	fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " MiB", done >> 20, total >> 20);
 }
 
-static int parse_seconds(const char *text, unsigned int *out, struct error *err)
+static int set_seconds(void *seconds, const char *value, struct error *err)
 {
 	char *end;
-	unsigned long n = strtoul(text, &end, 10);
+	unsigned long n = strtoul(value, &end, 10);
 
-	if (*text < '0' || *text > '9' || *end || n > 86400)
-		return error_set(err, -EINVAL, "move: --timeout %s: seconds are expected (0: no limit)",
-				 quote(text).text);
-	*out = (unsigned int)n;
+	if (*value < '0' || *value > '9' || *end || n > 86400)
+		return error_set(err, -EINVAL, "--timeout %s: seconds are expected (0: no limit)", quote(value).text);
+	*(unsigned int *)seconds = (unsigned int)n;
 	return 0;
 }
 
-static int parse_arguments(struct options *o, int argc, char **argv, struct error *err)
+static int move_parse(struct move_options *o, int argc, char **argv, struct error *err)
 {
-	const char *seconds;
-	int r = 0;
+	const struct option_rule rules[] = {
+		{ .name = "timeout", .set = set_seconds, .arg = &o->job.seconds },
+		{ .name = "dry-run", .flag = &o->job.dry_run },
+	};
+	int words = cli_options("move", rules, ARRAY_SIZE(rules), argc, argv, err);
 
-	for (int i = 0; i < argc && r == 0; i++) {
-		r = cli_value_option("move", "--timeout", argc, argv, &i, &seconds, err);
-		if (r)
-			r = r < 0 ? r : parse_seconds(seconds, &o->job.seconds, err);
-		else if (strcmp(argv[i], "--dry-run") == 0)
-			o->job.dry_run = true;
-		else if (argv[i][0] == '-')
-			r = error_set(err, -EINVAL, "move: %s: no such option", quote(argv[i]).text);
-		else if (!o->job.id)
-			o->job.id = argv[i];
-		else if (!o->nodes)
-			o->nodes = argv[i];
-		else
-			r = error_set(err, -EINVAL, "move: unexpected argument: %s", quote(argv[i]).text);
-	}
-	if (r < 0)
-		return r;
-	if (!o->nodes)
+	if (words < 0)
+		return words;
+	if (words > 2)
+		return cli_no_arguments("move", words - 2, argv + 2, err);
+	if (words < 2)
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
-	r = idset_parse(o->nodes, &o->job.nodes, err);
-	return r < 0 ? error_prefix(err, "move: nodes") : 0;
+	o->job.id = argv[0];
+	o->nodes = argv[1];
+	return idset_parse(o->nodes, &o->job.nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
-static void print_json(const struct record *before, const struct record *after)
+static void move_print_json(const struct record *before, const struct record *after)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_string(&o, "id", after->id);
-	out_comma(&o, "nodes", &after->placement.nodes);
-	out_list(&o, "cpus", &after->placement.share.cpus);
-	out_list(&o, "mems", &after->placement.mems);
-	out_comma(&o, "nodes_before", &before->placement.nodes);
-	out_list(&o, "mems_before", &before->placement.mems);
-	out_end(&o);
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", after->id);
+	json_put_comma(&o, "nodes", &after->placement.nodes);
+	json_put_list(&o, "cpus", &after->placement.share.cpus);
+	json_put_list(&o, "mems", &after->placement.mems);
+	json_put_comma(&o, "nodes_before", &before->placement.nodes);
+	json_put_list(&o, "mems_before", &before->placement.mems);
+	json_end(&o);
 }
 
-static void print_text(const struct options *o, const struct record *before, const struct record *after)
+static void move_print_text(const struct move_options *o, const struct record *before, const struct record *after)
 {
 	char from[IDSET_TEXT_MAX], to[IDSET_TEXT_MAX], cpus[IDSET_TEXT_MAX];
 
@@ -97,12 +89,31 @@ static void print_text(const struct options *o, const struct record *before, con
 	       o->job.dry_run ? " (not done: --dry-run)" : "");
 }
 
+/* The machine without its free memory, from the cache if possible: the snapshot only serves to find the container. */
+static int read_topology(const struct cli *cli, struct topology **out, struct error *err)
+{
+	cleanup_env struct place_env env = CLI_ENV_NONE; /* of its own: its folder is opened for reading only */
+	cleanup_machine struct machine machine = { 0 };
+	int r = cli_env(cli, &env, err);
+
+	if (r == 0)
+		r = place_open(&env, PLACE_READ, err);
+	if (r == 0)
+		r = machine_read(&machine, &env, false, false, err);
+	if (r < 0)
+		return r;
+	*out = steal_ptr(machine.topology);
+	return 0;
+}
+
 /* Finds the container as other verbs do. place_move() looks it up again under the lock. */
 static int find_container(const struct cli *cli, struct snapshot *s, struct move_job *job, struct error *err)
 {
 	const struct record *found;
-	int r = snapshot_take(cli, s, err);
+	int r = read_topology(cli, &s->topology, err);
 
+	if (r == 0)
+		r = snapshot_take(cli, s, err);
 	if (r == 0)
 		r = snapshot_find(s, "move", job->id, &found, err);
 	if (r < 0)
@@ -117,9 +128,9 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	cleanup_record struct record before = { 0 }, after = { 0 };
 	cleanup_snapshot struct snapshot s = { 0 };
-	struct options o = { .job = { .seconds = MOVE_SECONDS, .progress = show_progress },
+	struct move_options o = { .job = { .seconds = MOVE_SECONDS, .progress = show_progress },
 			     .terminal = isatty(STDERR_FILENO) };
-	int r = parse_arguments(&o, argc, argv, err);
+	int r = move_parse(&o, argc, argv, err);
 
 	o.job.arg = &o;
 	if (r == 0 && cli->sysroot)
@@ -128,7 +139,6 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 		r = find_container(cli, &s, &o.job, err);
 	if (r == 0)
 		r = cli_env(cli, &env, err);
-	env.looking = false;
 	if (r == 0)
 		r = place_move(&env, &o.job, &before, &after, err);
 	if (o.shown)
@@ -136,8 +146,8 @@ int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 	if (r < 0)
 		return r;
 	if (cli->json)
-		print_json(&before, &after);
+		move_print_json(&before, &after);
 	else
-		print_text(&o, &before, &after);
+		move_print_text(&o, &before, &after);
 	return 0;
 }

@@ -3,8 +3,9 @@
  * `numaplace plan KEY=VALUE...`: the placement that a container with these keys would get now. Writes nothing.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <string.h>
@@ -37,24 +38,22 @@ static int take_request(struct request *r, int argc, char **argv, struct error *
 	return request_finish(r, err);
 }
 
-static void print_json(const struct placement *p, const struct reasons *why)
+static void plan_print_json(const struct placement *p, const struct reasons *why)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_comma(&o, "nodes", &p->nodes);
-	out_list(&o, "cpus", &p->share.cpus);
-	out_list(&o, "mems", &p->mems);
-	out_array(&o, "reasons");
-	for (unsigned int i = 0; i < why->n; i++)
-		out_string(&o, NULL, why->text[i]);
-	out_end(&o);
-	out_end(&o);
+	json_begin_object(&o, NULL);
+	json_put_comma(&o, "nodes", &p->nodes);
+	json_put_list(&o, "cpus", &p->share.cpus);
+	json_put_list(&o, "mems", &p->mems);
+	cli_json_reasons(&o, why);
+	json_end(&o);
 }
 
-static int print_text(const struct placement *p, const struct reasons *why, struct error *err)
+static int plan_print_text(const struct placement *p, const struct reasons *why, struct error *err)
 {
 	cleanup_table struct table table;
+	int ret;
 
 	table_init(&table, stdout, "lll");
 	table_cell(&table, "NODES");
@@ -63,8 +62,9 @@ static int print_text(const struct placement *p, const struct reasons *why, stru
 	table_comma(&table, &p->nodes);
 	table_list(&table, &p->share.cpus);
 	table_list(&table, &p->mems);
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
+	ret = table_print(&table, err);
+	if (ret < 0)
+		return ret;
 	if (why->n)
 		putchar('\n');
 	for (unsigned int i = 0; i < why->n; i++)
@@ -89,7 +89,7 @@ int verb_plan(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (!cli->json)
-		return print_text(&placement, &why, err);
-	print_json(&placement, &why);
+		return plan_print_text(&placement, &why, err);
+	plan_print_json(&placement, &why);
 	return 0;
 }

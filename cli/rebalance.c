@@ -2,13 +2,14 @@
 /*
  * `numaplace rebalance [--dry-run] [--max-move BYTES]`: plans moves that even out the load or bring split containers
  * together, shows what each costs, then makes them one at a time and verifies each. Every move is an improvement by
- * itself, so the program may be interrupted between any two. The first move that fails ends it.
+ * itself, so the program may be interrupted between any two. A move that fails ends the rebalance.
  */
 #include "place/move.h"
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/snapshot.h"
 #include "place/rebalance.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -99,37 +100,37 @@ static int make_plan(struct rebalance *b, struct error *err)
 /* --- output --- */
 
 /* @error: why not all moves were made; NULL: no error. */
-static void print_json(const struct rebalance *b, const char *error)
+static void rebalance_print_json(const struct rebalance *b, const char *error)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_number(&o, "load_over_mean", b->plan.before);
-	out_number(&o, "load_over_mean_after", b->plan.after);
-	out_uint(&o, "bytes", b->plan.bytes);
-	out_bool(&o, "dry_run", b->dry_run);
-	out_bool(&o, "interrupted", error && interrupted);
+	json_begin_object(&o, NULL);
+	json_put_number(&o, "load_over_mean", b->plan.before);
+	json_put_number(&o, "load_over_mean_after", b->plan.after);
+	json_put_uint(&o, "bytes", b->plan.bytes);
+	json_put_bool(&o, "dry_run", b->dry_run);
+	json_put_bool(&o, "interrupted", error && interrupted);
 	if (error)
-		out_string(&o, "error", error);
-	out_array(&o, "moves");
+		json_put_string(&o, "error", error);
+	json_begin_array(&o, "moves");
 	for (unsigned int i = 0; i < b->plan.n; i++) {
 		const struct rebalance_move *m = &b->plan.move[i];
 
-		out_object(&o, NULL);
-		out_string(&o, "id", b->s.record[m->item]->id);
-		out_comma(&o, "from", &b->s.record[m->item]->placement.nodes);
-		out_comma(&o, "to", &m->nodes);
-		out_uint(&o, "bytes", m->bytes);
-		out_number(&o, "load_over_mean", m->after);
-		out_bool(&o, "joins", m->joins);
-		out_bool(&o, "done", b->made && b->made[i]);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "id", b->s.record[m->item]->id);
+		json_put_comma(&o, "from", &b->s.record[m->item]->placement.nodes);
+		json_put_comma(&o, "to", &m->nodes);
+		json_put_uint(&o, "bytes", m->bytes);
+		json_put_number(&o, "load_over_mean", m->after);
+		json_put_bool(&o, "joins", m->joins);
+		json_put_bool(&o, "done", b->made && b->made[i]);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_end(&o);
+	json_end(&o);
+	json_end(&o);
 }
 
-static int print_plan(const struct rebalance *b, struct error *err)
+static int rebalance_print_plan(const struct rebalance *b, struct error *err)
 {
 	cleanup_table struct table t = { 0 };
 	char size[32];
@@ -159,7 +160,7 @@ static int print_plan(const struct rebalance *b, struct error *err)
 		table_cell(&t, "%.2f", m->after);
 		table_cell(&t, "%s", m->joins ? "together" : m->after < m->before ? "evener" : "makes room");
 	}
-	return table_print(&t) ? 0 : error_set(err, -ENOMEM, "out of memory");
+	return table_print(&t, err);
 }
 
 /* --- moving --- */
@@ -196,8 +197,6 @@ static int move_all(struct rebalance *b, struct error *err)
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	int ret = cli_env(b->cli, &env, err);
 
-	env.looking = false;
-
 	if (ret == 0 && b->cli->sysroot)
 		return error_set(err, -EINVAL, "rebalance: containers of a recorded machine cannot be moved: --dry-run");
 	b->made = calloc(b->plan.n, sizeof(*b->made));
@@ -214,28 +213,25 @@ static int move_all(struct rebalance *b, struct error *err)
 	return ret;
 }
 
-static int parse_arguments(struct rebalance *b, int argc, char **argv, struct error *err)
+static int rebalance_parse(struct rebalance *b, int argc, char **argv, struct error *err)
 {
 	const char *size = NULL;
-	int ret = 0;
+	const struct option_rule rules[] = {
+		{ .name = "max-move", .value = &size },
+		{ .name = "dry-run", .flag = &b->dry_run },
+	};
+	int words = cli_options("rebalance", rules, ARRAY_SIZE(rules), argc, argv, err);
 
+	if (words)
+		return words < 0 ? words : cli_no_arguments("rebalance", words, argv, err);
 	b->max_move = UINT64_MAX;
-	for (int i = 0; i < argc && ret >= 0; i++) {
-		ret = cli_value_option("rebalance", "--max-move", argc, argv, &i, &size, err);
-		if (ret == 0 && strcmp(argv[i], "--dry-run") == 0)
-			b->dry_run = true;
-		else if (ret == 0)
-			ret = cli_no_arguments("rebalance", 1, &argv[i], err);
-	}
-	if (ret < 0)
-		return ret;
-	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, "rebalance: --max-move") : 0;
+	return size && size_parse(size, &b->max_move, err) < 0 ? error_prefix(err, -EINVAL, "rebalance: --max-move") : 0;
 }
 
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	__attribute__((cleanup(free_all))) struct rebalance b = { .cli = cli };
-	int ret = parse_arguments(&b, argc, argv, err), moved;
+	int ret = rebalance_parse(&b, argc, argv, err), moved;
 
 	if (ret == 0)
 		ret = cli_conf(cli, &b.conf, err);
@@ -244,13 +240,13 @@ int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err)
 	if (ret == 0)
 		ret = make_plan(&b, err);
 	if (ret == 0 && !cli->json)
-		ret = print_plan(&b, err);
+		ret = rebalance_print_plan(&b, err);
 	if (ret < 0)
 		return ret;
 	moved = b.dry_run || !b.plan.n ? 0 : move_all(&b, err);
 	if (!cli->json || (moved < 0 && !b.begun))
 		return moved;
-	print_json(&b, moved < 0 ? err->text : NULL);
+	rebalance_print_json(&b, moved < 0 ? err->text : NULL);
 	cli->failed = moved < 0;
 	return 0;
 }

@@ -7,9 +7,10 @@
  * reason.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "place/admit.h"
 #include "plugin/base/util.h"
 #include "plugin/base/json.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -191,22 +192,22 @@ static int read_line(const char *text, size_t len, struct line *l, struct error 
 
 /* --- output --- */
 
-static void answer(const struct simulation *s, const char *id, const struct placement *p, const char *error,
-		   uint64_t ns)
+static void simulate_answer(const struct simulation *s, const char *id, const struct placement *p, const char *error,
+			    uint64_t ns)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_string(&o, "id", id);
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", id);
 	if (error) {
-		out_string(&o, "error", error);
+		json_put_string(&o, "error", error);
 	} else {
-		out_comma(&o, "nodes", &p->nodes);
-		out_list(&o, "cpus", &p->share.cpus);
-		out_list(&o, "mems", &p->mems);
+		json_put_comma(&o, "nodes", &p->nodes);
+		json_put_list(&o, "cpus", &p->share.cpus);
+		json_put_list(&o, "mems", &p->mems);
 	}
-	out_uint(&o, "ns", ns);
-	out_end(&o);
+	json_put_uint(&o, "ns", ns);
+	json_end(&o);
 	if (s->flush)
 		fflush(stdout);
 }
@@ -220,7 +221,7 @@ static uint64_t now_ns(void)
 }
 
 /* Checks the request, places it, and adds it to the usage; *@ns is the time of the decision alone. */
-static int place(struct simulation *s, struct line *l, struct placement *p, uint64_t *ns, struct error *err)
+static int simulate_place(struct simulation *s, struct line *l, struct placement *p, uint64_t *ns, struct error *err)
 {
 	struct select_input in = {
 		.topology = s->topology,
@@ -235,7 +236,7 @@ static int place(struct simulation *s, struct line *l, struct placement *p, uint
 		return ret;
 	if (!request_asks(&l->request) && s->conf.without_keys != DEFAULT_BALANCED)
 		return 0;
-	ret = claim_check(&s->conf, &l->request, s->topology->huge_default, err);
+	ret = admit_claim(&s->conf, &l->request, s->topology->huge_default, err);
 	if (ret < 0)
 		return ret;
 	for (unsigned int i = 0; i < l->request.ndevices; i++) {
@@ -267,14 +268,14 @@ static int start_container(struct simulation *s, struct line *l, struct error *e
 
 	if (*old && (*old)->counted) {
 		s->ignored++;
-		answer(s, l->id, NULL, "is running already", 0);
+		simulate_answer(s, l->id, NULL, "is running already", 0);
 		return 0;
 	}
 	if (*old)
 		remove_container(s, old);
 	if (!refused.status)
-		place(s, l, &p, &ns, &refused);
-	answer(s, l->id, &p, refused.status ? refused.text : NULL, ns);
+		simulate_place(s, l, &p, &ns, &refused);
+	simulate_answer(s, l->id, &p, refused.status ? refused.text : NULL, ns);
 	if (add_container(s, l->id, !refused.status, &p.share) < 0)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;
@@ -311,10 +312,8 @@ static int follow_lines(struct simulation *s, FILE *in, struct error *err)
 			ret = start_container(s, &l, err);
 		else if (ret == 0)
 			stop_container(s, &l);
-		if (ret < 0) {
-			error_prefix(err, "simulate: line %lu", s->line);
-			return ret;
-		}
+		if (ret < 0)
+			return error_prefix(err, ret, "simulate: line %lu", s->line);
 	}
 	if (ferror(in))
 		return error_errno(err, -errno, "simulate: stdin");

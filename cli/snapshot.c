@@ -4,7 +4,7 @@
  */
 #include "cli/snapshot.h"
 
-#include "cli/out.h"
+#include "cli/table.h"
 
 #include <errno.h>
 #include <string.h>
@@ -69,7 +69,7 @@ static int copy_ledger(void *arg, struct ledger *ledger, struct error *err)
 int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err)
 {
 	const struct topology *t;
-	int ret = cli_topology(cli, &out->topology, err);
+	int ret = out->topology ? 0 : cli_topology(cli, &out->topology, err);
 
 	if (ret == 0)
 		ret = cli_with_ledger(cli, out->topology, copy_ledger, out, err);
@@ -109,13 +109,13 @@ enum match { MATCH_NONE, MATCH_PREFIX, MATCH_WHOLE };
  */
 static enum match match(const struct record *r, const char *id)
 {
-	char shown[OUT_ID_SHORT + 1];
+	char shown[TABLE_ID_SHORT + 1];
 
 	if (*id == '/')
 		return strcmp(r->cgroup, id) == 0 ? MATCH_WHOLE : MATCH_NONE;
 	if (strcmp(r->id, id) == 0)
 		return MATCH_WHOLE;
-	snprintf(shown, sizeof(shown), "%.*s", out_id_length(r->id) == OUT_ID_SHORT ? OUT_ID_SHORT : 0, r->id);
+	snprintf(shown, sizeof(shown), "%.*s", table_id_length(r->id) == TABLE_ID_SHORT ? TABLE_ID_SHORT : 0, r->id);
 	if (strcmp(shown, id) == 0)
 		return MATCH_WHOLE;
 	return strlen(id) >= SNAPSHOT_PREFIX && strncmp(r->id, id, strlen(id)) == 0 ? MATCH_PREFIX : MATCH_NONE;
@@ -173,13 +173,4 @@ unsigned int snapshot_containers_on(const struct snapshot *s, unsigned int node)
 	for (unsigned int i = 0; i < s->n; i++)
 		n += idset_has(&s->record[i]->placement.nodes, s->topology->nodes[node].id);
 	return n;
-}
-
-void snapshot_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus)
-{
-	const struct topo_node *n = &t->nodes[node];
-
-	idset_clear(cpus);
-	for (unsigned int i = 0; i < n->ncpus; i++)
-		idset_add(cpus, t->cpus[n->first_cpu + i].id);
 }

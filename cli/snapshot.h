@@ -21,7 +21,9 @@ struct snapshot {
 	int root;                /* the caller's sysroot */
 };
 
-/* Zero @out before; free it after a failure, too. */
+/*
+ * Zero @out before, except for a topology that the caller has already read; free it after a failure, too.
+ */
 int snapshot_take(const struct cli *cli, struct snapshot *out, struct error *err);
 void snapshot_free(struct snapshot *s);
 #define cleanup_snapshot __attribute__((cleanup(snapshot_free)))
@@ -35,8 +37,5 @@ int snapshot_find(const struct snapshot *s, const char *verb, const char *id, co
 
 /* The number of containers with CPUs on the node (index). */
 unsigned int snapshot_containers_on(const struct snapshot *s, unsigned int node);
-
-/* The CPUs of a node (index). */
-void snapshot_cpus_of(const struct topology *t, unsigned int node, struct idset *cpus);
 
 #endif

@@ -4,9 +4,10 @@
  * with their placements.
  */
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/snapshot.h"
 #include "cli/term.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -15,7 +16,7 @@
 #define BAR_LEAST 8
 #define BAR_MOST 30
 
-static void json_node(struct out *o, const struct snapshot *s, unsigned int i)
+static void status_json_node(struct json_writer *o, const struct snapshot *s, unsigned int i)
 {
 	const struct topology *t = s->topology;
 	struct left_out left;
@@ -23,41 +24,41 @@ static void json_node(struct out *o, const struct snapshot *s, unsigned int i)
 
 	left_out_of(s->root, t, &s->left_out, i, &left);
 	left_out_usable(t, &s->left_out, i, &usable);
-	out_object(o, NULL);
-	out_uint(o, "id", t->nodes[i].id);
-	out_list(o, "usable", &usable);
+	json_begin_object(o, NULL);
+	json_put_uint(o, "id", t->nodes[i].id);
+	json_put_list(o, "usable", &usable);
 	left_out_json(o, &left);
-	out_string(o, "memory_kind", memory_kind_name(t->nodes[i].memory_kind));
-	out_end(o);
+	json_put_string(o, "memory_kind", memory_kind_name(t->nodes[i].memory_kind));
+	json_end(o);
 }
 
-static void print_json(const struct snapshot *s)
+static void status_print_json(const struct snapshot *s)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 
-	out_object(&o, NULL);
-	out_array(&o, "containers");
+	json_begin_object(&o, NULL);
+	json_begin_array(&o, "containers");
 	for (unsigned int i = 0; i < s->n; i++) {
 		const struct record *r = s->record[i];
 
-		out_object(&o, NULL);
-		out_string(&o, "id", r->id);
-		out_string(&o, "runtime", r->runtime);
-		out_string(&o, "cgroup", r->cgroup);
-		out_comma(&o, "nodes", &r->placement.nodes);
-		out_list(&o, "cpus", &r->placement.share.cpus);
-		out_list(&o, "mems", &r->placement.mems);
-		out_end(&o);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "id", r->id);
+		json_put_string(&o, "runtime", r->runtime);
+		json_put_string(&o, "cgroup", r->cgroup);
+		json_put_comma(&o, "nodes", &r->placement.nodes);
+		json_put_list(&o, "cpus", &r->placement.share.cpus);
+		json_put_list(&o, "mems", &r->placement.mems);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_array(&o, "nodes");
+	json_end(&o);
+	json_begin_array(&o, "nodes");
 	for (unsigned int k = 0; k < s->topology->nnodes; k++)
-		json_node(&o, s, k);
-	out_end(&o);
-	out_end(&o);
+		status_json_node(&o, s, k);
+	json_end(&o);
+	json_end(&o);
 }
 
-static void print_hugepages(const struct topology *t, const struct topo_node *n)
+static void status_print_hugepages(const struct topology *t, const struct topo_node *n)
 {
 	char size[32];
 
@@ -91,7 +92,7 @@ static unsigned int load_width(const struct snapshot *s)
 }
 
 /* "node 0  ####....   2.0 of 4, 2 isolated  ###.....   6.0GiB of  8.0GiB free  4 of 8 x 2MiB free" */
-static void print_node(const struct snapshot *s, unsigned int i, unsigned int bar, unsigned int wide, bool colour)
+static void status_print_node(const struct snapshot *s, unsigned int i, unsigned int bar, unsigned int wide, bool colour)
 {
 	const struct topology *t = s->topology;
 	const struct topo_node *n = &t->nodes[i];
@@ -114,7 +115,7 @@ static void print_node(const struct snapshot *s, unsigned int i, unsigned int ba
 	} else {
 		printf("%-*s", (int)bar, n->mem_known ? "no memory" : "memory not known");
 	}
-	print_hugepages(t, n);
+	status_print_hugepages(t, n);
 	if (note.text[0])
 		printf("  (%s)", note.text);
 	putchar('\n');
@@ -139,12 +140,10 @@ static int print_containers(const struct snapshot *s, struct error *err)
 		table_list(&table, &r->placement.share.cpus);
 		table_list(&table, &r->placement.mems);
 	}
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&table, err);
 }
 
-static int print_text(const struct snapshot *s, bool watched, struct error *err)
+static int status_print_text(const struct snapshot *s, bool watched, struct error *err)
 {
 	unsigned int width = term_width(stdout), wide = load_width(s), rest = 49 + wide;
 	unsigned int bar = width > rest + 2 * BAR_LEAST ? (width - rest) / 2 : BAR_LEAST;
@@ -156,7 +155,7 @@ static int print_text(const struct snapshot *s, bool watched, struct error *err)
 		term_clear(stdout);
 	printf("%-9s%-*s%s\n", "", (int)(bar + 2 + wide), "load", "memory taken");
 	for (unsigned int i = 0; i < s->topology->nnodes; i++)
-		print_node(s, i, bar, wide, colour);
+		status_print_node(s, i, bar, wide, colour);
 	putchar('\n');
 	return print_containers(s, err);
 }
@@ -169,24 +168,21 @@ static int look_once(const struct cli *cli, bool watched, struct error *err)
 	if (ret < 0)
 		return ret;
 	if (cli->json) {
-		print_json(&s);
+		status_print_json(&s);
 		return 0;
 	}
-	return print_text(&s, watched, err);
+	return status_print_text(&s, watched, err);
 }
 
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	unsigned int watch = 0;
-	int ret;
+	const struct option_rule rules[] = { TERM_WATCH_RULE(&watch) };
+	int words = cli_options("status", rules, ARRAY_SIZE(rules), argc, argv, err);
+	int ret = words < 0 ? words : cli_no_arguments("status", words, argv, err);
 
-	for (int i = 0; i < argc; i++) {
-		ret = term_watch_option("status", argv[i], &watch, err);
-		if (ret == 0)
-			ret = cli_no_arguments("status", 1, &argv[i], err);
-		if (ret < 0)
-			return ret;
-	}
+	if (ret < 0)
+		return ret;
 	do {
 		ret = look_once(cli, watch > 0, err);
 	} while (ret == 0 && watch && term_wait(watch));

@@ -5,7 +5,9 @@
  * distances and the containers follow. A first pass measures and a second one draws, so that boxes fit their contents
  * and nothing overlaps.
  */
-#include "cli/map.h"
+#include "cli/svg.h"
+
+#include "cli/svg-distances.h"
 #include "cli/svg-text.h"
 
 #include <errno.h>
@@ -21,8 +23,6 @@
 #define ENTRY_TEXT (ENTRY_WIDTH - 24 - 12)
 #define ENTRY_HEIGHT 36
 #define ENTRY_ROWS 24      /* containers in a column before another column begins */
-#define MATRIX_MOST 64     /* rows and columns of distances */
-#define MATRIX_NOTE 460     /* width in pixels of the note below the distances */
 #define LEGEND_WIDTH 1480  /* maximum width of a picture that is widened for these columns */
 
 struct svg {
@@ -34,8 +34,7 @@ struct svg {
 	int packages_wide; /* packages side by side */
 	int width;
 	int legend_x, legend_columns; /* legend_x PAD: the containers are below the distances */
-	unsigned int *line;           /* by node: its row and column in the distance table */
-	unsigned int nlines;          /* 0: too many, and not drawn */
+	struct svg_matrix distances;
 	unsigned int npackages;
 	struct package {
 		unsigned int number, nnodes;
@@ -64,12 +63,6 @@ static void container_colour(unsigned int k, char *buf, size_t size)
 	unsigned int hue = (unsigned int)((k * 137508ULL + 210000) / 1000 % 360);
 
 	snprintf(buf, size, "hsl(%u,%u%%,%u%%)", hue, k / 12 % 2 ? 45U : 62U, k / 6 % 2 ? 45U : 58U);
-}
-
-/* From pale green (near) through yellow to red (far). */
-static void distance_colour(double part, char *buf, size_t size)
-{
-	snprintf(buf, size, "hsl(%.0f,65%%,%.0f%%)", 130 - 130 * part, 84 - 14 * part);
 }
 
 /* --- measuring --- */
@@ -436,133 +429,7 @@ static int packages(const struct svg *g, int y, bool draw)
 	return y + row - top;
 }
 
-/* --- distances: with many nodes, neighbours with equal distances to all others share a line --- */
-
-/* Whether exchanging nodes @a and @b leaves the distance table unchanged. */
-static bool are_alike(const struct topology *t, unsigned int a, unsigned int b)
-{
-	if (topology_distance(t, a, b) != topology_distance(t, b, a) ||
-	    topology_distance(t, a, a) != topology_distance(t, b, b))
-		return false;
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		if (i != a && i != b &&
-		    (topology_distance(t, a, i) != topology_distance(t, b, i) ||
-		     topology_distance(t, i, a) != topology_distance(t, i, b)))
-			return false;
-	return true;
-}
-
-static int find_lines(struct svg *g)
-{
-	const struct topology *t = g->m->s->topology;
-
-	g->line = calloc(t->nnodes + 1, sizeof(*g->line));
-	if (!g->line)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		bool shared = i && t->nnodes > MATRIX_MOST && t->nodes[i].id == t->nodes[i - 1].id + 1 &&
-			      are_alike(t, i - 1, i);
-
-		g->nlines += !shared;
-		g->line[i] = g->nlines - 1;
-	}
-	if (g->nlines > MATRIX_MOST)
-		g->nlines = 0;
-	return 0;
-}
-
-static bool lines_shared(const struct svg *g)
-{
-	return g->nlines < g->m->s->topology->nnodes;
-}
-
-static int matrix_cell(const struct svg *g)
-{
-	return g->nlines <= 16 ? 30 : lines_shared(g) ? 26 : 22;
-}
-
-/* Width of the row labels. */
-static int matrix_margin(const struct svg *g)
-{
-	return lines_shared(g) ? 84 : 34;
-}
-
-static int matrix_width(const struct svg *g)
-{
-	int wide = matrix_margin(g) + (int)g->nlines * matrix_cell(g);
-
-	return lines_shared(g) && wide < MATRIX_NOTE ? MATRIX_NOTE : wide;
-}
-
-static int matrix_height(const struct svg *g)
-{
-	return 34 + (g->nlines ? (int)g->nlines * matrix_cell(g) : 0) + (g->nlines && lines_shared(g) ? 20 : 0);
-}
-
-/* The nodes of line @k: *@first to the returned one. */
-static unsigned int line_nodes(const struct svg *g, unsigned int k, unsigned int *first)
-{
-	unsigned int n = g->m->s->topology->nnodes, i = 0;
-
-	while (g->line[i] != k)
-		i++;
-	*first = i;
-	while (i + 1 < n && g->line[i + 1] == k)
-		i++;
-	return i;
-}
-
-static void draw_axis(const struct svg *g, unsigned int k, int x, int y)
-{
-	const struct topology *t = g->m->s->topology;
-	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
-	unsigned int first, last = line_nodes(g, k, &first);
-	char label[24];
-
-	snprintf(label, sizeof(label), first == last ? "%u" : "%u-%u", t->nodes[first].id, t->nodes[last].id);
-	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='end'>%s</text>\n",
-		x + matrix_margin(g) - 6, y + (int)k * cell + cell / 2 + font / 3, font, label);
-	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
-		x + matrix_margin(g) + (int)k * cell + cell / 2, y - 6, font, t->nodes[first].id);
-}
-
-/* The distance from line @i to line @k; on the diagonal, that between nodes of the line. */
-static void draw_distance(const struct svg *g, unsigned int i, unsigned int k, unsigned int far, int left, int top)
-{
-	int cell = matrix_cell(g), font = cell >= 30 ? 12 : 10;
-	unsigned int from, to, last = line_nodes(g, k, &to), d;
-	char colour[40];
-
-	line_nodes(g, i, &from);
-	d = topology_distance(g->m->s->topology, from, i == k ? last : to);
-	distance_colour(d > 10 ? ((double)d - 10) / (far - 10) : 0, colour, sizeof(colour));
-	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' fill='%s'/>\n", left, top, cell - 1, cell - 1,
-		colour);
-	fprintf(g->f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
-		left + cell / 2, top + cell / 2 + font / 3, font, d);
-}
-
-static void draw_matrix(const struct svg *g, int x, int y)
-{
-	const struct topology *t = g->m->s->topology;
-	int cell = matrix_cell(g), left = x + matrix_margin(g), top = y + 32;
-	unsigned int far = 11;
-
-	for (unsigned int i = 0; i < t->nnodes * t->nnodes; i++)
-		far = t->distance[i] > far ? t->distance[i] : far;
-	fprintf(g->f, "<text x='%d' y='%d' class='name'>distances</text>\n", x, y);
-	if (!g->nlines)
-		fprintf(g->f, "<text x='%d' y='%d' class='small'>not drawn: too many different rows; numaplace topology --json "
-			"has them</text>\n", x, y + 18);
-	for (unsigned int i = 0; i < g->nlines; i++)
-		draw_axis(g, i, x, top);
-	for (unsigned int i = 0; i < g->nlines; i++)
-		for (unsigned int k = 0; k < g->nlines; k++)
-			draw_distance(g, i, k, far, left + (int)k * cell, top + (int)i * cell);
-	if (g->nlines && lines_shared(g))
-		fprintf(g->f, "<text x='%d' y='%d' class='small'>nodes of one row have equal distances to all others; on "
-			"the diagonal, to each other</text>\n", x, top + (int)g->nlines * cell + 16);
-}
+/* --- distances and containers --- */
 
 /*
  * The two lists share the remaining width. Memory nodes, usually shorter, get up to half of it; the CPUs get the rest.
@@ -604,14 +471,14 @@ static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 /* Puts the containers to the right of the distances if they fit, or fit after widening the picture; else below. */
 static void measure_legend(struct svg *g)
 {
-	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + matrix_width(g) + 40;
+	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + svg_matrix_width(&g->distances) + 40;
 	int most = g->width > LEGEND_WIDTH ? g->width : LEGEND_WIDTH, needed = right + wanted * ENTRY_WIDTH + PAD;
 
 	g->legend_x = needed <= most ? right : PAD;
 	if (g->legend_x == right && needed > g->width)
 		g->width = needed;
-	if (g->width < matrix_width(g) + 2 * PAD)
-		g->width = matrix_width(g) + 2 * PAD;
+	if (g->width < svg_matrix_width(&g->distances) + 2 * PAD)
+		g->width = svg_matrix_width(&g->distances) + 2 * PAD;
 	g->legend_columns = (g->width - g->legend_x - PAD) / ENTRY_WIDTH;
 	if (g->legend_columns > wanted && g->legend_x == right)
 		g->legend_columns = wanted;
@@ -622,11 +489,11 @@ static void measure_legend(struct svg *g)
 /* The height of distances and containers; draws them if @draw. */
 static int legend(const struct svg *g, int y, bool draw)
 {
-	int x = g->legend_x, bottom = y + matrix_height(g), top = x == PAD ? bottom + 44 : y;
+	int x = g->legend_x, bottom = y + svg_matrix_height(&g->distances), top = x == PAD ? bottom + 44 : y;
 	int rows = ((int)g->m->s->n + g->legend_columns - 1) / g->legend_columns;
 
 	if (draw)
-		draw_matrix(g, PAD, y + 12);
+		svg_matrix_draw(&g->distances, g->f, PAD, y + 12);
 	if (draw && g->m->s->n)
 		fprintf(g->f, "<text x='%d' y='%d' class='name'>containers</text>\n", x, top + 12);
 	for (unsigned int k = 0; draw && k < g->m->s->n; k++)
@@ -671,12 +538,12 @@ static void draw_head(const struct svg *g, int height)
 			g->m->worst);
 }
 
-int map_svg(const struct map *m, FILE *f, struct error *err)
+int svg_draw(const struct map *m, FILE *f, struct error *err)
 {
 	struct svg g = { .m = m, .f = f };
 	int below, top = m->worst > 0 ? 84 : 66;
 
-	if (find_packages(&g) < 0 || find_lines(&g) < 0) {
+	if (find_packages(&g) < 0 || svg_matrix_make(&g.distances, m->s->topology) < 0) {
 		free(g.package);
 		return error_set(err, -ENOMEM, "out of memory");
 	}
@@ -689,6 +556,6 @@ int map_svg(const struct map *m, FILE *f, struct error *err)
 	legend(&g, below, true);
 	fputs("</svg>\n", f);
 	free(g.package);
-	free(g.line);
+	svg_matrix_free(&g.distances);
 	return 0;
 }

@@ -48,22 +48,18 @@ void term_bar(FILE *f, double part, unsigned int width, bool colour)
 		fputs("\033[0m", f);
 }
 
-int term_watch_option(const char *verb, const char *argument, unsigned int *seconds, struct error *err)
+int term_set_watch(void *seconds, const char *value, struct error *err)
 {
-	unsigned long n;
+	unsigned long n = WATCH_SECONDS;
 	char *end;
 
-	if (strcmp(argument, "--watch") == 0) {
-		*seconds = WATCH_SECONDS;
-		return 1;
+	if (value) {
+		n = strtoul(value, &end, 10);
+		if (*value < '0' || *value > '9' || *end || !n || n > 86400)
+			return error_set(err, -EINVAL, "--watch=%s: 1 to 86400 seconds are expected", quote(value).text);
 	}
-	if (strncmp(argument, "--watch=", 8) != 0)
-		return 0;
-	n = strtoul(argument + 8, &end, 10);
-	if (argument[8] < '0' || argument[8] > '9' || *end || !n || n > 86400)
-		return error_set(err, -EINVAL, "%s: %s: 1 to 86400 seconds are expected", verb, quote(argument).text);
-	*seconds = (unsigned int)n;
-	return 1;
+	*(unsigned int *)seconds = (unsigned int)n;
+	return 0;
 }
 
 bool term_wait(unsigned int seconds)

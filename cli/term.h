@@ -20,8 +20,9 @@ unsigned int term_width(FILE *f);
 /* "####....": @width characters, @part (0 to 1) of them full; in colour green, yellow from 3/4, red when full. */
 void term_bar(FILE *f, double part, unsigned int width, bool colour);
 
-/* Parses "--watch" or "--watch=SECONDS": 1 and *@seconds set; 0: another argument; -EINVAL. */
-int term_watch_option(const char *verb, const char *argument, unsigned int *seconds, struct error *err);
+/* --watch[=SECONDS], for a verb's options. */
+int term_set_watch(void *seconds, const char *value, struct error *err);
+#define TERM_WATCH_RULE(seconds) { .name = "watch", .set = term_set_watch, .arg = (seconds), .value_optional = true }
 
 /* term_wait() waits before the next output; false: writing to stdout failed. term_clear() clears a terminal. */
 bool term_wait(unsigned int seconds);

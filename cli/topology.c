@@ -5,9 +5,10 @@
  */
 #include "cli/cli.h"
 #include "cli/left-out.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/snapshot.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -33,7 +34,7 @@ struct view {
 	struct left_out left_out;
 };
 
-static void print_json_node(struct out *o, const struct view *v, unsigned int i)
+static void topology_json_node(struct json_writer *o, const struct view *v, unsigned int i)
 {
 	const struct topology *t = v->t;
 	const struct topo_node *n = node_at(t, i);
@@ -41,55 +42,55 @@ static void print_json_node(struct out *o, const struct view *v, unsigned int i)
 	struct idset cpus;
 	char name[32];
 
-	snapshot_cpus_of(t, i, &cpus);
-	out_object(o, NULL);
-	out_uint(o, "id", n->id);
-	out_list(o, "cpus", &cpus);
+	left_out_cpus_of(t, i, &cpus);
+	json_begin_object(o, NULL);
+	json_put_uint(o, "id", n->id);
+	json_put_list(o, "cpus", &cpus);
 	left_out_of(v->cli->root, t, &v->left_out, i, &left);
 	left_out_json(o, &left);
-	out_uint(o, "mem_total", n->mem_total);
-	out_uint(o, "mem_free", n->mem_free);
-	out_string(o, "memory_kind", memory_kind_name(n->memory_kind));
-	out_bool(o, "movable_only", n->movable_only);
-	out_uint(o, "arc", n->arc_bytes);
-	out_object(o, "hugepages");
+	json_put_uint(o, "mem_total", n->mem_total);
+	json_put_uint(o, "mem_free", n->mem_free);
+	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	json_put_bool(o, "movable_only", n->movable_only);
+	json_put_uint(o, "arc", n->arc_bytes);
+	json_begin_object(o, "hugepages");
 	for (unsigned int h = 0; h < t->nhuge; h++) {
-		out_object(o, page_size_name(t->huge_size[h], name, sizeof(name)));
-		out_uint(o, "total", n->huge_total[h]);
-		out_uint(o, "free", n->huge_free[h]);
-		out_end(o);
+		json_begin_object(o, page_size_name(t->huge_size[h], name, sizeof(name)));
+		json_put_uint(o, "total", n->huge_total[h]);
+		json_put_uint(o, "free", n->huge_free[h]);
+		json_end(o);
 	}
-	out_end(o);
-	out_object(o, "distances");
+	json_end(o);
+	json_begin_object(o, "distances");
 	for (unsigned int k = 0; k < t->nnodes; k++) {
 		snprintf(name, sizeof(name), "%u", node_at(t, k)->id);
-		out_uint(o, name, topology_distance(t, i, k));
+		json_put_uint(o, name, topology_distance(t, i, k));
 	}
-	out_end(o);
-	out_end(o);
+	json_end(o);
+	json_end(o);
 }
 
-static void print_json(const struct view *v)
+static void topology_print_json(const struct view *v)
 {
 	const struct topology *t = v->t;
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 	char name[32];
 
-	out_object(&o, NULL);
-	out_array(&o, "nodes");
+	json_begin_object(&o, NULL);
+	json_begin_array(&o, "nodes");
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		print_json_node(&o, v, i);
-	out_end(&o);
-	out_object(&o, "hugepages");
+		topology_json_node(&o, v, i);
+	json_end(&o);
+	json_begin_object(&o, "hugepages");
 	for (unsigned int h = 0; h < t->nhuge; h++) {
-		out_object(&o, page_size_name(t->huge_size[h], name, sizeof(name)));
-		out_uint(&o, "reserved", t->huge_reserved[h]);
-		out_end(&o);
+		json_begin_object(&o, page_size_name(t->huge_size[h], name, sizeof(name)));
+		json_put_uint(&o, "reserved", t->huge_reserved[h]);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_uint(&o, "cores", t->ncores);
-	out_uint(&o, "last_level_caches", t->nllcs);
-	out_end(&o);
+	json_end(&o);
+	json_put_uint(&o, "cores", t->ncores);
+	json_put_uint(&o, "last_level_caches", t->nllcs);
+	json_end(&o);
 }
 
 /* Only page sizes with pages on some node get a column. */
@@ -128,7 +129,7 @@ static void add_node_row(struct table *table, const struct view *v, unsigned int
 	struct left_out left;
 	struct idset cpus;
 
-	snapshot_cpus_of(t, i, &cpus);
+	left_out_cpus_of(t, i, &cpus);
 	size_human(n->mem_total, total, sizeof(total));
 	size_human(n->mem_free, avail, sizeof(avail));
 	table_cell(table, "%u", n->id);
@@ -147,7 +148,7 @@ static void add_node_row(struct table *table, const struct view *v, unsigned int
 		table_cell(table, "%s", left_out_memory(t, &v->left_out, i, "-").text);
 }
 
-static int print_nodes(const struct view *v, struct error *err)
+static int topology_print_nodes(const struct view *v, struct error *err)
 {
 	const struct topology *t = v->t;
 	char align[5 + HUGE_SIZES_MAX + 2] = "rlrrl";
@@ -173,9 +174,7 @@ static int print_nodes(const struct view *v, struct error *err)
 		table_cell(&table, "NOTE");
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		add_node_row(&table, v, i, notes);
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&table, err);
 }
 
 static int print_distances(const struct topology *t, struct error *err)
@@ -196,9 +195,7 @@ static int print_distances(const struct topology *t, struct error *err)
 		for (unsigned int k = 0; k < t->nnodes; k++)
 			table_cell(&table, "%u", topology_distance(t, i, k));
 	}
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
-	return 0;
+	return table_print(&table, err);
 }
 
 static const char *plural(unsigned int n)
@@ -251,12 +248,12 @@ static void print_reserved_pages(const struct topology *t)
 			       t->huge_reserved[h], page_size_name(t->huge_size[h], name, sizeof(name)));
 }
 
-static int print_text(const struct view *v, struct error *err)
+static int topology_print_text(const struct view *v, struct error *err)
 {
 	int ret;
 
 	print_counts(v);
-	ret = print_nodes(v, err);
+	ret = topology_print_nodes(v, err);
 	if (ret < 0)
 		return ret;
 	print_reserved_pages(v->t);
@@ -265,14 +262,14 @@ static int print_text(const struct view *v, struct error *err)
 }
 
 /* A label's value is a string, in JSON, too. */
-static void print_label(struct out *o, bool json, const char *name, uint64_t value)
+static void print_label(struct json_writer *o, bool json, const char *name, uint64_t value)
 {
 	char key[64], text[24];
 
 	snprintf(key, sizeof(key), "numaplace.org/%s", name);
 	snprintf(text, sizeof(text), "%" PRIu64, value);
 	if (json)
-		out_string(o, key, text);
+		json_put_string(o, key, text);
 	else
 		printf("%s=%s\n", key, text);
 }
@@ -283,7 +280,7 @@ static void print_label(struct out *o, bool json, const char *name, uint64_t val
  */
 static void print_nfd(const struct topology *t, bool json)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 	unsigned int least = 0, memory_only = 0, nodes = 0, far = 0;
 	uint64_t memory = 0;
 
@@ -300,7 +297,7 @@ static void print_nfd(const struct topology *t, bool json)
 		nodes++;
 	}
 	if (json)
-		out_object(&o, NULL);
+		json_begin_object(&o, NULL);
 	print_label(&o, json, "nodes", nodes);
 	print_label(&o, json, "memory-only-nodes", memory_only);
 	print_label(&o, json, "cpus-per-node", least);
@@ -309,7 +306,7 @@ static void print_nfd(const struct topology *t, bool json)
 	print_label(&o, json, "last-level-caches", t->nllcs);
 	print_label(&o, json, "largest-distance", far);
 	if (json)
-		out_end(&o);
+		json_end(&o);
 }
 
 static int show(const struct cli *cli, const struct topology *t, struct error *err)
@@ -323,9 +320,9 @@ static int show(const struct cli *cli, const struct topology *t, struct error *e
 	left_out_read(cli, t, v.usage, &v.left_out);
 	ret = 0;
 	if (cli->json)
-		print_json(&v);
+		topology_print_json(&v);
 	else
-		ret = print_text(&v, err);
+		ret = topology_print_text(&v, err);
 	usage_free(v.usage);
 	return ret;
 }
@@ -333,8 +330,10 @@ static int show(const struct cli *cli, const struct topology *t, struct error *e
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_topology struct topology *t = NULL;
-	bool nfd = argc && strcmp(argv[0], "--nfd") == 0;
-	int ret = cli_no_arguments("topology", argc - nfd, argv + nfd, err);
+	bool nfd = false;
+	const struct option_rule rules[] = { { .name = "nfd", .flag = &nfd } };
+	int words = cli_options("topology", rules, ARRAY_SIZE(rules), argc, argv, err);
+	int ret = words < 0 ? words : cli_no_arguments("topology", words, argv, err);
 
 	if (ret < 0)
 		return ret;

@@ -6,10 +6,11 @@
  */
 #include "cgroup/pages.h"
 #include "cli/cli.h"
-#include "cli/out.h"
+#include "cli/table.h"
 #include "cli/snapshot.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
+#include "plugin/base/json-write.h"
 
 #include <errno.h>
 #include <string.h>
@@ -150,7 +151,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 		return error_set(err, -ENOENT, "%s: Mems_allowed_list is missing", path);
 	at += strlen(key);
 	at[strcspn(at, "\n")] = '\0';
-	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, "%s", path) : 0;
+	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
 }
 
 /* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
@@ -212,7 +213,7 @@ static void read_stat(const struct verify *v, struct target *t)
 		      cgroup_read_numa_stat(&c, &t->stat, NULL) == 0;
 }
 
-static int look(const struct verify *v, struct target *t, struct error *err)
+static int verify_look(const struct verify *v, struct target *t, struct error *err)
 {
 	int r;
 
@@ -223,7 +224,7 @@ static int look(const struct verify *v, struct target *t, struct error *err)
 	else
 		r = pages_of_cgroup(v->cli->root, v->mount, t->cgroup, &t->pages, err);
 	if (r < 0)
-		return error_prefix(err, "%s", t->name);
+		return error_prefix(err, r, "%s", t->name);
 	if (!idset_empty(&v->nodes))
 		t->should = v->nodes;
 	read_stat(v, t);
@@ -306,42 +307,42 @@ static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind
 
 /* --- output --- */
 
-static void print_json(const struct verify *v)
+static void verify_print_json(const struct verify *v)
 {
-	struct out o = JSON_OUT(stdout);
+	struct json_writer o = JSON_TO(stdout);
 	struct idset nodes;
 
-	out_object(&o, NULL);
-	out_array(&o, "containers");
+	json_begin_object(&o, NULL);
+	json_begin_array(&o, "containers");
 	for (size_t i = 0; i < v->n; i++) {
 		const struct target *t = &v->target[i];
 
-		out_object(&o, NULL);
-		out_string(&o, "id", t->name);
+		json_begin_object(&o, NULL);
+		json_put_string(&o, "id", t->name);
 		if (t->pid)
-			out_uint(&o, "pid", (uint64_t)t->pid);
-		out_string(&o, "runtime", t->runtime);
-		out_list(&o, "mems", &t->should);
-		out_string(&o, "policy", memory_policy_name(t->policy));
-		out_string(&o, "applied", t->applied);
-		out_string(&o, "verdict", verdict(v, t));
-		out_uint(&o, "hit", t->own - t->miss);
-		out_uint(&o, "miss", t->miss);
-		out_uint(&o, "mixed", t->mixed);
-		out_array(&o, "nodes");
+			json_put_uint(&o, "pid", (uint64_t)t->pid);
+		json_put_string(&o, "runtime", t->runtime);
+		json_put_list(&o, "mems", &t->should);
+		json_put_string(&o, "policy", memory_policy_name(t->policy));
+		json_put_string(&o, "applied", t->applied);
+		json_put_string(&o, "verdict", verdict(v, t));
+		json_put_uint(&o, "hit", t->own - t->miss);
+		json_put_uint(&o, "miss", t->miss);
+		json_put_uint(&o, "mixed", t->mixed);
+		json_begin_array(&o, "nodes");
 		shown_nodes(v, t, &nodes);
 		idset_foreach(id, &nodes) {
-			out_object(&o, NULL);
-			out_uint(&o, "id", (uint64_t)id);
+			json_begin_object(&o, NULL);
+			json_put_uint(&o, "id", (uint64_t)id);
 			for (enum kind k = 0; k < (t->has_stat ? KINDS : CGROUP_ANON); k++)
-				out_uint(&o, kinds[k].key, bytes_of(t, (unsigned int)id, k));
-			out_end(&o);
+				json_put_uint(&o, kinds[k].key, bytes_of(t, (unsigned int)id, k));
+			json_end(&o);
 		}
-		out_end(&o);
-		out_end(&o);
+		json_end(&o);
+		json_end(&o);
 	}
-	out_end(&o);
-	out_end(&o);
+	json_end(&o);
+	json_end(&o);
 }
 
 static void mib_cell(struct table *t, uint64_t bytes)
@@ -376,6 +377,7 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	cleanup_table struct table table = { 0 };
 	char align[PAGES_NODE_MAX + 3] = "l", list[IDSET_TEXT_MAX], name[sizeof(t->name)];
 	struct idset nodes;
+	int r;
 
 	shown_nodes(v, t, &nodes);
 	memset(align + 1, 'r', idset_count(&nodes) + 1);
@@ -389,8 +391,9 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	if (t->placed)
 		printf(", %s by %s", memory_policy_name(t->policy), t->applied);
 	printf("\n");
-	if (!table_print(&table))
-		return error_set(err, -ENOMEM, "out of memory");
+	r = table_print(&table, err);
+	if (r < 0)
+		return r;
 	printf("%s: %.1f MiB where they should be, %.1f MiB elsewhere\n", verdict(v, t),
 	       (double)(t->own - t->miss) / (1 << 20), (double)t->miss / (1 << 20));
 	if (t->mixed)
@@ -407,13 +410,13 @@ static int verify_once(struct verify *v, struct error *err)
 	v->cli->failed = false;
 	r = cli_with_ledger(v->cli, v->topology, choose_targets, v, err);
 	for (size_t i = 0; i < v->n && r == 0; i++)
-		r = look(v, &v->target[i], err);
+		r = verify_look(v, &v->target[i], err);
 	if (r < 0)
 		return r;
 	if (v->watch && !v->cli->json)
 		term_clear(stdout);
 	if (v->cli->json) {
-		print_json(v);
+		verify_print_json(v);
 		return 0;
 	}
 	if (!v->n)
@@ -426,36 +429,29 @@ static int verify_once(struct verify *v, struct error *err)
 static int parse_nodes(struct verify *v, const char *list, struct error *err)
 {
 	if (idset_parse(list, &v->nodes, err) < 0)
-		return error_prefix(err, "verify: --nodes");
+		return error_prefix(err, -EINVAL, "verify: --nodes");
 	if (idset_empty(&v->nodes))
 		return error_set(err, -EINVAL, "verify: --nodes: \"%s\": the list leaves no node", quote(list).text);
 	return 0;
 }
 
-static int parse_arguments(struct verify *v, int argc, char **argv, struct error *err)
+static int verify_parse(struct verify *v, int argc, char **argv, struct error *err)
 {
 	const char *list = NULL;
-	int r = 0;
+	const struct option_rule rules[] = { { .name = "nodes", .value = &list }, TERM_WATCH_RULE(&v->watch) };
+	int words = cli_options("verify", rules, ARRAY_SIZE(rules), argc, argv, err);
 
+	if (words < 0)
+		return words;
 	v->names = argv;
-	for (int i = 0; i < argc && r >= 0; i++) {
-		r = cli_value_option("verify", "--nodes", argc, argv, &i, &list, err);
-		if (r == 0)
-			r = term_watch_option("verify", argv[i], &v->watch, err);
-		if (r == 0 && argv[i][0] == '-')
-			r = error_set(err, -EINVAL, "verify: %s: no such option", quote(argv[i]).text);
-		else if (r == 0)
-			argv[v->nnames++] = argv[i];
-	}
-	if (r < 0)
-		return r;
+	v->nnames = words;
 	return list ? parse_nodes(v, list, err) : 0;
 }
 
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_verify struct verify v = { .cli = cli, .mount = -1 };
-	int r = parse_arguments(&v, argc, argv, err);
+	int r = verify_parse(&v, argc, argv, err);
 
 	if (r == 0)
 		r = cli_topology(cli, &v.topology, err);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Limits what one container may claim: to the ceilings of numaplace.conf, and to what its cgroup lets it use. A claim
+ * Reads memory.max and hugetlb.SIZE.max of a cgroup and of its ancestors, each of which limits all below it. A claim
  * counts against all other containers from the start, whether it is used or not.
  */
-#include "place/choose.h"
+#include "place/claim.h"
+
 #include "cgroup/open.h"
 #include "cgroup/text.h"
 #include "plugin/base/util.h"
@@ -14,82 +15,23 @@
 
 #define NO_LIMIT UINT64_MAX
 
-/* --- ceilings --- */
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-	return a && (!b || a < b) ? a : b;
-}
-
-static uint64_t huge_asked(const struct request *r, uint64_t huge_default)
-{
-	uint64_t bytes = r->huge_memory ? r->memory : 0;
-
-	if (huge_default)
-		bytes = (bytes + huge_default - 1) / huge_default * huge_default;
-	for (unsigned int i = 0; i < r->nhuge; i++)
-		bytes += r->huge[i].size * r->huge[i].count; /* each at most 2^60 */
-	return bytes;
-}
-
-static int refuse_bytes(const char *key, uint64_t asked, uint64_t max, const char *ceiling, struct error *err)
-{
-	char texts[2][32];
-
-	size_human(asked, texts[0], sizeof(texts[0]));
-	size_human(max, texts[1], sizeof(texts[1]));
-	return error_set(err, -ENOSPC, "%s: %s requested, this host allows a container %s (%s)", key, texts[0], texts[1],
-			 ceiling);
-}
-
-/* A tenant's ceiling also bounds each of its containers. That much can be checked before the cgroup is known. */
-static int check_memory(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err)
-{
-	uint64_t max = least(conf->max_memory, conf->max_memory_each);
-	uint64_t max_huge = least(conf->max_hugepages, conf->max_hugepages_each);
-	uint64_t huge = huge_asked(r, huge_default);
-
-	if (max && !r->huge_memory && r->memory > max)
-		return refuse_bytes("limits.memory", r->memory, max,
-				    max == conf->max_memory ? "max-memory" : "max-memory-each", err);
-	if (max_huge && huge > max_huge)
-		return refuse_bytes("limits.memory.hugepages", huge, max_huge,
-				    max_huge == conf->max_hugepages ? "max-hugepages" : "max-hugepages-each", err);
-	return 0;
-}
-
-int claim_check(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err)
-{
-	unsigned int cpus = r->cpu_listed ? idset_count(&r->cpu_list) : r->cpu_count;
-	unsigned int max = (unsigned int)least(conf->max_cpus, conf->max_cpus_each);
-
-	if (max && cpus > max)
-		return error_set(err, -ENOSPC, "limits.cpu: %u CPUs, this host allows a container %u (%s)", cpus, max,
-				 max == conf->max_cpus ? "max-cpus" : "max-cpus-each");
-	if (!conf->devices_allowed && r->ndevices)
-		return error_set(err, -EPERM, "limits.cpu.device: not allowed on this host (devices = false)");
-	return check_memory(conf, r, huge_default, err);
-}
-
-/* --- limits of the cgroup --- */
-
-static void cut_to(struct choice *c, uint64_t limit, const char *whose)
+static void cut_to(struct constraints *limits, uint64_t limit, const char *whose)
 {
 	char asked[32], counted[32];
 
-	if (c->request.memory <= limit)
+	if (limits->memory <= limit)
 		return;
-	size_human(c->request.memory, asked, sizeof(asked));
+	size_human(limits->memory, asked, sizeof(asked));
 	size_human(limit, counted, sizeof(counted));
-	snprintf(c->cut, sizeof(c->cut), "limits.memory: %s requested, counted as %s: %s allows no more", asked, counted,
-		 whose);
-	c->request.memory = limit;
+	snprintf(limits->cut, sizeof(limits->cut), "limits.memory: %s requested, counted as %s: %s allows no more",
+		 asked, counted, whose);
+	limits->memory = limit;
 }
 
-void claim_cut_known(struct choice *c)
+void claim_cut_known(struct constraints *limits, const struct request *r)
 {
-	if (c->request.memory_limit)
-		cut_to(c, c->request.memory_limit, "the container's own memory limit");
+	if (r->memory_limit)
+		cut_to(limits, r->memory_limit, "the container's own memory limit");
 }
 
 /* Parses "max" or a number of bytes. */
@@ -147,28 +89,30 @@ static own_frame int effective_limit(int mount, const struct cgroup_dir *c, cons
 	return rc;
 }
 
-static int cut_pages(struct choice *c, int mount, const struct cgroup_dir *cgroup, struct huge_request *h,
-		     struct error *err)
+/* Reduces *@count pages of @size bytes. */
+static int cut_pages(struct constraints *limits, int mount, const struct cgroup_dir *cgroup, uint64_t size,
+		     uint64_t *count, struct error *err)
 {
 	char file[64];
 	uint64_t limit;
 	int rc;
 
-	hugetlb_file(h->size, "max", file, sizeof(file));
+	hugetlb_file(size, "max", file, sizeof(file));
 	rc = effective_limit(mount, cgroup, file, &limit, err);
-	if (rc < 0 || h->count <= limit / h->size)
+	if (rc < 0 || *count <= limit / size)
 		return rc;
-	snprintf(c->cut, sizeof(c->cut),
-		 "limits.memory.hugepages: %" PRIu64 " pages requested, counted as %" PRIu64 ": %s allows no more", h->count,
-		 limit / h->size, file);
-	h->count = limit / h->size;
+	snprintf(limits->cut, sizeof(limits->cut),
+		 "limits.memory.hugepages: %" PRIu64 " pages requested, counted as %" PRIu64 ": %s allows no more", *count,
+		 limit / size, file);
+	*count = limit / size;
 	return 0;
 }
 
 /* limits.memory as hugepages of the default size. */
-static int cut_huge_memory(struct choice *c, int mount, const struct cgroup_dir *cgroup, struct error *err)
+static int cut_huge_memory(struct constraints *limits, const struct topology *t, int mount,
+			   const struct cgroup_dir *cgroup, struct error *err)
 {
-	uint64_t size = c->topology->huge_default ? c->topology->huge_default : c->topology->huge_size[0], limit;
+	uint64_t size = t->huge_default ? t->huge_default : t->huge_size[0], limit;
 	char file[64];
 	int rc;
 
@@ -177,24 +121,24 @@ static int cut_huge_memory(struct choice *c, int mount, const struct cgroup_dir 
 	hugetlb_file(size, "max", file, sizeof(file));
 	rc = effective_limit(mount, cgroup, file, &limit, err);
 	if (rc == 0)
-		cut_to(c, limit, file);
+		cut_to(limits, limit, file);
 	return rc;
 }
 
-int claim_cut(struct choice *c, int mount, const struct cgroup_dir *cgroup, struct error *err)
+int claim_cut(struct constraints *limits, const struct request *r, const struct topology *t, int mount,
+	      const struct cgroup_dir *cgroup, struct error *err)
 {
-	struct request *r = &c->request;
 	uint64_t limit;
 	int rc = 0;
 
 	if (r->huge_memory) {
-		rc = cut_huge_memory(c, mount, cgroup, err);
-	} else if (r->memory) {
+		rc = cut_huge_memory(limits, t, mount, cgroup, err);
+	} else if (limits->memory) {
 		rc = effective_limit(mount, cgroup, "memory.max", &limit, err);
 		if (rc == 0)
-			cut_to(c, limit, "memory.max");
+			cut_to(limits, limit, "memory.max");
 	}
 	for (unsigned int i = 0; i < r->nhuge && rc == 0; i++)
-		rc = cut_pages(c, mount, cgroup, &r->huge[i], err);
+		rc = cut_pages(limits, mount, cgroup, r->huge[i].size, &limits->huge_count[i], err);
 	return rc;
 }

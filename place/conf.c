@@ -435,7 +435,7 @@ static int parse_line(char *line, struct conf *c, unsigned int *given, struct er
 			return error_set(err, -EINVAL, "%s: given twice", name);
 		*given |= 1U << i;
 		r = keys[i].set(c, value, err);
-		return r < 0 ? error_prefix(err, "%s", name), r : 0;
+		return r < 0 ? error_prefix(err, r, "%s", name) : 0;
 	}
 	return unknown_key(name, err);
 }
@@ -455,10 +455,8 @@ int conf_parse(const char *text, const char *name, struct conf *c, struct error 
 		number++;
 		r = parse_line(line, &conf, &given, err);
 	}
-	if (r < 0) {
-		error_prefix(err, "%s:%u", name, number);
-		return r;
-	}
+	if (r < 0)
+		return error_prefix(err, r, "%s:%u", name, number);
 	*c = conf;
 	return 0;
 }

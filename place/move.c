@@ -1,17 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
- * the move is interrupted, the old one is restored: place/moving.h). Then cpuset.mems is widened to the old and the
- * new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in one
- * system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the remaining
- * pages.
+ * the move is interrupted, the old one is restored: place/move-journal.h). Then cpuset.mems is widened to the old and
+ * the new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in
+ * one system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the
+ * remaining pages.
  */
 #include "place/move.h"
 
-#include "place/choose.h"
 #include "cgroup/move-pages.h"
-#include "place/moving.h"
 #include "cgroup/own.h"
+#include "place/decide.h"
+#include "place/machine.h"
+#include "place/marks.h"
+#include "place/message.h"
+#include "place/move-journal.h"
+#include "place/place.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -25,24 +29,24 @@
 struct move {
 	struct place_env *env;
 	const struct move_job *job;
-	struct choice choice;
-	int mount;
+	struct machine machine;
+	struct request request;  /* the recorded one, with the new nodes */
+	struct decision decision;
 	struct cgroup_dir cgroup;
 	struct cpuset cpuset;    /* before the move */
 	const struct record *old, *new;
 	const char *class;
 	bool mems_only;
-	struct moving moving;
+	struct move_journal journal;
 	bool finished;
 	struct page_move pages;
 };
 
 static void move_close(struct move *m)
 {
-	moving_end(m->env->state, &m->moving, m->finished);
-	choice_close(&m->choice);
+	move_journal_end(m->env->state, &m->journal, m->finished);
+	machine_close(&m->machine);
 	cgroup_dir_close(&m->cgroup);
-	cleanup_closep(&m->mount);
 }
 #define cleanup_move __attribute__((cleanup(move_close)))
 
@@ -54,14 +58,14 @@ static int widen(struct move *m, struct error *err)
 	static const struct idset none;
 
 	idset_or(&both, &m->new->placement.mems);
-	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL, &none, &both, err);
+	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL, &none, &both, err);
 }
 
 static int narrow_down(struct move *m, struct error *err)
 {
 	static const struct idset none;
 
-	return cgroup_write_cpuset(m->mount, &m->cgroup, NULL,
+	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL,
 				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
 }
 
@@ -118,8 +122,8 @@ static void carry_back(struct move *m)
 {
 	struct error why;
 
-	if (cgroup_restore_cpuset(m->mount, &m->cgroup, &m->cpuset, &why) < 0) {
-		m->moving.keep = true;
+	if (cgroup_restore_cpuset(&m->env->writer, &m->cgroup, &m->cpuset, &why) < 0) {
+		m->journal.keep = true;
 		place_say(m->env, "not restored: %s", why.text);
 	}
 }
@@ -127,6 +131,13 @@ static void carry_back(struct move *m)
 /* --- the ledger --- */
 
 static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
+
+static int open_ledger(struct move *m, struct ledger **out, struct error *err)
+{
+	struct ledger_world world = liveness_world(&m->env->live);
+
+	return ledger_open(m->env->state, m->machine.topology, &world, m->env->timeout_ms, out, err);
+}
 
 static int find_record(struct move *m, struct ledger *l, struct record *out, struct error *err)
 {
@@ -154,10 +165,23 @@ static int check_policy(const struct record *r, struct error *err)
 			 memory_policy_name(r->placement.policy));
 }
 
+static int read_allowed(struct move *m, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	struct constraints *limits = &m->decision.limits;
+	int rc = cgroup_parent(m->env->mount, &m->cgroup, &parent, err);
+
+	if (rc == 0)
+		rc = cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
+	limits->limited = rc == 0;
+	return rc;
+}
+
 /* Makes the new record from the old one's request, with other nodes. */
 static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
 {
-	struct request *r = &m->choice.request;
+	struct request *r = &m->request;
+	int rc;
 
 	*r = old->request;
 	r->nodes_mode = NODES_LIST;
@@ -166,9 +190,10 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	/* The present nodes must not count as preferred. */
 	idset_clear(&r->last_nodes);
 	idset_clear(&r->last_mems);
-	m->choice.without = &old->placement.share;
+	decision_init(&m->decision, m->env, m->machine.topology, r);
+	m->decision.without = &old->placement.share;
 	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
-	m->choice.whole = m->mems_only && !r->cpu_listed;
+	m->decision.whole = m->mems_only && !r->cpu_listed;
 	memcpy(out->id, old->id, sizeof(out->id));
 	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
 	memcpy(out->applied, old->applied, sizeof(out->applied));
@@ -178,7 +203,8 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	out->cgroup = strdup(old->cgroup);
 	if (!out->cgroup)
 		return error_errno(err, -ENOMEM, "move");
-	return choice_make(&m->choice, l, &out->placement, &out->reasons, err);
+	rc = read_allowed(m, err);
+	return rc < 0 ? rc : decision_make(&m->decision, l, &out->placement, &out->reasons, err);
 }
 
 static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
@@ -190,7 +216,7 @@ static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
 static void free_own(struct move *m)
 {
 	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
-	struct topology *t = m->choice.machine.topology;
+	struct topology *t = m->machine.topology;
 
 	if (!stat)
 		return;
@@ -217,33 +243,25 @@ static void free_own(struct move *m)
 
 static int open_cgroup(struct move *m, const struct record *r, struct error *err)
 {
-	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
-	int rc = cgroup_open(m->mount, r->cgroup, &m->cgroup, err);
+	int rc = cgroup_open(m->env->mount, r->cgroup, &m->cgroup, err);
 
 	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
 		return error_set(err, -ENOENT, "cgroup %.200s was replaced by another one", r->cgroup);
 	if (rc == 0)
-		rc = own_while_placed(m->mount, r, &m->cgroup, err);
-	if (rc == 0)
-		rc = cgroup_read_cpuset(&m->cgroup, &m->cpuset, err);
-	if (rc == 0)
-		rc = cgroup_parent(m->mount, &m->cgroup, &parent, err);
-	if (rc == 0)
-		rc = cgroup_read_effective(&parent, &m->choice.allowed_cpus, &m->choice.allowed_mems, err);
-	m->choice.limited = rc == 0;
-	return rc;
+		rc = own_while_placed(m->env->mount, r, &m->cgroup, err);
+	return rc < 0 ? rc : cgroup_read_cpuset(&m->cgroup, &m->cpuset, err);
 }
 
 /* Under the lock: finds the old record and replaces it with the new one. */
 static int decide(struct move *m, struct record *old, struct record *new, struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
-	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, err);
+	int rc = open_ledger(m, &l, err);
 
 	if (rc == 0)
 		rc = ledger_sweep(l, false, err);
 	if (rc >= 0) {
-		moving_mend(m->env, l, m->mount);
+		move_journal_mend(m->env, l);
 		rc = find_record(m, l, old, err);
 	}
 	if (rc == 0)
@@ -257,7 +275,7 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 		rc = choose_new(m, l, old, new, err);
 	}
 	if (rc == 0 && !m->job->dry_run)
-		rc = moving_begin(m->env->state, new->id, new->cgroup_inode, &m->moving, err);
+		rc = move_journal_begin(m->env->state, new->id, new->cgroup_inode, &m->journal, err);
 	if (rc == 0 && !m->job->dry_run)
 		rc = ledger_add(l, m->class, new, err);
 	if (l)
@@ -269,12 +287,12 @@ static void put_back(struct move *m)
 {
 	cleanup_ledger struct ledger *l = NULL;
 	struct error why;
-	int rc = ledger_open(m->env->state, m->choice.topology, &m->choice.world.ledger, m->env->timeout_ms, &l, &why);
+	int rc = open_ledger(m, &l, &why);
 
 	if (rc == 0)
 		rc = ledger_add(l, m->class, m->old, &why);
 	if (rc < 0) {
-		m->moving.keep = true;
+		m->journal.keep = true;
 		place_say(m->env, "the ledger still records %s on the new nodes: %s", m->old->id, why.text);
 	}
 }
@@ -285,21 +303,21 @@ static int carry_out(struct move *m, struct error *err)
 	int rc;
 
 	m->pages.root = m->env->root;
-	m->pages.mount = m->mount;
+	m->pages.mount = m->env->mount;
 	m->pages.cgroup = m->cgroup.path;
 	m->pages.nodes = &m->new->placement.mems;
 	m->pages.progress = m->job->progress;
 	m->pages.arg = m->job->arg;
-	page_move_begin(&m->pages, m->choice.machine.topology, &m->new->placement);
+	page_move_begin(&m->pages, m->machine.topology, &m->new->placement);
 	rc = carry(m, err);
 	if (rc == 0)
-		rc = place_mark(m->env, &m->cgroup, m->new, err);
+		rc = marks_set(m->env, &m->cgroup, m->new, NULL, 0, err);
 	if (rc < 0) {
 		carry_back(m);
 		put_back(m);
 	} else {
 		m->finished = true;
-		place_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
+		marks_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
 	page_move_tell(&m->pages);
@@ -311,27 +329,28 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 {
 	cleanup_record struct record old = { 0 }, new = { 0 };
 	cleanup_move struct move m = {
-		.env = env, .job = job, .mount = -1, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new,
-		.moving = MOVING_NONE,
+		.env = env, .job = job, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new,
+		.journal = MOVE_JOURNAL_NONE,
 	};
 	int rc;
 
-	cgroup_write_by(libcgroup_write_cpuset);
 	page_move_limit(&m.pages, job->seconds);
-	rc = choice_open(&m.choice, env, NULL, err);
+	rc = place_open(env, PLACE_WRITE, err);
 	if (rc == 0)
-		rc = cgroup_mount(&m.mount, NULL, 0, err);
+		rc = machine_read(&m.machine, env, true, true, err);
 	if (rc == 0)
-		rc = place_find_state(env, err);
+		rc = place_need_mount(env, err);
+	if (rc == 0)
+		rc = place_need_state(env, err);
 	if (rc < 0)
 		return rc;
-	world_init(&m.choice.world, env->root, m.mount, m.choice.topology, machine_boot_id(&m.choice.machine));
+	liveness_init(&env->live, env->root, env->mount, m.machine.topology, machine_boot_id(&m.machine));
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
-		return error_prefix(err, "%s stays on its nodes", old.id);
+		return error_prefix(err, rc, "%s stays on its nodes", old.id);
 	*before = old;
 	*after = new;
 	old = (struct record){ 0 };

@@ -20,9 +20,10 @@ struct move_job {
 };
 
 /*
- * Moves the container. @before and @after become its old and new record; the caller zeroes them before and frees them
- * with record_free(). -ENOENT: no such container, or its cgroup has been replaced; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy
- * cannot be moved; -ETIMEDOUT, -EBUSY (pages that cannot be moved). After a failure the container is where it was.
+ * Moves the container; the cpuset is written by @env->writer. @before and @after become its old and new record; the
+ * caller zeroes them before and frees them with record_free(). -ENOENT: no such container, or its cgroup has been
+ * replaced; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy cannot be moved; -ETIMEDOUT, -EBUSY
+ * (pages that cannot be moved). After a failure the container is on its previous nodes.
  */
 int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,
 	       struct error *err);

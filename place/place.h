@@ -6,36 +6,10 @@
 #ifndef NUMAPLACE_PLACE_H
 #define NUMAPLACE_PLACE_H
 
-#include "cgroup/cgroup.h"
-#include "place/conf.h"
+#include "place/inspect.h"
+#include "place/machine.h"
+#include "place/state.h"
 #include "plugin/ledger/ledger.h"
-
-#define PLACE_STATE "/run/numaplace"
-
-/* The environment of this process; set once by main. */
-struct place_env {
-	int root;             /* descriptor of the sysroot, which holds sys/ and proc/ */
-	bool real;            /* the sysroot is /, so cgroups are the machine's own */
-	int state;            /* descriptor of the state folder; -1: not opened yet (place_open_state) */
-	const char *state_path; /* PLACE_STATE; NULL (a recorded machine): no ledger, nothing is placed */
-	bool state_named;     /* with --state: the folder must be empty or a ledger's, and its mode is never changed */
-	bool looking;         /* read-only: nothing in the folder is created or changed */
-	struct conf conf;
-	unsigned int timeout_ms; /* for the ledger's lock */
-	uint64_t began;       /* start of this process (CLOCK_BOOTTIME, ns); the container's is older; 0: unknown */
-	void (*message)(const char *line); /* prints a warning; may be NULL */
-};
-
-/*
- * Opens the state folder into @env->state, creating it with mode 0700, and checks owner, mode and content. The default
- * folder is made private again if others could read it; one that was given with --state must have mode 0700 and be
- * empty or a ledger's. -EPERM: wrong owner or mode, or foreign content in the default folder; -EINVAL: foreign content
- * in one given with --state, or a sysroot other than / (there, no ledger is written).
- */
-int place_open_state(struct place_env *env, struct error *err);
-
-/* Sets the path of the state folder: @given with --state (may be NULL), else @usual. */
-void place_name_state(struct place_env *env, const char *given, const char *usual);
 
 #define PLACE_MEMS_ONLY "cpuset.mems" /* record.applied if numaplace writes no cpuset.cpus */
 
@@ -53,20 +27,46 @@ struct place_job {
 	 * Empty: none.
 	 */
 	struct idset planned_cpus, planned_mems;
-	/* Checks the process after the write; an error undoes the placement. May be NULL. */
-	int (*check)(const struct place_env *env, pid_t pid, const struct placement *p, struct error *err);
+};
+
+/* A placement in progress, for a caller that checks the container before it is final. */
+struct placing {
+	struct place_env *env;
+	const struct place_job *job;
+	uint64_t began;           /* CLOCK_MONOTONIC, microseconds */
+	struct machine machine;
+	struct inspection found;
+	char *text;               /* new record as text, for ledger and mark; NULL: no new record */
+	size_t text_len;
+	bool recorded;            /* the ledger has a record that the cgroup does not carry yet */
+	bool written;             /* the cgroup was changed, to these sets (empty: unchanged): */
+	struct idset cpus, mems;
 };
 
 /*
- * Places the container. @out (may be NULL) becomes its record in the ledger; the caller zeroes it before and frees it
- * with record_free(). A second call for the same container changes nothing and returns the first one's record. Errors:
- * -ENOSPC (it does not fit, or a ceiling), -EINVAL (request), -ENOTSUP (policy), -EAGAIN (try again), those of
- * own_at_start() and cgroup_write_cpuset(), or others from the system.
+ * Places the container. Opens @env with PLACE_WRITE, and creates the state folder before it records. @out (may be NULL)
+ * becomes its record in the ledger; the caller zeroes it before and frees it with record_free(). A second call for the
+ * same container changes nothing and returns the first one's record. Errors: -ENOSPC (it does not fit, or a ceiling),
+ * -EINVAL (request), -ENOTSUP (policy), -EAGAIN (try again), those of own_at_start() and cgroup_write_cpuset(), or
+ * others from the system.
+ *
+ * @held: NULL, or the caller's, to be completed with place_finish() also after a failure.
  */
-int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
+int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct placing *held,
+		    struct error *err);
+
+/*
+ * Completes a placement: @status 0 makes it final, a negative errno undoes what place_container() has changed (the
+ * record of an earlier call stays). Counts the result and frees what @p holds.
+ */
+void place_finish(struct placing *p, int status);
 
 /* Drops the records of this id whose containers are dead. Returns 0 also if no record has this id. */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
+
+/* Drops the record of a placement that failed; warns if it cannot. @t and @env->live are those of that placement. */
+void place_forget(struct place_env *env, const struct topology *t, const char *runtime_class, const char *id,
+		  uint64_t cgroup_inode);
 
 /*
  * Chooses as place_container() would, without writing anything. @oci_id: id of an OCI container, whose last nodes are
@@ -77,13 +77,7 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 	       struct reasons *why, struct error *err);
 
 /*
- * Checks a request against the per-container ceilings of numaplace.conf. @huge_default: default hugepage size in bytes;
- * 0: not known yet. -ENOSPC: a ceiling; -EPERM: devices are not allowed.
- */
-int claim_check(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err);
-
-/*
- * Copies the ledger for reading (ledger_look), without its dead containers; writes nothing and sets @env->looking. 0
+ * Copies the ledger for reading (ledger_look), without its dead containers; writes nothing. 0
  * with *@out NULL if there is no state folder. The caller closes *@out with ledger_close().
  */
 int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err);

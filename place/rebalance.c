@@ -4,6 +4,8 @@
  * level of the most loaded node, then how spread the containers are, then the sum of the squared levels. A move is
  * followed only if it improves in that order (comparing sorted levels instead of squares). So every prefix of the
  * result is valid, too, and its execution may stop anywhere.
+ *
+ * Long: the steps of the search share its states, its queue and its bounds, which nothing else uses.
  */
 #include "place/rebalance.h"
 

@@ -20,11 +20,15 @@
 /* Writes the tenant's name to @out. @tenants: as in struct conf; "" means TENANTS_DEFAULT. */
 void tenant_of(const char *tenants, const struct record *r, char out[TENANT_MAX]);
 
-/*
- * Checks that the tenant of @r, with @r, stays within the max-...-each limits of @conf. @t gives the sizes of
- * hugepages. Returns 0, -ENOSPC if a limit would be exceeded, or another negative errno.
- */
-int tenant_check(struct ledger *l, const struct topology *t, const struct conf *conf, const struct record *r,
-		 struct error *err);
+/* Claims of one container, or of a tenant; units as in struct conf. */
+struct tenant_claim {
+	uint64_t cpus, exclusive, memory, huge;
+};
+
+/* What @r claims; @t gives the sizes of hugepages. */
+struct tenant_claim tenant_claim(const struct topology *t, const struct record *r);
+
+/* Adds claims. Saturates: a node of unknown size may be given out without bound. */
+uint64_t tenant_plus(uint64_t a, uint64_t b);
 
 #endif

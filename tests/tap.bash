@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# For tests in Bash: TAP on stdout, and a folder $tmp of its own that goes with the test.
+# For tests in Bash: prints TAP on stdout and makes a temporary folder $tmp, which is removed at the end of the test.
 #
-# A test that has a function `diagnose` has what it prints shown beside each failure.
+# If the test defines a function `diagnose`, its output is shown beside each failure.
 
 set -u
 tap_folder=$(mktemp -d) || exit 1
 trap 'rm -rf "$tap_folder"' EXIT
-# shellcheck disable=SC2034 # the test's own
+# shellcheck disable=SC2034 # used by the tests
 tmp=$tap_folder
 tests=0 failures=0
 
-# ok STATUS NAME [LINE...]: the lines are shown if it failed.
+# ok STATUS NAME [LINE...]: the lines are shown if STATUS is not 0.
 ok() {
 	local status=$1 name=$2 word=ok
 	shift 2
@@ -26,13 +26,13 @@ ok() {
 	} | sed 's/^/# /'
 }
 
-# skip NAME WHY: a test that cannot be made here.
+# skip NAME WHY: a test that cannot run on this machine.
 skip() {
 	tests=$((tests + 1))
 	echo "ok $tests - $1 # SKIP $2"
 }
 
-# needs TOOL NAME: it is here; else a skip.
+# needs TOOL NAME: succeeds if TOOL is installed; otherwise skips the test NAME.
 needs() {
 	command -v "$1" > /dev/null && return
 	skip "$2" "no $1: tests/packages test"

@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Times programs from fork to end, in turn, so that whatever else the machine does
- * falls on all of them alike.
+ * Measures the time of programs from fork to end, in turn, so that other load of the machine affects all of them alike.
  *
- * drive RUNS [WARM]             what is on stdin, each line's words separated by spaces:
+ * drive RUNS [WARM]             reads lines from stdin, words separated by spaces:
  *	run NAME INPUT PROGRAM ARG...     a program, and the file that is its stdin
- *	after NAME PROGRAM ARG...         run after each run of NAME, its time not counted; its stdin is INPUT, too
- *	empty NAME FILE                   emptied after each run of NAME
+ *	after NAME PROGRAM ARG...         run after each run of NAME with the same stdin, not measured
+ *	empty NAME FILE                   a file that is emptied after each run of NAME
  *	prints a line for each run line:  NAME MEDIAN P99 LEAST (microseconds) MEMORY (KiB, the most)
  * drive --at-once N TOTAL INPUT PROGRAM ARG...
- *	TOTAL runs, N of them at a time; every "%" of INPUT and of the ARGs stands for the number
- *	of the run.  Prints runs per second.
+ *	TOTAL runs, N of them at a time; every "%" of INPUT and of the ARGs is replaced by the
+ *	number of the run. Prints runs per second.
  *
- * A run that fails ends it all: what did not work is not timed.
+ * A run that fails ends drive, so that no failed run is measured.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -176,7 +175,7 @@ static unsigned int read_runs(struct run *runs)
 	return n;
 }
 
-/* Another order for each round, the same ones in every bench: who comes behind whom matters to caches. */
+/* A different order in each round, because it affects caches; the same orders in every bench. */
 static void shuffle(unsigned int *order, unsigned int n)
 {
 	static uint64_t seed = 88172645463325252U;
@@ -225,7 +224,7 @@ static int in_turn(unsigned int times, unsigned int warm)
 	return 0;
 }
 
-/* @text with every "%" made the number. */
+/* @text with every "%" replaced by the number. */
 static char *numbered(const char *text, unsigned int number)
 {
 	char out[8192];

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What it would cost a hook to write through libcgroup: the same two files that it writes itself.
+ * The cost of libcgroup for a hook: writes through libcgroup the two files that the hook writes itself.
  * libcgroup PATH: microseconds and page faults of cgroup_init(), microseconds of the write.
  */
 #include <libcgroup.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The floor: a hook that takes its input and does nothing. Linked statically, and dynamically with the
+ * The lower bound: a hook that reads its input and does nothing. Linked statically, and dynamically with the
  * libraries of oci-hook.
  */
 #include <unistd.h>

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * For the bench alone: what each part of a placement costs.  Linked around the hook's
- * objects with ld's --wrap; time and page faults go to the innermost part that is running, and are
- * printed to descriptor 9 at the end, one line each:  PART NANOSECONDS FAULTS
- * With NUMAPLACE_BENCH_MARK set, a write to descriptor -1 that names the part marks
- * each change of it for strace, so that its system calls can be told, too.
+ * For the bench only: the cost of each part of a placement. Linked around the objects of the hook with ld's --wrap. Time
+ * and page faults are counted for the innermost part that runs, and printed to descriptor 9 at the end, one line each:
+ * PART NANOSECONDS FAULTS. With NUMAPLACE_BENCH_MARK set, a write to descriptor -1 with the name of the part marks each
+ * change for strace, so that the system calls can be counted for each part, too.
  */
 #include "bench/hook/wrap.h"
 
-#include "place/choose.h"
+#include "place/decide.h"
+#include "place/machine.h"
 #include "plugin/ledger/counters.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
@@ -76,7 +76,7 @@ static __attribute__((destructor)) void end(void)
 		dprintf(9, "%s %llu %ld\n", names[i], (unsigned long long)ns[i], faults[i]);
 }
 
-/* What is read while the cpuset is written is what came of it. */
+/* A read during the write of the cpuset is its read-back. */
 void bench_reads(const char *path, bool begins)
 {
 	(void)path;
@@ -116,7 +116,7 @@ void __wrap_confine_calls(unsigned int keep)
 {
 	enum part was = turn_to(CONFINE);
 
-	if (!count_faults) /* getrusage() is not among the calls that are left then */
+	if (!count_faults) /* the filter no longer allows getrusage() */
 		__real_confine_calls(keep);
 	turn_to(was);
 }
@@ -127,8 +127,9 @@ AROUND(int, hook_read, (int fd, size_t max, char **text, size_t *len, struct err
 AROUND(int, oci_state_parse, (const char *text, size_t len, struct oci_state *out, struct error *err),
        (text, len, out, err), INPUT)
 AROUND(int, oci_config_read, (const char *bundle, struct oci_config *out, struct error *err), (bundle, out, err), INPUT)
-AROUND(int, choice_open, (struct choice *c, struct place_env *env, const struct request *r, struct error *err),
-       (c, env, r, err), TOPOLOGY)
+AROUND(int, machine_read,
+       (struct machine *m, const struct place_env *env, bool memory, bool huge, struct error *err),
+       (m, env, memory, huge, err), TOPOLOGY)
 AROUND(int, cgroup_mount_any, (int *fd, struct error *err), (fd, err), CGROUP)
 AROUND(int, cgroup_of_pid, (int mount, pid_t pid, struct cgroup_dir *out, struct error *err), (mount, pid, out, err),
        CGROUP)
@@ -154,9 +155,9 @@ AROUND(int, ledger_add_text,
        (struct ledger *l, const char *class, const struct record *r, const char *text, size_t len, struct error *err),
        (l, class, r, text, len, err), RECORD)
 AROUND(int, cgroup_write_cpuset,
-       (int mount, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
+       (const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before, const struct idset *cpus,
 	const struct idset *mems, struct error *err),
-       (mount, c, before, cpus, mems, err), WRITE)
+       (w, c, before, cpus, mems, err), WRITE)
 AROUND(int, record_format, (const struct record *r, char **text, size_t *len, struct error *err), (r, text, len, err),
        RECORD)
 AROUND(int, cgroup_set_xattr,

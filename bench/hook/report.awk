@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Reads what run has measured and prints its tables; with -v check=1 the exit status is 1 where a bound is not kept.
+# Reads the measurements of run and prints tables; with -v check=1 the exit status is 1 if a value exceeds its bound.
 #	CELL time NAME MEDIAN P99 LEAST MEMORY | CELL calls NAME N | CELL instructions NAME N
 #	CELL part NAME MICROSECONDS CALLS FAULTS | rate NAME PER-SECOND | libcgroup MOUNTS INIT FAULTS WRITE
 # CELL: NODES:CPUS:PLACED
@@ -34,7 +34,7 @@ function bound(what, value, most) {
 	missed += value > most
 }
 
-# One machine against another: in no-ops of their own moment, as a processor is not always equally fast.
+# Compares two machines in units of no-ops measured at the same time, because the speed of the processor varies.
 function times(to, from) {
 	return over(from, "oci-hook", "noop-static") ? over(to, "oci-hook", "noop-static") / over(from, "oci-hook", "noop-static") : 0
 }
@@ -84,7 +84,7 @@ END {
 	growth("placed, 100 to 1,000, 64 nodes", "64:4:100", "64:4:1000", 10)
 	growth("placed, 1,000 to 10,000, 64 nodes", "64:4:1000", "64:4:10000", 10)
 	growth("placed, 100 to 10,000, 1,024 nodes", "1024:8:100", "1024:8:10000", 100)
-	printf "\nlibcgroup, that the hook does without: cgroup_init() %d us and %d page faults, the write %d us; with 1,000 mounts " \
+	printf "\nlibcgroup, which the hook does not use: cgroup_init() %d us and %d page faults, the write %d us; with 1,000 mounts " \
 		"more %d and %d us\n", init[0], init_faults[0], through[0], init[1000], through[1000]
 	printf "\n16 at a time: %.0f that do nothing a second, %.0f hooks, all placing\n\n", rate_of("noop"), rate_of("hook")
 

@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The stage that hooks are timed on: machines of any size, and containers on
- * them, as files.
+ * Makes the files of simulated machines of any size, with containers, on which hooks are measured.
  *
  * stage machine DIR NODES CPUS              sys/ and proc/ of a machine, CPUs on each node, two threads a core
  * stage top CGROUPS GROUP NODES CPUS        the cgroup root of such a machine, and GROUP in it
- * stage cgroup CGROUPS PATH PID             a container that is being made, with PID in it
- * stage marked FOLDER                       whose record a cgroup carries: its id, or nothing
- * stage placed CGROUPS GROUP STATE COUNT    COUNT containers in GROUP that were placed before: cgroups, marks, ledger
+ * stage cgroup CGROUPS PATH PID             the cgroup of a starting container, with PID in it
+ * stage marked FOLDER                       prints the id in the mark of a cgroup, or nothing
+ * stage placed CGROUPS GROUP STATE COUNT    COUNT placed containers in GROUP: cgroups, marks, ledger
  */
 #include "plugin/base/file.h"
 #include "plugin/ledger/ledger.h"
@@ -31,7 +30,7 @@ static void die(const char *what, const char *why)
 	exit(1);
 }
 
-/* Makes @path, whose folders may be missing. */
+/* Writes the file @path and makes missing folders. */
 static void __attribute__((format(printf, 2, 3))) put(const char *path, const char *fmt, ...)
 {
 	char folder[512];
@@ -54,7 +53,7 @@ static void __attribute__((format(printf, 2, 3))) put(const char *path, const ch
 		die(path, strerror(errno));
 }
 
-/* A path, good until the call after the next. */
+/* Returns a path that is valid until the second next call. */
 static const char *in(const char *folder, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static const char *in(const char *folder, const char *fmt, ...)
 {
@@ -72,7 +71,7 @@ static const char *in(const char *folder, const char *fmt, ...)
 
 /* --- a machine --- */
 
-/* A kernel's nodeN/meminfo, all lines of it. */
+/* All lines of the kernel's nodeN/meminfo. */
 static void put_meminfo(const char *path, unsigned int node)
 {
 	static const char *const names[] = {
@@ -93,7 +92,7 @@ static void put_meminfo(const char *path, unsigned int node)
 	put(path, "%s", text);
 }
 
-/* Four nodes a package, sixteen packages a chassis. */
+/* Four nodes per package, sixteen packages per chassis. */
 static unsigned int distance(unsigned int a, unsigned int b)
 {
 	return a == b ? 10 : a / 4 == b / 4 ? 12 : a / 64 == b / 64 ? 20 : 32;
@@ -149,7 +148,7 @@ static void make_machine(const char *root, unsigned int nodes, unsigned int cpus
 
 /* --- cgroups --- */
 
-/* What is in effect is the same file: what is written there is obeyed. */
+/* The effective file is a link to the written one, so each write takes effect. */
 static void put_cpuset(const char *folder, const char *name, const char *list)
 {
 	char file[512], effective[540];
@@ -195,7 +194,7 @@ static void make_cgroup(const char *root, const char *path, int pid)
 	put(in(folder, "memory.max"), "1073741824\n");
 }
 
-/* --- those that are there --- */
+/* --- placed containers --- */
 
 static enum life all_live(void *arg, struct record *r, bool *changed)
 {
@@ -250,7 +249,8 @@ static void mark(const char *folder, struct record *r)
 		die(folder, strerror(errno));
 }
 
-/* As long as the kernel's: each kind of page, on each node. All of what anyone asks for is there: one file for all. */
+/* As long as the file of the kernel: each kind of page on each node. All requested memory is allocated; all cgroups share
+ * one file. */
 static void put_numa_stat(const char *path, const struct topology *t)
 {
 	FILE *f = fopen(path, "w");
@@ -272,7 +272,8 @@ static void put_numa_stat(const char *path, const struct topology *t)
 
 static void make_placed(const char *root, const char *group, const char *state, unsigned int count)
 {
-	struct ledger_world world = { .life = all_live };
+	static const struct liveness liveness = { .life = all_live };
+	struct ledger_world world = { .liveness = &liveness };
 	cleanup_topology struct topology *t = NULL;
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_close int top = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);

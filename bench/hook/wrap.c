@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * For the bench alone: linked into oci-hook's objects with ld's --wrap, so that a folder of
- * plain files is taken for cgroup2, and an empty cpuset has in effect what is around it, which
- * NUMAPLACE_BENCH_CPUS and NUMAPLACE_BENCH_MEMS say.  Nothing else of the hook is changed, and no system call added.
+ * For the bench only: linked around the objects of oci-hook with ld's --wrap. The hook then accepts a folder of regular
+ * files as cgroup2, and an empty cpuset has the effective CPUs and nodes of NUMAPLACE_BENCH_CPUS and NUMAPLACE_BENCH_MEMS.
+ * Nothing else of the hook changes, and no system call is added.
  */
 #include "bench/hook/wrap.h"
 

@@ -8,9 +8,6 @@
 # CASE: one (node 0 to 1, or back), three (node 1 to nodes 0, 2 and 3), back (nodes 0, 2 and 3 to node 1), rebalance (of a
 # container that shares node 0 with another one). RUNS: rounds; SIZES: in MiB; KINDS: kinds of touch.c.
 
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
 . /tests/memory.sh
 . /tests/bench-config
 mem_setup

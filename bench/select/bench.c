@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * make bench: numaplace and the rules of others, side by side on the same
- * machines and the same traces.  A row is MACHINE/LOAD/exclusive|shared/cpu|cpu+mem.
+ * make bench: compares numaplace with the rules of other tools on the same machines and traces. A row is
+ * MACHINE/LOAD/exclusive|shared/cpu|cpu+mem.
  * Exit status: 0; 1 a check failed; 2 usage, or something could not be read.
  */
 #include "bench/select/bench.h"
@@ -39,7 +39,7 @@ static const char usage_text[] =
 	"  --svg-row ROW      (made-004n-snc/90/exclusive/cpu)\n"
 	"  --check            what must hold, as TAP; --rows and --quick as above\n"
 	"  --no-curves        --check without the trade curves, which take most of its time\n"
-	"  --threads          exclusive threads, not whole cores (numaplace gives whole cores all the same)\n"
+	"  --threads          exclusive threads, not whole cores (numaplace still gives whole cores)\n"
 	"  --poisson          containers end after their lifetime; the row's share is offered load, not held "
 	"occupancy\n"
 	"  --scaling          instead of all that: time of a decision against nodes and placed containers\n"
@@ -224,7 +224,7 @@ static unsigned int make_rows(const struct options *o, const struct machines *al
 	return n;
 }
 
-/* Large machines average over their many nodes, and take long: one trace. */
+/* Large machines take long and already average over many nodes, so one trace is enough. */
 static unsigned int seeds_for(const struct options *o, const struct row *row)
 {
 	return row->machine->t->nnodes > MANY_NODES ? 1 : o->seeds;

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The selection bench: machines, traces of requests, the rules that are
- * compared, the state that all of them are run on, and what is measured.
- * Every rule sees the same machine and the same requests at the same times,
- * and is judged by the same code; only the choice is its own.
+ * The selection bench: machines, traces of requests, the compared rules, the state on which they run, and the metrics.
+ * Every rule gets the same machine and the same requests at the same times, and is measured by the same code.
  */
 #ifndef NUMAPLACE_BENCH_H
 #define NUMAPLACE_BENCH_H
@@ -32,12 +30,11 @@ struct machines {
 	struct machine m[64];
 };
 int machine_parse(FILE *in, const char *name, struct topology **out, struct error *err);
-/* A machine of equal nodes, for measuring time. */
+/* A machine of equal nodes, to measure time. */
 int machine_made(unsigned int nodes, unsigned int cpus, unsigned int smt, struct topology **out, struct error *err);
 /*
- * The .machine files of @dir, and the recorded ones of @shared/topologies where they are, unpacked into a folder
- * that goes again; @patterns of rows: not those that none
- * may match.  NULL: all.
+ * The .machine files of @dir and, if present, the recorded machines of @shared/topologies, unpacked into a temporary
+ * folder. Only machines that a row pattern of @patterns may match; NULL: all.
  */
 int machines_load(struct machines *all, const char *dir, const char *shared, const char *patterns, struct error *err);
 void machines_free(struct machines *all);
@@ -69,8 +66,8 @@ struct ask {
 	double at, life;
 	unsigned int cpus;
 	uint64_t memory; /* 0: CPU only */
-	bool counted;	 /* false: fills the machine before the measuring begins */
-	bool absent;	 /* time passes as if it came, but nobody is asked to place it */
+	bool counted;	 /* false: fills the machine before the measurement */
+	bool absent;	 /* time passes, but the container is not placed */
 };
 struct trace {
 	unsigned int n;
@@ -79,11 +76,11 @@ struct trace {
 };
 struct row {
 	const struct machine *machine;
-	unsigned int load; /* per cent of the CPUs: held, or offered */
+	unsigned int load; /* percent of the CPUs: in use, or requested */
 	bool exclusive;
 	bool memory;
 	bool threads; /* exclusive threads, not whole cores */
-	bool poisson; /* lifetimes end containers, else arrivals push others out: see run.c */
+	bool poisson; /* containers end after a lifetime, else arrivals replace others: see run.c */
 };
 int trace_make(struct trace *tr, const struct pods *pods, const struct row *row, unsigned int arrivals, uint64_t seed);
 void trace_free(struct trace *tr);
@@ -111,11 +108,11 @@ struct state {
 	uint32_t *load;		  /* by CPU, in 1/LOAD_ONE */
 	uint16_t *holders;	  /* by CPU: containers that hold it */
 	uint64_t *node_load;	  /* by node */
-	unsigned int *room;	  /* by node: CPUs that may be given without over-commitment */
+	unsigned int *room;	  /* by node: CPUs that can be given without over-commitment */
 	uint64_t *asked;	  /* by node: bytes */
 	uint16_t *instances;	  /* by node: containers that name it */
 	uint16_t *single, *multi; /* by node: containers of one node, of several */
-	uint64_t *group;	  /* by node: which set the several-node ones use */
+	uint64_t *group;	  /* by node: the set of the containers on several nodes */
 	uint16_t *group_width;
 	struct usage *usage; /* numaplace's own */
 };
@@ -140,7 +137,7 @@ struct choice {
 	uint16_t *cpu;
 	uint64_t *mem;	    /* by node */
 	struct share share; /* numaplace's own */
-	uint64_t ns;	    /* of the decision alone, where the rule says; else 0 */
+	uint64_t ns;	    /* of the decision only, if the rule measures it; else 0 */
 };
 struct held {
 	unsigned int nnodes, ncpus, nmem;
@@ -156,7 +153,7 @@ int state_add(struct state *s, struct choice *c, struct held *h);
 void state_remove(struct state *s, struct held *h);
 void held_free(struct held *h);
 
-/* sets.c: node sets in increasing width, and dealing out what was asked within one. */
+/* sets.c: node sets in increasing width, and the distribution of a request over the nodes of a set. */
 struct want {
 	unsigned int cpus;
 	uint64_t memory;
@@ -166,9 +163,9 @@ struct want {
 	bool no_search; /* greedy only */
 };
 typedef void (*set_visit)(void *arg, const uint16_t *set, unsigned int n);
-/* Visits every fitting set of the smallest width that has one (all of them where they are few, else greedy ones). */
+/* Visits the fitting sets of the smallest width that has one: all of them if they are few, else greedy ones. */
 unsigned int sets_narrowest(const struct state *s, const struct want *w, set_visit visit, void *arg);
-/* No fewer nodes can hold it, CPUs and memory each taken for itself; 0: none can.  @mem: bytes by node. */
+/* A lower bound of the nodes that the request needs, for CPUs and memory separately; 0: impossible. @mem: bytes by node. */
 unsigned int fewest_nodes(const struct state *s, const unsigned int *room, const uint64_t *mem, unsigned int cpus,
 			  uint64_t memory);
 bool sets_were_all(void); /* whether the last search saw every set */
@@ -188,7 +185,7 @@ enum rule_kind {
 	RULE_PEER,
 	RULE_END,   /* best fit and worst fit: the ends of the trade */
 	RULE_MODEL, /* chooses by predicted speed */
-	RULE_TRUTH, /* what no rule can be better than */
+	RULE_TRUTH, /* the best possible choice */
 };
 struct rule {
 	const char *key, *name;
@@ -197,7 +194,7 @@ struct rule {
 	unsigned int max_nodes;	  /* beyond: no answer; 0: none */
 	unsigned int max_id;	  /* node ids beyond: no answer; 0: none */
 	unsigned int exact_nodes; /* beyond: a search stands in for 2^N; 0: always itself */
-	bool memory_rows;	  /* only there does it differ from another */
+	bool memory_rows;	  /* differs from another rule only in rows with memory */
 };
 extern const struct rule rules[];
 extern const unsigned int nrules;
@@ -215,6 +212,7 @@ bool rule_worst(const struct state *s, const struct ask *a, int balance, struct 
 bool rule_best(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_joint(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_start(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_cores(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_greedy(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_model(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_truth(const struct state *s, const struct ask *a, int balance, struct choice *c);
@@ -222,14 +220,14 @@ bool rule_truth(const struct state *s, const struct ask *a, int balance, struct 
 /* run.c */
 enum metric {
 	M_REFUSED,  /* % of arrivals */
-	M_SPLIT,    /* % of placed: several nodes although one had room */
+	M_SPLIT,    /* % of placed: on several nodes although one had room */
 	M_NODES,    /* nodes over the fewest that an empty machine needs, ratio */
 	M_WIDER,    /* nodes over the fewest that had room then, ratio */
 	M_DISTANCE, /* CPU-weighted, own node included */
 	M_MULTI,    /* the same of those on several nodes */
 	M_IMB_CPU,  /* time-mean of the deviation over nodes of the free share */
 	M_IMB_MEM,
-	M_OVER_CPU,  /* % of placed that put more on a CPU than it is */
+	M_OVER_CPU,  /* % of placed that over-commit a CPU */
 	M_OVER_ROOM, /* the same although some set had room */
 	M_OVER_MEM,  /* % of placed after which a node has more memory asked of it than it has */
 	M_CORES,     /* cores over the fewest, per container */
@@ -272,13 +270,13 @@ struct judge {
 /* @most: containers in all.  judge_free() also after a failure. */
 int judge_init(struct judge *j, const struct state *s, unsigned int most);
 void judge_free(struct judge *j);
-/* A container that starts, its work drawn by @lot; the CPUs of @h must remain until it ends.  NULL: out of memory. */
+/* A container that starts, its work drawn at random from seed @lot; the CPUs of @h must remain until it ends.  NULL: out of memory. */
 struct judged *judge_add(struct judge *j, const struct held *h, uint64_t lot);
 void judge_end(struct judge *j, struct judged *c);
 void judge_look(struct judge *j, enum half h);
 void judge_sum(struct judge *j, enum half h, double *value);
 
-/* @mark: those that it refuses are absent for who runs the trace next. */
+/* @mark: containers that the rule refuses become absent for the next rule that runs the trace. */
 int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, int balance, bool mark, double *value);
 /* Mean over the seeds. */
 int run_seeds(const struct rule *rule, const struct row *row, const struct pods *pods, unsigned int arrivals,
@@ -313,7 +311,7 @@ int curve_make(const struct row *row, const struct pods *pods, unsigned int arri
 	       unsigned int step, struct curve *c);
 void plot_svg(FILE *out, const struct row_results *r, const struct curve *c);
 
-/* check.c: TAP lines; the number of failures. */
+/* check.c: prints TAP; returns the number of failures. */
 struct check_options {
 	const struct pods *pods;
 	unsigned int seeds, arrivals;
@@ -321,7 +319,7 @@ struct check_options {
 };
 unsigned int check_rows(const struct row_results *r, unsigned int n, const struct check_options *o);
 
-/* scaling.c: time against size; the exit status. */
+/* scaling.c: measures the time of decisions by size; returns the exit status. */
 int scaling(bool check);
 
 /* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */

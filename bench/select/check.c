@@ -1,10 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The promises of the comparison, row by row, as TAP.  Noise over seeds: 1 %
- * of a mean, 3 % of multi-node distance, half a percent of the arrivals for
- * refusals.  The strongest peer is the kubelet's Topology Manager with its closest
- * option; where memory is asked for, with its memory manager: without it, memory is
- * over-committed, so its numbers there are told (a comment) and not held against us.
+ * Checks the promises of the comparison for each row, as TAP. Tolerances for noise over seeds: 1 % of a mean, 3 % of the
+ * distance on several nodes, 0.5 % of the arrivals for refusals. The strongest peer is the Topology Manager of the kubelet
+ * with its option for near nodes; in rows with memory, together with its memory manager. Without the memory manager it
+ * over-commits memory, so those numbers are printed as a comment and not checked.
  */
 #include "bench/select/bench.h"
 
@@ -35,7 +34,7 @@ static const struct result *result_of(const struct row_results *r, const char *k
 	return NULL;
 }
 
-/* What must be no worse, and by how much it may be for noise. */
+/* The metrics that must not be worse than those of the peer, and their tolerances. */
 static const struct limit {
 	enum metric metric;
 	double factor, plus;
@@ -77,17 +76,17 @@ static void compare(const char *row, const struct result *us, const struct resul
 			tap(ok, "%s: %s %.4f, %s %.4f (refused %.1f and %.1f %%)", row, metric_keys[l->metric], a,
 			    peer->rule->key, b, us->value[M_REFUSED], peer->value[M_REFUSED]);
 		else if (!ok)
-			printf("# told only: %s: %s %.4f, %s %.4f\n", row, metric_keys[l->metric], a, peer->rule->key,
+			printf("# not checked: %s: %s %.4f, %s %.4f\n", row, metric_keys[l->metric], a, peer->rule->key,
 			       b);
 	}
 }
 
-/* Checks of rows where the peer refuses more, with the peer's own containers: made, not held. */
+/* Comparisons on the containers that a peer with more refusals placed: the number made, and of those not held. */
 static unsigned int let_in, let_in_worse;
 
 /*
- * Who refuses more keeps an easier lot.  So where the peer does, what numaplace makes of
- * just those containers that the peer let in is told as well; it excuses nothing.
+ * A rule that refuses more containers keeps those that are easier to place. If the peer refuses more, the result of
+ * numaplace for the containers that the peer placed is printed, too. This does not change the checks.
  */
 static void tell_let_in(const char *row, const struct row_results *r, const struct result *peer,
 			const struct check_options *o)
@@ -109,11 +108,11 @@ static void tell_let_in(const char *row, const struct row_results *r, const stru
 		if (a <= b * l->factor + l->plus)
 			continue;
 		let_in_worse++;
-		printf("# of those let in: %s: %s %.4f, %s %.4f\n", row, metric_keys[l->metric], a, peer->rule->key, b);
+		printf("# of the containers that it placed: %s: %s %.4f, %s %.4f\n", row, metric_keys[l->metric], a, peer->rule->key, b);
 	}
 }
 
-/* No rule that keeps the promises is better in all of them at once. */
+/* No rule that keeps the promises is better than numaplace in all metrics at once. */
 static void check_dominated(const char *row, const struct row_results *r, const struct result *us)
 {
 	const char *who = NULL;
@@ -133,7 +132,7 @@ static void check_dominated(const char *row, const struct row_results *r, const 
 	tap(!who, "%s: no rule that keeps the promises is better in all%s%s", row, who ? ": " : "", who ? who : "");
 }
 
-/* The shortest distance that our curve reaches at this imbalance or less; NAN: it does not go there. */
+/* The shortest distance on our curve at this imbalance or less; NAN: the curve does not reach it. */
 static double curve_at(const struct curve *c, double x)
 {
 	double best = NAN;
@@ -223,7 +222,7 @@ unsigned int check_rows(const struct row_results *r, unsigned int n, const struc
 			check_curve(row, &r[i], o);
 		fflush(stdout);
 	}
-	printf("# where the kubelet refuses more, of just the containers that it let in: %u of %u checks not held\n",
+	printf("# where the kubelet refuses more, for the containers that it placed: %u of %u comparisons not held\n",
 	       let_in_worse, let_in);
 	if (ratios)
 		tap(ratio_sum / ratios <= 0.9, "imbalance of CPU is on average %.1f %% of tm-closest's, over %u rows",

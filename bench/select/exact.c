@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numaplace against the truth: on every machine of up to eight nodes, random requests in
- * random states, each compared with the best of all sets of nodes: as many
- * nodes, and at most one per cent dearer.  TAP; 1 when a machine does not hold.
+ * Compares numaplace with an exhaustive search: on every machine of up to eight nodes, random requests in random states. The
+ * choice must have as many nodes as the best of all sets, and cost at most one percent more. Prints TAP; status 1 if a
+ * machine fails.
  */
 #include "bench/select/bench.h"
 #include "tests/unit/truth.h"
@@ -13,7 +13,7 @@
 
 #define TRUTH_NODES 8
 #define LIVE_MAX    512
-#define STATE_TURNS 25 /* requests between one fullness and the next */
+#define STATE_TURNS 25 /* requests between two checks, while the machine fills */
 
 struct tally {
 	unsigned int wrong, asked, refused, several;
@@ -93,7 +93,7 @@ int exact(const struct machines *all, unsigned int requests)
 			continue;
 		x = compare(m->t, requests, &r);
 		failed += x.wrong > 0;
-		printf("%s %u - %s: of %u requests %u unlike the best of all sets (%u on several nodes, %u refused)\n",
+		printf("%s %u - %s: %u requests, %u differ from the best of all sets (%u on several nodes, %u refused)\n",
 		       x.wrong ? "not ok" : "ok", ++n, m->name, x.asked, x.wrong, x.several, x.refused);
 		fflush(stdout);
 	}

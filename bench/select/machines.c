@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Machines for the bench: made ones from small data files (a line a fact,
- * see machines/README), recorded ones through topology_read.  What is
- * made here is freed by topology_free: each array is its own allocation.
+ * Machines for the bench: simulated ones from small data files (see machines/README), recorded ones through topology_read.
+ * topology_free() frees them, because each array is its own allocation.
  */
 #include "bench/select/bench.h"
 
@@ -256,10 +255,10 @@ int machine_parse(FILE *in, const char *name, struct topology **out, struct erro
 		if (*at == '\0')
 			continue;
 		if (plan_line(p, at, err))
-			return error_prefix(err, "%s", name);
+			return error_prefix(err, err->status, "%s", name);
 	}
 	if (plan_build(p, out, err))
-		return error_prefix(err, "%s", name);
+		return error_prefix(err, err->status, "%s", name);
 	return 0;
 }
 
@@ -360,7 +359,7 @@ static int remove_entry(const char *path, const struct stat *st, int type, struc
 	return remove(path);
 }
 
-/* A recorded machine that cannot be read is said, and left out: the bench needs none in particular. */
+/* A recorded machine that cannot be read is reported and skipped. */
 static void load_recorded(struct machines *all, const char *from, const char *where, const char *file)
 {
 	char archive[8192], root[8192];
@@ -384,7 +383,7 @@ static void load_recorded(struct machines *all, const char *from, const char *wh
 	add_machine(all, file, len, true, t);
 }
 
-/* Unpacking takes seconds: only what a pattern (MACHINE/..., or one without a slash) may match. */
+/* Unpacking takes seconds, so only machines that a pattern (MACHINE/..., or one without a slash) may match. */
 static bool rows_may_want(const char *patterns, const char *file)
 {
 	char copy[1024], name[NAME_LEN], *save = NULL;

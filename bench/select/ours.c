@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * numaplace's own choice, through select_placement() with the usage that
- * its placements add up to.  Memory that was placed counts as asked for and not
- * yet touched, as it does for the other rules.
+ * numaplace's own choice, through select_placement() with the sums of its placements. Memory of placed containers counts as
+ * requested and not touched, as for the other rules.
  */
 #include "bench/select/bench.h"
 

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rules that weigh what is free: numad, nri's topology-aware policy, best
- * and worst fit, a plain joint fit, the start to beat, and, for small
- * machines, every set tried.  Written anew from their description.
+ * Rules that compare free resources: numad, the topology-aware policy of NRI, best and worst fit, a simple joint fit as the
+ * baseline, and an exhaustive search for small machines. Written from their descriptions.
  */
 #include "bench/select/bench.h"
 
 #include <string.h>
 
-/* numad: how much a node has to offer, what is needed counted more than what is spare. */
+/* numad: the score of a node; needed resources count more than spare ones. */
 static double magnitude(const struct state *s, const struct ask *a, unsigned int node)
 {
 	double mb = (double)(mem_room(s, node) >> 20), need_mb = (double)(a->memory >> 20);
@@ -19,7 +18,7 @@ static double magnitude(const struct state *s, const struct ask *a, unsigned int
 	return (weight_mb + 1) * weight_cpu;
 }
 
-/* The nodes by distance from @start, of equally near ones those with more to offer. */
+/* The nodes by distance from @start; of equally near nodes, those with a higher score first. */
 static void order_from(const struct state *s, unsigned int start, const double *mag, uint16_t *order)
 {
 	memcpy(order, s->cand, s->ncand * sizeof(*order));
@@ -38,7 +37,7 @@ static void order_from(const struct state *s, unsigned int start, const double *
 	}
 }
 
-/* How many of them, in that order, until CPUs and memory are met; all when they never are. */
+/* The number of nodes, in that order, that have enough CPUs and memory; all nodes if none is enough. */
 static unsigned int until_met(const struct state *s, const struct ask *a, const uint16_t *order)
 {
 	uint64_t cpus = 0, memory = 0;
@@ -52,7 +51,7 @@ static unsigned int until_met(const struct state *s, const struct ask *a, const 
 	return s->ncand;
 }
 
-/* Threads run where there is room, nearest first; it never refuses, so the rest on the least loaded CPUs. */
+/* Threads run on free CPUs, nearest first. The rule never refuses, so the rest run on the least loaded CPUs. */
 static bool fill_in_order(const struct state *s, const struct ask *a, struct choice *c)
 {
 	unsigned int left = a->cpus, total = 0;
@@ -106,7 +105,7 @@ bool rule_numad(const struct state *s, const struct ask *a, int balance, struct 
 	return true;
 }
 
-/* nri: a pool of the tree; all of @n nodes, or one cache of one node. */
+/* NRI: a pool of the tree: all of @n nodes, or one cache of one node. */
 struct pool {
 	unsigned int depth, n, llc, free, containers;
 	uint64_t memory;
@@ -302,7 +301,7 @@ static bool fit(const struct state *s, const struct ask *a, struct choice *c,
 	struct fit f = { .s = s, .a = a, .keys = keys };
 	unsigned int count[NODE_ID_MAX];
 
-	w.no_search = keys == worst_keys && !a->memory; /* the emptiest are the answer */
+	w.no_search = keys == worst_keys && !a->memory; /* the emptiest nodes are the result */
 	if (!sets_narrowest(s, &w, keep_best, &f))
 		return overcommit(s, a, true, c);
 	deal_by_room(s, f.set, f.n, s->room, a->cpus, count);

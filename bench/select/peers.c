@@ -1,15 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The rules of Incus and of the kubelet, written anew from their description.
- * Each reads the bench's state and answers with nodes, CPUs and memory per
- * node, or refuses.  Where a rule knows nothing of memory, its memory falls
- * where its threads run.
+ * The rules of Incus and of the kubelet, written from their descriptions. Each reads the state of the bench and returns
+ * nodes, CPUs and memory per node, or refuses. If a rule does not use memory, its memory is on the nodes of its threads.
  */
 #include "bench/select/bench.h"
 
 #include <string.h>
 
-/* Those CPUs of the named nodes that fewest containers hold, lowest first. */
+/* The CPUs of the named nodes that the fewest containers use, lowest id first. */
 static void fewest_holders(const struct state *s, unsigned int cpus, struct choice *c)
 {
 	unsigned int most = 0;
@@ -29,7 +27,8 @@ static void fewest_holders(const struct state *s, unsigned int cpus, struct choi
 		}
 }
 
-/* Incus: the nodes that fewest instances name, as many as an average node divides the count; no check of anything. */
+/* Incus: the nodes that the fewest instances name; their number is the request divided by the CPUs of an average node. No
+ * check of free resources. */
 bool rule_incus(const struct state *s, const struct ask *a, int balance, struct choice *c)
 {
 	uint16_t order[NODE_ID_MAX];
@@ -37,7 +36,7 @@ bool rule_incus(const struct state *s, const struct ask *a, int balance, struct 
 
 	(void)balance;
 	memcpy(order, s->cand, s->ncand * sizeof(*order));
-	for (unsigned int i = 1; i < s->ncand; i++) { /* stable: theirs is not, over 12 nodes */
+	for (unsigned int i = 1; i < s->ncand; i++) { /* this sort is stable; that of Incus is not for more than 12 nodes */
 		uint16_t x = order[i];
 		unsigned int j = i;
 
@@ -48,7 +47,7 @@ bool rule_incus(const struct state *s, const struct ask *a, int balance, struct 
 	if (average && a->cpus > average)
 		k = (a->cpus + average - 1) / average;
 	if (k > s->ncand)
-		k = s->ncand; /* there it panics */
+		k = s->ncand; /* Incus panics here */
 	c->nnodes = k;
 	memcpy(c->node, order, k * sizeof(*order));
 	fewest_holders(s, a->cpus, c);
@@ -102,7 +101,7 @@ static bool equal_shares_fit(void *arg, const uint16_t *set, unsigned int n)
 	return true;
 }
 
-/* The sum of the free CPUs is the same for all sets; so the squares tell which leaves them evenest. */
+/* The sum of the free CPUs is the same for all sets, so the sum of squares shows which set leaves them most even. */
 static void keep_evenest(void *arg, const uint16_t *set, unsigned int n)
 {
 	struct distributed *d = arg;
@@ -120,7 +119,7 @@ static void keep_evenest(void *arg, const uint16_t *set, unsigned int n)
 	memcpy(d->set, set, n * sizeof(*set));
 }
 
-/* What equal shares leave over goes, a unit at a time, to the roomiest. */
+/* The remainder of equal shares goes, one unit at a time, to the nodes with most room. */
 static bool deal_equally(const struct distributed *d, struct choice *c)
 {
 	unsigned int count[NODE_ID_MAX], left = d->cpus - equal_share(d, d->n) * d->n;
@@ -179,7 +178,7 @@ static void keep_closest(void *arg, const uint16_t *set, unsigned int n)
 	memcpy(best->set, set, n * sizeof(*set));
 }
 
-/* Topology Manager, best-effort, prefer-closest-numa-nodes; CPUs packed within what it chose. */
+/* Topology Manager, best-effort, prefer-closest-numa-nodes; CPUs are packed within the chosen nodes. */
 bool rule_closest(const struct state *s, const struct ask *a, int balance, struct choice *c)
 {
 	struct want w = { .cpus = a->cpus, .room = s->room };
@@ -195,7 +194,7 @@ bool rule_closest(const struct state *s, const struct ask *a, int balance, struc
 	return true;
 }
 
-/* Memory manager, Static: a node is used by single-node containers, or by one and the same group. */
+/* Memory manager, Static: a node is used either by single-node containers or by one group of nodes. */
 static bool groups_agree(void *arg, const uint16_t *set, unsigned int n)
 {
 	const struct state *s = arg;
@@ -230,7 +229,7 @@ bool rule_closest_mm(const struct state *s, const struct ask *a, int balance, st
 		overcommitted = true;
 	}
 	if (overcommitted || !sets_narrowest(s, &w, keep_closest, &best)) {
-		/* Nothing fits both: memory is met, CPUs come from wherever they are. */
+		/* No set fits both: the set has enough memory, the CPUs come from any node. */
 		w.cpus = 0;
 		if (!sets_narrowest(s, &w, keep_closest, &best))
 			return false;
@@ -246,7 +245,7 @@ bool rule_closest_mm(const struct state *s, const struct ask *a, int balance, st
 	}
 	c->nnodes = best.n;
 	memcpy(c->node, best.set, best.n * sizeof(*c->node));
-	/* its book fills nodes from the lowest; pages lie where threads run, for all rules alike */
+	/* the memory manager counts memory from the lowest node up; for all rules, pages are on the nodes of the threads */
 	charge_joint(s, a->memory, c);
 	return true;
 }
@@ -255,6 +254,7 @@ const struct rule rules[] = {
 	{ "numaplace", "numaplace", ours_pick, RULE_OURS, 0, 0, 0, false },
 	{ "greedy", "greedy by predicted speed", rule_greedy, RULE_MODEL, 0, 0, 0, false },
 	{ "model", "predicted speed, and ahead", rule_model, RULE_MODEL, 0, 0, 0, false },
+	{ "cores", "numaplace, idle cores first", rule_cores, RULE_MODEL, 0, 0, 0, false },
 	{ "start", "a start to beat", rule_start, RULE_PEER, 0, 0, 0, false },
 	{ "tm-closest", "Topology Manager + closest", rule_closest, RULE_PEER, 0, 0, 8, false },
 	{ "tm-closest-mm", "  the same + memory manager", rule_closest_mm, RULE_PEER, 64, 0, 8, true },

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The trade as a picture: imbalance to the right, distance upwards, less of both
- * is better.  Best fit and worst fit are the ends and are joined by a line; our
- * curve is every tenth step of select_policy.balance, its default marked.
+ * Draws the trade-off: imbalance on the x axis, distance on the y axis; less of both is better. A line joins best fit and
+ * worst fit, the two ends. The curve of numaplace has every tenth step of select_policy.balance, with the default marked.
  */
 #include "bench/select/bench.h"
 
@@ -85,7 +84,7 @@ static bool inside(const struct frame *f, const struct result *r)
 	return x >= f->x0 && x <= f->x1 && y >= f->y0 && y <= f->y1;
 }
 
-/* A number in the picture, and what it stands for beside it: the points lie close. */
+/* Numbers in the plot and a legend beside it, because the points are close together. */
 static void mark(FILE *out, const struct frame *f, const struct result *r, unsigned int number, const char *label)
 {
 	const char *colour = r->rule->kind == RULE_OURS ? "#0a7" : "#36c";
@@ -141,7 +140,7 @@ void plot_svg(FILE *out, const struct row_results *r, const struct curve *c)
 	struct select_policy policy;
 	char name[128], label[64];
 
-	for (unsigned int k = 0; k < nrules; k++) /* the trade; rules far off it are only named */
+	for (unsigned int k = 0; k < nrules; k++) /* rules far from the trade-off are only listed */
 		if (r->result[k].ran && r->result[k].rule->kind == RULE_END)
 			widen(&f, r->result[k].value[M_IMB_CPU], r->result[k].value[M_DISTANCE]);
 	for (unsigned int i = 0; i < c->n; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The bench's answers as an aligned table, a block for each row, and as one
- * JSON object.  "—" (null) is what was not or could not be measured.
+ * Prints the results of the bench as a table with a block for each row, and as one JSON object. "—" (null) is a value that
+ * was not or could not be measured.
  */
 #include "bench/select/bench.h"
 

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Runs one rule over one trace and measures.  What is measured is looked at
- * here, from the state before and after, and never taken from what a rule says
- * of itself (but for the time that numaplace's decision takes alone).
+ * Runs one rule over one trace and measures the results from the state before and after each decision, never from what the
+ * rule reports (except the time of numaplace's decision).
  *
- * Containers end in one of two ways.  Occupancy held: an arrival first pushes out
- * others, drawn by lot, until it keeps CPUs (and memory, where that is asked for)
- * within the stated share; so the machine is as full as the row says, and who refuses does it
- * for want of a set, not of CPUs.  Poisson: each ends when its lifetime is over; the
- * stated share is what is offered, and what does not fit at all is refused by all alike.
+ * Containers end in one of two ways. Constant occupancy: an arrival first ends other containers, chosen at random, until
+ * CPUs (and memory, in rows with memory) are within the share of the row. The machine is then as full as the row says, and
+ * a rule refuses only because it finds no set, not because CPUs are missing. Poisson: each container ends after its
+ * lifetime; the share of the row is the requested one, and every rule refuses a container that cannot fit.
  */
 #include "bench/select/bench.h"
 
@@ -150,7 +148,7 @@ static void pass_time(struct run *r, double until, bool counted)
 	r->clock = until;
 }
 
-/* What there was to choose from, looked at before the choice. */
+/* The possible choices, computed before the decision. */
 struct before {
 	bool one_fits, some_fits;
 	unsigned int fewest_now, fewest_empty;
@@ -192,7 +190,7 @@ static void look(struct run *r, const struct ask *a, struct before *b)
 			s, &(struct want){ .cpus = a->cpus, .memory = a->memory, .room = s->room }, ignore_set, NULL);
 }
 
-/* Whose CPUs and memory lie where: by node. */
+/* CPUs and memory of a container by node. */
 struct spread {
 	unsigned int count[NODE_ID_MAX], used[NODE_ID_MAX], nodes, llcs, cores, over;
 	double mem[NODE_ID_MAX], memory;
@@ -220,7 +218,7 @@ static void spread_of(const struct run *r, const struct held *h, struct spread *
 		sp->memory = h->ncpus;
 }
 
-/* CPUs to memory, each weighted by how much of it lies there. */
+/* The distance from CPUs to memory, weighted by the memory on each node. */
 static double distance_of(const struct run *r, const struct spread *sp, unsigned int ncpus)
 {
 	double sum = 0;
@@ -282,7 +280,7 @@ static void measure(struct run *r, const struct held *h, const struct before *b)
 static int place(struct run *r, const struct ask *a, uint64_t lot, bool *counted)
 {
 	struct before b = { 0 };
-	struct live l = { .until = r->poisson ? a->at + a->life : 0 }; /* held: the order of arrival */
+	struct live l = { .until = r->poisson ? a->at + a->life : 0 }; /* constant occupancy: the order of arrival */
 	uint64_t from, ns;
 	bool placed;
 
@@ -392,7 +390,7 @@ static uint64_t used_memory(const struct state *s)
 	return used;
 }
 
-/* Pushed out at even steps of the time since the last arrival: one unit. */
+/* Containers are ended at even steps of the time since the last arrival, which is one unit. */
 static void push_out(struct run *r, const struct row *row, const struct ask *a, struct rng *lot, bool counted)
 {
 	uint64_t cpus = used_cpus(&r->s), memory = used_memory(&r->s), cap = r->s.total_cpus * row->load / 100;
@@ -404,7 +402,7 @@ static void push_out(struct run *r, const struct row *row, const struct ask *a, 
 		struct live l = r->heap[i];
 
 		r->heap[i] = r->heap[left];
-		r->heap[left] = l; /* those to go gather at the end */
+		r->heap[left] = l; /* containers to end are collected at the end of the array */
 		cpus -= l.held.share.count ? l.held.share.count : l.held.ncpus;
 		for (unsigned int m = 0; m < l.held.nmem; m++)
 			memory -= l.held.mem[m];

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a decision costs as machines and the number of placed containers grow:
- * three points that are promised, then each grown alone, with the exponent of a
- * straight line through the logarithms.  With @check: TAP, and 1 when a promise does not hold.
+ * The cost of a decision by the size of the machine and the number of placed containers: three points with promised limits,
+ * then each size varied separately, with the exponent of growth. With @check: prints TAP; status 1 if a limit is exceeded.
  */
 #include "bench/select/bench.h"
 
@@ -39,7 +38,7 @@ static int by_ns(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* One CPU and some memory each, on nodes by lot; up to nine CPUs in ten are taken, then they are shared. */
+/* One CPU and some memory each, on random nodes; up to 90 % of the CPUs are taken, then they are shared. */
 static int fill(struct usage *u, const struct topology *t, unsigned int placed, struct rng *r)
 {
 	for (unsigned int i = 0; i < placed; i++) {
@@ -49,7 +48,7 @@ static int fill(struct usage *u, const struct topology *t, unsigned int placed, 
 		struct share s = { .count = 1, .nmem = 1, .mem = &mem };
 		unsigned int at = rng_below(r, n->ncpus), tries = n->ncpus;
 
-		/* an idle CPU of the node where it has one, but the last stays free */
+		/* an idle CPU of the node if it has one, but one CPU stays free */
 		while (tries-- && (u->load[t->cpus[n->first_cpu + at].id] || at + 1 == n->ncpus))
 			at = (at + 1) % n->ncpus;
 		idset_add(&s.cpus, t->cpus[n->first_cpu + at].id);

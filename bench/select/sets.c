@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Node sets in increasing width, for the rules that want the narrowest that
- * fits: every one of a width where they are few (always up to 8 nodes), else
- * the nearest and the emptiest around each of some starts.  And what rules
- * do inside a set: share out CPUs by room, take them, charge memory.
+ * Node sets in increasing width, for rules that choose the narrowest set that fits: all sets of a width if they are few
+ * (always up to 8 nodes), else the nearest and the emptiest sets around some start nodes. And the work of rules inside a
+ * set: distributing CPUs by room, taking them, charging memory.
  */
 #include "bench/select/bench.h"
 
@@ -78,7 +77,7 @@ static int by_number(const void *a, const void *b)
 	return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
-/* The k nearest to @start, of equally near ones those with most room. */
+/* The k nodes nearest to @start; of equally near nodes, those with most room. */
 static void nearest(struct search *q, unsigned int start, unsigned int k)
 {
 	unsigned int count[257] = { 0 };
@@ -219,7 +218,7 @@ double cpu_distance(const struct state *s, const uint16_t *set, const unsigned i
 	return sum / cpus / cpus;
 }
 
-/* In proportion to room, in whole cores where only those are given; what is left over goes to the roomiest. */
+/* Distributes in proportion to room, in whole cores if required; the remainder goes to the nodes with most room. */
 void deal_by_room(const struct state *s, const uint16_t *set, unsigned int n, const unsigned int *room,
 		  unsigned int cpus, unsigned int *count)
 {
@@ -257,7 +256,7 @@ static bool chosen(const struct choice *c, unsigned int from, unsigned int cpu)
 	return false;
 }
 
-/* Free whole cores first, then free threads; with @force then the least loaded.  False: not that many. */
+/* Takes free whole cores, then free threads, then with @force the least loaded CPUs. False: not enough. */
 bool take_cpus(const struct state *s, unsigned int node, unsigned int count, bool force, struct choice *c)
 {
 	unsigned int from = c->ncpus, end = c->ncpus + count;
@@ -296,7 +295,7 @@ static void count_choice(const struct state *s, const struct choice *c, unsigned
 		count[s->t->cpus[c->cpu[i]].node]++;
 }
 
-/* As the kernel does it when nobody says otherwise: where the threads run, whether there is room or not. */
+/* The default of the kernel: memory is on the nodes of the threads, even without room. */
 void charge_by_cpus(const struct state *s, uint64_t memory, struct choice *c)
 {
 	unsigned int count[NODE_ID_MAX];
@@ -308,8 +307,7 @@ void charge_by_cpus(const struct state *s, uint64_t memory, struct choice *c)
 		c->mem[i] = (uint64_t)((double)memory * count[i] / c->ncpus);
 }
 
-/* Where the threads run as far as there is room, the rest on the other named nodes; what fits nowhere stays with the
- * first. */
+/* Memory is on the nodes of the threads while they have room, then on the other named nodes; the rest is on the first. */
 void charge_joint(const struct state *s, uint64_t memory, struct choice *c)
 {
 	uint64_t left = memory;
@@ -357,9 +355,8 @@ static void keep_least_loaded(void *arg, const uint16_t *set, unsigned int n)
 }
 
 /*
- * What every rule does with a shared request that no set has room for: the
- * fewest nodes that are large enough, the least loaded of those, and
- * there the least loaded CPUs.
+ * The choice of every rule for a shared request that no set has room for: the fewest nodes that are large enough, the least
+ * loaded of those sets, and its least loaded CPUs.
  */
 bool overcommit(const struct state *s, const struct ask *a, bool joint, struct choice *c)
 {

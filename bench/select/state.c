@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is taken on a machine, kept alike for every rule: load per CPU, bytes
- * asked per node, who names which node.  A rule reads it and answers with a
- * choice; only this file changes it.
+ * The use of a machine, in the same form for every rule: load per CPU, requested bytes per node, containers per node. A
+ * rule reads the state and returns a choice; only this file changes the state.
  */
 #include "bench/select/bench.h"
 
@@ -218,7 +217,7 @@ static void recount(struct state *s, const struct held *h)
 			count_room(s, s->t->cpus[h->cpu[i]].node);
 }
 
-/* Which set this is, for the rule that a node serves one group only. */
+/* A number that identifies the set, for the rule that a node serves one group only. */
 static uint64_t set_name(const struct held *h)
 {
 	uint64_t x = 0;

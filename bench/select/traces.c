@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What is asked for and when.  Sizes are drawn from the pods of a production
- * cluster (openb-pods.csv: CPU and memory of one pod stay together), or from a made
- * distribution of like shape where that file is absent.  Arrivals are Poisson,
- * lifetimes exponential, the rate such that what is offered would keep the stated
- * share of the CPUs busy; when occupancy is held, lifetimes are not looked at.  The generator is our own: the same seed
- * is the same trace everywhere.
+ * Requests and their times. Sizes are drawn from the pods of a production cluster (openb-pods.csv; CPU and memory of one
+ * pod stay together), or from a synthetic distribution of similar shape if that file is absent. Arrivals are Poisson,
+ * lifetimes exponential; the rate is chosen so that the requests would keep the given share of the CPUs busy. With constant
+ * occupancy, lifetimes are ignored. With its own random generator, the same seed gives the same trace everywhere.
  */
 #include "bench/select/bench.h"
 
@@ -54,7 +52,7 @@ double rng_exp(struct rng *r)
 	return -log(1.0 - rng_unit(r));
 }
 
-/* The shape of the recorded trace in a dozen lines: CPUs in thousandths, MiB, how many of them. */
+/* The shape of the recorded trace in a few lines: CPUs in thousandths, MiB, number of pods. */
 static const struct pod made_pods[] = {
 	{ 1000, 4096 * MIB, 50 },     { 4000, 15258 * MIB, 1000 },  { 4000, 30517 * MIB, 1260 },
 	{ 6000, 12288 * MIB, 310 },   { 8000, 30517 * MIB, 840 },   { 10000, 40960 * MIB, 250 },
@@ -66,7 +64,7 @@ static const struct pod made_pods[] = {
 
 static int pods_add(struct pods *p, const struct pod *pod)
 {
-	if ((p->n & (p->n - 1)) == 0) { /* room is the next power of two */
+	if ((p->n & (p->n - 1)) == 0) { /* the capacity is the next power of two */
 		struct pod *more = realloc(p->pod, (p->n ? p->n * 2 : 1) * sizeof(*more));
 
 		if (!more)
@@ -202,7 +200,7 @@ int trace_make(struct trace *tr, const struct pods *pods, const struct row *row,
 	if (status)
 		return status;
 	rate = row->load / 100.0 * sc.cpus / sc.mean;
-	filling = (unsigned int)(rate + 0.5); /* lifetimes have no memory: a machine found in full swing */
+	filling = (unsigned int)(rate + 0.5); /* exponential lifetimes have no memory, so this is a machine in steady state */
 	rng_seed(&r, seed * 1000003 + 17);
 	*tr = (struct trace){ .n = filling + arrivals,
 			      .seed = seed,

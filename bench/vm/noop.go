@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: LGPL-2.1-or-later
 
-// A hook that takes its input and does nothing, as most hooks are written: in Go.
+// A hook that reads its input and does nothing, in Go, in which many hooks are written.
 package main
 
 import (

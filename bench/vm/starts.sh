@@ -3,9 +3,9 @@
 # shellcheck shell=dash disable=SC1091,SC2154 # what it sources is in the guest
 # time limit: 1500 s
 #
-# In a guest: how long a container takes from `runc run` to its end, and with crun, with no hook, with
-# numaplace's (placing, and without keys), and with hooks that do nothing, in C, shell and Go; then the hooks alone. On
-# descriptor 3: RUNTIME|hook NAME MEDIAN P99 LEAST MEMORY, by drive.c. RUNS: how many of each.
+# In a guest: measures the time of a container from `runc run` or `crun run` to its end, without a hook, with the hook of
+# numaplace (with and without keys), and with hooks that do nothing, in C, shell and Go; then the hooks without a runtime.
+# Writes the output of drive.c to descriptor 3: RUNTIME|hook NAME MEDIAN P99 LEAST MEMORY. RUNS: the number of runs.
 
 . /tests/lib.sh
 . /tests/containers.sh
@@ -24,7 +24,7 @@ END
 chmod 755 noop-shell
 cp /tests/noop-static /tests/noop-dynamic /tests/noop-go .
 
-# containers NAME [bundle's options]: a bundle whose container ends at once.
+# containers NAME [bundle's options]: makes a bundle whose container ends at once.
 one() {
 	name=$1
 	shift
@@ -42,11 +42,12 @@ for rt in runc crun; do
 	for name in nohook noop-static noop-dynamic noop-shell noop-go keyless placing; do
 		echo "run $name none $path run --bundle $ct_dir/$name bench-$name"
 	done > runs
-	# drive's programs are told nothing of poststop: what has ended is swept from the ledger by the next start
+	# No poststop is run: the next start sweeps dead containers from the ledger.
 	/tests/drive "$RUNS" 2 < runs > took && sed "s/^/$rt /" took >&3
 done
 
-# The hooks alone: for each run a new container, as a cpuset that holds a process cannot be emptied again.
+# The hooks without a runtime: each run needs a new container, because the cpuset of a cgroup with processes cannot be
+# cleared.
 one alone
 cat > renew <<END
 #!/bin/sh

@@ -86,7 +86,7 @@ int error_errno(struct error *err, int status, const char *fmt, ...)
 	return status;
 }
 
-int error_prefix(struct error *err, const char *fmt, ...)
+int error_prefix(struct error *err, int status, const char *fmt, ...)
 {
 	char front[ERROR_TEXT_MAX];
 	char old[ERROR_TEXT_MAX];
@@ -94,16 +94,16 @@ int error_prefix(struct error *err, const char *fmt, ...)
 	int used;
 
 	if (!err)
-		return -EINVAL; /* never 0, as callers return it as an error */
+		return status;
 	va_start(ap, fmt);
 	used = vsnprintf(front, sizeof(front), fmt, ap);
 	va_end(ap);
 	if (used < 0)
-		return err->status;
+		return status;
 	memcpy(old, err->text, sizeof(old));
 	snprintf(err->text, sizeof(err->text), "%.200s: %.300s", front, old);
 	make_printable(err->text);
-	return err->status;
+	return status;
 }
 
 int error_exit_status(int status)

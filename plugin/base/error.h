@@ -29,9 +29,9 @@ int error_set(struct error *err, int status, const char *fmt, ...)
 int error_errno(struct error *err, int status, const char *fmt, ...)
 	__attribute__((cold, format(printf, 3, 4)));
 
-/* Prefixes "<fmt>: " to the text; returns err->status, or -EINVAL if @err is NULL. */
-int error_prefix(struct error *err, const char *fmt, ...)
-	__attribute__((cold, format(printf, 2, 3)));
+/* Prefixes "<fmt>: " to the text of an error that was set before; returns @status. */
+int error_prefix(struct error *err, int status, const char *fmt, ...)
+	__attribute__((cold, format(printf, 3, 4)));
 
 /* The exit status for @status: 0, 1 or 2. */
 int error_exit_status(int status);

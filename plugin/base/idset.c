@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "plugin/base/number.h"
+
 void idset_add_range(struct idset *s, unsigned int first, unsigned int last)
 {
 	for (unsigned int id = first; id <= last && id < IDSET_MAX; id++)
@@ -100,18 +102,13 @@ int idset_next(const struct idset *s, unsigned int from)
 /* Reads a decimal id at *@p and advances *@p past it. */
 static int parse_id(const char **p, unsigned int *id, struct error *err)
 {
-	const char *s = *p;
-	unsigned int v = 0;
+	uint64_t v;
 
-	if (*s < '0' || *s > '9')
-		return error_set(err, -EINVAL, "a number is missing at \"%s\"", quote(s).text);
-	for (; *s >= '0' && *s <= '9'; s++) {
-		v = v * 10 + (unsigned int)(*s - '0');
-		if (v >= IDSET_MAX)
-			return error_set(err, -EINVAL, "ids end at %d", IDSET_MAX - 1);
-	}
-	*p = s;
-	*id = v;
+	if (**p < '0' || **p > '9')
+		return error_set(err, -EINVAL, "a number is missing at \"%s\"", quote(*p).text);
+	if (!number_prefix(p, IDSET_MAX - 1, &v))
+		return error_set(err, -EINVAL, "ids end at %d", IDSET_MAX - 1);
+	*id = (unsigned int)v;
 	return 0;
 }
 
@@ -152,10 +149,8 @@ static int parse_list(const char *text, bool exclusion, struct idset *out, struc
 			p++;
 		}
 		r = parse_range(&p, to, err);
-		if (r < 0) {
-			error_prefix(err, "list \"%s\"", quote(text).text);
-			return r;
-		}
+		if (r < 0)
+			return error_prefix(err, r, "list \"%s\"", quote(text).text);
 		if (*p == '\0' || (!exclusion && *p == '\n' && p[1] == '\0'))
 			break;
 		if (*p++ != ',')

@@ -8,6 +8,7 @@
  */
 #include "plugin/base/json.h"
 
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -133,23 +134,17 @@ static int deliver(struct parser *p, uint64_t rule, struct json_value v)
 	if (p->status == 0)
 		return 1;
 	path_text(p, rule, path->n, where, sizeof(where));
-	error_prefix(p->err, "%s", where);
+	error_prefix(p->err, p->status, "%s", where);
 	return 0;
 }
 
 /* Parses "-?[0-9]+" within int64. yajl has checked that it is a number. */
 static const char *parse_integer(const char *text, int64_t *out)
 {
-	char *end;
-	long long number;
-
 	if (text[strspn(text, "-0123456789")])
 		return "a whole number is expected";
-	errno = 0;
-	number = strtoll(text, &end, 10);
-	if (errno || *end)
+	if (!number_parse_signed(text, INT64_MIN, INT64_MAX, out))
 		return "number beyond 64 bits";
-	*out = number;
 	return NULL;
 }
 
@@ -403,28 +398,15 @@ static void yajl_release(void *ctx, void *p)
 	free(p);
 }
 
-/* Length of the UTF-8 character at @s; 0: invalid (overlong, surrogate, truncated, above U+10FFFF). */
+/* As utf8_length(), for a text of @left bytes without a NUL at its end. */
 static size_t utf8_len(const unsigned char *s, size_t left)
 {
-	size_t n;
+	char last[4] = "";
 
-	if (s[0] >= 0xc2 && s[0] <= 0xdf)
-		n = 2;
-	else if ((s[0] & 0xf0) == 0xe0)
-		n = 3;
-	else if (s[0] >= 0xf0 && s[0] <= 0xf4)
-		n = 4;
-	else
-		return 0;
-	if (left < n)
-		return 0;
-	for (size_t i = 1; i < n; i++)
-		if ((s[i] & 0xc0) != 0x80)
-			return 0;
-	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) || (s[0] == 0xf0 && s[1] < 0x90) ||
-	    (s[0] == 0xf4 && s[1] > 0x8f))
-		return 0;
-	return n;
+	if (left >= sizeof(last))
+		return utf8_length((const char *)s);
+	memcpy(last, s, left);
+	return utf8_length(last);
 }
 
 /* The value of a \uXXXX at @s, or -1. */

@@ -5,7 +5,7 @@
  *
  * Input, depth and memory are bounded, and nothing recurses. Text must be valid UTF-8 with paired surrogates. A path
  * with a rule must not occur twice, and its value must have the rule's type and no NUL. Error messages are one line
- * with path and byte offset. Only json.c uses yajl.
+ * with path and byte offset. Only json.c and json-write.c, the writer, use yajl.
  */
 #ifndef NUMAPLACE_JSON_H
 #define NUMAPLACE_JSON_H

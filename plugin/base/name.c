@@ -50,7 +50,7 @@ static int check(const char *name, size_t max, const char *more, struct error *e
 	return wrong ? refuse(name, wrong, more, err) : 0;
 }
 
-/* The length in the name of a file (plugin/ledger/ledger-files.c). */
+/* The length in the name of a file (plugin/ledger/slots.c). */
 static size_t file_size(const char *id)
 {
 	size_t size = *id == '.' ? 2 : 0;
@@ -88,5 +88,5 @@ int name_check_cgroup(const char *path, size_t size, struct error *err)
 	for (const char *p = path; (p = strstr(p, "/..")); p += 3)
 		if (p[3] == '/' || p[3] == '\0')
 			return error_set(err, -EINVAL, "cgroup \"%s\": contains \"..\"", quote(path).text);
-	return wrong ? (refuse(path, wrong, "/ \\", err), error_prefix(err, "cgroup")) : 0;
+	return wrong ? error_prefix(err, refuse(path, wrong, "/ \\", err), "cgroup") : 0;
 }

@@ -12,8 +12,7 @@
 #include "plugin/base/error.h"
 
 /*
- * With class, colon and slot, an id must fit in the name of the ledger's file
- * (plugin/ledger/ledger-files.c).
+ * With class, colon and slot, an id must fit in the name of the ledger's file (plugin/ledger/slots.c).
  */
 #define NAME_ID_MAX 246
 

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #define FRACTION_DIGITS 9
@@ -30,34 +31,17 @@ struct decimal {
 	const char *end;
 };
 
-/* Reads digits from *@p on; false if there are none, or the value exceeds @max. */
-static bool take_digits(const char **p, uint64_t max, uint64_t *out)
-{
-	const char *from = *p;
-	uint64_t v = 0;
-
-	for (; **p >= '0' && **p <= '9'; ++*p) {
-		unsigned int digit = (unsigned int)(**p - '0');
-
-		if (v > (max - digit) / 10)
-			return false;
-		v = v * 10 + digit;
-	}
-	*out = v;
-	return *p > from;
-}
-
 static int take_decimal(const char *text, struct decimal *out, struct error *err)
 {
 	const char *p = text, *point;
 	struct decimal d = { 0 };
 	bool digits = *p >= '0' && *p <= '9';
 
-	if (!take_digits(&p, SIZE_LIMIT, &d.whole) && digits)
+	if (!number_prefix(&p, SIZE_LIMIT, &d.whole) && digits)
 		return error_set(err, -EINVAL, "\"%s\": more than 1EiB", quote(text).text);
 	if (digits && *p == '.') {
 		point = p++;
-		digits = take_digits(&p, UINT64_MAX / 10, &d.fraction) && p - point <= FRACTION_DIGITS + 1;
+		digits = number_prefix(&p, UINT64_MAX / 10, &d.fraction) && p - point <= FRACTION_DIGITS + 1;
 		d.digits = digits ? (unsigned int)(p - point - 1) : 0;
 	}
 	if (!digits)
@@ -93,7 +77,7 @@ static uint64_t exponent(const char *text)
 	if (*text != 'e' && *text != 'E')
 		return 0;
 	text += text[1] == '+' ? 2 : 1;
-	return take_digits(&text, 18, &n) && !*text ? power(10, (unsigned int)n) : 0;
+	return number_prefix(&text, 18, &n) && !*text ? power(10, (unsigned int)n) : 0;
 }
 
 /* Bytes of a unit; 0 if unknown. */
@@ -178,7 +162,7 @@ int size_parse_page(const char *text, uint64_t *bytes, struct error *err)
 	const char *end = text;
 	uint64_t n, unit;
 
-	if (!take_digits(&end, SIZE_LIMIT, &n))
+	if (!number_prefix(&end, SIZE_LIMIT, &n))
 		return error_set(err, -EINVAL, "\"%s\": a page size like 2MB, 1GiB or a number of bytes is expected",
 				 quote(text).text);
 	unit = page_unit(end);

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "plugin/base/atomic-file.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
@@ -34,9 +35,9 @@ static int make_file(int dir)
 	int fd, r;
 
 	snprintf(name, sizeof(name), FILE_NAME ".%d", (int)getpid());
-	fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = atomic_file_begin(dir, name, O_RDWR);
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = file_pwrite_all(fd, &zero, sizeof(zero), 0);
 	close(fd);
 	if (r == 0 && renameat2(dir, name, dir, FILE_NAME, RENAME_NOREPLACE) == 0)

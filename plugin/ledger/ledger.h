@@ -22,24 +22,30 @@ enum life {
 	LIFE_UNKNOWN, /* unknown: keep the record */
 };
 typedef int ledger_add_live(void *add_arg, const char *cgroup, uint64_t inode, const char *text, size_t len);
-struct ledger_world {
+/* The questions of the ledger about containers; @ctx is ledger_world.ctx. */
+struct liveness {
 	/*
 	 * State of the container of @r. May update share.mem[].seen (bytes already faulted in) and then sets
 	 * *@changed.
 	 */
-	enum life (*life)(void *arg, struct record *r, bool *changed);
+	enum life (*life)(void *ctx, struct record *r, bool *changed);
 	/*
 	 * Passes each record found on a cgroup to @add, with that cgroup's path and inode, to rebuild lost records.
 	 * May be NULL. A record counts only on the cgroup that it was made for. The search starts at *@cursor (0 at
 	 * first). Returns 0 at the end, 1 if more cgroups remain (*@cursor is where to continue), or a negative
 	 * errno.
 	 */
-	int (*each_live)(void *arg, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err);
+	int (*each_live)(void *ctx, uint64_t *cursor, ledger_add_live *add, void *add_arg, struct error *err);
 	/* True on the first call in a boot: no cgroup can carry a record yet. NULL: unknown. */
-	bool (*begin)(void *arg);
+	bool (*begin)(void *ctx);
 	/* Called when a container has ended, before its record is dropped: removes its mark. May be NULL. */
-	int (*ended)(void *arg, const struct record *r, struct error *err);
-	void *arg;
+	int (*ended)(void *ctx, const struct record *r, struct error *err);
+};
+
+/* What the caller of ledger_open() knows about this boot. The ledger keeps a copy, and uses @ctx and @boot_id until it is closed. */
+struct ledger_world {
+	const struct liveness *liveness;
+	void *ctx;
 	const char *boot_id;   /* a UUID; anything else means that it could not be read, and the ledger is not opened */
 	uint64_t now;          /* CLOCK_BOOTTIME seconds */
 	unsigned int patience; /* seconds after which a pending container counts as dead */

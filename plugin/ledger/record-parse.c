@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 /* Setters return false for an invalid value. @key is the part behind the dot of a field's name. */
@@ -18,20 +19,8 @@ typedef bool setter(struct record *r, const char *key, char *value);
 static bool take_number(const char **p, uint64_t max, uint64_t *out)
 {
 	const char *s = *p;
-	uint64_t v = 0;
 
-	if (*s < '0' || *s > '9' || (*s == '0' && s[1] >= '0' && s[1] <= '9'))
-		return false;
-	for (; *s >= '0' && *s <= '9'; s++) {
-		unsigned int digit = (unsigned int)(*s - '0');
-
-		if (v > (UINT64_MAX - digit) / 10)
-			return false;
-		v = v * 10 + digit;
-	}
-	*p = s;
-	*out = v;
-	return v <= max;
+	return !(s[0] == '0' && s[1] >= '0' && s[1] <= '9') && number_prefix(p, max, out);
 }
 
 static bool take_char(const char **p, char c)

@@ -12,13 +12,14 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 
+#include "plugin/base/atomic-file.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
 #define FILE_NAME "topology"
 #define TMP_NAME "topology.tmp"
 #define READ_MAX 65536 /* bytes; larger files are mapped */
-#define MAGIC "numatop4" /* change it whenever the structs change meaning */
+#define MAGIC "numatop5" /* change it whenever the structs change meaning */
 
 struct head {
 	char magic[8];
@@ -64,7 +65,8 @@ static uint64_t mix(uint64_t lane, uint64_t word)
 }
 
 /*
- * A fast checksum against damage, not against attacks. Four lanes, as every hook may sum megabytes. @len in 8-byte
+ * A fast checksum against damage, not against attacks. Four independent sums for speed, because every hook may read
+ * megabytes. @len in 8-byte
  * words.
  */
 static uint64_t sum_of(const uint64_t *word, size_t len)
@@ -250,7 +252,6 @@ static void copy_nodes(const struct topology *t, struct topo_node *to)
 		to[i].mem_total = to[i].mem_free = to[i].arc_bytes = 0;
 		memset(to[i].huge_total, 0, sizeof(to[i].huge_total));
 		memset(to[i].huge_free, 0, sizeof(to[i].huge_free));
-		to[i].weight = 0;
 	}
 }
 
@@ -293,7 +294,6 @@ void topology_keep(int dir, const struct topology_key *key, const struct topolog
 {
 	struct layout l = lay_out(t);
 	cleanup_free char *image = NULL;
-	cleanup_close int fd = -1;
 
 	if (!is_of(t, key))
 		return;
@@ -302,9 +302,5 @@ void topology_keep(int dir, const struct topology_key *key, const struct topolog
 		return;
 	copy_all(t, key, &l, image);
 	unlinkat(dir, TMP_NAME, 0); /* left by an interrupted writer */
-	fd = openat(dir, TMP_NAME, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return;
-	if (file_pwrite_all(fd, image, l.end, 0) < 0 || renameat(dir, TMP_NAME, dir, FILE_NAME) < 0)
-		unlinkat(dir, TMP_NAME, 0);
+	atomic_file_write(dir, TMP_NAME, FILE_NAME, image, l.end);
 }

@@ -7,7 +7,7 @@
  * and the kernel's watermark are never taken from the file. What it holds (distances, caches, cores, page sizes,
  * bandwidth of memory) the kernel fixes when a node or CPU is added. Interleave weights can change and are left out
  * (0). CPUs that a partition isolates later are missing from every other cgroup's effective set, so they are never
- * chosen. The file lies in the ledger's folder and is trusted like the ledger: only root can write there.
+ * chosen. The file is in the ledger's folder and is trusted like the ledger: only root can write there.
  */
 #ifndef NUMAPLACE_TOPOLOGY_CACHE_H
 #define NUMAPLACE_TOPOLOGY_CACHE_H
@@ -31,9 +31,10 @@ bool topology_key_read(int root, struct topology_key *out);
 int topology_load(int dir, const struct topology_key *key, struct topology **out);
 
 /*
- * Saves @t. The caller read @key before @t, read it again afterwards and found it unchanged, and holds a lock against
- * other writers. Writes a temporary file and renames it. Best effort: on failure, the next hook reads the machine
- * itself.
+ * Saves @t. The caller read @key before @t, and read it again afterwards and found it unchanged. Writes a temporary
+ * file and renames it. Best effort: on failure, the next hook reads the machine itself. Needs no lock: two writers at
+ * once share the temporary file's name, so that one may rename the file of the other before it is complete; its size
+ * and checksum are then wrong until the other has written all of it, and topology_load() does not use it.
  */
 void topology_keep(int dir, const struct topology_key *key, const struct topology *t);
 

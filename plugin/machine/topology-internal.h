@@ -15,9 +15,6 @@ struct memory_reading {
 	char text[16384];
 };
 
-/* Reads a file that holds one number; false if it is missing or something else. */
-bool topology_read_u64(int dir, const char *path, uint64_t *out);
-
 /* Reads the machine-wide values; sets @t's huge_default, and nodes_bytes from /proc/meminfo. */
 void memory_begin(struct memory_reading *m, int root, struct topology *t);
 

@@ -18,6 +18,7 @@
 #include "plugin/machine/topology-internal.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -48,31 +49,23 @@ struct evidence {
 static void each_entry(int root, const char *path, const char *prefix,
 		       void (*see)(struct evidence *, int dir, const char *name), struct evidence *e)
 {
-	cleanup_close int fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *dir = NULL;
+	cleanup_closedir DIR *dir = path_list(root, path);
 	struct dirent *d;
 
-	if (fd < 0)
-		return;
-	dir = fdopendir(fd);
-	if (!dir)
-		return;
-	steal_fd(&fd);
-	while ((d = readdir(dir)))
+	while (dir && (d = readdir(dir)))
 		if (d->d_name[0] != '.' && strncmp(d->d_name, prefix, strlen(prefix)) == 0)
 			see(e, dirfd(dir), d->d_name);
 }
 
 static void see_tier(struct evidence *e, int dir, const char *name)
 {
-	char path[300], text[4096], end;
 	struct idset nodes;
 	unsigned int tier;
+	char end;
 
 	if (sscanf(name, "memory_tier%u%c", &tier, &end) != 1 || tier == NO_TIER)
 		return;
-	snprintf(path, sizeof(path), "%s/nodelist", name);
-	if (file_read(dir, path, text, sizeof(text)) <= 0 || idset_parse_kernel(text, &nodes, NULL) < 0)
+	if (path_read_list(dir, &nodes, "%s/nodelist", name) < 0)
 		return;
 	for (unsigned int i = 0; i < e->t->nnodes; i++)
 		if (idset_has(&nodes, e->t->nodes[i].id))
@@ -82,12 +75,11 @@ static void see_tier(struct evidence *e, int dir, const char *name)
 /* The file has a line "Node: 2". */
 static void see_gpu(struct evidence *e, int dir, const char *name)
 {
-	char path[300], text[1024];
+	char text[1024];
 	const char *p;
 	unsigned int id;
 
-	snprintf(path, sizeof(path), "%s/numa_status", name);
-	if (file_read(dir, path, text, sizeof(text)) <= 0)
+	if (path_read(dir, text, sizeof(text), "%s/numa_status", name) <= 0)
 		return;
 	p = strstr(text, "Node:");
 	if (p && sscanf(p + 5, "%u", &id) == 1 && id < NODE_ID_MAX)
@@ -96,11 +88,9 @@ static void see_gpu(struct evidence *e, int dir, const char *name)
 
 static void see_dax(struct evidence *e, int dir, const char *name)
 {
-	char path[300];
 	uint64_t id;
 
-	snprintf(path, sizeof(path), "%s/target_node", name);
-	if (topology_read_u64(dir, path, &id) && id < NODE_ID_MAX)
+	if (path_read_u64(dir, &id, "%s/target_node", name) == 0 && id < NODE_ID_MAX)
 		idset_add(&e->dax, (unsigned int)id);
 }
 

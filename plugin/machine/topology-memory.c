@@ -5,6 +5,8 @@
 #include "plugin/machine/topology-internal.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -12,21 +14,6 @@
 #include <string.h>
 
 #define NODE_DIR "sys/devices/system/node"
-
-bool topology_read_u64(int dir, const char *path, uint64_t *out)
-{
-	char text[64], *end;
-	unsigned long long v;
-
-	if (file_read(dir, path, text, sizeof(text)) <= 0 || text[0] < '0' || text[0] > '9')
-		return false;
-	errno = 0;
-	v = strtoull(text, &end, 10);
-	if (errno || (*end && *end != '\n'))
-		return false;
-	*out = v;
-	return true;
-}
 
 /* --- meminfo --- */
 
@@ -56,23 +43,11 @@ static bool has(const struct meminfo *m, enum field f)
 	return m->known >> f & 1;
 }
 
-static bool is_digit(char c)
-{
-	return c >= '0' && c <= '9';
-}
-
 /* " 1234 kB"; false if it is not a number, or overflows in bytes. */
 static bool parse_kb(const char *value, uint64_t *out)
 {
-	uint64_t kb = 0;
-
 	value += strspn(value, " ");
-	if (!is_digit(*value))
-		return false;
-	while (is_digit(*value) && kb <= UINT64_MAX / 1024)
-		kb = kb * 10 + (uint64_t)(*value++ - '0');
-	*out = kb;
-	return kb <= UINT64_MAX / 1024;
+	return number_prefix(&value, UINT64_MAX / 1024, out);
 }
 
 /* Parses one line, without its "Node N ". */
@@ -144,7 +119,7 @@ static void read_watermark(struct memory_reading *m, int root)
 	uint64_t kb;
 
 	m->low_bytes = 0;
-	if (topology_read_u64(root, "proc/sys/vm/min_free_kbytes", &kb) && kb < 1ULL << 40)
+	if (path_read_u64(root, &kb, "proc/sys/vm/min_free_kbytes") == 0 && kb < 1ULL << 40)
 		m->low_bytes = kb * 1024 / 4 * 5;
 }
 
@@ -182,19 +157,15 @@ void memory_add_node(struct memory_reading *m, int dir, const char *path, struct
 
 void memory_add_huge(const struct topology *t, int dir, struct topo_node *node)
 {
-	char path[96];
-
 	for (unsigned int i = 0; i < t->nhuge; i++) {
 		unsigned long long kb = t->huge_size[i] / 1024;
 		uint64_t total = 0, idle = 0;
 
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/nr_hugepages", kb);
-		if (!topology_read_u64(dir, path, &total) || !total)
+		if (path_read_u64(dir, &total, "hugepages/hugepages-%llukB/nr_hugepages", kb) < 0 || !total)
 			continue;
-		snprintf(path, sizeof(path), "hugepages/hugepages-%llukB/free_hugepages", kb);
-		topology_read_u64(dir, path, &idle);
+		path_read_u64(dir, &idle, "hugepages/hugepages-%llukB/free_hugepages", kb);
 		node->huge_total[i] += total;
-		node->huge_free[i] += idle;
+		node->huge_free[i] += idle < total ? idle : total;
 	}
 }
 
@@ -203,16 +174,14 @@ static void read_reserved(int root, struct topology *t)
 {
 	for (unsigned int h = 0; h < t->nhuge; h++) {
 		uint64_t pages = 0;
-		char path[96];
 
 		t->huge_reserved[h] = 0;
 		for (unsigned int i = 0; i < t->nnodes; i++)
 			pages |= t->nodes[i].huge_free[h];
 		if (!pages)
 			continue;
-		snprintf(path, sizeof(path), "sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages",
-			 (unsigned long long)t->huge_size[h] / 1024);
-		if (topology_read_u64(root, path, &pages))
+		if (path_read_u64(root, &pages, "sys/kernel/mm/hugepages/hugepages-%llukB/resv_hugepages",
+				  (unsigned long long)t->huge_size[h] / 1024) == 0)
 			t->huge_reserved[h] = pages;
 	}
 }

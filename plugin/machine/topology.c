@@ -5,6 +5,7 @@
 #include "plugin/machine/topology-internal.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -220,16 +221,15 @@ void topology_nodes_of(const struct topology *t, const struct idset *cpus, struc
 void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus)
 {
 	cleanup_close int dir = -1;
-	char path[64], text[4096];
+	char path[64];
 
 	idset_clear(cpus);
 	if (!t->nodes[node].offline)
 		return;
-	snprintf(path, sizeof(path), "sys/devices/system/node/node%u", t->nodes[node].id);
-	dir = openat(root, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = path_open(root, O_PATH | O_DIRECTORY, "sys/devices/system/node/node%u", t->nodes[node].id);
 	if (dir < 0)
 		return;
-	if (file_read(dir, "cpulist", text, sizeof(text)) <= 0 || idset_parse_kernel(text, cpus, NULL) < 0)
+	if (path_read_list(dir, cpus, "cpulist") < 0)
 		idset_clear(cpus);
 	idset_and(cpus, &t->offline);
 	idset_foreach(id, &t->offline) {
@@ -304,12 +304,8 @@ int topology_device_node(int root, const char *device, int *node, struct error *
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		cleanup_close int dir = -1;
-		char path[64 + 256];
+		cleanup_close int dir = path_open(root, O_RDONLY | O_DIRECTORY, "%s/%s", folders[i], device);
 
-		if (snprintf(path, sizeof(path), "%s/%s", folders[i], device) >= (int)sizeof(path))
-			break;
-		dir = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (dir < 0)
 			continue;
 		if (!read_numa_node(dir, node) || *node < 0)

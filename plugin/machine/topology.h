@@ -56,7 +56,6 @@ struct topo_node {
 	uint64_t huge_free[HUGE_SIZES_MAX];  /* pages; see topology.huge_reserved */
 	uint32_t read_bandwidth; /* MB/s, from the nearest CPUs (HMAT); 0 unknown */
 	uint32_t read_latency;   /* ns, from the nearest CPUs (HMAT); 0 unknown */
-	uint32_t weight;         /* weighted interleave, as set in the kernel; 0 unknown */
 };
 
 struct topology {

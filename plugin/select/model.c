@@ -26,8 +26,8 @@
  *   alone never does (controller_least).
  * - link: bandwidth between nodes is below local bandwidth and differs by pair (Lepers, USENIX ATC 2015). A remote access
  *   occupies the link for its latency, so 0.9 is half of local bandwidth at latency 1.7.
- * - queue: latency rises by a half to a whole when a controller is nearly full. Congestion costs more than distance
- *   (Carrefour, ASPLOS 2013).
+ * - queue: a published loaded-latency curve (Intel MLC, Xeon Silver 4110, 12 channels) has 82 ns idle, 99 ns at half of
+ *   the largest bandwidth and 130 ns at all of it. Congestion costs more than distance (Carrefour, ASPLOS 2013).
  * - smt: two threads of a core do 1.2 to 1.3 times the work of one; numad counts the second one as a fifth.
  * - cache: containers that share a cache slow each other down (Funston, USENIX ATC 2018).
  */
@@ -232,11 +232,11 @@ double model_work(const struct model_params *params, unsigned int i, struct work
 
 double model_wait(const struct model_params *params, double used, double capacity)
 {
-	double u = capacity > 0 ? used / capacity : 1, square = u * u;
+	double u = capacity > 0 ? used / capacity : 1;
 
 	if (u <= 0)
 		return 1;
-	return u < 1 ? 1 + params->queue * square * square : (1 + params->queue) * u;
+	return u < 1 ? 1 + params->queue * u * u : (1 + params->queue) * u;
 }
 
 /* How the pages of a container are divided among its threads. */

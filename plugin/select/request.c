@@ -383,10 +383,8 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 		request_init(&next);
 	}
 	ret = set_key(&next, (enum request_key)k, value, err);
-	if (ret < 0) {
-		error_prefix(err, "%s", request_keys[k]);
-		return ret;
-	}
+	if (ret < 0)
+		return error_prefix(err, ret, "%s", request_keys[k]);
 	next.given |= 1U << k;
 	if (r->given >> k & 1) {
 		if (!same_value(r, &next, (enum request_key)k))
@@ -406,6 +404,33 @@ void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
 		return;
 	cpus = (uint64_t)quota / period + ((uint64_t)quota % period != 0);
 	r->cpu_count = cpus < CPU_COUNT_MAX ? (unsigned int)cpus : CPU_COUNT_MAX;
+}
+
+static void parse_pin(const char *text, struct idset *out)
+{
+	struct idset pin;
+
+	if (text && *text && idset_parse_kernel(text, &pin, NULL) == 0)
+		*out = pin;
+}
+
+void request_pin(struct request *r, const char *cpus, const char *mems)
+{
+	parse_pin(cpus, &r->pin_cpus);
+	parse_pin(mems, &r->pin_mems);
+}
+
+void request_follow_pins(struct request *r, const char *cpus, const char *mems)
+{
+	struct idset pin = { { 0 } };
+
+	parse_pin(cpus, &pin);
+	if (idset_empty(&pin) || (mems && *mems))
+		return;
+	r->cpu_list = pin;
+	r->cpu_listed = true;
+	r->cpu_count = idset_count(&pin);
+	r->given |= 1U << KEY_CPU;
 }
 
 void request_fallback_memory(struct request *r, int64_t limit)

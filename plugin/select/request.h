@@ -93,6 +93,12 @@ void request_init(struct request *r);
 /* Number of the key with this name (without prefix), or -1. */
 int request_find_key(const char *key);
 
+/* Whether it is a volatile key, which is a hint and never a request. */
+static inline bool request_key_is_hint(int key)
+{
+	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
+}
+
 /*
  * Parses one key. Returns 0; -EINVAL with a message such as "limits.cpu: \"0\": ...", also for a second, different
  * value; -ENOENT for an unknown key (limits.cpu.node, say), about which the caller decides.
@@ -107,6 +113,15 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period);
 void request_fallback_memory(struct request *r, int64_t limit);
 int request_fallback_hugepages(struct request *r, uint64_t page_size, uint64_t limit_bytes, struct error *err);
+
+/*
+ * The runtime's own pins, as lists; NULL or "": none. The kernel also accepts forms that are not read here ("0-31:2/4").
+ * Those are ignored: the container's cgroup shows them as plain lists.
+ */
+void request_pin(struct request *r, const char *cpus, const char *mems);
+
+/* For default = follow-pins: with pinned CPUs and unpinned memory, requests exactly these CPUs; else nothing. */
+void request_follow_pins(struct request *r, const char *cpus, const char *mems);
 
 /* Checks the keys against each other; call it last, before the request is used. Returns 0 or -EINVAL. */
 int request_finish(struct request *r, struct error *err);

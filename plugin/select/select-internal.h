@@ -75,6 +75,7 @@ struct site_set {
 	unsigned int n;
 	uint16_t *site;        /* indices in search.sites, ascending */
 	double cost;
+	uint64_t apart;        /* sum of near over its pairs, once a tie was looked at; else 0 */
 };
 
 struct search {
@@ -145,6 +146,7 @@ struct emptiness {
 /* State of one decision. */
 struct choice {
 	const struct select_input *in;
+	const struct constraints *limits; /* in->limits, never NULL */
 	const struct topology *t;
 	const struct request *req;
 	bool *candidate;          /* by CPU index */
@@ -169,7 +171,38 @@ struct choice {
 	unsigned int warnings;    /* placement.warnings */
 };
 
-/* select-memory.c: choice of memory nodes. */
+/* candidates.c: nodes and CPUs that the request may be given. */
+int candidates_allow_nodes(struct choice *c, struct error *err);
+void candidates_find(struct choice *c, unsigned int kinds);
+/* Selects the pool of CPUs: the isolated ones, or the others. */
+int candidates_enter_pool(struct choice *c, bool isolated);
+bool node_allowed(const struct choice *c, const struct topo_node *node);
+/* Whether CPU @i (index) may be given if no container holds it; its node is not checked. */
+bool cpu_allowed(const struct choice *c, unsigned int i);
+/* Bit mask of the kinds of cores that the request's class allows. */
+unsigned int wanted_kinds(const struct choice *c);
+
+/* sites.c: the nodes to choose from. */
+int sites_find(struct choice *c);
+/*
+ * Threads run where CPU is free, up to the request. Pages lie where memory is available; if no size is requested, on
+ * the nodes of the threads that are not full.
+ */
+void sites_weigh(struct search *s);
+
+/* need.c: what a set of nodes must have. */
+int need_find(struct choice *c, struct error *err);
+/* Sets need.pages from the memory and the hugepages. */
+void need_add_up(struct choice *c);
+/* Refuses hugepages that are free on nodes but reserved by mappings; the kernel counts reservations machine-wide. */
+int need_check_reserved(const struct choice *c, struct error *err);
+/* Reduces the count to the candidates, and reports it. */
+void need_clamp(struct choice *c);
+
+/* taste.c: sets search.taste; call it after sites_find() and need_clamp(). */
+void taste_set(struct choice *c);
+
+/* memory.c: choice of memory nodes. */
 int choose_mems(struct choice *c, struct error *err);
 uint64_t memory_floor(const struct topo_node *node);
 int add_memory(struct choice *c);
@@ -177,7 +210,7 @@ int settle_mems(struct choice *c, struct placement *out, struct error *err);
 bool brings_pages(const struct choice *c, const struct site *x);
 const struct site *site_of(const struct search *s, unsigned int node);
 
-/* select-why.c: explanations and refusals. */
+/* explain.c: explanations and refusals. */
 struct list_text {
 	char text[160]; /* truncated if longer */
 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Balanced selection, from request to placement: determines the candidate CPUs and nodes and what is needed of them.
- * The search is in search.c, the choice of CPUs within nodes in spread.c, explanations in select-why.c.
+ * Balanced selection, from request to placement. The candidates are in candidates.c, the nodes to search in sites.c,
+ * what is needed of them in need.c, the search in search.c, the choice of CPUs within nodes in spread.c, memory nodes in
+ * memory.c, explanations in explain.c.
  */
 #include "plugin/select/select-internal.h"
 
@@ -10,21 +11,8 @@
 #include <errno.h>
 #include <string.h>
 
-/* Cost of a fully loaded set, in local distances. */
-#ifndef TASTE_CPU
-#define TASTE_CPU 0.2
-#define TASTE_MEMORY 0.1
-#define KEEP 1.8      /* taste.keep with many nodes, all used */
-#define KEEP_IDLE 0.6 /* taste.keep with many nodes, none used */
-#endif
-#ifndef KEEP_MOST
-#define KEEP_MOST 20.0
-#endif
+#define COST_MIXED 0.1     /* of cores of several kinds: threads wait for the slowest */
 #define TASTE_CROWDED 20.0 /* when CPUs must be shared, load decides */
-#define BIAS_DEVICE 1.0    /* per local distance to the device */
-#define BIAS_HOME 0.05     /* of nodes other than the last ones */
-#define COST_MIXED 0.1      /* of cores of several kinds: threads wait for the slowest */
-#define BIAS_UNKNOWN 1.0   /* of a node with unknown memory size */
 
 void select_policy_init(struct select_policy *p)
 {
@@ -37,443 +25,6 @@ void placement_free(struct placement *p)
 	share_free(&p->share);
 }
 
-static void all_nodes(const struct topology *t, struct idset *out)
-{
-	idset_clear(out);
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		idset_add(out, t->nodes[i].id);
-}
-
-/* Refuses named nodes without CPUs; a node may have lost its CPUs because they are offline. */
-static int refuse_nodes(const struct choice *c, struct error *err)
-{
-	unsigned int offline = 0;
-	char text[48] = "";
-
-	for (unsigned int i = 0; i < c->t->nnodes; i++)
-		offline += idset_has(&c->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
-	if (offline)
-		snprintf(text, sizeof(text), "; %u CPUs of these nodes are offline", offline);
-	return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s%s)",
-			 list_text(&c->req->nodes).text, list_text(&c->t->cpu_nodes).text, text);
-}
-
-/* Determines the nodes that request and policy allow. */
-static int allow_nodes(struct choice *c, struct error *err)
-{
-	const struct topology *t = c->t;
-	struct idset there, missing;
-
-	all_nodes(t, &there);
-	c->nodes = there;
-	if (c->in->whole && c->req->cpu_listed)
-		topology_nodes_of(t, &c->req->cpu_list, &c->nodes);
-	if (c->req->nodes_mode == NODES_LIST) {
-		c->nodes = c->req->nodes;
-		if (idset_intersects(&c->nodes, &t->merged))
-			idset_or(&c->nodes, &there);
-		idset_and(&c->nodes, &there);
-		missing = c->req->nodes;
-		idset_andnot(&missing, &there);
-		idset_andnot(&missing, &t->merged);
-		if (!idset_empty(&missing))
-			reasons_add(c->why, "limits.cpu.nodes: nodes %s do not exist", list_text(&missing).text);
-		if (idset_empty(&c->nodes) || (c->req->all_nodes && !idset_empty(&missing)))
-			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node (nodes %s exist)",
-					 list_text(&missing).text, list_text(&there).text);
-		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
-			return refuse_nodes(c, err);
-	}
-	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
-		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
-			    list_text(&c->in->policy->reserved_nodes).text);
-	idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
-	return 0;
-}
-
-/* Determines the CPU ids that may be given, held or not. */
-static void allow_cpus(struct choice *c)
-{
-	const struct request *req = c->req;
-
-	c->cpus = c->t->online;
-	if (c->in->allowed_cpus)
-		idset_and(&c->cpus, c->in->allowed_cpus);
-	if (!idset_empty(&req->pin_cpus))
-		idset_and(&c->cpus, &req->pin_cpus);
-	if (!c->in->whole)
-		idset_andnot(&c->cpus, &c->in->policy->reserved_cpus);
-	if (req->cpu_listed)
-		idset_and(&c->cpus, &req->cpu_list);
-	else if (c->isolated)
-		idset_and(&c->cpus, &c->t->isolated);
-	else
-		idset_andnot(&c->cpus, &c->t->isolated);
-}
-
-static bool node_may(const struct choice *c, const struct topo_node *node)
-{
-	return c->req->cpu_listed || idset_has(&c->nodes, node->id);
-}
-
-/* Whether CPU @i (index) may be given if no container holds it; its node is not checked. */
-static bool may_be_given(const struct choice *c, unsigned int i)
-{
-	const struct topo_cpu *cpu = &c->t->cpus[i];
-
-	return idset_has(&c->cpus, cpu->id) && (!c->first_thread || c->first_thread[i]) &&
-	       (c->kinds.n == 1 || c->kinds_wanted >> kind_of(&c->kinds, cpu) & 1);
-}
-
-static void find_candidates(struct choice *c, unsigned int kinds)
-{
-	const struct topology *t = c->t;
-
-	c->kinds_wanted = kinds;
-	c->ncandidates = 0;
-	for (unsigned int k = 0; k < t->nnodes; k++) {
-		const struct topo_node *node = &t->nodes[k];
-		bool may = node_may(c, node);
-
-		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-			c->candidate[i] = may && may_be_given(c, i) &&
-					  (c->in->whole || !c->in->usage->exclusive[t->cpus[i].id]);
-			c->ncandidates += c->candidate[i];
-		}
-	}
-}
-
-/* For requests that count cores: the least loaded thread represents its core. Held cores get a representative, too. */
-static int find_first_threads(struct choice *c)
-{
-	const struct topology *t = c->t;
-	cleanup_free unsigned int *first = calloc(t->ncores + 1, sizeof(*first)); /* index + 1 */
-	bool *chosen = calloc(t->ncpus, sizeof(*chosen));
-
-	if (!first || !chosen) {
-		free(chosen);
-		return -ENOMEM;
-	}
-	find_candidates(c, KINDS_ALL);
-	for (unsigned int i = 0; i < t->ncpus; i++) {
-		unsigned int *f = &first[t->cpus[i].core], old = *f - 1;
-		const uint32_t *load = c->in->usage->load;
-
-		if (!node_may(c, &t->nodes[t->cpus[i].node]) || !may_be_given(c, i))
-			continue;
-		if (!*f || (c->candidate[i] && (!c->candidate[old] || load[t->cpus[i].id] < load[t->cpus[old].id])))
-			*f = i + 1;
-	}
-	for (unsigned int k = 0; k < t->ncores; k++)
-		if (first[k])
-			chosen[first[k] - 1] = true;
-	c->first_thread = chosen;
-	return 0;
-}
-
-static uint64_t pending_less(uint64_t there, uint64_t pending)
-{
-	return there > pending ? there - pending : 0;
-}
-
-static void site_memory(const struct choice *c, const struct topo_node *node, struct site *s)
-{
-	const struct usage *u = c->in->usage;
-	unsigned int id = node->id;
-
-	if (!idset_has(&c->mems, id))
-		return;
-	for (unsigned int h = 0; h < c->t->nhuge; h++)
-		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
-	if (!node->mem_known) {
-		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* unknown size: no reason to refuse */
-		return;
-	}
-	s->avail = pending_less(reserved_memory_less(c->in->policy, id, node->mem_free), u->pending[id]);
-	s->total = node->mem_total;
-	s->level = s->total > s->avail ? (unsigned int)((double)(s->total - s->avail) * LEVELS / (double)s->total) : 0;
-}
-
-static void site_cpus(const struct choice *c, const struct topo_node *node, struct site *s)
-{
-	if (!node_may(c, node))
-		return;
-	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
-		uint32_t load;
-
-		s->cpus += c->candidate[i] || may_be_given(c, i);
-		if (!c->candidate[i])
-			continue;
-		load = c->in->usage->load[c->t->cpus[i].id];
-		s->ncpus++;
-		s->load += load;
-		if (c->req->exclusive)
-			s->room += c->free_core[i] ? LOAD_ONE : 0;
-		else
-			s->room += load < LOAD_ONE ? LOAD_ONE - load : 0;
-	}
-}
-
-/* Mean distance from node @i to the devices, in local distances beyond the first. */
-static double device_distance(const struct choice *c, unsigned int i)
-{
-	const struct topology *t = c->t;
-	unsigned int n = 0;
-	double sum = 0;
-
-	idset_foreach(id, &c->in->device_nodes) {
-		int device = topology_find_node(t, id);
-
-		if (device < 0)
-			continue;
-		sum += (double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1;
-		n++;
-	}
-	return n ? sum / n : 0;
-}
-
-/* Near of node @i to the nearest node of @from; 20 (local) if it is one of them; 0 if @from is empty. */
-static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct idset *from)
-{
-	const struct topology *t = c->t;
-	unsigned int nearest = 0;
-
-	if (idset_has(from, t->nodes[i].id))
-		return 20;
-	for (unsigned int j = 0; j < t->nnodes; j++)
-		if (idset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
-			nearest = t->near[i * t->nnodes + j];
-	return nearest;
-}
-
-/* Fills the column of node @b in home_near. */
-static void find_home(struct choice *c, unsigned int b, const struct idset *from)
-{
-	const struct topology *t = c->t;
-	unsigned int n = t->nnodes, nearest = nearest_of(c, b, from);
-	bool own = !nearest || idset_has(from, t->nodes[b].id);
-
-	for (unsigned int a = 0; a < n; a++)
-		c->search.home_near[a * n + b] = own ? t->near[a * n + b] : UINT16_MAX;
-	for (unsigned int m = 0; !own && m < n; m++) {
-		if (!idset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
-			continue;
-		for (unsigned int a = 0; a < n; a++)
-			if (t->near[a * n + m] < c->search.home_near[a * n + b])
-				c->search.home_near[a * n + b] = t->near[a * n + m];
-	}
-}
-
-/* Sets home_near, if the pages of some threads are not on the nodes of a set. */
-static int find_homes(struct choice *c, const struct idset *from)
-{
-	struct search *s = &c->search;
-	unsigned int n = c->t->nnodes;
-
-	free(steal_ptr(s->home_near));
-	if (!s->bare && !s->pages_named)
-		return 0;
-	s->home_near = malloc((size_t)n * n * sizeof(*s->home_near));
-	if (!s->home_near)
-		return -ENOMEM;
-	for (unsigned int k = 0; k < s->nsites; k++)
-		find_home(c, s->sites[k].node, from);
-	return 0;
-}
-
-/* Mean slowdown of the fastest CPUs of a node, as many as needed, against the fastest kind; in millionths. */
-static int64_t slowness(const struct choice *c, const struct topo_node *node)
-{
-	unsigned int has[KINDS_MAX] = { 0 }, n = 0, want = c->search.need.count ? c->search.need.count : c->t->ncpus;
-	double sum = 0;
-
-	for (unsigned int i = node->first_cpu; c->kinds.n > 1 && i < node->first_cpu + node->ncpus; i++)
-		has[kind_of(&c->kinds, &c->t->cpus[i])] += c->candidate[i];
-	for (unsigned int k = 0; k < c->kinds.n && n < want; k++) {
-		unsigned int here = has[k] < want - n ? has[k] : want - n;
-
-		sum += here * ((double)c->kinds.top[0] / c->kinds.top[k] - 1);
-		n += here;
-	}
-	return n ? (int64_t)(sum / n * 1e6) : 0;
-}
-
-/* Sets the cost of each site apart from distances within the set. */
-static int add_costs(struct choice *c)
-{
-	struct search *s = &c->search;
-	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
-	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
-	bool home = !idset_empty(&c->req->last_nodes), device = !idset_empty(&c->in->device_nodes);
-
-	s->bare = false;
-	s->pages_named = no_size && c->mems_named;
-	for (unsigned int k = 0; k < s->nsites; k++) {
-		struct site *x = &s->sites[k];
-		const struct topo_node *node = &c->t->nodes[x->node];
-		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
-		double bias = 0;
-
-		x->away = nearest > 20 ? nearest - 20 : 0;
-		s->bare |= x->away > 0;
-		if (device)
-			bias += BIAS_DEVICE * device_distance(c, x->node);
-		if (home && !idset_has(&c->req->last_nodes, node->id))
-			bias += BIAS_HOME;
-		if (s->need.memory && !node->mem_known)
-			bias += BIAS_UNKNOWN;
-		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
-		x->slow = slowness(c, node);
-	}
-	return find_homes(c, from);
-}
-
-static int find_sites(struct choice *c)
-{
-	struct search *s = &c->search;
-
-	s->nsites = 0;
-	c->emptiness = (struct emptiness){ 0 };
-	idset_clear(&c->roomy);
-	for (unsigned int i = 0; i < c->t->nnodes; i++) {
-		const struct topo_node *node = &c->t->nodes[i];
-		struct site x = { .node = i };
-
-		site_cpus(c, node, &x);
-		site_memory(c, node, &x);
-		if (x.cpus) {
-			x.share = (unsigned int)(x.room * SHARES / ((int64_t)x.cpus * LOAD_ONE));
-			c->emptiness.nodes++;
-			c->emptiness.cpus += x.cpus;
-			c->emptiness.share += (double)x.share / SHARES;
-		}
-		if (x.avail && (!node->mem_known || x.avail >= memory_floor(node)))
-			idset_add(&c->roomy, node->id);
-		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
-			continue;
-		s->sites[s->nsites++] = x;
-	}
-	return add_costs(c);
-}
-
-/* Part of the requested memory that a site has, in 1/PAGES_ONE. */
-static int64_t pages_of(const struct search *s, const struct site *x)
-{
-	const struct need *need = &s->need;
-	double has = (double)(x->avail < need->memory ? x->avail : need->memory);
-
-	for (unsigned int h = 0; h < s->topology->nhuge; h++)
-		has += (double)(x->huge[h] < need->huge[h] ? x->huge[h] : need->huge[h]) *
-		       (double)s->topology->huge_size[h];
-	return (int64_t)(has / need->pages * PAGES_ONE);
-}
-
-/*
- * Threads run where CPU is free, up to the request. Pages lie where memory is available; if no size is requested, on
- * the nodes of the threads that are not full.
- */
-static void weigh_sites(struct search *s)
-{
-	for (unsigned int i = 0; i < s->nsites; i++) {
-		struct site *x = &s->sites[i];
-
-		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
-		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away || s->pages_named ? 0 : x->weight;
-	}
-}
-
-static int huge_index(const struct topology *t, uint64_t size)
-{
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		if (t->huge_size[h] == size)
-			return (int)h;
-	return -1;
-}
-
-static int need_huge(struct choice *c, uint64_t size, uint64_t pages, struct error *err)
-{
-	int h = huge_index(c->t, size);
-
-	if (h < 0)
-		return error_set(err, -ENOSPC, "limits.memory.hugepages: no hugepages of %s on this machine",
-				 size ? size_text(size).text : "the default size");
-	c->search.need.huge[h] += pages;
-	return 0;
-}
-
-static void add_up_need(struct choice *c)
-{
-	struct need *need = &c->search.need;
-
-	need->pages = (double)need->memory;
-	for (unsigned int h = 0; h < c->t->nhuge; h++)
-		need->pages += (double)need->huge[h] * (double)c->t->huge_size[h];
-}
-
-static int find_need(struct choice *c, struct error *err)
-{
-	const struct request *req = c->req;
-	struct need *need = &c->search.need;
-	int r;
-
-	memset(need, 0, sizeof(*need));
-	need->count = req->cpu_count;
-	need->memory = req->memory;
-	if (req->huge_memory) {
-		uint64_t size = c->t->huge_default ? c->t->huge_default : c->t->huge_size[0];
-
-		r = need_huge(c, size, size ? (req->memory + size - 1) / size : 0, err);
-		if (r < 0)
-			return r;
-		need->memory = 0;
-	}
-	for (unsigned int i = 0; i < req->nhuge; i++) {
-		r = need_huge(c, req->huge[i].size, req->huge[i].count, err);
-		if (r < 0)
-			return r;
-	}
-	add_up_need(c);
-	c->asked = c->sought = *need;
-	return 0;
-}
-
-/* Refuses hugepages that are free on nodes but reserved by mappings; the kernel counts reservations machine-wide. */
-static int check_reserved_pages(const struct choice *c, struct error *err)
-{
-	for (unsigned int h = 0; h < c->t->nhuge; h++) {
-		uint64_t need = c->search.need.huge[h], left, there = 0;
-
-		if (!need || !c->t->huge_reserved[h])
-			continue;
-		left = usage_huge_left(c->in->usage, c->t, h);
-		for (unsigned int i = 0; i < c->t->nnodes; i++)
-			there += c->t->nodes[i].huge_free[h];
-		if (left < need && there >= need)
-			return error_set(err, -ENOSPC,
-					 "limits.memory.hugepages: %llu pages of %s requested, %llu available (%llu free, of which "
-					 "%llu are reserved by running programs)",
-					 (unsigned long long)need, size_text(c->t->huge_size[h]).text,
-					 (unsigned long long)left, (unsigned long long)there,
-					 (unsigned long long)c->t->huge_reserved[h]);
-	}
-	return 0;
-}
-
-/* Reduces the count to the candidates, and reports it. */
-static void clamp_count(struct choice *c)
-{
-	struct need *need = &c->search.need;
-
-	if (need->count > c->ncandidates && !c->req->exclusive) {
-		struct left_out_text causes = c->why ? left_out(c, true) : (struct left_out_text){ "" };
-
-		reasons_add(c->why, "limits.cpu: %u requested, %u available; using all %u%s%.90s%s", need->count,
-			    c->ncandidates, c->ncandidates, causes.text[0] ? " (" : "", causes.text, causes.text[0] ? ")" : "");
-		need->count = c->ncandidates;
-	}
-	need->room = (int64_t)(need->count ? need->count : 1) * LOAD_ONE;
-}
-
 /* No set has enough free CPUs for a shared request: counts capacity instead, and load decides. */
 static void crowd(struct choice *c)
 {
@@ -483,84 +34,22 @@ static void crowd(struct choice *c)
 	s->taste.cpu = TASTE_CROWDED;
 	for (unsigned int i = 0; i < s->nsites; i++)
 		s->sites[i].room = (int64_t)s->sites[i].ncpus * LOAD_ONE;
-	weigh_sites(s);
-}
-
-/*
- * taste.keep: with many nodes, keeping some costs little; with two, much. While most of the machine is free, few
- * later requests need what is kept. @mean: mean of the nodes' free shares.
- */
-static double keep_of(double nodes, double mean)
-{
-	double others = 1 - 1 / nodes;
-	double used = (1 - mean) * (1 - mean);
-
-	return others * (KEEP_IDLE + (KEEP * others - KEEP_IDLE) * used);
-}
-
-/*
- * Balance 100 is worst fit, where evenness decides regardless of distance; 50 was chosen by benchmark; 0 is best fit,
- * which packs containers. @keep: the value at 50.
- */
-static void balance_taste(unsigned int balance, double keep, struct taste *t)
-{
-	double away = ((double)balance - 50) / 50;
-	double steep = away * away * away * away;
-	double whole = keep > 1 ? keep : 1; /* up to this keep, evenness has its full weight */
-
-	t->cpu = TASTE_CPU;
-	t->memory = TASTE_MEMORY;
-	t->keep = keep;
-	if (away >= 0) {
-		t->keep *= 1 - away;
-		t->cpu *= 1 + 1000 * steep;
-		t->memory *= 1 + 1000 * steep;
-	} else {
-		t->keep += (KEEP_MOST - keep) * away * away;
-		t->cpu /= t->keep > whole ? t->keep / whole : 1;
-	}
-}
-
-static void set_taste(struct choice *c)
-{
-	struct taste *t = &c->search.taste;
-	const struct emptiness *e = &c->emptiness;
-	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
-
-	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	balance_taste(c->in->policy->balance, keep_of(t->nodes, mean), t);
-	t->mean = mean - t->keep * mean * mean * mean;
-	t->step = e->cpus > 0 ? (double)c->search.need.room / LOAD_ONE * e->nodes / e->cpus : 1;
+	sites_weigh(s);
 }
 
 static int search_once(struct choice *c)
 {
 	search_free(&c->search);
-	if (find_sites(c) < 0)
+	if (sites_find(c) < 0)
 		return -ENOMEM;
-	clamp_count(c);
-	weigh_sites(&c->search);
+	need_clamp(c);
+	sites_weigh(&c->search);
 	c->search.need.overcommit = false;
-	set_taste(c);
+	taste_set(c);
 	c->search.want_second = c->why != NULL;
 	if (!c->ncandidates)
 		return -ENOSPC;
 	return search_run(&c->search);
-}
-
-/* Bit mask of the kinds of cores that the request's class allows. */
-static unsigned int wanted_kinds(const struct choice *c)
-{
-	if (c->kinds.n == 1)
-		return KINDS_ALL;
-	switch (c->req->cpu_class) {
-	case CLASS_PERFORMANCE:
-		return 1;
-	case CLASS_EFFICIENT:
-		return KINDS_ALL & ~1U;
-	default:
-		return KINDS_ALL;
-	}
 }
 
 /*
@@ -577,7 +66,7 @@ static int search_kinds(struct choice *c)
 	for (unsigned int k = 0; c->kinds.n > 1 && c->req->cpu_count && k < c->kinds.n && nodes != 1; k++) {
 		if (!(wanted >> k & 1))
 			continue;
-		find_candidates(c, 1U << k);
+		candidates_find(c, 1U << k);
 		if (s->need.count > c->ncandidates)
 			continue;
 		r = search_once(c);
@@ -591,7 +80,7 @@ static int search_kinds(struct choice *c)
 	}
 	if (nodes != 1) {
 		if (c->kinds_wanted != wanted)
-			find_candidates(c, wanted);
+			candidates_find(c, wanted);
 		r = search_once(c);
 		if (r == 0 && (!best || (s->best.n < nodes && s->best.cost + COST_MIXED < cost)))
 			return 0;
@@ -600,68 +89,8 @@ static int search_kinds(struct choice *c)
 		return r;
 	if (c->kinds_wanted == best && s->best.n)
 		return 0;
-	find_candidates(c, best);
+	candidates_find(c, best);
 	return search_once(c);
-}
-
-/*
- * If all non-isolated cores that no container holds are free, and an exclusive container would take the last of them,
- * excludes one core for other containers and the host.
- */
-static int keep_core(struct choice *c)
-{
-	const struct topology *t = c->t;
-	cleanup_free bool *takes = NULL; /* by core: this container could take it */
-	cleanup_free unsigned int *threads = NULL; /* by core: CPUs that it could take of it */
-	unsigned int nfree = 0;
-	int kept = -1; /* the core with the fewest CPUs to take, then the lowest CPU id */
-
-	for (unsigned int i = 0; c->kept_core >= 0 && i < t->ncpus; i++)
-		if (t->cpus[i].core == c->kept_core)
-			c->free_core[i] = true;
-	c->kept_core = -1;
-	if (!c->req->exclusive || c->isolated || c->in->whole || !idset_intersects(&t->online, &t->isolated))
-		return 0;
-	takes = calloc(t->ncores + 1, sizeof(*takes));
-	threads = calloc(t->ncores + 1, sizeof(*threads));
-	if (!takes || !threads)
-		return -ENOMEM;
-	for (unsigned int i = 0; i < t->ncpus; i++) {
-		takes[t->cpus[i].core] |= c->candidate[i] && c->free_core[i];
-		threads[t->cpus[i].core] += c->candidate[i];
-	}
-	for (unsigned int i = 0; i < t->ncpus; i++) {
-		const struct topo_cpu *cpu = &t->cpus[i];
-
-		if (idset_has(&t->isolated, cpu->id) || c->in->usage->exclusive[cpu->id])
-			continue;
-		if (!takes[cpu->core])
-			return 0; /* this core is left to others in any case */
-		nfree += c->candidate[i];
-		if (kept < 0 || threads[cpu->core] < threads[t->cpus[kept].core] ||
-		    (threads[cpu->core] == threads[t->cpus[kept].core] && cpu->id < t->cpus[kept].id))
-			kept = (int)i;
-	}
-	if (kept < 0 || (!c->req->cpu_listed && c->sought.count + threads[t->cpus[kept].core] <= nfree))
-		return 0;
-	c->kept_core = t->cpus[kept].core;
-	for (unsigned int i = 0; i < t->ncpus; i++)
-		if (t->cpus[i].core == c->kept_core)
-			c->free_core[i] = false;
-	return 0;
-}
-
-/* Selects the pool of CPUs: the isolated ones, or the others. */
-static int enter_pool(struct choice *c, bool isolated)
-{
-	c->isolated = isolated;
-	c->search.need = c->sought;
-	allow_cpus(c);
-	free(steal_ptr(c->first_thread));
-	if (c->req->one_thread && find_first_threads(c) < 0)
-		return -ENOMEM;
-	find_candidates(c, wanted_kinds(c));
-	return keep_core(c);
 }
 
 static int search_pools(struct choice *c)
@@ -671,14 +100,14 @@ static int search_pools(struct choice *c)
 	if (r != -ENOSPC || !c->req->exclusive || c->isolated || c->req->cpu_class != CLASS_ANY ||
 	    !idset_intersects(&c->t->online, &c->t->isolated))
 		return r;
-	r = enter_pool(c, true);
+	r = candidates_enter_pool(c, true);
 	if (r == 0)
 		r = search_kinds(c);
 	if (r == 0)
 		reasons_add(c->why, "limits.cpu.exclusive: on isolated CPUs, as too few others are free");
 	if (r != -ENOSPC)
 		return r;
-	r = enter_pool(c, false);
+	r = candidates_enter_pool(c, false);
 	return r < 0 ? r : search_kinds(c);
 }
 
@@ -737,7 +166,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 		uint64_t asked = c->search.need.memory;
 
 		c->search.need.memory = c->asked.memory = 0;
-		add_up_need(c);
+		need_add_up(c);
 		r = search_once(c);
 		if (r == 0) {
 			reasons_add(c->why, "limits.memory: no set of nodes has %s: policy preferred allows it to spill",
@@ -796,11 +225,11 @@ static int give_sites(struct choice *c, const struct idset *nodes, struct error 
 {
 	struct search *s = &c->search;
 
-	if (find_sites(c) < 0)
+	if (sites_find(c) < 0)
 		return error_errno(err, -ENOMEM, "selection");
-	clamp_count(c);
-	weigh_sites(s);
-	set_taste(c);
+	need_clamp(c);
+	sites_weigh(s);
+	taste_set(c);
 	s->best.site = calloc(s->nsites + 1, sizeof(*s->best.site));
 	if (!s->best.site)
 		return error_errno(err, -ENOMEM, "selection");
@@ -866,7 +295,6 @@ static int check_reserved(const struct choice *c, struct error *err)
 static int choose_whole(struct choice *c, struct error *err)
 {
 	int r = check_reserved(c, err);
-
 
 	if (r < 0)
 		return r;
@@ -1005,7 +433,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 
 	if (!c->mems_named)
 		return 0;
-	if (find_sites(c) < 0)
+	if (sites_find(c) < 0)
 		return error_errno(err, -ENOMEM, "selection");
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		sum.avail += c->search.sites[i].avail;
@@ -1016,7 +444,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 		return refuse(c, err);
 	need->memory = 0;
 	memset(need->huge, 0, sizeof(need->huge));
-	add_up_need(c);
+	need_add_up(c);
 	c->sought = *need;
 	return 0;
 }
@@ -1024,7 +452,7 @@ static int check_named_memory(struct choice *c, struct error *err)
 /* Isolated CPUs are used only for containers that request them, by class or by a pin to isolated CPUs only. */
 static bool wants_isolated(const struct choice *c)
 {
-	struct idset pin = c->req->pin_cpus;
+	struct idset pin = c->limits->pin_cpus;
 
 	idset_and(&pin, &c->t->online);
 	return c->req->cpu_class == CLASS_ISOLATED ||
@@ -1036,16 +464,16 @@ static int prepare(struct choice *c, struct error *err)
 {
 	int r;
 
-	r = allow_nodes(c, err);
+	r = candidates_allow_nodes(c, err);
 	if (r < 0)
 		return r;
 	r = choose_mems(c, err);
 	if (r < 0)
 		return r;
 	kinds_find(c->t, &c->kinds);
-	r = find_need(c, err);
+	r = need_find(c, err);
 	if (r == 0 && !c->in->whole)
-		r = check_reserved_pages(c, err);
+		r = need_check_reserved(c, err);
 	if (r < 0)
 		return r;
 	if (c->req->exclusive || c->req->one_thread || c->t->cores_cross) {
@@ -1053,7 +481,7 @@ static int prepare(struct choice *c, struct error *err)
 		if (!c->free_core)
 			return error_errno(err, -ENOMEM, "selection");
 	}
-	r = enter_pool(c, wants_isolated(c));
+	r = candidates_enter_pool(c, wants_isolated(c));
 	if (r < 0)
 		return error_errno(err, r, "selection");
 	for (unsigned int i = 0; i < c->req->ndevices; i++)
@@ -1092,11 +520,40 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	return 0;
 }
 
+void constraints_init(struct constraints *c, const struct request *r)
+{
+	c->limited = false;
+	c->pin_cpus = r->pin_cpus;
+	c->pin_mems = r->pin_mems;
+	c->last_nodes = r->last_nodes;
+	c->last_mems = r->last_mems;
+	c->memory = r->memory;
+	for (unsigned int i = 0; i < HUGE_REQUEST_MAX; i++)
+		c->huge_count[i] = r->huge[i].count;
+	c->cut[0] = '\0';
+}
+
+/* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
+static own_frame int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
+				      struct error *err)
+{
+	struct select_input limited = *in;
+	struct constraints limits;
+
+	constraints_init(&limits, in->request);
+	limited.limits = &limits;
+	return select_placement(&limited, out, why, err);
+}
+
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
 {
-	struct choice c = { .in = in, .t = in->topology, .req = in->request, .why = why, .kept_core = -1 };
+	struct choice c = {
+		.in = in, .t = in->topology, .req = in->request, .limits = in->limits, .why = why, .kept_core = -1
+	};
 	int r = -ENOMEM;
 
+	if (!in->limits)
+		return select_unlimited(in, out, why, err);
 	if (why)
 		for (unsigned int i = 0; i < in->topology->nwarnings; i++)
 			reasons_add(why, "%s", in->topology->warnings[i]);

@@ -34,13 +34,28 @@ uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, ui
 /* Suffix for a refusal, "; reserved-memory keeps 4GiB of node 0"; "" if nothing is reserved on @nodes. */
 void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size);
 
+/*
+ * What narrows or guides a request beside its own keys: the cgroup, a plan, an earlier placement. It begins with the
+ * pins and hints of the request, so that the selection reads them here alone.
+ */
+struct constraints {
+	bool limited;                           /* the allowed sets are valid */
+	struct idset allowed_cpus, allowed_mems; /* the parent's cpuset.cpus.effective and cpuset.mems.effective */
+	struct idset pin_cpus, pin_mems;        /* never left; empty: no pin */
+	struct idset last_nodes, last_mems;     /* hints */
+	/* request.memory and the counts of request.huge[], reduced to the limits of the cgroup. */
+	uint64_t memory, huge_count[HUGE_REQUEST_MAX];
+	char cut[200];                          /* message about that reduction; "": none */
+};
+/* Makes the constraints that the request itself sets. */
+void constraints_init(struct constraints *c, const struct request *r);
+
 struct select_input {
 	const struct topology *topology;
 	const struct usage *usage;
 	const struct request *request;
 	const struct select_policy *policy;
-	const struct idset *allowed_cpus; /* the parent's cpuset.cpus.effective; NULL: all */
-	const struct idset *allowed_mems; /* the parent's cpuset.mems.effective; NULL: all */
+	const struct constraints *limits; /* NULL: those of the request alone */
 	struct idset device_nodes;        /* node ids of the request's devices; empty: none known */
 	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
 	/*

@@ -5,6 +5,7 @@
  */
 #include "runtime-hooks/common/hook.h"
 
+#include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
@@ -38,8 +39,7 @@ static const struct last_words *volatile last = &last_words[0];
 static volatile sig_atomic_t time_up_status = 1;
 static void (*volatile time_up_call)(void);
 static unsigned int time_limit = HOOK_SECONDS;
-static const volatile sig_atomic_t nothing;
-static const volatile sig_atomic_t *uncounted = &nothing;
+static volatile sig_atomic_t uncounted; /* set by the write of a cpuset, read by on_alarm() */
 
 /* @line begins with the syslog priority, "<27>". Async-signal-safe. */
 static void send_line(const char *line)
@@ -101,13 +101,13 @@ static void on_alarm(int signal_number)
 {
 	(void)signal_number;
 	/* The signal was pending during the exempt system call, which has just returned: restart the time limit. */
-	if (*uncounted)
+	if (uncounted)
 		alarm(time_limit);
 	else
 		end_with(last->time_up);
 }
 
-/* The message is all that helps: runtimes like crun do not report a hook's signal. */
+/* Reports the signal, because runtimes like crun do not report the signal of a hook. */
 static void on_fault(int signal_number)
 {
 	(void)signal_number;
@@ -166,10 +166,9 @@ static void fill_standard(void)
 uint64_t hook_begin(void)
 {
 	struct sigaction on_time_up = { .sa_handler = on_alarm };
-	struct timespec now = { 0 };
+	uint64_t began = clock_ns(CLOCK_BOOTTIME);
 	sigset_t held;
 
-	clock_gettime(CLOCK_BOOTTIME, &now);
 	/* Let the heap grow only once, and never shrink before exit. */
 	mallopt(M_TOP_PAD, 1 << 20);
 	mallopt(M_TRIM_THRESHOLD, 1 << 24);
@@ -187,7 +186,7 @@ uint64_t hook_begin(void)
 	sigaddset(&held, SIGXFSZ);
 	sigprocmask(SIG_SETMASK, &held, NULL);
 	alarm(HOOK_SECONDS);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+	return began;
 }
 
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err)
@@ -207,36 +206,9 @@ void hook_time_limit(unsigned int seconds)
 	alarm(time_limit);
 }
 
-void hook_uncounted(const volatile sig_atomic_t *while_set)
+volatile sig_atomic_t *hook_uncounted(void)
 {
-	uncounted = while_set;
-}
-
-/* This user's id outside the user namespace. */
-static unsigned int outer_uid(void)
-{
-	unsigned int inside, outside, count;
-	char map[4096];
-
-	if (file_read(AT_FDCWD, "/proc/self/uid_map", map, sizeof(map)) > 0 &&
-	    sscanf(map, "%u %u %u", &inside, &outside, &count) == 3 && own_uid() - inside < count)
-		return outside + (own_uid() - inside);
-	return own_uid();
-}
-
-const char *hook_state(const char *given, bool bare)
-{
-	static char path[PATH_MAX];
-	const char *dir = getenv("XDG_RUNTIME_DIR");
-	struct stat run;
-
-	if (given || (own_uid() == 0 && !dir && !bare) || stat("/run", &run) < 0 || run.st_uid == own_uid())
-		return given ? given : HOOK_STATE;
-	if (dir)
-		snprintf(path, sizeof(path), "%s/numaplace", dir);
-	else
-		snprintf(path, sizeof(path), "/run/user/%u/numaplace", outer_uid());
-	return path;
+	return &uncounted;
 }
 
 void hook_subject(const char *fmt, ...)

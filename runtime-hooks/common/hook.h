@@ -18,8 +18,6 @@
 #define HOOK_LOCK_SECONDS 5 /* of which waiting for the ledger's lock */
 /* The same share of another time limit, in milliseconds. */
 #define HOOK_LOCK_MS(seconds) ((seconds) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS)
-#define HOOK_CONF	  "/etc/numaplace/numaplace.conf"
-#define HOOK_STATE	  "/run/numaplace"
 
 /*
  * Every main calls this first. Opens closed standard descriptors on /dev/null, blocks SIGPIPE and SIGXFSZ, sets umask
@@ -41,20 +39,10 @@ int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *er
 void hook_time_limit(unsigned int seconds);
 
 /*
- * If the time limit expires while *@while_set is not 0, it starts again. For a system call that signals do not
- * interrupt (cgroup_writing).
+ * A flag: if the time limit expires while it is not 0, the time starts again. For a system call that signals do not
+ * interrupt (cgroup_writer.busy).
  */
-void hook_uncounted(const volatile sig_atomic_t *while_set);
-
-/*
- * The ledger's folder: @given, or /run/numaplace for the machine's root. For other users, and for root in a user
- * namespace (rootless podman), which do not own /run, it is XDG_RUNTIME_DIR/numaplace, or /run/user/UID/numaplace
- * without XDG_RUNTIME_DIR.
- *
- * Root without XDG_RUNTIME_DIR is assumed to be the machine's root, which saves a system call, unless @bare: podman's
- * precreate and poststop may run without any environment.
- */
-const char *hook_state(const char *given, bool bare);
+volatile sig_atomic_t *hook_uncounted(void);
 
 /* Sets the subject of later messages: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -10,6 +10,7 @@
 #include "cgroup/own.h"
 #include "place/place.h"
 #include "plugin/base/file.h"
+#include "plugin/base/options.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/hook.h"
 #include "runtime-hooks/incus/incus-agent.h"
@@ -164,9 +165,9 @@ static void keep_cpus(const struct agent *a, const struct led *l)
 	if (rc == 0)
 		rc = own_while_placed(a->mount, &r, &c, &err);
 	if (rc == 0)
-		rc = cgroup_write_cpus(&c, &l->cpus, &err);
+		rc = cgroup_write_cpus(&a->env.writer, &c, &l->cpus, &err);
 	if (rc < 0 && rc != -ENOENT && rc != -ENODEV) {
-		error_prefix(&err, "container %s", l->id);
+		error_prefix(&err, rc, "container %s", l->id);
 		hook_warn(err.text);
 	}
 }
@@ -278,21 +279,13 @@ static void run(struct agent *a)
 static int parse_options(int argc, char **argv, struct agent *a, struct error *err)
 {
 	const char *state = NULL;
-	struct {
-		const char *name;
-		const char **value;
-	} known[] = { { "--state", &state }, { "--socket", &a->socket } };
+	const struct option_rule rules[] = { { .name = "state", .value = &state }, { .name = "socket", .value = &a->socket } };
+	const struct option_table table = { .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words = options_parse(&table, argc - 1, argv + 1, err);
 
-	for (int i = 1; i < argc; i += 2) {
-		size_t k = 0;
-
-		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
-			k++;
-		if (k == ARRAY_SIZE(known) || i + 1 == argc)
-			return error_set(err, -EINVAL, "usage: incus-agent [--state DIR] [--socket PATH]");
-		*known[k].value = argv[i + 1];
-	}
-	place_name_state(&a->env, state, HOOK_STATE);
+	if (words)
+		return words < 0 ? words : error_set(err, -EINVAL, "usage: incus-agent [--state DIR] [--socket PATH]");
+	place_name_state(&a->env, state, PLACE_STATE);
 	return 0;
 }
 
@@ -324,8 +317,10 @@ static int mend(struct agent *a, struct error *err)
 static int begin(struct agent *a, int *lock, struct error *err)
 {
 	cleanup_free char *folder = NULL;
-	int r = place_open_state(&a->env, err);
+	int r = place_open(&a->env, PLACE_CREATE, err);
 
+	if (r == 0)
+		r = place_need_state(&a->env, err);
 	if (r == 0)
 		r = take_lock(&a->env, lock, err);
 	if (r == 0)
@@ -381,7 +376,7 @@ static void set_signals(struct agent *a)
 
 int main(int argc, char **argv)
 {
-	struct agent a = { .env = { .root = -1, .real = true, .state = -1, .state_path = HOOK_STATE,
+	struct agent a = { .env = { .root = -1, .real = true, .state = -1, .mount = -1, .state_path = PLACE_STATE,
 				    .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn },
 			   .mount = -1, .ledger_watch = -1 };
 	cleanup_close int lock = -1;

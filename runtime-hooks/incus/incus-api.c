@@ -4,8 +4,11 @@
  */
 #include "runtime-hooks/incus/incus-api.h"
 
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/json.h"
+#include "plugin/base/wait.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -68,47 +71,8 @@ void incus_path(const char *project, const char *instance, char *out, size_t siz
 	snprintf(out, size, "/1.0/instances/%s?project=%s", i, p);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-static int wait_for(int fd, short events, int64_t until)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int64_t left = until - now_ms();
-	int n = left > 0 ? poll(&p, 1, (int)left) : 0;
-
-	if (n < 0)
-		return errno == EINTR ? 0 : -errno;
-	return n ? 0 : -ETIMEDOUT;
-}
-
-static int send_all(int fd, const char *text, size_t len, int64_t until)
-{
-	while (len) {
-		ssize_t n = send(fd, text, len, MSG_NOSIGNAL | MSG_DONTWAIT);
-		int r;
-
-		if (n >= 0) {
-			text += n;
-			len -= (size_t)n;
-			continue;
-		}
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		r = wait_for(fd, POLLOUT, until);
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
 /* Reads until the peer closes the connection. */
-static int receive_all(int fd, int64_t until, char **text, size_t *len)
+static int receive_all(int fd, uint64_t until, char **text, size_t *len)
 {
 	cleanup_free char *buf = NULL;
 	size_t used = 0, room = 0;
@@ -134,7 +98,7 @@ static int receive_all(int fd, int64_t until, char **text, size_t *len)
 		}
 		if (errno != EAGAIN && errno != EINTR)
 			return -errno;
-		r = wait_for(fd, POLLIN, until);
+		r = wait_until(fd, POLLIN, until);
 		if (r < 0)
 			return r;
 	}
@@ -173,7 +137,7 @@ static int parse_status(const char *answer, const char **body)
 int incus_request(const char *socket, const char *method, const char *path, const char *body, unsigned int timeout_ms,
 		  char **text, size_t *len, struct error *err)
 {
-	int64_t until = now_ms() + timeout_ms;
+	uint64_t until = clock_ms() + timeout_ms;
 	cleanup_free char *question = NULL, *answer = NULL;
 	cleanup_close int fd = open_socket(socket);
 	const char *at = NULL;
@@ -189,7 +153,7 @@ int incus_request(const char *socket, const char *method, const char *path, cons
 		question = NULL;
 		return error_set(err, -ENOMEM, "out of memory");
 	}
-	r = send_all(fd, question, (size_t)n, until);
+	r = send_until(fd, question, (size_t)n, until);
 	if (r == 0)
 		r = receive_all(fd, until, &answer, &got);
 	if (r == 0)
@@ -284,21 +248,33 @@ int incus_get(const char *socket, const char *project, const char *instance, str
 	return r;
 }
 
-int incus_set(const char *socket, const char *project, const char *instance, const char *keys, struct error *err)
+/* {"config":{...}}: a PATCH keeps all other keys. */
+static void write_config(struct json_writer *body, const char *const *config)
 {
-	cleanup_free char *text = NULL, *body = NULL;
+	json_begin_object(body, NULL);
+	json_begin_object(body, "config");
+	for (; *config; config += 2)
+		json_put_string(body, config[0], config[1]);
+	json_end(body);
+	json_end(body);
+}
+
+int incus_set(const char *socket, const char *project, const char *instance, const char *const *config,
+	      struct error *err)
+{
+	cleanup_json struct json_writer body = JSON_IN_MEMORY;
+	cleanup_free char *text = NULL;
 	struct incus_answer a = { 0 };
 	char path[2048];
 	size_t len = 0;
 	const char *said;
 	int r, status;
 
-	if (asprintf(&body, "{\"config\":{%s}}", keys) < 0) {
-		body = NULL;
+	write_config(&body, config);
+	if (body.failed)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
 	incus_path(project, instance, path, sizeof(path));
-	r = incus_request(socket, "PATCH", path, body, PATIENCE_MS, &text, &len, err);
+	r = incus_request(socket, "PATCH", path, body.text, PATIENCE_MS, &text, &len, err);
 	if (r < 0 || r == 200)
 		return r < 0 ? r : 0;
 	said = daemon_error(text, len, &a);

@@ -38,9 +38,10 @@ int incus_get(const char *socket, const char *project, const char *instance, str
 	      struct error *err);
 
 /*
- * Sets configuration keys, given as JSON members ("\"a\":\"b\",..."). -EBUSY: another operation is in progress;
+ * Sets configuration keys: @config is key, value, key, value..., NULL. -EBUSY: another operation is in progress;
  * -EINVAL: the daemon refuses the keys.
  */
-int incus_set(const char *socket, const char *project, const char *instance, const char *keys, struct error *err);
+int incus_set(const char *socket, const char *project, const char *instance, const char *const *config,
+	      struct error *err);
 
 #endif

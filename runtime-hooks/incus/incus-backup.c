@@ -5,22 +5,12 @@
  */
 #include "runtime-hooks/incus/incus-config.h"
 
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/incus/yaml.h"
 
 #include <errno.h>
 #include <string.h>
-
-static int keep(char **where, const char *value, struct error *err)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	free(*where);
-	*where = copy;
-	return 0;
-}
 
 static int take_config(void *arg, const char *key, const char *value, struct error *err)
 {
@@ -32,7 +22,7 @@ static int take_name(void *arg, const char *key, const char *value, struct error
 	struct incus_config *c = arg;
 
 	(void)key;
-	return keep(&c->name, value, err);
+	return string_keep(&c->name, value, err);
 }
 
 static int take_type(void *arg, const char *key, const char *value, struct error *err)
@@ -40,7 +30,7 @@ static int take_type(void *arg, const char *key, const char *value, struct error
 	struct incus_config *c = arg;
 
 	(void)key;
-	return keep(&c->type, value, err);
+	return string_keep(&c->type, value, err);
 }
 
 int incus_config_parse(const char *text, size_t len, const char *name, struct incus_config *c, struct error *err)
@@ -57,8 +47,6 @@ int incus_config_parse(const char *text, size_t len, const char *name, struct in
 	int r = yaml_parse(text, len, INCUS_BACKUP_MAX, rules, ARRAY_SIZE(rules), c, err);
 
 	if (r < 0)
-		error_prefix(err, "%s", name);
-	else if (!c->name)
-		r = error_set(err, -EINVAL, "%s: contains no instance", name);
-	return r;
+		return error_prefix(err, r, "%s", name);
+	return c->name ? 0 : error_set(err, -EINVAL, "%s: contains no instance", name);
 }

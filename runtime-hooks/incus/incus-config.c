@@ -6,6 +6,8 @@
  */
 #include "runtime-hooks/incus/incus-config.h"
 
+#include "plugin/base/number.h"
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -21,17 +23,6 @@ static const struct {
 	{ "limits.hugepages.1GB", 1ULL << 30 },
 };
 
-static int keep(char **where, const char *value, struct error *err)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	free(*where);
-	*where = copy;
-	return 0;
-}
-
 int incus_config_add(struct incus_config *c, const char *key, const char *value, struct error *err)
 {
 	size_t prefix = strlen(INCUS_PREFIX);
@@ -42,14 +33,14 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 	if (!*value)
 		return 0;
 	if (k >= 0)
-		return keep(ours ? &c->asked[k] : &c->native[k], value, err);
+		return string_keep(ours ? &c->asked[k] : &c->native[k], value, err);
 	if (ours && strcmp(key + prefix, "mode") == 0)
-		return keep(&c->mode, value, err);
+		return string_keep(&c->mode, value, err);
 	if (ours)
 		return error_set(err, -EINVAL, "%s: \"%s\": no such key", quote(key).text, quote(value).text);
 	for (size_t i = 0; i < INCUS_HUGE_SIZES; i++)
 		if (strcmp(key, huge_keys[i].key) == 0)
-			return keep(&c->huge[i], value, err);
+			return string_keep(&c->huge[i], value, err);
 	return 0;
 }
 
@@ -67,20 +58,14 @@ void incus_config_free(struct incus_config *c)
 	*c = (struct incus_config){ 0 };
 }
 
-static bool is_hint(int key)
-{
-	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
-}
-
 /* Parses a percentage of the host's memory ("50%") or a size. */
 static int memory_of(const char *text, uint64_t host_memory, uint64_t *bytes, struct error *err)
 {
-	size_t digits = strspn(text, "0123456789");
-	unsigned long percent;
+	const char *end = text;
+	uint64_t percent;
 
-	if (!digits || strcmp(text + digits, "%") != 0)
+	if (!number_prefix(&end, UINT64_MAX, &percent) || strcmp(end, "%") != 0)
 		return size_parse(text, bytes, err);
-	percent = strtoul(text, NULL, 10);
 	if (!host_memory)
 		return error_set(err, -EINVAL, "\"%s\": the memory size of the host is not known", quote(text).text);
 	if (percent > SIZE_LIMIT / host_memory)
@@ -98,7 +83,7 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	uint64_t bytes;
 	int ret = 0;
 
-	if (!value || is_hint(key))
+	if (!value || request_key_is_hint(key))
 		return 0;
 	if (!(allowed & 1U << key))
 		return error_set(err, -EINVAL, INCUS_PREFIX "%s: \"%s\": containers may not set this key (container-keys)",
@@ -106,7 +91,7 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	if (key == KEY_MEMORY) {
 		ret = memory_of(value, host_memory, &bytes, err);
 		if (ret < 0)
-			return error_prefix(err, INCUS_PREFIX "%s", request_keys[key]);
+			return error_prefix(err, ret, INCUS_PREFIX "%s", request_keys[key]);
 		if (strchr(value, '%')) {
 			snprintf(number, sizeof(number), "%llu", (unsigned long long)bytes);
 			value = number;
@@ -315,7 +300,7 @@ int incus_plan(const struct incus_config *c, const struct conf *conf, uint64_t h
 	if (!lead)
 		return plan_behind(c, conf, host_memory, way, out, err);
 	for (int k = 0; k < KEY_COUNT; k++)
-		asks |= c->asked[k] && !is_hint(k);
+		asks |= c->asked[k] && !request_key_is_hint(k);
 	/*
 	 * `mode = lead` on an instance is itself a request. The host-wide setting applies only to instances with keys.
 	 */

@@ -22,22 +22,11 @@
 static int tell_once(const char *socket, const char *project, const char *instance, const char *list,
 		     struct error *err)
 {
-	cleanup_free char *keys = NULL;
-	int r;
+	const char *const native[] = { "volatile.cpu.nodes", list, NULL };
+	const char *const of_user[] = { INCUS_PREFIX "volatile.cpu.nodes", list, NULL };
+	int r = incus_set(socket, project, instance, native, err);
 
-	if (asprintf(&keys, "\"volatile.cpu.nodes\":\"%s\"", list) < 0) {
-		keys = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	r = incus_set(socket, project, instance, keys, err);
-	if (r != -EINVAL)
-		return r;
-	free(keys);
-	if (asprintf(&keys, "\"" INCUS_PREFIX "volatile.cpu.nodes\":\"%s\"", list) < 0) {
-		keys = NULL;
-		return error_set(err, -ENOMEM, "out of memory");
-	}
-	return incus_set(socket, project, instance, keys, err);
+	return r == -EINVAL ? incus_set(socket, project, instance, of_user, err) : r;
 }
 
 static bool may_change(int status)
@@ -72,7 +61,7 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 			return 0;
 		poll(NULL, 0, PAUSE_MS);
 	} while (may_change(r) && time(NULL) < until);
-	error_prefix(&err, "set volatile.cpu.nodes to %s", list);
+	error_prefix(&err, r, "set volatile.cpu.nodes to %s", list);
 	hook_warn(err.text);
 	return 1;
 }

@@ -20,7 +20,7 @@
 
 /*
  * Slashes separate the parts of a path; a star as the last part matches every key. A collection where a rule expects
- * text is an error. Text where the path continues is one, too, unless it is empty or null.
+ * text is an error. Text where a rule expects a collection is an error, too, unless the text is empty or null.
  */
 struct yaml_rule {
 	const char *path;

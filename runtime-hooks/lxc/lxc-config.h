@@ -37,9 +37,6 @@ static inline void cleanup_lxc_limitsp(struct lxc_limits *l)
 /* Fills in what the keys in @r leave out. Call before request_finish(). */
 int lxc_limits_fallback(const struct lxc_limits *l, struct request *r, struct error *err);
 
-/* For default = follow-pins: with pinned CPUs and unpinned memory, requests exactly these CPUs; else nothing. */
-void lxc_limits_follow_pins(const struct lxc_limits *l, struct request *r);
-
 /* --- lxc-config.c: the only file that uses liblxc --- */
 
 /* Reads @file through liblxc. Zero @out before. */

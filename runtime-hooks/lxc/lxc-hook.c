@@ -12,6 +12,8 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/options.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -89,44 +91,44 @@ static bool name_is_split(const char *name, int argc, char **argv)
 	return name && name_check_id(name, NULL) < 0 && argc > 2 && strcmp(argv[argc - 2], "lxc") == 0;
 }
 
+/* An error in a key is the container's: it is reported later, with the container's name. */
+static int set_key(void *options, const char *value, struct error *err)
+{
+	struct options *o = options;
+
+	(void)err;
+	if (o->set_status == 0)
+		o->set_status = lxc_keys_set(&o->keys, value, &o->set_err);
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	struct {
-		const char *name;
-		const char **value;
-	} known[] = {
-		{ "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		{ "--timeout", &o->timeout }, { "--config", &o->file }, { "--set", NULL },
+	const struct option_rule rules[] = {
+		{ .name = "conf", .value = &o->conf },	     { .name = "state", .value = &o->state },
+		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
+		{ .name = "config", .value = &o->file },     { .name = "set", .set = set_key, .arg = o },
 	};
-	bool split;
+	struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words;
 
 	o->name = getenv("LXC_NAME");
 	o->stage = getenv("LXC_HOOK_TYPE");
 	o->file = getenv("LXC_CONFIG_FILE");
-	split = name_is_split(o->name, argc, argv);
-	if (split) {
+	if (name_is_split(o->name, argc, argv)) {
+		/* The words of the name are not options, whatever they look like. */
+		table.unknown = OPTIONS_END;
 		o->stage = argv[argc - 1];
 	} else if (argc > 3 && strcmp(argv[argc - 2], "lxc") == 0) {
 		o->name = argv[argc - 3];
 		o->stage = argv[argc - 1];
 		argc -= 3;
 	}
-	for (int i = 1; i < argc; i++) {
-		size_t k = 0;
-
-		while (k < ARRAY_SIZE(known) && strcmp(argv[i], known[k].name) != 0)
-			k++;
-		if (k == ARRAY_SIZE(known) && split)
-			break;
-		if (k == ARRAY_SIZE(known))
-			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
-		if (++i == argc)
-			return error_set(err, -EINVAL, "%s: a value is missing", known[k].name);
-		if (known[k].value)
-			*known[k].value = argv[i];
-		else if (o->set_status == 0)
-			o->set_status = lxc_keys_set(&o->keys, argv[i], &o->set_err);
-	}
+	words = options_parse(&table, argc - 1, argv + 1, err);
+	if (words < 0)
+		return words;
+	if (words)
+		return error_set(err, -EINVAL, "%s: no such option", quote(argv[1]).text);
 	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
 		return err->status;
 	if (!o->name || !o->stage)
@@ -239,7 +241,7 @@ static int apply_default(enum conf_default what, const struct lxc_limits *limits
 	int ret;
 
 	if (what == DEFAULT_FOLLOW_PINS) {
-		lxc_limits_follow_pins(limits, r);
+		request_follow_pins(r, limits->cpus, limits->mems);
 		return 0;
 	}
 	ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
@@ -310,7 +312,7 @@ static int check_inside(const struct place_env *env, pid_t pid, const struct pla
 	r = check_allowed(status, "Cpus_allowed_list:", &p->share.cpus, err);
 	if (r == 0 && p->policy != POLICY_PREFERRED)
 		r = check_allowed(status, "Mems_allowed_list:", &p->mems, err);
-	return r < 0 ? (error_prefix(err, "pid %d", (int)pid), r) : 0;
+	return r < 0 ? error_prefix(err, r, "pid %d", (int)pid) : 0;
 }
 
 static int write_record(const struct place_env *env, const struct options *o, const struct placement *p,
@@ -335,10 +337,9 @@ static int write_record(const struct place_env *env, const struct options *o, co
 static int find_pid(pid_t *pid, struct error *err)
 {
 	const char *text = getenv("LXC_PID");
-	char *end = NULL;
-	long v = text ? strtol(text, &end, 10) : 0;
+	uint64_t v;
 
-	if (v <= 0 || v > INT_MAX || *end)
+	if (!text || !number_parse(text, INT_MAX, &v) || !v)
 		return error_set(err, -EINVAL, "LXC_PID: \"%s\": no process to place", quote(text ? text : "").text);
 	*pid = (pid_t)v;
 	return 0;
@@ -347,16 +348,20 @@ static int find_pid(pid_t *pid, struct error *err)
 static int place(struct place_env *env, const struct options *o, const struct request *request, const char *inner,
 		 struct error *err)
 {
-	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner,
-				 .check = check_inside };
+	struct place_job job = { .runtime = "lxc", .runtime_class = "lxc", .id = o->name, .inner = inner };
+	struct placing placing;
 	cleanup_record struct record placed = { 0 };
 	struct error why;
 	int r = find_pid(&job.pid, err);
 
 	job.request = *request;
 	hook_populate();
+	if (r < 0)
+		return r;
+	r = place_container(env, &job, &placed, &placing, err);
 	if (r == 0)
-		r = place_container(env, &job, &placed, err);
+		r = check_inside(env, job.pid, &placed.placement, err);
+	place_finish(&placing, r);
 	if (r < 0)
 		return r;
 	/* The ledger and the cgroup hold the placement already. The record is for the next start and for people. */
@@ -394,7 +399,7 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	}
 	bad_name = name_check_id(o->name, &name_err);
 	if (bad_name < 0)
-		error_prefix(&name_err, "container name");
+		error_prefix(&name_err, bad_name, "container name");
 	/* Wait a short time for LXC to finish writing. The lock's path contains the name, so the name must be valid. */
 	if (o->file && bad_name == 0)
 		lock = lxc_lock(o->file, o->name, READ_LOCK_MS, NULL);
@@ -490,13 +495,13 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = HOOK_CONF };
-	struct place_env env = { .root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
+	struct options o = { .conf = PLACE_CONF };
+	struct place_env env = { .root = -1, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = warn };
 	struct error err = { 0 };
 	int r;
 
 	env.began = hook_begin();
-	hook_uncounted(&cgroup_writing);
+	env.writer.busy = hook_uncounted();
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {
@@ -508,7 +513,7 @@ int main(int argc, char **argv)
 		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
 	}
 	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
-	place_name_state(&env, o.state, env.real ? hook_state(NULL, false) : NULL);
+	place_name_state(&env, o.state, env.real ? place_usual_state(false) : NULL);
 	/* Before reading any config. CONFINE_LOOK: lxc_log() looks for the log among the monitor's descriptors. */
 	confine_privileges(CONFINE_LOOK | CONFINE_OWNERS);
 	confine_calls(CONFINE_LIBLXC);

@@ -7,6 +7,7 @@
  */
 #include "runtime-hooks/lxc/lxc-keys.h"
 
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -65,22 +66,6 @@ static bool begins(const struct lxc_line *l, const char *prefix)
 	size_t len = strlen(prefix);
 
 	return l->key_len >= len && memcmp(l->key, prefix, len) == 0;
-}
-
-static int keep(char **where, const char *text, size_t len, struct error *err)
-{
-	char *copy = strndup(text, len);
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	free(*where);
-	*where = copy;
-	return 0;
-}
-
-static bool is_hint(int key)
-{
-	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
 }
 
 /* The key of this line; -1: not a numaplace key; -EINVAL: an unknown or malformed limits.* line. */
@@ -154,13 +139,11 @@ int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_ke
 		if (key < -1)
 			r = key;
 		else if (key >= 0)
-			r = keep(&out->value[key], l.value, l.value_len, err);
+			r = string_keep_part(&out->value[key], l.value, l.value_len, err);
 		else if (lxc_line_is(&l, LXC_ORIGIN_KEY))
-			r = keep(&out->origin, l.value, l.value_len, err);
-		if (r < 0) {
-			error_prefix(err, "%.300s:%u", file, number);
-			return r;
-		}
+			r = string_keep_part(&out->origin, l.value, l.value_len, err);
+		if (r < 0)
+			return error_prefix(err, r, "%.300s:%u", file, number);
 		if (key >= 0)
 			out->line[key] = number;
 	}
@@ -176,9 +159,9 @@ int lxc_keys_set(struct lxc_keys *k, const char *assignment, struct error *err)
 	if (!equals)
 		return error_set(err, -EINVAL, "--set %s: not KEY=VALUE", quote(assignment).text);
 	key = name ? request_find_key(name) : -1;
-	if (key < 0 || is_hint(key))
+	if (key < 0 || request_key_is_hint(key))
 		return error_set(err, -EINVAL, "--set %s: no such key", quote(assignment).text);
-	r = keep(&k->value[key], equals + 1, strlen(equals + 1), err);
+	r = string_keep_part(&k->value[key], equals + 1, strlen(equals + 1), err);
 	k->line[key] = 0;
 	return r;
 }
@@ -186,7 +169,7 @@ int lxc_keys_set(struct lxc_keys *k, const char *assignment, struct error *err)
 bool lxc_keys_ask(const struct lxc_keys *k)
 {
 	for (int i = 0; i < KEY_COUNT; i++)
-		if (k->value[i] && !is_hint(i))
+		if (k->value[i] && !request_key_is_hint(i))
 			return true;
 	return false;
 }
@@ -203,7 +186,7 @@ int lxc_keys_request(const struct lxc_keys *k, const char *origin, unsigned int 
 
 		if (!k->value[i])
 			continue;
-		if (is_hint(i)) {
+		if (request_key_is_hint(i)) {
 			if (ours)
 				request_set(&r, request_keys[i], k->value[i], NULL);
 			continue;
@@ -227,9 +210,9 @@ void lxc_keys_locate(const struct lxc_keys *k, const char *file, struct error *e
 		if (!k->value[i] || strncmp(err->text, request_keys[i], len) != 0 || err->text[len] != ':')
 			continue;
 		if (k->line[i])
-			error_prefix(err, "%.300s:%u", file, k->line[i]);
+			error_prefix(err, err->status, "%.300s:%u", file, k->line[i]);
 		else
-			error_prefix(err, "--set");
+			error_prefix(err, err->status, "--set");
 		return;
 	}
 }

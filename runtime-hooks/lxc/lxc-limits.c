@@ -4,6 +4,7 @@
  * writes the values unchanged to the kernel's files, so they are parsed as the kernel does.
  */
 #include "plugin/base/util.h"
+#include "plugin/base/strbuf.h"
 #include "runtime-hooks/lxc/lxc-config.h"
 #include "runtime-hooks/lxc/lxc-keys.h"
 
@@ -73,25 +74,14 @@ static void set_huge(const char *key, const char *value, struct lxc_limits *out)
 		out->nhuge++;
 }
 
-static int set_text(char **where, const char *value, struct error *err)
-{
-	char *copy = strdup(value);
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	free(*where);
-	*where = copy;
-	return 0;
-}
-
 static int set_limit(const char *key, const char *value, struct lxc_limits *out, struct error *err)
 {
 	static const char huge[] = "hugetlb.";
 
 	if (strcmp(key, "cpuset.cpus") == 0)
-		return set_text(&out->cpus, value, err);
+		return string_keep(&out->cpus, value, err);
 	if (strcmp(key, "cpuset.mems") == 0)
-		return set_text(&out->mems, value, err);
+		return string_keep(&out->mems, value, err);
 	if (strcmp(key, "memory.max") == 0)
 		out->memory_limit = (int64_t)parse_bytes(value);
 	else if (strcmp(key, "cpu.max") == 0)
@@ -131,15 +121,6 @@ void lxc_limits_free(struct lxc_limits *l)
 	*l = (struct lxc_limits){ 0 };
 }
 
-/* The kernel has accepted the value, so one that cannot be parsed here is ignored, not refused. */
-static void read_pin(const char *text, struct idset *out)
-{
-	struct idset pin;
-
-	if (text && *text && idset_parse_kernel(text, &pin, NULL) == 0)
-		*out = pin;
-}
-
 int lxc_limits_fallback(const struct lxc_limits *l, struct request *r, struct error *err)
 {
 	request_fallback_cpus(r, l->cpu_quota, l->cpu_period);
@@ -148,23 +129,8 @@ int lxc_limits_fallback(const struct lxc_limits *l, struct request *r, struct er
 		int ret = request_fallback_hugepages(r, l->huge[i].page_size, l->huge[i].limit, err);
 
 		if (ret < 0)
-			return error_prefix(err, PREFIX "hugetlb");
+			return error_prefix(err, ret, PREFIX "hugetlb");
 	}
-	read_pin(l->cpus, &r->pin_cpus);
-	read_pin(l->mems, &r->pin_mems);
+	request_pin(r, l->cpus, l->mems);
 	return 0;
-}
-
-void lxc_limits_follow_pins(const struct lxc_limits *l, struct request *r)
-{
-	struct idset pin;
-
-	idset_clear(&pin);
-	read_pin(l->cpus, &pin);
-	if (idset_empty(&pin) || (l->mems && *l->mems))
-		return;
-	r->cpu_list = pin;
-	r->cpu_listed = true;
-	r->cpu_count = idset_count(&pin);
-	r->given |= 1U << KEY_CPU;
 }

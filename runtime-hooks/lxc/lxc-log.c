@@ -7,6 +7,7 @@
 
 #include "plugin/base/error.h"
 #include "plugin/base/file.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -35,14 +36,11 @@ static int open_log(int root)
 	cleanup_close int fdinfo = -1;
 	cleanup_closedir DIR *fds = NULL;
 	struct dirent *e;
-	char path[64];
 	int fd;
 
-	snprintf(path, sizeof(path), "proc/%d/fdinfo", (int)getppid());
-	fdinfo = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	snprintf(path, sizeof(path), "proc/%d/fd", (int)getppid());
-	fd = openat(root, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	fds = fd < 0 ? NULL : fdopendir(fd);
+	fdinfo = path_open(root, O_RDONLY | O_DIRECTORY, "proc/%d/fdinfo", (int)getppid());
+	fd = path_open(root, O_RDONLY | O_DIRECTORY, "proc/%d/fd", (int)getppid());
+	fds = dir_list(fd);
 	while (fdinfo >= 0 && fds && (e = readdir(fds))) {
 		cleanup_close int log = -1;
 		struct stat st;

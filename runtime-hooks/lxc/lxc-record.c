@@ -7,7 +7,9 @@
  */
 #include "runtime-hooks/lxc/lxc-record.h"
 
+#include "plugin/base/atomic-file.h"
 #include "plugin/base/file.h"
+#include "plugin/base/hash.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -21,18 +23,9 @@
 #define DURABLE_ROUNDS 2 /* the first rounds fsync() before the exchange, later ones after it */
 #define LOCK_STEP_MS   10
 
-/* FNV-1a: not cryptographic, only well distributed. */
-static uint64_t hash(uint64_t h, const char *text)
-{
-	do
-		h = (h ^ (unsigned char)*text) * 0x100000001b3ULL;
-	while (*text++);
-	return h;
-}
-
 void lxc_origin(const char *name, const char *machine_id, char out[LXC_ORIGIN_LEN + 1])
 {
-	uint64_t h = hash(hash(0xcbf29ce484222325ULL, machine_id), name);
+	uint64_t h = hash_text(hash_text(HASH_START, machine_id), name);
 
 	snprintf(out, LXC_ORIGIN_LEN + 1, "%016llx", (unsigned long long)h);
 }
@@ -283,9 +276,9 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 	int r;
 
 	unlinkat(s->dir, s->draft, 0); /* left by a killed process */
-	fd = openat(s->dir, s->draft, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = atomic_file_begin(s->dir, s->draft, O_WRONLY);
 	if (fd < 0)
-		return error_errno(err, -errno, "create %.100s beside it", s->draft);
+		return error_errno(err, fd, "create %.100s beside it", s->draft);
 	r = file_pwrite_all(fd, text, len, 0);
 	if (r == 0 && like->fd >= 0 && (like->st.st_uid != geteuid() || like->st.st_gid != getegid()) &&
 	    fchown(fd, like->st.st_uid, like->st.st_gid) < 0)
@@ -295,13 +288,11 @@ static int write_aside(const struct spot *s, const struct version *like, bool du
 	if (r == 0 && fchmod(fd, like->fd >= 0 ? like->st.st_mode & 07777 : 0644) < 0)
 		r = -errno;
 	/* The data must be on the disk before the file replaces the old one. */
-	if (r == 0 && ((durable && fsync(fd) < 0) || fstat(fd, &made) < 0 ||
-		       renameat(s->dir, s->draft, s->dir, s->aside) < 0))
+	if (r == 0 && ((durable && fsync(fd) < 0) || fstat(fd, &made) < 0))
 		r = -errno;
-	if (r < 0) {
-		unlinkat(s->dir, s->draft, 0);
+	r = atomic_file_end(s->dir, s->draft, s->aside, r);
+	if (r < 0)
 		return error_errno(err, r, "write %.100s beside it", s->draft);
-	}
 	*st = made;
 	return 0;
 }
@@ -423,5 +414,5 @@ int lxc_record_write(const char *file, bool make, const struct lxc_volatile *v, 
 		r = write_record(&s, make, v, err);
 	if (s.dir >= 0)
 		close(s.dir);
-	return r < 0 ? (error_prefix(err, "%.300s", file), r) : 0;
+	return r < 0 ? error_prefix(err, r, "%.300s", file) : 0;
 }

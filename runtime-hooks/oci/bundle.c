@@ -4,6 +4,7 @@
  */
 #include "runtime-hooks/oci/bundle.h"
 
+#include "plugin/base/atomic-file.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/hook.h"
@@ -142,11 +143,11 @@ int bundle_open(const char *path, const char *config, struct bundle *out, struct
 
 static int write_file(const struct bundle *b, const char *aside, const char *text, size_t len)
 {
-	cleanup_close int fd = openat(b->dir, aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	cleanup_close int fd = atomic_file_begin(b->dir, aside, O_WRONLY);
 	int r;
 
 	if (fd < 0)
-		return -errno;
+		return fd;
 	r = file_pwrite_all(fd, text, len, 0);
 	/* fchown() first: it clears the set-id bits of the mode. */
 	if (r == 0 && (b->st.st_uid != geteuid() || b->st.st_gid != getegid()) &&
@@ -154,11 +155,7 @@ static int write_file(const struct bundle *b, const char *aside, const char *tex
 		r = -errno;
 	if (r == 0 && fchmod(fd, b->st.st_mode & 07777) < 0)
 		r = -errno;
-	if (r == 0 && renameat(b->dir, aside, b->dir, b->name) < 0)
-		r = -errno;
-	if (r < 0)
-		unlinkat(b->dir, aside, 0);
-	return r;
+	return atomic_file_end(b->dir, aside, b->name, r);
 }
 
 int bundle_write(const struct bundle *b, const char *text, size_t len, struct error *err)

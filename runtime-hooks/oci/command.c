@@ -2,6 +2,9 @@
 /*
  * The runtime's parser has the last word, so this one is tolerant. It skips a known option with its value, an unknown
  * option alone, and any other word that is not a command of a runtime.
+ *
+ * getopt_long() cannot do this: the options of future runtimes are unknown, their words must reach the runtime
+ * unchanged and in order, and runc's spelling (-bundle DIR, -b=DIR) is not getopt's.
  */
 #include "runtime-hooks/oci/command.h"
 
@@ -135,7 +138,7 @@ static int take_ours(struct command *c, char **argv, int *i, struct error *err)
 	if (!o)
 		return 0;
 	if (!name[len] && !argv[*i + 1])
-		return error_set(err, -EINVAL, "--%s: a value is missing", o->name);
+		return error_set(err, -EINVAL, "--%s: needs a value", o->name);
 	set(c, o, name[len] ? name + len + 1 : argv[++*i]);
 	return 1;
 }

@@ -6,6 +6,8 @@
  * commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
+#include "plugin/base/json-write.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/name.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/bundle.h"
@@ -32,7 +34,7 @@ struct inherited {
 	struct sigaction on_pipe, on_alarm, on_file_limit, on_fault;
 	sigset_t mask;
 	struct itimerval timer; /* the inherited timer */
-	struct timespec since;
+	uint64_t since; /* of clock_ns() */
 	bool closed[STDERR_FILENO + 1];
 };
 
@@ -50,7 +52,7 @@ static void begin(void)
 	sigaction(SIGSEGV, NULL, &was.on_fault);
 	sigprocmask(SIG_BLOCK, NULL, &was.mask);
 	getitimer(ITIMER_REAL, &was.timer);
-	clock_gettime(CLOCK_MONOTONIC, &was.since);
+	was.since = clock_ns(CLOCK_MONOTONIC);
 	for (int fd = 0; fd <= STDERR_FILENO; fd++)
 		was.closed[fd] = fcntl(fd, F_GETFD) < 0;
 	hook_begin();
@@ -61,13 +63,11 @@ static void give_timer_back(void)
 {
 	const int64_t second = 1000000;
 	struct itimerval timer = was.timer;
-	struct timespec now;
 	int64_t left;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	left = timer.it_value.tv_sec * second + timer.it_value.tv_usec;
 	if (left) {
-		left -= (now.tv_sec - was.since.tv_sec) * second + (now.tv_nsec - was.since.tv_nsec) / 1000;
+		left -= (int64_t)(clock_ns(CLOCK_MONOTONIC) - was.since) / 1000;
 		left = left > 0 ? left : 1;
 	}
 	timer.it_value = (struct timeval){ .tv_sec = left / second, .tv_usec = left % second };
@@ -191,8 +191,7 @@ struct work {
 static void work_close(struct work *w)
 {
 	oci_plan_free(&w->plan);
-	cleanup_closep(&w->env.root);
-	cleanup_closep(&w->env.state);
+	place_close(&w->env);
 }
 #define cleanup_work __attribute__((cleanup(work_close)))
 
@@ -205,16 +204,13 @@ static bool is_runtime(const struct runtime_version *v)
 static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err)
 {
 	struct runtime_version v;
-	struct error lost;
-	int r;
+	int r = oci_plan_make(&w->env, &w->request, w->command->id, &w->plan, err);
 
-	w->env.root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	if (w->env.root < 0)
-		return error_errno(err, -errno, "open /");
-	r = oci_plan_make(&w->env, &w->request, w->command->id, &w->plan, err);
 	if (r < 0)
 		return r;
-	place_open_state(&w->env, &lost);
+	r = place_open(&w->env, PLACE_CREATE, err);
+	if (r < 0)
+		return r;
 	r = runtime_version_ask(w->runtime, w->env.state, &v, err);
 	if (r == 0 && !is_runtime(&v))
 		r = error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": it is not known whether %s passes "
@@ -285,7 +281,7 @@ static int read_config(const struct work *w, const struct bundle *b, struct oci_
 
 	if (r == 0)
 		return 0;
-	error_prefix(err, "config.json");
+	error_prefix(err, r, "config.json");
 	/* The runtime will report the error, unless the text seems to have keys. */
 	if (oci_config_looks_asking(b->text, b->len)) {
 		if (!b->partial)
@@ -306,7 +302,7 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 	/* The hook would fail with this error later, with the container half created. */
 	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
 	    name_check_id(id, err) < 0)
-		return error_prefix(err, "id");
+		return error_prefix(err, -EINVAL, "id");
 	if (r == 0 && request_asks(&w->request))
 		r = edit_bundle(w, b, err);
 	if (r == 0)
@@ -328,7 +324,7 @@ static int prepare(struct work *w, struct error *err)
 
 	hook_subject("container %s", c->id ? quote(c->id).text : "?");
 	/* First, because on-failure decides what an error means. */
-	conf = conf_read(AT_FDCWD, c->conf ? c->conf : HOOK_CONF, &w->env.conf, &conf_err);
+	conf = conf_read(AT_FDCWD, c->conf ? c->conf : PLACE_CONF, &w->env.conf, &conf_err);
 	if (w->env.conf.warn_only)
 		hook_time_up_call(become_runtime);
 	r = open_bundle(c, &b, err);
@@ -362,30 +358,42 @@ static const char *log_file(const struct command *c)
 	return c->log && strncmp(c->log, "file:", 5) == 0 ? c->log + 5 : c->log;
 }
 
+/* A line of runc's log, in JSON or as key="value", where a value is escaped as in JSON. NULL: no memory. */
+static char *log_line(bool json, const char *when, const char *text)
+{
+	cleanup_json struct json_writer w = JSON_IN_MEMORY, msg = JSON_IN_MEMORY;
+	char said[ERROR_TEXT_MAX + 32], *line;
+	int n;
+
+	snprintf(said, sizeof(said), "numaplace: %s", text);
+	json_put_string(&msg, NULL, said);
+	json_begin_object(&w, NULL);
+	json_put_string(&w, "level", "error");
+	json_put_value(&w, "msg", &msg);
+	json_put_string(&w, "time", when);
+	json_end(&w);
+	if (w.failed)
+		return NULL;
+	n = json ? asprintf(&line, "%s\n", w.text) :
+		   asprintf(&line, "time=\"%s\" level=error msg=%s\n", when, msg.text);
+	return n < 0 ? NULL : line;
+}
+
 /* containerd and podman read errors from the runtime's log, not from stderr. */
 static void write_log(const struct command *c, const char *text)
 {
 	const char *file = log_file(c);
 	cleanup_close int fd = file ? open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY, 0644) : -1;
-	char line[2 * ERROR_TEXT_MAX + 128], when[32], *to = line;
-	bool json = c->log_format && strcmp(c->log_format, "json") == 0;
+	cleanup_free char *line = NULL;
 	time_t now = time(NULL);
 	struct tm tm;
+	char when[32];
 
 	if (fd < 0 || !gmtime_r(&now, &tm))
 		return;
 	strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%SZ", &tm);
-	if (json)
-		to += sprintf(to, "{\"level\":\"error\",\"msg\":\"numaplace: ");
-	else
-		to += sprintf(to, "time=\"%s\" level=error msg=\"numaplace: ", when);
-	for (; *text && to < line + sizeof(line) - 80; text++) {
-		if (*text == '"' || *text == '\\')
-			*to++ = '\\';
-		*to++ = *text;
-	}
-	to += json ? sprintf(to, "\",\"time\":\"%s\"}\n", when) : sprintf(to, "\"\n");
-	if (write(fd, line, (size_t)(to - line)) < 0)
+	line = log_line(c->log_format && strcmp(c->log_format, "json") == 0, when, text);
+	if (line && write(fd, line, strlen(line)) < 0)
 		return;
 }
 
@@ -419,7 +427,7 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	cleanup_work struct work w = {
 		.command = &c,
-		.env = { .root = -1, .real = true, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
+		.env = { .root = -1, .real = true, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000,
 			 .message = hook_warn },
 	};
 	unsigned int seconds = 0;
@@ -434,7 +442,7 @@ int main(int argc, char **argv)
 		write_log(&c, err.text);
 		return error_exit_status(status);
 	}
-	place_name_state(&w.env, c.state, hook_state(NULL, false));
+	place_name_state(&w.env, c.state, place_usual_state(false));
 	runtime_argv = c.argv;
 	runtime_argv[0] = w.runtime;
 	if (c.creates) {

@@ -223,9 +223,7 @@ int oci_config_read(const char *bundle, struct oci_config *out, struct error *er
 	if (fd == -ENOENT)
 		return 0;
 	r = fd < 0 ? fd : read_config(fd, size, out, err);
-	if (r < 0)
-		error_prefix(err, "config.json");
-	return r;
+	return r < 0 ? error_prefix(err, r, "config.json") : r;
 }
 
 const char *oci_config_id(const struct oci_config *c)
@@ -252,18 +250,6 @@ void oci_config_free(struct oci_config *c)
 	*c = (struct oci_config){ 0 };
 }
 
-/*
- * A pin as a set. The kernel also accepts forms that this parser does not ("0-31:2/4"). Those are ignored here: the
- * container's cgroup shows them as plain lists.
- */
-static void read_pin(const char *text, struct idset *out)
-{
-	struct idset pin;
-
-	if (text && *text && idset_parse_kernel(text, &pin, NULL) == 0)
-		*out = pin;
-}
-
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err)
 {
 	request_fallback_cpus(r, c->cpu_quota, c->cpu_period > 0 ? (uint64_t)c->cpu_period : DEFAULT_PERIOD);
@@ -272,40 +258,20 @@ int oci_config_fallback(const struct oci_config *c, struct request *r, struct er
 		int ret = request_fallback_hugepages(r, c->huge[i].page_size, c->huge[i].limit, err);
 
 		if (ret < 0)
-			return error_prefix(err, "hugepageLimits");
+			return error_prefix(err, ret, "hugepageLimits");
 	}
-	read_pin(c->cpus, &r->pin_cpus);
-	read_pin(c->mems, &r->pin_mems);
+	request_pin(r, c->cpus, c->mems);
 	return 0;
-}
-
-int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct error *err)
-{
-	cleanup_free char *list = NULL;
-	struct idset pin;
-	size_t len;
-
-	idset_clear(&pin);
-	read_pin(c->cpus, &pin);
-	if (idset_empty(&pin) || (c->mems && *c->mems))
-		return 0;
-	len = idset_format(&pin, NULL, 0) + sizeof("-8191");
-	list = malloc(len);
-	if (!list)
-		return error_set(err, -ENOMEM, "out of memory");
-	idset_format(&pin, list, len);
-	/* A single number would be a count of CPUs: write 2 as 2-2. */
-	if (idset_count(&pin) == 1)
-		snprintf(list + strlen(list), len - strlen(list), "-%d", idset_next(&pin, 0));
-	return request_set(r, request_keys[KEY_CPU], list, err);
 }
 
 int oci_config_default(const struct oci_config *c, enum conf_default what, struct request *r, struct error *err)
 {
 	int ret = 0;
 
-	if (what == DEFAULT_FOLLOW_PINS)
-		return oci_config_follow_pins(c, r, err);
+	if (what == DEFAULT_FOLLOW_PINS) {
+		request_follow_pins(r, c->cpus, c->mems);
+		return 0;
+	}
 	if (what == DEFAULT_BALANCED)
 		ret = request_set(r, request_keys[KEY_CPU_NODES], "balanced", err);
 	return ret < 0 ? ret : oci_config_fallback(c, r, err);

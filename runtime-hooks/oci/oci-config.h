@@ -59,12 +59,6 @@ const char *oci_config_id(const struct oci_config *c);
 /* Fills in what the keys in @r leave out. Call before request_finish(). */
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err);
 
-/*
- * For default = follow-pins: with pinned CPUs and unpinned memory, requests exactly these CPUs, so that the memory is
- * on their nodes; else requests nothing.
- */
-int oci_config_follow_pins(const struct oci_config *c, struct request *r, struct error *err);
-
 /* Applies numaplace.conf's default to a container without keys. */
 int oci_config_default(const struct oci_config *c, enum conf_default what, struct request *r, struct error *err);
 

@@ -13,6 +13,8 @@
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
+#include "plugin/base/options.h"
+#include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -50,27 +52,20 @@ static enum stage find_stage(const char *name)
 
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	struct {
-		const char *name;
-		const char **value;
-	} known[] = { { "--conf", &o->conf }, { "--state", &o->state }, { "--sysroot", &o->sysroot },
-		      { "--cpus", &o->cpus }, { "--mems", &o->mems },	{ "--applied", &o->applied },
-		      { "--timeout", &o->timeout } };
+	const struct option_rule rules[] = {
+		{ .name = "conf", .value = &o->conf },	     { .name = "state", .value = &o->state },
+		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
+		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
+		{ .name = "applied", .value = &o->applied },
+	};
+	const struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words = options_parse(&table, argc - 1, argv + 1, err);
 
-	for (int i = 1; i < argc; i++) {
-		const char **value = argv[i][0] == '-' ? NULL : &o->stage;
-
-		if (value && o->stage)
-			return error_set(err, -EINVAL, "%s: one stage is enough", quote(argv[i]).text);
-		for (size_t k = 0; k < ARRAY_SIZE(known) && !value; k++)
-			if (strcmp(argv[i], known[k].name) == 0)
-				value = known[k].value;
-		if (!value)
-			return error_set(err, -EINVAL, "%s: no such option", quote(argv[i]).text);
-		if (argv[i][0] == '-' && !argv[++i])
-			return error_set(err, -EINVAL, "%s: a value is missing", quote(argv[i - 1]).text);
-		*value = argv[i];
-	}
+	if (words < 0)
+		return words;
+	if (words > 1)
+		return error_set(err, -EINVAL, "%s: one stage is enough", quote(argv[2]).text);
+	o->stage = words ? argv[1] : NULL;
 	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
 		return err->status;
 	if (!o->stage)
@@ -83,11 +78,9 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 static const char *runtime_name(int root, const char *status)
 {
 	static const char *const known[] = { "runc", "crun" };
-	char path[64], comm[32];
-	ssize_t n;
+	char comm[32];
+	ssize_t n = path_read(root, comm, sizeof(comm), "proc/%d/comm", (int)getppid());
 
-	snprintf(path, sizeof(path), "proc/%d/comm", (int)getppid());
-	n = file_read(root, path, comm, sizeof(comm));
 	if (n > 0)
 		comm[strcspn(comm, "\n")] = '\0';
 	for (size_t i = 0; n > 0 && i < ARRAY_SIZE(known); i++)
@@ -102,7 +95,7 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 {
 	env->real = !o->sysroot || strcmp(o->sysroot, "/") == 0;
 	/* A recorded machine uses only a ledger named with --state. */
-	place_name_state(env, o->state, env->real ? hook_state(NULL, find_stage(o->stage) != STAGE_PLACE) : NULL);
+	place_name_state(env, o->state, env->real ? place_usual_state(find_stage(o->stage) != STAGE_PLACE) : NULL);
 	env->root = open(env->real ? "/" : o->sysroot, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
@@ -143,9 +136,9 @@ static int parse_plan(const struct options *o, struct place_job *job, struct err
 	int r = o->cpus ? idset_parse_kernel(o->cpus, &job->planned_cpus, err) : 0;
 
 	if (r < 0)
-		return error_prefix(err, "--cpus");
+		return error_prefix(err, r, "--cpus");
 	r = o->mems ? idset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
-	return r < 0 ? error_prefix(err, "--mems") : 0;
+	return r < 0 ? error_prefix(err, r, "--mems") : 0;
 }
 
 static int not_applied(const struct place_job *job, const char *why, struct error *err)
@@ -203,12 +196,12 @@ static int check_runtime(struct place_env *env, const struct place_job *job, str
 {
 	struct runtime_version v;
 	char exe[64], text[200];
-	struct error why;
 	int r;
 
 	snprintf(exe, sizeof(exe), "/proc/%d/exe", (int)getppid());
-	place_open_state(env, &why);
-	r = runtime_version_ask(exe, env->state, &v, err);
+	r = place_open(env, PLACE_CREATE, err);
+	if (r == 0)
+		r = runtime_version_ask(exe, env->state, &v, err);
 	if (r < 0)
 		return r;
 	if (runtime_knows_memory_policy(&v))
@@ -255,7 +248,7 @@ static bool runs_a_program(const struct options *o)
  */
 static int bad_id(bool asked, struct error *err)
 {
-	error_prefix(err, "id");
+	error_prefix(err, -EINVAL, "id");
 	if (asked)
 		return -EINVAL;
 	hook_warn(err->text);
@@ -288,7 +281,7 @@ static own_frame int place(struct place_env *env, const struct options *o, const
 		return r;
 	if (runs_a_program(o))
 		confine_calls(0);
-	return place_container(env, &job, NULL, err);
+	return place_container(env, &job, NULL, NULL, err);
 }
 
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
@@ -354,7 +347,7 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	int r = oci_config_parse(text, len, &config, err);
 
 	if (r < 0)
-		error_prefix(err, "config");
+		error_prefix(err, r, "config");
 	if (config.too_large && !oci_config_looks_asking(text, len)) {
 		if (env->conf.without_keys != DEFAULT_NONE)
 			hook_warn(err->text);
@@ -391,7 +384,7 @@ static int precreate(struct place_env *env, const struct options *o, struct erro
 	int r = hook_read(STDIN_FILENO, OCI_CONFIG_HELD_MAX, &text, &len, err);
 
 	if (r < 0)
-		return error_prefix(err, "config");
+		return error_prefix(err, r, "config");
 	if (conf < 0) {
 		/* The later stages refuse the container if necessary. */
 		hook_warn(conf_err.text);
@@ -426,10 +419,8 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 	r = hook_read(STDIN_FILENO, OCI_STATE_MAX, &text, &len, err);
 	if (r == 0)
 		r = oci_state_parse(text, len, &s, err);
-	if (r < 0) {
-		error_prefix(err, "state");
-		return r;
-	}
+	if (r < 0)
+		return error_prefix(err, r, "state");
 	if (name_check_id(s.id, NULL) == 0)
 		hook_subject("container %s", s.id);
 	return handle_state(env, o, &conf, &s, err);
@@ -437,15 +428,15 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = HOOK_CONF };
+	struct options o = { .conf = PLACE_CONF };
 	struct place_env env = {
-		.root = -1, .state = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
+		.root = -1, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
 	};
 	struct error err = { 0 };
 	int r;
 
 	env.began = hook_begin();
-	hook_uncounted(&cgroup_writing);
+	env.writer.busy = hook_uncounted();
 	conf_init(&env.conf);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

@@ -8,6 +8,7 @@
  */
 #include "runtime-hooks/oci/oci-state.h"
 
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "plugin/base/json.h"
 
@@ -39,17 +40,6 @@ bool oci_annotation_wanted(const char *key)
 	return has_prefix(key) || is_sandbox_mark(key) || request_find_key(key) >= 0;
 }
 
-static int keep(char **where, const char *text, struct error *err)
-{
-	char *copy = strdup(text);
-
-	if (!copy)
-		return error_set(err, -ENOMEM, "out of memory");
-	free(*where);
-	*where = copy;
-	return 0;
-}
-
 int oci_annotation_add(struct oci_annotations *a, const struct json_value *v, struct error *err)
 {
 	bool prefixed = has_prefix(v->key);
@@ -60,9 +50,9 @@ int oci_annotation_add(struct oci_annotations *a, const struct json_value *v, st
 	if (is_sandbox_mark(v->key))
 		a->sandbox |= strcmp(v->text, "sandbox") == 0;
 	else if (key >= 0)
-		return keep(prefixed ? &a->prefixed[key] : &a->bare[key], v->text, err);
+		return string_keep(prefixed ? &a->prefixed[key] : &a->bare[key], v->text, err);
 	else if (!a->unknown)
-		return keep(&a->unknown, v->key, err);
+		return string_keep(&a->unknown, v->key, err);
 	return 0;
 }
 
@@ -76,15 +66,10 @@ void oci_annotations_free(struct oci_annotations *a)
 	*a = (struct oci_annotations){ 0 };
 }
 
-static bool is_hint(int key)
-{
-	return key == KEY_VOLATILE_CPU_NODES || key == KEY_VOLATILE_MEMORY_NODES;
-}
-
 bool oci_annotations_ask(const struct oci_annotations *a)
 {
 	for (int i = 0; i < KEY_COUNT; i++)
-		if (!is_hint(i) && (a->bare[i] || a->prefixed[i]))
+		if (!request_key_is_hint(i) && (a->bare[i] || a->prefixed[i]))
 			return true;
 	return a->unknown;
 }
@@ -97,14 +82,14 @@ static int set_key(const struct oci_annotations *a, int key, unsigned int allowe
 	if (!bare && !prefixed)
 		return 0;
 	/* Hints count only beside a request: a copied container may carry stale ones, which must not stop it. */
-	if (is_hint(key) && !oci_annotations_ask(a)) {
+	if (request_key_is_hint(key) && !oci_annotations_ask(a)) {
 		request_set(r, name, bare ? bare : prefixed, NULL);
 		return 0;
 	}
 	if (bare && prefixed && strcmp(bare, prefixed) != 0)
 		return error_set(err, -EINVAL, "%s is \"%s\" but " OCI_PREFIX "%s is \"%s\"", name, quote(bare).text,
 				 name, quote(prefixed).text);
-	if (!is_hint(key) && !(allowed & 1U << key))
+	if (!request_key_is_hint(key) && !(allowed & 1U << key))
 		return error_set(err, -EINVAL, "%s: containers may not set this key (container-keys)", name);
 	return request_set(r, name, bare ? bare : prefixed, err);
 }
@@ -129,7 +114,7 @@ static int set_id(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_state *s = arg;
 
-	return keep(&s->id, v->text, err);
+	return string_keep(&s->id, v->text, err);
 }
 
 static int set_pid(void *arg, const struct json_value *v, struct error *err)
@@ -159,7 +144,7 @@ static int set_bundle(void *arg, const struct json_value *v, struct error *err)
 
 	if (v->len >= PATH_MAX)
 		return error_set(err, -EINVAL, "longer than %d bytes", PATH_MAX - 1);
-	return keep(&s->bundle, v->text, err);
+	return string_keep(&s->bundle, v->text, err);
 }
 
 static int set_annotation(void *arg, const struct json_value *v, struct error *err)

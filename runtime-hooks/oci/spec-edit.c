@@ -8,6 +8,7 @@
 
 #include "plugin/select/request.h"
 #include "plugin/base/util.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/json.h"
 #include "runtime-hooks/oci/oci-config.h"
 
@@ -138,75 +139,14 @@ static const struct json_rule spec_rules[] = {
 	{ .path = "linux/memoryPolicy", .types = BRACES, .set = at_policy },
 };
 
-/* --- growing text --- */
-
-struct text {
-	char *bytes;
-	size_t len, room;
-	bool failed; /* an allocation failed */
-};
-
-static void text_free(struct text *t)
-{
-	free(t->bytes);
-}
-#define cleanup_text __attribute__((cleanup(text_free)))
-
-static void add_bytes(struct text *t, const char *bytes, size_t len)
-{
-	if (t->len + len + 1 > t->room) {
-		size_t room = (t->len + len + 1) * 2;
-		char *bigger = t->failed ? NULL : realloc(t->bytes, room);
-
-		if (!bigger) {
-			t->failed = true;
-			return;
-		}
-		t->bytes = bigger;
-		t->room = room;
-	}
-	memcpy(t->bytes + t->len, bytes, len);
-	t->len += len;
-	t->bytes[t->len] = '\0';
-}
-
-static void add(struct text *t, const char *words)
-{
-	add_bytes(t, words, strlen(words));
-}
-
-static void add_string(struct text *t, const char *value)
-{
-	char code[8];
-
-	add(t, "\"");
-	for (; *value; value++) {
-		if ((unsigned char)*value < 0x20) {
-			snprintf(code, sizeof(code), "\\u%04x", (unsigned char)*value);
-			add(t, code);
-			continue;
-		}
-		if (*value == '"' || *value == '\\')
-			add(t, "\\");
-		add_bytes(t, value, 1);
-	}
-	add(t, "\"");
-}
-
-/* Begins another member in a list of members. */
-static void add_key(struct text *t, const char *key)
-{
-	if (t->len)
-		add(t, ",");
-	add_string(t, key);
-	add(t, ":");
-}
-
 /* --- changes, collected and then applied in one pass --- */
 
 struct change {
 	size_t at, drop; /* offset, and number of bytes removed there */
-	struct text put;
+	char *value;     /* JSON, malloc'd; NULL: no memory */
+	size_t len;
+	bool members;    /* @value is an object or array: insert what is between its braces */
+	bool comma;      /* and a comma after it */
 };
 
 struct editor {
@@ -214,13 +154,13 @@ struct editor {
 	size_t len;
 	unsigned int n;
 	struct change change[16 + STAGES * HOOKS_MAX];
-	bool failed;
+	bool replaced; /* a string of the edit is not UTF-8 */
 };
 
 static void editor_free(struct editor *e)
 {
 	for (unsigned int i = 0; i < e->n; i++)
-		text_free(&e->change[i].put);
+		free(e->change[i].value);
 	free(e);
 }
 static void cleanup_editorp(struct editor **e)
@@ -230,12 +170,16 @@ static void cleanup_editorp(struct editor **e)
 }
 #define cleanup_editor __attribute__((cleanup(cleanup_editorp)))
 
-static struct text *new_change(struct editor *e, size_t at, size_t drop)
+/* Inserts @value, and takes its text. */
+static struct change *new_change(struct editor *e, size_t at, size_t drop, struct json_writer *value)
 {
 	struct change *c = &e->change[e->n++];
 
-	*c = (struct change){ .at = at, .drop = drop };
-	return &c->put;
+	*c = (struct change){ .at = at, .drop = drop, .len = value->len };
+	e->replaced |= value->replaced;
+	if (!value->failed)
+		c->value = steal_ptr(value->text);
+	return c;
 }
 
 /* Whether the object or array whose opening brace ends at @at has members. */
@@ -281,79 +225,85 @@ static size_t beginning(const struct editor *e, const struct spot *s)
 	return at;
 }
 
-/* Removes the value at @s; returns the text to put in its place. */
-static struct text *replace(struct editor *e, const struct spot *s)
+/* Replaces the value at @s. */
+static void replace(struct editor *e, const struct spot *s, struct json_writer *value)
 {
 	size_t from = beginning(e, s);
 	size_t to = s->type == JSON_OBJECT || s->type == JSON_ARRAY ? closing(e, s->end) : s->end;
 
-	return new_change(e, from, to - from);
+	new_change(e, from, to - from, value);
+}
+
+/* Inserts the members of @value after the opening brace at @s. */
+static void insert_members(struct editor *e, const struct spot *s, struct json_writer *value)
+{
+	struct change *c = new_change(e, s->end, 0, value);
+
+	c->members = true;
+	c->comma = has_members(e, s->end);
+}
+
+/* Whether an object or array that is still open has no members. */
+static bool is_empty(const struct json_writer *w)
+{
+	return !w->failed && w->len == 1;
 }
 
 /*
- * Inserts @members into the object @key at @s (or array: @braces "[]"). If it is missing, adds it to @parent with these
- * members.
+ * Ends @value, an object or array, and inserts its members into the member @key at @s. If that is missing, adds it to
+ * @parent with these members.
  */
-static void put_members(struct editor *e, const struct spot *s, const char *key, const char *braces,
-			const struct text *members, struct text *parent)
+static void put_members(struct editor *e, const struct spot *s, const char *key, struct json_writer *value,
+			struct json_writer *parent)
 {
-	bool there = s->type == JSON_OBJECT || s->type == JSON_ARRAY;
-	struct text *t = parent;
+	bool empty = is_empty(value);
 
-	e->failed |= members->failed;
-	if (!members->len)
+	json_end(value);
+	if (empty)
 		return;
-	if (there)
-		t = new_change(e, s->end, 0);
+	if (s->type == JSON_OBJECT || s->type == JSON_ARRAY)
+		insert_members(e, s, value);
 	else if (s->type)
-		t = replace(e, s);
+		replace(e, s, value);
 	else
-		add_key(t, key);
-	if (!there)
-		add_bytes(t, braces, 1);
-	add_bytes(t, members->bytes, members->len);
-	if (!there)
-		add_bytes(t, braces + 1, 1);
-	else if (has_members(e, s->end))
-		add(t, ",");
+		json_put_value(parent, key, value);
 }
 
-/* Sets the string @key: replaces it, or adds it to @members. */
-static void put_string(struct editor *e, const struct spot *s, const char *key, const char *value, struct text *members)
+/* Sets the string @key: replaces it, or adds it to @parent. */
+static void put_string(struct editor *e, const struct spot *s, const char *key, const char *value,
+		       struct json_writer *parent)
 {
-	struct text *t = members;
+	cleanup_json struct json_writer w = JSON_IN_MEMORY;
 
 	if (!value)
 		return;
-	if (s->type)
-		t = replace(e, s);
-	else
-		add_key(t, key);
-	add_string(t, value);
+	if (!s->type) {
+		json_put_string(parent, key, value);
+		return;
+	}
+	json_put_string(&w, NULL, value);
+	replace(e, s, &w);
 }
 
 /* --- the parts of a spec --- */
 
-static void add_options(struct text *t, const char *const *options)
+static void put_options(struct json_writer *w, const char *const *options)
 {
-	for (unsigned int i = 0; i < SPEC_OPTIONS_MAX && options[i]; i++) {
-		add(t, ",");
-		add_string(t, options[i]);
-	}
+	for (unsigned int i = 0; i < SPEC_OPTIONS_MAX && options[i]; i++)
+		json_put_string(w, NULL, options[i]);
 }
 
-static void add_args(struct text *t, const struct spec_edit *edit, enum stage stage)
+static void put_args(struct json_writer *w, const char *key, const struct spec_edit *edit, enum stage stage)
 {
 	const char *name = strrchr(edit->hook, '/');
 
-	add(t, "[");
-	add_string(t, name ? name + 1 : edit->hook);
-	add_options(t, edit->options);
+	json_begin_array(w, key);
+	json_put_string(w, NULL, name ? name + 1 : edit->hook);
+	put_options(w, edit->options);
 	if (stage != POSTSTOP)
-		add_options(t, edit->plan);
-	add(t, ",");
-	add_string(t, stage_names[stage]);
-	add(t, "]");
+		put_options(w, edit->plan);
+	json_put_string(w, NULL, stage_names[stage]);
+	json_end(w);
 }
 
 /* Updates the arguments of numaplace's hooks in the stage; returns how many there are. */
@@ -363,50 +313,51 @@ static unsigned int renew_hooks(struct editor *e, const struct spots *s, enum st
 
 	for (unsigned int i = 0; i < s->nhooks[stage]; i++) {
 		const struct hook_spot *h = &s->hook[stage][i];
-		struct text *t;
+		cleanup_json struct json_writer w = JSON_IN_MEMORY;
 
 		if (!h->ours)
 			continue;
 		n++;
 		if (h->args.type) {
-			t = replace(e, &h->args);
+			put_args(&w, NULL, s->edit, stage);
+			replace(e, &h->args, &w);
 		} else {
-			t = new_change(e, h->object.end, 0);
-			add(t, "\"args\":");
+			json_begin_object(&w, NULL);
+			put_args(&w, "args", s->edit, stage);
+			json_end(&w);
+			insert_members(e, &h->object, &w);
 		}
-		add_args(t, s->edit, stage);
-		if (!h->args.type)
-			add(t, ","); /* other members follow: at least the path */
 	}
 	return n;
 }
 
-static void put_hook(struct editor *e, const struct spots *s, enum stage stage, struct text *hooks)
+static void put_hook(struct editor *e, const struct spots *s, enum stage stage, struct json_writer *hooks)
 {
-	cleanup_text struct text entry = { 0 };
+	cleanup_json struct json_writer entries = JSON_IN_MEMORY;
 
-	add(&entry, "{\"path\":");
-	add_string(&entry, s->edit->hook);
-	add(&entry, ",\"args\":");
-	add_args(&entry, s->edit, stage);
-	add(&entry, "}");
-	put_members(e, &s->stage[stage], stage_names[stage], "[]", &entry, hooks);
+	json_begin_array(&entries, NULL);
+	json_begin_object(&entries, NULL);
+	json_put_string(&entries, "path", s->edit->hook);
+	put_args(&entries, "args", s->edit, stage);
+	json_end(&entries);
+	put_members(e, &s->stage[stage], stage_names[stage], &entries, hooks);
 }
 
-static void edit_hooks(struct editor *e, const struct spots *s, struct text *root)
+static void edit_hooks(struct editor *e, const struct spots *s, struct json_writer *root)
 {
-	cleanup_text struct text hooks = { 0 };
+	cleanup_json struct json_writer hooks = JSON_IN_MEMORY;
 	unsigned int n;
 
 	if (!s->edit->hook)
 		return;
+	json_begin_object(&hooks, NULL);
 	n = renew_hooks(e, s, PRESTART);
 	n += renew_hooks(e, s, CREATE_RUNTIME);
 	if (!n)
 		put_hook(e, s, CREATE_RUNTIME, &hooks);
 	if (!renew_hooks(e, s, POSTSTOP) && s->edit->poststop)
 		put_hook(e, s, POSTSTOP, &hooks);
-	put_members(e, &s->hooks, "hooks", "{}", &hooks, root);
+	put_members(e, &s->hooks, "hooks", &hooks, root);
 }
 
 /* Whether numaplace has set the existing memoryPolicy: the arguments of its hook say so. */
@@ -419,11 +370,27 @@ static bool policy_is_ours(const struct spots *s)
 	return false;
 }
 
-static int edit_policy(struct editor *e, const struct spots *s, struct text *members, struct error *err)
+/* {"mode":...}, or null where a policy is removed. */
+static void write_policy(struct json_writer *w, const struct spec_edit *edit)
 {
+	if (!edit->policy_mode) {
+		json_put_null(w, NULL);
+		return;
+	}
+	json_begin_object(w, NULL);
+	json_put_string(w, "mode", edit->policy_mode);
+	json_put_string(w, "nodes", edit->policy_nodes);
+	json_begin_array(w, "flags");
+	json_put_string(w, NULL, SPEC_POLICY_FLAG);
+	json_end(w);
+	json_end(w);
+}
+
+static int edit_policy(struct editor *e, const struct spots *s, struct json_writer *linux_, struct error *err)
+{
+	cleanup_json struct json_writer policy = JSON_IN_MEMORY;
 	const struct spec_edit *edit = s->edit;
 	bool there = s->policy.type == JSON_OBJECT;
-	struct text *t = members;
 
 	if (there && !policy_is_ours(s)) {
 		if (!edit->policy_mode)
@@ -431,45 +398,43 @@ static int edit_policy(struct editor *e, const struct spots *s, struct text *mem
 		return error_set(err, -EINVAL,
 				 "limits.memory.policy: the container has a linux.memoryPolicy of its own already");
 	}
-	if (!edit->policy_mode) {
-		if (there)
-			add(replace(e, &s->policy), "null");
+	if (!edit->policy_mode && !there)
 		return 0;
-	}
+	write_policy(&policy, edit);
 	if (s->policy.type)
-		t = replace(e, &s->policy);
+		replace(e, &s->policy, &policy);
 	else
-		add_key(t, "memoryPolicy");
-	add(t, "{\"mode\":");
-	add_string(t, edit->policy_mode);
-	add(t, ",\"nodes\":");
-	add_string(t, edit->policy_nodes);
-	add(t, ",\"flags\":[\"" SPEC_POLICY_FLAG "\"]}");
+		json_put_value(linux_, "memoryPolicy", &policy);
 	return 0;
 }
 
-static int edit_linux(struct editor *e, const struct spots *s, struct text *root, struct error *err)
+static int edit_linux(struct editor *e, const struct spots *s, struct json_writer *root, struct error *err)
 {
-	cleanup_text struct text cpu = { 0 }, resources = { 0 }, members = { 0 };
-	int r = edit_policy(e, s, &members, err);
+	cleanup_json struct json_writer cpu = JSON_IN_MEMORY, resources = JSON_IN_MEMORY, members = JSON_IN_MEMORY;
+	int r;
 
+	json_begin_object(&cpu, NULL);
+	json_begin_object(&resources, NULL);
+	json_begin_object(&members, NULL);
+	r = edit_policy(e, s, &members, err);
 	if (r < 0)
 		return r;
 	put_string(e, &s->cpus, "cpus", s->edit->cpus, &cpu);
 	put_string(e, &s->mems, "mems", s->edit->mems, &cpu);
-	put_members(e, &s->cpu, "cpu", "{}", &cpu, &resources);
-	put_members(e, &s->resources, "resources", "{}", &resources, &members);
-	put_members(e, &s->linux_, "linux", "{}", &members, root);
+	put_members(e, &s->cpu, "cpu", &cpu, &resources);
+	put_members(e, &s->resources, "resources", &resources, &members);
+	put_members(e, &s->linux_, "linux", &members, root);
 	return 0;
 }
 
-static void edit_annotations(struct editor *e, const struct spots *s, struct text *root)
+static void edit_annotations(struct editor *e, const struct spots *s, struct json_writer *root)
 {
-	cleanup_text struct text members = { 0 };
+	cleanup_json struct json_writer members = JSON_IN_MEMORY;
 
+	json_begin_object(&members, NULL);
 	put_string(e, &s->cpu_nodes, request_keys[KEY_VOLATILE_CPU_NODES], s->edit->cpu_nodes, &members);
 	put_string(e, &s->memory_nodes, request_keys[KEY_VOLATILE_MEMORY_NODES], s->edit->memory_nodes, &members);
-	put_members(e, &s->annotations, "annotations", "{}", &members, root);
+	put_members(e, &s->annotations, "annotations", &members, root);
 }
 
 static int by_place(const void *a, const void *b)
@@ -479,22 +444,43 @@ static int by_place(const void *a, const void *b)
 	return x->at < y->at ? -1 : x->at > y->at;
 }
 
-static int make_changes(struct editor *e, struct text *out, struct error *err)
+static char *copy(char *to, const char *from, size_t len)
 {
-	size_t at = 0;
+	memcpy(to, from, len);
+	return to + len;
+}
 
+static int make_changes(struct editor *e, char **out, size_t *out_len, struct error *err)
+{
+	size_t at = 0, room = e->len + 1;
+	bool failed = false;
+	char *text, *to;
+
+	if (e->replaced)
+		return error_set(err, -EIO, "the edited text is malformed: not UTF-8");
+	for (unsigned int i = 0; i < e->n; i++) {
+		room += e->change[i].len;
+		failed |= !e->change[i].value;
+	}
+	text = failed ? NULL : malloc(room);
+	if (!text)
+		return error_set(err, -ENOMEM, "out of memory");
+	to = text;
 	qsort(e->change, e->n, sizeof(e->change[0]), by_place);
 	for (unsigned int i = 0; i < e->n; i++) {
 		const struct change *c = &e->change[i];
 
-		e->failed |= c->put.failed;
-		add_bytes(out, e->text + at, c->at - at);
-		if (c->put.len)
-			add_bytes(out, c->put.bytes, c->put.len);
+		to = copy(to, e->text + at, c->at - at);
+		to = copy(to, c->value + c->members, c->len - 2 * c->members);
+		if (c->comma)
+			*to++ = ','; /* in place of a brace */
 		at = c->at + c->drop;
 	}
-	add_bytes(out, e->text + at, e->len - at);
-	return e->failed || out->failed ? error_set(err, -ENOMEM, "out of memory") : 0;
+	to = copy(to, e->text + at, e->len - at);
+	*to = '\0';
+	*out = text;
+	*out_len = (size_t)(to - text);
+	return 0;
 }
 
 int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char **out, size_t *out_len,
@@ -502,8 +488,10 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 {
 	cleanup_free struct spots *s = calloc(1, sizeof(*s));
 	cleanup_editor struct editor *e = calloc(1, sizeof(*e));
-	cleanup_text struct text root = { 0 }, made = { 0 };
+	cleanup_json struct json_writer root = JSON_IN_MEMORY;
+	cleanup_free char *made = NULL;
 	struct error again;
+	size_t made_len;
 	int r;
 
 	if (!s || !e)
@@ -516,21 +504,22 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 		r = error_set(err, -EINVAL, "not an object");
 	if (r < 0)
 		return r;
+	json_begin_object(&root, NULL);
 	edit_annotations(e, s, &root);
 	edit_hooks(e, s, &root);
 	r = edit_linux(e, s, &root, err);
 	if (r < 0)
 		return r;
-	put_members(e, &s->root, "", "{}", &root, NULL);
-	r = make_changes(e, &made, err);
+	put_members(e, &s->root, NULL, &root, NULL);
+	r = make_changes(e, &made, &made_len, err);
 	if (r < 0)
 		return r;
 	memset(s, 0, sizeof(*s));
 	s->edit = edit;
-	r = json_parse(made.bytes, made.len, OCI_CONFIG_MAX + 65536, spec_rules, ARRAY_SIZE(spec_rules), s, &again);
+	r = json_parse(made, made_len, OCI_CONFIG_MAX + 65536, spec_rules, ARRAY_SIZE(spec_rules), s, &again);
 	if (r < 0)
 		return error_set(err, -EIO, "the edited text is malformed: %.200s", again.text);
-	*out_len = made.len;
-	*out = steal_ptr(made.bytes);
+	*out_len = made_len;
+	*out = steal_ptr(made);
 	return 0;
 }

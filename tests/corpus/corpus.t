@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Every machine that hwloc's source carries is read, and containers of seven sizes are planned on it: one CPU, half of
-# a node, a node, one CPU more, two nodes, all CPUs, and twice as many.  Each answer keeps the rules of rules.jq, or is the
-# one that "expected" gives with its reason.  The machines are fetched (see fetch); without a network this is skipped.
+# Plans containers of seven sizes on every machine in the source of hwloc: one CPU, half of a node, a node, one CPU more,
+# two nodes, all CPUs, and twice as many. Each answer follows the rules of rules.jq, or is the one in "expected", which has
+# the reason. The machines are downloaded (see fetch); without a network the test is skipped.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -20,7 +20,7 @@ while IFS= read -r line; do
 	case $line in '#'* | '') ;; *) expected[${line%% -> *}]=${line#* -> } ;; esac
 done < "$here/expected"
 
-# A plan for each size, {"asked":N,"plan":{...}} a line.
+# A plan for each size, one line {"asked":N,"plan":{...}} each.
 plans() { # MACHINE SIZES
 	local n status
 	for n in $2; do
@@ -31,7 +31,7 @@ plans() { # MACHINE SIZES
 	done
 }
 
-# The ids of nodes that have the same CPUs as another one: one node in all but name, with the memory of all of them.
+# The ids of nodes with the same CPUs as another one. They count as one node with the memory of all of them.
 same_cpus() { # MACHINE
 	local f map
 	for f in "$tmp/machines/$1"/sys/devices/system/node/node*/cpumap; do
@@ -63,11 +63,11 @@ look() { # MACHINE
 			ok $? "$1: $n CPUs -> $want" "got: $got"
 		else
 			[ -z "$wrong" ]
-			ok $? "$1: $n CPUs are placed well" "got: $got" "but: $wrong"
+			ok $? "$1: the placement of $n CPUs follows the rules" "got: $got" "but: $wrong"
 		fi
 	done < "$tmp/judged"
 	[ -s "$tmp/judged" ]
-	ok $? "$1: something is planned"
+	ok $? "$1: at least one size is planned"
 }
 
 for dir in "$tmp"/machines/*/; do
@@ -75,5 +75,5 @@ for dir in "$tmp"/machines/*/; do
 done
 n=$(find "$tmp/machines" -mindepth 1 -maxdepth 1 | wc -l)
 [ "$n" -ge 40 ]
-ok $? "there are at least 40 machines" "got: $n"
+ok $? "the corpus has at least 40 machines" "got: $n"
 done_testing

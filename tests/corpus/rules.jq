@@ -1,5 +1,5 @@
-# For each {asked: N, plan: {nodes, cpus, mems} or {error}} on the machine of $topology: N, the plan, and what is wrong with it, if anything is.
-# $same: ids of nodes that have the same CPUs: the topology lists the first of them, and its memory is that of all.
+# For each {asked: N, plan: {nodes, cpus, mems} or {error}} on the machine of $topology: N, the plan, and its errors, if any.
+# $same: ids of nodes with the same CPUs. The topology lists the first of them, with the memory of all.
 def ids: if . == "" then [] else split(",") | map(split("-") | map(tonumber) | if length == 2 then [range(.[0]; .[1] + 1)] else . end) | add end;
 $topology[0] as $t
 | ($t.nodes | map({key: (.id | tostring), value: ((.cpus | ids) - (.isolated | ids))}) | from_entries) as $usable

@@ -1,13 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# six.sh: start the demo's six containers here, say where each was put and what
-# its own process sees, and delete them. In the demo's guest it is a guest test
-# (tests/vm/boot), with HOST=1 it runs on this machine. It needs no image and no
-# jq: a container has this machine's own /usr, read-only.
+# six.sh: starts the six containers of the demo, prints the placement of each and what its process sees, and deletes them.
+# In the guest of the demo it is a guest test (tests/vm/boot), with HOST=1 it runs on this machine. It needs no image and no
+# jq: a container uses /usr of this machine, read-only.
 #
-# On descriptor 3, a line each:  step TEXT | machine TEXT | row ID|RUNTIME|ASKED|NODES|CPUS|MEMS|SEES CPUS|SEES MEMS
-# or  refused ID|RUNTIME|ASKED|WHY.  HOOK, NUMAPLACE, STATE: other places for these.
+# Writes lines to descriptor 3:  step TEXT | machine TEXT | row ID|RUNTIME|ASKED|NODES|CPUS|MEMS|SEES CPUS|SEES MEMS
+# or  refused ID|RUNTIME|ASKED|WHY.  HOOK, NUMAPLACE, STATE: other paths for these.
 
 set -u
 HOOK=${HOOK:-/usr/libexec/numaplace/oci-hook}
@@ -25,7 +24,7 @@ make_root() {
 	done
 }
 
-# annotations KEY=VALUE...: as members of a JSON object.
+# annotations KEY=VALUE...: prints them as members of a JSON object.
 annotations() {
 	comma=
 	for a; do
@@ -69,7 +68,7 @@ make_bundle() {
 END
 }
 
-# sees FIELD: what the container's process saw in its /proc/self/status, first of all.
+# sees FIELD: a field of /proc/self/status at the start of the container's process.
 sees() { sed -n "s/^$1:[[:space:]]*//p" "$b/status"; }
 
 # container RUNTIME ID KEY=VALUE...
@@ -100,7 +99,7 @@ finish() {
 trap finish EXIT
 trap 'exit 1' INT TERM HUP
 
-# More memory than any one node has, so that it must spread.
+# More memory than one node has, so that it needs several nodes.
 largest=$(cat /sys/devices/system/node/node*/meminfo | awk '$3 == "MemTotal:" && $4 > m { m = $4 } END { print int(m / 1024) }')
 other=$(command -v runc > /dev/null && echo runc || echo crun)
 

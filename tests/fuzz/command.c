@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A runtime's command line, one argument a line, and what a runtime says of its version.
+ * The command line of a runtime, one argument per line, and the version text of a runtime.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A bundle's config.json, and the request that it makes by its keys, its
- * limits or its pins.
+ * The config.json of a bundle, and the request from its keys, limits or pins.
  */
 #include "tests/fuzz/fuzz.h"
 

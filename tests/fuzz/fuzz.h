@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What the fuzz harnesses share.  Each is one file with LLVMFuzzerTestOneInput:
- * bytes go to a parser as a text of exactly their length, and what comes
- * out is held against a promise of its header.  A broken promise ends
- * the program, as the sanitizers do.
+ * Shared by the fuzz harnesses. Each harness is one file with LLVMFuzzerTestOneInput(), which parses the input as a text of
+ * exactly its length and compares the result with the promises in the header of the parser. A violation ends the program,
+ * like an error that a sanitizer finds.
  */
 #ifndef NUMAPLACE_FUZZ_H
 #define NUMAPLACE_FUZZ_H
@@ -28,7 +27,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv);
 		}                                                                                                      \
 	} while (0)
 
-/* A copy that ends with a NUL, and where it ends the sanitizer's red zone begins. */
+/* A copy that ends with a NUL, directly before the red zone of the sanitizer. */
 static inline char *fuzz_text(const uint8_t *data, size_t size)
 {
 	char *text = malloc(size + 1);
@@ -41,7 +40,7 @@ static inline char *fuzz_text(const uint8_t *data, size_t size)
 	return text;
 }
 
-/* The status and the message fit one another, and the message is one printable line. */
+/* The status and the message are consistent, and the message is one printable line. */
 static inline void fuzz_check_error(int status, const struct error *err)
 {
 	must(status <= 0);
@@ -54,7 +53,7 @@ static inline void fuzz_check_error(int status, const struct error *err)
 		must((unsigned char)*p >= 0x20 && (unsigned char)*p < 0x7f);
 }
 
-/* Four nodes of two CPUs, without a file: what is parsed can be decided upon. */
+/* Four nodes of two CPUs, without files, on which a parsed request can be placed. */
 static inline struct topology *fuzz_machine(void)
 {
 	enum { NODES = 4, CPUS = 8 };

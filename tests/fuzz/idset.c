@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Lists and maps of ids.  What was understood is written and read again: it
- * must be the same set.
+ * Lists and masks of ids. A parsed set is formatted and parsed again: it must be the same set.
  */
 #include "tests/fuzz/fuzz.h"
 

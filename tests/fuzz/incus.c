@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A backup.yaml of Incus or LXD, and what its keys ask for.
+ * A backup.yaml of Incus or LXD, and the request from its keys.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -9,7 +9,7 @@
 #include "cgroup/pages.h"
 #include "cgroup/text.h"
 
-/* The moment is a number behind the last bracket. */
+/* The start time is a number after the last bracket. */
 static void check_start(const char *text)
 {
 	char number[24];

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A ledger folder whose files are the input: `usage`, a record, and the turn of the sweep.  However
- * they are, it can be looked at, it opens, its sums are those of its files, and a container can be added and removed.
+ * A ledger folder whose files are the input: `usage`, a record, and the position of the sweep. With any content, the ledger
+ * can be read and opened, its sums match its files, and a container can be added and removed.
  *
  * Input: a byte of flags, two bytes of the length of `usage`, `usage`, the record.
  */
@@ -12,7 +12,7 @@
 
 enum { RIGHT_USAGE = 1, RIGHT_RECORD = 2, NO_USAGE = 4, NO_RECORD = 8, OTHER_NAME = 16, TURN = 32 };
 
-/* A checksum that matches; the ledger may then use the sums, although they are wrong. */
+/* With a matching checksum, the ledger may use wrong sums. */
 static void put_right(char *image, size_t len)
 {
 	uint32_t crc, mark, clean = 0x4e41454c;
@@ -64,7 +64,7 @@ static void check_ledger(bool sums_forged)
 	ledger_close(l);
 }
 
-/* Whatever the files are, a look gives what it can read of them. */
+/* With any files, ledger_look() returns what it can read of them. */
 static void check_look(void)
 {
 	struct error err = { 0 };
@@ -80,7 +80,7 @@ static void check_look(void)
 	}
 }
 
-/* As kit_fresh, but folders that are as they should be are kept: that is most of a run's time. */
+/* Like kit_fresh(), but keeps correct folders, which would take most of the time of a run. */
 static void start_over(void)
 {
 	static const char *const files[] = { "usage", "usage.tmp", "lock", "containers/oci:web1", "containers/.tmp",

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * LXC's config file: our lines, LXC's limits, and the record written into it, which must
- * change nothing else and be found when it is read again.
+ * A config file of LXC: keys of numaplace, limits of LXC, and the volatile lines. Writing these must change no other line,
+ * and they must be found when the file is read again.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -38,7 +38,7 @@ static void check_limits(const char *text)
 	request_init(&request);
 	fuzz_check_error(lxc_limits_fallback(&limits, &request, &err), &err);
 	request_init(&request);
-	lxc_limits_follow_pins(&limits, &request);
+	request_follow_pins(&request, limits.cpus, limits.mems);
 }
 
 static void check_record(const char *text, size_t len)

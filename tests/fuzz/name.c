@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Names from outside.  What the rule accepts comes out unchanged in every format, and nothing that goes through a
- * printer is more than one line of printable ASCII, whatever it was.
+ * Names from outside. An accepted name is unchanged in every output format, and any name is printed as one line of printable
+ * ASCII.
  */
 #include "tests/fuzz/fuzz.h"
 
-#include "cli/out.h"
 #include "cli/svg-text.h"
+#include "cli/table.h"
+#include "plugin/base/json-write.h"
 #include "plugin/base/name.h"
 
 #include <errno.h>
@@ -17,7 +18,7 @@ static void is_plain(const char *text)
 		must(*p >= 0x20 && *p <= 0x7e);
 }
 
-/* What a shell, systemd, Prometheus, JSON or XML would take for more than text. */
+/* Characters with a special meaning in a shell, systemd, Prometheus, JSON or XML. */
 static void is_text_everywhere(const char *name, const char *more)
 {
 	must(*name && *name != '-');
@@ -30,12 +31,12 @@ static char *json_of(const char *text)
 	char *buf = NULL;
 	size_t size;
 	FILE *f = open_memstream(&buf, &size);
-	struct out o = JSON_OUT(f);
+	struct json_writer o = JSON_TO(f);
 
 	must(f != NULL);
-	out_object(&o, NULL);
-	out_string(&o, "id", text);
-	out_end(&o);
+	json_begin_object(&o, NULL);
+	json_put_string(&o, "id", text);
+	json_end(&o);
 	must(fclose(f) == 0);
 	return buf;
 }
@@ -50,7 +51,7 @@ static char *table_of(const char *text)
 	must(f != NULL);
 	table_init(&t, f, "l");
 	table_cell(&t, "%s", text);
-	must(table_print(&t));
+	must(table_print(&t, NULL) == 0);
 	must(fclose(f) == 0);
 	return buf;
 }
@@ -67,7 +68,7 @@ static char *svg_of(const char *text)
 	return buf;
 }
 
-/* In every format, one line of which @line is all but the end. */
+/* Checks that each format prints one line, @line and a newline. */
 static void check_formats(const char *text, bool accepted)
 {
 	cleanup_free char *json = json_of(text), *table = table_of(text), *svg = svg_of(text), *want = NULL;

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A record's text, as in the ledger and on cgroups.  Each input is read as it is,
- * and again with first line and checksum put right, so that the lines between
- * them are reached; what is understood is written and must come out the same.
+ * The text of a record, as in the ledger and on cgroups. Each input is parsed as it is, and again with a valid first line
+ * and checksum, so that the lines between them are parsed, too. A parsed record must be formatted to the same text.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Keys and values of a request, sizes among them, one "key=value" a line; what
- * is understood is written and read again, and then decided upon: a placement
- * lies within the machine and within what was asked, and shares no held CPU.
+ * Keys and values of a request, one "key=value" per line. An accepted request is formatted and parsed again, and then
+ * placed: a placement must be within the machine and the request, and share no held CPU.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -44,7 +43,7 @@ static void check_format(const struct request *r)
 		must(strcmp(again.device[i], r->device[i]) == 0);
 }
 
-/* Half of the machine is held or loaded already, as the input's length has it. */
+/* Half of the machine is already held or loaded, by the length of the input. */
 static void check_choice(const struct request *r, size_t seed)
 {
 	static struct topology *t;

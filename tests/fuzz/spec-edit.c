@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A config.json that is changed: the result parses, says what was put in, and changing it again
- * changes nothing.
+ * Changes to a config.json: the result can be parsed, has the inserted members, and a second change has no effect.
  */
 #include "tests/fuzz/fuzz.h"
 

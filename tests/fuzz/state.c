@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The state that a runtime gives to the hook, and the request that its
- * annotations make.
+ * The state that a runtime gives to the hook, and the request from its annotations.
  */
 #include "tests/fuzz/fuzz.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A machine whose files hold the input.  The folders are real and always the same three trees; the
- * files are not there: this program's own file_read hands out the pieces of the input (split by
- * the byte 1) in the order in which they are asked for.  A piece "!" is a file that is missing.
+ * A machine whose files have the input as content. The folders are real and always the same three trees. The files do not
+ * exist: file_read() of this program returns the pieces of the input (split at bytes 1) in the order of the reads. A piece
+ * "!" is a missing file.
  */
 #include "tests/fuzz/fuzz.h"
 
@@ -16,7 +16,7 @@ static struct {
 	const char *p, *end;
 } input;
 
-/* --- in the place of plugin/base/file.c --- */
+/* --- replaces plugin/base/file.c --- */
 
 ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 {
@@ -35,7 +35,7 @@ ssize_t file_read(int dir, const char *path, char *buf, size_t size)
 	memcpy(buf, input.p, len);
 	buf[len] = '\0';
 	input.p += stop ? len + 1 : len;
-	/* Thousands of CPUs cost time and find nothing new. */
+	/* Thousands of CPUs would take time and find no other errors. */
 	if (!strstr(path, "siblings") && !strstr(path, "shared") &&
 	    (idset_parse_kernel(buf, &set, NULL) == 0 || idset_parse_map(buf, &set, NULL) == 0) && idset_count(&set) > 40)
 		return -ENOENT;

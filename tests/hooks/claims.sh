@@ -1,16 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# What a container may claim, from its state on stdin to the ledger: ceilings, limits of the cgroups
-# above it, tenants. The machine and its cgroups are bench/hook/cell's.
-# shellcheck source=tests/hooks/tap.bash disable=SC2317,SC2154 # functions for cell to call; its variables
+# Which claims of a container the hook records or refuses: ceilings, limits of the cgroups above the container, and
+# tenants. bench/hook/cell simulates the machine and its cgroups.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317,SC2154 # cell calls the functions and sets the variables
 . "${0%/*}/tap.bash"
 
 need_cell
 
-# Run by cell, which has four nodes of four CPUs and 8 GiB. Each prints its results for the test outside.
+# Run inside cell, which has four nodes of four CPUs and 8 GiB. The functions print results for the test outside.
 
-# put PATH ID: a new process in the cgroup PATH; $pid.
+# put PATH: starts a process in the cgroup PATH and sets $pid.
 put() {
 	local p
 	sleep infinity &
@@ -25,9 +25,10 @@ put() {
 		"$BUILD/stage" cgroup /sys/fs/cgroup "$p" "$pid"
 		echo max > "/sys/fs/cgroup$p/memory.max"
 	done
-	"$BUILD/stage" cgroup /sys/fs/cgroup "$GROUP$1" "$pid" # with its process, whatever it was before
+	"$BUILD/stage" cgroup /sys/fs/cgroup "$GROUP$1" "$pid" # with its new process, even if the cgroup existed before
 }
-# start NAME PATH KEY=VALUE...: the hook for a container in the cgroup PATH; "NAME: status, CPUs|memory nodes, words"
+# start NAME PATH KEY=VALUE...: runs the hook for a container in the cgroup PATH; prints
+# "NAME: status, CPUs|memory nodes, messages"
 start() {
 	local name=$1 path=$2 keys='' cpuset
 	shift 2
@@ -44,7 +45,7 @@ start() {
 }
 export -f put start
 
-# said NAME PATTERN TEXT: whether the line that begins with NAME in $printed is so.
+# said NAME PATTERN TEXT: checks that the line of NAME in $printed matches PATTERN.
 said() {
 	local line
 	line=$(grep "^$1: " <<< "$printed")
@@ -60,10 +61,10 @@ cat /run/numaplace/containers/oci:greedy
 MEMORY_MAX=67108864 start modest /b limits.cpu=1 limits.memory=64MiB
 '
 said greedy 'greedy: 0, 0|0, numaplace: *limits.memory: 2GiB requested, counted as 64MiB: memory.max allows no more' \
-	'a claim above memory.max: the container starts, and is warned'
+	'a claim above memory.max: the container starts with a warning'
 grep -q 67108864 <<< "$printed" && ! grep -q 2147483648 <<< "$printed"
-ok $? 'and the ledger holds what is left of it' "$printed"
-said modest 'modest: 0, *|*, ' 'a claim of all of memory.max: no word'
+ok $? 'a claim above memory.max: the ledger holds the reduced claim' "$printed"
+said modest 'modest: 0, *|*, ' 'a claim equal to memory.max: the container starts without a warning'
 
 in_cell '
 for name in memory pages; do
@@ -76,12 +77,12 @@ start next /next limits.cpu=1
 echo files: $(ls /run/numaplace/containers) damaged: $(ls -A /run/numaplace/damaged 2>&1 | wc -w)
 grep -h ^held= /run/numaplace/containers/* | sort | uniq -d | sed "s/^/twice: /"
 '
-said memory 'memory: 0, *counted as 0B: hugetlb.2MB.max allows no more' 'hugepages of a cgroup that may have none: counted as none'
-said pages 'pages: 0, *counted as 0: hugetlb.2MB.max allows no more' 'as are numbers of pages'
-said next 'next: 0, *|*, ' 'and the next container hears of no damage'
-said files 'files: oci:memory oci:next oci:pages damaged: *' 'each has its record'
+said memory 'memory: 0, *counted as 0B: hugetlb.2MB.max allows no more' 'hugepages of a container whose hugetlb limit is 0 are counted as 0 bytes'
+said pages 'pages: 0, *counted as 0: hugetlb.2MB.max allows no more' 'a number of pages of a container whose hugetlb limit is 0 is counted as 0'
+said next 'next: 0, *|*, ' 'after two claims that were counted as 0, the next container starts without a warning'
+said files 'files: oci:memory oci:next oci:pages damaged: *' 'after two claims that were counted as 0, each of three containers has its record'
 ! grep -q '^twice' <<< "$printed"
-ok $? 'and CPUs of its own' "$printed"
+ok $? 'after two claims that were counted as 0, no CPU is held by two containers' "$printed"
 
 in_cell '
 put /team/own
@@ -91,9 +92,9 @@ echo x > /sys/fs/cgroup$GROUP/team/memory.max
 start odd /team/own/y limits.cpu=1 limits.memory=2GiB
 start none /team/own/z limits.cpu=1
 '
-said deep 'deep: 0, *counted as 128MiB: memory.max allows no more' 'a limit two cgroups above counts, too'
-said odd 'odd: 2, |, numaplace: container odd: cgroup *memory.max: invalid value*' 'one that makes no sense is an error'
-said none 'none: 0, *|*, ' 'without memory asked for, no limit is read'
+said deep 'deep: 0, *counted as 128MiB: memory.max allows no more' 'a memory.max two cgroups above the container reduces its claim'
+said odd 'odd: 2, |, numaplace: container odd: cgroup *memory.max: invalid value*' 'a memory.max that is not a number is an error'
+said none 'none: 0, *|*, ' 'no memory limit is read for a container that requests no memory'
 
 in_cell '
 echo "max-memory = 1GiB" > conf
@@ -109,15 +110,15 @@ MEMORY_MAX=max start t1 /team1/own1/x limits.cpu=1 limits.memory=2GiB
 MEMORY_MAX=max start t2 /team1/own2/own3/x limits.cpu=1 limits.memory=2GiB
 MEMORY_MAX=max start t3 /team2/x limits.cpu=1 limits.memory=2GiB
 '
-said over 'over: 1, |, *limits.memory: 2GiB requested, this host allows a container 1GiB (max-memory)' 'max-memory: more is refused'
-said under 'under: 0, *' 'max-memory: as much is not'
-said two 'two: 0, *' 'max-memory-each: three of one GiB in cgroups of their own'
+said over 'over: 1, |, *limits.memory: 2GiB requested, this host allows a container 1GiB (max-memory)' 'max-memory: a larger request is refused'
+said under 'under: 0, *' 'max-memory: a request of exactly that size is placed'
+said two 'two: 0, *' 'max-memory-each: a second GiB in another cgroup is placed'
 said three 'three: 1, |, *limits.memory: 1GiB more on top of 3GiB held in cgroups outside of tenants, this host allows each 3GiB (max-memory-each)' \
-	'max-memory-each: a cgroup of its own gets no budget of its own'
-said t1 't1: 0, *' 'tenants: two in the cgroup of one tenant'
+	'max-memory-each: containers in different cgroups that are no tenants share one budget'
+said t1 't1: 0, *' 'tenants: a container in the cgroup of a tenant is placed'
 said t2 't2: 1, |, *limits.memory: 2GiB more on top of 2GiB held in cgroup *team1, this host allows each 3GiB (max-memory-each)' \
-	'tenants: are one however deep they lie'
-said t3 't3: 0, *' 'tenants: what another one claims is not theirs'
+	'tenants: containers at any depth below the cgroup of a tenant share its ceiling'
+said t3 't3: 0, *' 'tenants: the claims of one tenant do not count against another tenant'
 
 in_cell '
 echo "max-exclusive-cpus-each = 2" > conf
@@ -128,10 +129,10 @@ echo "max-cpus-each = 3" > conf
 start c1 /own4/b limits.cpu=1
 start c2 /own5/b limits.cpu=2
 '
-said ex1 'ex1: 0, *' 'max-exclusive-cpus-each: two CPUs'
-said ex2 'ex2: 1, |, *2 more on top of 2 held in *, this host allows each * (max-exclusive-cpus-each)' 'max-exclusive-cpus-each: not again in a slice of its own'
-said ex3 'ex3: 1, |, *2 more on top of 2 held in *, this host allows each * (max-exclusive-cpus-each)' 'max-exclusive-cpus-each: nor in a folder'
-said c1 'c1: 0, *' 'max-cpus-each: two CPUs that are held, and one'
-said c2 'c2: 1, |, *limits.cpu: 2 more on top of 3 held in *, this host allows each * (max-cpus-each)' 'max-cpus-each: not two more'
+said ex1 'ex1: 0, *' 'max-exclusive-cpus-each: as many CPUs as the ceiling are placed'
+said ex2 'ex2: 1, |, *2 more on top of 2 held in *, this host allows each * (max-exclusive-cpus-each)' 'max-exclusive-cpus-each: more CPUs are refused to a container in another slice'
+said ex3 'ex3: 1, |, *2 more on top of 2 held in *, this host allows each * (max-exclusive-cpus-each)' 'max-exclusive-cpus-each: more CPUs are refused to a container in another folder'
+said c1 'c1: 0, *' 'max-cpus-each: CPUs up to the ceiling are placed'
+said c2 'c2: 1, |, *limits.cpu: 2 more on top of 3 held in *, this host allows each * (max-cpus-each)' 'max-cpus-each: CPUs above the ceiling are refused'
 
 done_testing

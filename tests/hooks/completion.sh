@@ -2,15 +2,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # Completion in real shells on a terminal: bash, zsh and fish get ids that would run a command if a shell expanded
-# them. Nothing runs, and what the shell puts into the line is that id, as one word.
+# them. Nothing must run, and the shell must insert the id as one word.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
 contrib=$PWD/contrib
 mkdir "$tmp/bin" "$tmp/home" "$tmp/work" "$tmp/zsh"
 cp "$contrib/zsh-completion/_numaplace" "$tmp/zsh/"
 
-# A numaplace that lists the ids of $tmp/ids, and writes down what else it is called with, and what has run before it. With
-# a $tmp/turn it lists one of them, the next one after each call.
+# A fake numaplace. It lists the ids of $tmp/ids, and records its other arguments and the files in its working folder.
+# If $tmp/turn exists, it lists the ids from that line on, and the next line after each call.
 cat > "$tmp/bin/numaplace" <<-'END'
 	#!/bin/bash
 	turn=$(cat "$NP_TMP/turn" 2> /dev/null)
@@ -36,7 +36,7 @@ END
 mkdir -p "$tmp/home/.config/fish/completions"
 cp "$contrib/fish-completion/numaplace.fish" "$tmp/home/.config/fish/completions/"
 
-# in_shell SHELL KEYS: types the keys on a terminal; the screen is in $tmp/screen.
+# in_shell SHELL KEYS: types the keys on a terminal and saves the screen in $tmp/screen.
 in_shell() {
 	local command
 	case $1 in
@@ -47,26 +47,26 @@ in_shell() {
 	(cd "$tmp/work" && printf '%b' "$2" | env -i TERM=dumb HOME="$tmp/home" ZDOTDIR="$tmp/home" NP_TMP="$tmp" \
 		PATH="$tmp/bin:$PATH" LC_ALL=C.UTF-8 timeout 30 script -qec "$command" /dev/null) > "$tmp/screen" 2>&1
 }
-# fish as its own library: what TAB would offer for a line.
+# in_fish LINE: what fish offers at TAB for a line, without a terminal.
 in_fish() {
 	(cd "$tmp/work" && env -i TERM=dumb HOME="$tmp/home" NP_TMP="$tmp" PATH="$tmp/bin:$PATH" LC_ALL=C.UTF-8 timeout 30 fish -c \
 		'complete -C $argv[1]' "$1") > "$tmp/offered" 2> "$tmp/screen"
 }
 nothing_ran() {
 	[ -z "$(ls -A "$tmp/work")" ]
-	ok $? "$1: nothing ran" "$(ls -lA "$tmp/work")" "$(cat -v "$tmp/screen")"
+	ok $? "$1: no command runs" "$(ls -lA "$tmp/work")" "$(cat -v "$tmp/screen")"
 	rm -rf "$tmp/work"
 	mkdir "$tmp/work"
 }
 called_with() { # NAME WORD...
 	local name=$1
 	shift
-	printf '%s\0' "$@" '*' > "$tmp/want" # * : the folder that it is called in is empty
+	printf '%s\0' "$@" '*' > "$tmp/want" # * is not expanded, because the working folder is empty
 	cmp -s "$tmp/want" "$tmp/called"
 	ok $? "$name" "called with: $(tr '\0' '|' < "$tmp/called" 2>&1)" "$(cat -v "$tmp/screen")"
 }
 
-# What ids of crun may be; each touches a file called ran where a shell expands it.
+# Ids that crun accepts; each one creates a file named ran if a shell expands it.
 ids=('$(touch${IFS}ran)' '`touch${IFS}ran`' 'a;touch${IFS}ran' 'a|touch${IFS}ran' 'a&touch${IFS}ran' '${x:=$(>ran)}' '>ran'
 	'<(>ran)' 'a"$(>ran)"' "a'\$(>ran)'" '*' '?' '[a]' '{a,b}' '~root' '!!' '#a' '\$(>ran)' '$((a[$(>ran)]))' 'a=b' '-x;>ran'
 	'a:b@c' $'\x9b31m' 'café' '%s%n' '(>ran)' 'web-1')
@@ -74,7 +74,7 @@ ids=('$(touch${IFS}ran)' '`touch${IFS}ran`' 'a;touch${IFS}ran' 'a|touch${IFS}ran
 bash_and_zsh() {
 	local shell n keys
 	for shell in bash zsh; do
-		# One line for each id: what TAB makes of it is called.
+		# One line for each id: TAB completes it, and the line is run.
 		printf '%s\n' "${ids[@]}" > "$tmp/ids"
 		echo 1 > "$tmp/turn"
 		keys=
@@ -84,37 +84,37 @@ bash_and_zsh() {
 		done
 		in_shell $shell "${keys}exit\n"
 		rm -f "$tmp/turn"
-		nothing_ran "$shell, id by id"
+		nothing_ran "$shell, ids completed one by one"
 		for n in "${!ids[@]}"; do
 			printf 'explain\0%s\0*\0' "${ids[n]}" > "$tmp/want"
 			cmp -s "$tmp/want" "$tmp/called$((n + 1))"
-			ok $? "$shell, $(printf %q "${ids[n]}"): it is put in as one word, and nothing runs" \
+			ok $? "$shell, id $(printf %q "${ids[n]}"): inserted as one word, and no command runs" \
 				"called with: $(tr '\0' '|' < "$tmp/called$((n + 1))" 2>&1)" "$(cat -v "$tmp/screen" | tail -n 20)"
 		done
-		# All of them at once, listed and begun.
+		# All ids at once: listed, and with a started word.
 		in_shell $shell 'numaplace explain \t\t\t\003\nnumaplace move $(\t\t\003\nexit\n'
-		nothing_ran "$shell, all at once"
-		# Lines that are no table: nothing in them is an id, or runs.
+		nothing_ran "$shell, all ids listed at once"
+		# Lines that are not in the format of the table.
 		printf 'a b c\n\n$(touch ran) $(touch ran)\n"\n`touch ran`\n' > "$tmp/ids"
 		in_shell $shell 'numaplace verify \t\t\t\003\nexit\n'
-		nothing_ran "$shell, blanks and quotes"
+		nothing_ran "$shell, status lines with blanks and quotes"
 		# Names of files.
 		: > "$tmp/work/\$(touch ran)"
 		in_shell $shell 'numaplace --conf \t\nexit\n'
 		rm "$tmp/work/\$(touch ran)"
-		nothing_ran "$shell, a file's name"
+		nothing_ran "$shell, a file name with a command"
 		printf 'web-1\nweb-2\n' > "$tmp/ids"
 		in_shell $shell 'numaplace explain web-\t2\nexit\n'
-		called_with "$shell: what is begun stays" explain web-2
+		called_with "$shell: completion keeps the common prefix that was typed" explain web-2
 		in_shell $shell 'numaplace reb\t --dr\t\nexit\n'
-		called_with "$shell: verbs and options" rebalance --dry-run
+		called_with "$shell: verbs and options are completed" rebalance --dry-run
 		in_shell $shell 'numaplace plan limits.memory.pol\tinter\t\nexit\n'
-		called_with "$shell: keys and their values" plan limits.memory.policy=interleave
+		called_with "$shell: keys and their values are completed" plan limits.memory.policy=interleave
 		in_shell $shell 'numaplace plan limits.cpu.cl\teff\t\nexit\n'
-		called_with "$shell: values of another key" plan limits.cpu.class=efficient
+		called_with "$shell: values of limits.cpu.class are completed" plan limits.cpu.class=efficient
 		printf 'a:b@c\n' > "$tmp/ids"
 		in_shell $shell 'numaplace explain a:b\t\nexit\n'
-		called_with "$shell: an id that readline takes for several words" explain a:b@c
+		called_with "$shell: an id that readline splits into several words is completed" explain a:b@c
 	done
 }
 
@@ -123,27 +123,27 @@ of_fish() {
 	for id in "${ids[@]}"; do
 		printf '%s\n' "$id" > "$tmp/ids"
 		in_fish 'numaplace explain '
-		nothing_ran "fish, $(printf %q "$id")"
+		nothing_ran "fish, id $(printf %q "$id")"
 		case $id in -* | $'\x9b'*) continue ;; esac
 		grep -qxF -- "$id" "$tmp/offered"
-		ok $? "fish, $(printf %q "$id"): it is offered" "$(cat -v "$tmp/offered")" "$(cat -v "$tmp/screen")"
+		ok $? "fish, id $(printf %q "$id"): it is offered" "$(cat -v "$tmp/offered")" "$(cat -v "$tmp/screen")"
 	done
 	printf 'a b c\n\n$(touch ran) (touch ran)\n"\n(touch ran)\n' > "$tmp/ids"
 	in_fish 'numaplace explain (touch'
 	in_fish 'numaplace verify '
-	nothing_ran 'fish, blanks and quotes'
+	nothing_ran 'fish, status lines with blanks and quotes'
 	in_fish 'numaplace reb'
 	[ "$(cat "$tmp/offered")" = rebalance ]
-	ok $? 'fish: a verb' "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
+	ok $? 'fish: a verb is offered' "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
 	in_fish 'numaplace rebalance --dr'
 	[ "$(cat "$tmp/offered")" = --dry-run ]
-	ok $? "fish: a verb's option" "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
+	ok $? "fish: an option of a verb is offered" "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
 	in_fish 'numaplace --json plan limits.memory.policy=int'
 	[ "$(cat "$tmp/offered")" = limits.memory.policy=interleave ]
-	ok $? "fish: a key's value" "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
+	ok $? "fish: a value of a key is offered" "$(cat "$tmp/offered")" "$(cat "$tmp/screen")"
 }
 
-# Every shell knows every verb.
+# The completion of each shell has all verbs.
 verbs() {
 	local shell verb missing
 	for shell in bash-completion/numaplace zsh-completion/_numaplace fish-completion/numaplace.fish; do

@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The programs as they are built: position-independent, nothing of theirs to be
-# written over or run from the stack, checked buffers, no library path of their own.
+# Hardening of the programs as built: position-independent, read-only relocations, no executable stack, checked buffers,
+# no library path.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
 
 command -v readelf > /dev/null || {
-	echo '1..0 # SKIP no readelf here'
+	echo '1..0 # SKIP no readelf'
 	exit
 }
 
-# has NAME PATTERN, hasnt NAME PATTERN: of $about, what readelf says of the program.
+# has NAME PATTERN, hasnt NAME PATTERN: checks $about, the output of readelf for the program.
 has() {
 	grep -Eq -- "$2" <<< "$about"
 	ok $? "$program: $1" "nothing like $2"
@@ -25,21 +25,21 @@ for path in "${hook%/*}"/{oci-hook,lxc-hook,incus-agent,numaplace,numaplace-runt
 	[ -x "$path" ] || continue
 	program=${path##*/}
 	about=$(readelf -W --file-header --program-headers --dynamic --syms --notes "$path" 2> /dev/null)
-	has 'position-independent' 'Type: +DYN \(Position-Independent Executable|FLAGS_1.*PIE'
-	has 'read-only once it is loaded (RELRO)' 'GNU_RELRO'
-	has 'and all of it is bound by then (NOW)' 'FLAGS.*(BIND_)?NOW|\(BIND_NOW\)'
-	has 'no code on the stack' 'GNU_STACK +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ RW '
-	hasnt 'nothing is both written and run' 'LOAD .* RWE '
-	# A program that is linked statically shows libc's own ones, too; the others are built alike.
-	has 'a canary on the stack' '__stack_chk_fail'
-	has 'buffers are checked (FORTIFY)' '__(snprintf|vsnprintf|memcpy|strcpy|fprintf|read|asprintf)_chk'
-	hasnt 'no library path of its own' 'R(UN)?PATH'
-	hasnt 'no text that is relocated' 'TEXTREL'
-	# Where the C library's own start-up code is built for it, which Debian's is not.
+	has 'is position-independent' 'Type: +DYN \(Position-Independent Executable|FLAGS_1.*PIE'
+	has 'has read-only relocations (RELRO)' 'GNU_RELRO'
+	has 'binds all symbols at start (NOW)' 'FLAGS.*(BIND_)?NOW|\(BIND_NOW\)'
+	has 'has no executable stack' 'GNU_STACK +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ +[^ ]+ RW '
+	hasnt 'has no segment that is writable and executable' 'LOAD .* RWE '
+	# In a statically linked program the symbols may be those of libc; it is built with the same flags as the others.
+	has 'has a stack canary' '__stack_chk_fail'
+	has 'checks buffers (FORTIFY)' '__(snprintf|vsnprintf|memcpy|strcpy|fprintf|read|asprintf)_chk'
+	hasnt 'has no library path' 'R(UN)?PATH'
+	hasnt 'has no text relocations' 'TEXTREL'
+	# Only if the start-up code of the C library is built for CET; that of Debian is not.
 	if readelf -n "$(gcc -print-file-name=crt1.o 2> /dev/null)" 2> /dev/null | grep -q 'IBT, SHSTK'; then
-		has 'branches are tracked where the CPU can (CET)' 'x86 feature.*: IBT, SHSTK'
+		has 'is built for control-flow enforcement (CET)' 'x86 feature.*: IBT, SHSTK'
 	fi
 done
 [ "$tests" -ge 9 ]
-ok $? 'there were programs to look at'
+ok $? 'at least one program was checked'
 done_testing

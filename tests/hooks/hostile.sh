@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# oci-hook against people and surroundings that mean it harm: names, planted
-# files, environment, descriptors, limits.  Whatever it is, the answer is an exit status and
-# one line, and no file of anybody's is written to.
+# oci-hook against attacks: container names, planted files, environment, descriptors, resource limits. In each case,
+# the hook ends with an exit status and one line, and writes to no file of another user.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
 
@@ -13,10 +12,10 @@ chmod 600 "$victim"
 
 unharmed() {
 	[ "$(cat "$victim")" = 'not for you' ] && [ "$(stat -c '%a %F' "$victim")" = '600 regular file' ]
-	ok $? "$1: the victim is unharmed" "$(ls -l "$victim")" "$(head -c 200 "$victim")"
+	ok $? "$1: the victim file is unchanged" "$(ls -l "$victim")" "$(head -c 200 "$victim")"
 }
 
-# --- names: an id becomes a file's name, and part of a line
+# --- names: a container id becomes a part of a file name and of messages
 
 names() {
 	local id long n code key
@@ -26,9 +25,9 @@ names() {
 		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
 		came_out "id \"${id:0:20}\"" 2 'numaplace: id: *'
 		[[ $said =~ ^[\ -~]*$ ]]
-		ok $? 'and the line is printable' "$said"
+		ok $? "id \"${id:0:20}\": the message is printable" "$said"
 		run_hook poststop <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
-		came_out "its end" 0 ''
+		came_out "poststop of id \"${id:0:20}\"" 0 ''
 	done
 	for id in '' 'a\u0000b' '\ud800'; do
 		for stage in createRuntime poststop; do
@@ -36,7 +35,7 @@ names() {
 			came_out "$stage, id \"$id\", which no runtime has" 2 'numaplace: state: *'
 		done
 	done
-	# Where only config.json has the keys, and the host's default has it read.
+	# Only config.json has the keys; the hook reads it because numaplace.conf sets a default.
 	mkdir -p "$tmp/bundle"
 	echo 'default = balanced' > "$tmp/conf"
 	for key in limits.cpu org.example; do
@@ -44,18 +43,24 @@ names() {
 		run_hook createRuntime <<< "{\"id\":\"a(b)\",\"pid\":7,\"bundle\":\"$tmp/bundle\"}"
 		code=2
 		[ $key = limits.cpu ] || code=0
-		came_out "an id with a bracket, config.json has $key" $code 'numaplace: id: *'
+		came_out "an id with a bracket, key $key in config.json" $code 'numaplace: id: *'
 	done
-	# Of 255 bytes, and of colons, which become three bytes each: too long for the ledger.
+	# Too long for the ledger: 255 bytes, 247 bytes, and 83 colons, which are encoded in three bytes each.
 	for id in "${long:0:255}" "${long:0:247}" "$(printf ':%.0s' {1..83})"; do
 		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":7,\"bundle\":\"$tmp/bundle\"}"
-		came_out "an id that is too long, without keys: ${#id} bytes" 0 'numaplace: id: *: longer than 246 bytes*'
+		came_out "createRuntime without keys, id of ${#id} bytes" 0 'numaplace: id: *: longer than 246 bytes*'
 		run_hook poststop <<< "{\"id\":\"$id\",\"pid\":7,\"annotations\":{\"limits.cpu\":\"1\"}}"
-		came_out "its end" 0 ''
+		came_out "poststop of an id of ${#id} bytes" 0 ''
+	done
+	# The longest ids that have a file name in the ledger are taken; the pid does not exist.
+	for id in "${long:0:246}" "$(printf ':%.0s' {1..82})"; do
+		run_hook createRuntime <<< "{\"id\":\"$id\",\"pid\":4194305,\"annotations\":{\"limits.cpu\":\"1\"}}"
+		[[ $status = 1 && $said == "numaplace: container $id: "* && $said != *'longer than'* ]]
+		ok $? "the longest id of ${#id} bytes is accepted" "status $status" "$said"
 	done
 	rm -r "$tmp/bundle"
 	: > "$tmp/conf"
-	# Each byte, as it would come from a runtime that does not look, and as an escape.
+	# Bytes below 128 as JSON escapes, the others unencoded, as a runtime that does not check would write them.
 	id=
 	for ((n = 1; n < 256; n++)); do
 		printf -v code '\\u%04x' $n
@@ -66,16 +71,16 @@ names() {
 		unset LC_ALL
 	done
 	[ -z "$id" ]
-	ok $? 'an id with any byte from 1 to 255: one printable line' "$id"
+	ok $? 'an id with any byte from 1 to 255: the hook prints one printable line' "$id"
 }
 
-# --- the state folder: what is planted there is not followed. poststop comes as far as the ledger on any machine.
+# --- the state folder: the hook follows no planted file. poststop reaches the ledger on any machine.
 
-# planted NAME STATUS PATTERN [COMMAND]: a new state folder, COMMAND in it, poststop.
+# planted NAME STATUS PATTERN [COMMAND]: makes a state folder, runs COMMAND in it, then runs poststop.
 planted() {
 	rm -rf "$tmp/state" "$tmp/elsewhere"
 	mkdir -m 700 "$tmp/state" "$tmp/elsewhere"
-	ln -s numaplace-ledger-1 "$tmp/state/format" # it is a ledger's
+	ln -s numaplace-ledger-1 "$tmp/state/format" # marks the folder as a ledger
 	(cd "$tmp/state" && eval "${4:-:}")
 	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 5 poststop > "$tmp/stdout" 2> "$tmp/stderr" <<< \
 		'{"id":"web1","pid":0,"annotations":{"limits.cpu":"1"}}'
@@ -91,22 +96,22 @@ planted() {
 }
 
 folder() {
-	planted 'a folder as it should be' 0 ''
-	planted 'a symlink for a folder' 1 'numaplace: container web1: open *: Not a directory' \
+	planted 'a correct state folder' 0 ''
+	planted 'the state folder is a symlink' 1 'numaplace: container web1: open *: Not a directory' \
 		"rm -rf ../state; ln -s elsewhere ../state"
-	planted 'a folder for everybody' 1 'numaplace: container web1: *: mode 0777: others may write there, must be 0700' \
+	planted 'the state folder is writable by all users' 1 'numaplace: container web1: *: mode 0777: others may write there, must be 0700' \
 		'chmod 777 .'
-	planted 'a named folder that others may read' 1 'numaplace: container web1: *: mode 0755, must be 0700' 'chmod 755 .'
+	planted 'a state folder named by --state is readable by others' 1 'numaplace: container web1: *: mode 0755, must be 0700' 'chmod 755 .'
 	[ "$(stat -c %a "$tmp/state")" = 755 ]
-	ok $? 'it is left as it is'
-	planted 'a folder of other things' 2 "numaplace: container web1: *: not a ledger folder: *left unchanged" \
+	ok $? 'a state folder that is readable by others keeps its mode'
+	planted 'a folder with files that are not of a ledger' 2 "numaplace: container web1: *: not a ledger folder: *left unchanged" \
 		'rm format; mkdir containers lock; echo precious > containers/db; chmod 755 .'
 	[ "$(cd "$tmp/state" && find . -printf '%p %m\n' | sort | xargs)" = '. 755 ./containers 755 ./containers/db 644 ./lock 755' ]
-	ok $? 'it is left as it is' "$(ls -lR "$tmp/state")"
+	ok $? 'a folder that is not a ledger keeps its files and modes' "$(ls -lR "$tmp/state")"
 	if [ "$(id -u)" = 0 ]; then
-		planted "somebody else's folder" 1 'numaplace: container web1: *: owned by uid 65534, must be 0' 'chown 65534 .'
+		planted 'the state folder belongs to another user' 1 'numaplace: container web1: *: owned by uid 65534, must be 0' 'chown 65534 .'
 	fi
-	planted 'a file for a folder' 1 'numaplace: container web1: open *: Not a directory' \
+	planted 'the state folder is a file' 1 'numaplace: container web1: open *: Not a directory' \
 		"rm -rf ../state; : > ../state"
 }
 
@@ -130,18 +135,19 @@ files() {
 		"mkdir -m 700 containers; ln -s $victim containers/oci:web1"
 	planted 'the record is a hard link' 0 '*moved to damaged/oci:web1.0*' \
 		"mkdir -m 700 containers; ln $victim containers/oci:web1"
-	planted 'the record is a device' 0 '*moved to damaged/oci:web1.0*' \
+	planted 'the record is a FIFO' 0 '*moved to damaged/oci:web1.0*' \
 		'mkdir -m 700 containers; mkfifo containers/oci:web1'
 	planted 'topology is a FIFO' 0 '' 'mkfifo topology'
 	planted 'damaged is a symlink' 0 '*moved to damaged/usage.0*' "ln -s ../elsewhere damaged; echo x > usage"
-	# shellcheck disable=SC2016 # for the shell that plants it
+	# shellcheck disable=SC2016 # expanded by the shell that plants it
 	planted 'damaged is full' 0 '*damaged: removed usage*' \
 		'mkdir damaged; for i in $(seq 16); do : > damaged/usage.$i; done; echo x > usage'
 }
 
 # --- a state folder that cannot be written to
 
-# mounted NAME OPTIONS COMMAND STATUS PATTERN: a tmpfs with these options for a state folder, COMMAND in it first.
+# mounted NAME OPTIONS COMMAND STATUS PATTERN: mounts a tmpfs with these options as the state folder, runs COMMAND in
+# it, then runs poststop.
 mounted() {
 	said=$(unshare -m bash -c '
 		mount -t tmpfs -o "mode=700,$1" none "$2" && cd "$2" && { [[ $1 = *ro ]] || ln -s numaplace-ledger-1 format; } && eval "$3" && cd / || exit 77
@@ -151,20 +157,20 @@ mounted() {
 	status=$?
 	# shellcheck disable=SC2053 # a pattern
 	[ $status = "$4" ] && [[ $said == $5 ]]
-	ok $? "$1: exit status $4, and says: ${5:-nothing}" "status $status" "$said"
+	ok $? "$1: exit status $4, message: ${5:-none}" "status $status" "$said"
 }
 
 no_room() {
 	mkdir -p "$tmp/mounted"
-	unshare -m mount -t tmpfs none "$tmp/mounted" 2> /dev/null || return 0 # a user's build: the unit tests have it
-	mounted 'read-only, empty' size=1m,ro : 1 'numaplace: container web1: ledger: mark its folder: Read-only file system'
-	mounted 'read-only, with a ledger' mode=0700 'touch lock usage; mkdir -m 700 containers' 1 \
+	unshare -m mount -t tmpfs none "$tmp/mounted" 2> /dev/null || return 0 # not root: the unit tests cover it
+	mounted 'read-only empty state folder' size=1m,ro : 1 'numaplace: container web1: ledger: mark its folder: Read-only file system'
+	mounted 'read-only state folder with a ledger' mode=0700 'touch lock usage; mkdir -m 700 containers' 1 \
 		'numaplace: container web1: ledger: open lock: Read-only file system'
-	mounted 'full' size=8k 'cat /dev/zero > fill 2> /dev/null; true' 1 \
+	mounted 'full file system of the state folder' size=8k 'cat /dev/zero > fill 2> /dev/null; true' 1 \
 		'numaplace: container web1: ledger: *: No space left on device'
 }
 
-# --- the bundle: what the hook reads there it does not tell
+# --- the bundle: the hook does not print what it reads there
 
 bundle() {
 	local text
@@ -174,16 +180,16 @@ bundle() {
 	run_hook createRuntime <<< "$text"
 	came_out 'config.json is a hard link to a secret' 2 'numaplace: container web1: config.json: *byte 1)'
 	[[ $said != *'not for'* ]]
-	ok $? 'and the secret is not told' "$said"
+	ok $? 'config.json is a hard link to a secret: the message does not contain the secret' "$said"
 	rm "$tmp/bundle/config.json"
 	ln -s /dev/zero "$tmp/bundle/config.json"
 	run_hook createRuntime <<< "$text"
 	came_out 'config.json is a symlink to /dev/zero' 1 'numaplace: container web1: config.json: *symbolic links'
 	rm "$tmp/bundle/config.json"
 	run_hook createRuntime <<< "${text//$tmp\/bundle/$tmp/bundle/../../../../../../etc}"
-	came_out 'a bundle that climbs' 1 'numaplace: container web1: *'
+	came_out 'a bundle path with ..' 1 'numaplace: container web1: *'
 	run_hook createRuntime <<< "${text//$tmp\/bundle/$tmp/no\\nsuch}"
-	came_out 'a bundle with a line end' 1 'numaplace: container web1: *'
+	came_out 'a bundle path with a newline' 1 'numaplace: container web1: *'
 	unharmed 'bundles'
 }
 
@@ -196,29 +202,29 @@ environment() {
 		TZ=:/etc/shadow LANG=../../etc LOCPATH=/ MALLOC_CHECK_=3 GCONV_PATH="$tmp" HOME=/nonexistent \
 		"$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime < "$tmp/in" 2> "$tmp/stderr"
 	[[ $? = 2 && $(tail -n 1 "$tmp/stderr") == 'numaplace: container web1: limits.cpu: '*'"abc"'* ]]
-	ok $? 'an environment that misleads' "$(cat "$tmp/stderr")"
+	ok $? 'misleading environment variables do not change the answer' "$(cat "$tmp/stderr")"
 	for i in 1 2 3 4 5 6 7 8; do
 		big[i]="X$i=$(head -c 130000 /dev/zero | tr '\0' x)"
 	done
 	env -i "${big[@]}" "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime < "$tmp/in" 2> "$tmp/stderr"
 	[[ $? = 2 && $(cat "$tmp/stderr") == 'numaplace: container web1: limits.cpu: '*'"abc"'* ]]
-	ok $? '1 MiB of environment' "$(head -c 300 "$tmp/stderr")"
+	ok $? '1 MiB of environment does not change the answer' "$(head -c 300 "$tmp/stderr")"
 	env -i NUMAPLACE_STATE="$tmp/elsewhere" NUMAPLACE_CONF="$victim" "$hook" --conf "$tmp/conf" \
 		--state "$tmp/state" createRuntime <<< "$(state '')" 2> "$tmp/stderr"
 	[[ $? = 0 && ! -s $tmp/stderr ]]
-	ok $? 'and none of it names its files' "$(cat "$tmp/stderr")"
+	ok $? 'environment variables do not select the state folder or the conf' "$(cat "$tmp/stderr")"
 }
 
 # --- descriptors and limits
 
-# A hook that waits for its state has nothing left that it does not need; and a runtime would keep to itself that it was
-# ended by a signal.
+# A hook that waits for its state has only the privileges that it needs. It reports a fatal signal itself, because a
+# runtime may not.
 waiting() {
 	local pid tries=0 has
 	"$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 60 createRuntime < "$tmp/fifo" > "$tmp/stdout" \
 		2> "$tmp/stderr" &
 	pid=$!
-	# The filter is the last of it.
+	# The seccomp filter is installed last.
 	until grep -q '^Seccomp:.2' "/proc/$pid/status" || [ $((tries += 1)) -ge 600 ]; do
 		sleep 0.05
 	done
@@ -228,11 +234,11 @@ waiting() {
 	# CAP_DAC_OVERRIDE, CAP_SYS_ADMIN, CAP_SYS_NICE
 	[ "$(grep -c '^Cap' <<< "$has")" = 2 ] && ! sed -n 's/^Cap[A-Za-z]*:.//p' <<< "$has" |
 		while read -r caps; do [ $((0x$caps & ~0xa00002)) = 0 ] || echo "$caps"; done | grep -q .
-	ok $? 'and three capabilities at most' "$has"
+	ok $? 'a waiting hook has at most three capabilities' "$has"
 	kill -SEGV "$pid"
 	wait "$pid"
 	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
-	came_out 'a fault' 1 'numaplace: ended by SIGSEGV: no memory for its stack, or a bug'
+	came_out 'SIGSEGV' 1 'numaplace: ended by SIGSEGV: no memory for its stack, or a bug'
 }
 
 descriptors() {
@@ -246,38 +252,38 @@ descriptors() {
 	mkfifo "$tmp/fifo"
 	exec 9<> "$tmp/fifo"
 	run_hook --timeout 1 createRuntime < "$tmp/fifo"
-	came_out 'stdin that says nothing' 1 'numaplace: gave up after 1 seconds'
+	came_out 'stdin without data' 1 'numaplace: gave up after 1 seconds'
 	run_hook --timeout 1 createRuntime < /dev/zero
 	came_out 'stdin that never ends' 1 'numaplace: gave up after 1 seconds'
 	echo 'on-failure = warn' > "$tmp/conf"
 	run_hook --timeout 1 createRuntime < "$tmp/fifo"
-	came_out 'on-failure = warn, and stdin that says nothing' 0 'numaplace: gave up after 1 seconds'
+	came_out 'on-failure = warn, stdin without data' 0 'numaplace: gave up after 1 seconds'
 	: > "$tmp/conf"
 	rm -rf "$tmp/state"
-	# It would wait for ever, so that the test ends it.
+	# A hook that does not unblock SIGALRM would wait forever; timeout(1) then ends it.
 	timeout 60 env --block-signal=ALRM "$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 1 createRuntime \
 		< "$tmp/fifo" > "$tmp/stdout" 2> "$tmp/stderr"
 	status=$? said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
 	came_out 'started with its alarm blocked' 1 'numaplace: gave up after 1 seconds'
 	[ "${SANITIZED:-}" ] || waiting
-	# Nobody reads what it says, and there is no room for it: "abc" has it say something.
+	# No process reads its stderr, and the pipe is full. The value "abc" makes the hook print a message.
 	dd if=/dev/zero of="$tmp/fifo" bs=4096 oflag=nonblock 2> /dev/null
 	state '"limits.cpu":"abc"' | timeout -k 1 60 "$hook" --conf "$tmp/conf" --state "$tmp/state" --timeout 1 createRuntime 2>&9
 	status=${PIPESTATUS[1]}
 	[ "$status" = 1 ]
-	ok $? 'a stderr that is full: it ends in time all the same' "status $status"
+	ok $? 'a full stderr: the hook ends within its timeout' "status $status"
 	exec 9>&-
 	run_hook --timeout 0 createRuntime < /dev/null
-	came_out 'no time at all' 2 'numaplace: --timeout: "0": 1 to 999 seconds are expected'
+	came_out '--timeout 0' 2 'numaplace: --timeout: "0": 1 to 999 seconds are expected'
 	run_hook --timeout 1x createRuntime < /dev/null
-	came_out 'a time that is none' 2 'numaplace: --timeout: "1x": 1 to 999 seconds are expected'
+	came_out '--timeout that is not a number' 2 'numaplace: --timeout: "1x": 1 to 999 seconds are expected'
 }
 
-# limited NAME LIMIT...: a run below a limit ends by itself, with one line or for the loader's want.
+# limited NAME LIMIT...: a run under a resource limit ends by itself: with one line, or because the loader failed.
 limited() {
 	local name=$1
 	shift
-	# By a pipe: a file would be below the limit itself.
+	# Read through a pipe, because a file would be subject to the limit too.
 	said=$( (ulimit "$@" && exec "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime) \
 		< "$tmp/place" 2>&1 > /dev/null)
 	status=$?
@@ -286,16 +292,16 @@ limited() {
 	127) [[ $said == *'error while loading shared libraries'* ]] ;;
 	*) false ;;
 	esac
-	ok $? "$name: one line and exit status 1, or not loaded" "status $status" "$said"
+	ok $? "limit of $name: the hook prints one line with exit status 1, or the loader fails" "status $status" "$said"
 }
 
 limits() {
 	local size
-	# A process that is not there, so that it is refused on every machine, at the end of the way.
+	# This process does not exist, so the hook refuses on every machine, after all other steps.
 	pid=4194305 state '"limits.cpu":"1","limits.memory":"1MiB"' > "$tmp/place"
 	limited '8 descriptors' -n 8
-	limited 'files of no length' -f 0
-	# A sanitizer needs more of these than there is.
+	limited '0 bytes per file' -f 0
+	# A sanitizer needs more memory than these limits.
 	if [ -z "${SANITIZED:-}" ]; then
 		limited '4 descriptors' -n 4
 		limited '256 KiB of stack' -s 256
@@ -308,7 +314,7 @@ limits() {
 	mkdir -m 700 "$tmp/state"
 	said=$( (ulimit -f 0 && exec "$hook" --conf "$tmp/conf" --state "$tmp/state" poststop) < "$tmp/place" 2>&1)
 	[[ $? = 1 && $said == 'numaplace: container web1: ledger: write usage: File too large' ]]
-	ok $? 'a limit on files is a line, not a signal' "$said"
+	ok $? 'a file size limit is reported in one line, without SIGXFSZ' "$said"
 }
 
 names

@@ -1,10 +1,10 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Looking changes nothing: every verb that looks, on a ledger in every state, leaves the folder as it is, byte for byte;
-# a folder that is not a ledger's is an error and is left alone; without this boot's id, and below another sysroot, no
-# record is removed. The machine is bench/hook/cell's.
-# shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
+# Reading changes nothing: every verb that only reads leaves the state folder unchanged, byte for byte, whatever the
+# state of the ledger. A folder that is not a ledger is an error and stays unchanged. Without a boot id, and with another
+# --sysroot, no record is removed. bench/hook/cell simulates the machine.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317 # cell calls the functions
 . "${0%/*}/tap.bash"
 
 need_cell
@@ -12,7 +12,7 @@ export numaplace=${hook%/*}/numaplace hook
 
 verbs=(status topology metrics map 'explain placed-0' verify doctor 'plan limits.cpu=1' 'plan limits.memory=1EiB'
 	'plan limits.cpu=2 limits.cpu.exclusive=true' 'rebalance --dry-run' simulate)
-looking() { # [OPTION...]: all verbs, in turn
+looking() { # [OPTION...]: runs all verbs
 	local verb
 	for verb in "${verbs[@]}"; do
 		# shellcheck disable=SC2086 # several words
@@ -20,11 +20,11 @@ looking() { # [OPTION...]: all verbs, in turn
 		echo "$? $(wc -l < "$tmp/err") $verb" >> "$tmp/ended"
 	done
 }
-# What is in folder $1: names, kinds, modes, owners, times, contents.
+# Prints the files of folder $1: names, types, modes, owners, times, contents.
 print_of() {
 	(cd "$1" && find . -printf '%p %y %m %U %s %T@ %C@ %i %l\n' | sort && find . -type f -exec sha256sum {} + | sort)
 }
-# Run by cell: each state is made of a good ledger with five containers.
+# Run inside cell: makes each state from a good ledger with five containers.
 in_states() {
 	local state
 	cp -a /run/numaplace /mnt/good
@@ -56,7 +56,7 @@ states=(
 	'mkdir damaged; touch damaged/usage.0 usage.tmp containers/.tmp moving-77'
 )
 
-# Run by cell: in a folder that is others'.
+# Run inside cell: uses folders that are not ledgers.
 among_others() {
 	mkdir /run/lock && mkdir -p /run/others/containers/web1 && touch /run/others/containers/{a:b,db.img} &&
 		ln -s /mnt/pool /run/others/containers/web2
@@ -74,7 +74,7 @@ among_others() {
 	print_of /run > "$tmp/run-after"
 }
 
-# Run by cell: with five containers in the ledger.
+# Run inside cell, with five containers in the ledger.
 without_boot() {
 	local list='ls /run/numaplace/containers'
 	$list > "$tmp/list-before"
@@ -94,7 +94,7 @@ without_boot() {
 	$list | wc -l > "$tmp/list-then"
 }
 
-# Run by cell: another machine's files, and this one's ledger.
+# Run inside cell: uses the files of another machine and the ledger of this one.
 other_sysroot() {
 	mkdir -p recorded/proc/sys/kernel/random
 	cp -r /mnt/machine/sys recorded/sys
@@ -121,50 +121,50 @@ usual_folder() {
 	cd / && setpriv --reuid 65534 --regid 65534 --clear-groups "$numaplace" status 2> "$tmp/user"
 	echo "$?" >> "$tmp/usual"
 }
-# for the shells that cell starts
+# run_in_cell COMMAND: runs COMMAND inside cell with the functions and variables of this test.
 run_in_cell() {
 	"$cell" 2 4 5 bash -c "$(declare -p verbs states); $1" > "$tmp/cell" 2>&1
 }
 export -f looking print_of in_states among_others without_boot other_sysroot usual_folder
 
 run_in_cell in_states
-ok $? 'a ledger in each state can be made' "$(cat "$tmp/cell")"
+ok $? 'the test can make a ledger in each state' "$(cat "$tmp/cell")"
 for state in "${!states[@]}"; do
 	[ ! -e "$tmp/changed-$state" ]
-	ok $? "looked at with every verb, all is as it was: ${states[state]}" "$(cat "$tmp/changed-$state" 2> /dev/null)"
+	ok $? "no verb that reads changes a ledger after: ${states[state]}" "$(cat "$tmp/changed-$state" 2> /dev/null)"
 done
 n=$(grep -c . "$tmp/ended")
 [ "$n" = $((${#states[@]} * ${#verbs[@]} * 2)) ] && ! grep -qE '^(12[67]|1[3-9].) ' "$tmp/ended"
-ok $? "each of $n ended by itself" "$(sort "$tmp/ended" | uniq -c)"
+ok $? "each of $n verbs that read ends without a signal" "$(sort "$tmp/ended" | uniq -c)"
 
 rm "$tmp/ended"
 run_in_cell among_others
 cmp -s "$tmp/run-before" "$tmp/run-after" && [ -s "$tmp/run-after" ]
-ok $? "--state names a folder of others': it is left as it is" "$(diff "$tmp/run-before" "$tmp/run-after")" "$(cat "$tmp/cell")"
+ok $? "--state with a folder that is not a ledger: the folder is unchanged" "$(diff "$tmp/run-before" "$tmp/run-after")" "$(cat "$tmp/cell")"
 [ "$(grep -c . "$tmp/ended")" = $((3 * ${#verbs[@]})) ] && ! grep -v '^2 1 ' "$tmp/ended"
-ok $? 'and each verb says so, in a line, with status 2' "$(cat "$tmp/ended")"
+ok $? '--state with a folder that is not a ledger: each verb prints one line and ends with status 2' "$(cat "$tmp/ended")"
 [ "$(xargs < "$tmp/hook-ended")" = '2 2 2 2 2 2' ] && [ "$(grep -c "not a ledger folder" "$tmp/hook-said")" = 6 ]
-ok $? 'so do the hooks' "$(cat "$tmp/hook-ended" "$tmp/hook-said")"
+ok $? '--state with a folder that is not a ledger: each hook prints an error and ends with status 2' "$(cat "$tmp/hook-ended" "$tmp/hook-said")"
 
 run_in_cell without_boot
 [ "$(wc -l < "$tmp/list-before")" = 5 ] && cmp -s "$tmp/list-before" "$tmp/list-after"
-ok $? "boot_id reads as nothing: no record is removed" "$(diff "$tmp/list-before" "$tmp/list-after")" "$(cat "$tmp/cell")"
+ok $? "without a boot id, no record is removed" "$(diff "$tmp/list-before" "$tmp/list-after")" "$(cat "$tmp/cell")"
 [ "$(xargs < "$tmp/boot-ended")" = '1 0 1 0 0 0' ] && [ "$(grep -c "cannot read the boot id" "$tmp/boot-said")" = 3 ]
-ok $? 'and none is placed: a refusal, or with on-failure = warn a warning' "$(cat "$tmp/boot-ended" "$tmp/boot-said")"
+ok $? 'without a boot id, createRuntime is refused; with on-failure = warn it warns' "$(cat "$tmp/boot-ended" "$tmp/boot-said")"
 [ "$(cat "$tmp/boot-then" "$tmp/list-then" | xargs)" = '0 6' ]
-ok $? 'then all goes on' "$(cat "$tmp/boot-then" "$tmp/list-then")"
+ok $? 'when the boot id is readable again, a container is placed' "$(cat "$tmp/boot-then" "$tmp/list-then")"
 
 run_in_cell other_sysroot
 cmp -s "$tmp/sysroot-before" "$tmp/sysroot-after" && [ -s "$tmp/sysroot-after" ]
-ok $? "another sysroot and this host's ledger: it is left as it is" "$(diff "$tmp/sysroot-before" "$tmp/sysroot-after")" "$(cat "$tmp/cell")"
+ok $? "--sysroot of another machine: the ledger of this host is unchanged" "$(diff "$tmp/sysroot-before" "$tmp/sysroot-after")" "$(cat "$tmp/cell")"
 [ "$(jq '.containers | length' "$tmp/sysroot-status")" = 5 ]
-ok $? 'and all that is in it is shown' "$(cat "$tmp/sysroot-status")"
+ok $? '--sysroot of another machine: status shows all records' "$(cat "$tmp/sysroot-status")"
 [ "$(xargs < "$tmp/sysroot-moved")" = '2 1 2' ]
-ok $? 'what would write there is refused' "$(cat "$tmp/sysroot-moved" "$tmp/sysroot-move" "$tmp/sysroot-hook")"
+ok $? '--sysroot of another machine: move and the hooks are refused' "$(cat "$tmp/sysroot-moved" "$tmp/sysroot-move" "$tmp/sysroot-hook")"
 
 run_in_cell usual_folder
 [ "$(xargs < "$tmp/usual")" = '755 0 700 1' ]
-ok $? 'the usual folder is made private by a placement, and not by a look' "$(cat "$tmp/usual" "$tmp/cell")"
+ok $? 'a placement makes the default state folder private, a verb that reads does not' "$(cat "$tmp/usual" "$tmp/cell")"
 [ "$(cat "$tmp/user")" = 'numaplace: /run/numaplace: Permission denied: the ledger belongs to root, run this as root' ]
-ok $? 'and to another user it says so' "$(cat "$tmp/user")"
+ok $? 'another user gets a message that the ledger belongs to root' "$(cat "$tmp/user")"
 done_testing

@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# oci-hook on input that is wrong: the exit status, the one line that says what
-# and where, and nothing recorded.
+# oci-hook on invalid input: checks the exit status and the message, and that nothing is recorded.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
 
-# refused NAME STATUS PATTERN, the state on stdin.
+# refused NAME STATUS PATTERN: runs createRuntime on the state on stdin.
 refused() {
 	run_hook createRuntime
 	came_out "$1" "$2" "numaplace: $3"
@@ -14,12 +13,12 @@ refused() {
 
 malformed() {
 	refused 'no input' 2 'state: empty: a runtime writes it to stdin of the hook' < /dev/null
-	refused 'no JSON' 2 'state: lexical error: invalid char in json text (byte *)' <<< '@'
-	refused 'half a state' 2 'state: parse error: premature EOF (byte *)' <<< '{"id":"web1","pid":7'
-	refused 'something behind it' 2 'state: parse error: trailing garbage (byte *)' <<< '{"id":"web1"}{}'
-	refused 'an array' 2 'state: an object is expected (byte 1)' <<< '["web1"]'
-	refused 'not UTF-8' 2 'state: not UTF-8 (byte 7)' <<< $'{"id":"\xff"}'
-	refused 'a comment' 2 'state: lexical error: probable comment*' <<< '/* */ {"id":"web1"}'
+	refused 'a state that is not JSON' 2 'state: lexical error: invalid char in json text (byte *)' <<< '@'
+	refused 'a truncated state' 2 'state: parse error: premature EOF (byte *)' <<< '{"id":"web1","pid":7'
+	refused 'a state with data behind it' 2 'state: parse error: trailing garbage (byte *)' <<< '{"id":"web1"}{}'
+	refused 'a state that is an array' 2 'state: an object is expected (byte 1)' <<< '["web1"]'
+	refused 'a state that is not UTF-8' 2 'state: not UTF-8 (byte 7)' <<< $'{"id":"\xff"}'
+	refused 'a state with a comment' 2 'state: lexical error: probable comment*' <<< '/* */ {"id":"web1"}'
 	refused 'an id given twice' 2 'state: id: given twice (byte *)' <<< '{"id":"web1","id":"web2"}'
 	refused 'a number for a key' 2 'state: annotations.limits.cpu: a string is expected (byte *)' \
 		<<< "$(state '"limits.cpu":4')"
@@ -31,11 +30,11 @@ malformed() {
 
 big() {
 	local writer
-	refused '100000 arrays in one another' 2 'state: nested deeper than 64 (byte *)' \
+	refused '100000 nested arrays in a state' 2 'state: nested deeper than 64 (byte *)' \
 		< <(printf '{"x":' && head -c 100000 /dev/zero | tr '\0' '[')
-	refused 'the same for a state' 2 'state: an object is expected (byte 1)' \
+	refused 'a state that is 100000 nested arrays' 2 'state: an object is expected (byte 1)' \
 		< <(head -c 100000 /dev/zero | tr '\0' '[')
-	refused '100000 objects in one another' 2 'state: nested deeper than 64 (byte *)' \
+	refused '100000 nested objects' 2 'state: nested deeper than 64 (byte *)' \
 		< <(yes '{"a":' | head -n 100000)
 	head -c 10485760 /dev/zero | tr '\0' ' ' > "$tmp/10M"
 	refused '10 MiB of blanks' 2 'state: more than 1 MiB' < "$tmp/10M"
@@ -43,31 +42,31 @@ big() {
 	cat "$tmp/10M" | "$hook" --conf "$tmp/conf" --state "$tmp/state" createRuntime 2> /dev/null
 	writer=${PIPESTATUS[0]}
 	[ "$writer" = 0 ]
-	ok $? '10 MiB: read to the end, so that the runtime gets no EPIPE' "its writer ended with $writer"
+	ok $? 'a state of 10 MiB is read to the end, so that the runtime gets no EPIPE' "its writer ended with $writer"
 	state "\"limits.cpu\":\"$(head -c 50000 /dev/zero | tr '\0' '1')\"" > "$tmp/long"
 	refused 'a value of 50000 bytes' 2 'state: annotations.limits.cpu: longer than 40961 bytes' < "$tmp/long"
 }
 
-# The value as it stands in the JSON, so escapes are its own.
+# The values are written into the JSON as they are, without escaping.
 bad_cpus() {
 	local value
 	for value in 0 -1 4294967297 18446744073709551617 1- 3-1 abc '' ' 4' 4.0 0x4 '1,,2' '0-99999999'; do
 		refused "limits.cpu \"$value\"" 2 "container web1: limits.cpu: *" <<< "$(state "\"limits.cpu\":\"$value\"")"
 		[[ $said == *"\"$value\""* ]]
-		ok $? "limits.cpu \"$value\": the value is shown" "$said"
+		ok $? "limits.cpu \"$value\": the message has the value" "$said"
 	done
 	refused 'a line end in a value' 2 'container web1: limits.cpu: *"4\\x0anumaplace: all is well"*' \
 		<<< "$(state '"limits.cpu":"4\nnumaplace: all is well"')"
 }
 
 bad_keys() {
-	refused 'spellings in conflict' 2 'container web1: limits.cpu is "4" but org.numaplace.limits.cpu is "8"' \
+	refused 'limits.cpu and org.numaplace.limits.cpu with different values' 2 'container web1: limits.cpu is "4" but org.numaplace.limits.cpu is "8"' \
 		<<< "$(state '"limits.cpu":"4","org.numaplace.limits.cpu":"8"')"
-	refused 'an unknown key of ours' 2 'container web1: org.numaplace.limits.cpus: no such key' \
+	refused 'an unknown org.numaplace key' 2 'container web1: org.numaplace.limits.cpus: no such key' \
 		<<< "$(state '"org.numaplace.limits.cpus":"4"')"
-	refused 'nodes that are none' 2 'container web1: limits.cpu.nodes: *' \
+	refused 'limits.cpu.nodes that is not a list' 2 'container web1: limits.cpu.nodes: *' \
 		<<< "$(state '"limits.cpu.nodes":"balance"')"
-	refused 'memory without end' 2 'container web1: limits.memory: *' <<< "$(state '"limits.memory":"9EiBs"')"
+	refused 'limits.memory with an unknown unit' 2 'container web1: limits.memory: *' <<< "$(state '"limits.memory":"9EiBs"')"
 	echo 'container-keys = limits.memory' > "$tmp/conf"
 	refused 'a key that containers may not set' 2 \
 		'container web1: limits.cpu: containers may not set this key (container-keys)' \
@@ -75,40 +74,41 @@ bad_keys() {
 	: > "$tmp/conf"
 }
 
-# refused_id NAME SAYS ID: refused where the container has a key; one without starts, and the end of both is harmless.
+# refused_id NAME PATTERN ID: a container with this id is refused if it has a key. It starts without a key, and poststop
+# succeeds.
 refused_id() {
 	refused "an id $1" 2 "$2" <<< "{\"id\":\"$3\",\"pid\":$$,\"annotations\":{\"limits.cpu\":\"1\"}}"
 	run_hook createRuntime <<< "{\"id\":\"$3\",\"pid\":$$,\"annotations\":{\"a\":\"b\"}}"
 	came_out "an id $1, without a key" 0 ''
 	run_hook poststop <<< "{\"id\":\"$3\",\"annotations\":{\"limits.cpu\":\"1\"}}"
-	came_out "an id $1, at its end" 0 ''
+	came_out "poststop of an id $1" 0 ''
 }
 
 bad_ids() {
 	local long
 	long=$(head -c 4096 /dev/zero | tr '\0' 'a')
-	refused 'no id' 2 'state: the id is missing' <<< '{"pid":7}'
+	refused 'a state without id' 2 'state: the id is missing' <<< '{"pid":7}'
 	refused 'an empty id' 2 'state: the id is missing' <<< '{"id":""}'
-	refused_id 'that is the folder above' 'id: "..": not a name' '..'
+	refused_id '".."' 'id: "..": not a name' '..'
 	refused_id 'with a slash' 'id: "../../etc/x": contains "/"; allowed are letters, digits and . _ + : @ -' ../../etc/x
 	refused_id 'with a newline' 'id: "a\\x0ab": contains "\\x0a"; allowed *' 'a\nb'
 	refused_id 'that is an option' 'id: "-rf": begins with a dash' -rf
-	refused_id 'for a shell' 'id: "$(touch x)": contains "$"; allowed *' '$(touch x)'
+	refused_id 'with a shell command' 'id: "$(touch x)": contains "$"; allowed *' '$(touch x)'
 	refused_id 'with a C1 control' 'id: "a\\xc2\\x9b31m": contains "\\xc2"; allowed *' 'a\u009b31m'
-	refused_id 'that is written from right to left' 'id: "a\\xe2\\x80\\xaeb": contains "\\xe2"; allowed *' 'a\u202eb'
+	refused_id 'with a right-to-left override' 'id: "a\\xe2\\x80\\xaeb": contains "\\xe2"; allowed *' 'a\u202eb'
 	refused_id 'with a line separator' 'id: "a\\xe2\\x80\\xa8b": contains "\\xe2"; allowed *' 'a\u2028b'
 	refused 'an id with a NUL' 2 'state: id: contains a NUL (byte *)' <<< '{"id":"a\u0000b"}'
 	refused_id 'of 4 KiB' 'id: "aaa*...": longer than 246 bytes' "$long"
 }
 
 bad_pids() {
-	refused 'a pid beyond pids' 2 'state: pid: 4294967297 is not a process id' \
+	refused 'a pid above the maximum' 2 'state: pid: 4294967297 is not a process id' \
 		<<< "$(pid=4294967297 state '"limits.cpu":"1"')"
 	refused 'a negative pid' 2 'state: pid: -7 is not a process id' <<< "$(pid=-7 state '"limits.cpu":"1"')"
-	refused 'no process yet' 2 'container web1: pid: 0: no process to place at stage createRuntime' \
+	refused 'pid 0' 2 'container web1: pid: 0: no process to place at stage createRuntime' \
 		<<< "$(pid=0 state '"limits.cpu":"1"')"
 	# The kernel's highest pid is 4194304.
-	refused 'a process that is gone' 1 'container web1: *' <<< "$(pid=4194305 state '"limits.cpu":"1"')"
+	refused 'a process that does not exist' 1 'container web1: *' <<< "$(pid=4194305 state '"limits.cpu":"1"')"
 }
 
 bad_bundles() {
@@ -123,14 +123,14 @@ bad_bundles() {
 	refused 'config.json is a FIFO' 2 'container web1: config.json: not a regular file' <<< "$text"
 	rm "$tmp/bundle/config.json"
 	echo '{"linux":{"resources":{"cpu":{"quota":' > "$tmp/bundle/config.json"
-	refused 'config.json is cut' 2 'container web1: config.json: parse error: premature EOF (byte *)' <<< "$text"
+	refused 'a truncated config.json' 2 'container web1: config.json: parse error: premature EOF (byte *)' <<< "$text"
 	truncate -s 17M "$tmp/bundle/config.json"
 	refused 'config.json has 17 MiB' 2 'container web1: config.json: more than 16 MiB' <<< "$text"
 	text=${text/limits.cpu/a}
 	run_hook createRuntime <<< "$text"
-	came_out 'but nothing is asked for' 0 ''
+	came_out 'config.json has 17 MiB, no key is set' 0 ''
 	echo 'default = balanced' > "$tmp/conf"
-	refused 'but by default' 0 'container web1: config.json: more than 16 MiB' <<< "$text"
+	refused 'config.json has 17 MiB, default = balanced' 0 'container web1: config.json: more than 16 MiB' <<< "$text"
 	: > "$tmp/conf"
 }
 

@@ -1,21 +1,21 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# oci-hook precreate, podman's stage: a config on stdin, and on stdout the same
-# config, every byte of it, but for what was planned.
+# oci-hook precreate, a stage of podman: reads a config on stdin and writes it to stdout, unchanged except for the
+# placement that it adds.
 # shellcheck source=tests/hooks/tap.bash
 . "${0%/*}/tap.bash"
 
 here=$(cd "${0%/*}" && pwd)
 awk -v "root=$tmp/machine" -f "$here/../machines/make-machine" "$here/../machines/plain-4x2-pairs.machine"
 
-# planned CONFIG: it goes in; what comes out is in $tmp/stdout.
+# planned CONFIG: runs precreate on CONFIG; the output is in $tmp/stdout.
 planned() {
 	printf '%s' "$1" > "$tmp/in"
 	run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 }
 
-# becomes NAME CONFIG WANTED: exit status 0, no word, and exactly that.
+# becomes NAME CONFIG WANTED: checks for exit status 0, no message, and the output WANTED.
 becomes() {
 	planned "$2"
 	printf '%s' "$3" > "$tmp/wanted"
@@ -37,67 +37,67 @@ hooks() {
 nodes='"volatile.cpu.nodes":"0","volatile.memory.nodes":"0"'
 
 unasked() {
-	stays 'nothing' '{}'
-	stays 'no keys' '{"annotations":{"a":"1"},"linux":{}}'
-	stays 'blanks, a line end, numbers and escapes as they were written' $' {\n\t"annotations" : null , '"$odd"$' }\n\n'
-	stays 'only a hint' '{"annotations":{"volatile.cpu.nodes":"nonsense"}}'
+	stays 'an empty config is unchanged' '{}'
+	stays 'a config without keys is unchanged' '{"annotations":{"a":"1"},"linux":{}}'
+	stays 'blanks, newlines, numbers and escapes of a config without keys are unchanged' $' {\n\t"annotations" : null , '"$odd"$' }\n\n'
+	stays 'a config with a hint only is unchanged' '{"annotations":{"volatile.cpu.nodes":"nonsense"}}'
 	head -c 17825792 /dev/zero | tr '\0' ' ' > "$tmp/blanks"
 	{ printf '{"annotations":{"a":"limits.cpu"}}' && cat "$tmp/blanks"; } > "$tmp/in"
 	run_hook --timeout 60 precreate < "$tmp/in"
 	[ "$status" = 0 ] && [ -z "$said" ] && cmp "$tmp/in" "$tmp/stdout"
-	ok $? '17 MiB without a key' "status $status" "$said"
+	ok $? 'a config of 17 MiB without a key is unchanged' "status $status" "$said"
 	echo 'default = balanced' > "$tmp/conf"
 	run_hook --timeout 60 precreate < "$tmp/in"
 	[ "$status" = 0 ] && [ "$said" = 'numaplace: config: more than 16 MiB' ] && cmp "$tmp/in" "$tmp/stdout"
-	ok $? 'with a word where a default cannot be' "status $status" "$said"
+	ok $? 'a config of 17 MiB without a key is unchanged with a warning if there is a default' "status $status" "$said"
 	: > "$tmp/conf"
-	stays 'a sandbox' '{"annotations":{"limits.cpu":"1","io.kubernetes.cri.container-type":"sandbox"}}'
+	stays 'the config of a sandbox is unchanged' '{"annotations":{"limits.cpu":"1","io.kubernetes.cri.container-type":"sandbox"}}'
 }
 
 asked() {
 	local once
-	becomes 'a key' '{"annotations":{"limits.cpu":"1"}}' \
+	becomes 'a config with a key gets hooks, cpuset and annotations' '{"annotations":{"limits.cpu":"1"}}' \
 		"{$(hooks 0),\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0\",\"mems\":\"0\"}}},\"annotations\":{$nodes,\"limits.cpu\":\"1\"}}"
 	once=$printed
-	stays 'twice is once' "$once"
-	becomes 'among what is not understood' $'{ "annotations" :{\t"\\u006cimits.cpu":"0-1" } ,'"$odd"$', "linux":null}\n' \
+	stays 'a second precreate changes nothing' "$once"
+	becomes 'precreate keeps the parts of the config that it does not know' $'{ "annotations" :{\t"\\u006cimits.cpu":"0-1" } ,'"$odd"$', "linux":null}\n' \
 		"{$(hooks 0-1), \"annotations\" :{$nodes,"$'\t"\\u006cimits.cpu":"0-1" } ,'"$odd"$', "linux":{"resources":{"cpu":{"cpus":"0-1","mems":"0"}}}}\n'
-	becomes 'what was there of ours is renewed, and whoever else has hooks keeps them' \
+	becomes 'precreate renews its own annotations and cpuset, and keeps the hooks of other programs' \
 		'{"hooks":{"createRuntime":[{"path":"/x","args":null},null],"prestart":[]},"annotations":{"limits.cpu":"1","volatile.cpu.nodes":"3","volatile.memory.nodes":"0-1"},"linux":{"resources":{"cpu":{"shares":2,"cpus":""}}}}' \
 		'{"hooks":{"createRuntime":[{"path":"'"$(realpath "$hook")"'","args":["oci-hook","--cpus","6","createRuntime"]},{"path":"/x","args":null},null],"prestart":[]},"annotations":{"limits.cpu":"1","volatile.cpu.nodes":"3","volatile.memory.nodes":"3"},"linux":{"resources":{"cpu":{"mems":"3","shares":2,"cpus":"6"}}}}'
 	planned '{"annotations":{"limits.cpu":"1","limits.memory.policy":"interleave"}}'
 	[ "$(jq -c .linux.memoryPolicy <<< "$printed")" = '{"mode":"MPOL_INTERLEAVE","nodes":"0","flags":["MPOL_F_STATIC_NODES"]}' ]
-	ok $? 'a policy is in linux.memoryPolicy' "$said" "$printed"
+	ok $? 'precreate writes limits.memory.policy to linux.memoryPolicy' "$said" "$printed"
 	{ printf '{"annotations":{"limits.cpu":"1"' && for ((i = 0; i < 20000; i++)); do printf ',"k%d":"%0400d"' $i 0; done && echo '}}'; } > "$tmp/in"
 	run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 	jq -e '(.annotations | length) == 20003 and .linux.resources.cpu.cpus == "0"' "$tmp/stdout" > "$tmp/jq" 2>&1
-	ok $? '8 MiB of annotations' "$(cat "$tmp/jq")" "$said"
+	ok $? 'a config with 8 MiB of annotations gets its cpuset' "$(cat "$tmp/jq")" "$said"
 }
 
 unfit() {
-	refused 'no config' 2 'config: *EOF (byte 0)' ''
-	refused 'half a config' 2 'config: *EOF (byte *)' '{"annotations":{"limits.cpu":"1"'
-	refused 'not UTF-8' 2 'config: not UTF-8 (byte 2)' $'{"\xff":1}'
+	refused 'an empty input' 2 'config: *EOF (byte 0)' ''
+	refused 'a truncated config' 2 'config: *EOF (byte *)' '{"annotations":{"limits.cpu":"1"'
+	refused 'a config that is not UTF-8' 2 'config: not UTF-8 (byte 2)' $'{"\xff":1}'
 	refused 'half a surrogate pair' 2 'config: half of a surrogate pair (byte 6)' '{"a":"\ud83d"}'
 	refused 'annotations given twice' 2 'config: annotations: given twice (byte *)' '{"annotations":{"limits.cpu":"1"},"annot\u0061tions":{}}'
 	refused 'a number for a key' 2 'config: annotations.limits.cpu: a string is expected (byte *)' '{"annotations":{"limits.cpu":1}}'
-	refused 'a value without sense' 2 'limits.cpu: *"none"*' '{"annotations":{"limits.cpu":"none"}}'
-	refused 'more than there is' 1 '*' '{"annotations":{"limits.memory":"1TiB"}}'
+	refused 'a value that is not a list' 2 'limits.cpu: *"none"*' '{"annotations":{"limits.cpu":"none"}}'
+	refused 'more memory than the machine has' 1 '*' '{"annotations":{"limits.memory":"1TiB"}}'
 	{ printf '{"annotations":{"limits.cpu":"1"}}' && cat "$tmp/blanks"; } > "$tmp/in"
 	run_hook --timeout 60 precreate < "$tmp/in"
 	came_out '17 MiB with a key' 2 'numaplace: config: more than 16 MiB'
 	echo 'on-failure = warn' > "$tmp/conf"
 	planned '{"annotations":{"limits.cpu":"none"}}'
 	[ "$status" = 0 ] && cmp -s "$tmp/in" "$tmp/stdout" && [[ $said == 'numaplace: limits.cpu: '*'"none"'* ]]
-	ok $? 'on-failure = warn: the config as it came' "status $status" "$said" "$printed"
+	ok $? 'on-failure = warn: a config with a bad key is unchanged, with a warning' "status $status" "$said" "$printed"
 	echo nonsense > "$tmp/conf"
 	planned '{"annotations":{"limits.cpu":"1"}}'
 	[ "$status" = 0 ] && cmp -s "$tmp/in" "$tmp/stdout" && [[ $said == *'not key = value' ]]
-	ok $? 'a conf that is none: so it is with that' "status $status" "$said" "$printed"
+	ok $? 'a malformed numaplace.conf: the config is unchanged, with a warning' "status $status" "$said" "$printed"
 	: > "$tmp/conf"
 	"$hook" --conf "$tmp/conf" precreate <<< '{}' > /dev/full 2> "$tmp/stderr"
 	[ $? = 1 ] && [ "$(cat "$tmp/stderr")" = 'numaplace: write the config: No space left on device' ]
-	ok $? 'stdout that is full' "$(cat "$tmp/stderr")"
+	ok $? 'a full stdout is an error' "$(cat "$tmp/stderr")"
 }
 
 unasked

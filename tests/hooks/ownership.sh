@@ -1,17 +1,17 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# A hook that is pointed at a cgroup which is not its container's alone, and one that releases an id of which a
-# container lives: nothing of the other one changes. The machine and its cgroups are bench/hook/cell's, files over
-# those of the kernel; the processes and their cgroups in /proc are real. With real runtimes: tests/vm/guest/84-ownership.t.
-# shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
+# A hook for a container whose cgroup also belongs to other containers, and a poststop for an id whose container still
+# runs: the other container is unchanged. bench/hook/cell simulates the machine and its cgroups with files over those of
+# the kernel; the processes and their cgroups in /proc are real. With real runtimes: tests/vm/guest/84-ownership.t.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317 # cell calls the functions
 . "${0%/*}/tap.bash"
 
 need_cell
 
-# --- run by cell
+# --- run inside cell
 
-# group NAME PID...: a cgroup with these processes, the first of which is moved there.
+# group NAME PID...: makes a cgroup with these processes and moves the first one there.
 group() {
 	mkdir -p "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1" "$CGROUP/$1"
 	"$BUILD/stage" cgroup /sys/fs/cgroup "${CGROUP#/sys/fs/cgroup}/$1" "${2:-0}"
@@ -20,7 +20,7 @@ group() {
 		echo "$2" > "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1/cgroup.procs"
 	}
 }
-# sleeper: a process; its pid in $pid.
+# sleeper: starts a process and sets $pid.
 sleeper() {
 	sleep infinity &
 	pid=$!
@@ -52,49 +52,49 @@ cases() {
 	group pods
 	sleeper; victim=$pid
 	group pods/victim "$victim"
-	check 'a victim is placed' same "$(hook victim "$victim" createRuntime limits.cpu=2 limits.cpu.nodes=0)" ''
+	check 'a container (the victim) is placed' same "$(hook victim "$victim" createRuntime limits.cpu=2 limits.cpu.nodes=0)" ''
 	was=$(set_of pods/victim)
 	sleeper; plain=$pid
 	group pods/plain "$plain"
 
 	sleeper; evil=$pid
 	group pods/.inner "$evil"
-	check 'a cgroup named .inner' same "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" ''
-	check 'the one around it is as it was' same "$(set_of pods)" ''
-	check 'and is not marked' same "$(mark pods)" ''
+	check 'a container in a cgroup named .inner is placed' same "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" ''
+	check 'the cgroup around .inner keeps its cpuset' same "$(set_of pods)" ''
+	check 'the cgroup around .inner gets no mark' same "$(mark pods)" ''
 	printf 'populated 0\nfrozen 0\n' > "$CGROUP/pods/.inner/cgroup.events"
 	hook evil "$evil" poststop limits.cpu=1
 
 	sleeper; evil=$pid
 	group pods/victim "$evil" "$victim"
 	echo "$was" | { read -r cpus; read -r mems; echo "$cpus" > "$CGROUP/pods/victim/cpuset.cpus"; echo "$mems" > "$CGROUP/pods/victim/cpuset.mems"; }
-	check "another's cgroup: both are named" like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
+	check "a container in the cgroup of another one is refused, and the message names both" like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
 		'container "victim" \([a-z]+\) is placed there, "evil" cannot be'
-	check "another's cgroup: as it was" same "$(set_of pods/victim)" "$was"
-	check "another's cgroup: its mark, too" same "$(mark pods/victim)" victim
-	check "another's cgroup: no record of evil" same "$(records evil)" 0
+	check "a container in the cgroup of another one does not change the cpuset" same "$(set_of pods/victim)" "$was"
+	check "a container in the cgroup of another one does not change the mark" same "$(mark pods/victim)" victim
+	check "a container in the cgroup of another one gets no record" same "$(records evil)" 0
 
 	sleeper; evil=$pid
 	group pods/plain "$evil" "$plain"
-	check 'a process of another container' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
+	check 'a container whose cgroup also has a process of another one is refused' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
 		"also holds process $plain, which does not descend from $evil"
-	check 'a process of another container: as it was' same "$(set_of pods/plain)" ''
+	check 'a cgroup that has processes of two containers keeps its cpuset' same "$(set_of pods/plain)" ''
 
 	sleeper; evil=$pid
 	group pods "$evil"
-	check 'containers below' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
+	check 'a container whose cgroup has cgroups of containers below it is refused' like "$(hook evil "$evil" createRuntime limits.cpu=1 limits.cpu.nodes=3)" \
 		'a cgroup below it, '
-	check 'containers below: as it was' same "$(set_of pods)" ''
+	check 'a cgroup that has cgroups of containers below it keeps its cpuset' same "$(set_of pods)" ''
 
-	# The id of one that lives.
+	# poststop with the id of a live container.
 	echo "$victim" > "$CGROUP/pods/victim/cgroup.procs"
 	hook victim 0 poststop limits.cpu=1
-	check 'a release of an id whose container lives: it stays in the ledger' same "$(records victim)" 1
-	check 'and keeps its mark' same "$(mark pods/victim)" victim
+	check 'poststop of a live container does not remove its record' same "$(records victim)" 1
+	check 'poststop of a live container does not remove its mark' same "$(mark pods/victim)" victim
 	printf 'populated 0\nfrozen 0\n' > "$CGROUP/pods/victim/cgroup.events"
 	hook victim 0 poststop limits.cpu=1
-	check 'a release of one that has ended: it is forgotten' same "$(records victim)" 0
-	check 'and its mark goes' same "$(mark pods/victim)" ''
+	check 'poststop of a dead container removes its record' same "$(records victim)" 0
+	check 'poststop of a dead container removes its mark' same "$(mark pods/victim)" ''
 	# shellcheck disable=SC2046 # pids are words
 	kill $(jobs -p)
 	wait
@@ -112,5 +112,5 @@ while IFS= read -r line; do
 	before=$line
 done < "$tmp/out"
 [ "$(grep -c 'ok - ' "$tmp/out")" = 16 ]
-ok $? 'all of it was looked at' "$(cat "$tmp/out" "$tmp/err")"
+ok $? 'all 16 checks inside cell have run' "$(cat "$tmp/out" "$tmp/err")"
 done_testing

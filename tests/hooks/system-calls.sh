@@ -1,27 +1,28 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# How many system calls a hook makes, which unlike time is the same every time: without keys, for a
-# placement from end to end, and that the number grows with nodes by what is read of each, with containers not
-# at all. For the largest machine, its memory and its instructions, too. The machine and its cgroups are bench/hook/cell's, files over those of the kernel.
-# shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
+# Counts the system calls of a hook, which unlike its time are the same in each run: without keys, and for a whole
+# placement. The number grows with the nodes by the files read of each, and does not grow with the containers. On the
+# largest machine, also measures memory and instructions. bench/hook/cell simulates the machine and its cgroups with
+# files over those of the kernel.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317 # cell calls the functions
 . "${0%/*}/tap.bash"
 
 for need in strace unshare valgrind; do
 	command -v "$need" > /dev/null || {
-		echo "1..0 # SKIP no $need here"
+		echo "1..0 # SKIP no $need"
 		exit
 	}
 done
 need_cell
 
-# Run by cell. traced NAME INPUT [OPTION...] STAGE: the hook's calls in $tmp/NAME.
+# Run inside cell. traced NAME INPUT [OPTION...] STAGE: writes the calls of the hook to $tmp/NAME.
 traced() {
 	strace -o "$tmp/$1" "$BUILD/oci-hook" --conf conf "${@:3}" < "$2" 2>> "$tmp/said" && return
 	echo "status $?" >> "$tmp/$1"
 }
 placed() {
-	# Of a large machine, every CPU is read, which under strace may take longer than a hook has.
+	# On a large machine the hook reads every CPU, which under strace may take longer than the default timeout.
 	traced "$1.first" keyed --timeout 100 createRuntime
 	printf 'populated 0\nfrozen 0\n' > "$CGROUP/c0/cgroup.events"
 	traced "$1.poststop" keyed poststop
@@ -46,39 +47,39 @@ at_most() {
 }
 
 "$cell" 4 4 0 bash -c 'placed small'
-at_most 'no keys' small.keyless 45
+at_most 'createRuntime without keys' small.keyless 45
 opened=$(grep -c '^open' "$tmp/small.keyless")
 [ "$opened" = 1 ] && grep -q '^open.*"conf"' "$tmp/small.keyless"
-ok $? 'no keys: no file but the conf is opened' "$(grep '^open' "$tmp/small.keyless")"
+ok $? 'createRuntime without keys opens no file but numaplace.conf' "$(grep '^open' "$tmp/small.keyless")"
 ! grep '^madvise' "$tmp/small.keyless"
-ok $? 'no keys: no page is populated ahead'
-# Six of them look for a memory limit below what is asked for: in its cgroup, and in the one above.
-at_most 'placed, 4 nodes, nobody else' small 153
+ok $? 'createRuntime without keys does not populate pages'
+# Six of the calls look for a memory limit below the request: in the container's cgroup, and in the one above.
+at_most 'placement on 4 nodes, no other container' small 153
 [ "$(cat "$tmp/small.cpuset")" = 0-10 ]
-ok $? 'and it is placed, on CPUs 0-1 and node 0' "$(cat "$tmp/small.cpuset")"
+ok $? 'placement on 4 nodes, no other container: CPUs 0-1 and node 0' "$(cat "$tmp/small.cpuset")"
 grep -q 'cpu0/topology' "$tmp/small.first" && ! grep -q 'cpu0/topology' "$tmp/small"
-ok $? 'the first after boot reads the machine, the next one does not'
-# A page fault is dearer than most system calls. brk is libc's, before main; strace may know the advice as a number.
+ok $? 'the first hook after a boot reads the CPU topology, the next one does not'
+# A page fault costs more than most system calls. libc calls brk before main; strace may show the advice as a number.
 n=$(grep -cE '^madvise\(.*(MADV_POPULATE_WRITE|0x17).* = 0$' "$tmp/small") && [ "$n" = 2 ] &&
 	! sed '1,/^madvise/d' "$tmp/small" | grep -qE '^(brk|munmap)'
-ok $? 'stack and heap are populated in a call each, and are enough' "$n" "$(grep -E '^(brk|m)' "$tmp/small")"
-at_most 'a second stage of the same container' small.again 147
+ok $? 'the hook populates stack and heap with one call each, and needs no more memory' "$n" "$(grep -E '^(brk|m)' "$tmp/small")"
+at_most 'a second createRuntime of the same container' small.again 147
 at_most 'poststop' small.poststop 100
 
 "$cell" 64 4 0 bash -c 'placed wide'
 grown=$(($(calls wide) - $(calls small)))
 [ "$grown" -ge 180 ] && [ "$grown" -le 185 ]
-ok $? '60 nodes more: one file more to read of each, three calls' "$grown system calls more, not 180"
+ok $? '60 more nodes cost one more file each, three calls' "$grown system calls more, not 180"
 
-# 300 on 256 CPUs: all are taken, and the next must share; 3,000 likewise.
+# 300 containers on 256 CPUs: all CPUs are taken, and the next container must share; the same with 3,000.
 "$cell" 64 4 300 bash -c 'placed many'
 "$cell" 64 4 3000 bash -c 'placed more'
-at_most '300 placed on 64 nodes' many 600
+at_most 'placement on 64 nodes with 300 containers' many 600
 grown=$(($(calls more) - $(calls many)))
 [ "${grown#-}" -le 6 ] # a folder is read in pieces
-ok $? 'ten times as many: no more system calls' "$grown"
+ok $? '3,000 containers instead of 300 cost no more system calls' "$grown"
 
-# 1,024 nodes with 10,000 placed: what is read of each node, and no work that grows faster than they do.
+# 1,024 nodes with 10,000 containers: the work must not grow faster than the number of nodes.
 again() {
 	./poststop 0 < keyed
 	: > "$CGROUP/c0/cpuset.cpus"
@@ -94,11 +95,11 @@ measured() {
 }
 export -f again measured
 "$cell" 1024 8 10000 bash -c 'measured huge'
-at_most '1,024 nodes, 10,000 placed' huge 3500
+at_most 'placement on 1,024 nodes with 10,000 containers' huge 3500
 read -r _ _ _ _ kib < "$tmp/huge.drive"
 [ "${kib:-0}" -gt 0 ] && [ "$kib" -le 32768 ]
-ok $? 'the same: within 32 MiB of memory' "${kib:-it failed} KiB" "$(tail -n 3 "$tmp/said")"
+ok $? 'placement on 1,024 nodes with 10,000 containers: at most 32 MiB of memory' "${kib:-it failed} KiB" "$(tail -n 3 "$tmp/said")"
 read -r n < "$tmp/huge.instructions"
 [ "${n:-0}" -gt 1000000 ] && [ "$n" -lt 20000000 ]
-ok $? 'the same: fewer than 20 million instructions' "${n:-it failed}"
+ok $? 'placement on 1,024 nodes with 10,000 containers: fewer than 20 million instructions' "${n:-it failed}"
 done_testing

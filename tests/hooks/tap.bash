@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash
 #
-# For the tests of this folder: one run of a hook with what came of it.
+# For the tests of this folder: runs a hook once and checks the result.
 #
-# run_hook ARG... runs oci-hook with stdin as given, in a folder of its own, and
-# sets $status, $said (stderr) and $printed (stdout).  The ledger folder is not
-# there before it, so whatever is in it afterwards the hook wrote.
+# run_hook ARG... runs oci-hook on the given stdin with a state folder that does not
+# exist yet, and sets $status, $said (stderr) and $printed (stdout).
 
 # shellcheck source=tests/tap.bash
 . "${BASH_SOURCE[0]%/*}/../tap.bash"
@@ -20,7 +19,8 @@ run_hook() {
 	said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
 }
 
-# came_out NAME STATUS PATTERN: status, the one line on stderr ("": none), silence on stdout, no ledger folder made.
+# came_out NAME STATUS PATTERN: checks the exit status, that stderr is one line that matches PATTERN (or is empty if
+# PATTERN is), that stdout is empty, and that the hook made no state folder.
 came_out() {
 	local lines want=1
 	lines=$(wc -l < "$tmp/stderr")
@@ -31,20 +31,20 @@ came_out() {
 	[[ $said == $3 ]] && [ "$lines" = $want ]
 	ok $? "$1: says: ${3:-nothing}" "$said"
 	[ -z "$printed" ] && [ ! -e "$tmp/state" ]
-	ok $? "$1: nothing on stdout, no ledger folder made" "$printed" "$(find "$tmp/state" 2> /dev/null)"
+	ok $? "$1: the hook prints nothing on stdout and makes no state folder" "$printed" "$(find "$tmp/state" 2> /dev/null)"
 }
 
-# state ANNOTATIONS: a container's state with this inside its annotations.
+# state ANNOTATIONS: prints the OCI state of a container with these annotations.
 state() {
 	printf '{"ociVersion":"1.0.2","id":"web1","status":"creating","pid":%s,"bundle":"/","annotations":{%s}}' \
 		"${pid:-$$}" "$1"
 }
 
-# need_cell: for tests on a made machine. $cell is bench/hook/cell, ready to run; where it cannot, the test is skipped.
+# need_cell: for tests on a simulated machine. Sets $cell to bench/hook/cell; skips the test where cell cannot mount.
 need_cell() {
 	export BUILD=${hook%/*}/bench-hook tmp
 	cell=$PWD/bench/hook/cell
 	"$cell" 1 1 0 true 2> "$tmp/why" && return
-	echo "1..0 # SKIP no mounts of our own here: $(tail -n 1 "$tmp/why")"
+	echo "1..0 # SKIP cannot make a mount namespace: $(tail -n 1 "$tmp/why")"
 	exit
 }

@@ -23,7 +23,7 @@ ok() {
 	[ "$status" = 0 ] || printf '# %s\n' "${@:3}"
 }
 
-# until_true COMMAND...: within a minute.
+# until_true COMMAND...: repeats COMMAND until it succeeds, for at most a minute.
 until_true() {
 	local end=$((SECONDS + 60))
 	until "$@" > /dev/null 2>&1; do
@@ -32,12 +32,12 @@ until_true() {
 	done
 }
 
-# --- tests/run: what it makes of a program
+# --- tests/run: how it judges a program
 
 mkdir -p "$tmp/tree/tests/hooks"
 cp tests/run "$tmp/tree/tests/"
 
-# judged NAME "N passed, N failed" STRICT LINE...: a program of these lines alone.
+# judged NAME "N passed, N failed" STRICT LINE...: how tests/run judges a program that prints these lines.
 judged() {
 	local name=$1 want=$2 strict=$3 last
 	shift 3
@@ -60,6 +60,10 @@ runs() {
 	judged 'a signal' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'kill -SEGV $$'
 	judged 'Bail out!' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'echo "Bail out! no"'
 	limit=5 	judged 'too long' '1 passed, 1 failed' '' 'echo 1..1' 'echo ok 1 - a' 'exec sleep 60'
+	judged 'one that leaves a process behind' '1 passed, 1 failed' '' 'echo ok 1 - a' 'echo 1..1' 'sleep 77 > /dev/null 2>&1 &'
+	until_true sh -c '! pgrep -fx "sleep 77"'
+	ok $? 'tests/run: that process is ended' "$(pgrep -afx 'sleep 77')"
+	judged 'one whose process ends soon after it' '1 passed, 0 failed' '' 'echo ok 1 - a' 'echo 1..1' 'sleep 0.4 > /dev/null 2>&1 &'
 	judged 'a skip' '1 passed, 0 failed' '' 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
 	judged 'a skip where none may be' '1 passed, 1 failed' 1 'echo ok 1 - a' 'echo "ok 2 - b # SKIP no"' 'echo 1..2'
 	judged 'all skipped where none may be' '0 passed, 1 failed' 1 'echo "1..0 # SKIP no"'
@@ -70,7 +74,7 @@ runs() {
 mkdir -p "$tmp/vm" "$tmp/cache"
 cp tests/vm/host.sh tests/vm/run tests/vm/matrix "$tmp/vm/"
 
-# One that waits for a turn, says so, and has it until it is ended.
+# A guest that waits for its turn, reports it, and keeps it until it is ended.
 cat > "$tmp/vm/guest" << 'END'
 #!/bin/bash
 set -euo pipefail
@@ -79,7 +83,7 @@ wait_for_turn "$1"
 echo "$1" >> "$cache_dir/order"
 exec sleep 600
 END
-# In the place of the one that starts QEMU.
+# Replaces the function that starts QEMU.
 cat > "$tmp/vm/boot" << 'END'
 #!/bin/bash
 trap 'echo >> "$NUMAPLACE_CACHE/ended"; kill $sleeper; exit 1' TERM
@@ -90,7 +94,7 @@ wait
 END
 chmod +x "$tmp/vm/guest" "$tmp/vm/boot"
 
-# start NAME: a guest; it is at its place in the queue, or has its turn, when this returns.
+# start NAME: starts a guest; returns when it is in the queue or has its turn.
 start() {
 	NUMAPLACE_CACHE=$tmp/cache TURNS=1 "$tmp/vm/guest" "$1" 2> "$tmp/$1.said" &
 	pid=$!
@@ -115,7 +119,7 @@ turns() {
 		ok $? "turns: the guest that came first runs first, round $round" "$(cat "$tmp/cache/order")"
 		kill "$head"
 		until_true grep -qx "next$round" "$tmp/cache/order"
-		ok $? 'turns: then the next' "$(cat "$tmp/cache/order")"
+		ok $? 'turns: the guest that came next runs next' "$(cat "$tmp/cache/order")"
 		first=$next
 	done
 	start x
@@ -123,7 +127,7 @@ turns() {
 	start y
 	kill "$pid"
 	until_true eval "! kill -0 $pid"
-	ok $? 'turns: one that is ended does not wait for its turn to end'
+	ok $? 'turns: a guest that is ended while it waits ends at once'
 	kill "$first"
 	until_true grep -qx x "$tmp/cache/order"
 	ok $? 'turns: an ended guest does not block the next one' "$(cat "$tmp/cache/order")"
@@ -137,15 +141,15 @@ ended() {
 	pid=$!
 	started+=("$pid")
 	until_true two begun
-	ok $? 'vm/run: two guests begin' "$(cat "$tmp/log")"
+	ok $? 'vm/run: two guests start' "$(cat "$tmp/log")"
 	kill "$pid"
 	until_true two ended
-	ok $? 'vm/run: they are ended with it'
+	ok $? 'vm/run: its guests end when it is ended'
 	until_true eval "! pgrep -f '^[^ ]*bash $tmp/vm/run '"
-	ok $? 'vm/run: and nothing of its own is left' "$(pgrep -af "$tmp/vm/run")"
+	ok $? 'vm/run: no process of it is left when it is ended' "$(pgrep -af "$tmp/vm/run")"
 }
 
-# Under the guests' shell, where there is one. in_guest COMMAND: with a guest test's library.
+# Uses the shell of the guests, if installed. in_guest COMMAND: runs COMMAND with the library of the guest tests.
 in_guest() { timeout 60 "$(command -v dash || echo sh)" -c ". tests/vm/guest/lib.sh > /dev/null; $1" > "$tmp/log" 2>&1; }
 
 waits() {
@@ -153,7 +157,7 @@ waits() {
 	in_guest "within 3 sh -c 'sleep 0.7; false'"
 	status=$?
 	[ $status = 1 ] && [ $((SECONDS - begun)) -ge 3 ]
-	ok $? 'guest/lib.sh: within 3 seconds is by the clock, however long a try takes' \
+	ok $? 'guest/lib.sh: within 3 ends after 3 seconds of time, however long a try takes' \
 		"status $status after $((SECONDS - begun)) s" "$(cat "$tmp/log")"
 	in_guest "n=0; third() { n=\$((n + 1)); [ \$n = 3 ]; }; eventually third && [ \$n = 3 ]"
 	ok $? 'guest/lib.sh: eventually ends with the first success' "$(cat "$tmp/log")"

@@ -1,15 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Every script through ShellCheck, every man page through groff's and mandoc's
-# warnings: a test for each, so that a finding is shown with its file. And the names of packages.
+# Runs ShellCheck on every script, and groff and mandoc on every man page, with a test for each file. And checks the names
+# of packages.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { cat "$tmp/log"; }
 
-# Files of the tree that say that they are scripts, and parts of scripts that name their shell.
+# Files of the tree that begin with #!, and parts of scripts that name their shell for ShellCheck.
 scripts() {
 	tests/files | while read -r f; do
 		case $f in *.c | *.h | *.md | debian/rules | tests/fuzz/corpus/*) continue ;; esac
@@ -21,8 +21,8 @@ scripts() {
 }
 
 if needs shellcheck 'shell scripts'; then
-	# Guest tests find their library at /tests, where ShellCheck does not look: what it assigns
-	# and what it reads is not seen.
+	# Guest tests read their library from /tests, where ShellCheck does not find it, so it does not see which variables
+	# the library assigns and uses.
 	# shellcheck disable=SC2016 # the inner shell expands it
 	scripts | xargs -P "$(nproc)" -I{} sh -c '
 		out=$2/$(echo "$1" | tr / _)
@@ -38,24 +38,24 @@ if needs shellcheck 'shell scripts'; then
 fi
 for page in man/*.[158]; do
 	if needs mandoc "$page"; then
-		# In which order sections and references stand is taste.
+		# The order of sections and references is not checked.
 		mandoc -T lint -W warning "$page" 2>&1 | grep -Ev 'conventional order|unusual Xr order' > "$tmp/log"
 		[ ! -s "$tmp/log" ]
-		ok $? "mandoc -T lint $page"
+		ok $? "mandoc -T lint finds nothing in $page"
 	fi
 	if needs groff "$page"; then
 		groff -mdoc -ww -z -T utf8 "$page" > "$tmp/log" 2>&1 && [ ! -s "$tmp/log" ]
-		ok $? "groff -ww $page"
+		ok $? "groff -ww finds nothing in $page"
 	fi
 done
-# What is installed to build numaplace is called in every suite as the suite's image calls it, where it is built too;
-# for another architecture it is built with this machine's tools.
+# The packages that are installed to build numaplace have the names that the package list of each suite has; for another
+# architecture, the tools of this machine are used.
 for list in tests/vm/packages.*; do
 	case $list in *-arm64) tools='gcc|make|pkg-config' ;; *) tools=none ;; esac
 	tests/packages -n build | tr ' ' '\n' | grep -vxE "$tools" | sort > "$tmp/wanted"
 	sed 's/#.*//' "$list" | xargs -n 1 | sort > "$tmp/named"
 	comm -23 "$tmp/wanted" "$tmp/named" > "$tmp/log"
 	[ -s "$tmp/wanted" ] && [ ! -s "$tmp/log" ]
-	ok $? "packages to build with: ${list##*.} has them by these names"
+	ok $? "the package list of ${list##*.} has the packages that a build needs"
 done
 done_testing

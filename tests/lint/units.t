@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# systemd's units: each is one that systemd understands, and confines what it starts. The figure is that of
-# `systemd-analyze security`, from 0 (all is taken away) to 100; a service without any directive has 96.
+# The systemd units: systemd accepts each of them, and each confines its service. The figure is the exposure that
+# `systemd-analyze security` computes, from 0 (fully confined) to 100; a service without any directive has 96.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 cd "${0%/*}/../.." || exit
@@ -22,10 +22,10 @@ for unit in "$tmp"/units/*; do
 	name=${unit##*/}
 	said=$(SYSTEMD_UNIT_PATH=$tmp/units: systemd-analyze verify --man=no "$unit" 2>&1 | grep -F "$name")
 	[ -z "$said" ]
-	ok $? "$name: systemd understands all of it" "$said"
+	ok $? "$name: systemd accepts all directives" "$said"
 	[[ $name == *.service ]] || continue
 	said=$(SYSTEMD_UNIT_PATH=$tmp/units: systemd-analyze security --offline=yes --threshold=35 "$unit" 2>&1)
-	ok $? "$name: at most 35 of 100 is open" "$said"
+	ok $? "$name: the exposure is at most 35 of 100" "$said"
 	for must in CapabilityBoundingSet SystemCallFilter ProtectSystem NoNewPrivileges RestrictAddressFamilies; do
 		grep -q "^$must=" "$unit"
 		ok $? "$name: has $must"

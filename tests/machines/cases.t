@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Machines described here, one odd thing each, and what is chosen on them.
+# Machine descriptions, each with one unusual property, and the placements on them.
 # A case is a line of the machine's file:
 #	plan KEY=VALUE... -> NODES|CPUS|MEMS
 #	refuse STATUS KEY=VALUE... -> part of the message
@@ -63,5 +63,5 @@ for file in "$here"/*.machine; do
 	done < "$file"
 done
 [ ! -e "$tmp/state" ]
-ok $? 'planning writes nothing'
+ok $? 'plan writes no file'
 done_testing

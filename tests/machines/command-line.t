@@ -1,9 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The command line's contract, on a made machine of two nodes with two CPUs
-# each: options on either side of the verb, exit statuses, the JSON forms, and
-# one line for what is wrong.
+# The interface of the command line, on a simulated machine of two nodes with two CPUs each: options before and after the
+# verb, exit statuses, JSON, and errors of one line.
 
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
@@ -48,10 +47,10 @@ fails() {
 	run --json "$@"
 	# shellcheck disable=SC2053
 	[[ $got = "$want" && -z $said && $(jq -r 'keys[]' <<< "$out") = error && $(jq -r .error <<< "$out") == $pattern ]]
-	ok $? "the same with --json, as an object"
+	ok $? "'$*' with --json fails with an object"
 }
 
-# gives JSON ARG...: exit status 0, and that on stdout, whatever the order of keys.
+# gives JSON ARG...: exit status 0 and JSON on stdout, with the keys in any order.
 gives() {
 	local want=$1
 	shift
@@ -72,14 +71,14 @@ gives '{"nodes":[
 	"hugepages":{"2048kB":{"reserved":0}},"cores":4,"last_level_caches":2}' "${M[@]}" --json topology
 run topology "${M[@]}"
 [ "$got" = 0 ] && grep -q '^DISTANCE   0   1$' <<< "$out" && ! grep -q $'\033' <<< "$out"
-ok $? 'topology for people: a table, no colour where no terminal is'
+ok $? 'topology prints a table, without colour if stdout is no terminal'
 
 run "${M[@]}" plan limits.cpu=4 --json
 [ "$got" = 0 ] && [ "$(jq -c '[.nodes, .cpus, .mems, (.reasons | type)]' <<< "$out")" = '["0,1","0-3","0-1","array"]' ]
-ok $? 'plan: nodes with commas, cpus and mems as lists, reasons as an array'
+ok $? 'plan --json: nodes with commas, cpus and mems as lists, reasons as an array'
 run plan "--sysroot=$machine" limits.cpu.nodes=1
 [ "$got" = 0 ] && grep -Eq '^1 +2(-3)? +1$' <<< "$out"
-ok $? 'plan for people'
+ok $? 'plan prints the placement as text'
 
 fails 1 'limits.memory: 4GiB *2GiB*' "${M[@]}" plan limits.memory=4GiB
 for value in 0 -1 4294967297 1- 3-1 abc ''; do
@@ -130,17 +129,17 @@ nothing_placed='{"containers":[],"nodes":[{"id":0,"usable":"0-1",'$left_out'},{"
 gives "$nothing_placed" "${M[@]}" status --json
 gives "$nothing_placed" "${M[@]}" status --json --state "$tmp/none"
 [ ! -e "$tmp/none" ]
-ok $? 'looking does not make a ledger'
+ok $? 'verbs that read make no state folder'
 
 run --help
 [ "$got" = 0 ] && [ -z "$said" ] && grep -q '^Usage: ' <<< "$out"
-ok $? 'help is on stdout'
+ok $? 'help is printed on stdout'
 run --version
 [ "$got" = 0 ] && [[ $out == numaplace\ [0-9]* ]]
-ok $? 'version'
+ok $? '--version prints the version'
 "$numaplace" --help > /dev/full 2> "$tmp/stderr"
 [ $? = 1 ]
-ok $? 'a result that cannot be written is a failure'
+ok $? 'a full stdout is an error'
 
 # --- simulate ---
 
@@ -162,7 +161,7 @@ run "${M[@]}" simulate
 	'["a","0","0-1","0"] ["b","1","2-3","1"] ["none","","",""] ["c\"\u0001","1","2-3","1"] ["huge","0","0","0"] ' ]
 ok $? 'simulate: starts in order, all hugepages free at first, a stop makes room'
 [ "$(jq -r 'select(.error) | .id' <<< "$out" | tr '\n' ' ')" = 'much wrong ' ]
-ok $? 'simulate: refusals are answers'
+ok $? 'simulate: a refusal is an answer line'
 [ "$(jq -c 'select(.ns | type != "number")' <<< "$out")" = '' ] && [ "$(jq -s '.[0].ns > 0' <<< "$out")" = true ]
 ok $? 'simulate: each answer has its time'
 
@@ -191,6 +190,6 @@ coproc sim { "$numaplace" "${M[@]}" simulate; }
 echo '{"op":"start","id":"a","config":{"limits.cpu":"1"}}' >&"${sim[1]}"
 got=0 said='' out=''
 read -r -t 10 out <&"${sim[0]}"
-ok $? 'simulate: a driver gets its answer before it writes on'
+ok $? 'simulate: each answer is printed before the next line is read'
 
 done_testing

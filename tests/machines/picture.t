@@ -1,12 +1,11 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# `numaplace map -o`, on machines of 2 to 1,024 nodes with containers where numaplace
-# itself puts them: the picture is XML, has every node and every container once,
-# nothing in it overlaps or sticks out, and the one in docs/ is what is drawn today.
-# NUMAPLACE_PICTURES=DIR keeps them there, to be looked at.
+# `numaplace map -o` on machines of 2 to 1,024 nodes with containers that numaplace places: the picture is XML, has every
+# node and every container once, no element overlaps another or the border, and docs/map.svg is up to date.
+# NUMAPLACE_PICTURES=DIR keeps the pictures in DIR.
 
-# Thousands of small files: in memory, where there is such a folder.
+# Thousands of small files: in memory, if /dev/shm exists.
 [ ! -w /dev/shm ] || export TMPDIR=/dev/shm
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
@@ -18,7 +17,7 @@ numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { head -n 20 "$tmp/said"; }
 
-# place NAME: the containers of stdin (ID CPUS MEMORY-IN-GIB RUNTIME a line), where they would be put one after the other.
+# place NAME: places the containers on stdin (lines ID CPUS MEMORY-IN-GIB RUNTIME) one after the other.
 place() {
 	local id count gib runtime nodes cpus mems node words k n
 	cat > "$tmp/asked"
@@ -41,7 +40,7 @@ many() { # N: so many containers of some sizes
 			i % 2 ? "runc" : "crun" }'
 }
 
-# What overlaps, one a line. A text is as wide as an average one of its length; each element is a line.
+# Prints overlapping elements, one per line. The width of a text is estimated from its length; each element is a line.
 overlaps() {
 	awk '
 	function attr(name,    at) {
@@ -88,20 +87,20 @@ overlaps() {
 look() { # NAME NODES
 	local f=$tmp/$1.svg
 	"$numaplace" --sysroot "$tmp/$1" --state "$tmp/$1/state" map -o "$f" 2> "$tmp/said"
-	ok $? "$1: is drawn"
+	ok $? "picture $1: map succeeds"
 	xmllint --noout "$f" 2> "$tmp/said"
-	ok $? "$1: is well-formed"
+	ok $? "picture $1: is well-formed XML"
 	[ "$(xmllint --xpath "count(//*[local-name()='g'][@class='node'])" "$f" 2> "$tmp/said")" = "$2" ]
-	ok $? "$1: has each of its $2 nodes"
+	ok $? "picture $1: has each of $2 nodes once"
 	"$numaplace" --sysroot "$tmp/$1" --state "$tmp/$1/state" status --json 2> /dev/null | jq -r '.containers[].id' | sort > "$tmp/ids"
 	xmllint --xpath "//*[local-name()='g'][@class='container']/@data-id" "$f" 2> /dev/null |
 		sed 's/^ data-id="//; s/"$//' | sort | diff "$tmp/ids" - > "$tmp/said" && [ -s "$tmp/ids" ]
-	ok $? "$1: each of $(wc -l < "$tmp/ids") containers is in it once"
+	ok $? "picture $1: has each of $(wc -l < "$tmp/ids") containers once"
 	overlaps "$f" > "$tmp/said"
 	[ ! -s "$tmp/said" ]
-	ok $? "$1: nothing overlaps"
+	ok $? "picture $1: no element overlaps another"
 	[ "$(stat -c %s "$f")" -lt 5000000 ]
-	ok $? "$1: is smaller than 5 MB"
+	ok $? "picture $1: is smaller than 5 MB"
 	[ -z "${NUMAPLACE_PICTURES:-}" ] || cp "$f" "$NUMAPLACE_PICTURES/"
 }
 
@@ -139,7 +138,7 @@ cache 3 16 lxc
 END
 look four 4
 [ "${NUMAPLACE_PICTURES:-}" ] || cmp "$tmp/four.svg" "$here/../../docs/map.svg" > "$tmp/said" 2>&1
-ok $? 'docs/map.svg is what is drawn today'
+ok $? 'docs/map.svg is what map draws now'
 
 # --- two nodes, few CPUs; two of very many ---
 machine two << 'END'
@@ -202,10 +201,10 @@ nodes() { for ((n = 0; n < $1; n++)); do echo "node $n cpus $((n * 2))-$((n * 2 
 } | machine huge
 many 100 | place huge
 look huge 1024
-shows 'a row and a column for each package' "count($texts)" huge $((64 * 64 + 2 * 64))
-shows 'which says whose it is' "string(${texts}[starts-with(., '1008')])" huge 1008-1023
+shows 'the matrix has a row and a column for each package' "count($texts)" huge $((64 * 64 + 2 * 64))
+shows 'a column is labelled with its nodes' "string(${texts}[starts-with(., '1008')])" huge 1008-1023
 for d in 10:0 12:64 21:960 33:1536 35:1536; do
-	shows "distance ${d%:*} is there ${d#*:} times" "count(${texts}[.='${d%:*}'][@text-anchor='middle'][@x > 100][@y > 100])" huge "${d#*:}"
+	shows "distance ${d%:*} is in the matrix ${d#*:} times" "count(${texts}[.='${d%:*}'][@text-anchor='middle'][@x > 100][@y > 100])" huge "${d#*:}"
 done
 {
 	nodes 65
@@ -213,7 +212,7 @@ done
 } | machine unlike
 many 30 | place unlike
 look unlike 65
-shows 'no distances' "count($texts)" unlike 0
-shows 'and it says so' "count(//*[local-name()='text'][starts-with(., 'not drawn: ')])" unlike 1
+shows 'the distances of 65 unlike nodes are not drawn' "count($texts)" unlike 0
+shows 'the picture says that distances are not drawn' "count(//*[local-name()='text'][starts-with(., 'not drawn: ')])" unlike 1
 
 done_testing

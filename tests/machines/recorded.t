@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# On the machines described here hwloc sees the same nodes, CPUs and memory as we do,
-# except where a machine's "hwloc:" line says why not.  So it does on recorded ones,
-# where their archives stand beside the project ($NUMAPLACE_SHARED, or ../shared), and
-# these give the plans of their golden files in recorded/ (checked by hand).
+# On the machines of this folder, hwloc finds the same nodes, CPUs and memory as numaplace, unless the "hwloc:" line of a
+# machine has a reason for a difference. The same on recorded machines, if their archives are beside the project
+# ($NUMAPLACE_SHARED, or ../shared); these also give the plans of their golden files in recorded/ (checked by hand).
 #
-# `recorded.t --write` prints what would be golden now, which must be reviewed.
+# `recorded.t --write` prints new golden files, which must be reviewed.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 here=$(cd "$(dirname "$0")" && pwd)
@@ -19,7 +18,7 @@ plan() { # MACHINE KEYS
 		jq -r 'if .error then .error else "\(.nodes)|\(.cpus)|\(.mems)" end' 2>&1
 }
 
-# Nodes, CPUs and bytes as hwloc has them, and as we have.
+# Nodes, CPUs and bytes according to hwloc and to numaplace.
 by_hwloc() {
 	lstopo-no-graphics --input "$tmp/$1" --if fsroot --of xml "$tmp/$1.xml" -f 2> "$tmp/$1.err" || return 1
 	awk '/<object type="NUMANode"/ { nodes++ }
@@ -39,7 +38,7 @@ by_us() {
 		END { printf "%d nodes, %d CPUs, %.0f bytes\n", nodes, cpus, memory }'
 }
 
-# by_both NAME WHY: they agree, or where there is a reason, they do not.
+# by_both NAME WHY: hwloc and numaplace agree, or differ if there is a reason.
 by_both() {
 	local us them
 	us=$(by_us "$1") them=$(by_hwloc "$1")

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The verbs for people, on made machines with ledgers made by hand: status,
-# explain, map, metrics, rebalance, topology --nfd, help, and completion.
+# The verbs that print for users, on simulated machines with ledgers that the test writes: status, explain, map, metrics,
+# rebalance, topology --nfd, help, and completion.
 
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
@@ -72,7 +72,7 @@ has 'status: a bar of load' '^node 2 +#+ +8\.0 of 8 +[#.]+ +7\.8GiB of 32GiB fre
 has 'status: hugepages' '^node 0 .* 32 of 64 x 2MiB free$'
 has 'status: containers' '^web1 +runc +0 +0-3 +0$'
 ! grep -q $'\033' <<< "$out"
-ok $? 'status: no colour where no terminal is'
+ok $? 'status: no colour if stdout is no terminal'
 run status --watch=0
 refused 'status --watch=0' 2 'seconds are expected'
 out=$(timeout 5 script -qec "'$numaplace' --sysroot '$tmp/four' --state '$tmp/four/state' status" /dev/null)
@@ -81,7 +81,7 @@ grep -q $'\033\[32m' <<< "$out"
 ok $? 'status: colour on a terminal'
 out=$(NO_COLOR=1 timeout 5 script -qec "'$numaplace' --sysroot '$tmp/four' --state '$tmp/four/state' status" /dev/null)
 ! grep -q $'\033' <<< "$out"
-ok $? 'status: none with NO_COLOR'
+ok $? 'status: no colour on a terminal with NO_COLOR'
 
 
 # --- what is left out, and why: node 1 has no CPU that is neither isolated nor reserved nor offline ---
@@ -154,7 +154,7 @@ run map
 has 'map: the first twelve of 64 digits' "^a  ${long:0:12} +0 +0$"
 run explain ${long:0:12}
 has 'explain: these name it' "^container +$long$"
-# A container's whole id is what tables show of another one; and two containers have one id.
+# The id of one container is the abbreviated id of another one in tables; and two containers have the same id.
 record "$tmp/long/state" ${long:0:12} 1 8 1 1 ask.limits.cpu=1
 record "$tmp/long/state" web 1 9 1 1 ask.limits.cpu=1
 record "$tmp/long/state" web 1 10 1 1 ask.limits.cpu=1 runtime=lxc
@@ -184,17 +184,17 @@ has 'map: the legend' '^[a-z] +db +2 +2$'
 run map --json
 jq_is 'map' '[.nodes[] | .load | round]' '[5,2,8,6]'
 run map -o "$tmp/map.svg"
-is 'map -o: says nothing' ''
+is 'map -o prints nothing' ''
 xmllint --noout "$tmp/map.svg" 2> "$tmp/stderr"
 ok $? 'map -o: is well-formed'
 each=$(xmllint --xpath "//*[local-name()='g'][@class='container']/@data-id" "$tmp/map.svg" 2> "$tmp/stderr" | sort)
 out=$each got=0
 [ "$(wc -l <<< "$each")" = 5 ] && [ "$(sort -u <<< "$each")" = "$each" ] && grep -q '"web1"' <<< "$each"
-ok $? 'map -o: each container is in it once'
+ok $? 'map -o: the picture has each container once'
 out=$(xmllint --xpath "string(//*[local-name()='g'][@class='container'][2]/@data-id)" "$tmp/map.svg") got=0
-is 'map -o: a name with every mark that is allowed is in it as it is' '+odd.name@x:y'
+is 'map -o: a name with all allowed special characters is unchanged in the picture' '+odd.name@x:y'
 [ "$(xmllint --xpath "count(//*[local-name()='g'][@class='node'])" "$tmp/map.svg")" = 4 ]
-ok $? 'map -o: each node is in it'
+ok $? 'map -o: the picture has each node'
 run map -o /nonexistent/x.svg
 refused 'map -o to nowhere' 1 'No such file'
 
@@ -205,10 +205,10 @@ has 'metrics: runtimes' '^numaplace_containers\{runtime="crun"\} 2$'
 has 'metrics: decisions' '^numaplace_decisions_total\{result="placed"\} 0$'
 [ "$(grep -c '^# TYPE' <<< "$out")" = "$(grep '^# TYPE' <<< "$out" | sort -u | wc -l)" ] &&
 	! grep -Evq '^(# (HELP|TYPE) numaplace_[a-z_]+ .*|numaplace_[a-z_]+(\{[a-z]+="[^"]*"(,[a-z]+="[^"]*")*\})? [0-9.e+]+)$' <<< "$out"
-ok $? "metrics: every line is of Prometheus's form"
+ok $? "metrics: every line has the format of Prometheus"
 run metrics -o "$tmp/n.prom"
 [ "$got" = 0 ] && [ "$(stat -c %a "$tmp/n.prom")" = 644 ] && grep -q hook_seconds_count "$tmp/n.prom"
-ok $? 'metrics -o: a file for all to read'
+ok $? 'metrics -o: the file is readable by all users'
 run metrics --json
 jq_is 'metrics' '[.containers, (.nodes[3].load_cpus | round)]' '[5,6]'
 
@@ -221,7 +221,7 @@ jq_is 'rebalance' '[(.load_over_mean * 1000 | round), (.load_over_mean_after * 1
 ok $? 'rebalance --dry-run writes nothing'
 run rebalance
 [ "$got" = 2 ] && grep -q 'cannot be moved' "$tmp/stderr"
-ok $? 'rebalance: not on a recorded machine'
+ok $? 'rebalance with --sysroot of a recorded machine is refused'
 run rebalance --max-move x
 refused 'rebalance --max-move x' 2 'max-move'
 
@@ -250,7 +250,7 @@ ok $? 'topology --nfd: every line is a label'
 # --- doctor, on a made host ---
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +cgroup v2' <<< "$out"
-ok $? 'doctor: no cgroup v2: something to do, status 1'
+ok $? 'doctor: a host without cgroup v2 is reported, status 1'
 mkdir -p "$tmp/four"/{sys/fs/cgroup,usr/bin,usr/libexec/numaplace,usr/share/containers/oci/hooks.d,proc/sys/kernel}
 echo 'cpuset cpu memory' | tee "$tmp/four/sys/fs/cgroup/cgroup."{controllers,subtree_control} > /dev/null
 echo 0 > "$tmp/four/proc/sys/kernel/numa_balancing"
@@ -265,15 +265,15 @@ jq_is 'doctor: and with it' '[.checks[] | select(.check == "filter") | .verdict]
 touch "$tmp/four/usr/bin/podman"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +hooks\.d' <<< "$out"
-ok $? 'doctor: podman without the hook'
+ok $? 'doctor: podman without the hook is reported'
 echo '{"hook":{"path":"/usr/libexec/numaplace/oci-hook"}}' > "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace.json"
 run doctor
 [ "$got" = 1 ] && grep -q 'names a hook that does not exist' <<< "$out"
-ok $? 'doctor: a hook file that names nothing'
+ok $? 'doctor: a hook file that names a missing program is reported'
 touch "$tmp/four/usr/libexec/numaplace/oci-hook"
 run doctor
 [ "$got" = 0 ]
-ok $? 'doctor: podman with the hook'
+ok $? 'doctor: podman with the hook is fine'
 run doctor
 has 'doctor: the precreate stage is not enabled' '^note +precreate +not enabled'
 mkdir -p "$tmp/four/etc/containers/containers.conf.d"
@@ -285,12 +285,12 @@ echo 'default = balanced' > "$tmp/four/etc/numaplace/numaplace.conf"
 run doctor --json
 [ "$got" = 1 ] && jq -e '[.checks[] | select(.verdict == "do")] | length == 1 and .[0].check == "default" and
 	(.[0].text | endswith("hooks_dir in /etc/containers/containers.conf"))' <<< "$out" > /dev/null
-ok $? 'doctor: a default, and nothing that runs the hook for containers without keys'
+ok $? 'doctor: a default without hooks for containers without keys is reported'
 printf '[engine]\n#hooks_dir = []\nhooks_dir = [\n "/usr/share/containers/oci/hooks.d",\n "/usr/share/numaplace/hooks.d-always",\n]\n' \
 	> "$tmp/four/etc/containers/containers.conf"
 run doctor
 [ "$got" = 0 ]
-ok $? 'doctor: a default, and hooks.d-always'
+ok $? 'doctor: a default with hooks.d-always is fine'
 for n in 20 50; do # the later file counts
 	echo 'hooks_dir = ["/usr/share/containers/oci/hooks.d"]' > "$tmp/four/etc/containers/containers.conf.d/$n-numaplace.conf"
 done
@@ -307,7 +307,7 @@ rm "$tmp/four/etc/containers/containers.conf" "$tmp/four/etc/containers/containe
 touch "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +precreate +CRI-O does not start' <<< "$out"
-ok $? 'doctor: where CRI-O would stumble over it'
+ok $? 'doctor: a precreate hook that CRI-O would read is reported'
 rm "$tmp/four/usr/bin/crio" "$tmp/four/usr/share/containers/oci/hooks.d/50-numaplace-precreate.json"
 echo 7.0.4-amd64 > "$tmp/four/proc/sys/kernel/osrelease"
 run doctor
@@ -315,7 +315,7 @@ has 'doctor: a kernel that obeys a daemon-reload' '^note +systemd scopes +from L
 echo 6.12.9-amd64 > "$tmp/four/proc/sys/kernel/osrelease"
 run doctor
 ! grep -q 'systemd scopes' <<< "$out"
-ok $? 'doctor: and one that does not'
+ok $? 'doctor: a precreate hook that CRI-O does not read is fine'
 echo 1 > "$tmp/four/proc/sys/kernel/numa_balancing"
 run doctor
 has 'doctor: the kernel balances' '^note +numa_balancing +on: '
@@ -327,19 +327,19 @@ has "doctor: Incus's scheduler" '^note +scheduler +Incus or LXD runs'
 echo numad > "$tmp/four/proc/77/comm"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +numad' <<< "$out"
-ok $? 'doctor: numad'
+ok $? 'doctor: a running numad is reported'
 rm -r "$tmp/four/proc/77"
 echo '{"policyName":"static"}' > "$tmp/four/var/lib/kubelet/cpu_manager_state"
 run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = kubelet ]
-ok $? 'doctor: a static CPU manager'
+ok $? 'doctor: a kubelet with a static CPU manager is reported'
 rm -r "$tmp/four/var"
 chmod 755 "$tmp/four/state"
 run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = ledger ]
-ok $? 'doctor: a ledger that others can read'
+ok $? 'doctor: a state folder that others can read is reported'
 
-# --- a FIFO where a file should be: refused by name or skipped, and never waited for ---
+# --- a FIFO instead of a file: reported or skipped, and the program does not wait for it ---
 "$here/make-machine" -v root="$tmp/fifo" "$tmp/four.machine"
 mkdir -p "$tmp/fifo/proc/77"
 waited=''
@@ -357,7 +357,7 @@ while [ ! "$waited" ] && read -r file; do
 	mv "$tmp/kept" "$file"
 done < <(find "$tmp/fifo/sys" "$tmp/fifo/proc" -type f -regex '.*/\(node[01]\|cpu[01]\|node\|cpu\|proc\)/.*')
 [ -z "$waited" ]
-ok $? "a FIFO in place of any file: is not waited for" "$waited"
+ok $? "no verb waits for a FIFO in place of a file" "$waited"
 machine=fifo
 mkdir -p "$tmp/fifo/proc/$$"
 mkfifo "$tmp/fifo/proc/$$/numa_maps"

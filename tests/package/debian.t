@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# The Debian packages, built with the distribution's own tools from a copy of
-# the tree: they hold what `make install` installs, lintian finds nothing in them,
-# and a second build is the same to the byte. They are unpacked and checked, not
-# installed: the test must not change the machine that it runs on.
+# The Debian packages, built with the tools of the distribution from a copy of the tree: they have the files that `make
+# install` installs, lintian reports nothing, and a second build is identical. They are unpacked and not installed, because
+# the test must not change the machine that it runs on.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 
@@ -18,7 +17,7 @@ for tool in dpkg-buildpackage dh lintian; do
 	}
 done
 
-# build DIR: the tree in a folder of that name, built; its packages beside it.
+# build DIR: builds the packages from a copy of the tree in a folder of that name.
 build() {
 	mkdir -p "$tmp/$1/numaplace"
 	tests/files | tar -cf - -T - | tar -C "$tmp/$1/numaplace" -xf -
@@ -27,9 +26,9 @@ build() {
 }
 
 build one
-ok $? 'dpkg-buildpackage -b'
+ok $? 'dpkg-buildpackage -b succeeds'
 (cd "$tmp/one/numaplace" && dpkg-checkbuilddeps) > "$tmp/log" 2>&1
-ok $? 'its build dependencies are what tests/packages installs'
+ok $? 'the build dependencies are the packages that tests/packages installs'
 deb=$(ls "$tmp"/one/numaplace_*.deb) lxc=$(ls "$tmp"/one/numaplace-lxc_*.deb)
 dpkg-deb -c "$deb" > "$tmp/log"
 for f in usr/bin/numaplace usr/bin/numaplace-runtime usr/libexec/numaplace/oci-hook etc/numaplace/numaplace.conf \
@@ -40,13 +39,13 @@ for f in usr/bin/numaplace usr/bin/numaplace-runtime usr/libexec/numaplace/oci-h
 	ok $? "numaplace has $f"
 done
 grep -Eq ' \./(usr/)?lib/systemd/system/numaplace-rebalance\.timer$' "$tmp/log"
-ok $? 'numaplace has its timers'
+ok $? 'the package numaplace has its timers'
 dpkg-deb -f "$deb" Depends > "$tmp/log"
 ! grep -q liblxc "$tmp/log"
-ok $? 'numaplace does not want liblxc'
+ok $? 'the package numaplace does not depend on liblxc'
 dpkg-deb -c "$lxc" > "$tmp/log"
 grep -q ' \./usr/libexec/numaplace/lxc-hook$' "$tmp/log"
-ok $? "numaplace-lxc has LXC's hook"
+ok $? "the package numaplace-lxc has lxc-hook"
 dpkg-deb --ctrl-tarfile "$deb" | tar -xOf - ./conffiles > "$tmp/log" 2>&1
 grep -qx /etc/numaplace/numaplace.conf "$tmp/log"
 ok $? 'numaplace.conf is a conffile'
@@ -62,12 +61,12 @@ ok $? 'a purge leaves neither a timer that was enabled nor the ledger'
 # The project has no mail host yet: the uploader sets the address.
 lintian --allow-root --fail-on error,warning --suppress-tags bogus-mail-host,bogus-mail-host-in-debian-changelog \
 	"$tmp"/one/*.changes > "$tmp/log" 2>&1
-ok $? 'lintian finds nothing'
+ok $? 'lintian reports nothing'
 
 build two
-ok $? 'once more, in another folder'
+ok $? 'a second build in another folder succeeds'
 (cd "$tmp" && for f in one/*.deb; do cmp "$f" "two/${f##*/}" || diffs=1; done; [ -z "${diffs:-}" ]) > "$tmp/log" 2>&1
-ok $? 'and the packages are the same to the byte'
+ok $? 'the packages of both builds are identical'
 
 [ -z "${PACKAGES_TO:-}" ] || cp "$tmp"/one/*.deb "$PACKAGES_TO/"
 done_testing

@@ -12,22 +12,22 @@ mkdir "$tmp" || exit 1
 # shellcheck disable=SC2317 # ok calls it
 diagnose() { tail -n 40 "$tmp/log"; }
 
-# Without network, if unshare is permitted here.
+# Without network, if unshare is permitted.
 offline=
 ! unshare --net true 2> /dev/null || offline='unshare --net'
 
-# to DIR TARGET ARG...: make it, with what the tests were given.
+# to DIR TARGET ARG...: runs make TARGET with DESTDIR=DIR and the build folder of the tests.
 to() {
 	$offline make -s O="${NUMAPLACE_BUILD:-build}" "$2" DESTDIR="$tmp/$1" "${@:3}" > "$tmp/log" 2>&1
 }
 files() { (cd "$tmp/$1" && find . ! -type d | sort); }
 
 to usr install prefix=/usr
-ok $? 'make install prefix=/usr'
+ok $? 'make install prefix=/usr succeeds'
 grep -rlE '@[a-z]+dir@' "$tmp/usr" > "$tmp/log"
 [ ! -s "$tmp/log" ]
-ok $? 'no placeholder is left'
-# names_programs DIR PREFIX: every program that a file names by its path is there.
+ok $? 'no installed file has a placeholder'
+# names_programs DIR PREFIX: tests that every program exists whose path is in an installed file.
 names_programs() {
 	local path
 	grep -rhoE "$2/(bin|libexec/numaplace)/[a-z-]+" "$tmp/$1$2/share/containers" "$tmp/$1$2/share/numaplace" \
@@ -36,7 +36,7 @@ names_programs() {
 		[ -x "$tmp/$1$path" ] || echo "$path"
 	done < "$tmp/named" > "$tmp/log"
 	[ -s "$tmp/named" ] && [ ! -s "$tmp/log" ]
-	ok $? "prefix=$2: whatever is named by its path is there"
+	ok $? "prefix=$2: every path of a program in an installed file exists"
 }
 names_programs usr /usr
 files usr > "$tmp/log"
@@ -46,19 +46,19 @@ for f in ./usr/bin/numaplace{,-runtime} ./usr/libexec/numaplace/{oci,lxc}-hook \
 	./usr/share/man/man1/numaplace-map.1 ./usr/share/man/man8/numaplace-{oci,lxc}-hook.8 \
 	./usr/share/man/man5/numaplace.conf.5 ./etc/numaplace/numaplace.conf; do
 	grep -qxF "$f" "$tmp/log"
-	ok $? "has $f"
+	ok $? "make install installs $f"
 done
 for f in "$tmp"/usr/usr/share/containers/oci/hooks.d/*.json "$tmp"/usr/usr/share/numaplace/hooks.d-*/*.json; do
 	jq -e '.version == "1.0.0" and (.stages | length) == 1' "$f" > "$tmp/log" 2>&1
-	ok $? "${f#"$tmp/usr"}: JSON of hooks.d, one stage"
+	ok $? "${f#"$tmp/usr"} is JSON of hooks.d with one stage"
 done
-# CRI-O does not start where it reads a stage that only podman knows.
+# CRI-O does not start if it reads a stage that only podman knows.
 ! grep -l precreate "$tmp"/usr/usr/share/containers/oci/hooks.d/* > "$tmp/log"
-ok $? 'precreate is not where CRI-O looks'
+ok $? 'the precreate hook is not in a folder that CRI-O reads'
 files usr > "$tmp/log"
 ! grep -q common.conf.d "$tmp/log"
-ok $? 'what would be for all LXC containers is shipped, and not enabled'
-# links PROGRAM LIBRARY...: it asks for these of the libraries, and for no other.
+ok $? 'the drop-in for all LXC containers is installed and not enabled'
+# links PROGRAM LIBRARY...: tests that the program is linked with these libraries and with no other one of the project.
 links() {
 	readelf -d "$tmp/usr/usr/$1" | sed -n 's/.*NEEDED.*\[lib\(.*\)\.so.*/\1/p' | grep -vxF c | sort | xargs > "$tmp/log"
 	[ "$(cat "$tmp/log")" = "${*:2}" ]
@@ -67,34 +67,68 @@ links() {
 links bin/numaplace cgroup numa yajl
 links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
-# Statically, or with the one that it uses.
+# Linked statically, or with yajl only.
 readelf -d "$tmp/usr/usr/libexec/numaplace/oci-hook" | grep NEEDED > "$tmp/log"
 ! grep -vE 'lib(yajl|c)\.so' "$tmp/log"
 ok $? 'libexec/numaplace/oci-hook is linked with: yajl, or nothing'
 to usr uninstall prefix=/usr
 (cd "$tmp/usr" && find . ! -type d -o -name 'numaplace*' | sort) > "$tmp/log"
 [ ! -s "$tmp/log" ]
-ok $? 'make uninstall leaves nothing, and no folder of its own'
+ok $? 'make uninstall leaves no file and no folder of numaplace'
 
 to local install
 grep -q 'not in /usr/local/share/containers' "$tmp/log"
-ok $? 'elsewhere than in /usr: it is said that podman does not look there'
+ok $? 'make install with another prefix warns that podman does not read its hooks'
 names_programs local /usr/local
 to usr install prefix=/usr
 echo '# mine' >> "$tmp/usr/etc/numaplace/numaplace.conf"
 to usr install prefix=/usr
 grep -q mine "$tmp/usr/etc/numaplace/numaplace.conf"
-ok $? 'installed again, a changed conf is kept'
+ok $? 'a second make install keeps a changed numaplace.conf'
 to usr uninstall prefix=/usr
 files usr > "$tmp/log"
 [ "$(cat "$tmp/log")" = ./etc/numaplace/numaplace.conf ]
-ok $? 'and uninstalled, too'
+ok $? 'make uninstall keeps a changed numaplace.conf'
 
-# As for a 32-bit machine: refused before anything is compiled, and by the header where another makefile compiles.
+# without LIBRARY: what has been built, without what needs the library, in $apart; pkg-config does not find it.
+without() {
+	local dir pc
+	apart=${tmp%/*}/without-$1
+	mkdir -p "$apart/pc"
+	for dir in $(${PKG_CONFIG:-pkg-config} --variable=pc_path pkg-config | tr : ' '); do
+		for pc in "$dir"/*.pc; do
+			[ ! -e "$pc" ] || [ "${pc##*/}" = "$1.pc" ] || ln -sf "$pc" "$apart/pc/"
+		done
+	done
+	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o
+	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
+}
+without lxc
+ok $? 'without liblxc, make install'
+[ "$(grep -c liblxc "$tmp/log")" = 1 ] && grep -qx 'numaplace: lxc-hook is left out: liblxc is not installed (make deps)' "$tmp/log"
+ok $? 'without liblxc: make says once that lxc-hook is left out'
+(cd "$apart/root" && find . -name '*lxc*' ! -path '*/man/*') > "$tmp/log"
+[ ! -s "$tmp/log" ] && [ -x "$apart/root/usr/libexec/numaplace/oci-hook" ] && [ -x "$apart/root/usr/bin/numaplace" ]
+ok $? 'without liblxc: all other programs are installed, and nothing that names lxc-hook'
+without yaml-0.1
+ok $? 'without libyaml, make install'
+[ "$(grep -c libyaml "$tmp/log")" = 1 ] &&
+	grep -qx 'numaplace: lxc-hook is built without Incus and LXD: libyaml is not installed (make deps)' "$tmp/log"
+ok $? 'without libyaml: make says once that lxc-hook does not know Incus and LXD'
+readelf -d "$apart/root/usr/libexec/numaplace/lxc-hook" > "$tmp/log" && ! grep -q yaml "$tmp/log"
+ok $? 'without libyaml: lxc-hook is installed, and not linked with it'
+echo 'lxc.hook.pre-start = /proc/1/exe callhook /var/lib/incus "default" "c1" start' > "$tmp/lxc.conf"
+LXC_NAME=c1 LXC_HOOK_TYPE=start-host LXC_CONFIG_FILE=$tmp/lxc.conf LXC_PID=$$ \
+	"$apart/root/usr/libexec/numaplace/lxc-hook" --state "${tmp%/*}/state" > "$tmp/log" 2>&1 &&
+	grep -qx 'numaplace: container c1: not placed, even if it has keys: this lxc-hook was built without libyaml' "$tmp/log"
+ok $? 'without libyaml: an instance of Incus starts, with a warning'
+
+# A compiler for a 32-bit machine is refused before anything is compiled, and by a header if another makefile compiles.
 refusal='numaplace needs a 64-bit machine: amd64, arm64, ppc64el, riscv64 or s390x'
 make -s O="${tmp%/*}/32-bit" CPPFLAGS=-U__LP64__ > "$tmp/log" 2>&1
 [ $? = 2 ] && [ "$(grep -v '^make' "$tmp/log")" = "$refusal" ]
-ok $? 'a compiler for 32 bits is refused, in one line'
+ok $? 'make with a 32-bit compiler fails with one line'
 ! ${CC:-gcc} -D_GNU_SOURCE -U__LP64__ -I. -fsyntax-only plugin/ledger/ledger.c > "$tmp/log" 2>&1 && grep -qF "$refusal" "$tmp/log"
-ok $? 'and so it is by plugin/base/util.h'
+ok $? 'plugin/base/util.h fails to compile for 32 bits'
 done_testing

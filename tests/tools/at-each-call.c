@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * at-each-call HOOK STAGE GROUP kill|fail|all: runs HOOK (oci-hook or lxc-hook) as often as it makes system calls,
- * for a process in the cgroup GROUP (below /sys/fs/cgroup, made anew each time), and each time it is killed before
- * another one of them, or that one fails.  fail: with EIO, ENOSPC, EACCES, EINTR and ENOMEM in turn; all: each call
- * with each of them.  Each time it is looked at what is left: placed
- * as the ledger has it, or untouched; then HOOK runs undisturbed and must complete or undo the placement.  Reports what was wrong, and how
- * many calls there were; exit status 1 if anything was wrong, 77 where calls cannot be made to fail.
+ * at-each-call HOOK STAGE GROUP kill|fail|all: runs HOOK (oci-hook or lxc-hook) once for each of its system calls, for a
+ * process in the cgroup GROUP (below /sys/fs/cgroup, made again each time). kill: each run is killed before another call.
+ * fail: in each run another call fails, with EIO, ENOSPC, EACCES, EINTR and ENOMEM in turn; all: each call with each of
+ * these errors. After each run, the container must be placed as the ledger says, or unchanged; then HOOK runs again without
+ * interference and must complete or undo the placement. Reports errors and the number of calls; exit status 1 if there was
+ * an error, 77 if this architecture cannot let calls fail.
  *
- * MADE_BY and MADE_FOR in the environment: GROUP is a folder of plain files, which the program MADE_BY (bench/hook's
- * stage) makes, for the process MADE_FOR, which lives through all of it.
+ * MADE_BY and MADE_FOR in the environment: GROUP is a folder of regular files, which the program MADE_BY (stage of
+ * bench/hook) makes for the process MADE_FOR, which is alive during all runs.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -41,7 +41,7 @@
 #define CONFIG CONFIG_DIR "/config"
 #define CONFIG_TEXT "lxc.uts.name = crash\nlimits.cpu = 4\nlimits.memory = 8MiB\nlimits.cpu.nodes = balanced\n"
 #define MARK "trusted.numaplace.record"
-/* What libc's alarm() calls: arm64 and riscv64 have no call of that name. */
+/* The system call of libc's alarm(): arm64 and riscv64 have no call of that name. */
 #ifdef SYS_alarm
 #define CALL_OF_ALARM SYS_alarm
 #else
@@ -50,7 +50,7 @@
 
 static const char *hook, *stage;
 static char group[256], all_cpus[64], all_mems[64];
-static pid_t inhabitant, told; /* told: of whom the hook hears */
+static pid_t inhabitant, told; /* told: the process in the state that the hook reads */
 static char said[4096];
 static int bad, shown;
 static bool lxc; /* it is lxc-hook */
@@ -59,7 +59,7 @@ static const char *made_by; /* NULL: the cgroup is the kernel's */
 struct found {
 	char cpus[64], mems[64], now_cpus[64], now_mems[64]; /* of the cgroup, as set and as effective */
 	char noted_cpus[64], noted_mems[64];                 /* of the record */
-	bool marked, named, noted;                           /* named: it has the attributes that name its nodes */
+	bool marked, named, noted;                           /* named: the cgroup has the attributes with its nodes */
 };
 
 static void wrong(const char *what, int n, const char *fmt, ...)
@@ -105,7 +105,7 @@ static void write_text(const char *name, const char *text)
 	close(fd);
 }
 
-/* As the hook that is linked for such folders takes them: an empty cpuset has in effect what is around it. */
+/* Like the hook that is linked for such folders: an empty cpuset has the effective CPUs and nodes of its parent. */
 static void read_effective(const char *name, const char *around, char *out, size_t size)
 {
 	read_text(group, name, out, size);
@@ -130,7 +130,7 @@ static void run_made_by(void)
 	}
 }
 
-/* Plain files do not go with their folder. */
+/* Regular files must be removed before their folder. */
 static void end_made(void)
 {
 	DIR *dir = opendir(group);
@@ -184,7 +184,7 @@ static void new_group(void)
 	write_text("cgroup.procs", text);
 }
 
-/* What a runtime does before it calls the hook that releases: nothing lives in the cgroup. */
+/* Ends the processes of the cgroup, as a runtime does before it calls the hook at poststop. */
 static void empty_group(void)
 {
 	char text[64] = "";
@@ -230,7 +230,7 @@ static void look(struct found *f)
 	f->named = getxattr(group, "trusted.volatile.cpu.nodes", NULL, 0) >= 0 ||
 		   getxattr(group, "trusted.volatile.memory.nodes", NULL, 0) >= 0;
 	read_text(lxc ? "/run/numaplace/containers/lxc:crash" : "/run/numaplace/containers/oci:crash", "", record, sizeof(record));
-	/* One of the cgroup before this is not this container's. */
+	/* A record of the previous cgroup does not belong to this container. */
 	noted(record, "\ninode=", inode);
 	f->noted = *record && stat(group, &st) == 0 && strtoull(inode, NULL, 10) == st.st_ino;
 	if (!f->noted)
@@ -239,7 +239,7 @@ static void look(struct found *f)
 	noted(record, "\nmems=", f->noted_mems);
 }
 
-/* The state of a container whose process is the inhabitant, as a file at its beginning. */
+/* A file with the OCI state of the container, positioned at its beginning. */
 static int state_fd(void)
 {
 	int fd = memfd_create("state", 0);
@@ -275,7 +275,7 @@ static void take_words(int words)
 	said[n > 0 ? n : 0] = '\0';
 }
 
-/* Undisturbed. */
+/* Runs the hook without interference. */
 static int run_hook(const char *which)
 {
 	int in = state_fd(), words = memfd_create("words", 0), status;
@@ -294,7 +294,7 @@ static int run_hook(const char *which)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* Stops for the tracer at alarm(), and nowhere else: what is before the first one, the loader's, costs nothing. */
+/* Stops for the tracer only at alarm(), so the calls of the loader before the first one cost no time. */
 static void stop_at_alarm(void)
 {
 	struct sock_filter code[] = {
@@ -332,7 +332,7 @@ static pid_t start_traced(int words)
 	return pid;
 }
 
-/* Makes the call that is about to begin none, and its result -@error. */
+/* Suppresses the call that is about to begin, and makes its result -@error. */
 static void inject(pid_t pid, long number, int error, bool at_end)
 {
 #ifdef __x86_64__
@@ -353,8 +353,8 @@ static void inject(pid_t pid, long number, int error, bool at_end)
 }
 
 /*
- * Lets it go on: with @each to its next system call, whose number is in *@nr, AT_END at the end of one, else some
- * other negative number.  False: it has ended.
+ * Lets the hook continue, with @each to its next system call. *@nr is the number of that call, AT_END at the end of a
+ * call, or another negative number. False: the hook has ended.
  */
 #define AT_END -2
 static bool next_stop(pid_t pid, bool each, long *nr, int *status)
@@ -379,7 +379,7 @@ static bool next_stop(pid_t pid, bool each, long *nr, int *status)
 	return true;
 }
 
-/* Kills it before call @kill_at or lets call @fail_at fail; counts from its first alarm(), behind the loader. */
+/* Kills the hook before call @kill_at or lets call @fail_at fail; counts from its first alarm(), after the loader. */
 static int run_traced(int kill_at, int fail_at, int error, int *calls, long *number)
 {
 	int words = memfd_create("words", 0), status = 0, n = -1;
@@ -396,7 +396,7 @@ static int run_traced(int kill_at, int fail_at, int error, int *calls, long *num
 			inject(pid, nr, error, false);
 			injection = FAILING;
 		}
-		/* When it has failed, nothing that follows is of interest but its end. */
+		/* After the failed call, only the end of the hook matters. */
 		if (!next_stop(pid, injection != PAST, &nr, &status))
 			break;
 		if (nr == AT_END && injection == FAILING) {
@@ -459,7 +459,7 @@ static void write_config(void)
 	}
 }
 
-/* As it was, or with all of the lines that are added; never a part of it. */
+/* The file is unchanged or has all added lines, never a part of them. */
 static void check_config(const char *what, int n)
 {
 	static char text[8192];
@@ -495,7 +495,7 @@ static void kill_one(int n)
 	begin_one();
 	run_traced(n, -1, 0, &calls, &number);
 	look(&f);
-	/* The mark goes first, then the record. */
+	/* The hook removes the mark first, then the record. */
 	if (releases() && !f.noted ? f.marked || f.named : !on_the_way(&f))
 		tell("killed", n, &f, "half of it");
 	check_config("killed", n);
@@ -503,7 +503,7 @@ static void kill_one(int n)
 	check_config("killed, then repaired,", n);
 }
 
-/* liblxc may have said something of its own before. */
+/* liblxc may have printed messages before. */
 static const char *own_words(void)
 {
 	const char *line = lxc ? strstr(said, "\nnumaplace: ") : NULL;
@@ -525,7 +525,7 @@ static void fail_one(int n, int error)
 	if (!WIFEXITED(status) || WEXITSTATUS(status) > 2)
 		wrong(what, n, "ended with status %x", (unsigned int)status);
 	else if (releases())
-		; /* what is left is looked at by the next */
+		; /* the remaining state is checked by the next run */
 	else if (WEXITSTATUS(status) == 0 && !placed(&f))
 		tell(what, n, &f, "said to be placed");
 	else if (WEXITSTATUS(status) && (!untouched(&f) || f.noted))
@@ -536,7 +536,7 @@ static void fail_one(int n, int error)
 	check_repair(what, n);
 }
 
-/* With the error whose turn it is at call @n, or with each. */
+/* With the error in turn at call @n, or with each error. */
 static void fail_with(int n, bool all)
 {
 	static const int errors[] = { EIO, ENOSPC, EACCES, EINTR, ENOMEM };
@@ -573,7 +573,7 @@ int main(int argc, char **argv)
 	return 77;
 #endif
 	prepare(argv);
-	/* The first one turns cpuset on around the group, and reads the machine. */
+	/* The first run enables cpuset in the parents of the group and reads the machine. */
 	begin_one();
 	if (!releases() && run_hook(stage) != 0)
 		wrong("the first", -1, "not placed");

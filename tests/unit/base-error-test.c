@@ -48,7 +48,8 @@ static void test_cut(void)
 	is_str(quote(text).text, "\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3\\xa9\\xc3...",
 	       "quote: an escape is not cut");
 	error_set(&err, -EIO, "x%s", text);
-	error_prefix(&err, "y%s", text);
+	is_int(error_prefix(&err, -EIO, "y%s", text), -EIO, "prefix: returns the status that it is given");
+	is_int(error_prefix(NULL, -ENOENT, "y"), -ENOENT, "prefix: also if there is no error to fill");
 	ok(strlen(err.text) < sizeof(err.text) && is_plain_line(err.text),
 	   "a too long message is cut, and is one printable line");
 	for (size_t n = 60; n < 70; n++) {

@@ -129,7 +129,7 @@ static void test_aligned(void)
 	map_huge(1024, 12288, 64);
 	map(1088, 12352);
 	is_int((int64_t)look(0, 1100), 3, "a small page behind a folio of 64 pages is by itself");
-	is_folio(2, 1088, 1, "it");
+	is_folio(2, 1088, 1, "a small page behind a folio of 64 pages");
 }
 
 static void test_torn(void)

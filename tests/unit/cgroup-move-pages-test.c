@@ -129,8 +129,8 @@ static void go(void)
 
 	fclose(maps);
 	fclose(numa_maps);
-	is_int(page_move_count_first(&m, &err), 0, "it is counted %s", err.text);
-	is_int(page_move_round(&m, &err), 0, "and moved %s", err.text);
+	is_int(page_move_count_first(&m, &err), 0, "the first count of pages succeeds %s", err.text);
+	is_int(page_move_round(&m, &err), 0, "the first round of the move succeeds %s", err.text);
 }
 
 static unsigned int on(int node)
@@ -149,18 +149,18 @@ static void test_one_node(void)
 		map(2 * i * 16, 16, 1, 0);
 	go();
 	ok(moves == 1 && queries == 0, "100 small mappings are moved in one call, without a query: %u, %u", moves, queries);
-	is_int(on(1), 1600, "all of them");
-	is_int((int64_t)m.done, (int64_t)(1600 * page), "and that is the progress");
+	is_int(on(1), 1600, "100 small mappings: all pages are on the new node");
+	is_int((int64_t)m.done, (int64_t)(1600 * page), "100 small mappings: the progress is their size");
 
 	begin("1");
 	map(0, 16384, HUGE, 0);
 	go();
 	ok(moves == (page == 4096 ? 2 : 4) && most == 32 / moves && queries == 0,
-	   "32 huge pages, of 2 MiB where small ones are of 4 KiB: %u calls, of %u addresses", moves, most);
+	   "32 huge pages are moved in few calls with one address each: %u calls of %u addresses", moves, most);
 	begin("1");
 	map(0, 16384, 1, 0);
 	go();
-	ok(moves == 4 && most == 4096, "as many small pages: %u calls, of up to %u addresses", moves, most);
+	ok(moves == 4 && most == 4096, "16,384 small pages are moved in four calls: %u calls of up to %u addresses", moves, most);
 }
 
 static void test_partly(void)
@@ -176,7 +176,7 @@ static void test_partly(void)
 		node_of[i] = i % 2;
 	}
 	go();
-	ok(moves == 1 && queries == 1 && moved == 96 && again == 0, "of a mapping on both nodes, those that are elsewhere: %u",
+	ok(moves == 1 && queries == 1 && moved == 96 && again == 0, "a mapping on two nodes: only pages on the other node are moved: %u",
 	   moved);
 }
 
@@ -188,7 +188,7 @@ static void test_three(unsigned int size)
 	go();
 	for (int n = 1; n <= 3; n++)
 		is_int(on(n), 4 * HUGE / size, "%s pages: a third is on node %d", size == 1 ? "small" : "huge", n);
-	is_int(again, 0, "none was moved to where it was");
+	is_int(again, 0, "%s pages: no page is moved to the node that it is on", size == 1 ? "small" : "huge");
 }
 
 static void test_busy(void)
@@ -199,11 +199,11 @@ static void test_busy(void)
 	map(0, 64, 1, 0);
 	busy = 17;
 	go();
-	is_int(on(0), 1, "a busy page stays");
-	is_int((int64_t)m.done, (int64_t)(63 * page), "and is no progress");
-	is_int((int64_t)(m.small.given[0] + m.small.given[1]), (int64_t)(63 * page), "and no node's part");
-	is_int(page_move_round(&m, &err), 0, "the next round");
-	ok(on(0) == 0 && queries == 1 && moved == 64, "asks for all, and moves it alone: %u queries, %u moved", queries, moved);
+	is_int(on(0), 1, "a busy page stays on its node");
+	is_int((int64_t)m.done, (int64_t)(63 * page), "a busy page is not counted as progress");
+	is_int((int64_t)(m.small.given[0] + m.small.given[1]), (int64_t)(63 * page), "a busy page is not counted for any node");
+	is_int(page_move_round(&m, &err), 0, "a second round with a page that was busy succeeds");
+	ok(on(0) == 0 && queries == 1 && moved == 64, "a second round queries all pages and moves only the one that was busy: %u queries, %u moved", queries, moved);
 }
 
 /* pagemap cannot be read. */
@@ -213,7 +213,7 @@ static void test_blind(void)
 	map(0, 64, 1, 0);
 	unlinkat(root, "proc/7/pagemap", 0);
 	go();
-	ok(queries == 1 && on(1) == 64, "without pagemap the kernel is asked first: %u", queries);
+	ok(queries == 1 && on(1) == 64, "without pagemap, the node of each page is queried first: %u", queries);
 }
 
 static void test_time(void)

@@ -130,10 +130,11 @@ static void test_set(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		const char *const config[] = { "volatile.cpu.nodes", "2,3", NULL };
 		struct error err = { 0 };
 		pid_t pid = serve(cases[i].answer);
 
-		is_int(incus_set(socket_path, "p", "c1", "\"volatile.cpu.nodes\":\"2,3\"", &err), cases[i].status,
+		is_int(incus_set(socket_path, "p", "c1", config, &err), cases[i].status,
 		       "set: status of case %zu", i);
 		is_str(err.text, cases[i].message, "set: message of a reply");
 		ok(strstr(was_asked(pid), "PATCH /1.0/instances/c1?project=p ") == asked &&

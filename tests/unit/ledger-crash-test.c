@@ -104,43 +104,23 @@ static int do_boot(void *arg)
 
 /* --- the ledger before the action, and the containers allowed after it --- */
 
-static void fill_five(void)
-{
-	char id[16];
-	struct ledger *l;
-
-	l = kit_open();
-	for (int i = 1; i <= 5; i++) {
-		snprintf(id, sizeof(id), "c%d", i);
-		kit_add(l, id, (uint64_t)i, NULL);
-		kit_make_live(id, (uint64_t)i);
-	}
-	ledger_close(l);
-}
-
-static void five(void)
-{
-	kit_fresh();
-	fill_five();
-}
-
 /* Sums of more than a page are written in several steps. */
 static void five_large(void)
 {
 	kit_fresh();
 	kit.topology.cpu_ids = 4096;
-	fill_five();
+	kit_add_five();
 }
 
 static void five_usage_lost(void)
 {
-	five();
+	kit_five();
 	unlinkat(kit.dir, "usage", 0);
 }
 
 static void five_damaged(void)
 {
-	five();
+	kit_five();
 	kit_write("usage", "x", 1);
 	kit_write("containers/oci:c3", "y", 1);
 }
@@ -149,7 +129,7 @@ static void five_folder_lost(void)
 {
 	int fd;
 
-	five();
+	kit_five();
 	fd = openat(kit.dir, "containers", O_RDONLY | O_DIRECTORY);
 	wipe(fd);
 	close(fd);
@@ -159,7 +139,7 @@ static void five_folder_lost(void)
 /* A rebuild in steps: four of five containers have been read. */
 static void five_in_steps(void)
 {
-	five();
+	kit_five();
 	wipe(kit.dir);
 	kit.at_once = 2;
 	ledger_close(kit_open());
@@ -179,13 +159,13 @@ static const struct scene {
 	int least, most, done; /* containers afterwards: at least and at most if killed, and if reported as done */
 } scenes[] = {
 	{ "first ledger", kit_fresh, do_add, 0, 1, 1 },
-	{ "add", five, do_add_plain, 5, 6, 6 },
+	{ "add", kit_five, do_add_plain, 5, 6, 6 },
 	{ "add with large sums", five_large, do_add, 5, 6, 6 },
-	{ "replace", five, do_replace, 5, 5, 5 },
-	{ "remove", five, do_remove, 4, 5, 4 },
-	{ "sweep", five, do_sweep, 4, 5, 4 },
-	{ "more CPUs", five, do_grow, 5, 5, 5 },
-	{ "another boot", five, do_boot, 0, 5, 0 },
+	{ "replace", kit_five, do_replace, 5, 5, 5 },
+	{ "remove", kit_five, do_remove, 4, 5, 4 },
+	{ "sweep", kit_five, do_sweep, 4, 5, 4 },
+	{ "more CPUs", kit_five, do_grow, 5, 5, 5 },
+	{ "another boot", kit_five, do_boot, 0, 5, 0 },
 	{ "lost usage file", five_usage_lost, do_open, 5, 5, 5 },
 	{ "damaged files", five_damaged, do_open, 5, 5, 5 },
 	{ "lost folder", five_folder_lost, do_open, 5, 5, 5 },
@@ -669,7 +649,7 @@ static void test_no_space(void)
 {
 	int r;
 
-	five();
+	kit_five();
 	is_int(in_child(add_until_full), 0, "file size limit: an addition is refused");
 	is_int(kit_reopen(), 5, "file size limit: the ledger is unchanged");
 	r = in_child(on_tiny_tmpfs);

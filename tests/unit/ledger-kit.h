@@ -35,6 +35,7 @@ static struct {
 	int dir;
 	struct topology topology;
 	struct topo_node nodes[KIT_NODES];
+	struct liveness liveness;
 	struct ledger_world world;
 	unsigned int nfates;
 	struct fate fate[64];
@@ -162,10 +163,9 @@ static inline void kit_fresh(void)
 	for (unsigned int i = 0; i < KIT_NODES; i++)
 		kit.nodes[i].id = (uint16_t)i;
 	kit.topology = (struct topology){ .nnodes = KIT_NODES, .nodes = kit.nodes, .cpu_ids = KIT_CPUS };
+	kit.liveness = (struct liveness){ .life = kit_life, .each_live = kit_each_live, .begin = kit_begin };
 	kit.world = (struct ledger_world){
-		.life = kit_life,
-		.each_live = kit_each_live,
-		.begin = kit_begin,
+		.liveness = &kit.liveness,
 		.boot_id = "6f1c1f4e-0000-0000-0000-000000000001",
 		.now = 1000,
 		.patience = 60,
@@ -216,6 +216,27 @@ static inline void kit_make_live(const char *id, uint64_t inode)
 	kit_record(id, inode, &r);
 	if (record_format(&r, &kit.live[kit.nlive++], &len, NULL) < 0)
 		abort();
+}
+
+/* Adds the live containers c1 to c5, with the inodes 1 to 5. */
+__attribute__((unused)) static void kit_add_five(void)
+{
+	char id[16];
+	struct ledger *l;
+
+	l = kit_open();
+	for (int i = 1; i <= 5; i++) {
+		snprintf(id, sizeof(id), "c%d", i);
+		kit_add(l, id, (uint64_t)i, NULL);
+		kit_make_live(id, (uint64_t)i);
+	}
+	ledger_close(l);
+}
+
+__attribute__((unused)) static void kit_five(void)
+{
+	kit_fresh();
+	kit_add_five();
 }
 
 static inline int kit_sum(void *arg, const struct record *r)

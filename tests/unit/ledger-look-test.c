@@ -24,21 +24,6 @@ static char *fingerprint(void)
 	return all;
 }
 
-static void five(void)
-{
-	char id[16];
-	struct ledger *l;
-
-	kit_fresh();
-	l = kit_open();
-	for (int i = 1; i <= 5; i++) {
-		snprintf(id, sizeof(id), "c%d", i);
-		kit_add(l, id, (uint64_t)i, NULL);
-		kit_make_live(id, (uint64_t)i);
-	}
-	ledger_close(l);
-}
-
 static void set_byte(const char *path, off_t at, char with)
 {
 	cleanup_close int fd = openat(kit.dir, path, O_RDWR | O_CLOEXEC);
@@ -79,36 +64,36 @@ static void lose(const char *path)
 /* --- the states --- */
 
 static void never_used(void) { kit_fresh(); }
-static void dead_in_it(void) { five(); kit_fate(2, LIFE_GONE, 0); kit_fate(5, LIFE_GONE, 0); }
-static void pages_moved(void) { five(); for (uint64_t i = 1; i <= 5; i++) kit_fate(i, LIFE_PLACED, 4096 * i); }
-static void pending_for_ever(void) { five(); kit_fate(3, LIFE_PENDING, 0); kit.world.now = 1000000; }
-static void old_boot(void) { five(); kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002"; }
-static void no_boot(void) { five(); kit.world.boot_id = NULL; }
-static void dirty(void) { five(); set_mark("CHNG"); }
-static void lost(void) { five(); set_mark("LOST"); }
-static void torn(void) { five(); set_mark("CHNG"); set_byte("usage", 100, 4); }
-static void usage_flipped(void) { five(); set_byte("usage", 100, 4); }
-static void usage_cut(void) { five(); kit_write("usage", "numause1", 8); }
-static void usage_missing(void) { five(); lose("usage"); }
-static void usage_folder(void) { five(); lose("usage"); mkdirat(kit.dir, "usage", 0700); }
-static void usage_fifo(void) { five(); lose("usage"); mkfifoat(kit.dir, "usage", 0600); }
-static void usage_link(void) { five(); lose("usage"); (void)!symlinkat("lock", kit.dir, "usage"); }
-static void lock_missing(void) { five(); lose("lock"); }
-static void containers_missing(void) { five(); lose("containers"); }
-static void containers_file(void) { five(); lose("containers"); kit_write("containers", "x", 1); }
-static void record_flipped(void) { five(); set_byte("containers/oci:c3", 40, 4); set_mark("LOST"); }
-static void record_folder(void) { five(); mkdirat(kit.dir, "containers/oci:x", 0700); set_mark("CHNG"); }
-static void record_link(void) { five(); (void)!symlinkat("oci:c1", kit.dir, "containers/oci:x"); set_mark("CHNG"); }
+static void dead_in_it(void) { kit_five(); kit_fate(2, LIFE_GONE, 0); kit_fate(5, LIFE_GONE, 0); }
+static void pages_moved(void) { kit_five(); for (uint64_t i = 1; i <= 5; i++) kit_fate(i, LIFE_PLACED, 4096 * i); }
+static void pending_for_ever(void) { kit_five(); kit_fate(3, LIFE_PENDING, 0); kit.world.now = 1000000; }
+static void old_boot(void) { kit_five(); kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002"; }
+static void no_boot(void) { kit_five(); kit.world.boot_id = NULL; }
+static void dirty(void) { kit_five(); set_mark("CHNG"); }
+static void lost(void) { kit_five(); set_mark("LOST"); }
+static void torn(void) { kit_five(); set_mark("CHNG"); set_byte("usage", 100, 4); }
+static void usage_flipped(void) { kit_five(); set_byte("usage", 100, 4); }
+static void usage_cut(void) { kit_five(); kit_write("usage", "numause1", 8); }
+static void usage_missing(void) { kit_five(); lose("usage"); }
+static void usage_folder(void) { kit_five(); lose("usage"); mkdirat(kit.dir, "usage", 0700); }
+static void usage_fifo(void) { kit_five(); lose("usage"); mkfifoat(kit.dir, "usage", 0600); }
+static void usage_link(void) { kit_five(); lose("usage"); (void)!symlinkat("lock", kit.dir, "usage"); }
+static void lock_missing(void) { kit_five(); lose("lock"); }
+static void containers_missing(void) { kit_five(); lose("containers"); }
+static void containers_file(void) { kit_five(); lose("containers"); kit_write("containers", "x", 1); }
+static void record_flipped(void) { kit_five(); set_byte("containers/oci:c3", 40, 4); set_mark("LOST"); }
+static void record_folder(void) { kit_five(); mkdirat(kit.dir, "containers/oci:x", 0700); set_mark("CHNG"); }
+static void record_link(void) { kit_five(); (void)!symlinkat("oci:c1", kit.dir, "containers/oci:x"); set_mark("CHNG"); }
 static void another_name(void)
 {
-	five();
+	kit_five();
 	(void)!renameat(kit.dir, "containers/oci:c3", kit.dir, "containers/oci:x");
 	set_mark("CHNG");
 }
-static void cut_off_leftovers(void) { five(); kit_write("containers/.tmp", "x", 1); kit_write("usage.tmp", "x", 1); }
-static void larger_machine(void) { five(); kit.topology.cpu_ids = 2 * KIT_CPUS; }
-static void others_may_read(void) { five(); fchmod(kit.dir, 0755); }
-static void others_things(void) { five(); kit_write("precious", "x", 1); kit_write("containers/notes", "x", 1); }
+static void cut_off_leftovers(void) { kit_five(); kit_write("containers/.tmp", "x", 1); kit_write("usage.tmp", "x", 1); }
+static void larger_machine(void) { kit_five(); kit.topology.cpu_ids = 2 * KIT_CPUS; }
+static void others_may_read(void) { kit_five(); fchmod(kit.dir, 0755); }
+static void others_things(void) { kit_five(); kit_write("precious", "x", 1); kit_write("containers/notes", "x", 1); }
 
 static const struct {
 	const char *name;
@@ -117,7 +102,7 @@ static const struct {
 	const char *said; /* part of a message; NULL: no message */
 } states[] = {
 	{ "that was never used", never_used, 0, NULL },
-	{ "without faults", five, 5, NULL },
+	{ "without faults", kit_five, 5, NULL },
 	{ "with dead containers", dead_in_it, 3, NULL },
 	{ "with touched memory to record", pages_moved, 5, NULL },
 	{ "with a placement that was never completed", pending_for_ever, 4, NULL },
@@ -219,7 +204,7 @@ static void test_refused(void)
 	struct error err = { 0 };
 	struct ledger *l = NULL;
 
-	five();
+	kit_five();
 	before = fingerprint();
 	for (size_t i = 0; i < ARRAY_SIZE(none); i++) {
 		kit.world.boot_id = none[i];
@@ -232,7 +217,7 @@ static void test_refused(void)
 	       "without a boot id the ledger is not writable");
 	after = fingerprint();
 	is_str(after, before, "without a boot id the ledger is unchanged");
-	five();
+	kit_five();
 	fchmod(kit.dir, 0770);
 	is_int(look(false, &l, &err), -EPERM, "a folder that others may write to is refused");
 	fchmod(kit.dir, 0700);
@@ -281,7 +266,7 @@ static void test_beside_a_writer(void)
 	int tell, status;
 	pid_t pid;
 
-	five();
+	kit_five();
 	pid = writer(&tell);
 	is_int(ledger_look(kit.dir, &kit.topology, &kit.world, 0, false, &l, &err), -ETIMEDOUT,
 	       "reader beside a writer: time-out without waiting");

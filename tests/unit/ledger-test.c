@@ -4,7 +4,8 @@
  * planted or lost files are noticed and repaired.
  */
 #include "plugin/base/crc32.h"
-#include "plugin/ledger/ledger-internal.h"
+#include "plugin/ledger/lock.h"
+#include "plugin/ledger/slots.h"
 #include "tests/unit/ledger-kit.h"
 
 static void test_basics(void)
@@ -144,7 +145,7 @@ static void test_ended(void)
 	struct ledger *l;
 
 	kit_fresh();
-	kit.world.ended = hear_ended;
+	kit.liveness.ended = hear_ended;
 	l = kit_open();
 	for (uint64_t inode = 1; inode <= 4; inode++)
 		kit_add(l, inode < 3 ? "a" : "b", inode, &err);
@@ -385,28 +386,13 @@ static void test_boot_and_growth(void)
 	ledger_close(l);
 }
 
-static void fill_five(void)
-{
-	char id[16];
-	struct ledger *l;
-
-	kit_fresh();
-	l = kit_open();
-	for (int i = 1; i <= 5; i++) {
-		snprintf(id, sizeof(id), "c%d", i);
-		kit_add(l, id, (uint64_t)i, NULL);
-		kit_make_live(id, (uint64_t)i);
-	}
-	ledger_close(l);
-}
-
 static void test_usage_damaged(void)
 {
 	cleanup_free char *good = NULL, *bad = NULL, *now = NULL;
 	int wrong = 0, silent = 0;
 	size_t len, len2;
 
-	fill_five();
+	kit_five();
 	good = kit_bytes(&len);
 	bad = malloc(len + 1);
 	for (size_t i = 0; i < len; i++) {
@@ -463,7 +449,7 @@ static void test_record_damaged(void)
 	struct ledger *l;
 	ssize_t len;
 
-	fill_five();
+	kit_five();
 	len = file_read_all(kit.dir, "containers/oci:c3", 65536, &good);
 	bad = malloc((size_t)len);
 	/* First each byte is flipped, then the record is truncated before it. */
@@ -510,7 +496,7 @@ static void test_lost(void)
 	int fd, bad;
 	struct ledger *l;
 
-	fill_five();
+	kit_five();
 	fd = openat(kit.dir, "containers", O_RDONLY | O_DIRECTORY);
 	wipe(fd);
 	l = kit_open();
@@ -566,7 +552,7 @@ static void test_rebuild_in_steps(void)
 	struct ledger *l;
 	int fd, openings = 0;
 
-	fill_five();
+	kit_five();
 	wipe(kit.dir);
 	kit.at_once = 2;
 	kit.asked_live = 0;
@@ -640,7 +626,7 @@ static void test_first_of_a_boot(void)
 {
 	struct ledger *l;
 
-	fill_five();
+	kit_five();
 	wipe(kit.dir);
 	kit.begun = false;
 	kit.asked_live = 0;
@@ -675,7 +661,7 @@ static void test_planted(void)
 	struct stat st;
 	int fd;
 
-	fill_five();
+	kit_five();
 	kit_write("victim", "precious", 8);
 	plant("usage", "victim");
 	is_int(kit_reopen(), 5, "planted: a symlink as usage is replaced");
@@ -773,7 +759,7 @@ static void test_planted_good(void)
 		struct ledger *l;
 		size_t len;
 
-		fill_five();
+		kit_five();
 		usage = kit_bytes(&len);
 		is_int(renameat(kit.dir, "usage", kit.dir, "twin"), 0, "%s a valid usage: usage is renamed", how[i]);
 		is_int(i ? linkat(kit.dir, "twin", kit.dir, "usage", 0) : symlinkat("twin", kit.dir, "usage"), 0,
@@ -786,7 +772,7 @@ static void test_planted_good(void)
 		ok(is_same("twin", usage, len), "%s a valid usage: its content is unchanged", how[i]);
 		ok(is_own_file("usage"), "%s a valid usage: replaced by a file of its own", how[i]);
 	}
-	fill_five();
+	kit_five();
 	is_int(renameat(kit.dir, "containers/oci:c3", kit.dir, "c3"), 0,
 	       "a symlink to a valid record: the record is renamed");
 	plant("containers/oci:c3", "../c3");

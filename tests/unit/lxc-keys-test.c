@@ -155,7 +155,7 @@ static void limits(void)
 	is_int(r.nhuge, 1, "lxc.cgroup2.hugetlb: one size of hugepages");
 	is_int(r.huge[0].count, 4, "lxc.cgroup2.hugetlb: number of hugepages");
 	request_init(&r);
-	lxc_limits_follow_pins(&l, &r);
+	request_follow_pins(&r, l.cpus, l.mems);
 	is_int(r.cpu_count, 4, "follow-pins requests the pinned CPUs");
 	ok(r.cpu_listed && request_asks(&r), "follow-pins requests a list of CPUs");
 	lxc_limits_free(&l);
@@ -166,7 +166,7 @@ static void limits(void)
 	lxc_limits_fallback(&l, &r, &err);
 	ok(!r.memory && !r.cpu_count, "a limit of max is not a limit");
 	request_init(&r);
-	lxc_limits_follow_pins(&l, &r);
+	request_follow_pins(&r, l.cpus, l.mems);
 	ok(!request_asks(&r), "follow-pins ignores a container whose memory is pinned, too");
 }
 

@@ -99,14 +99,13 @@ static void test_follow_pins(void)
 		      { "2-3", "1", 0 },  { "", "", 0 },  { NULL, NULL, 0 } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct oci_config c = { .cpus = (char *)(uintptr_t)cases[i].cpus,
-					.mems = (char *)(uintptr_t)cases[i].mems };
+		const char *cpus = cases[i].cpus, *mems = cases[i].mems;
 		struct request r;
 
 		request_init(&r);
-		is_int(oci_config_follow_pins(&c, &r, NULL), 0, "follow-pins: CPUs %s, memory nodes %s",
-		       cases[i].cpus ? c.cpus : "-", cases[i].mems ? c.mems : "-");
-		is_int(r.cpu_count, cases[i].count, "follow-pins: number of requested CPUs");
+		request_follow_pins(&r, cpus, mems);
+		is_int(r.cpu_count, cases[i].count, "follow-pins: number of requested CPUs: CPUs %s, memory nodes %s",
+		       cpus ? cpus : "-", mems ? mems : "-");
 		is_int(r.cpu_listed, cases[i].count != 0, "follow-pins: CPUs are requested as a list");
 	}
 }

@@ -3,7 +3,8 @@
  * How much one container may claim: the ceilings of numaplace.conf, and the limits of its cgroup and the ancestors,
  * which are plain directories here.
  */
-#include "place/choose.h"
+#include "place/admit.h"
+#include "place/claim.h"
 #include "plugin/base/util.h"
 #include "tests/unit/tap.h"
 
@@ -47,7 +48,7 @@ static void is_checked(const struct conf *conf, const struct request *r, uint64_
 {
 	struct error err = { .text = "" };
 
-	is_int(claim_check(conf, r, page, &err), *message ? -ENOSPC : 0, "ceilings: %s",
+	is_int(admit_claim(conf, r, page, &err), *message ? -ENOSPC : 0, "ceilings: %s",
 	       *message ? message : "allowed");
 	if (*message)
 		is_str(err.text, message, "ceilings: message of the refusal");
@@ -114,7 +115,7 @@ static struct cgroup_dir at(const char *path)
 }
 
 /* Reduces a claim to the limits of /a/b/c. */
-static int cut(const struct request *r, struct choice *c)
+static int cut(const struct request *r, struct constraints *c)
 {
 	cleanup_close int mount = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	cleanup_cgroup_dir struct cgroup_dir cgroup = at("/a/b/c");
@@ -122,10 +123,8 @@ static int cut(const struct request *r, struct choice *c)
 	struct error err = { .text = "" };
 	int rc;
 
-	memset(c, 0, sizeof(*c));
-	c->topology = &t;
-	c->request = *r;
-	rc = claim_cut(c, mount, &cgroup, &err);
+	constraints_init(c, r);
+	rc = claim_cut(c, r, &t, mount, &cgroup, &err);
 	if (rc < 0)
 		diag("%s", err.text);
 	return rc;
@@ -134,10 +133,10 @@ static int cut(const struct request *r, struct choice *c)
 static void is_cut(const char *memory, uint64_t left, const char *words)
 {
 	struct request r = want(memory, NULL);
-	static struct choice c;
+	static struct constraints c;
 
 	is_int(cut(&r, &c), 0, "memory.max: a claim of %s in /a/b/c", memory);
-	is_int((int64_t)c.request.memory, (int64_t)left, "memory.max: the reduced claim");
+	is_int((int64_t)c.memory, (int64_t)left, "memory.max: the reduced claim");
 	is_str(c.cut, words, "memory.max: the message about the reduction");
 }
 
@@ -163,18 +162,17 @@ static void test_memory(void)
 static void test_fallback(void)
 {
 	struct request r = want(NULL, NULL);
-	static struct choice c;
+	static struct constraints c;
 
 	sh("echo 536870912 > a/memory.max");
 	request_fallback_memory(&r, 1LL << 40);
 	is_int(cut(&r, &c), 0, "fallback: the runtime's limit of 1TiB as a claim");
-	is_int((int64_t)c.request.memory, 512 * MIB, "fallback: reduced to the memory.max of an ancestor");
+	is_int((int64_t)c.memory, 512 * MIB, "fallback: reduced to the memory.max of an ancestor");
 	r = want("3GiB", NULL);
 	request_fallback_memory(&r, 1LL << 30);
-	c.request = r;
-	c.cut[0] = '\0';
-	claim_cut_known(&c);
-	is_int((int64_t)c.request.memory, GIB, "fallback: a plan reduces limits.memory to the runtime's limit");
+	constraints_init(&c, &r);
+	claim_cut_known(&c, &r);
+	is_int((int64_t)c.memory, GIB, "fallback: a plan reduces limits.memory to the runtime's limit");
 	is_str(c.cut, "limits.memory: 3GiB requested, counted as 1GiB: the container's own memory limit allows no more",
 	       "fallback: message about a reduction to the runtime's limit");
 	r = want("3GiB", "true");
@@ -187,12 +185,12 @@ static void test_odd(void)
 	static const char *const texts[] = { "", "-1\\n", "1k\\n", "maximum\\n", "max", "1", " 1\\n", "+1\\n",
 					     "99999999999999999999999\\n", "1\\n\\n" };
 	struct request r = want("2GiB", NULL);
-	static struct choice c;
+	static struct constraints c;
 
 	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
 		sh("printf %%b '%s' > a/memory.max", texts[i]);
 		is_int(cut(&r, &c), -EINVAL, "memory.max \"%s\" is refused", texts[i]);
-		ok(c.request.memory == 2 * GIB, "malformed memory.max: the claim is unchanged");
+		ok(c.memory == 2 * GIB, "malformed memory.max: the claim is unchanged");
 	}
 	sh("rm -f a/memory.max && ln -s /etc/hostname a/memory.max");
 	is_int(cut(&r, &c), -ELOOP, "memory.max that is a symlink is refused");
@@ -202,22 +200,22 @@ static void test_odd(void)
 static void test_hugepages(void)
 {
 	struct request r = want(NULL, "2MiB=64,1GiB=4");
-	static struct choice c;
+	static struct constraints c;
 
 	is_int(cut(&r, &c), 0, "hugetlb: a request of hugepages without limits");
-	ok(c.request.huge[0].count == 64 && c.request.huge[1].count == 4 && !*c.cut,
+	ok(c.huge_count[0] == 64 && c.huge_count[1] == 4 && !*c.cut,
 	   "hugetlb: without limits the request is unchanged");
 	sh("echo 67108863 > a/b/hugetlb.2MB.max; echo max > a/b/c/hugetlb.2MB.max; echo 1073741824 > "
 	   "a/hugetlb.1GB.max");
 	is_int(cut(&r, &c), 0, "hugetlb: a request of hugepages with limits on ancestors");
-	is_int((int64_t)c.request.huge[0].count, 31, "hugetlb: 2MB pages reduced to the whole pages of the limit");
-	is_int((int64_t)c.request.huge[1].count, 1, "hugetlb: 1GB pages reduced to the limit");
+	is_int((int64_t)c.huge_count[0], 31, "hugetlb: 2MB pages reduced to the whole pages of the limit");
+	is_int((int64_t)c.huge_count[1], 1, "hugetlb: 1GB pages reduced to the limit");
 	is_str(c.cut, "limits.memory.hugepages: 4 pages requested, counted as 1: hugetlb.1GB.max allows no more",
 	       "hugetlb: message about the reduced number of pages");
 	r = want("1GiB", "true");
 	sh("echo 1 > a/memory.max");
 	is_int(cut(&r, &c), 0, "hugetlb: a claim of memory in hugepages");
-	is_int((int64_t)c.request.memory, 67108863,
+	is_int((int64_t)c.memory, 67108863,
 	       "hugetlb: memory in hugepages is reduced to the hugetlb limit, not to memory.max");
 	is_str(c.cut, "limits.memory: 1GiB requested, counted as 64.0MiB: hugetlb.2MB.max allows no more",
 	       "hugetlb: message about reduced memory in hugepages");

@@ -4,11 +4,13 @@
  * of 100 pages, all of it plain files: functions below replace cgroup2 and move_pages(2). A move between real nodes,
  * killed in a few places, is tested in the VM.
  */
-#include "place/choose.h"
+#include "place/marks.h"
 #include "place/move.h"
-#include "place/moving.h"
+#include "place/move-journal.h"
+#include "place/place.h"
 #include "cgroup/pages.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 #include "tests/unit/traced.h"
 
@@ -109,11 +111,7 @@ int libcgroup_write_cpuset(int mount, const char *path, const char *cpus, const 
 
 static void sh(const char *command)
 {
-	char line[2048];
-
-	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
-	if (system(line) != 0)
-		diag("failed: %s", command);
+	shell_in(dir, command);
 }
 
 static void make_machine(void)
@@ -190,7 +188,7 @@ static void place_on_node_0(const struct kind *k, const char *cpus)
 	idset_add(&r.placement.mems, 0);
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
-	if (place_mark(&env, &c, &r, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, k->class, &r, &err) < 0)
+	if (marks_set(&env, &c, &r, NULL, 0, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, k->class, &r, &err) < 0)
 		diag("not placed: %s", err.text);
 }
 
@@ -264,7 +262,7 @@ static int look_at(void *arg, const struct record *r)
 {
 	struct looked *s = arg;
 
-	s->left += moving_left(env.state, s->mount, r);
+	s->left += move_journal_left(env.state, s->mount, r);
 	s->node = idset_has(&r->placement.share.cpus, 0) ? 0 : idset_has(&r->placement.share.cpus, 2) ? 1 : -1;
 	return 0;
 }
@@ -422,7 +420,7 @@ static void test_same_id(void)
 		place_on_node_0(i ? &led : &oci, "2");
 		sh("mv run/containers/*:web web.kept");
 		rc = ledger(&t, &l);
-		rc = rc < 0 || place_mark(&env, &d, &other, &err) < 0 ? -1 : ledger_add(l, class, &other, &err);
+		rc = rc < 0 || marks_set(&env, &d, &other, NULL, 0, &err) < 0 ? -1 : ledger_add(l, class, &other, &err);
 		ledger_close(steal_ptr(l));
 		topology_free(steal_ptr(t));
 		sh(i ? "mv web.kept run/containers/incus:web" : "mv web.kept run/containers/oci:web~01");
@@ -458,7 +456,8 @@ int main(void)
 	snprintf(path, sizeof(path), "%s/run", dir);
 	sh("mkdir -m 700 run");
 	env = (struct place_env){
-		.root = root, .real = true, .state = -1, .state_path = path, .timeout_ms = 5000, .message = hear
+		.root = root, .real = true, .state = -1, .state_path = path, .timeout_ms = 5000, .message = hear,
+		.writer.by_path = libcgroup_write_cpuset
 	};
 	env.state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	select_policy_init(&env.conf.select);

@@ -4,7 +4,7 @@
  * differently; then the facts on a real cgroup2: containers of two processes each, and this process, are moved, killed
  * and marked at random in trees of cgroups, and compared with a model. NUMAPLACE_SEED repeats a run.
  */
-#include "place/choose.h"
+#include "place/marks.h"
 #include "cgroup/own.h"
 #include "cgroup/text.h"
 #include "plugin/base/file.h"
@@ -86,15 +86,20 @@ static unsigned int rnd(unsigned int n)
 	return (unsigned int)rand_r(&seed) % n;
 }
 
-static bool move_to(int at, pid_t pid)
+static bool move_into(const char *dir, pid_t pid)
 {
-	char path[64], text[16];
+	char path[NAME_MAX + 32], text[16];
 	cleanup_close int fd = -1;
 
-	snprintf(path, sizeof(path), "%s/cgroup.procs", at < 0 ? "." : dirs[at]);
+	snprintf(path, sizeof(path), "%s/cgroup.procs", dir);
 	fd = openat(own.folder, path, O_WRONLY | O_CLOEXEC);
 	snprintf(text, sizeof(text), "%d", (int)pid);
 	return fd >= 0 && write(fd, text, strlen(text)) > 0;
+}
+
+static bool move_to(int at, pid_t pid)
+{
+	return move_into(at < 0 ? "." : dirs[at], pid);
 }
 
 /* Starts a container's first process, which has a child. */
@@ -170,7 +175,7 @@ static bool model_owned(int c, bool lxc)
 	return true;
 }
 
-static void mark(int dir, const char *id)
+static void mark_cgroup(const char *dir, const char *id)
 {
 	char path[PATH_MAX];
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -178,7 +183,7 @@ static void mark(int dir, const char *id)
 	struct place_env env = { .state = -1 };
 	struct error err = { 0 };
 
-	snprintf(path, sizeof(path), "%s/%s", own.top, dirs[dir]);
+	snprintf(path, sizeof(path), "%s/%s", own.top, dir);
 	if (cgroup_open(own.mount, path, &c, &err) < 0) {
 		diag("%s", err.text);
 		return;
@@ -191,8 +196,13 @@ static void mark(int dir, const char *id)
 	idset_add(&r.placement.mems, 0);
 	idset_add(&r.placement.share.cpus, 0);
 	r.placement.share.count = 1;
-	if (place_mark(&env, &c, &r, &err) < 0)
-		diag("mark %s: %s", dirs[dir], err.text);
+	if (marks_set(&env, &c, &r, NULL, 0, &err) < 0)
+		diag("mark %s: %s", dir, err.text);
+}
+
+static void mark(int dir, const char *id)
+{
+	mark_cgroup(dirs[dir], id);
 }
 
 static void unmark_all(void)
@@ -332,9 +342,9 @@ static void test_messages(void)
 	snprintf(want, sizeof(want), "cgroup %s/a: container \"c0\" (runc) is placed there, \"c1\" cannot be", own.top);
 	is_str(err.text, want, "own_at_start: the message names both containers");
 	ok(!c.owned, "own_at_start: a refused cgroup is not owned");
-	is_int(cgroup_write_cpuset(own.mount, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
+	is_int(cgroup_write_cpuset(NULL, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
 	       "cgroup_write_cpuset refuses a cgroup that is not owned");
-	is_int(cgroup_write_cpus(&c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
+	is_int(cgroup_write_cpus(NULL, &c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
 	cgroup_dir_close(&c);
 	is_int(start(container[0].pid[0], "oci", "c0", NULL, &c, &err), -EBUSY,
 	       "own_at_start: a cgroup that another process has joined");
@@ -403,6 +413,20 @@ static void many(bool make)
 		unlinkat(own.folder, "a/many", AT_REMOVEDIR);
 }
 
+/*
+ * The name of a cgroup in the middle of the list of a/many: a walk over few cgroups finds it neither if it begins at the
+ * first one nor if it begins at the last one.
+ */
+static void name_in_the_middle(char *name, size_t size)
+{
+	cleanup_closedir DIR *dir = fdopendir(openat(own.folder, "a/many", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	const struct dirent *e;
+
+	for (int i = 0; dir && (e = readdir(dir)) && i < MANY / 2;)
+		if (e->d_type == DT_DIR && e->d_name[0] != '.' && i++ < MANY / 2)
+			snprintf(name, size, "a/many/%s", e->d_name);
+}
+
 /* A container that has made many cgroups must not hold up the process that moves it, which holds the ledger's lock. */
 static void test_many_below(void)
 {
@@ -410,7 +434,7 @@ static void test_many_below(void)
 	struct record r = { .id = "c0", .runtime = "runc" };
 	struct traced t = { .kill_at = -1, .fail_at = -1 };
 	struct error err = { 0 };
-	char path[PATH_MAX];
+	char path[PATH_MAX], inner[NAME_MAX + 8] = "a/b";
 
 	unmark_all();
 	begin(0);
@@ -426,8 +450,9 @@ static void test_many_below(void)
 	run_traced(&t, judge_placed, NULL);
 	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0, "many cgroups below: it is the container's own");
 	ok(t.calls < 2 * MANY + 4000, "many cgroups below: %d empty ones are not all visited, in %d calls", MANY, t.calls);
-	mark(1, "c1");
-	move_to(1, container[1].pid[0]);
+	name_in_the_middle(inner, sizeof(inner));
+	mark_cgroup(inner, "c1");
+	move_into(inner, container[1].pid[0]);
 	is_int(own_while_placed(own.mount, &r, &c, &err), -EBUSY, "many cgroups below: a container below is found");
 	ok(strstr(err.text, "container \"c1\" is placed below it") != NULL, "many cgroups below: it is named: %s", err.text);
 	end(0);

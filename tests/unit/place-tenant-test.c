@@ -4,6 +4,7 @@
  */
 #include "tests/unit/ledger-kit.h"
 
+#include "place/admit.h"
 #include "place/tenant.h"
 
 static const char *tenants = "";
@@ -117,7 +118,7 @@ static int check(struct ledger *l, const char *cgroup, const char *held, unsigne
 	struct topology t = topology();
 
 	holder("next", 50, cgroup, held, &r);
-	return tenant_check(l, &t, &conf, &r, err);
+	return admit_tenant(l, &t, &conf, &r, err);
 }
 
 /* Checks a container with this claim beside three that claim 4 CPUs, 3 GiB and 1.5 GiB of hugepages each. */
@@ -131,7 +132,7 @@ static int claim(struct ledger *l, const char *cgroup, unsigned int cpus, uint64
 	r.placement.share.count = cpus;
 	r.placement.share.mem[0].memory = memory;
 	r.placement.share.mem[0].huge[0] = pages;
-	return tenant_check(l, &t, conf, &r, err);
+	return admit_tenant(l, &t, conf, &r, err);
 }
 
 static void put_claim(struct ledger *l, const char *id, uint64_t inode, const char *cgroup)
@@ -146,16 +147,24 @@ static void put_claim(struct ledger *l, const char *id, uint64_t inode, const ch
 	is_int(ledger_add(l, "oci", &r, NULL), 0, "%s is placed with a claim in %s", id, cgroup);
 }
 
-static void test_claims(void)
+/* An empty ledger with two containers of the tenant /a.slice, of 4 CPUs each. */
+static struct ledger *two_of_a(void)
 {
-	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
-	struct error err = { 0 };
 	struct ledger *l;
 
 	kit_fresh();
 	l = kit_open();
 	put_claim(l, "a1", 1, "/a.slice/a1");
 	put_claim(l, "a2", 2, "/a.slice/own/a2");
+	return l;
+}
+
+static void test_claims(void)
+{
+	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
+	struct error err = { 0 };
+	struct ledger *l = two_of_a();
+
 	put_claim(l, "b1", 3, "/b.slice/b1");
 	is_int(claim(l, "/a.slice/x", 2, 0, 0, &conf, &err), 0, "max-cpus-each: 8 and 2 CPUs are allowed");
 	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "max-cpus-each: 8 and 3 CPUs are refused");
@@ -191,7 +200,7 @@ static void test_claims(void)
 	ledger_close(l);
 }
 
-/* Without configured tenants, a parent cgroup of its own for each container gains nothing. */
+/* Without configured tenants, containers in different parent cgroups share one ceiling. */
 static void test_evasion(void)
 {
 	struct conf conf = { .max_exclusive_each = 4 };
@@ -208,7 +217,7 @@ static void test_evasion(void)
 		cleanup_record struct record r = { 0 };
 
 		holder("next", 50, i ? "/user.slice/user-7.slice/next" : "/own3/own4/next", "6-7", &r);
-		is_int(tenant_check(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC,
+		is_int(admit_tenant(l, &t, &conf, &r, &err), i ? 0 : -ENOSPC,
 		       i ? "evasion: a user is a tenant" : "evasion: an invented parent is not a tenant");
 		if (!i)
 			is_str(err.text,
@@ -244,12 +253,8 @@ static void test_repeated(void)
 {
 	struct conf conf = { .max_cpus_each = 10, .tenants = "/a.slice /b.slice" };
 	struct error err = { 0 };
-	struct ledger *l;
+	struct ledger *l = two_of_a();
 
-	kit_fresh();
-	l = kit_open();
-	put_claim(l, "a1", 1, "/a.slice/a1");
-	put_claim(l, "a2", 2, "/a.slice/a2");
 	for (uint64_t i = 100; i < 100 + LEDGER_LOOKS; i++) {
 		char id[16];
 
@@ -276,8 +281,8 @@ static void test_repeated(void)
 	put_claim(l, "b3", 3, "/b.slice/b3");
 	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), -ENOSPC, "a refusal after a change of the ledger");
 	ok(!is_spoiled("oci:b200"), "a refusal after a change of the ledger reads all records, and repairs one");
-	is_int(kit_remove(l, "oci", "a1", &err), 0, "a container of the tenant ends");
-	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), 0, "its claim no longer counts");
+	is_int(kit_remove(l, "oci", "a1", &err), 0, "the record of a container of the tenant is removed");
+	is_int(claim(l, "/a.slice/x", 3, 0, 0, &conf, &err), 0, "the claim of a removed container no longer counts for its tenant");
 	ledger_close(l);
 	usleep(200000);
 	l = kit_open();

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parts of cgroup/place and cgroup/choose that need no real cgroup2: the state folder, the ceilings, plans on a
+ * The parts of place/ that need no real cgroup2: the state folder, the ceilings, plans on a
  * mock machine, and a ledger whose containers cannot be queried. Placements themselves are tested in the VM.
  */
-#include "place/choose.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -23,11 +23,7 @@ static void hear(const char *line)
 
 static void sh(const char *command)
 {
-	char line[1024];
-
-	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
-	if (system(line) != 0)
-		diag("failed: %s", command);
+	shell_in(dir, command);
 }
 
 /* Two nodes, each with two CPUs and 1 GiB. */
@@ -66,9 +62,8 @@ static struct place_env make_env(void)
 
 static void close_env(struct place_env *env)
 {
+	place_close(env);
 	close(env->root);
-	if (env->state >= 0)
-		close(env->state);
 }
 
 /* Opens the ledger for writing, which is only allowed on a real machine. */
@@ -77,9 +72,16 @@ static int open_state(struct place_env *env, struct error *err)
 	int r;
 
 	env->real = true;
-	r = place_open_state(env, err);
+	place_open(env, PLACE_CREATE, NULL);
+	r = place_need_state(env, err);
 	env->real = false;
 	return r;
+}
+
+static int find_state(struct place_env *env, struct error *err)
+{
+	place_open(env, PLACE_READ, NULL);
+	return place_need_state(env, err);
 }
 
 static unsigned int mode(void)
@@ -94,17 +96,18 @@ static void test_state(void)
 	struct place_env env = make_env();
 	struct error err;
 
-	env.looking = true;
-	is_int(place_find_state(&env, &err), -ENOENT, "state: reading does not create a missing folder");
+	is_int(find_state(&env, &err), -ENOENT, "state: reading does not create a missing folder");
 	is_int(open_state(&env, &err), 0, "state: writing creates the folder");
 	is_int(mode(), 0700, "state: a new folder has mode 0700");
 	close_env(&env);
 	env = make_env();
-	is_int(place_open_state(&env, &err), -EINVAL, "state: below a sysroot it is not opened for writing (%s)",
+	place_open(&env, PLACE_CREATE, NULL);
+	is_int(place_need_state(&env, &err), -EINVAL, "state: below a sysroot it is not opened for writing (%s)",
 	       err.text);
+	close_env(&env);
+	env = make_env();
 	chmod(state, 0755);
-	env.looking = true;
-	is_int(place_find_state(&env, &err), 0, "state: a folder with mode 0755 can be read");
+	is_int(find_state(&env, &err), 0, "state: a folder with mode 0755 can be read");
 	is_int(mode(), 0755, "state: reading does not change mode 0755");
 	close_env(&env);
 	env = make_env();
@@ -180,9 +183,8 @@ static void test_named_state(void)
 			int want = writing ? folders[i].for_writing : folders[i].for_looking, r;
 
 			env = make_env();
-			env.looking = !writing;
 			place_name_state(&env, state, NULL);
-			r = writing ? open_state(&env, &err) : place_find_state(&env, &err);
+			r = writing ? open_state(&env, &err) : find_state(&env, &err);
 			is_int(r, want, "--state: a folder %s, for %s %s", folders[i].what,
 			       writing ? "writing" : "reading", want ? err.text : "");
 			close_env(&env);
@@ -285,12 +287,13 @@ static void test_refusals(void)
 
 	job.request = want("2", NULL, NULL);
 	job.id = "";
-	is_int(place_container(&env, &job, &r, &err), -EINVAL, "place_container: an empty id is refused");
+	is_int(place_container(&env, &job, &r, NULL, &err), -EINVAL, "place_container: an empty id is refused");
 	memset(long_id, 'x', sizeof(long_id) - 1);
 	long_id[sizeof(long_id) - 1] = '\0';
 	job.id = long_id;
-	is_int(place_container(&env, &job, &r, &err), -EINVAL, "place_container: a too long id is refused");
+	is_int(place_container(&env, &job, &r, NULL, &err), -EINVAL, "place_container: a too long id is refused");
 	ok(!r.id[0], "place_container: the output is unchanged after a failure");
+	place_close(&env);
 	env.real = true;
 	is_int(place_release(&env, "oci", "a", &err), 0, "place_release: a container that was never placed");
 	close_env(&env);
@@ -301,10 +304,11 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 {
 	cleanup_ledger struct ledger *l = NULL;
 	cleanup_record struct record r = { .runtime = "runc", .cgroup_inode = 7, .started = 1 };
-	struct world world;
+	struct ledger_world world;
 	struct error err = { 0 };
 
-	world_init(&world, env->root, -1, t, NULL);
+	liveness_init(&env->live, env->root, -1, t, NULL);
+	world = liveness_world(&env->live);
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	r.cgroup = strdup("/gone");
 	request_init(&r.request);
@@ -312,7 +316,7 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 	idset_add(&r.placement.mems, 0);
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
-	ok(ledger_open(env->state, t, &world.ledger, 1000, &l, &err) == 0 && ledger_add(l, "oci", &r, &err) == 0,
+	ok(ledger_open(env->state, t, &world, 1000, &l, &err) == 0 && ledger_add(l, "oci", &r, &err) == 0,
 	   "no cgroup2: a record is added (%s)", err.text);
 }
 
@@ -333,7 +337,6 @@ static void test_world(void)
 	is_int(place_look(&env, t, &l, &err), 0, "place_look: a ledger with one record (%s)", err.text);
 	is_int(l ? ledger_usage(l)->containers : 99, 1, "place_look: the record counts");
 	ledger_close(l);
-	env.looking = false;
 	is_int(place_release(&env, "oci", "a", &err), 0, "no cgroup2: place_release (%s)", err.text);
 	is_int(plan(&env, &two, nodes, &err), 0, "no cgroup2: plan after place_release");
 	is_str(nodes, "1", "no cgroup2: a container that may be alive is not released");

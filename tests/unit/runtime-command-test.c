@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * runtime-hooks/command and runtime-version: command lines of container engines, and version texts of runtimes.
+ * runtime-hooks/oci/command and runtime-version: command lines of container engines, and version texts of runtimes.
  */
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/command.h"
@@ -111,7 +111,7 @@ static void test_names(void)
 	is_int(command_parse(split("n create --runtime"), args, &c, &err), 0,
 	       "--runtime after the command is not our option");
 	is_int(command_parse(split("n --runtime"), args, &c, &err), -EINVAL, "--runtime without a value is refused");
-	is_str(err.text, "--runtime: a value is missing", "--runtime without a value: message");
+	is_str(err.text, "--runtime: needs a value", "--runtime without a value: message");
 }
 
 static void test_versions(void)
@@ -168,11 +168,11 @@ static void test_kept(const char *folder)
 	snprintf(counted, sizeof(counted), "%s/count", folder);
 	setenv("COUNT", counted, 1);
 	if (mkdir(state_path, 0700) < 0)
-		ok(false, "no folder");
+		ok(false, "query of a runtime: the test can make a folder");
 	state = open(state_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	file = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
 	if (write(file, script, strlen(script)) < 0)
-		ok(false, "no script");
+		ok(false, "query of a runtime: the test can write a script");
 	close(steal_fd(&file));
 	for (int i = 0; i < 2; i++)
 		is_int(runtime_version_ask(path, state, &v, &err), 0, "query of a runtime: %s", err.text);
@@ -181,7 +181,7 @@ static void test_kept(const char *folder)
 	/* crun and runc run a copy of themselves from memory, which is a new file each time and has no path. */
 	memory = memfd_create("crun", 0);
 	if (write(memory, script, strlen(script)) < 0)
-		ok(false, "no script");
+		ok(false, "query of a runtime in memory: the test can write a script");
 	snprintf(path, sizeof(path), "/proc/%d/fd/%d", (int)getpid(), memory);
 	for (int i = 0; i < 2; i++)
 		is_int(runtime_version_ask(path, state, &v, &err), 0, "query of a runtime in memory: %s", err.text);

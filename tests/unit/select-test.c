@@ -513,8 +513,9 @@ static void test_candidates(void)
 		struct idset not_cpus = some_of(&r, &t->online, 4), not_mems = some_of(&r, &t->mem_nodes, 4);
 		struct idset cpus = t->online, mems = t->mem_nodes, nodes;
 		struct request q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
+		struct constraints limits;
 		struct select_input in = { .topology = t, .usage = w.u, .request = &q, .policy = &w.policy,
-					   .allowed_cpus = &cpus, .allowed_mems = &mems };
+					   .limits = &limits };
 		struct placement p = { 0 };
 
 		idset_andnot(&cpus, &not_cpus);
@@ -528,6 +529,10 @@ static void test_candidates(void)
 			q.nodes_mode = NODES_LIST;
 			q.nodes = some_of(&r, &t->cpu_nodes, 2);
 		}
+		constraints_init(&limits, &q);
+		limits.limited = true;
+		limits.allowed_cpus = cpus;
+		limits.allowed_mems = mems;
 		if (select_placement(&in, &p, NULL, &w.err) == 0) {
 			placed++;
 			topology_nodes_of(t, &p.share.cpus, &nodes);

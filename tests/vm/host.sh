@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=bash disable=SC2034
 #
-# What the VM tier's host programs share: where things are, how they say what
-# they do (progress and errors on stderr, results on stdout), and the locks
-# that let several of them run at once.
+# Shared by the programs of the VM tier on the host: paths, messages (progress and errors on stderr, results on stdout), and
+# the locks between programs that run at the same time.
 
 vm_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 top_dir=$(cd "$vm_dir/../.." && pwd)
@@ -13,7 +12,7 @@ me=${0##*/}
 say() { echo "$me: $*" >&2; }
 die() { say "$*"; exit 1; }
 
-# need COMMAND PACKAGE: die with the remedy where a command is missing.
+# need COMMAND PACKAGE: ends with the remedy if COMMAND is missing.
 need() {
 	command -v "$1" >/dev/null || die "$1 not found: apt-get install $2"
 }
@@ -21,16 +20,20 @@ need() {
 # hash_of: a short name for what is on stdin.
 hash_of() { sha256sum | cut -c1-12; }
 
-# wait_for_turn WHO: as many guests at a time on this machine as it has CPUs, whoever starts them: more only
-# make each other run into time limits. First come, first served: the head of the queue holds its lock
-# (descriptor 5) until it has a turn; the turn lasts for as long as anybody has descriptor 6 open.
+# The number of guests that run at the same time on this machine: three on two CPUs, as an emulated one sleeps a fifth of
+# its time. With more, guests reach their time limits.
+guests=$(($(nproc) + $(nproc) / 2))
+
+# wait_for_turn NAME: waits until fewer than $guests guests, or $TURNS, run on this machine. First come, first served: the
+# head of the queue holds a lock (descriptor 5) until it has a turn. The turn lasts until all processes that inherit
+# descriptor 6 have ended.
 wait_for_turn() {
-	local n turns=${TURNS:-$(nproc)} told=
+	local n turns=${TURNS:-$guests} told=
 	exec 5> "$cache_dir/turn-queue.lock"
 	flock --nonblock 5 || {
 		say "$1: waits behind another guest for its turn"
 		told=1
-		# In the background, so that a signal that ends us is not kept waiting.
+		# In the background, so that a signal can end this program at once.
 		setpriv --pdeathsig KILL flock 5 &
 		wait $!
 	}
@@ -46,7 +49,7 @@ wait_for_turn() {
 	exec 5>&-
 }
 
-# drop_leftovers: what a killed program of ours left in the cache more than a day ago.
+# drop_leftovers: removes what killed programs left in the cache more than a day ago.
 drop_leftovers() {
 	find "$cache_dir" -mindepth 1 -maxdepth 1 \( -name 'run.*' -o -name 'tmp.*' \) -mmin +1440 -exec rm -rf {} +
 }
@@ -54,7 +57,7 @@ drop_leftovers() {
 # names_of SUITE: sets release, Debian's name of the suite. SUITE-arm64 is a guest of that architecture: for it, arch,
 # triple (the GNU triple) and emulator (the program that runs one of its programs on this machine) are set; for a guest of
 # x86-64 they are empty.
-# shellcheck disable=SC2034 # for the caller
+# shellcheck disable=SC2034 # used by the caller
 names_of() {
 	release=$1 arch='' triple='' emulator=''
 	case $1 in
@@ -62,7 +65,7 @@ names_of() {
 	esac
 }
 
-# Where apt gets Debian itself from (not its security or backports archive).
+# Prints the URL from which apt gets Debian itself (not its security or backports archive).
 mirror() {
 	local url
 	# shellcheck disable=SC2016 # the names are apt's
@@ -72,7 +75,7 @@ mirror() {
 	echo "$url"
 }
 
-# apt's settings for fetching (proxies, certificates, checks), as a file.
+# Prints the settings of apt for downloads (proxies, certificates, checks) as a configuration file.
 apt_settings() {
 	apt-config dump --format '%f "%v";%n' |
 		grep -E '^Acquire::(http|https|ftp|Check-|Retries|Allow)' || true

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# The harness again, without numaplace, under systemd: each engine that the suite
-# has runs a container. What a suite lacks is known here, so that a package gone
-# missing shows.
+# Tests the harness under systemd, without numaplace: each engine of the suite runs a container. The engines of each suite
+# are listed here, so that a missing package is a failure.
 # Layout: any, systemd.
 
 # shellcheck source=lib.sh
@@ -13,14 +12,14 @@
 # shellcheck source=engines.sh
 . /tests/engines.sh
 
-is "systemd is up, with no unit failed" "$(systemctl list-units --failed --no-legend --plain)" ""
+is "systemd runs without a failed unit" "$(systemctl list-units --failed --no-legend --plain)" ""
 
 ct_setup
 tar -C "$ct_root" -cf /run/tests/root.tar .
-ok "podman: an image" podman import /run/tests/root.tar np
+ok "podman imports an image" podman import /run/tests/root.tar np
 for rt in runc crun; do
 	for manager in systemd cgroupfs; do
-		like "podman, $rt, $manager: runs" "$(podman --runtime $rt --cgroup-manager $manager run \
+		like "podman with $rt and $manager runs a container" "$(podman --runtime $rt --cgroup-manager $manager run \
 			--rm --network none np cat /proc/self/status 2>&1)" '^Cpus_allowed_list:.0-'
 	done
 done
@@ -33,15 +32,15 @@ bookworm) engine=lxd docker=1 ;;
 *) engine='' docker='' ;;
 esac
 if [ "$docker" ]; then
-	ok "docker: its engine starts" systemctl start docker.service
-	ok "docker: and listens" eventually [ -S /run/docker.sock ]
+	ok "the Docker engine starts" systemctl start docker.service
+	ok "the Docker engine listens on its socket" eventually [ -S /run/docker.sock ]
 	systemctl stop docker.service docker.socket
 fi
 if [ "$engine" ]; then
-	ok "$engine: is up" engine_up $engine
-	ok "$engine: a container starts" "$cli" launch np a -c limits.cpu=2
-	# Its scheduler comes after the start, in its own time.
-	ok "$engine: on 2 CPUs" eventually two_cpus
-	ok "$engine: and is deleted" "$cli" delete --force a
+	ok "$engine is set up" engine_up $engine
+	ok "$engine starts a container" "$cli" launch np a -c limits.cpu=2
+	# The scheduler of the daemon sets the CPUs some time after the start.
+	ok "$engine: a container with limits.cpu=2 gets 2 CPUs" eventually two_cpus
+	ok "$engine deletes a container" "$cli" delete --force a
 fi
 done_testing

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# The OCI hook on machines of other shapes; each has its own questions.
+# The OCI hook on machines with other layouts; each layout has its own tests.
 # Layouts: 1x2, 2x2, 3-unequal, 8x2.
 
 . /tests/lib.sh
@@ -10,72 +10,72 @@
 np_syslog
 
 for_1x2() {
-	ok "one node: 2 CPUs start" np_run runc createRuntime a limits.cpu=2 limits.cpu.nodes=balanced
+	ok "one node: a container with 2 CPUs starts" np_run runc createRuntime a limits.cpu=2 limits.cpu.nodes=balanced
 	shows a 0 0-1 0
-	ok "one node: 2 more share it" np_run crun createRuntime b limits.cpu=2 limits.cpu.nodes=balanced
+	ok "one node: a second container with 2 CPUs starts" np_run crun createRuntime b limits.cpu=2 limits.cpu.nodes=balanced
 	shows b 0 0-1 0
-	ok "one node: more CPUs than there are get all" np_run crun createRuntime c limits.cpu=200
+	ok "one node: a container that requests more CPUs than exist starts" np_run crun createRuntime c limits.cpu=200
 	shows c 0 0-1 0
-	not_ok "one node: node 1 is not here" np_run runc createRuntime d limits.cpu.nodes=1
-	like "and it says so" "$(ct_said d)" 'limits.cpu.nodes: "1": no such node \(nodes 0 exist\)'
+	not_ok "one node: a container on node 1 is refused" np_run runc createRuntime d limits.cpu.nodes=1
+	like "one node: the refusal of node 1 lists the nodes" "$(ct_said d)" 'limits.cpu.nodes: "1": no such node \(nodes 0 exist\)'
 }
 
 for_2x2() {
-	ok "2 CPUs start" np_run runc createRuntime a limits.cpu=2 limits.cpu.nodes=balanced
-	ok "2 more start" np_run crun createRuntime b limits.cpu=2 limits.cpu.nodes=balanced
-	is "on the two nodes" "$(printf '%s\n' "$(np_nodes a)" "$(np_nodes b)" | sort | xargs)" "0 1"
+	ok "two nodes: a container with 2 CPUs starts" np_run runc createRuntime a limits.cpu=2 limits.cpu.nodes=balanced
+	ok "two nodes: a second container with 2 CPUs starts" np_run crun createRuntime b limits.cpu=2 limits.cpu.nodes=balanced
+	is "two nodes: the two containers are on different nodes" "$(printf '%s\n' "$(np_nodes a)" "$(np_nodes b)" | sort | xargs)" "0 1"
 	node=$(np_nodes a)
 	shows a "$node" "$((node * 2))-$((node * 2 + 1))" "$node"
 	ct_delete_all
-	ok "5 CPUs of 4 start" np_run runc createRuntime five limits.cpu=5 limits.cpu.nodes=balanced
+	ok "two nodes: a container that requests 5 of 4 CPUs starts" np_run runc createRuntime five limits.cpu=5 limits.cpu.nodes=balanced
 	shows five 0,1 0-3 0-1
 	ct_delete_all
 	# The hugepages are all on node 1.
-	ok "hugepages start" np_run runc createRuntime huge limits.cpu=1 limits.memory.hugepages=2MiB=8
-	is "where they are" "$(np_mems huge)" 1
-	not_ok "more of them than there are do not" np_run crun createRuntime huge2 limits.cpu=1 limits.memory.hugepages=2MiB=64
-	like "and the numbers are told" "$(ct_said huge2)" 'limits.memory.hugepages: 64 pages of 2MiB requested, [0-9]+ free'
+	ok "two nodes: a container with hugepages starts" np_run runc createRuntime huge limits.cpu=1 limits.memory.hugepages=2MiB=8
+	is "two nodes: a container with hugepages is on the node that has them" "$(np_mems huge)" 1
+	not_ok "two nodes: a container with more hugepages than exist is refused" np_run crun createRuntime huge2 limits.cpu=1 limits.memory.hugepages=2MiB=64
+	like "two nodes: the refusal of hugepages has the requested and the free number" "$(ct_said huge2)" 'limits.memory.hugepages: 64 pages of 2MiB requested, [0-9]+ free'
 }
 
 for_3_unequal() {
-	ok "2 CPUs start" np_run runc createRuntime two limits.cpu=2 limits.cpu.nodes=balanced
-	like "on one node that has them" "$(np_nodes two)" '^[12]$'
+	ok "unequal nodes: a container with 2 CPUs starts" np_run runc createRuntime two limits.cpu=2 limits.cpu.nodes=balanced
+	like "unequal nodes: a container with 2 CPUs is on one node that has as many" "$(np_nodes two)" '^[12]$'
 	ct_delete two
-	ok "3 CPUs start" np_run crun createRuntime three limits.cpu=3 limits.cpu.nodes=balanced
+	ok "unequal nodes: a container with 3 CPUs starts" np_run crun createRuntime three limits.cpu=3 limits.cpu.nodes=balanced
 	shows three 2 3-5 2
 	ct_delete three
-	ok "all 6 start" np_run crun createRuntime six limits.cpu=6 limits.cpu.nodes=balanced
+	ok "unequal nodes: a container with all 6 CPUs starts" np_run crun createRuntime six limits.cpu=6 limits.cpu.nodes=balanced
 	shows six 0,1,2 0-5 0-2
 	ct_delete six
-	# Node 2 has to be among them, whose nearest neighbour is the memory-only node.
-	ok "memory larger than any node's starts" np_run runc createRuntime mem limits.cpu=1 limits.memory=1400MiB
-	like "and never takes the memory-only node unasked" "$(np_mems mem)" '^(1-2|0,2|0-2)$'
+	# Node 2 must be among the chosen nodes; the node nearest to it is the memory-only node.
+	ok "unequal nodes: a container with more memory than any node starts" np_run runc createRuntime mem limits.cpu=1 limits.memory=1400MiB
+	like "unequal nodes: a container that does not name the memory-only node does not get it" "$(np_mems mem)" '^(1-2|0,2|0-2)$'
 	ct_delete mem
-	ok "nodes 2,3 named: starts" np_run runc createRuntime cxl limits.cpu=2 limits.cpu.nodes=2,3
-	like "CPUs on node 2" "$(effective cxl cpus)" '^(3-4|4-5|3,5)$'
-	is "memory on both" "$(effective cxl mems) $(ct_seen cxl Mems_allowed_list)" "2-3 2-3"
-	is "the record tells the two apart" "$(xattrs cxl)" "2 2,3"
+	ok "unequal nodes: a container that names nodes 2 and 3 starts" np_run runc createRuntime cxl limits.cpu=2 limits.cpu.nodes=2,3
+	like "unequal nodes: a container on nodes 2 and 3 gets CPUs of node 2" "$(effective cxl cpus)" '^(3-4|4-5|3,5)$'
+	is "unequal nodes: a container on nodes 2 and 3 gets the memory of both" "$(effective cxl mems) $(ct_seen cxl Mems_allowed_list)" "2-3 2-3"
+	is "unequal nodes: the xattrs distinguish CPU nodes from memory nodes" "$(xattrs cxl)" "2 2,3"
 	ct_delete cxl
-	not_ok "node 3 alone has no CPU: does not start" np_run runc createRuntime only limits.cpu.nodes=3
-	like "and it says so" "$(ct_said only)" 'limits.cpu.nodes: "3": no node with CPUs'
+	not_ok "unequal nodes: a container on node 3 only, which has no CPU, is refused" np_run runc createRuntime only limits.cpu.nodes=3
+	like "unequal nodes: the refusal of node 3 says that it has no CPUs" "$(ct_said only)" 'limits.cpu.nodes: "3": no node with CPUs'
 }
 
 for_8x2() {
-	ok "8 CPUs start" np_run runc createRuntime a limits.cpu=8 limits.cpu.nodes=balanced
+	ok "eight nodes: a container with 8 CPUs starts" np_run runc createRuntime a limits.cpu=8 limits.cpu.nodes=balanced
 	case $(np_nodes a) in
 	0,1,2,3) shows a 0,1,2,3 0-7 0-3; nodes=4,5,6,7 mems=4-7 cpus=8-15 ;;
 	*) shows a 4,5,6,7 8-15 4-7; nodes=0,1,2,3 mems=0-3 cpus=0-7 ;;
 	esac
-	ok "the next 8 start" np_run crun createRuntime b limits.cpu=8 limits.cpu.nodes=balanced
+	ok "eight nodes: a second container with 8 CPUs starts" np_run crun createRuntime b limits.cpu=8 limits.cpu.nodes=balanced
 	shows b $nodes $cpus $mems
 	ct_delete_all
-	# By load and by number alone it would be nodes of both groups.
-	ok "4 CPUs on nodes 0 and 1 start" np_run runc createRuntime low limits.cpu=4 limits.cpu.nodes=0-1
-	ok "8 CPUs beside them start" np_run crun createRuntime near limits.cpu=8 limits.cpu.nodes=balanced
+	# A choice by load and number of nodes only would take nodes of both groups.
+	ok "eight nodes: a container with 4 CPUs on nodes 0-1 starts" np_run runc createRuntime low limits.cpu=4 limits.cpu.nodes=0-1
+	ok "eight nodes: a container with 8 CPUs starts beside it" np_run crun createRuntime near limits.cpu=8 limits.cpu.nodes=balanced
 	shows near 4,5,6,7 8-15 4-7
 	ct_delete_all
-	ok "3 CPUs start" np_run crun createRuntime c limits.cpu=3 limits.cpu.nodes=balanced
-	like "on two near nodes" "$(np_nodes c)" '^([0-3],[0-3]|[4-7],[4-7])$'
+	ok "eight nodes: a container with 3 CPUs starts" np_run crun createRuntime c limits.cpu=3 limits.cpu.nodes=balanced
+	like "eight nodes: a container with 3 CPUs is on two near nodes" "$(np_nodes c)" '^([0-3],[0-3]|[4-7],[4-7])$'
 }
 
 case $LAYOUT in
@@ -83,8 +83,8 @@ case $LAYOUT in
 2x2) for_2x2 ;;
 3-unequal) for_3_unequal ;;
 8x2) for_8x2 ;;
-*) bail "nothing is asked here on $LAYOUT" ;;
+*) bail "no tests for layout $LAYOUT" ;;
 esac
 ct_delete_all
-is "the ledger is empty at the end" "$(np_ids)" ""
+is "at the end, status shows no container" "$(np_ids)" ""
 done_testing

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# LXC where root of the machine does not start it: a user's own containers below a
-# delegated cgroup, with cpuset and without, and a container in a container.
+# LXC containers that are not started by root of the machine: containers of a user below a delegated cgroup, with and
+# without cpuset, and a container in a container.
 # Layout: 4x2-pairs.
 
 . /tests/lib.sh
 # shellcheck source=lxc.sh
 . /tests/lxc.sh
 
-# --- a user's own, below a delegated cgroup
+# --- containers of a user, below a delegated cgroup
 home=/home/u1 cg=/sys/fs/cgroup/u1 run=/run/user/1000
 u1_dir=$home/.local/share/lxc/u
 grep -q ^u1: /etc/passwd || echo "u1:x:1000:1000::$home:/bin/sh" >> /etc/passwd
@@ -22,7 +22,7 @@ rmdir $lx_path/u
 chown -R 1000:1000 $home $run
 chmod 755 $home $home/.local $home/.local/share $home/.local/share/lxc $u1_dir
 chmod 700 $run
-# delegate CGROUP: as systemd does. LXC makes no cgroups at all where one of these files is not its user's.
+# delegate CGROUP: delegates as systemd does. LXC makes no cgroups if one of these files does not belong to its user.
 delegate() {
 	mkdir "$1"
 	chown 1000:1000 "$1"
@@ -32,7 +32,7 @@ delegate() {
 }
 delegate $cg
 as_u1() { setpriv --reuid 1000 --regid 1000 --clear-groups env HOME=$home XDG_RUNTIME_DIR=$run USER=u1 "$@"; }
-# lxc-start in the foreground is the monitor itself, and leaves $cg empty when it goes to a cgroup of its own.
+# In the foreground, lxc-start is the monitor itself and leaves $cg empty when it moves to its own cgroup.
 u1_start() {
 	rm -f $lx_out/u/status $home/u.log
 	sh -c 'echo $$ > '$cg'/cgroup.procs; exec setpriv --reuid 1000 --regid 1000 --clear-groups env HOME='$home' \
@@ -40,32 +40,32 @@ u1_start() {
 	monitor=$!
 	eventually [ -e $lx_out/u/status ]
 }
-ok "a user's container starts" u1_start
+ok "the container of a user starts" u1_start
 cat $home/u.log
 nodes=$(sed -n 's/^volatile.cpu.nodes = //p' $u1_dir/config)
-like "is placed" "$(lx_seen u Cpus_allowed_list)" '^(0-3|4-7)$'
-like "recorded in its config" "$nodes" '^(0,1|2,3)$'
-is "in the user's own ledger" "$(find $run/numaplace/containers -type f | wc -l)" 1
-like "on its cgroup" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'user.numaplace.record'
+like "the container of a user is placed" "$(lx_seen u Cpus_allowed_list)" '^(0-3|4-7)$'
+like "the config of a user's container has its nodes" "$nodes" '^(0,1|2,3)$'
+is "the ledger of the user has a record of the container" "$(find $run/numaplace/containers -type f | wc -l)" 1
+like "the cgroup of a user's container is marked with its record" "$(getfattr --absolute-names -d -m - $cg/lxc.payload.u)" 'user.numaplace.record'
 as_u1 timeout 60 lxc-stop -k -n u
 wait "$monitor"
-is "and forgotten" "$(find $run/numaplace/containers -type f | wc -l)" 0
-# Another one, whose parent passes no cpuset on.
+is "the container of a user leaves no record" "$(find $run/numaplace/containers -type f | wc -l)" 0
+# Another cgroup of the user, whose parent does not delegate cpuset.
 cg=/sys/fs/cgroup/plain/u1
 mkdir ${cg%/*}
 echo +memory +pids > ${cg%/*}/cgroup.subtree_control
 delegate $cg
-unlike "a user's cgroup without cpuset" "$(cat $cg/cgroup.controllers)" cpuset
-not_ok "is refused" u1_start
+unlike "the other cgroup of the user has no cpuset" "$(cat $cg/cgroup.controllers)" cpuset
+not_ok "a user's container below a cgroup without cpuset is refused" u1_start
 kill "$monitor" 2>/dev/null
 wait "$monitor"
-like "with a message that says why" "$(grep '^numaplace' $home/u.log)" 'cpuset in /plain/cgroup.subtree_control: Permission denied'
-is "one line" "$(grep -c '^numaplace' $home/u.log)" 1
+like "the refusal of a user's container without cpuset has the reason" "$(grep '^numaplace' $home/u.log)" 'cpuset in /plain/cgroup.subtree_control: Permission denied'
+is "the refusal of a user's container without cpuset is one line" "$(grep -c '^numaplace' $home/u.log)" 1
 grep '^numaplace' $home/u.log | sed 's/^/# /' >&3
 mkdir -p /etc/numaplace
 echo 'on-failure = warn' > /etc/numaplace/numaplace.conf
-ok "on-failure = warn: it starts" u1_start
-is "unplaced" "$(lx_seen u Cpus_allowed_list)" 0-7
+ok "with on-failure = warn, a user's container without cpuset starts" u1_start
+is "with on-failure = warn, a user's container without cpuset is not placed" "$(lx_seen u Cpus_allowed_list)" 0-7
 as_u1 timeout 60 lxc-stop -k -n u
 wait "$monitor"
 : > /etc/numaplace/numaplace.conf
@@ -95,7 +95,7 @@ cat > $o/root/go <<'END'
 #!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
 cd /sys/fs/cgroup
-# As systemd would: LXC makes its cgroups beside init.scope, not in it.
+# Uses init.scope as systemd does: LXC makes its cgroups beside init.scope, not in it.
 mkdir init.scope
 echo 1 > init.scope/cgroup.procs
 for c in $(cat cgroup.controllers); do echo "+$c" > cgroup.subtree_control; done
@@ -109,19 +109,19 @@ touch /out/end
 sleep 1000
 END
 chmod 755 $o/root/go
-ok "a container that starts a container" timeout 100 lxc-start -n out -o $lx_out/out.log
+ok "a container that starts an inner container starts" timeout 100 lxc-start -n out -o $lx_out/out.log
 lx_try=0
 until [ -e $lx_out/out/end ] || [ $lx_try = 60 ]; do
 	sleep 1
 	lx_try=$((lx_try + 1))
 done
-like "the outer is placed" "$(cat $lx_out/out/outer)" 'Cpus_allowed_list:.(0-3|4-7)'
+like "the outer container is placed" "$(cat $lx_out/out/outer)" 'Cpus_allowed_list:.(0-3|4-7)'
 tail -n 30 $lx_out/out.log $lx_out/out/in.log $lx_out/out/in.said $lx_out/out/in.status $lx_out/out/outer
-like "the inner one, too" "$(lx_seen out Cpus_allowed_list)" '^[0-7]-[0-7]$'
-like "recorded in there" "$(cat $lx_out/out/in.nodes)" '^[0-3]$'
-is "in a ledger of its own" "$(jq -r '.containers[].id' $lx_out/out/in.status)" in
-like "within the outer one's nodes" "$(lx_line out volatile.cpu.nodes)" "^$(cat $lx_out/out/in.nodes),|,$(cat $lx_out/out/in.nodes)\$"
-is "and forgotten" "$(jq -r '.containers | length' $lx_out/out/in.after)" 0
+like "the inner container is placed" "$(lx_seen out Cpus_allowed_list)" '^[0-7]-[0-7]$'
+like "the config of the inner container has its node" "$(cat $lx_out/out/in.nodes)" '^[0-3]$'
+is "the ledger of the outer container has a record of the inner one" "$(jq -r '.containers[].id' $lx_out/out/in.status)" in
+like "the inner container is within the nodes of the outer one" "$(lx_line out volatile.cpu.nodes)" "^$(cat $lx_out/out/in.nodes),|,$(cat $lx_out/out/in.nodes)\$"
+is "the inner container leaves no record" "$(jq -r '.containers | length' $lx_out/out/in.after)" 0
 lx_stop out
-is "the outer ledger is empty" "$(find /run/numaplace/containers -type f | wc -l)" 0
+is "the ledger of the host is empty after the outer container has stopped" "$(find /run/numaplace/containers -type f | wc -l)" 0
 done_testing

@@ -1,15 +1,11 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# numaplace-runtime under engines: podman (with --runtime, and with the precreate
-# stage from a hooks folder), containerd, and Docker's engine, by its API. And
-# pinned CPUs without a key, from a hooks folder.
+# numaplace-runtime under engines: podman (with --runtime, and with the precreate stage from a hooks folder), containerd,
+# and the Docker engine through its API. And pinned CPUs without a key, with hooks from a hooks folder.
 # Layout: 4x2-pairs, systemd.
 
-# shellcheck disable=SC2086 # options for hooks folders are words
-. /tests/lib.sh
-. /tests/containers.sh
-. /tests/placed.sh
+# shellcheck disable=SC2086 # options for hooks folders are several words
 . /tests/memory.sh
 mem_setup
 
@@ -18,44 +14,44 @@ tar -C $ct_root -cf /run/tests/root.tar .
 d=$ct_dir/out
 mkdir -p $d
 mkfifo $d/ready $d/go
-# ready: wait until the container's process has touched its memory.
+# ready: waits until the process of the container has touched its memory.
 ready() { [ "$(timeout 120 cat $d/ready)" = ready ]; }
 
-# allowed PID: its CPUs and its memory nodes.
+# allowed PID: the CPUs and memory nodes of the process.
 allowed() { sed -n 's/^\(Cpus\|Mems\)_allowed_list:[[:space:]]*//p' "/proc/$1/status" | xargs; }
 
 # --- podman
-ok "podman: an image" podman import /run/tests/root.tar np
+ok "podman imports an image" podman import /run/tests/root.tar np
 for rt in runc crun; do
 	name=np-$rt
-	ok "podman --runtime numaplace-$rt, interleave: runs" podman --runtime /usr/local/bin/numaplace-$rt \
+	ok "podman --runtime numaplace-$rt runs a container with policy interleave" podman --runtime /usr/local/bin/numaplace-$rt \
 		--hooks-dir /run/tests/none run --detach --network none --name $name --volume $d:/out \
 		--annotation limits.cpu=2 --annotation limits.cpu.nodes=2-3 --annotation limits.memory.policy=interleave \
 		np /bin/touch-memory anon 60
-	ok "podman, $rt: touches" ready
+	ok "podman, $rt: the container touches its memory" ready
 	id=$(podman inspect --format '{{.Id}}' $name)
-	ok "podman, $rt: verify" verify "$id"
-	is "podman, $rt: half here, half there" "$(kind private)" "0 0 30 30"
-	is "podman, $rt: as it should" "$(v_of policy) $(v_of mems)" "interleave 2-3"
+	ok "podman, $rt: verify finds no page outside of its nodes" verify "$id"
+	is "podman, $rt: half of the memory is on each node" "$(kind private)" "0 0 30 30"
+	is "podman, $rt: verify reports policy interleave on nodes 2-3" "$(v_of policy) $(v_of mems)" "interleave 2-3"
 	podman rm --force --time 0 $name
-	is "podman, $rt: forgotten with its end" "$(np_ids)" ""
+	is "podman, $rt: status shows no container after podman rm" "$(np_ids)" ""
 done
 
-# --- podman's precreate: what it says is the container's resources
+# --- the precreate stage of podman: the placement becomes the resources of the container
 hooks='--hooks-dir /usr/share/containers/oci/hooks.d'
 precreate="$hooks --hooks-dir /usr/share/numaplace/hooks.d-precreate"
-ok "precreate: runs" podman --runtime crun $precreate run --detach --network none --name pre \
+ok "precreate: podman runs a container" podman --runtime crun $precreate run --detach --network none --name pre \
 	--volume $d:/out --annotation limits.cpu=2 --annotation limits.cpu.nodes=1 np /bin/touch-memory anon 30
-ok "precreate: touches" ready
+ok "precreate: the container touches its memory" ready
 id=$(podman inspect --format '{{.Id}}' pre)
-ok "precreate: verify" verify "$id"
-is "precreate: on its node" "$(kind private)" "0 30 0 0"
+ok "precreate: verify finds no page on another node" verify "$id"
+is "precreate: verify finds 30 MiB on node 1" "$(kind private)" "0 30 0 0"
 config=$(find / -xdev -path "*$id/userdata/config.json" 2>/dev/null | head -n 1)
-is "precreate: CPUs and memory are resources of the spec" "$(jq -c '.linux.resources.cpu | [.cpus, .mems]' "$config")" '["2-3","1"]'
-is "precreate: and an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' "$config")" 1
+is "precreate: CPUs and memory nodes are resources in config.json" "$(jq -c '.linux.resources.cpu | [.cpus, .mems]' "$config")" '["2-3","1"]'
+is "precreate: config.json has the nodes as an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' "$config")" 1
 podman rm --force --time 0 pre
-# What podman does not know it drops; or the runtime does not know it: not silently strict.
-ok "precreate, interleave: runs or is refused by name" sh -c "
+# podman may drop linux.memoryPolicy, or the runtime may not know it: the container must not silently run as strict.
+ok "precreate, interleave: the policy is in effect or the container is refused" sh -c "
 	out=\$(podman --runtime crun $precreate run --rm --network none --annotation limits.cpu=2 \
 		--annotation limits.cpu.nodes=0-1 --annotation limits.memory.policy=interleave np head -n 1 /proc/self/numa_maps 2>&1)
 	echo \"\$out\"; journalctl --boot --grep 'limits.memory.policy' | tail -n 2
@@ -66,18 +62,18 @@ mkdir -p /etc/numaplace
 echo 'default = follow-pins' > /etc/numaplace/numaplace.conf
 always="$hooks --hooks-dir /usr/share/numaplace/hooks.d-always"
 for rt in runc crun; do
-	ok "follow-pins, $rt: runs" podman --runtime $rt $always run --detach --network none --name pins --volume $d:/out \
+	ok "follow-pins, $rt: podman runs a container with --cpuset-cpus" podman --runtime $rt $always run --detach --network none --name pins --volume $d:/out \
 		--cpuset-cpus 2-3 np /bin/touch-memory anon 60
-	ok "follow-pins, $rt: touches" ready
+	ok "follow-pins, $rt: the container touches its memory" ready
 	pid=$(podman inspect --format '{{.State.Pid}}' pins)
-	ok "follow-pins, $rt: verify" verify "$pid" --nodes 1
-	is "follow-pins, $rt: its memory is on the node of its CPUs" "$(kind private)" "0 60 0 0"
-	is "follow-pins, $rt: and may be nowhere else" "$(allowed "$pid")" "2-3 1"
+	ok "follow-pins, $rt: verify finds no page outside of node 1" verify "$pid" --nodes 1
+	is "follow-pins, $rt: the memory is on the node of the pinned CPUs" "$(kind private)" "0 60 0 0"
+	is "follow-pins, $rt: the cpuset allows only the node of the pinned CPUs" "$(allowed "$pid")" "2-3 1"
 	podman rm --force --time 0 pins
-	ok "follow-pins, $rt, with --cpuset-mems: runs" podman --runtime $rt $always run --detach --network none --name pins \
+	ok "follow-pins, $rt: podman runs a container with --cpuset-mems" podman --runtime $rt $always run --detach --network none --name pins \
 		--volume $d:/out --cpuset-cpus 2-3 --cpuset-mems 0-1 np /bin/touch-memory anon 10
-	ok "follow-pins, $rt, with --cpuset-mems: touches" ready
-	is "follow-pins, $rt, with --cpuset-mems: that stands" "$(allowed "$(podman inspect --format '{{.State.Pid}}' pins)")" "2-3 0-1"
+	ok "follow-pins, $rt: the container with --cpuset-mems touches its memory" ready
+	is "follow-pins, $rt: pinned memory nodes of --cpuset-mems are not changed" "$(allowed "$(podman inspect --format '{{.State.Pid}}' pins)")" "2-3 0-1"
 	podman rm --force --time 0 pins
 done
 rm /etc/numaplace/numaplace.conf
@@ -85,24 +81,24 @@ rm /etc/numaplace/numaplace.conf
 # --- containerd
 containerd > /run/tests/containerd.log 2>&1 &
 eventually ctr version > /dev/null
-ok "containerd: runs" ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
+ok "containerd runs a container with policy interleave" ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
 	--annotation limits.cpu=2 --annotation limits.cpu.nodes=2-3 --annotation limits.memory.policy=interleave \
 	--mount type=bind,src=$d,dst=/out,options=rbind:rw $ct_root c1 /bin/touch-memory anon 60
-ok "containerd: touches" ready
-ok "containerd: verify" verify "$(ctr task ls | awk '$1 == "c1" { print $2 }')"
-is "containerd: half here, half there" "$(kind private)" "0 0 30 30"
+ok "containerd: the container touches its memory" ready
+ok "containerd: verify finds no page outside of its nodes" verify "$(ctr task ls | awk '$1 == "c1" { print $2 }')"
+is "containerd: half of the memory is on each node" "$(kind private)" "0 0 30 30"
 ctr task kill --signal KILL c1
-like "containerd: a refusal is told by name" "$(ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
+like "containerd: a refusal names the key" "$(ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime \
 	--annotation limits.memory=9GiB --annotation limits.memory.policy=interleave $ct_root c2 /bin/true 2>&1)" \
 	'limits.memory: 9GiB requested'
 
-# --- Docker's engine, by its API: there is no client in the image
+# --- the Docker engine, through its API, because the image has no client
 dockerd --add-runtime numaplace=/usr/bin/numaplace-runtime --iptables=false --bridge=none --storage-driver=vfs \
 	--containerd /run/containerd/containerd.sock > /run/tests/dockerd.log 2>&1 &
 for _ in 1 2 3 4 5 6; do
 	eventually [ -S /run/docker.sock ] && break
 done
-# docker METHOD PATH [TYPE FILE]: one request; its answer.
+# docker METHOD PATH [TYPE FILE]: sends a request and prints the answer.
 docker() {
 	perl -MIO::Socket::UNIX -e '
 		my ($m, $p, $type, $file) = @ARGV;
@@ -125,10 +121,10 @@ answer=$(docker POST '/containers/create?name=d1' application/json /run/tests/cr
 echo "$answer"
 id=$(echo "$answer" | jq -r .Id)
 docker POST /containers/d1/start
-ok "docker: touches" ready
-ok "docker: verify" verify "$id"
-is "docker: half here, half there" "$(kind private)" "30 0 30 0"
-like "docker: as it should" "$(v_of policy) $(v_of mems)" '^interleave 0,2$'
+ok "docker: a container with policy interleave touches its memory" ready
+ok "docker: verify finds no page outside of its nodes" verify "$id"
+is "docker: half of the memory is on each node" "$(kind private)" "30 0 30 0"
+like "docker: verify reports policy interleave on nodes 0,2" "$(v_of policy) $(v_of mems)" '^interleave 0,2$'
 docker DELETE '/containers/d1?force=1'
 tail -n 5 /run/tests/dockerd.log
 kill %2 %1 2>/dev/null

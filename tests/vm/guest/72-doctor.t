@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# doctor, where it asks programs for their version: runc from before 1.1.6 is a trap
-# under systemd on machines of more than 8 CPUs, and nowhere else.
+# doctor asks programs for their version: runc before 1.1.6 is a problem under systemd on machines with more than 8 CPUs,
+# and only there.
 # Layout: 8x2, on a suite with such a runc (bookworm).
 
 # shellcheck source=lib.sh
@@ -10,20 +10,20 @@
 
 doctor() { COLUMNS=400 numaplace doctor > /run/tests/said; echo "status $?" >> /run/tests/said; cat /run/tests/said; }
 
-like "this runc is such a one" "$(runc --version)" '^runc version 1\.1\.[0-5]'
-like "doctor names its version" "$(doctor)" "^fine +runc +/usr/s?bin/runc: runc version 1\.1\.[0-5]"
-unlike "without systemd it is no trap" "$(cat /run/tests/said)" 'AllowedCPUs above 8'
+like "the runc of this suite is older than 1.1.6" "$(runc --version)" '^runc version 1\.1\.[0-5]'
+like "doctor prints the version of runc" "$(doctor)" "^fine +runc +/usr/s?bin/runc: runc version 1\.1\.[0-5]"
+unlike "without systemd, doctor does not report an old runc" "$(cat /run/tests/said)" 'AllowedCPUs above 8'
 mkdir -p /run/systemd/system
-like "under systemd it is" "$(doctor)" '^do +runc +before 1\.1\.6 .*AllowedCPUs above 8 CPUs'
-like "and something is to be done" "$(tail -n 1 /run/tests/said)" 'status 1'
+like "under systemd, doctor reports an old runc" "$(doctor)" '^do +runc +before 1\.1\.6 .*AllowedCPUs above 8 CPUs'
+like "doctor ends with status 1 if it reports a problem" "$(tail -n 1 /run/tests/said)" 'status 1'
 printf '#!/bin/sh\necho runc version 1.1.15\n' > /usr/local/sbin/runc
 chmod +x /usr/local/sbin/runc
-unlike "a newer one is none" "$(doctor)" '^do +runc'
+unlike "under systemd, doctor does not report a newer runc" "$(doctor)" '^do +runc'
 printf '#!/bin/sh\nexec sleep 1000\n' > /usr/local/sbin/runc
 before=$(cut -d. -f1 /proc/uptime)
 doctor
-ok "one that says nothing is not waited for" [ $(($(cut -d. -f1 /proc/uptime) - before)) -lt 30 ]
-like "and still named" "$(cat /run/tests/said)" '^fine +runc +/usr/local/sbin/runc$'
+ok "doctor ends within 30 s if runc does not print its version" [ $(($(cut -d. -f1 /proc/uptime) - before)) -lt 30 ]
+like "doctor lists a runc that does not print its version" "$(cat /run/tests/said)" '^fine +runc +/usr/local/sbin/runc$'
 rm /usr/local/sbin/runc
 rmdir /run/systemd/system
 done_testing

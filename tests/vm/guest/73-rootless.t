@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# podman of a user who is not root, in his own systemd session. As Debian has it his cgroup gets no cpuset: who asks for
-# a placement is refused, with the remedy, and by on-failure = warn starts unplaced. With the remedy he is placed, and
-# the ledger is the user's own.
+# podman of a user who is not root, in a systemd session of that user. On Debian the cgroup of the user has no cpuset: a
+# container with keys is refused, with the remedy, and starts unplaced with on-failure = warn. With the remedy it is
+# placed, and its record is in the ledger of the user.
 # Layout: 4x2-pairs, systemd, with crun's and runc's podman (trixie).
 
 . /tests/lib.sh
@@ -43,7 +43,7 @@ END
 }
 make_user u2 1002
 
-# as COMMAND...: in that session.
+# as COMMAND...: runs COMMAND in the session of the user.
 as() {
 	sh -c 'echo 0 > "$0/init.scope/cgroup.procs"; exec "$@"' $session setpriv --reuid "$uid" --regid "$uid" --clear-groups \
 		env -i PATH="$PATH" HOME="$home" USER="$user" XDG_RUNTIME_DIR=$run DBUS_SESSION_BUS_ADDRESS=$bus GOMAXPROCS=1 "$@"
@@ -65,44 +65,44 @@ journal() { journalctl -b --no-pager -o cat -t numaplace; }
 allowed='grep allowed_list /proc/self/status'
 sees() { sed -n "s/^$1_allowed_list:[[:space:]]*//p" /run/tests/said; }
 
-ok "his session begins" systemctl start user@1002.service
-unlike "it has no cpuset" "$(cat $session/cgroup.controllers)" cpuset
+ok "the session of the user starts" systemctl start user@1002.service
+unlike "the session of the user has no cpuset controller" "$(cat $session/cgroup.controllers)" cpuset
 why='cannot enable cpuset in /user.slice/cgroup.subtree_control: Permission denied (rootless: it is not delegated; Delegate=cpu cpuset io memory pids for user@.service)'
-ok "runc: refused" refused runc "$allowed"
-is "and runc says why" "$(grep -o 'cannot enable.*)' $said)" "$why"
-ok "crun: refused" refused crun "$allowed"
-is "and the journal says why, in a line for each" "$(journal | sed 's/^container [0-9a-f]*: //')" "$why
+ok "without cpuset, runc: a container with a key is refused" refused runc "$allowed"
+is "without cpuset, runc: the output has the reason" "$(grep -o 'cannot enable.*)' $said)" "$why"
+ok "without cpuset, crun: a container with a key is refused" refused crun "$allowed"
+is "without cpuset: the journal has one line for each refused container" "$(journal | sed 's/^container [0-9a-f]*: //')" "$why
 $why"
-is "nothing has run" "$(sees Cpus)" ''
+is "without cpuset: the program of a refused container does not run" "$(sees Cpus)" ''
 echo 'on-failure = warn' > $conf
-ok "on-failure = warn: it starts" pm crun "$allowed"
-is "unplaced" "$(sees Cpus) $(sees Mems)" '0-7 0-3'
-is "and it is said why, and no more" "$(journal | sed '1,2d; s/^container [0-9a-f]*: //')" "$why"
+ok "without cpuset, on-failure = warn: a container with a key starts" pm crun "$allowed"
+is "without cpuset, on-failure = warn: the container is not placed" "$(sees Cpus) $(sees Mems)" '0-7 0-3'
+is "without cpuset, on-failure = warn: the journal has one more line with the reason" "$(journal | sed '1,2d; s/^container [0-9a-f]*: //')" "$why"
 cp /run/tests/conf $conf
-not_ok "no ledger is made" [ -e $ledger ]
+not_ok "without cpuset: no state folder is made" [ -e $ledger ]
 
 # --- the remedy
 systemctl stop user@1002.service
 printf '[Service]\nDelegate=cpu cpuset io memory pids\n' > $dropin/delegate.conf
 systemctl daemon-reload
-ok "his session begins again" systemctl start user@1002.service
-like "it has cpuset" "$(cat $session/cgroup.controllers)" cpuset
+ok "the session of the user starts again with the remedy" systemctl start user@1002.service
+like "with the remedy, the session has the cpuset controller" "$(cat $session/cgroup.controllers)" cpuset
 pm crun "$allowed; echo > /ready; read l < /go" &
 running=$!
-ok "crun: it starts" timeout 100 cat $home/root/ready
-like "is placed, memory too" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
-is "in the user's ledger" "$(as numaplace --state $ledger status --json | jq -r '.containers[] | .cpus + " " + .mems')" \
+ok "with the remedy, crun: a container starts" timeout 100 cat $home/root/ready
+like "with the remedy, crun: the container has the CPUs and memory of one node" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+is "with the remedy, crun: the ledger of the user has the record" "$(as numaplace --state $ledger status --json | jq -r '.containers[] | .cpus + " " + .mems')" \
 	"$(sees Cpus) $(sees Mems)"
-ok "where it is, its memory is" as numaplace --state $ledger verify
-not_ok "not in the machine's" grep -qs . /run/numaplace/containers/*
+ok "with the remedy, crun: verify finds no page on another node" as numaplace --state $ledger verify
+not_ok "with the remedy, crun: the ledger of the host has no record" grep -qs . /run/numaplace/containers/*
 echo go > $home/root/go
 wait $running
-is "and at its end is forgotten" "$(find $ledger/containers -type f | wc -l)" 0
-is "without a word" "$(journal | sed 1,3d)" ''
-ok "runc: it starts" pm runc "$allowed"
-like "is placed, memory too" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
-is "and at its end is forgotten" "$(find $ledger/containers -type f | wc -l)" 0
-like "systemd is not told, and that is said" "$(journal | sed 1,3d)" 'AllowedCPUs of libpod-.*placed, but a daemon-reload may undo it$'
+is "with the remedy, crun: the record is removed when the container ends" "$(find $ledger/containers -type f | wc -l)" 0
+is "with the remedy, crun: the journal has no message" "$(journal | sed 1,3d)" ''
+ok "with the remedy, runc: a container starts" pm runc "$allowed"
+like "with the remedy, runc: the container has the CPUs and memory of one node" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+is "with the remedy, runc: the record is removed when the container ends" "$(find $ledger/containers -type f | wc -l)" 0
+like "with the remedy, runc: the journal warns that systemd does not have the CPUs" "$(journal | sed 1,3d)" 'AllowedCPUs of libpod-.*placed, but a daemon-reload may undo it$'
 
 # --- a second user with a container of the same name and cgroup names of the same form
 # records_of UID: how many records the ledger of this user has.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
-# Three hundred containers, one after another and some at a time, each placed and
-# forgotten by the hook: the ledger and the machine are then as they were.
+# 300 containers, one after another in two lanes, each placed by the hook and removed from the ledger: afterwards, the
+# ledger and the machine are as before.
 # Layout: 4x2-pairs.
 
 . /tests/lib.sh
@@ -16,7 +16,7 @@ soak=$ct_dir/soak
 bundle soak -j '.annotations["limits.cpu"] = "2" | .annotations["limits.memory"] = "8MiB"' \
 	-h "createRuntime=$np_hook,createRuntime" -h "poststop=$np_hook,poststop" -- /bin/true
 
-# starts RUNTIME FIRST LAST STEP: of that many containers; how many did not.
+# starts RUNTIME FIRST LAST STEP: starts these containers; prints the number of failures.
 starts() {
 	s_bad=0 s_n=$2
 	while [ "$s_n" -le "$3" ]; do
@@ -39,14 +39,14 @@ done
 # shellcheck disable=SC2086 # pids
 wait $lanes
 is "crun: $CRUN containers start, two at a time" "$(cat /run/tests/soak-1 /run/tests/soak-2 | xargs)" "0 0"
-is "runc: $RUNC more" "$(starts runc 1 $RUNC 1 2> /run/tests/soak-3.err)" 0
+is "runc: $RUNC more containers start" "$(starts runc 1 $RUNC 1 2> /run/tests/soak-3.err)" 0
 took=$(($(cut -d. -f1 /proc/uptime) - begin))
 cat /run/tests/soak-*.err
-is "the ledger is empty ($took s)" "$(np_ids)" ""
-is "its folder holds nothing else" "$(cd /run/numaplace && find . -path "./homes/*" -prune -o -print | sort | xargs)" \
+is "status shows no container after 300 have ended ($took s)" "$(np_ids)" ""
+is "the state folder has no other files after 300 containers" "$(cd /run/numaplace && find . -path "./homes/*" -prune -o -print | sort | xargs)" \
 	". ./containers ./counters ./format ./homes ./lock ./topology ./usage"
-ok "and is as large as before: $size_before, $(ledger_size) bytes" [ "$(ledger_size)" -le $((size_before + 4096)) ]
-is "no cgroup is left" "$(groups)" "$groups_before"
-ok "no descriptor is, in the whole machine: $files_before, $(descriptors)" [ "$(descriptors)" -le $((files_before + 200)) ]
-is "nobody had anything to say" "$(grep -F numaplace: $np_log)" ""
+ok "the state folder does not grow with 300 containers: $size_before, $(ledger_size) bytes" [ "$(ledger_size)" -le $((size_before + 4096)) ]
+is "no cgroup is left of 300 containers" "$(groups)" "$groups_before"
+ok "no open file is left in the kernel after 300 containers: $files_before, $(descriptors)" [ "$(descriptors)" -le $((files_before + 200)) ]
+is "300 containers: no hook writes a message to syslog" "$(grep -F numaplace: $np_log)" ""
 done_testing

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash source-path=SCRIPTDIR disable=SC2016
 #
-# Containers that are named like systemd's units, and containers of one id in two of containerd's namespaces.
-# The units are as they were; a scope that is a container's own is told to systemd.
+# Containers whose cgroups have the names of systemd units, and containers with one id in two namespaces of containerd. The
+# units are unchanged; for the scope of a container itself, systemd gets the cpuset.
 # Layout: 4x2-pairs, systemd.
 # time limit: 900 s
 
@@ -12,22 +12,22 @@
 
 cg=/sys/fs/cgroup
 now() { echo "$(cat "$1/cpuset.cpus.effective" 2>/dev/null)|$(cat "$1/cpuset.mems.effective" 2>/dev/null)"; }
-# told UNIT: what systemd knows of its cpuset.
+# told UNIT: the cpuset of the unit in systemd.
 told() { systemctl show -p AllowedCPUs -p AllowedMemoryNodes -- "$1" | sed 's/^[^=]*=//' | xargs; }
 unit_cgroup() { echo "$cg$(systemctl show -p ControlGroup --value -- "$1")"; }
 records() { grep -lsx -- "id=$1" /run/numaplace/containers/* | wc -l; }
 
 # --- the host's units, each with a process
-ok "a service" systemd-run --unit=victim.service sleep 100000
-ok "an instance of a template" systemd-run --unit=inst@ance.service sleep 100000
-ok "an escaped name" systemd-run --unit='esc\x2daped.service' sleep 100000
-ok "one that begins with a digit" systemd-run --unit=7up.service sleep 100000
+ok "the service victim.service starts" systemd-run --unit=victim.service sleep 100000
+ok "an instance of a template unit starts" systemd-run --unit=inst@ance.service sleep 100000
+ok "a service with an escaped name starts" systemd-run --unit='esc\x2daped.service' sleep 100000
+ok "a service whose name begins with a digit starts" systemd-run --unit=7up.service sleep 100000
 systemd-run --scope --unit=victim.scope sleep 100000 > /dev/null 2>&1 &
-ok "a scope" eventually systemctl is-active --quiet victim.scope
-ok "a slice" systemd-run --unit=in-it.service --slice=victim.slice sleep 100000
+ok "the scope victim.scope starts" eventually systemctl is-active --quiet victim.scope
+ok "a service in victim.slice starts" systemd-run --unit=in-it.service --slice=victim.slice sleep 100000
 units='victim.service inst@ance.service esc\x2daped.service 7up.service victim.scope victim.slice init.scope'
 
-# --- runc and crun: a cgroup below a folder of their own, named like the unit
+# --- runc and crun: a cgroup below another folder, with the name of the unit
 n=0
 for rt in runc crun; do
 	for unit in $units; do
@@ -35,44 +35,44 @@ for rt in runc crun; do
 		folder=$(unit_cgroup "$unit")
 		was="$(now "$folder") $(told "$unit")"
 		path=$(printf '/tenant/%s' "$unit" | sed 's/\\/\\\\/g')
-		ok "$rt, $unit: a container whose cgroup has that name is placed" np_run $rt createRuntime c$n \
+		ok "$rt: a container whose cgroup is named $unit is placed" np_run $rt createRuntime c$n \
 			limits.cpu=1 limits.cpu.nodes=3 -j ".linux.cgroupsPath = \"$path\""
-		like "$rt, $unit: in its own cgroup" "$(now "$cg/tenant/$unit")" '^[67]\|3$'
-		is "$rt, $unit: the unit is as it was" "$(now "$folder") $(told "$unit")" "$was"
+		like "$rt: a container whose cgroup is named $unit is placed in its own cgroup" "$(now "$cg/tenant/$unit")" '^[67]\|3$'
+		is "$rt: a container whose cgroup is named $unit does not change that unit" "$(now "$folder") $(told "$unit")" "$was"
 		ct_delete c$n
 	done
 done
-# Below a unit with processes runc makes a threaded cgroup, whose processes the kernel does not list.
+# Below a unit with processes, runc makes a threaded cgroup, whose processes the kernel does not list.
 was=$(now "$cg/system.slice/victim.service")
-not_ok "below the unit: a container in a threaded cgroup is refused" np_run runc createRuntime below limits.cpu=1 \
+not_ok "a container in a threaded cgroup below a unit is refused" np_run runc createRuntime below limits.cpu=1 \
 	limits.cpu.nodes=3 -j '.linux.cgroupsPath = "/system.slice/victim.service/victim.service"'
-is "below the unit: nothing is recorded" "$(records below)" 0
-is "below the unit: the unit has the cpuset that it had" "$(now "$cg/system.slice/victim.service")" "$was"
-is "below the unit: systemd has heard of no cpuset" "$(told victim.service)" ''
+is "a container in a threaded cgroup below a unit has no record" "$(records below)" 0
+is "a container in a threaded cgroup below a unit does not change the cpuset of the unit" "$(now "$cg/system.slice/victim.service")" "$was"
+is "a container in a threaded cgroup below a unit: systemd gets no cpuset" "$(told victim.service)" ''
 ct_delete below
 
 # A oneshot service that remains active has an empty cgroup, in which runc starts a container.
-ok "an empty service" systemd-run --unit=once.service --property=RemainAfterExit=yes true
+ok "a oneshot service that remains active starts" systemd-run --unit=once.service --property=RemainAfterExit=yes true
 np_run runc createRuntime once limits.cpu=1 limits.cpu.nodes=3 -j '.linux.cgroupsPath = "/system.slice/once.service"'
-is "an empty service: systemd has heard of no cpuset" "$(told once.service)" ''
+is "a container in the cgroup of an empty service: systemd gets no cpuset" "$(told once.service)" ''
 ct_delete once
 
-# --- a scope that is the container's own
+# --- the scope of a container itself
 tar -C $ct_root -cf /run/tests/root.tar .
-ok "podman: an image" podman import /run/tests/root.tar np
+ok "podman imports an image" podman import /run/tests/root.tar np
 hooks='--hooks-dir /usr/share/containers/oci/hooks.d'
 # shellcheck disable=SC2086 # words
-ok "podman, runc, systemd: runs" podman --runtime runc --cgroup-manager systemd $hooks run --detach --network none \
+ok "podman with runc and systemd runs a container" podman --runtime runc --cgroup-manager systemd $hooks run --detach --network none \
 	--name own --annotation limits.cpu=1 --annotation limits.cpu.nodes=3 np /bin/sleep 1000
 scope="libpod-$(podman inspect --format '{{.Id}}' own).scope"
-like "podman: systemd knows of its scope's cpuset" "$(told "$scope")" '^[67] 3$'
+like "podman: systemd has the cpuset of the container's scope" "$(told "$scope")" '^[67] 3$'
 podman rm --force --time 0 own
-is "podman: nothing is left in the ledger" "$(np_ids | xargs)" ''
+is "podman: the ledger is empty after podman rm" "$(np_ids | xargs)" ''
 
 # --- containerd
 containerd > /run/tests/containerd.log 2>&1 &
 eventually ctr version > /dev/null
-# run NAMESPACE ID [KEY=VALUE...]: a container that sleeps; its words in $said.
+# run NAMESPACE ID [KEY=VALUE...]: starts a container that sleeps. The output is in $said.
 run() {
 	r_ns=$1 r_id=$2 r_keys=''
 	shift 2
@@ -92,33 +92,33 @@ end() {
 	ctr -n "$1" container rm "$2"
 }
 was="$(now "$(unit_cgroup victim.service)") $(told victim.service)"
-ok "containerd: one that is named victim.service" run default victim.service limits.cpu=1 limits.cpu.nodes=3
-like "containerd: is placed" "$(now $cg/default/victim.service)" '^[67]\|3$'
-is "containerd: the unit is as it was" "$(now "$(unit_cgroup victim.service)") $(told victim.service)" "$was"
+ok "containerd: a container named victim.service starts" run default victim.service limits.cpu=1 limits.cpu.nodes=3
+like "containerd: a container named victim.service is placed" "$(now $cg/default/victim.service)" '^[67]\|3$'
+is "containerd: a container named victim.service does not change that unit" "$(now "$(unit_cgroup victim.service)") $(told victim.service)" "$was"
 end default victim.service
 
-ok "two namespaces: a/web has CPUs of its own" run a web limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
-is "two namespaces: 0-1" "$(now $cg/a/web)" '0-1|0'
-not_ok "two namespaces: b/web asks for what is not there" run b web limits.cpu=99-99
+ok "two namespaces: a/web starts with exclusive CPUs" run a web limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
+is "two namespaces: a/web has CPUs 0-1" "$(now $cg/a/web)" '0-1|0'
+not_ok "two namespaces: b/web with CPUs that do not exist is refused" run b web limits.cpu=99-99
 ctr -n b container rm web 2>/dev/null
-is "two namespaces: a/web is in the ledger" "$(records web)" 1
-not_ok "two namespaces: its CPUs are not granted again" run b evil limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
+is "two namespaces: a refused b/web keeps the record of a/web" "$(records web)" 1
+not_ok "two namespaces: the CPUs of a/web are not granted again" run b evil limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
 ctr -n b container rm evil 2>/dev/null
 ok "two namespaces: b/web is placed" run b web limits.cpu=1 limits.cpu.nodes=2
-is "two namespaces: both are in the ledger" "$(records web)" 2
+is "two namespaces: the ledger has two records of web" "$(records web)" 2
 end b web
-is "two namespaces: b/web's end is its own" "$(records web) $(now $cg/a/web)" '1 0-1|0'
+is "two namespaces: the end of b/web keeps record and cpuset of a/web" "$(records web) $(now $cg/a/web)" '1 0-1|0'
 end a web
-is "two namespaces: nothing is left in the ledger" "$(np_ids | xargs)" ''
+is "two namespaces: the ledger is empty after both have ended" "$(np_ids | xargs)" ''
 
-# --- one id of two users, each with a runtime's root and a cgroup of their own
-ok "two users: root's web" np_run crun createRuntime web limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
+# --- containers of two users with one id, each with its own runtime root and cgroup
+ok "two users: the container web of root starts" np_run crun createRuntime web limits.cpu=2 limits.cpu.exclusive=true limits.cpu.nodes=0
 if id=$(id -u nobody) && mkdir -p /run/user/"$id" && chown "$id" /run/user/"$id"; then
 	printf '{"id":"web","pid":0,"annotations":{"limits.cpu":"1"}}' > /run/tests/state
 	setpriv --reuid "$id" --clear-groups env XDG_RUNTIME_DIR=/run/user/"$id" $np_hook poststop < /run/tests/state
-	is "two users: another user's poststop is its own" "$(records web)" 1
+	is "two users: poststop of another user keeps the record of root's web" "$(records web)" 1
 fi
 ct_delete web
-is "two users: nothing is left in the ledger" "$(np_ids | xargs)" ''
+is "two users: the ledger is empty after web was deleted" "$(np_ids | xargs)" ''
 kill %2 %1 2>/dev/null
 done_testing

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
-# The config.json of a guest test's container; root, out and payload are given.
-# As `runc spec` makes it, less what tests do not need (seccomp, a terminal, limits).
+# The config.json of a container of the guest tests; the caller gives root, out and payload. As `runc spec` makes it,
+# without what the tests do not need (seccomp, a terminal, limits).
 {
   ociVersion: "1.0.2",
   process: {

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash disable=SC2016
 #
-# OCI containers for guest tests, under runc and crun: a bundle with a busybox
-# root, annotations, hooks and any other change to its config.json; the
-# container's own first words; events by fifo, never by sleep. Every container
-# is deleted when the test file ends.
+# OCI containers for guest tests, under runc and crun: bundles with a busybox root, annotations, hooks and other changes to
+# config.json. The container and the test signal each other with FIFOs, never by sleeping. Every container is deleted when
+# the test file ends.
 #
-# What a container made here runs, unless told otherwise: it copies its
-# /proc/self/status, as its very first act and without a fork, to status, says
-# so on the fifo ready, and ends when the fifo go is written.
+# By default, a container first copies its /proc/self/status, without a fork, to status, then writes to the FIFO ready, and
+# ends when the test writes to the FIFO go.
 
 ct_root=/run/tests/rootfs
 ct_dir=/run/tests/ct
@@ -22,11 +20,11 @@ ct_setup() {
 	chroot $ct_root /bin/busybox --install -s /bin
 }
 
-# The payload; "out" is the bundle's own folder.
+# The payload; /out is the folder of the bundle.
 ct_payload='while read -r l; do echo "$l"; done < /proc/self/status > /out/status
 echo ready > /out/ready; read l < /out/go'
 
-# bundle ID [OPTION...] [-- ARGS...]: make $ct_dir/ID, to be used by one container.
+# bundle ID [OPTION...] [-- ARGS...]: makes $ct_dir/ID, for one container.
 #   -a KEY=VALUE          an annotation
 #   -h STAGE=PATH[,ARG]   a hook (ARGs after commas), as often as wanted
 #   -j FILTER             any change to config.json, as a jq filter
@@ -38,7 +36,7 @@ bundle() {
 	mkfifo "$b/ready" "$b/go"
 	[ ! -e "${np_log:-}" ] || wc -c < "$np_log" > "$b/logged"
 	shift
-	# jq is slow under emulation, so all is one run of it: options become its filter, and its arguments, behind them.
+	# jq is slow under emulation, so it runs once: the options become its filter and its arguments.
 	while [ $b_n -gt 0 ]; do
 		case $1 in
 		-a)
@@ -72,7 +70,7 @@ bundle() {
 		"$(cat /tests/config.jq) $b_change" --args -- "$@" > "$b/config.json" || bail "bundle: jq: $b_change"
 }
 
-# ct_create RUNTIME ID [bundle's options]: create. Its words: $ct_dir/ID/log.
+# ct_create RUNTIME ID [bundle's options]: creates the container. The output of the runtime is in $ct_dir/ID/log.
 ct_create() {
 	ct_runtime=$1
 	ct_id=$2
@@ -89,24 +87,24 @@ ct_create() {
 	return $ct_rc
 }
 
-# ct_start ID: start, and wait for its first word. Only for the usual payload.
+# ct_start ID: starts the container and waits until it is ready. Only for the default payload.
 ct_start() {
 	"$(cat "$ct_dir/$1/runtime")" start "$1" && timeout 180 cat "$ct_dir/$1/ready"
 }
 
-# ct_run RUNTIME ID [bundle's options]: both.
+# ct_run RUNTIME ID [bundle's options]: creates and starts.
 ct_run() { ct_create "$@" && ct_start "$2"; }
 
-# ct_seen ID FIELD: what the container itself saw first: ct_seen a Cpus_allowed_list
+# ct_seen ID FIELD: a field of /proc/self/status at the start of the payload: ct_seen a Cpus_allowed_list
 ct_seen() {
 	while read -r ct_field ct_value; do
 		[ "$ct_field" != "$2:" ] || echo "$ct_value"
 	done < "$ct_dir/$1/status"
 }
 
-# ct_pid ID, ct_cgroup ID: its first process, and the folder of that one's cgroup.
+# ct_pid ID, ct_cgroup ID: the first process of the container, and the folder of its cgroup.
 ct_pid() {
-	# No line end behind it: read says 1 all the same.
+	# The file has no final newline, so read returns 1 although it has read the pid.
 	read -r ct_line < "$ct_dir/$1/pid" || [ "$ct_line" ] && echo "$ct_line"
 }
 ct_cgroup() {
@@ -115,7 +113,7 @@ ct_cgroup() {
 	done < "/proc/$(ct_pid "$1")/cgroup"
 }
 
-# ct_end ID: let the payload end, and wait until it has.
+# ct_end ID: lets the payload end and waits for its end.
 ct_end() {
 	ct_p=$(ct_pid "$1")
 	timeout 180 sh -c "echo go > '$ct_dir/$1/go'"
@@ -123,7 +121,7 @@ ct_end() {
 }
 ct_gone() { case $(cut -d' ' -f3 "/proc/$1/stat" 2>/dev/null) in '' | Z | X) ;; *) return 1 ;; esac; }
 
-# ct_delete ID...: kill and delete, if they are there.
+# ct_delete ID...: kills and deletes the containers that exist.
 ct_delete() {
 	for ct_i; do
 		[ ! -e "$ct_dir/$ct_i/runtime" ] ||

@@ -1,18 +1,18 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
 #
-# Incus in guest tests: the daemon, an image made of busybox, instances and where everybody says they are.
-# An emulated start takes 10 to 50 seconds, and Incus's client gives up on a
-# daemon that is slow to take a request: what may be asked again is. Needs lib.sh.
+# Incus in guest tests: the daemon, a busybox image, instances, and their nodes as ledger, cgroup and Incus have them.
+# An emulated start takes 10 to 50 seconds, and the client of Incus gives up on a slow daemon, so requests that can be
+# repeated are. Needs lib.sh.
 
 export HOME=/root
 inc_dir=/usr/share/numaplace/incus
 inc_profiles='-p bare -p numaplace'
-# LXD's tests say their own.
+# The tests of LXD override these.
 inc_unit=incus
 inc_nodes_key=volatile.cpu.nodes
 
-# try COMMAND...: again where the client only lost patience.
+# try COMMAND...: repeats COMMAND if the client timed out.
 try() {
 	echo "\$ $*"
 	for _ in 1 2 3 4 5; do
@@ -46,7 +46,7 @@ inc_image() {
 inc_install() { try $inc_dir/install; }
 inc_remove() { try $inc_dir/install --remove; }
 
-# What the cluster's scriptlet says is told to those who want to hear more.
+# Messages of the scriptlet are logged only with --verbose.
 inc_verbose() {
 	[ "$inc_unit" = incus ] || return 0
 	[ ! -e /etc/systemd/system/incus.service.d ] || return 0
@@ -57,7 +57,7 @@ inc_verbose() {
 	systemctl daemon-reload
 }
 
-# incus_up: the daemon runs, with a storage pool, an image "t", a profile "bare" (no network) and ours.
+# incus_up: starts the daemon and makes a storage pool, an image "t", a profile "bare" (no network) and our profile.
 incus_up() {
 	inc_verbose
 	try incus query /1.0 >/dev/null || systemctl start "$inc_unit" || bail "$inc_unit does not start"
@@ -71,7 +71,7 @@ incus_up() {
 	inc_install || bail "contrib/incus/install"
 }
 
-# inc_init NAME [OPTION...]: an instance with our profile. Options as incus init's.
+# inc_init NAME [OPTION...]: makes an instance with our profile, with options of incus init.
 inc_init() {
 	inc_n=$1
 	shift
@@ -79,7 +79,7 @@ inc_init() {
 	try incus -q init t "$inc_n" $inc_profiles "$@"
 }
 inc_running() { [ -d "/sys/fs/cgroup/lxc.payload.$1" ] && [ "$(incus list -f csv -c s "$1" 2>&1)" = RUNNING ]; }
-# inc_start NAME: also where the client did not wait for the end of it.
+# inc_start NAME: starts the instance, and waits for it even if the client has timed out.
 inc_start() {
 	try incus start "$1" || case $try_said in
 	*'already running'*) eventually inc_running "$1" ;;
@@ -88,22 +88,22 @@ inc_start() {
 }
 inc_stop() { try incus stop -f "$1" || case $try_said in *'already stopped'*) ;; *) return 1 ;; esac; }
 
-# inc_refused NAME WHY PATTERN: two tests, that NAME does not start and that its log says WHY (PATTERN). A start that
-# fails because the daemon did not answer says nothing in the log: it is made again.
+# inc_refused NAME WHY PATTERN: two tests: NAME does not start, and its log matches PATTERN. A start that fails because the
+# daemon did not answer leaves nothing in the log and is repeated.
 inc_refused() {
-	not_ok "$2: no start" inc_start "$1"
+	not_ok "$2: instance $1 does not start" inc_start "$1"
 	for _ in 1 2 3; do
 		try incus info --show-log "$1" > /run/refused.log
 		cat /run/refused.log
 		! grep -Eq "$3" /run/refused.log || break
 		! inc_start "$1" || break
 	done
-	like "$2: said in its log" "$(cat /run/refused.log)" "$3"
+	like "$2: the log of instance $1 has the reason" "$(cat /run/refused.log)" "$3"
 }
 
 inc_cgroup() { echo "/sys/fs/cgroup/lxc.payload.$1"; }
-# inc_edit WORD...: `incus WORD...` that changes an instance. The client reads it and writes it back; what Incus itself
-# changed between, as it does after a failed start, is asked for again.
+# inc_edit WORD...: runs `incus WORD...`, which changes an instance. The client reads and writes the instance; if Incus has
+# changed it in between, as after a failed start, the command is repeated.
 inc_edit() {
 	for _ in 1 2 3 4; do
 		try incus "$@" && return
@@ -118,13 +118,13 @@ inc_get() {
 }
 commas() { echo "$1" | awk -F, '{ for (i = 1; i <= NF; i++) { n = split($i, r, "-"); for (k = r[1]; k <= r[n]; k++) { printf "%s%s", s, k; s = "," } } }'; }
 
-# says ID: "NODES CPUS MEMS" of the ledger, of the cgroup and of Incus, which are to be the same.
+# ledger_says ID: "NODES CPUS MEMS" in the ledger; cgroup_says: "CPUS MEMS" in the cgroup; incus_says: NODES in Incus.
 ledger_says() {
 	numaplace status --json | jq -r --arg id "$1" '.containers[] | select(.id == $id) | "\(.nodes) \(.cpus) \(.mems)"'
 }
-# What a daemon does at boot takes its time.
+# A daemon needs more time at boot.
 patiently() { within 300 "$@"; }
-# As it is on disk: status leaves out who is not alive any more.
+# Reads the files, because status does not show dead containers.
 ledger_is_empty() { [ -z "$(ls /run/numaplace/containers)" ]; }
 inc_in_ledger() {
 	for in_id; do
@@ -141,8 +141,8 @@ incus_says() {
 	esac
 }
 
-# agree ID NODES CPUS: ledger, cgroup and Incus say this, within a minute, and still a moment later: Incus's scheduler
-# gives no sign of having been there.
+# agree ID NODES CPUS: ledger, cgroup and Incus have these values within a minute, and again a second later, because the
+# scheduler of Incus gives no event.
 agree() {
 	ag_n=0
 	ag_times=0
@@ -163,7 +163,7 @@ agree() {
 		sleep 2
 	done
 }
-# list 0,1,2,5: as the kernel has it, 0-2,5
+# list 0,1,2,5: prints the list as the kernel does: 0-2,5
 list() {
 	echo "$1" | tr ',' '\n' | awk '
 		function out() { printf "%s%s%s", s, a, (b > a ? "-" b : ""); s = "," }

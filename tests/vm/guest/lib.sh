@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
 #
-# The guest tests' library: TAP on descriptor 3, the test's own output in a log
-# that is shown, from the last test on, when one fails. A test file is
+# The library of the guest tests. It prints TAP on descriptor 3; other output goes to a log. When a test fails, the part
+# of the log since the test before it is shown. A test file is
 #	. /tests/lib.sh
 #	is "what" "$got" "$wanted"
 #	done_testing
@@ -14,8 +14,8 @@ echo '=== before test 1'	# marks in the log, so that a failure shows its own par
 
 diag() { printf '%s\n' "$*" | sed 's/^/# /' >&3; }
 
-# tap_result STATUS NAME: one TAP line, and on failure the log since the last one. No
-# process is started for a success: each costs a twentieth of a second under emulation.
+# tap_result STATUS NAME: prints one TAP line, and on failure the log since the last one. It starts no process for a
+# success, because each process costs 50 ms under emulation.
 tap_result() {
 	tap_count=$((tap_count + 1))
 	if [ "$1" = 0 ]; then
@@ -35,8 +35,8 @@ fail() {
 	tap_result 1 "$1"
 }
 
-# ok NAME COMMAND...: COMMAND succeeds. not_ok: it fails of itself, neither for want
-# of the command nor by a time limit or a signal.
+# ok NAME COMMAND...: COMMAND succeeds. not_ok: it fails, but not because it does not exist, or by a time limit or a
+# signal.
 ok() {
 	tap_name=$1
 	shift
@@ -66,7 +66,7 @@ is() {
 	tap_result $? "$1"
 }
 
-# like NAME GOT ERE; unlike: the ERE is nowhere in it.
+# like NAME GOT ERE: GOT matches ERE; unlike: it does not.
 like() {
 	printf 'got:         %s\nwanted like: %s\n' "$2" "$3"
 	printf '%s\n' "$2" | grep -Eq -- "$3"
@@ -78,7 +78,7 @@ unlike() {
 	tap_result $? "$1"
 }
 
-# skip NAME WHY: under STRICT a failure.
+# skip NAME WHY: a failure if STRICT is set.
 skip() {
 	if [ "$STRICT" ]; then
 		fail "$1" "skipped although STRICT: $2"
@@ -88,8 +88,8 @@ skip() {
 	fi
 }
 
-# reboot_guest: in a test with a line "# reboots the guest", under systemd: reboots the machine, and runs the test from its
-# beginning with "rebooted" true. What it has said so far counts.
+# reboot_guest: in a test with a line "# reboots the guest", under systemd: reboots the guest and runs the test again from
+# its beginning; then "rebooted" is true. The results before the reboot count.
 boot_of_test=/var/lib/numaplace-tests/boot
 reboot_guest() {
 	[ ! -e $boot_of_test ] || bail "a second reboot"
@@ -98,21 +98,22 @@ reboot_guest() {
 }
 rebooted() { [ -e $boot_of_test ] && [ "$(cat /proc/sys/kernel/random/boot_id)" != "$(cat $boot_of_test)" ]; }
 
-# bail WHY: nothing of what follows would make sense.
+# bail WHY: a failure after which the rest of the test file is useless.
 bail() {
-	fail "goes on" "$1"
+	fail "the test file can continue" "$1"
 	: > "$LOG.done"
 	exit 1
 }
 
-# done_testing [COUNT]: the end of every test file; COUNT is how many there should have been.
+# done_testing [COUNT]: ends each test file; COUNT is the expected number of tests.
 done_testing() {
-	[ -z "${1:-}" ] || is "as many tests as planned" "$tap_count" "$1"
+	[ -z "${1:-}" ] || is "the number of tests is the planned one" "$tap_count" "$1"
 	: > "$LOG.done"
 	exit $tap_failed
 }
 
-# within SECONDS COMMAND...: until it succeeds, or it failed when they were over. For what gives no event; not within itself.
+# within SECONDS COMMAND...: repeats COMMAND until it succeeds; fails after SECONDS. For conditions without an event to wait
+# for. Must not be nested.
 within() {
 	read -r tap_now _ < /proc/uptime
 	tap_end=$((${tap_now%.*} + $1))
@@ -123,5 +124,5 @@ within() {
 		sleep 0.1
 	done
 }
-# Two minutes, as the machine that the guest is on may be busy.
+# Two minutes, because the host may be busy.
 eventually() { within 120 "$@"; }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * lxc-writer: what other programs do with a container's config file, through liblxc.
- *	save NAME N    one old handle: sets lxc.start.order to 1..N and saves each time
+ * lxc-writer: changes or reads the config file of a container through liblxc, as other programs do.
+ *	save NAME N    with one old handle: sets lxc.start.order to 1..N and saves each time
  *	fresh NAME N   the same with a new handle each time
- *	check NAME N   N looks under LXC's lock; prints how many of them were torn
+ *	check NAME N   reads the file N times under LXC's lock; prints how often it was incomplete
  *	hold NAME SEC  holds LXC's lock
  */
 #define _GNU_SOURCE
@@ -49,7 +49,7 @@ static int lock(const char *name)
 	return fd < 0 || fcntl(fd, F_OFD_SETLKW, &whole) < 0 ? -1 : fd;
 }
 
-/* A whole one has every line that the test wrote, and its last byte is a line end. */
+/* A complete file has every line that the test wrote and ends with a newline. */
 static int is_whole(const char *name)
 {
 	static const char *const lines[] = { "limits.cpu = 4\n", "lxc.include = ", "lxc.rootfs.path = ",

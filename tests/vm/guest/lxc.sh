@@ -1,17 +1,16 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 # shellcheck shell=dash
 #
-# LXC containers for guest tests: a busybox root that they share, a config file
-# of their own, and what the container's first process saw first. Every container
-# is stopped and destroyed when the test file ends.
+# LXC containers for guest tests. They share a busybox root; each has its own config file. Every container is stopped and
+# destroyed when the test file ends.
 #
-# Its init copies its /proc/self/status to $lx_out/NAME/status as its very first act,
-# adds a byte to "boots", and then obeys: SIGINT reboots it, SIGPWR ends it.
+# The init of a container first copies its /proc/self/status to $lx_out/NAME/status, then adds a byte to "boots". SIGINT
+# reboots the container, SIGPWR ends it.
 
 lx_path=/var/lib/lxc
 lx_root=/run/tests/lxc-root
 lx_out=/run/tests/lxc-out
-# shellcheck disable=SC2034 # for tests
+# shellcheck disable=SC2034 # used by tests
 lx_hook=/usr/libexec/numaplace/lxc-hook
 
 lx_setup() {
@@ -33,7 +32,7 @@ END
 	chmod 755 $lx_root/bin/payload
 }
 
-# lx_make NAME [LINE...]: a container with these lines in its config, behind the usual ones.
+# lx_make NAME [LINE...]: makes a container with these lines at the end of its config.
 lx_make() {
 	lx_setup
 	lx_name=$1
@@ -57,7 +56,7 @@ END
 	} > "$lx_path/$lx_name/config"
 }
 
-# lx_start NAME [OPTION...]: start it and wait for its first act. Its log: $lx_out/NAME.log
+# lx_start NAME [OPTION...]: starts the container and waits until its init runs. The log is $lx_out/NAME.log.
 lx_start() {
 	lx_name=$1
 	shift
@@ -72,16 +71,16 @@ lx_refused() {
 	! timeout 100 lxc-start -n "$lx_name" -o "$lx_out/$lx_name.log"
 }
 
-# lx_seen NAME FIELD: what its first process saw at its first instruction.
+# lx_seen NAME FIELD: a field of /proc/self/status at the start of init.
 lx_seen() { sed -n "s/^$2:[[:space:]]*//p" "$lx_out/$1/status"; }
-# lx_line NAME KEY: the value of a line of its config.
+# lx_line NAME KEY: the value of a key in the config.
 lx_line() { sed -n "s/^$2 = //p" "$lx_path/$1/config"; }
-# lx_said NAME: our lines in its log.
+# lx_said NAME: the lines of numaplace in the log of the container.
 lx_said() { grep '^numaplace ' "$lx_out/$1.log"; }
 lx_cgroup() { echo "/sys/fs/cgroup$(sed -n 's/^0:://p' "/proc/$(lxc-info -n "$1" -pH)/cgroup")"; }
 lx_stop() { timeout 60 lxc-stop -k -n "$1"; }
 
-# in_ledger NAME: how many records.
+# in_ledger NAME: the number of records of that container.
 in_ledger() { grep -rlsx -- "id=$1" /run/numaplace/containers 2>/dev/null | wc -l; }
 
 lx_end() {

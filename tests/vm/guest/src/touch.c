@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * touch [DIR] KIND MIB...: maps and touches memory, and keeps it.  KIND: anon,
- * shm (shared, without a file), huge (hugetlb, private), pinned (anon, with its first
- * page in a pipe, so that it cannot be moved), cow (DIR/data, private: every page
- * read, every second one changed), thp (transparent huge pages), small (none of these), mixed (2 MiB of either in turn).  Says "ready" on the fifo DIR/ready
- * (/out), then does what each line of DIR/go says: "KIND MIB", or "end".  Ends with 3
- * where memory cannot be mapped.  Static, so that it runs in a container of one file.
+ * touch [DIR] KIND MIB...: maps and touches memory, and keeps it. KIND: anon, shm (shared, without a file), huge (hugetlb,
+ * private), pinned (anon, with its first page in a pipe, so that it cannot be moved), cow (DIR/data, private: every page
+ * read, every second one changed), thp (transparent huge pages), small (no transparent huge pages), mixed (2 MiB of thp and
+ * of small in turn). DIR is /out by default. Writes "ready" to the FIFO DIR/ready, then executes each line of DIR/go:
+ * "KIND MIB", or "end". Ends with status 3 if memory cannot be mapped. Linked statically, so that it runs in any container.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -38,7 +37,7 @@ static void fail(const char *what)
 	exit(3);
 }
 
-/* The pipe, which nobody reads, holds on to the page itself. */
+/* The pipe, which is never read, keeps a reference to the page. */
 static void pin(void *page)
 {
 	struct iovec one = { .iov_base = page, .iov_len = 4096 };
@@ -60,7 +59,7 @@ static int open_data(void)
 	return fd;
 }
 
-/* Each 2 MiB with huge pages allowed, or not. */
+/* Allows or forbids huge pages for each 2 MiB, as KIND requires. */
 static void touch_aligned(const char *kind, size_t size)
 {
 	const size_t huge = 2 << 20;

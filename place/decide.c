@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The selection and its second try.
+ */
+#include "place/decide.h"
+
+#include "place/admit.h"
+#include "place/claim.h"
+#include "place/message.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#define FEW_CONTAINERS 64 /* all of them can be queried in a millisecond */
+#define SHARED "more CPUs are requested than are free: they are shared"
+
+void decision_init(struct decision *d, struct place_env *env, struct topology *t, const struct request *request)
+{
+	d->env = env;
+	d->topology = t;
+	d->request = request;
+	d->device_nodes = (struct idset){ { 0 } };
+	d->devices_unknown = 0;
+	d->whole = false;
+	d->without = NULL;
+	constraints_init(&d->limits, request);
+}
+
+int decision_begin(struct decision *d, struct place_env *env, struct topology *t, const struct request *request,
+		   struct error *err)
+{
+	int rc = 0;
+
+	decision_init(d, env, t, request);
+	/* Rounded up to whole hugepages, the request may exceed the ceiling. */
+	if (request->huge_memory)
+		rc = admit_claim(&env->conf, request, t->huge_default, err);
+	if (rc == 0)
+		claim_cut_known(&d->limits, request);
+	for (unsigned int i = 0; rc == 0 && i < request->ndevices; i++) {
+		int node;
+
+		rc = topology_device_node(env->root, request->device[i], &node, err);
+		if (rc == 0 && node >= 0)
+			idset_add(&d->device_nodes, (unsigned int)node);
+		else if (rc == 0)
+			d->devices_unknown |= 1U << i;
+	}
+	return rc;
+}
+
+void decision_hint_home(struct decision *d, const struct ledger *l, const char *runtime_class, const char *id)
+{
+	if (idset_empty(&d->limits.last_nodes))
+		ledger_home(l, runtime_class, id, &d->limits.last_nodes);
+}
+
+int decision_try(const struct decision *d, const struct usage *usage, struct placement *out, struct reasons *why,
+		 struct error *err)
+{
+	const struct select_input in = {
+		.topology = d->topology,
+		.usage = usage,
+		.request = d->request,
+		.policy = &d->env->conf.select,
+		.limits = &d->limits,
+		.device_nodes = d->device_nodes,
+		.devices_unknown = d->devices_unknown,
+		.whole = d->whole,
+	};
+	bool exclusive = d->request->exclusive;
+	int rc = exclusive ? admit_exclusive(&d->env->conf, usage, admit_cpus_asked(d->request), err) : 0;
+
+	if (rc < 0)
+		return rc;
+	if (why)
+		why->n = 0;
+	rc = select_placement(&in, out, why, err);
+	/* Whole cores may have more CPUs than requested. */
+	if (rc == 0 && exclusive)
+		rc = admit_exclusive(&d->env->conf, usage, idset_count(&out->share.held), err);
+	return rc;
+}
+
+/* Whether the request would fit this machine with no container placed and all memory free. */
+static bool could_ever(const struct decision *d)
+{
+	struct topology *t = d->topology;
+	cleanup_usage struct usage *none = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
+	cleanup_free struct topo_node *now = malloc(t->nnodes * sizeof(*now) + 1);
+	cleanup_placement struct placement p = { 0 };
+	struct error why;
+	int rc;
+
+	if (!none || !now)
+		return true;
+	memcpy(now, t->nodes, t->nnodes * sizeof(*now));
+	topology_idle(t);
+	rc = decision_try(d, none, &p, NULL, &why);
+	memcpy(t->nodes, now, t->nnodes * sizeof(*now));
+	return rc != -ENOSPC;
+}
+
+bool decision_may_improve(const struct decision *d, const struct usage *usage, int rc, const struct placement *out)
+{
+	if (rc == -ENOSPC)
+		return could_ever(d);
+	return rc == 0 && out->overcommitted && usage->containers <= FEW_CONTAINERS;
+}
+
+void decision_say_cut(const struct decision *d)
+{
+	if (*d->limits.cut)
+		place_say(d->env, "%s", d->limits.cut);
+}
+
+/* With .whole, Incus has chosen the nodes and CPUs, and numaplace does not write the CPUs. */
+static void say_reserved(const struct decision *d)
+{
+	struct idset both = d->env->conf.select.reserved_nodes;
+	char text[120];
+
+	if (!d->whole || d->request->nodes_mode != NODES_LIST || !idset_intersects(&both, &d->request->nodes))
+		return;
+	idset_and(&both, &d->request->nodes);
+	idset_format(&both, text, sizeof(text));
+	place_say(d->env, "nodes %s are reserved: the container gets no memory there, but may run on their CPUs", text);
+}
+
+void decision_say_chosen(const struct decision *d, const struct placement *p, struct reasons *why)
+{
+	if (*d->limits.cut)
+		reasons_add(why, "%s", d->limits.cut);
+	say_reserved(d);
+	if (p->overcommitted)
+		place_say(d->env, SHARED);
+	for (unsigned int w = 0; w < WARNINGS; w++)
+		if (p->warnings >> w & 1)
+			place_say(d->env, "%s", placement_warning((enum placement_warning)w));
+}
+
+/* The usage without the container's own share: a copy, as the ledger's is read-only. */
+static int usage_without(const struct decision *d, const struct usage *all, struct usage **copy,
+			 const struct usage **out, struct error *err)
+{
+	*out = all;
+	if (!d->without)
+		return 0;
+	usage_free(*copy);
+	*copy = usage_copy(all);
+	if (!*copy)
+		return error_errno(err, -ENOMEM, "plan");
+	if (usage_remove(*copy, d->without) < 0)
+		return error_set(err, -ERANGE, "the ledger does not match the CPUs and memory nodes of the container");
+	*out = *copy;
+	return 0;
+}
+
+int decision_make(struct decision *d, struct ledger *l, struct placement *out, struct reasons *why, struct error *err)
+{
+	cleanup_usage struct usage *copy = NULL;
+	const struct usage *usage;
+	int rc = ledger_ready(l, err);
+
+	if (rc < 0)
+		return rc;
+	decision_say_cut(d);
+	rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
+	if (rc == 0)
+		rc = decision_try(d, usage, out, why, err);
+	if (decision_may_improve(d, ledger_usage(l), rc, out)) {
+		struct error sweep_err;
+		int gone;
+
+		d->env->live.looks = UINT_MAX;
+		gone = ledger_sweep_more(l, &sweep_err);
+		if (gone < 0)
+			return error_set(err, gone, "%s", sweep_err.text);
+		placement_free(out);
+		*out = (struct placement){ 0 };
+		rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
+		if (rc == 0)
+			rc = decision_try(d, usage, out, why, err);
+	}
+	if (rc == 0)
+		decision_say_chosen(d, out, why);
+	return rc;
+}

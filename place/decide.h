@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One decision: the selection on the usage of a ledger, within the ceilings of the host, with a second try after a
+ * sweep before it refuses. Placing, planning and moving share it.
+ */
+#ifndef NUMAPLACE_PLACE_DECIDE_H
+#define NUMAPLACE_PLACE_DECIDE_H
+
+#include "place/state.h"
+#include "plugin/ledger/ledger.h"
+
+/* All inputs of a decision except the ledger. */
+struct decision {
+	struct place_env *env;
+	struct topology *topology;
+	const struct request *request;
+	struct constraints limits;
+	struct idset device_nodes;
+	unsigned int devices_unknown;
+	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
+	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
+};
+
+/* Fills in *@d with the limits that @request sets itself. The pointers stay the caller's. */
+void decision_init(struct decision *d, struct place_env *env, struct topology *t, const struct request *request);
+
+/*
+ * The same for a new container: checks the ceilings that need the topology, reduces the memory to the runtime's own
+ * limit, and finds the nodes of the devices. -ENOSPC, or errors of topology_device_node().
+ */
+int decision_begin(struct decision *d, struct place_env *env, struct topology *t, const struct request *request,
+		   struct error *err);
+
+/* Sets the hint to the nodes that @l remembers for an ended container of this id, unless there is one. */
+void decision_hint_home(struct decision *d, const struct ledger *l, const char *runtime_class, const char *id);
+
+/*
+ * Chooses a placement on the usage of @l. If the request does not fit (-ENOSPC), but would fit the empty machine,
+ * sweeps dead containers with ledger_sweep_more() and tries again. An over-committed result is retried in the same way
+ * only on hosts with few containers: a full host over-commits at every start, and a sweep at each start would take too
+ * long there. -EAGAIN: a lost ledger is not rebuilt yet. The caller zeroes @out before, and frees it with
+ * placement_free(), also after a failure. @why may be NULL.
+ */
+int decision_make(struct decision *d, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
+
+/* --- the parts, for a plan --- */
+
+/* Chooses once. @usage: without the container's own share. */
+int decision_try(const struct decision *d, const struct usage *usage, struct placement *out, struct reasons *why,
+		 struct error *err);
+/* Whether a second try, without dead containers, may give a better result than @rc and @out. */
+bool decision_may_improve(const struct decision *d, const struct usage *usage, int rc, const struct placement *out);
+/* Reports the part of the request that its limits make unusable, and the warnings about a chosen placement. */
+void decision_say_cut(const struct decision *d);
+void decision_say_chosen(const struct decision *d, const struct placement *p, struct reasons *why);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From the pid of a container to its own cgroup, and to what that cgroup allows.
+ */
+#include "place/inspect.h"
+
+#include "cgroup/own.h"
+#include "place/claim.h"
+#include "place/place.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+
+void inspection_close(struct inspection *in)
+{
+	cgroup_dir_close(&in->cgroup);
+	own_mark_free(in->mark);
+	in->mark = NULL;
+}
+
+/* Reads the cgroup's cpuset, and enables the controller first if necessary. */
+static int read_own(const struct place_env *env, struct inspection *in, struct error *err)
+{
+	cleanup_close int mount = -1;
+	int rc = cgroup_read_cpuset(&in->cgroup, &in->before, err);
+
+	if (rc != -ENOENT)
+		return rc;
+	rc = cgroup_mount(&mount, NULL, 0, err); /* reports the reason if the host has no cpuset */
+	if (rc == 0)
+		rc = cgroup_enable_cpuset(env->mount, &in->cgroup, err);
+	return rc < 0 ? rc : cgroup_read_cpuset(&in->cgroup, &in->before, err);
+}
+
+/*
+ * What the parent allows. A cgroup without sets of its own, as nearly all are, has the parent's as its effective ones.
+ */
+static int read_allowed(const struct place_env *env, const struct inspection *in, struct constraints *limits,
+			struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
+	int rc;
+
+	if (idset_empty(&in->before.cpus) && idset_empty(&in->before.mems)) {
+		limits->allowed_cpus = in->before.cpus_effective;
+		limits->allowed_mems = in->before.mems_effective;
+		return 0;
+	}
+	rc = cgroup_parent(env->mount, &in->cgroup, &parent, err);
+	return rc < 0 ? rc : cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
+}
+
+/* Intersects @pin with the cgroup's own set. If they are disjoint, the cgroup's set wins: the kernel enforces it. */
+static void add_pin(struct idset *pin, const struct idset *set)
+{
+	struct idset both = *pin;
+
+	if (idset_empty(set))
+		return;
+	idset_and(&both, set);
+	*pin = idset_empty(&both) ? *set : both;
+}
+
+own_frame int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
+			     const struct topology *t, struct constraints *limits, struct error *err)
+{
+	int rc = place_need_mount(env, err);
+
+	if (rc == 0)
+		rc = cgroup_of_pid(env->mount, job->pid, &in->cgroup, err);
+	if (rc == 0 && env->began)
+		rc = cgroup_pid_since(job->pid, env->began, err);
+	if (rc == 0)
+		rc = own_at_start(env->mount, job->pid, job->runtime_class, job->id, job->inner, &in->cgroup, &in->mark,
+				  err);
+	if (rc == 0)
+		rc = read_own(env, in, err);
+	if (rc == 0)
+		rc = read_allowed(env, in, limits, err);
+	if (rc == 0)
+		rc = claim_cut(limits, &job->request, t, env->mount, &in->cgroup, err);
+	if (rc < 0)
+		return rc;
+	limits->limited = true;
+	/* If Incus writes the CPUs and the nodes are given, the present CPUs are not a pin. */
+	if (!job->mems_only || job->request.nodes_mode != NODES_LIST)
+		add_pin(&limits->pin_cpus, &in->before.cpus);
+	add_pin(&limits->pin_mems, &in->before.mems);
+	return 0;
+}

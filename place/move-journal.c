@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One file for each move, named after the cgroup's inode, with the container's id in it. The lock belongs to the open
+ * file description and ends with the process. Only the mover takes it; others only test it.
+ */
+#include "place/move-journal.h"
+
+#include "place/marks.h"
+#include "place/message.h"
+#include "place/place.h"
+#include "cgroup/own.h"
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+
+#define PREFIX "moving-"
+
+static void name_of(uint64_t inode, char name[32])
+{
+	snprintf(name, 32, PREFIX "%" PRIu64, inode);
+}
+
+int move_journal_begin(int state, const char *id, uint64_t cgroup_inode, struct move_journal *out, struct error *err)
+{
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	struct move_journal m = MOVE_JOURNAL_NONE;
+	cleanup_close int fd = -1;
+	int r;
+
+	name_of(cgroup_inode, m.name);
+	m.keep = faccessat(state, m.name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+	fd = openat(state, m.name, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return error_errno(err, -errno, "record the move: %s", m.name);
+	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
+		return errno == EAGAIN || errno == EACCES ?
+			       error_set(err, -EBUSY, "%s: another process is moving it", quote(id).text) :
+			       error_errno(err, -errno, "record the move: lock %s", m.name);
+	r = file_pwrite_all(fd, id, strlen(id), 0);
+	if (r < 0) {
+		if (!m.keep)
+			unlinkat(state, m.name, 0);
+		return error_errno(err, r, "record the move: write %s", m.name);
+	}
+	m.fd = steal_fd(&fd);
+	*out = m;
+	return 0;
+}
+
+void move_journal_end(int state, struct move_journal *m, bool done)
+{
+	if (m->fd < 0)
+		return;
+	/* Remove before unlocking: an unlocked file would look like an interrupted move. */
+	if (done || !m->keep)
+		unlinkat(state, m->name, 0);
+	close(steal_fd(&m->fd));
+}
+
+/* --- interrupted moves --- */
+
+/* Reads the id from the file of an interrupted move; false if the move is in progress. */
+static bool is_cut_off(int state, const char *name, char id[RECORD_ID_MAX + 1])
+{
+	cleanup_close int fd = openat(state, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	struct flock lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	ssize_t n;
+
+	if (fd < 0 || fcntl(fd, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK)
+		return false;
+	n = file_read_fd(fd, id, RECORD_ID_MAX);
+	id[n < 0 ? 0 : n] = '\0';
+	return n >= 0;
+}
+
+static void each_cut_off(int state, void (*each)(void *arg, const char *name, const char *id), void *arg)
+{
+	int fd = openat(state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *e;
+
+	if (!dir) {
+		cleanup_closep(&fd);
+		return;
+	}
+	while ((e = readdir(dir))) {
+		char id[RECORD_ID_MAX + 1];
+
+		if (strncmp(e->d_name, PREFIX, strlen(PREFIX)) == 0 && is_cut_off(state, e->d_name, id))
+			each(arg, e->d_name, id);
+	}
+}
+
+struct teller {
+	void (*each)(void *arg, const char *id);
+	void *arg;
+};
+
+static void tell(void *arg, const char *name, const char *id)
+{
+	const struct teller *t = arg;
+
+	(void)name;
+	/* An empty file: killed before the move began. */
+	if (*id)
+		t->each(t->arg, id);
+}
+
+void move_journal_each(int state, void (*each)(void *arg, const char *id), void *arg)
+{
+	struct teller t = { each, arg };
+
+	each_cut_off(state, tell, &t);
+}
+
+/* --- repair --- */
+
+struct mender {
+	const struct place_env *env;
+	struct ledger *l;
+};
+
+static const char *find_record(const struct mender *m, const char *id, uint64_t inode, struct record *out)
+{
+	static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
+		if (ledger_find_cgroup(m->l, classes[i], id, inode, out, NULL) == 0)
+			return classes[i];
+	return NULL;
+}
+
+static bool is_at(const struct cpuset *c, const struct record *r)
+{
+	return idset_equal(&c->mems, &r->placement.mems) &&
+	       (strcmp(r->applied, PLACE_MEMS_ONLY) == 0 || idset_equal(&c->cpus, &r->placement.share.cpus));
+}
+
+static bool same_place(const struct record *a, const struct record *b)
+{
+	return idset_equal(&a->placement.mems, &b->placement.mems) &&
+	       idset_equal(&a->placement.share.cpus, &b->placement.share.cpus);
+}
+
+static bool is_noted(int state, uint64_t inode)
+{
+	char name[32], id[RECORD_ID_MAX + 1];
+
+	name_of(inode, name);
+	return is_cut_off(state, name, id);
+}
+
+bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *r)
+{
+	cleanup_own_mark struct record *mark = NULL;
+	struct cpuset now;
+
+	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 ||
+	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_place(r, mark) || is_at(&now, r))
+		return false;
+	record_free(r);
+	*r = *mark;
+	record_none(mark);
+	return true;
+}
+
+bool move_journal_left(int state, int mount, const struct record *r)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_own_mark struct record *mark = NULL;
+	struct cpuset now;
+
+	if (!is_noted(state, r->cgroup_inode) || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
+	    c.inode != r->cgroup_inode || cgroup_read_cpuset(&c, &now, NULL) < 0)
+		return false;
+	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_place(mark, r));
+}
+
+/* True: nothing is left to repair. */
+static bool mend_record(const struct mender *m, const char *class, const struct record *r, struct cgroup_dir *c)
+{
+	cleanup_own_mark struct record *mark = NULL;
+	struct cpuset now;
+	struct error why = { 0 };
+	int rc;
+
+	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->env->mount, r, c, &why) < 0 ||
+	    own_read_mark(c, &mark, &why) <= 0)
+		return false;
+	if (same_place(r, mark))
+		return is_at(&now, r);
+	if (is_at(&now, r)) {
+		rc = marks_set(m->env, c, r, NULL, 0, &why);
+		if (rc == 0)
+			place_say(m->env, "%s: completed an interrupted move", r->id);
+	} else {
+		rc = ledger_add(m->l, class, mark, &why);
+		if (rc == 0)
+			place_say(m->env, "%s: its move was interrupted: it is recorded on its old nodes", r->id);
+		return false;
+	}
+	if (rc < 0)
+		place_say(m->env, "%s: its move was interrupted: %s", r->id, why.text);
+	return rc == 0;
+}
+
+static void mend(void *arg, const char *name, const char *id)
+{
+	const struct mender *m = arg;
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_record struct record r = { 0 };
+	uint64_t inode = strtoumax(name + strlen(PREFIX), NULL, 10);
+	const char *class = *id ? find_record(m, id, inode, &r) : NULL;
+
+	/* The container is gone, or was never moved. */
+	if (!class || cgroup_open(m->env->mount, r.cgroup, &c, NULL) == -ENOENT ||
+	    (c.fd >= 0 && (c.inode != inode || mend_record(m, class, &r, &c))))
+		unlinkat(m->env->state, name, 0);
+}
+
+void move_journal_mend(const struct place_env *env, struct ledger *l)
+{
+	struct mender m = { env, l };
+
+	if (env->mount >= 0 && env->state >= 0)
+		each_cut_off(env->state, mend, &m);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A decision that changes nothing, and the ledger for reading or for repair.
+ */
+#include "place/place.h"
+
+#include "place/admit.h"
+#include "place/decide.h"
+#include "place/message.h"
+#include "place/move-journal.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+
+/* For a ledger that is only read: every record is shown where its container is. */
+static struct ledger_world world_for_reading(struct place_env *env, const struct topology *t, const char *boot_id)
+{
+	liveness_init(&env->live, env->root, env->mount, t, boot_id);
+	env->live.state = env->state;
+	env->live.any_boot = !env->real;
+	return liveness_world(&env->live);
+}
+
+/* Chooses on an empty ledger. */
+static int plan_empty(const struct decision *d, struct placement *out, struct reasons *why, struct error *err)
+{
+	const struct topology *t = d->topology;
+	cleanup_usage struct usage *usage = NULL;
+
+	usage = usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
+	if (!usage)
+		return error_errno(err, -ENOMEM, "plan");
+	decision_say_cut(d);
+	return decision_try(d, usage, out, why, err);
+}
+
+/*
+ * Chooses on a copy of the ledger: on its sums, or with @living on the live containers alone. *@better: the other way
+ * may give more.
+ */
+static int plan_on_copy(struct decision *d, const struct ledger_world *world, bool living, const char *oci_id,
+			struct placement *out, struct reasons *why, bool *better, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = ledger_look(d->env->state, d->topology, world, d->env->timeout_ms, !living, &l, err);
+
+	if (rc < 0)
+		return rc;
+	place_say_ledger(d->env, l);
+	if (oci_id)
+		decision_hint_home(d, l, "oci", oci_id);
+	placement_free(out);
+	*out = (struct placement){ 0 };
+	rc = decision_try(d, ledger_usage(l), out, why, err);
+	*better = decision_may_improve(d, ledger_usage(l), rc, out);
+	return rc;
+}
+
+/* Like decision_make(): dead containers are left out of the second try instead of being dropped. */
+static int plan_on_ledger(struct decision *d, const char *boot_id, const char *oci_id, struct placement *out,
+			  struct reasons *why, struct error *err)
+{
+	struct ledger_world world = world_for_reading(d->env, d->topology, boot_id);
+	bool better = false;
+	int rc = plan_on_copy(d, &world, false, oci_id, out, why, &better, err);
+
+	if (better)
+		rc = plan_on_copy(d, &world, true, NULL, out, why, &better, err);
+	if (rc == 0)
+		decision_say_chosen(d, out, why);
+	return rc;
+}
+
+/*
+ * Limits the choice to the root cgroup's effective sets. A host without cgroup v2 can plan, too, without these limits.
+ */
+static void limit_to_root(struct decision *d)
+{
+	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
+
+	if (!d->env->real) {
+		/* a recorded machine: its files are not a cgroup filesystem */
+		topology_allowed(d->env->root, d->topology, &d->limits.allowed_cpus, &d->limits.allowed_mems);
+		d->limits.limited = true;
+		return;
+	}
+	d->limits.limited = d->env->mount >= 0 && cgroup_open(d->env->mount, "/", &root, NULL) == 0 &&
+		     cgroup_read_effective(&root, &d->limits.allowed_cpus, &d->limits.allowed_mems, NULL) == 0;
+}
+
+int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
+	       struct reasons *why, struct error *err)
+{
+	cleanup_machine struct machine machine = { 0 };
+	struct decision d;
+	struct error lost;
+	int rc = place_open(env, PLACE_READ, err);
+
+	if (rc == 0)
+		rc = admit_claim(&env->conf, request, 0, err);
+	if (rc == 0)
+		rc = machine_read(&machine, env, true, request->huge_memory || request->nhuge, err);
+	if (rc == 0)
+		rc = decision_begin(&d, env, machine.topology, request, err);
+	if (rc < 0)
+		return rc;
+	if (env->real && place_need_mount(env, &lost) < 0)
+		place_say(env, "%s", lost.text);
+	limit_to_root(&d);
+	rc = place_need_state(env, &lost);
+	if (rc == 0)
+		return plan_on_ledger(&d, machine_boot_id(&machine), oci_id, out, why, err);
+	if (rc == -EINVAL)
+		return error_set(err, rc, "%s", lost.text);
+	if (rc != -ENOENT)
+		place_say(env, "%s: planned as if no container were placed", lost.text);
+	return plan_empty(&d, out, why, err);
+}
+
+int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct ledger_world world;
+	int rc = place_open(env, PLACE_READ, err);
+
+	if (rc == 0)
+		rc = place_need_state(env, err);
+	if (rc == -ENOENT) {
+		*out = NULL;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	world = world_for_reading(env, t, NULL);
+	rc = ledger_look(env->state, t, &world, env->timeout_ms, false, &l, err);
+	if (rc < 0)
+		return rc;
+	place_say_ledger(env, l);
+	*out = steal_ptr(l);
+	return 0;
+}
+
+int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	struct ledger_world world;
+	int rc = place_open(env, PLACE_WRITE, err);
+
+	if (rc == 0)
+		rc = place_need_state(env, err);
+	if (rc == -ENOENT) {
+		*out = NULL;
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	liveness_init(&env->live, env->root, env->mount, t, NULL);
+	world = liveness_world(&env->live);
+	rc = ledger_open(env->state, t, &world, env->timeout_ms, &l, err);
+	if (rc == 0)
+		rc = ledger_sweep(l, true, err);
+	if (rc < 0)
+		return rc;
+	move_journal_mend(env, l);
+	place_say_ledger(env, l);
+	*out = steal_ptr(l);
+	return 0;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Whether the container of a record has ended, and what the ledger does before it drops the record of a dead one.
+ */
+#include "plugin/ledger/life.h"
+
+#include "plugin/ledger/handle.h"
+#include "plugin/ledger/last-place.h"
+
+static bool is_dead(const struct ledger *l, enum life life, const struct record *r)
+{
+	if (life == LIFE_GONE)
+		return true;
+	return life == LIFE_PENDING && l->world.now > r->started && l->world.now - r->started > l->world.patience;
+}
+
+/* May update the share in @r; the sums still hold the values from before. */
+bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
+{
+	return is_dead(l, l->world.liveness->life ? l->world.liveness->life(l->world.ctx, r, changed) : LIFE_UNKNOWN, r);
+}
+
+int part_from(struct ledger *l, const struct record *r, struct error *err)
+{
+	last_place_save(l, r);
+	return l->world.liveness->ended ? l->world.liveness->ended(l->world.ctx, r, err) : 0;
+}

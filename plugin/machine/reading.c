@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Reads files of sets during the reading of a machine, and notes its warnings.
+ */
+#include "plugin/machine/reading.h"
+
+#include "plugin/base/file.h"
+#include "plugin/base/util.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+void topology_warn(struct topology *t, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (t->nwarnings == ARRAY_SIZE(t->warnings))
+		return;
+	va_start(ap, fmt);
+	vsnprintf(t->warnings[t->nwarnings++], sizeof(t->warnings[0]), fmt, ap);
+	va_end(ap);
+}
+
+/* -EINVAL (not a regular file) gets a message, as invalid contents do. */
+static int unread(const char *path, ssize_t status, struct error *err)
+{
+	return status == -EINVAL ? error_set(err, -EINVAL, "%s: not a regular file", path) : (int)status;
+}
+
+int reading_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+{
+	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
+	int ret;
+
+	if (n < 0)
+		return unread(path, n, err);
+	ret = idset_parse_kernel(r->text, out, err);
+	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
+}
+
+static int read_map(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+{
+	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
+	int ret;
+
+	if (n < 0)
+		return unread(path, n, err);
+	ret = idset_parse_map(r->text, out, err);
+	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
+}
+
+int reading_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,
+		    struct error *err)
+{
+	int ret = reading_list(r, dir, list, out, err);
+
+	if (ret == -ENOENT)
+		ret = read_map(r, dir, map, out, err);
+	return ret;
+}

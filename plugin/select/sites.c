@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The sites of a search: each node with what it has for the request, and the costs that do not depend on the set.
+ */
+#include "plugin/base/util.h"
+#include "plugin/select/select-internal.h"
+
+#include <errno.h>
+
+#define BIAS_DEVICE 1.0  /* per local distance to the device */
+#define BIAS_HOME 0.05   /* of nodes other than the last ones */
+#define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
+
+static uint64_t pending_less(uint64_t there, uint64_t pending)
+{
+	return there > pending ? there - pending : 0;
+}
+
+static void site_memory(const struct choice *c, const struct topo_node *node, struct site *s)
+{
+	const struct usage *u = c->in->usage;
+	unsigned int id = node->id;
+
+	if (!idset_has(&c->mems, id))
+		return;
+	for (unsigned int h = 0; h < c->t->nhuge; h++)
+		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
+	if (!node->mem_known) {
+		s->avail = c->search.need.memory ? c->search.need.memory : 1; /* unknown size: no reason to refuse */
+		return;
+	}
+	s->avail = pending_less(reserved_memory_less(c->in->policy, id, node->mem_free), u->pending[id]);
+	s->total = node->mem_total;
+	s->level = s->total > s->avail ? (unsigned int)((double)(s->total - s->avail) * LEVELS / (double)s->total) : 0;
+}
+
+static void site_cpus(const struct choice *c, const struct topo_node *node, struct site *s)
+{
+	if (!node_allowed(c, node))
+		return;
+	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
+		uint32_t load;
+
+		s->cpus += c->candidate[i] || cpu_allowed(c, i);
+		if (!c->candidate[i])
+			continue;
+		load = c->in->usage->load[c->t->cpus[i].id];
+		s->ncpus++;
+		s->load += load;
+		if (c->req->exclusive)
+			s->room += c->free_core[i] ? LOAD_ONE : 0;
+		else
+			s->room += load < LOAD_ONE ? LOAD_ONE - load : 0;
+	}
+}
+
+/* Mean distance from node @i to the devices, in local distances beyond the first. */
+static double device_distance(const struct choice *c, unsigned int i)
+{
+	const struct topology *t = c->t;
+	unsigned int n = 0;
+	double sum = 0;
+
+	idset_foreach(id, &c->in->device_nodes) {
+		int device = topology_find_node(t, id);
+
+		if (device < 0)
+			continue;
+		sum += (double)t->near[i * t->nnodes + (unsigned int)device] / 20.0 - 1;
+		n++;
+	}
+	return n ? sum / n : 0;
+}
+
+/* Near of node @i to the nearest node of @from; 20 (local) if it is one of them; 0 if @from is empty. */
+static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct idset *from)
+{
+	const struct topology *t = c->t;
+	unsigned int nearest = 0;
+
+	if (idset_has(from, t->nodes[i].id))
+		return 20;
+	for (unsigned int j = 0; j < t->nnodes; j++)
+		if (idset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
+			nearest = t->near[i * t->nnodes + j];
+	return nearest;
+}
+
+/* Fills the column of node @b in home_near. */
+static void find_home(struct choice *c, unsigned int b, const struct idset *from)
+{
+	const struct topology *t = c->t;
+	unsigned int n = t->nnodes, nearest = nearest_of(c, b, from);
+	bool own = !nearest || idset_has(from, t->nodes[b].id);
+
+	for (unsigned int a = 0; a < n; a++)
+		c->search.home_near[a * n + b] = own ? t->near[a * n + b] : UINT16_MAX;
+	for (unsigned int m = 0; !own && m < n; m++) {
+		if (!idset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
+			continue;
+		for (unsigned int a = 0; a < n; a++)
+			if (t->near[a * n + m] < c->search.home_near[a * n + b])
+				c->search.home_near[a * n + b] = t->near[a * n + m];
+	}
+}
+
+/* Sets home_near, if the pages of some threads are not on the nodes of a set. */
+static int find_homes(struct choice *c, const struct idset *from)
+{
+	struct search *s = &c->search;
+	unsigned int n = c->t->nnodes;
+
+	free(steal_ptr(s->home_near));
+	if (!s->bare && !s->pages_named)
+		return 0;
+	s->home_near = malloc((size_t)n * n * sizeof(*s->home_near));
+	if (!s->home_near)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < s->nsites; k++)
+		find_home(c, s->sites[k].node, from);
+	return 0;
+}
+
+/* Mean slowdown of the fastest CPUs of a node, as many as needed, against the fastest kind; in millionths. */
+static int64_t slowness(const struct choice *c, const struct topo_node *node)
+{
+	unsigned int has[KINDS_MAX] = { 0 }, n = 0, want = c->search.need.count ? c->search.need.count : c->t->ncpus;
+	double sum = 0;
+
+	for (unsigned int i = node->first_cpu; c->kinds.n > 1 && i < node->first_cpu + node->ncpus; i++)
+		has[kind_of(&c->kinds, &c->t->cpus[i])] += c->candidate[i];
+	for (unsigned int k = 0; k < c->kinds.n && n < want; k++) {
+		unsigned int here = has[k] < want - n ? has[k] : want - n;
+
+		sum += here * ((double)c->kinds.top[0] / c->kinds.top[k] - 1);
+		n += here;
+	}
+	return n ? (int64_t)(sum / n * 1e6) : 0;
+}
+
+/* Sets the cost of each site apart from distances within the set. */
+static int add_costs(struct choice *c)
+{
+	struct search *s = &c->search;
+	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
+	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
+	bool home = !idset_empty(&c->limits->last_nodes), device = !idset_empty(&c->in->device_nodes);
+
+	s->bare = false;
+	s->pages_named = no_size && c->mems_named;
+	for (unsigned int k = 0; k < s->nsites; k++) {
+		struct site *x = &s->sites[k];
+		const struct topo_node *node = &c->t->nodes[x->node];
+		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
+		double bias = 0;
+
+		x->away = nearest > 20 ? nearest - 20 : 0;
+		s->bare |= x->away > 0;
+		if (device)
+			bias += BIAS_DEVICE * device_distance(c, x->node);
+		if (home && !idset_has(&c->limits->last_nodes, node->id))
+			bias += BIAS_HOME;
+		if (s->need.memory && !node->mem_known)
+			bias += BIAS_UNKNOWN;
+		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
+		x->slow = slowness(c, node);
+	}
+	return find_homes(c, from);
+}
+
+int sites_find(struct choice *c)
+{
+	struct search *s = &c->search;
+
+	s->nsites = 0;
+	c->emptiness = (struct emptiness){ 0 };
+	idset_clear(&c->roomy);
+	for (unsigned int i = 0; i < c->t->nnodes; i++) {
+		const struct topo_node *node = &c->t->nodes[i];
+		struct site x = { .node = i };
+
+		site_cpus(c, node, &x);
+		site_memory(c, node, &x);
+		if (x.cpus) {
+			x.share = (unsigned int)(x.room * SHARES / ((int64_t)x.cpus * LOAD_ONE));
+			c->emptiness.nodes++;
+			c->emptiness.cpus += x.cpus;
+			c->emptiness.share += (double)x.share / SHARES;
+		}
+		if (x.avail && (!node->mem_known || x.avail >= memory_floor(node)))
+			idset_add(&c->roomy, node->id);
+		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
+			continue;
+		s->sites[s->nsites++] = x;
+	}
+	return add_costs(c);
+}
+
+/* Part of the requested memory that a site has, in 1/PAGES_ONE. */
+static int64_t pages_of(const struct search *s, const struct site *x)
+{
+	const struct need *need = &s->need;
+	double has = (double)(x->avail < need->memory ? x->avail : need->memory);
+
+	for (unsigned int h = 0; h < s->topology->nhuge; h++)
+		has += (double)(x->huge[h] < need->huge[h] ? x->huge[h] : need->huge[h]) *
+		       (double)s->topology->huge_size[h];
+	return (int64_t)(has / need->pages * PAGES_ONE);
+}
+
+void sites_weigh(struct search *s)
+{
+	for (unsigned int i = 0; i < s->nsites; i++) {
+		struct site *x = &s->sites[i];
+
+		x->weight = (x->room < s->need.room ? x->room : s->need.room) >> 10;
+		x->mem_weight = s->need.pages > 0 ? pages_of(s, x) : x->away || s->pages_named ? 0 : x->weight;
+	}
+}
