@@ -132,10 +132,18 @@ static void know(const struct state *s)
 		if (c > 1 && c / 2 * 3 <= s->total_cpus / 2 && k->nclasses < CLASSES_MAX)
 			k->size[k->nclasses++] = c / 2 * 3;
 	}
-	for (unsigned int c = 0; c < k->nclasses; c++)
-		k->seen[c] = 4.0 / k->size[c];
 	for (unsigned int i = 0; i < WORK_KINDS; i++)
 		k->stream += model_params[0].mix[i] * model_params[0].stream[i];
+}
+
+/* An empty machine is a new one: only the prior is known, by which all sizes use as many CPUs. */
+static void forget(const struct state *s)
+{
+	for (unsigned int i = 0; i < s->ncand; i++)
+		if (s->node_load[s->cand[i]])
+			return;
+	for (unsigned int c = 0; c < known.nclasses; c++)
+		known.seen[c] = 4.0 / known.size[c];
 }
 
 static void saw(unsigned int cpus)
@@ -572,6 +580,7 @@ static bool by_speed(const struct state *s, const struct ask *a, bool ahead, str
 	d.n = 0;
 	look_at_nodes(&d);
 	if (ahead) {
+		forget(s);
 		look_ahead(&d);
 		saw(a->cpus);
 	}
