@@ -15,11 +15,13 @@
 #include <string.h>
 
 struct options {
-	const char *rows, *rules, *machines, *shared, *svg, *svg_row;
+	const char *rows, *rules, *machines, *shared, *svg, *svg_row, *half;
 	unsigned int seeds, arrivals, requests;
 	int balance;
-	bool json, check, no_curves, quick, threads, poisson, scaling, exact, list;
+	bool json, check, no_curves, quick, threads, poisson, scaling, exact, orders, list;
 };
+
+enum half half = HALF_BOTH;
 
 #define MANY_NODES 100
 #define EXACT_REQUESTS 2000
@@ -42,6 +44,9 @@ static const char usage_text[] =
 	"occupancy\n"
 	"  --scaling          instead of all that: time of a decision against nodes and placed containers\n"
 	"  --exact            instead: 2,000 random decisions per machine of up to 8 nodes against all sets of nodes\n"
+	"  --half HALF        tune or report: the half of machines, traces and parameter sets that may be tuned on, or the "
+	"other\n"
+	"  --orders           instead: small containers and a large one on two near pairs, in every order\n"
 	"  --requests N       so many of them\n"
 	"  --machines DIR     made machines (bench/select/machines)\n"
 	"  --shared DIR       recorded machines and traces ($NUMAPLACE_SHARED, or ../shared)\n"
@@ -67,6 +72,8 @@ enum {
 	OPT_MACHINES,
 	OPT_SHARED,
 	OPT_LIST,
+	OPT_HALF,
+	OPT_ORDERS,
 	OPT_HELP
 };
 
@@ -90,6 +97,8 @@ static const struct option long_options[] = {
 	{ "machines", required_argument, NULL, OPT_MACHINES },
 	{ "shared", required_argument, NULL, OPT_SHARED },
 	{ "list", no_argument, NULL, OPT_LIST },
+	{ "orders", no_argument, NULL, OPT_ORDERS },
+	{ "half", required_argument, NULL, OPT_HALF },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
 };
@@ -107,6 +116,7 @@ static void option_flag(struct options *o, int opt)
 		[OPT_QUICK] = &o->quick,     [OPT_JSON] = &o->json,	  [OPT_CHECK] = &o->check,
 		[OPT_THREADS] = &o->threads, [OPT_POISSON] = &o->poisson, [OPT_NO_CURVES] = &o->no_curves,
 		[OPT_SCALING] = &o->scaling, [OPT_EXACT] = &o->exact,	  [OPT_LIST] = &o->list,
+		[OPT_ORDERS] = &o->orders,
 	};
 
 	*flag[opt] = true;
@@ -117,6 +127,7 @@ static void option_text(struct options *o, int opt, const char *text)
 	const char **const place[] = {
 		[OPT_ROWS] = &o->rows,	     [OPT_RULES] = &o->rules,	    [OPT_SVG] = &o->svg,
 		[OPT_SVG_ROW] = &o->svg_row, [OPT_MACHINES] = &o->machines, [OPT_SHARED] = &o->shared,
+		[OPT_HALF] = &o->half,
 	};
 
 	if (opt == OPT_SEEDS)
@@ -153,7 +164,9 @@ static bool options_read(struct options *o, int argc, char **argv)
 		o->arrivals = o->quick ? 400 : 1500;
 	if (!o->requests)
 		o->requests = EXACT_REQUESTS;
-	return optind == argc;
+	if (o->half)
+		half = strcmp(o->half, "tune") == 0 ? HALF_TUNED : strcmp(o->half, "report") == 0 ? HALF_REPORTED : HALF_BOTH;
+	return optind == argc && (!o->half || half != HALF_BOTH);
 }
 
 /* Whether @name matches one of comma-separated @patterns. */
@@ -182,6 +195,8 @@ static bool wanted(const struct options *o, const struct row *row)
 
 	row_name(row, name, sizeof(name));
 	if (row->memory && !memory_known(row->machine->t))
+		return false;
+	if (!half_has_machine(half, row->machine->name))
 		return false;
 	if (o->quick && (row->machine->t->nnodes > 64 || row->load % 30))
 		return false;
@@ -266,6 +281,8 @@ static int bench(const struct options *o, const struct machines *all, const stru
 		} else if (run_row(o, pods, &rows[i])) {
 			status = 2;
 		}
+	if (status == 0 && !o->list && !o->json && !o->check)
+		report_speed(stdout, rows, n);
 	if (status == 0 && !o->list && o->json)
 		report_json(stdout, rows, n, o->seeds, o->arrivals, pods->made);
 	if (status == 0 && !o->list && o->svg && make_plot(o, pods, rows, n))
@@ -296,7 +313,10 @@ int main(int argc, char **argv)
 		fprintf(stderr, "bench: %s\n", err.text);
 		return 2;
 	}
-	status = o.exact ? exact(&all, o.requests) : bench(&o, &all, &pods);
+	if (o.orders)
+		status = orders(&all);
+	else
+		status = o.exact ? exact(&all, o.requests) : bench(&o, &all, &pods);
 	pods_free(&pods);
 	machines_free(&all);
 	return status;

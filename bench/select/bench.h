@@ -8,6 +8,7 @@
 
 #include "plugin/base/error.h"
 #include "plugin/machine/topology.h"
+#include "plugin/select/model.h"
 #include "plugin/select/usage.h"
 
 #include <stdbool.h>
@@ -183,6 +184,7 @@ enum rule_kind {
 	RULE_OURS,
 	RULE_PEER,
 	RULE_END,   /* best fit and worst fit: the ends of the trade */
+	RULE_MODEL, /* chooses by predicted speed */
 	RULE_TRUTH, /* the best possible choice */
 };
 struct rule {
@@ -210,6 +212,9 @@ bool rule_worst(const struct state *s, const struct ask *a, int balance, struct 
 bool rule_best(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_joint(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_start(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_cores(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_greedy(const struct state *s, const struct ask *a, int balance, struct choice *c);
+bool rule_model(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_truth(const struct state *s, const struct ask *a, int balance, struct choice *c);
 
 /* run.c */
@@ -229,7 +234,9 @@ enum metric {
 	M_LLCS,	     /* last-level caches over the fewest, per container */
 	M_MEDIAN,    /* ns */
 	M_P99,
-	METRICS
+	M_SPEED,     /* predicted, mean by CPU, by parameter set of the model */
+	M_SLOWEST = M_SPEED + MODEL_PARAMS, /* the same of the slowest tenth */
+	METRICS = M_SLOWEST + MODEL_PARAMS
 };
 extern const char *const metric_keys[METRICS];
 struct result {
@@ -237,6 +244,38 @@ struct result {
 	bool ran, stand_in;    /* the search beyond exact_nodes was used */
 	double value[METRICS]; /* NAN: nothing to measure */
 };
+/*
+ * Machines, traces and parameter sets of the model are in two halves: one that choices may be tuned on, and one that
+ * only reports.
+ */
+enum half { HALF_BOTH, HALF_TUNED, HALF_REPORTED };
+extern enum half half; /* of this run */
+bool half_has_machine(enum half h, const char *name);
+bool half_has_params(enum half h, unsigned int params);
+unsigned int half_seed(enum half h, unsigned int seed); /* seed number of the half's trace number @seed, from 1 */
+
+/* judge.c: predicted speed of all that live. */
+#define ALONE_CPUS 512
+struct judged;
+struct judge {
+	const struct state *s;
+	struct model model[MODEL_PARAMS];
+	struct model_traffic traffic;
+	double *alone; /* speeds that were computed already */
+	double *llc_load;
+	unsigned int *llc_cpus;
+	unsigned int nlive, nended;
+	struct judged **live, **ended;
+};
+/* @most: containers in all.  judge_free() also after a failure. */
+int judge_init(struct judge *j, const struct state *s, unsigned int most);
+void judge_free(struct judge *j);
+/* A container that starts, its work drawn at random from seed @lot; the CPUs of @h must remain until it ends.  NULL: out of memory. */
+struct judged *judge_add(struct judge *j, const struct held *h, uint64_t lot);
+void judge_end(struct judge *j, struct judged *c);
+void judge_look(struct judge *j, enum half h);
+void judge_sum(struct judge *j, enum half h, double *value);
+
 /* @mark: containers that the rule refuses become absent for the next rule that runs the trace. */
 int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, int balance, bool mark, double *value);
 /* Mean over the seeds. */
@@ -260,6 +299,9 @@ void report_row(FILE *out, const struct row_results *r);
 void report_json(FILE *out, const struct row_results *r, unsigned int n, unsigned int seeds, unsigned int arrivals,
 		 bool made);
 
+/* Predicted speed over all rows, of each rule, beside Topology Manager + closest and beside the best peer of each row. */
+void report_speed(FILE *out, const struct row_results *r, unsigned int n);
+
 /* plot.c */
 struct curve {
 	unsigned int n;
@@ -282,5 +324,8 @@ int scaling(bool check);
 
 /* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */
 int exact(const struct machines *all, unsigned int requests);
+
+/* orders.c: small containers before a large one; 0, or 1: the large one lies farther than it must. */
+int orders(const struct machines *all);
 
 #endif

@@ -119,7 +119,7 @@ static void check_dominated(const char *row, const struct row_results *r, const 
 
 	for (unsigned int k = 0; k < nrules; k++) {
 		const struct result *res = &r->result[k];
-		bool better = res->ran && res != us && res->rule->kind != RULE_TRUTH && keeps_promises(res);
+		bool better = res->ran && res != us && res->rule->kind < RULE_MODEL && keeps_promises(res);
 
 		for (size_t i = 0; i < NLIMITS && better; i++) {
 			double a = res->value[limits[i].metric], b = us->value[limits[i].metric];

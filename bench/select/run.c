@@ -34,11 +34,22 @@ const char *const metric_keys[METRICS] = {
 	"extra_llcs",
 	"median_ns",
 	"p99_ns",
+	"speed_measured",
+	"speed_flat",
+	"speed_literal",
+	"speed_narrow",
+	"slowest_measured",
+	"slowest_flat",
+	"slowest_literal",
+	"slowest_narrow",
 };
+
+#define LOOK_EVERY 4 /* arrivals between two looks of the judge */
 
 struct live {
 	double until;
 	struct held held;
+	struct judged *judged;
 };
 
 struct run {
@@ -56,6 +67,7 @@ struct run {
 	double sum[METRICS];
 	double clock, since;	 /* what is measured over time */
 	double imb_cpu, imb_mem; /* now */
+	struct judge judge;
 };
 
 static uint64_t now_ns(void)
@@ -265,7 +277,7 @@ static void measure(struct run *r, const struct held *h, const struct before *b)
 }
 
 /* 1: placed; 0: refused. */
-static int place(struct run *r, const struct ask *a, bool *counted)
+static int place(struct run *r, const struct ask *a, uint64_t lot, bool *counted)
 {
 	struct before b = { 0 };
 	struct live l = { .until = r->poisson ? a->at + a->life : 0 }; /* constant occupancy: the order of arrival */
@@ -286,6 +298,11 @@ static int place(struct run *r, const struct ask *a, bool *counted)
 		return 0;
 	if (state_add(&r->s, &r->c, &l.held))
 		return -ENOMEM;
+	l.judged = judge_add(&r->judge, &l.held, lot);
+	if (!l.judged) {
+		held_free(&l.held);
+		return -ENOMEM;
+	}
 	if (a->counted)
 		measure(r, &l.held, &b);
 	heap_push(r, &l);
@@ -329,7 +346,7 @@ static void sum_up(struct run *r, double *v)
 static int run_init(struct run *r, const struct rule *rule, const struct row *row, const struct trace *tr, int balance)
 {
 	*r = (struct run){ .rule = rule, .balance = balance, .poisson = row->poisson };
-	if (state_init(&r->s, row) || choice_init(&r->c, &r->s))
+	if (state_init(&r->s, row) || choice_init(&r->c, &r->s) || judge_init(&r->judge, &r->s, tr->n))
 		return -ENOMEM;
 	r->heap = calloc(tr->n, sizeof(*r->heap));
 	r->ns = calloc(tr->n, sizeof(*r->ns));
@@ -350,6 +367,7 @@ static void run_free(struct run *r)
 	free(r->ns);
 	free(r->capacity);
 	free(r->free);
+	judge_free(&r->judge);
 	choice_free(&r->c);
 	state_free(&r->s);
 }
@@ -392,7 +410,8 @@ static void push_out(struct run *r, const struct row *row, const struct ask *a, 
 	}
 	for (unsigned int i = 0; i < out; i++) {
 		pass_time(r, r->clock + 1.0 / (out + 1), counted);
-		state_remove(&r->s, &r->heap[--r->nlive].held);
+		judge_end(&r->judge, r->heap[--r->nlive].judged);
+		state_remove(&r->s, &r->heap[r->nlive].held);
 		weigh_balance(r);
 	}
 	pass_time(r, r->clock + 1.0 / (out + 1), counted);
@@ -405,6 +424,7 @@ static void live_out(struct run *r, const struct ask *a, bool counted)
 
 		pass_time(r, r->heap[0].until, counted);
 		l = heap_pop(r);
+		judge_end(&r->judge, l.judged);
 		state_remove(&r->s, &l.held);
 		weigh_balance(r);
 	}
@@ -428,15 +448,19 @@ int run_rule(const struct rule *rule, const struct row *row, struct trace *tr, i
 			counted = tr->ask[i].counted;
 			continue;
 		}
-		status = place(&r, &tr->ask[i], &counted);
+		status = place(&r, &tr->ask[i], tr->seed * 1000003 + i, &counted);
+		if (counted && i % LOOK_EVERY == 0)
+			judge_look(&r.judge, half);
 		tr->ask[i].absent = mark && status == 0;
 		if (status == 1) {
 			weigh_balance(&r);
 			status = 0;
 		}
 	}
-	if (status == 0)
+	if (status == 0) {
 		sum_up(&r, value);
+		judge_sum(&r.judge, half, value);
+	}
 	run_free(&r);
 	return status;
 }
@@ -462,7 +486,7 @@ static int run_traces(const struct rule *rule, const struct rule *gate, const st
 	out->stand_in = rule->exact_nodes && row->machine->t->nnodes > rule->exact_nodes;
 	for (unsigned int seed = 1; seed <= seeds && out->ran; seed++) {
 		struct trace tr;
-		int status = trace_make(&tr, pods, row, arrivals, seed);
+		int status = trace_make(&tr, pods, row, arrivals, half_seed(half, seed));
 
 		if (status == 0 && gate)
 			status = run_rule(gate, row, &tr, BALANCE_DEFAULT, true, v);
