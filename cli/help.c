@@ -40,8 +40,9 @@ static const struct {
 	  "Usage: numaplace [OPTION...] simulate\n"
 	  "\n"
 	  "Reads JSON lines from standard input and places containers as if nothing ran\n"
-	  "on this machine: all memory and hugepages free, the ledger empty. Prints one\n"
-	  "line for each start, in order; ns is the time of the decision in nanoseconds.\n"
+	  "on this machine: the ledger is empty, and all hugepages and the memory outside of\n"
+	  "hugepage pools are free. Prints one line for each start, in order; ns is the\n"
+	  "time of the decision in nanoseconds.\n"
 	  "numaplace(1) describes the format of the lines.\n"
 	  "\n"
 	  "Example: seq 10 | jq -c '{op:\"start\",id:tostring,config:{\"limits.cpu\":\"2\"}}' | numaplace simulate\n" },

@@ -99,8 +99,8 @@ int options_parse(const struct option_table *o, int argc, char **argv, struct er
 		if (code == -1 && o->unknown == OPTIONS_END)
 			break;
 		if (code == -1) {
-			/* "--": words follow */
-			for (i++; i < argc; i++)
+			/* "--": words follow. A verb that parses the kept words needs the "--", too. */
+			for (i += o->unknown != OPTIONS_KEEP || !words; i < argc; i++)
 				argv[words++] = argv[i];
 			break;
 		}

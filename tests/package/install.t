@@ -54,6 +54,17 @@ for f in "$tmp"/usr/usr/share/containers/oci/hooks.d/*.json "$tmp"/usr/usr/share
 	ok $? "${f#"$tmp/usr"} is JSON of hooks.d with one stage"
 done
 # CRI-O does not start if it reads a stage that only podman knows.
+# The engine calls the hook for each key of request.c, with and without prefix, and for no other limits.cpu or limits.memory.
+keys=$(sed -n 's/^\t\[KEY_.*\] = "\(limits\.[a-z.]*\)",$/\1/p' plugin/select/request.c)
+[ "$(wc -w <<< "$keys")" -gt 9 ]
+ok $? 'the keys of request.c are found' "$keys"
+for f in "$tmp"/usr/usr/share/containers/oci/hooks.d/*.json "$tmp"/usr/usr/share/numaplace/hooks.d-precreate/*.json; do
+	pattern=$(jq -r '.when.annotations | keys[]' "$f")
+	missed=$(sed 'p; s/^/org.numaplace./' <<< "$keys" | grep -vxE -e "$pattern")
+	extra=$(printf '%s\n' limits.cpus limits.cpu.x limits.memory.swap limits.cpu.nodes.x xlimits.cpu org.numaplace | grep -xE -e "$pattern")
+	[ -n "$pattern" ] && [ -z "$missed$extra" ]
+	ok $? "${f#"$tmp/usr"} matches each key, and no other annotation" "missed: $missed" "too many: $extra"
+done
 ! grep -l precreate "$tmp"/usr/usr/share/containers/oci/hooks.d/* > "$tmp/log"
 ok $? 'the precreate hook is not in a folder that CRI-O reads'
 files usr > "$tmp/log"

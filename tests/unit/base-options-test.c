@@ -106,6 +106,9 @@ static void test_unknown(void)
 
 	is_str(parse(&keep, "--nodes 1 --json -xy --conf a"), "--nodes 1 -xy", "unknown options are kept as words");
 	ok(json && conf && strcmp(conf, "a") == 0, "and known ones behind them are taken");
+	is_str(parse(&keep, "verify --json -- -x --conf a"), "verify -- -x --conf a", "-- behind a word is kept with what follows");
+	ok(json && !conf, "and nothing behind it is an option");
+	is_str(parse(&keep, "--json -- verify --conf a"), "verify --conf a", "-- before all words is left out");
 	parse(&end, "--json x --conf a");
 	ok(json && !conf, "a word ends the options");
 	parse(&end, "--json --x --conf a");
