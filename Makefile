@@ -79,8 +79,8 @@ select = $(O)/libselect.a $(machine)
 ledger = $(O)/libledger.a $(select)
 cgroup = $(O)/libcgrouproom.a $(ledger)
 place = $(O)/libplace.a $(cgroup)
-common_parts = $(call objects,runtime-hooks/common/*.c)
-oci_parts = $(common_parts) $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
+common = $(O)/libcommon.a $(place)
+oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
 plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
@@ -134,7 +134,7 @@ left-out:
 # The one file of each room that uses a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
 $(O)/cgroup/numa.o: cc_pkgs = numa
-$(O)/plugin/base/json.o $(O)/plugin/base/json-write.o: cc_pkgs = yajl
+$(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
@@ -167,8 +167,9 @@ $(O)/libselect.a: $(call objects,plugin/select/*.c)
 $(O)/libledger.a: $(call objects,plugin/ledger/*.c)
 $(O)/libcgrouproom.a: $(call objects,cgroup/*.c)
 $(O)/libplace.a: $(call objects,place/*.c)
-# Not libcgroup.c, whose library keeps its state in variables of the whole process, nor JSON, which needs yajl.
-$(library_rooms): $(patsubst %.c,$(O)/pic/%.o,$(filter-out cgroup/libcgroup.c plugin/base/json%,\
+$(O)/libcommon.a: $(call objects,runtime-hooks/common/*.c)
+# Not libcgroup.c, whose library keeps its state in variables of the whole process.
+$(library_rooms): $(patsubst %.c,$(O)/pic/%.o,$(filter-out cgroup/libcgroup.c,\
 	$(wildcard plugin/*/*.c cgroup/*.c place/*.c)))
 %.a:
 	@mkdir -p $(@D)
@@ -184,28 +185,26 @@ $(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnuma
 	ln -sf $(@F) $(O)/$(soname)
 	ln -sf $(soname) $(O)/libnumaplace.so
 
-$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(place)
+$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(common)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
-$(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
+$(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which replaces the memory functions of a shared libc.
-$(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
+$(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
-$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common_parts) \
-	$(place)
+$(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
-$(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(call objects,runtime-hooks/common/hook.c) \
-	$(place)
+$(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
-$(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(place)
+$(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
 # A unit test links its own room and those below, so that the linker detects a dependency in the wrong direction.
 $(unit_programs): $(O)/%: $(O)/%.o
-$(call unit_of,oci-*.c spec-*.c runtime-*.c): $(oci_parts) $(place)
+$(call unit_of,oci-*.c spec-*.c runtime-*.c): $(oci_parts) $(common)
 $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
-$(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(place)
+$(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
 $(call unit_of,api-*.c): $(library_objects) $(library_rooms)
@@ -217,7 +216,8 @@ $(call unit_of,ledger-*.c): $(ledger)
 $(call unit_of,select-*.c): $(select)
 $(call unit_of,machine-*.c): $(machine)
 $(call unit_of,base-*.c): $(base)
-$(call unit_of,base-json-*.c): link_pkgs = yajl
+$(call unit_of,common-*.c): $(common)
+$(call unit_of,common-*.c): link_pkgs = yajl
 
 $(O)/bench-select: $(bench_objects) $(place)
 $(O)/bench-select: LDLIBS += -lm
@@ -386,7 +386,7 @@ $(O)/bench-hook/noop-static: link_static = -static-pie
 $(hook_noops): $(O)/bench/hook/noop.o
 $(O)/bench-hook/noop-dynamic: link_libs = -Wl,--no-as-needed $(call pkg-libs,yajl)
 $(O)/bench-hook/noop-libcgroup: link_libs = -Wl,--no-as-needed $(call pkg-libs,libcgroup yajl)
-$(hook_wrapped): $(call objects,bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(oci_parts) $(place)
+$(hook_wrapped): $(call objects,bench/hook/wrap.c) $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/bench-hook/oci-hook $(O)/bench-hook/oci-hook-phases: link_static = $(static_pie)
 $(O)/bench-hook/oci-hook-phases: $(call objects,bench/hook/phases.c)
 # Wraps every function that has a __wrap_ in these objects.
@@ -396,7 +396,7 @@ $(hook_wrapped): link_libs = $(call pkg-libs,yajl) $(wrap_options)
 comma := ,
 # Not for measurements, but for the crash tests.
 $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
-	$(common_parts) $(place)
+	$(common)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
 
@@ -429,9 +429,9 @@ $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
 $(call fuzz_of,name): link_pkgs = yajl
-$(call fuzz_of,simulate): $(call objects,cli/cli.c) $(place)
+$(call fuzz_of,simulate): $(call objects,cli/cli.c)
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
-$(fuzz_programs): $(place)
+$(fuzz_programs): $(common)
 $(fuzz_programs):
 	$(call need-pkgs,$(link_pkgs))
 	@mkdir -p $(@D)

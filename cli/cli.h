@@ -10,7 +10,7 @@
 
 #include "place/place.h"
 #include "plugin/base/error.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 #include "plugin/base/options.h"
 #include "plugin/base/util.h"
 

@@ -11,7 +11,7 @@
 #include "cli/term.h"
 #include "plugin/base/file.h"
 #include "runtime-hooks/common/confine.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>

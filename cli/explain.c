@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "cli/snapshot.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "plugin/base/name.h"
 #include "runtime-hooks/incus/incus-api.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <string.h>

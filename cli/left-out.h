@@ -6,7 +6,7 @@
 #define NUMAPLACE_LEFT_OUT_H
 
 #include "cli/cli.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 #include "plugin/select/usage.h"
 
 /* Sets of CPU ids; a CPU may be in several. */

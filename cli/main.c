@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/help.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -6,7 +6,7 @@
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 #include "plugin/ledger/counters.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -7,7 +7,7 @@
 #include "cli/cli.h"
 #include "cli/snapshot.h"
 #include "place/machine.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>

@@ -5,7 +5,7 @@
 #include "cli/cli.h"
 #include "cli/table.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <string.h>

@@ -9,7 +9,7 @@
 #include "cli/table.h"
 #include "cli/snapshot.h"
 #include "place/rebalance.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -9,8 +9,8 @@
 #include "cli/cli.h"
 #include "place/admit.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -7,7 +7,7 @@
 #include "cli/table.h"
 #include "cli/snapshot.h"
 #include "cli/term.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <inttypes.h>

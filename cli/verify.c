@@ -10,7 +10,7 @@
 #include "cli/snapshot.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <string.h>

@@ -6,8 +6,8 @@
 
 #include "plugin/base/clock.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json-write.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json-write.h"
+#include "runtime-hooks/common/json.h"
 #include "plugin/base/wait.h"
 
 #include <errno.h>

@@ -6,7 +6,7 @@
  * commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/name.h"
 #include "plugin/base/util.h"

@@ -9,7 +9,7 @@
 
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json.h"
 
 #include <errno.h>
 #include <fcntl.h>

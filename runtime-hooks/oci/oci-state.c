@@ -10,7 +10,7 @@
 
 #include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json.h"
 
 #include <errno.h>
 #include <limits.h>

@@ -8,8 +8,8 @@
 
 #include "plugin/select/request.h"
 #include "plugin/base/util.h"
-#include "plugin/base/json-write.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json-write.h"
+#include "runtime-hooks/common/json.h"
 #include "runtime-hooks/oci/oci-config.h"
 
 #include <errno.h>

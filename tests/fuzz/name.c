@@ -7,7 +7,7 @@
 
 #include "cli/svg-text.h"
 #include "cli/table.h"
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 #include "plugin/base/name.h"
 
 #include <errno.h>

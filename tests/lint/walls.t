@@ -7,7 +7,7 @@
 . "${0%/*}/../tap.bash"
 cd "${0%/*}/../.." || exit
 build=${NUMAPLACE_BUILD:-build}
-rooms='base machine select ledger cgroup place runtime-hooks=cli'
+rooms='base machine select ledger cgroup place runtime-hooks/common runtime-hooks=cli'
 
 # found ROOMS < "FILE U|D SYMBOL" lines
 found() { awk -v rooms="$1" -f tests/lint/walls.awk; }

@@ -6,7 +6,7 @@
  * text is validated first. Its number conversion overflows: numbers are parsed here. It does not limit depth: levels
  * are counted here. It does not check malloc() for failure: its allocator leaves by longjmp().
  */
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json.h"
 
 #include "plugin/base/number.h"
 #include "plugin/base/util.h"

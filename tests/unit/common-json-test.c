@@ -4,7 +4,7 @@
  * reason and the position.
  */
 #include "plugin/base/util.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>

@@ -2,8 +2,8 @@
 /*
  * The JSON writer: its text is well-formed and printable whatever a string contains, in memory and in a stream.
  */
-#include "plugin/base/json-write.h"
-#include "plugin/base/json.h"
+#include "runtime-hooks/common/json-write.h"
+#include "runtime-hooks/common/json.h"
 #include "tests/unit/tap.h"
 
 #include <string.h>

@@ -6,7 +6,7 @@
  * yajl does not check malloc() for failure. It allocates only when a generator is made, so its state lives in the
  * writer, and nothing has to be freed.
  */
-#include "plugin/base/json-write.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include "plugin/base/error.h"
 
