@@ -105,12 +105,9 @@ static int parse_count(const char *value, unsigned int max, unsigned int *out, s
 }
 
 /* Parses a list; an empty value is the empty set. */
-static int parse_ids(const char *value, struct idset *out, struct error *err)
+static int parse_ids(const char *value, struct ids_out out, struct error *err)
 {
-	if (*value)
-		return idset_parse(value, out, err);
-	idset_clear(out);
-	return 0;
+	return *value ? ids_parse(value, out, err) : ids_parse_kernel(value, out, err);
 }
 
 static int set_default(struct conf *c, char *value, struct error *err)
@@ -137,12 +134,12 @@ static int set_on_failure(struct conf *c, char *value, struct error *err)
 
 static int set_reserved_cpus(struct conf *c, char *value, struct error *err)
 {
-	return parse_ids(value, &c->select.reserved_cpus, err);
+	return parse_ids(value, ids_into(&c->select.reserved_cpus), err);
 }
 
 static int set_reserved_nodes(struct conf *c, char *value, struct error *err)
 {
-	return parse_ids(value, &c->select.reserved_nodes, err);
+	return parse_ids(value, ids_into(&c->select.reserved_nodes), err);
 }
 
 static bool reserved_overlap(const struct select_policy *p, unsigned int first, unsigned int last)

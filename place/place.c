@@ -98,19 +98,19 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 }
 
 /* The memory nodes to write. With the policy preferred, processes may allocate on any node that is not reserved. */
-static struct idset mems_to_write(const struct placing *p, const struct constraints *limits,
-				  const struct placement *chosen)
+static struct nodeset mems_to_write(const struct placing *p, const struct constraints *limits,
+				    const struct placement *chosen)
 {
-	const struct idset *reserved = &p->env->conf.select.reserved_nodes;
-	struct idset mems = limits->allowed_mems;
+	const struct nodeset *reserved = &p->env->conf.select.reserved_nodes;
+	struct nodeset mems = limits->allowed_mems;
 
 	if (chosen->policy != POLICY_PREFERRED)
 		return chosen->mems;
-	if (!idset_empty(&p->found.before.mems))
-		idset_and(&mems, &p->found.before.mems);
-	if (!idset_intersects(&mems, reserved))
-		return (struct idset){ { 0 } };
-	idset_andnot(&mems, reserved);
+	if (!nodeset_empty(&p->found.before.mems))
+		nodeset_and(&mems, &p->found.before.mems);
+	if (!nodeset_intersects(&mems, reserved))
+		return (struct nodeset){ { 0 } };
+	nodeset_andnot(&mems, reserved);
 	return mems;
 }
 

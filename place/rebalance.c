@@ -81,7 +81,7 @@ static bool usable(const struct plan *p, const struct topo_cpu *cpu)
 	const struct select_policy *policy = p->in->policy;
 
 	return !cpu->isolated && !idset_has(&policy->reserved_cpus, cpu->id) &&
-	       !idset_has(&policy->reserved_nodes, p->t->nodes[cpu->node].id) && cpu->id < p->in->usage->cpu_ids &&
+	       !nodeset_has(&policy->reserved_nodes, p->t->nodes[cpu->node].id) && cpu->id < p->in->usage->cpu_ids &&
 	       !p->in->usage->exclusive[cpu->id];
 }
 
@@ -210,8 +210,8 @@ static unsigned int cpus_for(const struct plan *p, const struct request *r, unsi
 	const struct topo_node *n = &p->t->nodes[node];
 	unsigned int cpus = 0;
 
-	if (!n->has_memory || !p->cpus[node] || (r->nodes_mode == NODES_LIST && !idset_has(&r->nodes, n->id)) ||
-	    (!idset_empty(&r->pin_mems) && !idset_has(&r->pin_mems, n->id)))
+	if (!n->has_memory || !p->cpus[node] || (r->nodes_mode == NODES_LIST && !nodeset_has(&r->nodes, n->id)) ||
+	    (!nodeset_empty(&r->pin_mems) && !nodeset_has(&r->pin_mems, n->id)))
 		return 0;
 	if (idset_empty(&r->pin_cpus))
 		return p->cpus[node];
@@ -302,7 +302,7 @@ const char *rebalance_fixed(const struct record *r)
 		return "its class of CPUs was named";
 	if (r->request.one_thread)
 		return "it has one thread of each core";
-	if (r->request.all_nodes || !idset_empty(&r->request.mem_nodes))
+	if (r->request.all_nodes || !nodeset_empty(&r->request.mem_nodes))
 		return "its nodes were named";
 	if (r->request.ndevices)
 		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
@@ -721,7 +721,7 @@ static void tell_move(struct plan *p, const struct state *before, const struct s
 	m->after = over_mean(p, s->level);
 	m->joins = s->spread < before->spread;
 	for (unsigned int i = 0; i < o->nparts; i++)
-		idset_add(&m->nodes, p->t->nodes[p->part[o->first + i].node].id);
+		nodeset_add(&m->nodes, p->t->nodes[p->part[o->first + i].node].id);
 }
 
 static int tell(struct plan *p, unsigned int best, struct rebalance_plan *out)

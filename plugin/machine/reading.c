@@ -28,14 +28,14 @@ static int unread(const char *path, ssize_t status, struct error *err)
 	return status == -EINVAL ? error_set(err, -EINVAL, "%s: not a regular file", path) : (int)status;
 }
 
-int reading_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+int reading_list(struct reading *r, int dir, const char *path, struct ids_out out, struct error *err)
 {
 	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
 	int ret;
 
 	if (n < 0)
 		return unread(path, n, err);
-	ret = idset_parse_kernel(r->text, out, err);
+	ret = ids_parse_kernel(r->text, out, err);
 	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
 }
 
@@ -53,7 +53,7 @@ static int read_map(struct reading *r, int dir, const char *path, struct idset *
 int reading_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,
 		    struct error *err)
 {
-	int ret = reading_list(r, dir, list, out, err);
+	int ret = reading_list(r, dir, list, ids_into(out), err);
 
 	if (ret == -ENOENT)
 		ret = read_map(r, dir, map, out, err);
