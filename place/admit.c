@@ -7,6 +7,7 @@
 
 #include "place/place.h"
 #include "place/tenant.h"
+#include "plugin/base/hash.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -237,19 +238,10 @@ static bool has_ceiling(const struct conf *c, const struct tenant_claim *more)
 	       (c->max_memory_each && more->memory) || (c->max_hugepages_each && more->huge);
 }
 
-/* FNV-1a over the tenant's name and the list of tenants, which decides what belongs to it. */
+/* Hashes the tenant's name and the list of tenants, which decides what belongs to it. */
 static uint64_t key_of(const struct sum *s)
 {
-	const char *texts[] = { s->tenant, s->conf->tenants };
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		for (const char *p = texts[i];; p++) {
-			h = (h ^ (unsigned char)*p) * 0x100000001b3;
-			if (!*p)
-				break;
-		}
-	return h;
+	return hash_text(hash_text(HASH_START, s->tenant), s->conf->tenants);
 }
 
 /* Sums what the tenant holds. */

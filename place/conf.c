@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #define CONF_SIZE_MAX 65536
@@ -89,18 +90,15 @@ static int parse_switch(const char *value, bool *out, struct error *err)
 
 static int parse_count(const char *value, unsigned int max, unsigned int *out, struct error *err)
 {
-	unsigned int v = 0;
+	uint64_t v;
 
 	if (!*value)
 		return error_set(err, -EINVAL, "\"\": a number is missing");
-	for (const char *p = value; *p; p++) {
-		if (*p < '0' || *p > '9')
-			return error_set(err, -EINVAL, "\"%s\": not a number", quote(value).text);
-		v = v * 10 + (unsigned int)(*p - '0');
-		if (v > max)
-			return error_set(err, -EINVAL, "\"%s\": more than %u", quote(value).text, max);
-	}
-	*out = v;
+	if (value[strspn(value, "0123456789")])
+		return error_set(err, -EINVAL, "\"%s\": not a number", quote(value).text);
+	if (!number_parse(value, max, &v))
+		return error_set(err, -EINVAL, "\"%s\": more than %u", quote(value).text, max);
+	*out = (unsigned int)v;
 	return 0;
 }
 

@@ -10,20 +10,12 @@
 #include "place/known.h"
 #include "place/marks.h"
 #include "place/message.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
 #include "plugin/ledger/counters.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /*
  * Fills in all fields but the placement and its reasons. The recorded request has the pins of the cgroup, the hints
@@ -141,7 +133,7 @@ static void placing_begin(struct placing *p, struct place_env *env, const struct
 {
 	p->env = env;
 	p->job = job;
-	p->began = microseconds();
+	p->began = clock_ns(CLOCK_MONOTONIC);
 	p->machine.topology = NULL;
 	p->machine.fresh = false;
 	p->found.cgroup.fd = -1;
@@ -170,7 +162,7 @@ void place_finish(struct placing *p, int status)
 	if (status < 0 && p->recorded)
 		place_forget(env, p->machine.topology, p->job->runtime_class, p->job->id, p->found.cgroup.inode);
 	if (env->state >= 0)
-		counters_add(env->state, counters_of(status), microseconds() - p->began);
+		counters_add(env->state, counters_of(status), (clock_ns(CLOCK_MONOTONIC) - p->began) / 1000);
 	machine_close(&p->machine);
 	inspection_close(&p->found);
 	free(p->text);

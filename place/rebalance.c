@@ -10,6 +10,7 @@
 #include "place/rebalance.h"
 
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <string.h>
@@ -117,35 +118,24 @@ static uint32_t level_of(const struct plan *p, unsigned int node, uint64_t load)
 
 static struct option *new_option(struct plan *p)
 {
-	if (p->noptions == p->option_room) {
-		unsigned int room = p->option_room ? p->option_room * 2 : 256;
-		struct option *bigger = reallocarray(p->option, room, sizeof(*bigger));
+	struct option *o = vec_push(p->option, p->noptions, p->option_room);
 
-		if (!bigger) {
-			p->failed = true;
-			return NULL;
-		}
-		p->option = bigger;
-		p->option_room = room;
-	}
-	p->option[p->noptions] = (struct option){ .first = p->nparts };
-	return &p->option[p->noptions++];
+	if (o)
+		o->first = p->nparts;
+	else
+		p->failed = true;
+	return o;
 }
 
 static void add_part(struct plan *p, struct part part)
 {
-	if (p->nparts == p->part_room) {
-		unsigned int room = p->part_room ? p->part_room * 2 : 256;
-		struct part *bigger = reallocarray(p->part, room, sizeof(*bigger));
+	struct part *added = vec_push(p->part, p->nparts, p->part_room);
 
-		if (!bigger) {
-			p->failed = true;
-			return;
-		}
-		p->part = bigger;
-		p->part_room = room;
+	if (!added) {
+		p->failed = true;
+		return;
 	}
-	p->part[p->nparts++] = part;
+	*added = part;
 	p->option[p->noptions - 1].nparts++;
 }
 
@@ -635,19 +625,14 @@ static int expand(struct plan *p, unsigned int s)
 	for (unsigned int i = 0; i < p->in->n; i++)
 		/* never back to the first option: other containers may have its exact CPUs by then */
 		for (unsigned int o = p->item[i].first + 1; o < p->item[i].first + p->item[i].noptions; o++) {
-			struct state to;
+			struct state to, *added;
 
 			if (o == p->at[i] || !try_move(p, &p->state[s], i, o, &to))
 				continue;
-			if (n == room) {
-				struct state *bigger = reallocarray(found, room ? room * 2 : 64, sizeof(*bigger));
-
-				if (!bigger)
-					return -ENOMEM;
-				found = bigger;
-				room = room ? room * 2 : 64;
-			}
-			found[n++] = to;
+			added = vec_push(found, n, room);
+			if (!added)
+				return -ENOMEM;
+			*added = to;
 		}
 	if (n)
 		qsort(found, n, sizeof(*found), by_merit);

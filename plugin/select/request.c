@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "plugin/base/name.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 const char *const request_keys[KEY_COUNT] = {
@@ -77,26 +78,6 @@ int memory_policy_parse(const char *text, enum memory_policy *out, struct error 
 			 quote(text).text);
 }
 
-/* Digits only, no sign, no space, at most @max. */
-static int parse_number(const char *text, size_t len, uint64_t max, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (!len)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		unsigned int digit = (unsigned int)(text[i] - '0');
-
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		if (v > (max - digit) / 10)
-			return -ERANGE;
-		v = v * 10 + digit;
-	}
-	*out = v;
-	return 0;
-}
-
 int bool_parse(const char *text, bool *out, struct error *err)
 {
 	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
@@ -128,15 +109,14 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 
 	if (!*value)
 		return error_set(err, -EINVAL, "\"\": empty; a number of CPUs or a list is expected");
-	ret = parse_number(value, strlen(value), CPU_COUNT_MAX, &count);
-	if (ret == 0) {
+	if (!value[strspn(value, "0123456789")]) {
+		if (!number_parse(value, CPU_COUNT_MAX, &count))
+			return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
 		if (count == 0)
 			return error_set(err, -EINVAL, "\"0\": no CPU at all; leave the key out, or ask for 1 or more");
 		r->cpu_count = (unsigned int)count;
 		return 0;
 	}
-	if (ret == -ERANGE)
-		return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
 	ret = parse_list(value, "a whole number of CPUs or a list like 0-3,8", ids_into(&r->cpu_list), err);
 	if (ret < 0)
 		return ret;
@@ -290,7 +270,7 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 		ret = size_parse_page(item, &size, err);
 		if (ret < 0)
 			return ret;
-		if (parse_number(eq, strlen(eq), 1ULL << 40, &count) < 0)
+		if (!number_parse(eq, 1ULL << 40, &count))
 			return error_set(err, -EINVAL, "\"%s\": not a number of pages", quote(eq).text);
 		ret = add_huge(r, size, count, err);
 		if (ret < 0)
