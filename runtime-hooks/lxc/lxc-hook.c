@@ -502,18 +502,13 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
-	env.began = hook_begin();
-	env.writer.busy = hook_uncounted();
-	conf_init(&env.conf);
+	hook_begin_place(&env);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.seconds) {
-		hook_time_limit(o.seconds);
-		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
-	}
+	hook_time_limit(o.seconds, &env);
 	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
 	place_name_state(&env, o.state, env.real ? place_usual_state(false) : NULL);
 	/* Before reading any config. CONFINE_LOOK: lxc_log() looks for the log among the monitor's descriptors. */

@@ -255,7 +255,7 @@ static int bad_id(bool asked, struct error *err)
 	return 0;
 }
 
-static own_frame int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
+static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
 	bool asked;
@@ -435,19 +435,14 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
-	env.began = hook_begin();
-	env.writer.busy = hook_uncounted();
-	conf_init(&env.conf);
+	hook_begin_place(&env);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {
 		hook_drain(STDIN_FILENO);
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.seconds) {
-		hook_time_limit(o.seconds);
-		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
-	}
+	hook_time_limit(o.seconds, &env);
 	/* Before reading any byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))
