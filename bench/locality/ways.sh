@@ -8,8 +8,8 @@
 # SCENARIO WAY LOCAL NEAR FAR LATENCY BUSIEST, or SCENARIO WAY fails: WHY.
 
 . /tests/bench-config
-ac_reads=$READS
 . /tests/accesses.sh
+ac_rounds=$ROUNDS
 
 ac_setup
 for scenario in $SCENARIOS; do

@@ -9,7 +9,8 @@
 #	stop NAME				stops it
 #	cache NODE MIB				that much page cache on the node
 #	full NODE MIB				a process outside of containers leaves only that much free memory on the node
-# A line of # is a comment; "layout L" names the layout of the guest. After the last step, all containers that run read.
+# A line of # is a comment; "layout L" names the layout of the guest. After the last step, all containers that run read,
+# in several rounds.
 
 . /tests/lib.sh
 . /tests/lxc.sh
@@ -17,8 +18,9 @@
 . /tests/placed.sh
 
 ac_dir=/run/tests/accesses
-# The reads of each thread.
-ac_reads=${ac_reads:-100000}
+# The reads of each thread in one round, and the rounds. The scheduler moves threads from time to time, so one round shows
+# more of its luck than of the placement.
+ac_reads=20000 ac_rounds=10
 
 # ac_setup: tells the plugin the CPUs and the memory of each node; once in each guest.
 ac_setup() {
@@ -189,16 +191,20 @@ ac_end() {
 	rm -rf $ac_dir/full $ac_dir/cpus-* $ac_dir/threads-* /var/tmp/cache-*
 }
 
-# ac_read: all containers read at the same time; sets ac_expected.
+# ac_read: in each round, all containers take new pages and read at the same time. Sets ac_expected.
 ac_read() {
 	/tests/bin/walk clear
 	ac_expected=0
-	for ac_a in $ac_alive; do
-		echo go > "$(ac_fifo "$ac_a")/go"
+	for ac_r in $(seq $ac_rounds); do
+		for ac_a in $ac_alive; do
+			echo go > "$(ac_fifo "$ac_a")/go"
+		done
+		for ac_a in $ac_alive; do
+			ac_says "$ac_a" "done" || return 1
+		done
 	done
 	for ac_a in $ac_alive; do
-		ac_says "$ac_a" "done" || return 1
-		ac_expected=$((ac_expected + $(cat "$ac_dir/threads-$ac_a") * ac_reads))
+		ac_expected=$((ac_expected + $(cat "$ac_dir/threads-$ac_a") * ac_reads * ac_rounds))
 	done
 }
 

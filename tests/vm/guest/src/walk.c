@@ -4,10 +4,10 @@
  * statically, so that it runs in any container.
  *
  * walk run DIR WINDOW THREADS MIB ACCESSES: threads with MIB of memory, a quarter of which they share. The first thread
- * touches the shared pages, and each thread its own; then the process writes "ready" to the FIFO DIR/ready. For each
- * line of the FIFO DIR/go, each thread reads ACCESSES words, one of four from the shared pages, in an order that looks
- * random and is always the same; then the process writes "done" to DIR/ready. All data is in the window, and nothing
- * else.
+ * takes the shared pages, and each thread its own; then the process writes "ready" to the FIFO DIR/ready. For each line
+ * of the FIFO DIR/go, the threads free their pages and take new ones; then each thread reads ACCESSES words, one of
+ * four from the shared pages, in an order that looks random and is always the same; then the process writes "done" to
+ * DIR/ready. All data is in the window, and nothing else.
  *
  * walk machine: tells the plugin the CPUs, and the node of each block of memory.
  *
@@ -46,6 +46,7 @@
 static const char *dir;
 static char *window;
 static unsigned long threads, own_pages, shared_pages, accesses;
+static volatile unsigned long rounds; /* changes only while all threads wait */
 static pthread_barrier_t barrier;
 
 static void fail(const char *what)
@@ -66,10 +67,11 @@ static void *map_at(uintptr_t address, size_t size)
 
 /* --- the workload */
 
-static void touch(char *area, unsigned long pages)
+/* The kernel allocates new pages as if the thread had written to each, so that the only accesses are those of walk(). */
+static void take(char *area, unsigned long pages)
 {
-	for (unsigned long i = 0; i < pages; i++)
-		((volatile char *)area)[i * PAGE] = 1;
+	if (madvise(area, pages * PAGE, MADV_DONTNEED) || madvise(area, pages * PAGE, MADV_POPULATE_WRITE))
+		fail("madvise");
 }
 
 static uint64_t next(uint64_t *state)
@@ -93,13 +95,14 @@ static void *worker(void *number)
 	uintptr_t n = (uintptr_t)number;
 	char *own = window + (n + 1) * AREA_SIZE;
 
-	if (n == 0)
-		touch(window, shared_pages);
-	touch(own, own_pages);
-	pthread_barrier_wait(&barrier);
 	for (;;) {
+		if (n == 0)
+			take(window, shared_pages);
+		take(own, own_pages);
 		pthread_barrier_wait(&barrier);
-		walk(own, window, n + 1);
+		if (rounds)
+			walk(own, window, n + 1);
+		pthread_barrier_wait(&barrier);
 		pthread_barrier_wait(&barrier);
 	}
 	return NULL;
@@ -154,13 +157,12 @@ static void run(char **arg)
 	for (uintptr_t i = 0; i < threads; i++)
 		if (pthread_create(&thread, NULL, worker, (void *)i))
 			fail("pthread_create");
-	pthread_barrier_wait(&barrier);
-	say("ready");
-	for (;;) {
+	for (;; rounds++) {
+		pthread_barrier_wait(&barrier); /* all have their pages */
+		pthread_barrier_wait(&barrier); /* all have read */
+		say(rounds ? "done" : "ready");
 		wait_for_go();
 		pthread_barrier_wait(&barrier);
-		pthread_barrier_wait(&barrier);
-		say("done");
 	}
 }
 
