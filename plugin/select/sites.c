@@ -7,8 +7,9 @@
 
 #include <errno.h>
 
-#define BIAS_DEVICE 1.0  /* per local distance to the device */
-#define BIAS_HOME 0.05   /* of nodes other than the last ones */
+#define BIAS_DEVICE  1.0 /* per local distance to the device */
+#define BIAS_HOME    0.3 /* of nodes other than the last ones: of its pages, the page cache is still there */
+#define BIAS_GROUP   0.1 /* of a group of near nodes that is free as a whole */
 #define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)
@@ -61,7 +62,7 @@ static double device_distance(const struct choice *c, unsigned int i)
 	unsigned int n = 0;
 	double sum = 0;
 
-	idset_foreach(id, &c->in->device_nodes) {
+	idset_foreach (id, &c->in->device_nodes) {
 		int device = topology_find_node(t, id);
 
 		if (device < 0)
@@ -138,6 +139,31 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
 
+/*
+ * Of each group of twins (nodes of one socket or pair, say), sets the free share of its CPUs. Nodes that are all twins,
+ * or that have none, are no group.
+ */
+static int find_groups(const struct choice *c, double *free)
+{
+	const struct topology *t = c->t;
+	const struct search *s = &c->search;
+	cleanup_free double *cpus = calloc(t->nnodes, sizeof(*cpus));
+	cleanup_free unsigned int *nodes = calloc(t->nnodes, sizeof(*nodes));
+
+	if (!cpus || !nodes)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < s->nsites; k++) {
+		const struct site *x = &s->sites[k];
+
+		free[t->twin[x->node]] += (double)x->room / LOAD_ONE;
+		cpus[t->twin[x->node]] += x->cpus;
+		nodes[t->twin[x->node]]++;
+	}
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		free[i] = nodes[i] > 1 && nodes[i] < s->nsites && cpus[i] > 0 ? free[i] / cpus[i] : 0;
+	return 0;
+}
+
 /* Sets the cost of each site apart from distances within the set. */
 static int add_costs(struct choice *c)
 {
@@ -145,14 +171,17 @@ static int add_costs(struct choice *c)
 	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
 	bool home = !idset_empty(&c->limits->last_nodes), device = !idset_empty(&c->in->device_nodes);
+	cleanup_free double *group = calloc(c->t->nnodes, sizeof(*group));
 
+	if (!group || find_groups(c, group) < 0)
+		return -ENOMEM;
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
 		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
-		double bias = 0;
+		double r = group[c->t->twin[x->node]], bias = BIAS_GROUP * r * r * r;
 
 		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;
