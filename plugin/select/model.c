@@ -100,7 +100,7 @@ const struct model_params model_params[MODEL_PARAMS] = {
 	},
 };
 
-static double curve_at(const struct model_params *p, unsigned int distance)
+double model_latency(const struct model_params *p, unsigned int distance)
 {
 	unsigned int i = 1;
 
@@ -205,7 +205,7 @@ int model_init(struct model *out, const struct topology *t, const struct model_p
 	}
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		for (unsigned int j = 0; j < t->nnodes; j++) {
-			double l = curve_at(params, normal_distance(t, i, j));
+			double l = model_latency(params, normal_distance(t, i, j));
 
 			if (latency && t->nodes[j].has_memory)
 				l = l * t->nodes[j].read_latency / latency;

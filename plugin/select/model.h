@@ -87,6 +87,8 @@ double model_speed(const struct model *m, const struct model_part *part, unsigne
 /* Adds the container's traffic if it runs at @speed; removes it if @speed is negative. */
 void model_draw(const struct model *m, const struct model_part *part, unsigned int n, const struct work *work,
 		double speed, const struct model_traffic *traffic);
+/* Latency of memory at a SLIT distance (local is 10), from the curve. */
+double model_latency(const struct model_params *p, unsigned int distance);
 /* How much longer memory takes if @used of @capacity is drawn; 1 if idle. */
 double model_wait(const struct model_params *params, double used, double capacity);
 

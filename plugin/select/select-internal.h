@@ -69,6 +69,7 @@ struct taste {
 	double mean;        /* gain of a node with the mean free share, which is subtracted */
 	double nodes;       /* number of nodes with CPUs for this request, free or held */
 	double step;        /* fraction of an average node that the request takes */
+	double core;        /* cost of a thread whose core is shared, in local distances */
 };
 
 struct site_set {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Divides a number of CPUs over the chosen nodes: evenly by free room, or one node after the other, whichever costs less
- * with the memory that follows the CPUs.
+ * Divides a number of CPUs over the chosen nodes: evenly by free room, or one node after the other, whichever costs
+ * less with the memory that follows the CPUs.
  */
 #include "plugin/base/util.h"
 #include "plugin/select/spread-internal.h"
@@ -94,7 +94,7 @@ static void cap_by_memory(const struct spread *s, unsigned int count, unsigned i
 }
 
 void divide_by_weight(uint64_t want, unsigned int n, const uint64_t *weight, const uint64_t *room, const double *far,
-		   uint64_t *out)
+		      uint64_t *out)
 {
 	long double total = 0;
 	uint64_t left = want;
@@ -207,28 +207,51 @@ static double far_memory(const struct spread *s, const struct sharing *x)
 	return parts > 0 ? others / parts : away / cpus;
 }
 
-/* Cost of a container that gets only partial cores, in local distances. */
-#define COST_SPLIT 1.0
+/* Of @take CPUs of a part, those that share their core with another thread, or partially taken cores. */
+static unsigned int split_part(const struct spread *s, const struct part *p, unsigned int take)
+{
+	unsigned int whole = p->whole < take ? p->whole : take, second = take > p->cores ? take - p->cores : 0;
 
-/* Partially taken cores, as a fraction of the requested CPUs. */
+	if (s->cores_first)
+		return 2 * second < take ? 2 * second : take;
+	return take - whole + (whole % s->unit > 0);
+}
+
+/* The same of all parts, as a fraction of the requested CPUs. */
 static double split_cores(const struct spread *s, const struct sharing *x)
 {
 	unsigned int split = 0, cpus = 0;
 
 	for (unsigned int i = 0; i < s->nparts; i++) {
-		unsigned int whole = s->part[i].whole < x->take[i] ? s->part[i].whole : x->take[i];
-
-		split += x->take[i] - whole + (whole % s->unit > 0);
+		split += split_part(s, &s->part[i], x->take[i]);
 		cpus += x->take[i];
 	}
 	return (double)split / cpus;
+}
+
+/*
+ * Mean distance to the memory, of the CPUs that are farthest from it: parallel work that shares its pages waits for
+ * them, and no other kind of work is slower.
+ */
+static double slowest_distance(const struct spread *s, const struct sharing *x, double memory)
+{
+	double most = 0;
+
+	for (unsigned int i = 0; i < s->nparts; i++) {
+		double here = 0;
+
+		for (unsigned int j = 0; x->take[i] && j < s->nparts; j++)
+			here += (double)x->memory[j] * near_parts(s, i, j);
+		most = here > most ? here : most;
+	}
+	return most / memory;
 }
 
 /* Cost of this division, in the unit of search_cost(): distance of CPUs to memory, partial cores, evenness. */
 static double share_cost(const struct spread *s, struct sharing *x)
 {
 	const struct search *search = s->in->search;
-	double distance = 0, cpus = 0, memory = 0;
+	double distance, cpus = 0, memory = 0;
 	struct takes takes = { 0 };
 
 	follow(s, x);
@@ -240,9 +263,9 @@ static double share_cost(const struct spread *s, struct sharing *x)
 				  (double)x->take[i] / p->site->cpus);
 		cpus += x->take[i];
 		memory += (double)x->memory[i];
-		distance += x->far[i] * (double)x->memory[i];
 	}
-	return (memory > 0 ? distance / memory : far_memory(s, x)) / cpus / 20 + COST_SPLIT * split_cores(s, x) +
+	distance = memory > 0 ? slowest_distance(s, x, memory) : far_memory(s, x) / cpus;
+	return distance / 20 + search->taste.core * split_cores(s, x) +
 	       (search->need.overcommit ? 0 : search->taste.cpu * takes_cost(&takes, &search->taste));
 }
 
@@ -275,7 +298,8 @@ static bool fill_from(struct spread *s, unsigned int want, const unsigned int *r
 			if (room[i] <= s->part[i].take)
 				continue;
 			if (next == s->nparts || near_parts(s, start, i) < near_parts(s, start, next) ||
-			    (near_parts(s, start, i) == near_parts(s, start, next) && first_of(&s->part[i], &s->part[next])))
+			    (near_parts(s, start, i) == near_parts(s, start, next) &&
+			     first_of(&s->part[i], &s->part[next])))
 				next = i;
 		}
 		if (next == s->nparts)
@@ -344,8 +368,7 @@ static int share_cheaply(struct spread *s, unsigned int count, unsigned int *roo
 
 	if (!column || !far)
 		return -ENOMEM;
-	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n,
-			     column + 4 * n, far };
+	x = (struct sharing){ (unsigned int *)column, column + n, column + 2 * n, column + 3 * n, column + 4 * n, far };
 	best = x.take + n;
 	keep_cheaper(s, &x, best, &cost);
 	if (threads) {
@@ -415,7 +438,8 @@ static int take_idlest(struct spread *s, unsigned int count, unsigned int *room)
 		count -= all;
 	}
 	for (unsigned int i = 0; i < s->nparts; i++)
-		for (unsigned int k = s->part[i].node->first_cpu; k < s->part[i].node->first_cpu + s->part[i].node->ncpus; k++)
+		for (unsigned int k = s->part[i].node->first_cpu;
+		     k < s->part[i].node->first_cpu + s->part[i].node->ncpus; k++)
 			if (s->in->candidate[k] && kind_of(s->in->kinds, &s->t->cpus[k]) == kind)
 				loads[n++] = cpu_load(s, k);
 	memset(room, 0, s->nparts * sizeof(*room));
@@ -491,17 +515,19 @@ int share_over_nodes(struct spread *s, unsigned int count)
 		return -ENOMEM;
 	threads = room + s->nparts;
 	for (unsigned int i = 0; i < s->nparts; i++) {
-		cores += s->part[i].whole;
+		cores += s->cores_first ? s->part[i].cores : s->part[i].whole;
 		idle += s->part[i].idle;
 		parts += s->part[i].site->ncpus > 0;
 	}
 	grade = s->exclusive || cores >= count ? WHOLE : idle >= count ? IDLE : CANDIDATES;
-	by_thread = !s->exclusive && s->unit > 1 && grade == WHOLE;
+	by_thread = !s->exclusive && (s->unit > 1 || s->cores_first) && grade == WHOLE;
 	for (unsigned int i = 0; i < s->nparts; i++) {
 		const struct part *p = &s->part[i];
 
 		threads[i] = p->idle;
-		room[i] = grade == WHOLE ? p->whole : grade == IDLE ? p->idle : p->site->ncpus;
+		room[i] = grade == WHOLE  ? (s->cores_first ? p->cores : p->whole)
+			  : grade == IDLE ? p->idle
+					  : p->site->ncpus;
 	}
 	if (s->in->each) {
 		by_thread = false;

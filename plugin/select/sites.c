@@ -8,7 +8,8 @@
 #include <errno.h>
 
 #define BIAS_DEVICE 1.0  /* per local distance to the device */
-#define BIAS_HOME 0.05   /* of nodes other than the last ones */
+#define BIAS_HOME 0.3    /* of nodes other than the last ones: of its pages, the page cache is still there */
+#define BIAS_GROUP 0.1   /* of a group of near nodes that is free as a whole */
 #define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)
@@ -138,6 +139,36 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
 
+/* Nodes that are twins: of one socket or pair, say. */
+struct group {
+	double room, cpus;
+	unsigned int nodes;
+};
+
+/* By twin number. */
+static struct group *find_groups(const struct choice *c)
+{
+	struct group *groups = calloc(c->t->nnodes, sizeof(*groups));
+
+	for (unsigned int k = 0; groups && k < c->search.nsites; k++) {
+		const struct site *x = &c->search.sites[k];
+		struct group *g = &groups[c->t->twin[x->node]];
+
+		g->room += (double)x->room / LOAD_ONE;
+		g->cpus += x->cpus;
+		g->nodes++;
+	}
+	return groups;
+}
+
+/* Cost of breaking up a group that is free as a whole. A single node, or nodes that are all alike, are no group. */
+static double group_bias(const struct group *g, unsigned int nsites)
+{
+	double free = g->cpus > 0 ? g->room / g->cpus : 0;
+
+	return g->nodes > 1 && g->nodes < nsites ? BIAS_GROUP * free * free * free : 0;
+}
+
 /* Sets the cost of each site apart from distances within the set. */
 static int add_costs(struct choice *c)
 {
@@ -145,14 +176,17 @@ static int add_costs(struct choice *c)
 	const struct nodeset *from = nodeset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
 	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
+	cleanup_free struct group *groups = find_groups(c);
 
+	if (!groups)
+		return -ENOMEM;
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
 		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
-		double bias = 0;
+		double bias = group_bias(&groups[c->t->twin[x->node]], s->nsites);
 
 		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;

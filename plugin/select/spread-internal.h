@@ -13,11 +13,13 @@ struct core {
 	uint16_t llc;        /* index in spread.llc */
 	uint16_t candidates; /* CPUs that may be given and are not taken yet */
 	bool free;          /* all its CPUs are candidates and idle */
+	bool used;          /* the container has a thread of it already */
 };
 
 /* A last-level cache within one node. */
 struct llc {
 	uint16_t number;
+	unsigned int cpus;        /* all its CPUs on this node */
 	unsigned int whole, idle; /* eligible CPUs in free cores; all eligible CPUs */
 	bool used;                /* the container has CPUs of it already, on another node */
 };
@@ -30,6 +32,7 @@ struct part {
 	unsigned int ncores;
 	unsigned int idle;   /* idle candidate CPUs */
 	unsigned int whole;  /* of these, CPUs in free cores */
+	unsigned int cores;  /* free cores */
 	double far;          /* distance to the parts, weighted by memory; decides between otherwise equal parts */
 	unsigned int apart;  /* distance to the parts; decides between parts that are equally far */
 	double bytes;        /* of the requested memory and hugepages, bytes that fit here */
@@ -43,6 +46,8 @@ struct spread {
 	const uint32_t *load; /* by CPU id */
 	unsigned int unit;    /* threads per core; 1 for one_thread requests, or if cores cross nodes */
 	bool exclusive;
+	bool cores_first;     /* take one thread of each free core before second threads */
+	bool one_per_core;    /* current choice: only first threads of free cores */
 	unsigned int nparts;
 	struct part *part;
 	struct core *core;    /* of all parts, consecutively */

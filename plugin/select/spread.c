@@ -92,14 +92,28 @@ static void part_fill(struct spread *s, struct part *p, struct core *core)
 		c->candidates = (uint16_t)(c->candidates + s->in->candidate[i]);
 		p->idle += s->in->candidate[i] && !cpu_load(s, i);
 	}
-	for (unsigned int k = 0; k < p->ncores; k++)
+	for (unsigned int k = 0; k < p->ncores; k++) {
 		p->whole += core[k].free ? core[k].candidates : 0;
+		p->cores += core[k].free;
+	}
 }
 
 static bool eligible(const struct spread *s, unsigned int i)
 {
 	return s->in->candidate[i] && !s->taken[i] && cpu_load(s, i) == s->limit &&
 	       (s->in->kinds->n == 1 || kind_of(s->in->kinds, &s->t->cpus[i]) == s->kind);
+}
+
+/* The eligible CPUs of a core. */
+static unsigned int core_offers(const struct spread *s, const struct core *core)
+{
+	unsigned int n = 0;
+
+	if (s->one_per_core && (!core->free || core->used))
+		return 0;
+	for (unsigned int i = core->head; i != NO_NODE; i = s->next[i])
+		n += eligible(s, i);
+	return s->one_per_core && n ? 1 : n;
 }
 
 /* Counts the eligible CPUs of @p by cache. */
@@ -112,30 +126,35 @@ static unsigned int list_llcs(struct spread *s, struct part *p)
 		uint16_t number = s->t->cpus[core->head].llc;
 		unsigned int k = n && s->llc[n - 1].number == number ? n - 1 : 0;
 
+		unsigned int offers = core_offers(s, core);
+
 		while (k < n && s->llc[k].number != number)
 			k++;
 		if (k == n)
 			s->llc[n++] = (struct llc){ .number = number, .used = s->used_llc[number] };
 		core->llc = (uint16_t)k;
+		s->llc[k].idle += offers;
+		s->llc[k].whole += core->free ? offers : 0;
 		for (unsigned int i = core->head; i != NO_NODE; i = s->next[i])
-			if (eligible(s, i)) {
-				s->llc[k].idle++;
-				s->llc[k].whole += core->free;
-			}
+			s->llc[k].cpus++;
 	}
 	return n;
 }
 
 /*
- * Whether @a CPUs of @x fit better than @b of @y: caches that the container uses already come first, then smaller
- * ones.
+ * Whether @a CPUs of @x fit better than @b of @y: caches that the container uses already come first, then those of
+ * which other containers use the smallest part, then smaller ones.
  */
 static bool fits_better(const struct llc *x, unsigned int a, const struct llc *y, unsigned int b)
 {
-	return x->used != y->used ? x->used : a < b;
+	unsigned int here = a * y->cpus, there = b * x->cpus;
+
+	if (x->used != y->used)
+		return x->used;
+	return here != there ? here > there : a < b;
 }
 
-/* The cache that fits @want CPUs with fewest left over, else the one with most CPUs; -1 if none has any. */
+/* The cache that fits @want CPUs best, else the one with most CPUs; -1 if none has any. */
 static int choose_llc(const struct spread *s, unsigned int n, unsigned int want)
 {
 	int fit = -1, half = -1, most = -1;
@@ -166,6 +185,7 @@ static unsigned int take_core(struct spread *s, struct core *core, unsigned int 
 			s->taken[i] = true;
 			idset_add(&share->cpus, s->t->cpus[i].id);
 			core->candidates--;
+			core->used = true;
 			got++;
 		}
 	return got;
@@ -180,6 +200,11 @@ static unsigned int take_from_llc(struct spread *s, struct part *p, unsigned int
 {
 	unsigned int got = 0;
 
+	for (unsigned int c = p->ncores; s->one_per_core && c-- > 0 && got < want;)
+		if (p->core[c].llc == llc && p->core[c].free && !p->core[c].used)
+			got += take_core(s, &p->core[c], 1, share);
+	if (s->one_per_core)
+		return got;
 	for (int pass = 0; pass < 3 && got < want; pass++)
 		for (unsigned int c = p->ncores; c-- > 0 && got < want;) {
 			struct core *core = &p->core[c];
@@ -244,8 +269,13 @@ static int take_part(struct spread *s, struct part *p, struct share *share)
 			idset_add(&share->cpus, s->t->cpus[i].id);
 			left--;
 		}
-	for (s->kind = 0; s->kind < s->in->kinds->n; s->kind++)
+	for (s->kind = 0; s->kind < s->in->kinds->n; s->kind++) {
+		s->one_per_core = s->cores_first && !s->limit;
+		if (s->one_per_core)
+			left -= take_kind(s, p, left, share);
+		s->one_per_core = false;
 		left -= take_kind(s, p, left, share);
+	}
 	for (unsigned int i = p->node->first_cpu; i < p->node->first_cpu + p->node->ncpus; i++)
 		s->used_llc[s->t->cpus[i].llc] |= s->taken[i];
 	return 0;
@@ -277,6 +307,15 @@ static void take_all(const struct spread *s, struct share *share)
 	}
 }
 
+/* Whether exclusive containers run here: they need whole cores, so shared ones keep these free. */
+static bool any_exclusive(const struct select_input *in)
+{
+	for (unsigned int i = 0; i < in->topology->ncpus; i++)
+		if (in->usage->exclusive[in->topology->cpus[i].id])
+			return true;
+	return false;
+}
+
 /* Allocates everything in one block; NULL if out of memory. */
 static void *spread_start(struct spread *s, const struct spread_input *in)
 {
@@ -297,6 +336,9 @@ static void *spread_start(struct spread *s, const struct spread_input *in)
 	s->load = in->in->usage->load;
 	s->exclusive = in->in->request->exclusive;
 	s->unit = in->one_thread || t->cores_cross ? 1 : threads_per_core(t);
+	s->cores_first = s->unit > 1 && !s->exclusive && !any_exclusive(in->in);
+	if (s->cores_first)
+		s->unit = 1;
 	s->part = (struct part *)block;
 	s->llc = (struct llc *)(s->part + parts);
 	s->core = (struct core *)(s->llc + cpus);

@@ -1,45 +1,83 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The weight of evenness against distance, from the policy's balance and from how much of the machine is free.
+ * What each part of a cost weighs, in local distances, from the constants of the model of memory (model.c), from the
+ * machine, and from the policy's balance.
+ *
+ * The model gives the slowdown of a container from distance, from the traffic at a node's memory and from threads that
+ * share a core. A set costs the slowdown of the container, and of its neighbours, divided by the slowdown from one
+ * local distance. What later containers lose if the emptiest nodes are broken up is a prior: the container cannot know
+ * them.
  */
+#include "plugin/select/model.h"
 #include "plugin/select/select-internal.h"
 
-/* Cost of a fully loaded set, in local distances. */
-#ifndef TASTE_CPU
-#define TASTE_CPU 0.2
-#define TASTE_MEMORY 0.1
-#define KEEP 1.8      /* taste.keep with many nodes, all used */
-#define KEEP_IDLE 0.6 /* taste.keep with many nodes, none used */
-#endif
-#ifndef KEEP_MOST
-#define KEEP_MOST 20.0
-#endif
+#define PRICE_NODE	3.0  /* of a whole free node, if the machine is full */
+#define PRICE_NODE_IDLE 0.25 /* of a whole free node, if the machine is idle */
+#define PRICE_MEMORY	0.1  /* of the memory of a set that is full afterwards */
+#define KEEP_MOST	20.0 /* taste.keep at balance 0 */
+
+/* Means over the kinds of work. */
+struct mean_work {
+	double memory, stream;
+};
+
+static struct mean_work mean_work(const struct model_params *p)
+{
+	struct mean_work m = { 0 };
+
+	for (unsigned int i = 0; i < WORK_KINDS; i++) {
+		m.memory += p->mix[i] * p->memory[i];
+		m.stream += p->mix[i] * p->stream[i];
+	}
+	return m;
+}
+
+/* Traffic at the memory of a fully used node of mean size, as part of what the memory serves. */
+static double full_traffic(const struct choice *c, const struct model_params *p, double stream)
+{
+	const struct emptiness *e = &c->emptiness;
+	double threads = c->t->ncores ? (double)c->t->ncpus / c->t->ncores : 1;
+	double cores = e->nodes > 0 ? e->cpus / e->nodes / threads : 1, serves = p->controller * cores;
+
+	serves = serves > p->controller_least ? serves : p->controller_least;
+	return cores * (threads > 1 ? threads * p->smt : 1) * stream / serves;
+}
 
 /*
- * taste.keep: with many nodes, keeping some costs little; with two, much. While most of the machine is free, few
- * later requests need what is kept. @mean: mean of the nodes' free shares.
+ * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others.
+ * Below saturation, the wait grows with the square of the traffic (model_wait()).
  */
-static double keep_of(double nodes, double mean)
+static double crowd_price(const struct choice *c, const struct model_params *p, const struct mean_work *own)
+{
+	struct mean_work all = mean_work(p);
+	double u = full_traffic(c, p, all.stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
+	double grows = u < 1 ? 2 * p->queue * u * u : (1 + p->queue) * u;
+
+	return own->memory * wait + own->stream / all.stream * all.memory * grows;
+}
+
+/*
+ * taste.keep: with one node, there is nothing to keep. While most of the machine is free, few later containers need
+ * what is kept.
+ */
+static double keep_price(double nodes, double mean)
 {
 	double others = 1 - 1 / nodes;
 	double used = (1 - mean) * (1 - mean);
 
-	return others * (KEEP_IDLE + (KEEP * others - KEEP_IDLE) * used);
+	return others * (PRICE_NODE_IDLE + (PRICE_NODE * others - PRICE_NODE_IDLE) * used);
 }
 
 /*
- * Balance 100 is worst fit, where evenness decides regardless of distance; 50 was chosen by benchmark; 0 is best fit,
- * which packs containers. @keep: the value at 50.
+ * Balance 100 is worst fit, where evenness decides regardless of distance; 50 is what the model predicts; 0 is best
+ * fit, which packs containers.
  */
-static void balance_taste(unsigned int balance, double keep, struct taste *t)
+static void balance_taste(unsigned int balance, struct taste *t)
 {
-	double away = ((double)balance - 50) / 50;
+	double away = ((double)balance - 50) / 50, keep = t->keep;
 	double steep = away * away * away * away;
 	double whole = keep > 1 ? keep : 1; /* up to this keep, evenness has its full weight */
 
-	t->cpu = TASTE_CPU;
-	t->memory = TASTE_MEMORY;
-	t->keep = keep;
 	if (away >= 0) {
 		t->keep *= 1 - away;
 		t->cpu *= 1 + 1000 * steep;
@@ -54,10 +92,18 @@ void taste_set(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
+	const struct model_params *p = &model_params[0];
+	struct mean_work own = mean_work(p);
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
+	double distance =
+		own.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	balance_taste(c->in->policy->balance, keep_of(t->nodes, mean), t);
+	t->cpu = crowd_price(c, p, &own) / distance;
+	t->memory = PRICE_MEMORY;
+	t->keep = keep_price(t->nodes, mean) / t->cpu;
+	t->core = (1 - own.memory) * (1 / p->smt - 1) / distance;
+	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;
 	t->step = e->cpus > 0 ? (double)c->search.need.room / LOAD_ONE * e->nodes / e->cpus : 1;
 }

@@ -178,7 +178,7 @@ static void test_evenness(void)
 	       "evenness: with 25 and 19 free CPUs, 6 and 6 are left");
 	world_end(&w);
 	w = world_of(made(small, 2, 2, 0, neighbours));
-	is_str(place(&w, "limits.cpu=14"), "0,1|0-13|0-1", "default balance: whole cores are used");
+	is_str(place(&w, "limits.cpu=14"), "0,1|0-6,8-14|0-1", "default balance: both nodes give as many CPUs");
 	world_end(&w);
 	w = world_of(made(small, 2, 2, 0, NULL));
 	w.policy.balance = 100;
@@ -321,16 +321,16 @@ static void test_memory(void)
 	struct made_node nodes[4] = { { 0, 4, 2 * GIB }, { 1, 4, 2 * GIB }, { 2, 4, 2 * GIB }, { 3, 4, 2 * GIB } };
 	struct world w = world_of(made(nodes, 4, 1, 0, pairs));
 
-	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0|0-1|0-1",
-	       "memory: more than a node has is spread to the neighbour; CPUs are with most of it");
+	is_str(place(&w, "limits.cpu=2 limits.memory=3GiB"), "0,1|0,4|0-1",
+	       "memory: more than a node has is spread to the neighbour, and so are the CPUs");
 	is_str(place(&w, "limits.cpu=2 limits.memory=6GiB"),
-	       "limits.memory: 6GiB requested, 5GiB available (node 0: 0B, 1: 1GiB, 2: 2GiB, 3: 2GiB)",
+	       "limits.memory: 6GiB requested, 5GiB available (node 0: 512MiB, 1: 512MiB, 2: 2GiB, 3: 2GiB)",
 	       "memory: more than all nodes have left is refused, with numbers");
 	is_str(place(&w, "limits.cpu=1 limits.memory=2GiB"), "2|8|2", "memory: a request goes to a node where it fits");
-	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|4|1",
+	is_str(place(&w, "limits.cpu=1 limits.memory=64MiB limits.cpu.nodes=1"), "1|5|1",
 	       "memory: a listed node is used");
 	is_str(place(&w, "limits.cpu=1 limits.memory=1GiB limits.cpu.nodes=1"),
-	       "limits.memory: 1GiB requested, 960MiB available (node 1: 960MiB)", "memory: a full listed node is refused");
+	       "limits.memory: 1GiB requested, 448MiB available (node 1: 448MiB)", "memory: a full listed node is refused");
 	world_end(&w);
 }
 
