@@ -12,26 +12,43 @@ hook=${NUMAPLACE_BUILD:-${O:-build}}/oci-hook
 case $hook in /*) ;; *) hook=$PWD/$hook ;; esac
 : > "$tmp/conf"
 
+# slurp FILE: sets text to what the file has, without a process; a NUL byte becomes a control character.
+slurp() {
+	local parts IFS=$'\001'
+	mapfile -d '' -t parts < "$1"
+	text=${parts[*]}
+}
+# without_end TEXT: sets text to TEXT without the newlines at its end.
+without_end() { text=${1%"${1##*[!$'\n']}"}; }
+
 run_hook() {
-	rm -rf "$tmp/state"
+	local text
+	if [ -e "$tmp/state" ] || [ -L "$tmp/state" ]; then rm -rf "$tmp/state"; fi
 	"$hook" --conf "$tmp/conf" --state "$tmp/state" "$@" > "$tmp/stdout" 2> "$tmp/stderr"
 	status=$?
-	said=$(cat "$tmp/stderr") printed=$(cat "$tmp/stdout")
+	slurp "$tmp/stderr"
+	without_end "$text"
+	said=$text
+	slurp "$tmp/stdout"
+	without_end "$text"
+	printed=$text
 }
 
 # came_out NAME STATUS PATTERN: checks the exit status, that stderr is one line that matches PATTERN (or is empty if
 # PATTERN is), that stdout is empty, and that the hook made no state folder.
 came_out() {
-	local lines want=1
-	lines=$(wc -l < "$tmp/stderr")
+	local text lines want=1 left=''
+	slurp "$tmp/stderr"
+	lines=${text//[!$'\n']/} lines=${#lines}
 	[ -n "$3" ] || want=0
 	[ "$status" = "$2" ]
 	ok $? "$1: exit status $2" "it was $status" "$said"
 	# shellcheck disable=SC2053 # a pattern
 	[[ $said == $3 ]] && [ "$lines" = $want ]
 	ok $? "$1: says: ${3:-nothing}" "$said"
+	[ ! -e "$tmp/state" ] || left=$(find "$tmp/state" 2> /dev/null)
 	[ -z "$printed" ] && [ ! -e "$tmp/state" ]
-	ok $? "$1: the hook prints nothing on stdout and makes no state folder" "$printed" "$(find "$tmp/state" 2> /dev/null)"
+	ok $? "$1: the hook prints nothing on stdout and makes no state folder" "$printed" "$left"
 }
 
 # state ANNOTATIONS: prints the OCI state of a container with these annotations.
