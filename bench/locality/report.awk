@@ -32,7 +32,7 @@ END {
 	printf "%-16s %-16s %6s %6s %6s %8s %8s %8s\n", "scenario", "way", "local", "near", "far", "latency", "busiest", "of hand"
 	for (i = 1; i <= rows; i++) {
 		s = scenario[i]
-		printf "%-16s %-16s ", i > 1 && scenario[i - 1] == s ? "" : s, name[way[i]]
+		printf "%-16s %-16s ", (scenario[i - 1] == s ? "" : s), name[way[i]]
 		if (i in why) {
 			print "fails: " why[i]
 			if (way[i] == "hand" || way[i] in ours)

@@ -20,7 +20,7 @@
 ac_dir=/run/tests/accesses
 # The reads of each thread in one round, and the rounds. The scheduler moves threads from time to time, so one round shows
 # more of its luck than of the placement.
-ac_reads=20000 ac_rounds=10
+ac_reads=20000 ac_rounds=5
 
 # ac_setup: tells the plugin the CPUs and the memory of each node; once in each guest.
 ac_setup() {
