@@ -55,11 +55,9 @@ fortify = $(if $(findstring FORTIFY_SOURCE,$(CPPFLAGS) $(CFLAGS)),,\
 	-U_FORTIFY_SOURCE $(or $(call cc-option,fortify,-D_FORTIFY_SOURCE=3),-D_FORTIFY_SOURCE=2)))
 hardening = -fPIE -fstack-protector-strong \
 	$(call cc-option,clash,-fstack-clash-protection) $(call cc-option,cf,-fcf-protection)
-# A function that is called once keeps its own stack frame: the frames of the hook's steps then reuse the same stack pages.
-frames = $(call cc-option,once,-fno-inline-functions-called-once)
 # -ffp-contract=off: other architectures round a multiplication and an addition in one step, which may change a choice
 # between equal sets.
-all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(frames) $(fortify) -ffp-contract=off \
+all_cflags = -std=gnu11 -D_GNU_SOURCE -I. $(warnings) $(hardening) $(fortify) -ffp-contract=off \
 	$(call cc-option,prefix-map,-ffile-prefix-map=$(CURDIR)/=) $(CPPFLAGS) $(CFLAGS)
 all_ldflags = $(or $(link_static),-pie) -Wl,-z,relro,-z,now -Wl,--as-needed $(CFLAGS) $(LDFLAGS)
 

@@ -197,7 +197,7 @@ static bool lists_caller(const char *procs)
  * A process that is not visible in our pid namespace is listed as 0 and counts as a stranger. The container's own are
  * visible: they are below its first process.
  */
-static own_frame void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, struct own_names *n)
+static void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, struct own_names *n)
 {
 	char procs[PROCS_TEXT_MAX], *at = procs, *end;
 

@@ -68,8 +68,8 @@ static int read_limit(int dir, const char *file, uint64_t *out, struct error *er
 }
 
 /* The smallest limit of the cgroup and its ancestors, each of which bounds all below it. */
-static own_frame int effective_limit(int mount, const struct cgroup_dir *c, const char *file, uint64_t *out,
-				     struct error *err)
+static int effective_limit(int mount, const struct cgroup_dir *c, const char *file, uint64_t *out,
+			   struct error *err)
 {
 	char path[CGROUP_PATH_MAX + 64];
 	uint64_t limit = NO_LIMIT, above;

@@ -50,8 +50,8 @@ static int read_allowed(const struct place_env *env, const struct inspection *in
 	return rc < 0 ? rc : cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
 }
 
-own_frame int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
-			     const struct topology *t, struct constraints *limits, struct error *err)
+int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
+		   const struct topology *t, struct constraints *limits, struct error *err)
 {
 	int rc = place_need_mount(env, err);
 

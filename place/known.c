@@ -36,8 +36,8 @@ static int is_marked(const struct inspection *found, const struct place_job *job
  * @old has the same id and another cgroup. If that container is dead, drop it, so that its successor may have its
  * place. If it is alive (under another --root), leave it alone.
  */
-static own_frame int retire(struct ledger *l, const struct ledger_world *world, const struct place_job *job,
-			    struct constraints *limits, struct record *old, struct error *err)
+static int retire(struct ledger *l, const struct ledger_world *world, const struct place_job *job,
+		  struct constraints *limits, struct record *old, struct error *err)
 {
 	bool changed;
 	int rc;
@@ -63,15 +63,13 @@ static int retire_other(struct ledger *l, const struct record *other, struct err
 	return rc == -ENOENT ? 0 : rc;
 }
 
-own_frame int known_find(struct ledger *l, const struct ledger_world *world, const struct place_job *job,
-			 struct inspection *found, struct constraints *limits, struct record *out, bool *marked,
-			 struct error *err)
+int known_find(struct ledger *l, const struct ledger_world *world, const struct place_job *job,
+	       struct inspection *found, struct constraints *limits, struct record *out, bool *marked,
+	       struct error *err)
 {
-	cleanup_record struct record first;
-	int rc;
+	cleanup_record struct record first = { 0 };
+	int rc = ledger_find(l, job->runtime_class, job->id, &first, err);
 
-	record_none(&first);
-	rc = ledger_find(l, job->runtime_class, job->id, &first, err);
 	if (rc == 0)
 		rc = ledger_find_cgroup(l, job->runtime_class, job->id, found->cgroup.inode, out, err);
 	if (rc == 0) {
@@ -85,7 +83,7 @@ own_frame int known_find(struct ledger *l, const struct ledger_world *world, con
 		return rc < 0 ? rc : retire(l, world, job, limits, &first, err);
 	}
 	*out = *found->mark;
-	record_none(found->mark);
+	*found->mark = (struct record){ 0 };
 	*marked = true;
 	rc = ledger_add(l, job->runtime_class, out, err);
 	return rc < 0 ? rc : 1;

@@ -164,7 +164,7 @@ bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *
 		return false;
 	record_free(r);
 	*r = *mark;
-	record_none(mark);
+	*mark = (struct record){ 0 };
 	return true;
 }
 

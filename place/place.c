@@ -70,8 +70,7 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 		decision_hint_home(d, l, job->runtime_class, job->id);
 		liveness_look_at_few(&env->live);
 		rc = ledger_sweep(l, false, err);
-		record_none(out);
-		out->placement = (struct placement){ 0 };
+		*out = (struct record){ 0 };
 		if (rc >= 0)
 			rc = fill_record(p, d, out, err);
 		if (rc == 0)
@@ -107,8 +106,8 @@ static struct nodeset mems_to_write(const struct placing *p, const struct constr
 }
 
 /* Writes the cpuset, reads it back and marks the cgroup. */
-static own_frame int apply(struct placing *p, const struct constraints *limits, const struct record *r,
-			   struct error *err)
+static int apply(struct placing *p, const struct constraints *limits, const struct record *r,
+		 struct error *err)
 {
 	const struct cgroup_dir *cgroup = &p->found.cgroup;
 	int rc;
@@ -126,20 +125,6 @@ static own_frame int apply(struct placing *p, const struct constraints *limits, 
 	if (rc == 0 && !p->job->mems_only)
 		cgroup_widen_affinity(p->job->pid);
 	return rc;
-}
-
-/* Sets single fields: zeroing all of it would touch pages that a refused request does not need. */
-static void placing_begin(struct placing *p, struct place_env *env, const struct place_job *job)
-{
-	p->env = env;
-	p->job = job;
-	p->began = clock_ns(CLOCK_MONOTONIC);
-	p->machine.topology = NULL;
-	p->machine.fresh = false;
-	p->found.cgroup.fd = -1;
-	p->found.mark = NULL;
-	p->text = NULL;
-	p->recorded = p->written = false;
 }
 
 static void undo(struct placing *p)
@@ -173,13 +158,13 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 {
 	const bool huge = job->request.huge_memory || job->request.nhuge;
 	struct placing own, *p = held ? held : &own;
-	cleanup_record struct record r;
+	cleanup_record struct record r = { 0 };
 	struct decision d;
 	bool marked = false;
 	int rc;
 
-	record_none(&r);
-	placing_begin(p, env, job);
+	*p = (struct placing){ .env = env, .job = job, .began = clock_ns(CLOCK_MONOTONIC) };
+	p->found.cgroup = CGROUP_DIR_NONE;
 	rc = place_open(env, PLACE_WRITE, err);
 	if (rc == 0) /* 1. admit: what the request alone forbids */
 		rc = admit_request(&env->conf, job, err);
@@ -204,7 +189,7 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	}
 	if (rc == 0 && out) {
 		*out = r;
-		record_none(&r);
+		r = (struct record){ 0 };
 	}
 	if (!held) /* 6. done or undone */
 		place_finish(p, rc);

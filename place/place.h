@@ -34,7 +34,7 @@ struct place_job {
 struct placing {
 	struct place_env *env;
 	const struct place_job *job;
-	uint64_t began;           /* CLOCK_MONOTONIC, microseconds */
+	uint64_t began;           /* CLOCK_MONOTONIC, nanoseconds */
 	struct machine machine;
 	struct inspection found;
 	char *text;               /* new record as text, for ledger and mark; NULL: no new record */

@@ -48,12 +48,6 @@ static inline void cleanup_fclosep(FILE **file)
 #define cleanup_closedir __attribute__((cleanup(cleanup_closedirp)))
 #define cleanup_fclose __attribute__((cleanup(cleanup_fclosep)))
 
-/*
- * For a function with a large object on its stack: not inlined, so that its caller does not touch these pages on
- * other paths. In a program that runs for half a millisecond, a page fault costs more than a system call.
- */
-#define own_frame __attribute__((noinline))
-
 /* Moves the pointer out of its owner, whose clean-up then does nothing. */
 #define steal_ptr(p)                                                                               \
 	({                                                                                         \

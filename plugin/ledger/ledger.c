@@ -80,13 +80,11 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 int ledger_add_text(struct ledger *l, const char *runtime_class, const struct record *r, const char *text, size_t len,
 		    struct error *err)
 {
-	cleanup_record struct record old;
+	cleanup_record struct record old = { 0 };
 	char base[LEDGER_NAME_MAX], name[LEDGER_NAME_MAX];
 	unsigned int slot = 0;
-	int ret;
+	int ret = file_name(runtime_class, r->id, base, err);
 
-	record_none(&old);
-	ret = file_name(runtime_class, r->id, base, err);
 	if (ret < 0)
 		return ret;
 	if (strcmp(runtime_class, record_class(r)) != 0)

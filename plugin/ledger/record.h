@@ -33,18 +33,6 @@ static inline void cleanup_recordp(struct record *r)
 }
 #define cleanup_record __attribute__((cleanup(cleanup_recordp)))
 
-/*
- * Makes an empty record. Sets only the id and the owned pointers; the rest stays uninitialised. So a hook that finds
- * no record does not touch these pages (sizeof(struct record) is about 9 KiB).
- */
-static inline void record_none(struct record *r)
-{
-	r->id[0] = '\0';
-	r->cgroup = NULL;
-	r->placement.share.mem = NULL;
-	r->placement.share.nmem = 0;
-}
-
 /* "lxc", "incus" or "lxd" for the runtime of that name, "oci" for all others. */
 const char *record_class(const struct record *r);
 

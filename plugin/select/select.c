@@ -534,8 +534,8 @@ void constraints_init(struct constraints *c, const struct request *r)
 }
 
 /* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
-static own_frame int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
-				      struct error *err)
+static int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
+			    struct error *err)
 {
 	struct select_input limited = *in;
 	struct constraints limits;

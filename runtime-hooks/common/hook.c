@@ -13,21 +13,15 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
-
-/* What a placement on a small machine uses of each. */
-#define STACK_AHEAD 65536
-#define HEAP_AHEAD  40960
 
 static char subject[300];
 
@@ -133,19 +127,6 @@ static void catch_faults(void)
 #endif
 }
 
-/* Kernels before 5.14 do not know MADV_POPULATE_WRITE and ignore the request. */
-void hook_populate(void)
-{
-	const uintptr_t page = (uintptr_t)getauxval(AT_PAGESZ);
-	uintptr_t stack = (uintptr_t)__builtin_frame_address(0) & ~(page - 1);
-	char *heap = malloc(1);
-
-	madvise((void *)(stack - STACK_AHEAD), STACK_AHEAD, MADV_POPULATE_WRITE);
-	if (heap)
-		madvise((void *)(((uintptr_t)heap | (page - 1)) + 1), HEAP_AHEAD, MADV_POPULATE_WRITE);
-	free(heap);
-}
-
 /* Opens /dev/null on closed standard descriptors: otherwise the next open file would get their number. */
 static void fill_standard(void)
 {
@@ -170,9 +151,6 @@ uint64_t hook_begin(void)
 	uint64_t began = clock_ns(CLOCK_BOOTTIME);
 	sigset_t held;
 
-	/* Let the heap grow only once, and never shrink before exit. */
-	mallopt(M_TOP_PAD, 1 << 20);
-	mallopt(M_TRIM_THRESHOLD, 1 << 24);
 	fill_standard();
 	umask(0077);
 	prepare_last_words();

@@ -25,12 +25,6 @@
  */
 uint64_t hook_begin(void);
 
-/*
- * Called before a placement: faults in the stack and heap that it will use, one system call for each, instead of one
- * page fault per page.
- */
-void hook_populate(void);
-
 /* Parses the value of --timeout; -EINVAL unless it is 1 to 999 seconds. */
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
 

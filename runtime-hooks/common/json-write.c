@@ -21,30 +21,15 @@ static void emit(void *ctx, const char *bytes, size_t len)
 {
 	struct json_writer *w = ctx;
 
-	if (w->file) {
+	if (w->file)
 		fwrite(bytes, 1, len, w->file);
-		return;
-	}
-	if (w->len + len + 1 > w->size) {
-		size_t size = (w->len + len + 1) * 2;
-		char *bigger = w->failed ? NULL : realloc(w->text, size);
-
-		if (!bigger) {
-			w->failed = true;
-			return;
-		}
-		w->text = bigger;
-		w->size = size;
-	}
-	memcpy(w->text + w->len, bytes, len);
-	w->len += len;
-	w->text[w->len] = '\0';
+	else
+		strbuf_add(&w->out, bytes, len);
 }
 
 void json_free(struct json_writer *w)
 {
-	free(w->text);
-	w->text = NULL;
+	strbuf_free(&w->out);
 }
 
 /* --- yajl --- */
@@ -237,8 +222,8 @@ void json_put_null(struct json_writer *w, const char *key)
 
 void json_put_value(struct json_writer *w, const char *key, const struct json_writer *value)
 {
-	w->failed |= value->failed;
+	w->out.failed |= value->out.failed;
 	w->replaced |= value->replaced;
-	if (!value->failed)
-		put_verbatim(w, key, value->text, value->len);
+	if (!value->out.failed)
+		put_verbatim(w, key, value->out.text, value->out.len);
 }

@@ -7,6 +7,7 @@
 #define NUMAPLACE_JSON_WRITE_H
 
 #include "plugin/base/idset.h"
+#include "plugin/base/strbuf.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,9 +21,7 @@ struct json_writer {
 	unsigned int depth;
 	uint64_t arrays;   /* one bit per depth: it is an array */
 	bool replaced;     /* a string was not UTF-8: U+FFFD is written for each invalid byte */
-	bool failed;       /* no memory for the text */
-	char *text;        /* in memory: malloc'd, with a NUL after its @len bytes */
-	size_t len, size;
+	struct strbuf out; /* the text in memory */
 	size_t state_used;
 	_Alignas(max_align_t) char state[1024];
 };
@@ -30,7 +29,7 @@ struct json_writer {
 /* To a stream, with a newline at the end. Errors of the stream stay in it (ferror()). */
 #define JSON_TO(stream) ((struct json_writer){ .file = (stream) })
 
-/* Into memory, without a newline. The text is in .text if .failed is false. */
+/* Into memory, without a newline. The text is in .out.text if .out.failed is false. */
 #define JSON_IN_MEMORY ((struct json_writer){ .file = NULL })
 void json_free(struct json_writer *w);
 #define cleanup_json __attribute__((cleanup(json_free)))

@@ -5,6 +5,7 @@
 #include "runtime-hooks/incus/incus-api.h"
 
 #include "plugin/base/clock.h"
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/json-write.h"
 #include "runtime-hooks/common/json.h"
@@ -74,26 +75,20 @@ void incus_path(const char *project, const char *instance, char *out, size_t siz
 /* Reads until the peer closes the connection. */
 static int receive_all(int fd, uint64_t until, char **text, size_t *len)
 {
-	cleanup_free char *buf = NULL;
-	size_t used = 0, room = 0;
+	cleanup_strbuf struct strbuf all = { 0 };
+	char part[16384];
 
+	strbuf_puts(&all, "");
 	for (;;) {
-		ssize_t n;
+		ssize_t n = recv(fd, part, sizeof(part), MSG_DONTWAIT);
 		int r;
 
-		if (room - used < 2) {
-			char *more = room < ANSWER_MAX ? realloc(buf, room ? room * 2 : 16384) : NULL;
-
-			if (!more)
-				return room < ANSWER_MAX ? -ENOMEM : -EFBIG;
-			buf = more;
-			room = room ? room * 2 : 16384;
-		}
-		n = recv(fd, buf + used, room - used - 1, MSG_DONTWAIT);
 		if (!n)
 			break;
 		if (n > 0) {
-			used += (size_t)n;
+			if (all.len + (size_t)n >= ANSWER_MAX)
+				return -EFBIG;
+			strbuf_add(&all, part, (size_t)n);
 			continue;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -102,9 +97,10 @@ static int receive_all(int fd, uint64_t until, char **text, size_t *len)
 		if (r < 0)
 			return r;
 	}
-	buf[used] = '\0';
-	*text = steal_ptr(buf);
-	*len = used;
+	if (all.failed)
+		return -ENOMEM;
+	*len = all.len;
+	*text = steal_ptr(all.text);
 	return 0;
 }
 
@@ -271,10 +267,10 @@ int incus_set(const char *socket, const char *project, const char *instance, con
 	int r, status;
 
 	write_config(&body, config);
-	if (body.failed)
+	if (body.out.failed)
 		return error_set(err, -ENOMEM, "out of memory");
 	incus_path(project, instance, path, sizeof(path));
-	r = incus_request(socket, "PATCH", path, body.text, PATIENCE_MS, &text, &len, err);
+	r = incus_request(socket, "PATCH", path, body.out.text, PATIENCE_MS, &text, &len, err);
 	if (r < 0 || r == 200)
 		return r < 0 ? r : 0;
 	said = daemon_error(text, len, &a);

@@ -357,7 +357,6 @@ static int place(struct place_env *env, const struct options *o, const struct re
 	int r = find_pid(&job.pid, err);
 
 	job.request = *request;
-	hook_populate();
 	if (r < 0)
 		return r;
 	r = place_container(env, &job, &placed, &placing, err);

@@ -372,10 +372,10 @@ static char *log_line(bool json, const char *when, const char *text)
 	json_put_value(&w, "msg", &msg);
 	json_put_string(&w, "time", when);
 	json_end(&w);
-	if (w.failed)
+	if (w.out.failed)
 		return NULL;
-	n = json ? asprintf(&line, "%s\n", w.text) :
-		   asprintf(&line, "time=\"%s\" level=error msg=%s\n", when, msg.text);
+	n = json ? asprintf(&line, "%s\n", w.out.text) :
+		   asprintf(&line, "time=\"%s\" level=error msg=%s\n", when, msg.out.text);
 	return n < 0 ? NULL : line;
 }
 

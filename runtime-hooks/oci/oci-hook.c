@@ -269,7 +269,6 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 		return r;
 	if (name_check_id(s->id, err) < 0)
 		return bad_id(asked, err);
-	hook_populate();
 	r = open_root(env, o, err);
 	if (r < 0)
 		return r;

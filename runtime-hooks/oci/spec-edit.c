@@ -175,10 +175,10 @@ static struct change *new_change(struct editor *e, size_t at, size_t drop, struc
 {
 	struct change *c = &e->change[e->n++];
 
-	*c = (struct change){ .at = at, .drop = drop, .len = value->len };
+	*c = (struct change){ .at = at, .drop = drop, .len = value->out.len };
 	e->replaced |= value->replaced;
-	if (!value->failed)
-		c->value = steal_ptr(value->text);
+	if (!value->out.failed)
+		c->value = steal_ptr(value->out.text);
 	return c;
 }
 
@@ -246,7 +246,7 @@ static void insert_members(struct editor *e, const struct spot *s, struct json_w
 /* Whether an object or array that is still open has no members. */
 static bool is_empty(const struct json_writer *w)
 {
-	return !w->failed && w->len == 1;
+	return !w->out.failed && w->out.len == 1;
 }
 
 /*
@@ -491,7 +491,7 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 	cleanup_json struct json_writer root = JSON_IN_MEMORY;
 	cleanup_free char *made = NULL;
 	struct error again;
-	size_t made_len;
+	size_t made_len = 0;
 	int r;
 
 	if (!s || !e)

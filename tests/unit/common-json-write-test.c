@@ -43,7 +43,7 @@ static void test_values(void)
 	struct json_writer to = JSON_TO(f);
 
 	all_kinds(&w);
-	is_str(w.text, ALL_KINDS, "every kind of value, in memory");
+	is_str(w.out.text, ALL_KINDS, "every kind of value, in memory");
 	all_kinds(&to);
 	fclose(f);
 	is_str(stream, ALL_KINDS "\n", "the same in a stream, and a newline");
@@ -55,9 +55,9 @@ static void test_string(const char *value, const char *want, bool replaced, cons
 	struct error err;
 
 	json_put_string(&w, NULL, value);
-	is_str(w.text, want, "%s", name);
+	is_str(w.out.text, want, "%s", name);
 	ok(w.replaced == replaced, "%s: it is %sreported", name, replaced ? "" : "not ");
-	is_int(json_parse(w.text, w.len, 1000, NULL, 0, NULL, &err), 0, "%s: the reader takes it", name);
+	is_int(json_parse(w.out.text, w.out.len, 1000, NULL, 0, NULL, &err), 0, "%s: the reader takes it", name);
 }
 
 static void test_nested(void)
@@ -71,7 +71,7 @@ static void test_nested(void)
 	json_put_value(&w, "x", &inner);
 	json_put_value(&w, "y", &inner);
 	json_end(&w);
-	is_str(w.text, "{\"x\":[1],\"y\":[1]}", "a value that is JSON already");
+	is_str(w.out.text, "{\"x\":[1],\"y\":[1]}", "a value that is JSON already");
 }
 
 int main(void)

@@ -431,7 +431,7 @@ static void test_same_id(void)
 			   nodeset_has(&r.placement.nodes, 0),
 		   "two containers with the id \"web\", %s first: the other one stays", class);
 		record_free(&r);
-		record_none(&r);
+		r = (struct record){ 0 };
 		ledger_close(steal_ptr(l));
 		topology_free(steal_ptr(t2));
 	}
