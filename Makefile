@@ -140,7 +140,7 @@ $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
 $(O)/cli/main.o: cc_defines = $(define_version)
 $(O)/pic/cgroup/numa.o: cc_pkgs = numa
-$(O)/pic/lib/numaplace.o $(O)/tests/unit/api-test.o: cc_defines = $(define_version)
+$(O)/pic/lib/context.o $(O)/tests/unit/api-test.o: cc_defines = $(define_version)
 
 # Checked before all objects, so that a 32-bit compiler gives one error and not one for each file.
 $(O)/64-bit:
