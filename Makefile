@@ -432,7 +432,7 @@ $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
 $(call fuzz_of,name): link_pkgs = yajl
-$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/engine.c) $(O)/libfront.a
+$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/engine.c cli/state.c) $(O)/libfront.a
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(common)
 $(fuzz_programs):

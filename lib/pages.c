@@ -47,19 +47,31 @@ static bool has_pages(const struct numaplace_node_pages *n)
 	       n->cgroup_kernel;
 }
 
+/* The highest node id of both, and 1. */
+static unsigned int ids_of(const struct pages *processes, const struct numa_stat *cgroup)
+{
+	unsigned int ids = 0;
+
+	for (unsigned int i = 0; i < processes->n; i++)
+		ids = processes->node[i].id >= ids ? processes->node[i].id + 1U : ids;
+	for (unsigned int i = 0; cgroup && i < cgroup->n; i++)
+		ids = cgroup->node[i].id >= ids ? cgroup->node[i].id + 1U : ids;
+	return ids;
+}
+
 /* @cgroup NULL: its sums are not known. */
 static struct numaplace_pages *join(const struct pages *processes, const struct numa_stat *cgroup)
 {
-	cleanup_free struct numaplace_node_pages *node = calloc(PAGES_NODE_MAX, sizeof(*node));
+	unsigned int ids = ids_of(processes, cgroup), n = 0;
+	cleanup_free struct numaplace_node_pages *node = calloc(ids + 1, sizeof(*node));
 	struct numaplace_pages *out = NULL;
-	unsigned int n = 0;
 
 	if (!node)
 		return NULL;
 	add_processes(node, processes);
 	if (cgroup)
 		add_cgroup(node, cgroup);
-	for (unsigned int id = 0; id < PAGES_NODE_MAX; id++) {
+	for (unsigned int id = 0; id < ids; id++) {
 		if (!has_pages(&node[id]))
 			continue;
 		node[n] = node[id];
