@@ -71,11 +71,19 @@ struct idset cli_set(const char *list)
 	return set;
 }
 
+struct nodeset cli_nodes(const char *list)
+{
+	struct nodeset set = { { 0 } };
+
+	nodeset_parse_kernel(list, &set, NULL);
+	return set;
+}
+
 void cli_json_comma(struct json_writer *w, const char *key, const char *list)
 {
-	struct idset set = cli_set(list);
+	struct nodeset set = cli_nodes(list);
 
-	json_put_comma(w, key, &set);
+	json_put_comma(w, key, ids_of(&set));
 }
 
 void cli_json_reasons(struct json_writer *w, const struct numaplace_placement *p)

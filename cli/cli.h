@@ -67,10 +67,11 @@ static inline void cleanup_numaplace_placementp(struct numaplace_placement **p)
 }
 #define cleanup_numaplace_placement __attribute__((cleanup(cleanup_numaplace_placementp)))
 
-/* The set of a list that the library has made. */
+/* The set of a list that the library has made: of CPUs, or of nodes. */
 struct idset cli_set(const char *list);
+struct nodeset cli_nodes(const char *list);
 
-/* Writes a list of the library as "0,1". */
+/* Writes a list of nodes of the library as "0,1". */
 void cli_json_comma(struct json_writer *w, const char *key, const char *list);
 
 /* Writes the array "reasons". */

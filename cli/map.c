@@ -153,9 +153,9 @@ static void map_json_node(struct json_writer *o, const struct map *m, const stru
 	json_put_string(o, "memory_kind", n->memory_kind);
 	json_begin_array(o, "containers");
 	for (unsigned int k = 0; (p = numaplace_snapshot_placement(m->s, k)); k++) {
-		struct idset nodes = cli_set(numaplace_placement_nodes(p));
+		struct nodeset nodes = cli_nodes(numaplace_placement_nodes(p));
 
-		if (idset_has(&nodes, n->id))
+		if (nodeset_has(&nodes, n->id))
 			json_put_string(o, NULL, numaplace_placement_id(p));
 	}
 	json_end(o);

@@ -36,7 +36,7 @@ static const struct numaplace_node *node_of(const struct metrics *m, unsigned in
 /* Adds one container's anonymous memory on nodes outside its placement. */
 static void add_elsewhere(struct metrics *m, struct numaplace *np, const struct numaplace_placement *p)
 {
-	struct idset mems = cli_set(numaplace_placement_mems(p));
+	struct nodeset mems = cli_nodes(numaplace_placement_mems(p));
 	struct numaplace_pages *pages = NULL;
 	const struct numaplace_node_pages *n;
 	const struct numaplace_node *node;
@@ -47,18 +47,18 @@ static void add_elsewhere(struct metrics *m, struct numaplace *np, const struct 
 	m->looked = true;
 	for (unsigned int k = 0; (n = numaplace_pages_node(pages, k)); k++)
 		for (unsigned int i = 0; (node = node_of(m, i)); i++)
-			if (node->id == n->id && !idset_has(&mems, n->id))
+			if (node->id == n->id && !nodeset_has(&mems, n->id))
 				m->elsewhere[i] += n->cgroup_anonymous;
 	numaplace_pages_free(pages);
 }
 
 static void count_nodes(struct metrics *m, const struct numaplace_placement *p)
 {
-	struct idset nodes = cli_set(numaplace_placement_nodes(p));
+	struct nodeset nodes = cli_nodes(numaplace_placement_nodes(p));
 	const struct numaplace_node *node;
 
 	for (unsigned int i = 0; (node = node_of(m, i)); i++)
-		m->containers[i] += idset_has(&nodes, node->id);
+		m->containers[i] += nodeset_has(&nodes, node->id);
 }
 
 static int metrics_look(const struct cli *cli, struct metrics *m, struct error *err)

@@ -48,7 +48,7 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 		{ .name = "dry-run", .flag = &o->dry_run },
 	};
 	int words = cli_options("move", rules, ARRAY_SIZE(rules), argc, argv, err);
-	struct idset nodes;
+	struct nodeset nodes;
 
 	if (words < 0)
 		return words;
@@ -58,7 +58,7 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
 	o->id = argv[0];
 	o->nodes = argv[1];
-	return idset_parse(o->nodes, &nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
+	return nodeset_parse(o->nodes, &nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
 static void move_print_json(const struct numaplace_placement *before, const struct numaplace_placement *after)

@@ -61,11 +61,11 @@ void table_id(struct table *t, const char *id)
 	table_cell(t, "%.*s", table_id_length(id), id);
 }
 
-void table_comma(struct table *t, const struct idset *s)
+void table_comma(struct table *t, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
-	idset_format_comma(s, text, sizeof(text));
+	ids_format_comma(s, text, sizeof(text));
 	table_cell(t, "%s", *text ? text : "-");
 }
 
@@ -76,10 +76,10 @@ void table_list_text(struct table *t, const char *list)
 
 void table_comma_text(struct table *t, const char *list)
 {
-	struct idset set = { { 0 } };
+	struct nodeset set = { { 0 } };
 
-	idset_parse_kernel(list, &set, NULL);
-	table_comma(t, &set);
+	nodeset_parse_kernel(list, &set, NULL);
+	table_comma(t, ids_of(&set));
 }
 
 static int column_width(const struct table *t, unsigned int column)

@@ -21,7 +21,7 @@
 struct target {
 	const struct numaplace_placement *placed; /* in the snapshot; NULL: not a placed container's */
 	pid_t pid;                                /* 0: a container */
-	struct idset should;                      /* node ids */
+	struct nodeset should;                      /* node ids */
 	/* Results. */
 	struct numaplace_pages *pages;
 	uint64_t own, miss;
@@ -30,7 +30,7 @@ struct target {
 
 struct verify {
 	struct cli *cli;
-	struct idset nodes; /* --nodes; empty: not given */
+	struct nodeset nodes; /* --nodes; empty: not given */
 	unsigned int watch; /* seconds; 0: once */
 	char **names;
 	int nnames;
@@ -112,12 +112,12 @@ static int add_container(struct verify *v, const struct numaplace_placement *p, 
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
 	t->placed = p;
-	t->should = cli_set(numaplace_placement_mems(p));
+	t->should = cli_nodes(numaplace_placement_mems(p));
 	return 0;
 }
 
 /* "Mems_allowed_list:\t0-3" */
-static int read_allowed(int root, pid_t pid, struct idset *out, struct error *err)
+static int read_allowed(int root, pid_t pid, struct nodeset *out, struct error *err)
 {
 	static const char key[] = "Mems_allowed_list:\t";
 	cleanup_free char *text = NULL;
@@ -135,7 +135,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 		return error_set(err, -ENOENT, "%s: Mems_allowed_list is missing", path);
 	at += strlen(key);
 	at[strcspn(at, "\n")] = '\0';
-	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
+	return nodeset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
 }
 
 /* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
@@ -153,7 +153,7 @@ static int add_process(struct verify *v, const char *name, struct error *err)
 	t->placed = numaplace_snapshot_find_pid(v->s, t->pid);
 	if (!t->placed)
 		return read_allowed(v->cli->root, t->pid, &t->should, err);
-	t->should = cli_set(numaplace_placement_mems(t->placed));
+	t->should = cli_nodes(numaplace_placement_mems(t->placed));
 	return 0;
 }
 
@@ -197,16 +197,16 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 		cli_result(v->np, r, err);
 		return error_prefix(err, r, "%s", name_of(t).text);
 	}
-	if (!idset_empty(&v->nodes))
+	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
 	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++) {
 		t->own += own_bytes(n);
 		t->mixed += n->mixed;
-		if (!idset_has(&t->should, n->id))
+		if (!nodeset_has(&t->should, n->id))
 			t->miss += own_bytes(n);
 	}
 	/* Memory with policy preferred may be on other nodes: that is reported, but not as a failure. */
-	if (t->miss && (strcmp(policy_of(t), "preferred") != 0 || !idset_empty(&v->nodes)))
+	if (t->miss && (strcmp(policy_of(t), "preferred") != 0 || !nodeset_empty(&v->nodes)))
 		v->cli->failed = true;
 	return 0;
 }
@@ -215,19 +215,19 @@ static const char *verdict(const struct verify *v, const struct target *t)
 {
 	if (!t->miss)
 		return "hit";
-	return strcmp(policy_of(t), "preferred") == 0 && idset_empty(&v->nodes) ? "spilled" : "miss";
+	return strcmp(policy_of(t), "preferred") == 0 && nodeset_empty(&v->nodes) ? "spilled" : "miss";
 }
 
 /* Nodes with memory, with pages, or in the expected set. */
-static void shown_nodes(const struct verify *v, const struct target *t, struct idset *out)
+static void shown_nodes(const struct verify *v, const struct target *t, struct nodeset *out)
 {
 	const struct numaplace_node_pages *n;
 
-	*out = cli_set(numaplace_snapshot_machine(v->s)->memory_nodes);
-	idset_or(out, &t->should);
+	*out = cli_nodes(numaplace_snapshot_machine(v->s)->memory_nodes);
+	nodeset_or(out, &t->should);
 	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++)
 		if (own_bytes(n) || n->files || n->mixed)
-			idset_add(out, n->id);
+			nodeset_add(out, n->id);
 }
 
 /* A row of the table: a kind of pages. */
@@ -264,7 +264,7 @@ static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind
 	case HUGE:
 		return n->huge;
 	case MISS:
-		return idset_has(&t->should, id) ? 0 : own_bytes(n);
+		return nodeset_has(&t->should, id) ? 0 : own_bytes(n);
 	case FILES:
 		return n->files + n->mixed;
 	case CGROUP_ANON:
@@ -289,7 +289,7 @@ static enum kind kinds_of(const struct target *t)
 static void verify_print_json(const struct verify *v)
 {
 	struct json_writer o = JSON_TO(stdout);
-	struct idset nodes;
+	struct nodeset nodes;
 
 	json_begin_object(&o, NULL);
 	json_begin_array(&o, "containers");
@@ -301,7 +301,7 @@ static void verify_print_json(const struct verify *v)
 		if (t->pid)
 			json_put_uint(&o, "pid", (uint64_t)t->pid);
 		json_put_string(&o, "runtime", runtime_of(t));
-		json_put_list(&o, "mems", &t->should);
+		json_put_list(&o, "mems", ids_of(&t->should));
 		json_put_string(&o, "policy", policy_of(t));
 		json_put_string(&o, "applied", applied_of(t));
 		json_put_string(&o, "verdict", verdict(v, t));
@@ -310,7 +310,7 @@ static void verify_print_json(const struct verify *v)
 		json_put_uint(&o, "mixed", t->mixed);
 		json_begin_array(&o, "nodes");
 		shown_nodes(v, t, &nodes);
-		idset_foreach(id, &nodes) {
+		nodeset_foreach(id, &nodes) {
 			json_begin_object(&o, NULL);
 			json_put_uint(&o, "id", (uint64_t)id);
 			for (enum kind k = 0; k < kinds_of(t); k++)
@@ -329,21 +329,21 @@ static void mib_cell(struct table *t, uint64_t bytes)
 	table_cell(t, "%.1f", (double)bytes / (1 << 20));
 }
 
-static void fill_table(const struct target *t, const struct idset *nodes, struct table *table)
+static void fill_table(const struct target *t, const struct nodeset *nodes, struct table *table)
 {
 	table_cell(table, "MiB");
-	idset_foreach(id, nodes)
+	nodeset_foreach(id, nodes)
 		table_cell(table, "Node %d", id);
 	table_cell(table, "Total");
 	table_cell(table, "should be on");
-	idset_foreach(id, nodes)
-		table_cell(table, "%s", idset_has(&t->should, (unsigned int)id) ? "yes" : "-");
+	nodeset_foreach(id, nodes)
+		table_cell(table, "%s", nodeset_has(&t->should, (unsigned int)id) ? "yes" : "-");
 	table_cell(table, "%s", "");
 	for (enum kind k = 0; k < kinds_of(t); k++) {
 		uint64_t sum = 0;
 
 		table_cell(table, "%s", kinds[k].title);
-		idset_foreach(id, nodes) {
+		nodeset_foreach(id, nodes) {
 			sum += bytes_of(t, (unsigned int)id, k);
 			mib_cell(table, bytes_of(t, (unsigned int)id, k));
 		}
@@ -353,25 +353,25 @@ static void fill_table(const struct target *t, const struct idset *nodes, struct
 
 static int print_target(const struct verify *v, const struct target *t, struct error *err)
 {
-	struct idset nodes;
+	struct nodeset nodes;
 	struct target_name name = name_of(t);
 	cleanup_table struct table table = { 0 };
 	cleanup_free char *align = NULL;
-	char list[IDSET_TEXT_MAX];
+	char list[NODESET_TEXT_MAX];
 	int r;
 
 	shown_nodes(v, t, &nodes);
-	align = calloc(1, idset_count(&nodes) + 3);
+	align = calloc(1, nodeset_count(&nodes) + 3);
 	if (!align)
 		return error_set(err, -ENOMEM, "out of memory");
 	align[0] = 'l';
-	memset(align + 1, 'r', idset_count(&nodes) + 1);
+	memset(align + 1, 'r', nodeset_count(&nodes) + 1);
 	table_init(&table, stdout, align);
 	fill_table(t, &nodes, &table);
-	idset_format(&t->should, list, sizeof(list));
+	nodeset_format(&t->should, list, sizeof(list));
 	make_printable(name.text);
 	printf("%s%s%s: memory on node%s %s", name.text, *runtime_of(t) ? ", " : "", runtime_of(t),
-	       idset_count(&t->should) == 1 ? "" : "s", list);
+	       nodeset_count(&t->should) == 1 ? "" : "s", list);
 	if (t->placed)
 		printf(", %s by %s", policy_of(t), applied_of(t));
 	printf("\n");
@@ -414,9 +414,9 @@ static int verify_once(struct verify *v, struct error *err)
 
 static int parse_nodes(struct verify *v, const char *list, struct error *err)
 {
-	if (idset_parse(list, &v->nodes, err) < 0)
+	if (nodeset_parse(list, &v->nodes, err) < 0)
 		return error_prefix(err, -EINVAL, "verify: --nodes");
-	if (idset_empty(&v->nodes))
+	if (nodeset_empty(&v->nodes))
 		return error_set(err, -EINVAL, "verify: --nodes: \"%s\": the list leaves no node", quote(list).text);
 	return 0;
 }

@@ -37,7 +37,7 @@ struct place_env lib_env(struct numaplace *np);
 #define cleanup_env __attribute__((cleanup(place_close)))
 
 /* Parses a list; NULL and "" are the empty set. @what begins the message. */
-int lib_parse_list(const char *text, const char *what, struct idset *out, struct error *err);
+int lib_parse_list(const char *text, const char *what, struct ids_out out, struct error *err);
 
 /* The live container with the id or the cgroup @name, as numaplace_find(). Problems of the ledger are not logged. */
 struct lib_container {

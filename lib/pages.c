@@ -48,7 +48,7 @@ static bool has_pages(const struct numaplace_node_pages *n)
 }
 
 /* The highest node id of both, and 1. */
-static unsigned int ids_of(const struct pages *processes, const struct numa_stat *cgroup)
+static unsigned int id_limit(const struct pages *processes, const struct numa_stat *cgroup)
 {
 	unsigned int ids = 0;
 
@@ -62,7 +62,7 @@ static unsigned int ids_of(const struct pages *processes, const struct numa_stat
 /* @cgroup NULL: its sums are not known. */
 static struct numaplace_pages *join(const struct pages *processes, const struct numa_stat *cgroup)
 {
-	unsigned int ids = ids_of(processes, cgroup), n = 0;
+	unsigned int ids = id_limit(processes, cgroup), n = 0;
 	cleanup_free struct numaplace_node_pages *node = calloc(ids + 1, sizeof(*node));
 	struct numaplace_pages *out = NULL;
 

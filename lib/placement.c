@@ -13,23 +13,23 @@
 
 #define VALUE_MAX (2 * IDSET_TEXT_MAX)
 
-char *lib_list_text(const struct idset *s)
+char *lib_list_text(struct ids s)
 {
-	size_t size = idset_format(s, NULL, 0) + 1;
+	size_t size = ids_format(s, NULL, 0) + 1;
 	char *text = malloc(size);
 
 	if (text)
-		idset_format(s, text, size);
+		ids_format(s, text, size);
 	return text;
 }
 
 /* What a plan and a record have. False if out of memory. */
 static bool copy_placement(struct numaplace_placement *out, const struct placement *p, const struct reasons *why)
 {
-	out->nodes = lib_list_text(&p->nodes);
-	out->cpus = lib_list_text(&p->share.cpus);
-	out->mems = lib_list_text(&p->mems);
-	out->held = lib_list_text(&p->share.held);
+	out->nodes = lib_list_text(ids_of(&p->nodes));
+	out->cpus = lib_list_text(ids_of(&p->share.cpus));
+	out->mems = lib_list_text(ids_of(&p->mems));
+	out->held = lib_list_text(ids_of(&p->share.held));
 	out->policy = p->policy;
 	out->overcommitted = p->overcommitted;
 	out->count = p->share.count;
@@ -78,8 +78,8 @@ static bool copy_request(struct numaplace_placement *out, const struct request *
 {
 	cleanup_free char *text = malloc(VALUE_MAX);
 
-	out->pinned_cpus = lib_list_text(&r->pin_cpus);
-	out->pinned_mems = lib_list_text(&r->pin_mems);
+	out->pinned_cpus = lib_list_text(ids_of(&r->pin_cpus));
+	out->pinned_mems = lib_list_text(ids_of(&r->pin_mems));
 	if (!text || !out->pinned_cpus || !out->pinned_mems)
 		return false;
 	for (enum request_key k = 0; k < KEY_COUNT; k++) {

@@ -37,6 +37,6 @@ int placements_add(void *list, const struct record *r);
 void placements_free(struct placements *list);
 
 /* The list of a set, for the caller to free; NULL if out of memory. */
-char *lib_list_text(const struct idset *s);
+char *lib_list_text(struct ids s);
 
 #endif

@@ -55,26 +55,25 @@ int numaplace_request_set(struct numaplace_request *r, const char *key, const ch
 	return lib_keep(r->np, request_set(&r->keys, key, value, &err), &err);
 }
 
-int lib_parse_list(const char *text, const char *what, struct idset *out, struct error *err)
+int lib_parse_list(const char *text, const char *what, struct ids_out out, struct error *err)
 {
-	int rc;
+	int rc = text && *text ? ids_parse(text, out, err) : ids_parse_kernel("", out, err);
 
-	idset_clear(out);
-	rc = text && *text ? idset_parse(text, out, err) : 0;
 	return rc < 0 ? error_prefix(err, rc, "%s", what) : 0;
 }
 
 int numaplace_request_pin(struct numaplace_request *r, const char *cpus, const char *mems)
 {
-	struct idset pin_cpus, pin_mems;
+	struct idset pin_cpus;
+	struct nodeset pin_mems;
 	struct error err = { 0 };
 	int rc;
 
 	if (!r)
 		return -EINVAL;
-	rc = lib_parse_list(cpus, "pinned CPUs", &pin_cpus, &err);
+	rc = lib_parse_list(cpus, "pinned CPUs", ids_into(&pin_cpus), &err);
 	if (rc == 0)
-		rc = lib_parse_list(mems, "pinned memory nodes", &pin_mems, &err);
+		rc = lib_parse_list(mems, "pinned memory nodes", ids_into(&pin_mems), &err);
 	if (rc < 0)
 		return lib_keep(r->np, rc, &err);
 	r->keys.pin_cpus = pin_cpus;

@@ -15,7 +15,7 @@
 /* CPUs and memory that containers do not get by default. A CPU may be in several sets. */
 struct left_out {
 	struct idset isolated, reserved, not_allowed, offline, held;
-	struct idset bad_mems; /* ids of nodes whose memory is reserved or not allowed */
+	struct nodeset bad_mems; /* ids of nodes whose memory is reserved or not allowed */
 };
 
 struct numaplace_snapshot {
@@ -53,12 +53,12 @@ static void find_reserved(const struct conf *conf, const struct topology *t, str
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		struct idset cpus;
 
-		if (!idset_has(&conf->select.reserved_nodes, t->nodes[i].id))
+		if (!nodeset_has(&conf->select.reserved_nodes, t->nodes[i].id))
 			continue;
 		node_cpus(t, i, &cpus);
 		idset_or(&out->reserved, &cpus);
 		if (t->nodes[i].has_memory)
-			idset_add(&out->bad_mems, t->nodes[i].id);
+			nodeset_add(&out->bad_mems, t->nodes[i].id);
 	}
 }
 
@@ -66,7 +66,8 @@ static void find_left_out(const struct numaplace *np, const struct numaplace_sna
 {
 	const struct topology *t = s->topology;
 	const struct usage *usage = s->usage;
-	struct idset cpus, mems;
+	struct nodeset mems;
+	struct idset cpus;
 
 	memset(out, 0, sizeof(*out));
 	out->isolated = t->isolated;
@@ -76,7 +77,7 @@ static void find_left_out(const struct numaplace *np, const struct numaplace_sna
 	out->not_allowed = t->online;
 	idset_andnot(&out->not_allowed, &cpus);
 	out->bad_mems = t->mem_nodes;
-	idset_andnot(&out->bad_mems, &mems);
+	nodeset_andnot(&out->bad_mems, &mems);
 	find_reserved(&np->conf, t, out);
 	for (unsigned int i = 0; usage && i < t->ncpus; i++)
 		if (t->cpus[i].id < usage->cpu_ids && usage->exclusive[t->cpus[i].id])
@@ -85,16 +86,21 @@ static void find_left_out(const struct numaplace *np, const struct numaplace_sna
 
 /* --- filling the structs --- */
 
-/* Sets *@where to the list of @a, or of what @a and @b share. */
-static bool put_list(struct numaplace_snapshot *s, const char **where, const struct idset *a, const struct idset *b)
+/* Sets *@where to the list of a set. */
+static bool put_ids(struct numaplace_snapshot *s, const char **where, struct ids set)
+{
+	s->text[s->ntexts] = lib_list_text(set);
+	*where = s->text[s->ntexts];
+	return s->text[s->ntexts++] != NULL;
+}
+
+/* Sets *@where to the list of what @a and @b share. */
+static bool put_shared(struct numaplace_snapshot *s, const char **where, const struct idset *a, const struct idset *b)
 {
 	struct idset both = *a;
 
-	if (b)
-		idset_and(&both, b);
-	s->text[s->ntexts] = lib_list_text(&both);
-	*where = s->text[s->ntexts];
-	return s->text[s->ntexts++] != NULL;
+	idset_and(&both, b);
+	return put_ids(s, where, ids_of(&both));
 }
 
 static bool fill_machine(struct numaplace_snapshot *s, const struct left_out *all)
@@ -106,10 +112,10 @@ static bool fill_machine(struct numaplace_snapshot *s, const struct left_out *al
 	m->ncpus = t->ncpus;
 	m->ncores = t->ncores;
 	m->ncaches = t->nllcs;
-	return put_list(s, &m->memory_nodes, &t->mem_nodes, NULL) && put_list(s, &m->isolated, &all->isolated, NULL) &&
-	       put_list(s, &m->reserved, &all->reserved, NULL) &&
-	       put_list(s, &m->not_allowed, &all->not_allowed, NULL) &&
-	       put_list(s, &m->offline, &all->offline, NULL) && put_list(s, &m->held, &all->held, NULL);
+	return put_ids(s, &m->memory_nodes, ids_of(&t->mem_nodes)) && put_ids(s, &m->isolated, ids_of(&all->isolated)) &&
+	       put_ids(s, &m->reserved, ids_of(&all->reserved)) &&
+	       put_ids(s, &m->not_allowed, ids_of(&all->not_allowed)) &&
+	       put_ids(s, &m->offline, ids_of(&all->offline)) && put_ids(s, &m->held, ids_of(&all->held));
 }
 
 static bool fill_node_lists(struct numaplace_snapshot *s, int root, const struct left_out *all, unsigned int i)
@@ -123,11 +129,11 @@ static bool fill_node_lists(struct numaplace_snapshot *s, int root, const struct
 	idset_andnot(&usable, &all->reserved);
 	idset_andnot(&usable, &all->not_allowed);
 	topology_offline_of(root, s->topology, i, &offline);
-	return put_list(s, &out->cpus, &cpus, NULL) && put_list(s, &out->usable, &usable, NULL) &&
-	       put_list(s, &out->isolated, &all->isolated, &cpus) &&
-	       put_list(s, &out->reserved, &all->reserved, &cpus) &&
-	       put_list(s, &out->not_allowed, &all->not_allowed, &cpus) &&
-	       put_list(s, &out->offline, &offline, NULL) && put_list(s, &out->held, &all->held, &cpus);
+	return put_ids(s, &out->cpus, ids_of(&cpus)) && put_ids(s, &out->usable, ids_of(&usable)) &&
+	       put_shared(s, &out->isolated, &all->isolated, &cpus) &&
+	       put_shared(s, &out->reserved, &all->reserved, &cpus) &&
+	       put_shared(s, &out->not_allowed, &all->not_allowed, &cpus) &&
+	       put_ids(s, &out->offline, ids_of(&offline)) && put_shared(s, &out->held, &all->held, &cpus);
 }
 
 static void fill_node(struct numaplace_snapshot *s, const struct left_out *all, unsigned int i)
@@ -144,7 +150,7 @@ static void fill_node(struct numaplace_snapshot *s, const struct left_out *all, 
 		.memory_kind = memory_kind_name(n->memory_kind),
 		.memory_known = n->mem_known,
 		.memory_movable = n->movable_only,
-		.memory_allowed = !idset_has(&all->bad_mems, n->id),
+		.memory_allowed = !nodeset_has(&all->bad_mems, n->id),
 		.memory = n->mem_total,
 		.memory_free = n->mem_free,
 		.memory_cached = n->arc_bytes,

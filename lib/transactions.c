@@ -141,9 +141,9 @@ static int make_job(const struct numaplace_request *r, const struct numaplace_ta
 	job->id = t->id;
 	job->pid = t->pid;
 	if (t->planned) {
-		rc = lib_parse_list(t->planned->cpus, "planned CPUs", &job->planned_cpus, err);
+		rc = lib_parse_list(t->planned->cpus, "planned CPUs", ids_into(&job->planned_cpus), err);
 		if (rc == 0)
-			rc = lib_parse_list(t->planned->mems, "planned memory nodes", &job->planned_mems, err);
+			rc = lib_parse_list(t->planned->mems, "planned memory nodes", ids_into(&job->planned_mems), err);
 		job->applied = POLICY_BY;
 	}
 	return rc < 0 ? rc : lib_request_finish(r, &job->request, err);
@@ -203,7 +203,7 @@ static int move_to(struct numaplace *np, const char *name, const char *nodes, st
 		return -EINVAL;
 	if (!nodes)
 		return lib_missing(np, "nodes");
-	rc = idset_parse(nodes, &job->nodes, &err);
+	rc = nodeset_parse(nodes, &job->nodes, &err);
 	if (rc < 0)
 		rc = error_prefix(&err, rc, "nodes");
 	if (rc == 0)
