@@ -77,6 +77,8 @@ select = $(O)/libselect.a $(machine)
 ledger = $(O)/libledger.a $(select)
 cgroup = $(O)/libcgrouproom.a $(ledger)
 place = $(O)/libplace.a $(cgroup)
+# The library as the command links it, without the cost of a shared library; other programs get $(library_objects).
+front = $(O)/libfront.a $(place)
 common = $(O)/libcommon.a $(place)
 oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
@@ -138,7 +140,7 @@ $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
 $(O)/cli/main.o: cc_defines = $(define_version)
 $(O)/pic/cgroup/numa.o: cc_pkgs = numa
-$(O)/pic/lib/numaplace.o $(O)/tests/unit/api-test.o: cc_defines = $(define_version)
+$(O)/lib/context.o $(O)/pic/lib/context.o $(O)/tests/unit/api-test.o: cc_defines = $(define_version)
 
 # Checked before all objects, so that a 32-bit compiler gives one error and not one for each file.
 $(O)/64-bit:
@@ -165,6 +167,7 @@ $(O)/libselect.a: $(call objects,plugin/select/*.c)
 $(O)/libledger.a: $(call objects,plugin/ledger/*.c)
 $(O)/libcgrouproom.a: $(call objects,cgroup/*.c)
 $(O)/libplace.a: $(call objects,place/*.c)
+$(O)/libfront.a: $(call objects,lib/*.c)
 $(O)/libcommon.a: $(call objects,runtime-hooks/common/*.c)
 # Not libcgroup.c, whose library keeps its state in variables of the whole process.
 $(library_rooms): $(patsubst %.c,$(O)/pic/%.o,$(filter-out cgroup/libcgroup.c,\
@@ -183,7 +186,7 @@ $(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnuma
 	ln -sf $(@F) $(O)/$(soname)
 	ln -sf $(soname) $(O)/libnumaplace.so
 
-$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(common)
+$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
 $(O)/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook: link_static = $(static_pie)
@@ -438,7 +441,7 @@ $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
 $(call fuzz_of,name): link_pkgs = yajl
-$(call fuzz_of,simulate): $(call objects,cli/cli.c)
+$(call fuzz_of,simulate): $(call objects,cli/cli.c cli/engine.c cli/state.c) $(O)/libfront.a
 $(call fuzz_of,simulate): link_pkgs = libcgroup numa yajl
 $(fuzz_programs): $(common)
 $(fuzz_programs):

@@ -1,104 +1,99 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Opens the machine, the configuration and the ledger that the global options name. With --sysroot, nothing of this
- * host is read unless an option names it.
+ * Opens the library's context, and parses the options of verbs. With --sysroot, nothing of this host is read unless an
+ * option names it.
  */
 #include "cli/cli.h"
 
 #include "plugin/base/util.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-
-#define LOCK_TIMEOUT_MS 10000
 
 void cli_warn(const char *line)
 {
 	fprintf(stderr, "numaplace: warning: %s\n", line);
 }
 
-int cli_topology(const struct cli *cli, struct topology **out, struct error *err)
+int cli_check_conf(const struct cli *cli, struct error *err)
 {
-	int ret = topology_read(cli->root, out, err);
-
-	if (ret < 0)
-		return ret;
-	for (unsigned int i = 0; i < (*out)->nwarnings; i++)
-		cli_warn((*out)->warnings[i]);
+	if (cli->conf && access(cli->conf, R_OK) < 0)
+		return error_set(err, -EINVAL, "--conf %s: %s", quote(cli->conf).text, strerror(errno));
 	return 0;
 }
 
-int cli_conf(const struct cli *cli, struct conf *out, struct error *err)
+static void warn(void *arg, int priority, const char *line)
 {
-	conf_init(out);
-	if (cli->conf) {
-		if (access(cli->conf, R_OK) < 0)
-			return error_set(err, -EINVAL, "--conf %s: %s", quote(cli->conf).text, strerror(errno));
-		return conf_read(AT_FDCWD, cli->conf, out, err);
-	}
-	return conf_read(cli->root, cli->sysroot ? &PLACE_CONF[1] : PLACE_CONF, out, err);
+	(void)arg;
+	(void)priority;
+	cli_warn(line);
 }
 
-/* The ledger of this user's own containers if there is one, else the machine's. */
-static const char *usual_state(void)
+int cli_open(const struct cli *cli, unsigned int flags, struct numaplace **out, struct error *err)
 {
-	const char *own = place_usual_state(true);
-
-	return access(own, F_OK) == 0 ? own : PLACE_STATE;
-}
-
-int cli_env(const struct cli *cli, struct place_env *out, struct error *err)
-{
-	struct place_env env = {
-		.root = cli->root,
-		.real = !cli->sysroot,
-		.state = -1,
-		.mount = -1,
-		.writer.by_path = libcgroup_write_cpuset,
-		.timeout_ms = LOCK_TIMEOUT_MS,
-		.message = cli_warn,
-	};
-	int ret = cli_conf(cli, &env.conf, err);
+	/* A recorded machine even if it is "/", which is this machine for the library. */
+	const char *root = cli->sysroot && strcmp(cli->sysroot, "/") == 0 ? "/." : cli->sysroot;
+	const char *state = cli->state;
+	int ret = flags & NUMAPLACE_NO_CONF ? 0 : cli_check_conf(cli, err);
 
 	if (ret < 0)
 		return ret;
-	place_name_state(&env, cli->state, cli->sysroot ? NULL : usual_state());
-	*out = env;
+	if (!state && !cli->sysroot) {
+		state = cli_usual_state();
+		flags |= NUMAPLACE_DEFAULT_STATE;
+	}
+	ret = numaplace_open(out, root, state, cli->conf, flags);
+	if (ret < 0)
+		return cli_result(*out, ret, err);
+	numaplace_set_log(*out, warn, NULL);
 	return 0;
 }
 
-int cli_with_ledger(const struct cli *cli, const struct topology *t,
-		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err)
+int cli_result(const struct numaplace *np, int status, struct error *err)
 {
-	cleanup_env struct place_env env = CLI_ENV_NONE;
-	cleanup_ledger struct ledger *ledger = NULL; /* cleaned up before env, which holds its folder */
-	int ret = cli_env(cli, &env, err);
-
-	if (ret < 0)
-		return ret;
-	if (env.state_path) {
-		ret = place_look(&env, t, &ledger, err);
-		if (ret < 0)
-			return ret;
-	}
-	return look(arg, ledger, err);
+	return status < 0 ? error_set(err, status, "%s", numaplace_error(np)) : status;
 }
 
-void cli_json_reasons(struct json_writer *w, const struct reasons *why)
+int cli_snapshot(const struct cli *cli, struct numaplace_snapshot **out, struct error *err)
 {
+	cleanup_numaplace struct numaplace *np = NULL;
+	int ret = cli_open(cli, NUMAPLACE_READ_ONLY, &np, err);
+
+	return ret < 0 ? ret : cli_result(np, numaplace_snapshot_take(np, 0, out), err);
+}
+
+struct idset cli_set(const char *list)
+{
+	struct idset set = { { 0 } };
+
+	idset_parse_kernel(list, &set, NULL);
+	return set;
+}
+
+struct nodeset cli_nodes(const char *list)
+{
+	struct nodeset set = { { 0 } };
+
+	nodeset_parse_kernel(list, &set, NULL);
+	return set;
+}
+
+void cli_json_comma(struct json_writer *w, const char *key, const char *list)
+{
+	struct nodeset set = cli_nodes(list);
+
+	json_put_comma(w, key, ids_of(&set));
+}
+
+void cli_json_reasons(struct json_writer *w, const struct numaplace_placement *p)
+{
+	const char *line;
+
 	json_begin_array(w, "reasons");
-	for (unsigned int i = 0; i < why->n; i++)
-		json_put_string(w, NULL, why->text[i]);
+	for (unsigned int i = 0; (line = numaplace_placement_reason(p, i)); i++)
+		json_put_string(w, NULL, line);
 	json_end(w);
-}
-
-int cli_set_key(struct request *r, const char *key, const char *value, struct error *err)
-{
-	int ret = request_set(r, key, value, err);
-
-	return ret == -ENOENT ? err->status = -EINVAL : ret;
 }
 
 int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Shared by all verbs: the global options, and access to the machine, the configuration and the ledger that they name.
+ * Shared by all verbs: the global options, and the library's context that they name. A verb uses the library
+ * (include/numaplace.h); one that needs more of the program than that includes cli/engine.h.
  *
  * A verb prints its result on stdout and returns 0, or a negative errno with @err set, from which main() makes the
  * message and the exit status.
@@ -8,11 +9,11 @@
 #ifndef NUMAPLACE_CLI_H
 #define NUMAPLACE_CLI_H
 
-#include "place/place.h"
+#include "include/numaplace.h"
 #include "plugin/base/error.h"
-#include "runtime-hooks/common/json-write.h"
 #include "plugin/base/options.h"
 #include "plugin/base/util.h"
+#include "runtime-hooks/common/json-write.h"
 
 #include <stdbool.h>
 
@@ -28,32 +29,53 @@ struct cli {
 /* Prints a one-line warning on stderr. */
 void cli_warn(const char *line);
 
-/* Reads the machine and prints its warnings. */
-int cli_topology(const struct cli *cli, struct topology **out, struct error *err);
+/*
+ * The state folder without --state: that of this user's own containers if it exists, else the machine's. The text stays
+ * valid until the next call.
+ */
+const char *cli_usual_state(void);
 
-/* Reads the configuration. A file given with --conf must exist. */
-int cli_conf(const struct cli *cli, struct conf *out, struct error *err);
+/* Checks --state and --conf. A missing state folder is no error. */
+int cli_check_state(const struct cli *cli, struct error *err);
+int cli_check_conf(const struct cli *cli, struct error *err);
 
 /*
- * Prepares to call place/place.h. env->state_path is NULL if there is no ledger. Close with cleanup_env.
+ * Opens a context of the library with the global options; @flags as for numaplace_open(). Its warnings are printed.
+ * Declare *@out with cleanup_numaplace.
  */
-int cli_env(const struct cli *cli, struct place_env *out, struct error *err);
-#define CLI_ENV_NONE PLACE_ENV_NONE
-static inline void cleanup_envp(struct place_env *env)
+int cli_open(const struct cli *cli, unsigned int flags, struct numaplace **out, struct error *err);
+static inline void cleanup_numaplacep(struct numaplace **np)
 {
-	place_close(env);
+	numaplace_close(*np);
 }
-#define cleanup_env __attribute__((cleanup(cleanup_envp)))
+#define cleanup_numaplace __attribute__((cleanup(cleanup_numaplacep)))
 
-/* Calls @look with a read-only copy of the ledger (NULL: there is none). */
-int cli_with_ledger(const struct cli *cli, const struct topology *t,
-		    int (*look)(void *arg, struct ledger *ledger, struct error *err), void *arg, struct error *err);
+/* Sets @err from the context if @status is a failure of its last call. Returns @status. */
+int cli_result(const struct numaplace *np, int status, struct error *err);
+
+/* Opens a context and takes a snapshot, which the caller frees (cleanup_snapshot), after a failure, too. */
+int cli_snapshot(const struct cli *cli, struct numaplace_snapshot **out, struct error *err);
+static inline void cleanup_snapshotp(struct numaplace_snapshot **s)
+{
+	numaplace_snapshot_free(*s);
+}
+#define cleanup_snapshot __attribute__((cleanup(cleanup_snapshotp)))
+
+static inline void cleanup_numaplace_placementp(struct numaplace_placement **p)
+{
+	numaplace_placement_free(*p);
+}
+#define cleanup_numaplace_placement __attribute__((cleanup(cleanup_numaplace_placementp)))
+
+/* The set of a list that the library has made: of CPUs, or of nodes. */
+struct idset cli_set(const char *list);
+struct nodeset cli_nodes(const char *list);
+
+/* Writes a list of nodes of the library as "0,1". */
+void cli_json_comma(struct json_writer *w, const char *key, const char *list);
 
 /* Writes the array "reasons". */
-void cli_json_reasons(struct json_writer *w, const struct reasons *why);
-
-/* Sets one key of a request; an unknown key is -EINVAL. */
-int cli_set_key(struct request *r, const char *key, const char *value, struct error *err);
+void cli_json_reasons(struct json_writer *w, const struct numaplace_placement *p);
 
 /*
  * Parses a verb's options by @rules. Returns the number of its other arguments, which are then the first of @argv.

@@ -5,6 +5,7 @@
 #include "cli/doctor-report.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/path.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -63,15 +64,10 @@ const char *doctor_program(const struct doctor *d, const char *name, char *buf, 
 
 bool doctor_runs(const struct doctor *d, const char *name)
 {
-	int fd = openat(d->cli->root, "proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	cleanup_closedir DIR *proc = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_closedir DIR *proc = path_list(d->cli->root, "proc");
 	const struct dirent *e;
 
-	if (!proc) {
-		cleanup_closep(&fd);
-		return false;
-	}
-	while ((e = readdir(proc))) {
+	while (proc && (e = readdir(proc))) {
 		char path[300], comm[32];
 
 		if (e->d_name[strspn(e->d_name, "0123456789")])

@@ -7,7 +7,7 @@
 #ifndef NUMAPLACE_DOCTOR_REPORT_H
 #define NUMAPLACE_DOCTOR_REPORT_H
 
-#include "cli/cli.h"
+#include "cli/engine.h"
 
 enum verdict {
 	VERDICT_FINE,

@@ -9,7 +9,7 @@
 #include "cgroup/cgroup.h"
 #include "place/move-journal.h"
 #include "cli/term.h"
-#include "plugin/base/file.h"
+#include "plugin/base/path.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/json-write.h"
 
@@ -105,16 +105,11 @@ static void check_conf(struct doctor *d)
 
 static void count_damaged(struct doctor *d, int state)
 {
-	int fd = openat(state, "damaged", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	cleanup_closedir DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	cleanup_closedir DIR *dir = dir_list(path_open(state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, "damaged"));
 	const struct dirent *e;
 	unsigned int n = 0;
 
-	if (!dir) {
-		cleanup_closep(&fd);
-		return;
-	}
-	while ((e = readdir(dir)))
+	while (dir && (e = readdir(dir)))
 		n += e->d_name[0] != '.';
 	if (n)
 		doctor_say(d, VERDICT_DO, "ledger", "%u damaged files were moved to its folder damaged/: look at "

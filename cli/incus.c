@@ -4,7 +4,7 @@
  * virtual machines: QEMU binds their memory to these nodes at its start, and no hook runs then. The instance's original
  * request is saved in user.numaplace.limits.cpu.nodes, so that the next call chooses again from it.
  */
-#include "cli/cli.h"
+#include "cli/engine.h"
 #include "plugin/base/name.h"
 #include "runtime-hooks/incus/incus-api.h"
 #include "runtime-hooks/common/json-write.h"
@@ -98,7 +98,10 @@ static void incus_print(const struct cli *cli, const struct incus_options *o, co
 	json_put_string(&out, "project", o->project);
 	json_put_comma(&out, "nodes", ids_of(&p->nodes));
 	json_put_list(&out, "mems", ids_of(&p->mems));
-	cli_json_reasons(&out, why);
+	json_begin_array(&out, "reasons");
+	for (unsigned int i = 0; i < why->n; i++)
+		json_put_string(&out, NULL, why->text[i]);
+	json_end(&out);
 	json_end(&out);
 }
 

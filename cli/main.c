@@ -6,6 +6,7 @@
  */
 #include "cli/cli.h"
 #include "cli/help.h"
+#include "place/paths.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/json-write.h"
 
@@ -13,7 +14,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 static const struct verb {
 	const char *name;
@@ -48,8 +48,8 @@ static void print_help(FILE *f)
 	      "  --json         one JSON object on stdout\n"
 	      "  --help, --version; `numaplace help VERB` for one verb\n\n"
 	      "Keys of `plan`, as in a container's annotations or config:\n ", f);
-	for (int k = 0; k < KEY_COUNT; k++)
-		fprintf(f, " %s%s", request_keys[k], k % 4 == 3 && k + 1 < KEY_COUNT ? "\n " : "");
+	for (unsigned int k = 0; numaplace_key(k); k++)
+		fprintf(f, " %s%s", numaplace_key(k), k % 4 == 3 && numaplace_key(k + 1) ? "\n " : "");
 	fputs("\n\nExit status: 0 done; 1 cannot be placed, or the system failed; 2 bad input or usage.\n", f);
 }
 
@@ -96,26 +96,6 @@ static int give_help(const struct command *cmd, struct error *err)
 	return 0;
 }
 
-/* A missing state folder is not an error; a folder with other contents is. */
-static int check_state(const struct cli *cli, struct error *err)
-{
-	cleanup_close int fd = -1;
-	struct stat st;
-
-	if (!cli->state)
-		return 0;
-	if (lstat(cli->state, &st) < 0)
-		return errno == ENOENT ? 0 : error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text,
-						       strerror(errno));
-	if (!S_ISDIR(st.st_mode))
-		return error_set(err, -EINVAL, "--state %s: %s", quote(cli->state).text, strerror(ENOTDIR));
-	fd = open(cli->state, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd >= 0 && strcmp(cli->state, PLACE_STATE) != 0 && ledger_folder(fd) == FOLDER_FOREIGN)
-		return error_set(err, -EINVAL, "--state %s: not a ledger folder: it contains other files",
-				 quote(cli->state).text);
-	return 0;
-}
-
 static int run(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	cleanup_close int root = -1;
@@ -150,7 +130,7 @@ static int run(struct cli *cli, int argc, char **argv, struct error *err)
 		return error_set(err, -EINVAL, "--sysroot %s: it has no sys/: a folder that holds sys/ and proc/ is expected",
 				 quote(cli->sysroot).text);
 	cli->root = root;
-	ret = check_state(cli, err);
+	ret = cli_check_state(cli, err);
 	if (ret < 0)
 		return ret;
 	return verb->run(cli, cmd.argc - 1, cmd.argv + 1, err);

@@ -6,42 +6,58 @@
 
 #include <errno.h>
 
-double map_load(const struct map *m, unsigned int node)
+double map_node_load(const struct map *m, const struct numaplace_node *n)
 {
-	return left_out_fill(m->s->topology, &m->s->left_out, node, m->s->usage);
+	double load = numaplace_snapshot_load(m->s, n->cpus);
+
+	return load > 0 ? load : 0;
 }
 
 static void find_worst(struct map *m)
 {
-	const struct topology *t = m->s->topology;
+	const struct numaplace_node *n;
 	double highest = 0, sum = 0;
 
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		double load = map_load(m, i);
+	for (unsigned int i = 0; (n = numaplace_snapshot_node(m->s, i)); i++) {
+		double load = left_out_fill(m->s, n);
 
 		highest = load > highest ? load : highest;
-		sum += (double)m->s->load[i] / LOAD_ONE;
+		sum += map_node_load(m, n);
 	}
-	m->worst = sum > 0 && t->ncpus ? highest / (sum / t->ncpus) : 0;
+	m->worst = sum > 0 && m->machine->ncpus ? highest / (sum / m->machine->ncpus) : 0;
 }
 
-int map_make(struct map *m, const struct snapshot *s, struct error *err)
+static void find_left_out(struct map *m)
 {
-	const struct topology *t = s->topology;
+	struct idset out = cli_set(m->machine->isolated), more = cli_set(m->machine->reserved);
 
-	*m = (struct map){ .s = s, .cpu = calloc(t->ncpus + 1, sizeof(*m->cpu)) };
+	idset_or(&out, &more);
+	more = cli_set(m->machine->not_allowed);
+	idset_or(&out, &more);
+	for (unsigned int i = 0; i < m->machine->ncpus; i++)
+		m->cpu[i].left_out = idset_has(&out, numaplace_snapshot_cpu(m->s, i)->id);
+}
+
+int map_make(struct map *m, const struct numaplace_snapshot *s, struct error *err)
+{
+	const struct numaplace_machine *machine = numaplace_snapshot_machine(s);
+	const struct numaplace_placement *p;
+
+	*m = (struct map){ .s = s, .machine = machine, .cpu = calloc(machine->ncpus + 1, sizeof(*m->cpu)) };
 	if (!m->cpu)
 		return error_set(err, -ENOMEM, "out of memory");
-	for (unsigned int k = 0; k < s->n; k++)
-		idset_foreach(id, &s->record[k]->placement.share.cpus) {
-			int i = topology_find_cpu(t, id);
+	for (; (p = numaplace_snapshot_placement(s, m->ncontainers)); m->ncontainers++) {
+		struct idset cpus = cli_set(numaplace_placement_cpus(p));
 
-			if (i < 0)
+		for (unsigned int i = 0; i < machine->ncpus; i++) {
+			if (!idset_has(&cpus, numaplace_snapshot_cpu(s, i)->id))
 				continue;
 			if (m->cpu[i].n < MAP_SHOWN)
-				m->cpu[i].who[m->cpu[i].n] = k;
+				m->cpu[i].who[m->cpu[i].n] = m->ncontainers;
 			m->cpu[i].n++;
 		}
+	}
+	find_left_out(m);
 	find_worst(m);
 	return 0;
 }
@@ -49,20 +65,4 @@ int map_make(struct map *m, const struct snapshot *s, struct error *err)
 void map_free(struct map *m)
 {
 	free(m->cpu);
-}
-
-bool map_left_out(const struct map *m, unsigned int cpu)
-{
-	const struct left_out *l = &m->s->left_out;
-	unsigned int id = m->s->topology->cpus[cpu].id;
-
-	return idset_has(&l->isolated, id) || idset_has(&l->reserved, id) || idset_has(&l->not_allowed, id);
-}
-
-struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit)
-{
-	struct left_out left;
-
-	left_out_of(m->s->root, m->s->topology, &m->s->left_out, node, &left);
-	return left_out_load(m->s->topology, &left, node, m->s->usage, unit);
 }

@@ -5,33 +5,30 @@
 #ifndef NUMAPLACE_MAP_LOAD_H
 #define NUMAPLACE_MAP_LOAD_H
 
-#include "cli/snapshot.h"
+#include "cli/left-out.h"
 
 #define MAP_SHOWN 4 /* containers shown separately on one CPU */
 
-/* The containers on a CPU (index), as indexes of snapshot.record. */
+/* The containers on a CPU, as numbers of the snapshot's placements. */
 struct map_cpu {
+	bool left_out;  /* containers get it only by naming it */
 	unsigned int n; /* number of containers */
 	unsigned int who[MAP_SHOWN];
 };
 
 struct map {
-	const struct snapshot *s;
-	struct map_cpu *cpu;     /* by CPU index */
+	const struct numaplace_snapshot *s;
+	const struct numaplace_machine *machine;
+	struct map_cpu *cpu;     /* by number of the CPU */
+	unsigned int ncontainers;
 	double worst;            /* highest load of a node divided by the mean; 0 if nothing is placed */
 };
 
 /* -ENOMEM; free it with map_free(). */
-int map_make(struct map *m, const struct snapshot *s, struct error *err);
+int map_make(struct map *m, const struct numaplace_snapshot *s, struct error *err);
 void map_free(struct map *m);
 
-/* Whether containers get the CPU (index) only by naming it. */
-bool map_left_out(const struct map *m, unsigned int cpu);
-
-/* "2.0 of 4 CPUs, 2 isolated" */
-struct left_out_text map_load_text(const struct map *m, unsigned int node, const char *unit);
-
-/* A node's load divided by its usable CPUs. */
-double map_load(const struct map *m, unsigned int node);
+/* The CPUs of containers that are on CPUs of the node. */
+double map_node_load(const struct map *m, const struct numaplace_node *n);
 
 #endif

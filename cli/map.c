@@ -7,7 +7,7 @@
 #include "cli/svg.h"
 #include "cli/table.h"
 #include "cli/term.h"
-#include "runtime-hooks/common/json-write.h"
+#include "plugin/base/size.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -43,22 +43,24 @@ static void print_cpu(const struct map *m, unsigned int i, bool colour)
 
 	if (c->n == 1)
 		start_colour(c->who[0], colour);
-	putchar(!c->n ? (map_left_out(m, i) ? '-' : '.') : c->n > 1 ? '+' : letter_of(c->who[0]));
+	putchar(!c->n ? (c->left_out ? '-' : '.') : c->n > 1 ? '+' : letter_of(c->who[0]));
 	if (c->n == 1)
 		end_colour(colour);
 }
 
 /* Prints a node's CPUs as letters, with a gap between last-level caches, wrapped at @width. */
-static void print_cpus(const struct map *m, const struct topo_node *n, unsigned int indent, unsigned int width,
+static void print_cpus(const struct map *m, const struct numaplace_node *n, unsigned int indent, unsigned int width,
 		       bool colour)
 {
-	const struct topology *t = m->s->topology;
-	unsigned int column = indent;
+	unsigned int column = indent, cache = 0;
 
 	printf("%*s", (int)indent, "");
 	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
-		bool gap = i > n->first_cpu && t->cpus[i].llc != t->cpus[i - 1].llc;
+		unsigned int before = cache;
+		bool gap;
 
+		cache = numaplace_snapshot_cpu(m->s, i)->cache;
+		gap = i > n->first_cpu && cache != before;
 		if (column + 2 > width) {
 			printf("\n%*s", (int)indent, "");
 			column = indent;
@@ -74,21 +76,21 @@ static void print_cpus(const struct map *m, const struct topo_node *n, unsigned 
 
 static void map_print_node(const struct map *m, unsigned int i, unsigned int width, bool colour)
 {
-	const struct topo_node *n = &m->s->topology->nodes[i];
-	struct left_out_text load = map_load_text(m, i, " CPUs");
-	struct left_out_text note = left_out_memory(m->s->topology, &m->s->left_out, i, "");
+	const struct numaplace_node *n = numaplace_snapshot_node(m->s, i);
+	struct left_out_text load = left_out_load(m->s, n, " CPUs");
+	struct left_out_text note = left_out_memory(n, "");
 	char total[32], avail[32];
 
 	printf("node %-4u", n->id);
 	if (n->ncpus) {
-		term_bar(stdout, map_load(m, i), TEXT_BAR, colour);
+		term_bar(stdout, left_out_fill(m->s, n), TEXT_BAR, colour);
 		printf(" %s", load.text);
 	} else {
-		fputs(n->offline ? load.text : "no CPUs", stdout);
+		fputs(n->noffline ? load.text : "no CPUs", stdout);
 	}
-	if (n->mem_known) {
-		size_human(n->mem_total, total, sizeof(total));
-		size_human(n->mem_free, avail, sizeof(avail));
+	if (n->memory_known) {
+		size_human(n->memory, total, sizeof(total));
+		size_human(n->memory_free, avail, sizeof(avail));
 		printf(", %s of %s free", avail, total);
 	}
 	if (note.text[0])
@@ -100,6 +102,7 @@ static void map_print_node(const struct map *m, unsigned int i, unsigned int wid
 
 static int print_legend(const struct map *m, struct error *err)
 {
+	const struct numaplace_placement *p;
 	cleanup_table struct table table;
 
 	table_init(&table, stdout, "llll");
@@ -107,11 +110,11 @@ static int print_legend(const struct map *m, struct error *err)
 	table_cell(&table, "CONTAINER");
 	table_cell(&table, "NODES");
 	table_cell(&table, "MEMORY NODES");
-	for (unsigned int k = 0; k < m->s->n; k++) {
+	for (unsigned int k = 0; (p = numaplace_snapshot_placement(m->s, k)); k++) {
 		table_cell(&table, "%c", letter_of(k));
-		table_id(&table, m->s->record[k]->id);
-		table_comma(&table, ids_of(&m->s->record[k]->placement.nodes));
-		table_list(&table, ids_of(&m->s->record[k]->placement.mems));
+		table_id(&table, numaplace_placement_id(p));
+		table_comma_text(&table, numaplace_placement_nodes(p));
+		table_list_text(&table, numaplace_placement_mems(p));
 	}
 	return table_print(&table, err);
 }
@@ -121,41 +124,40 @@ static int map_print_text(const struct map *m, struct error *err)
 	unsigned int width = term_width(stdout);
 	bool colour = term_colour(stdout);
 
-	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
+	for (unsigned int i = 0; i < m->machine->nnodes; i++)
 		map_print_node(m, i, width, colour);
 	fputs("\n. idle   + shared by several", stdout);
-	for (unsigned int i = 0; i < m->s->topology->ncpus; i++)
-		if (map_left_out(m, i)) {
+	for (unsigned int i = 0; i < m->machine->ncpus; i++)
+		if (m->cpu[i].left_out) {
 			fputs("   - isolated, reserved or not allowed here", stdout);
 			break;
 		}
 	putchar('\n');
-	return m->s->n ? print_legend(m, err) : 0;
+	return m->ncontainers ? print_legend(m, err) : 0;
 }
 
 /* --- JSON --- */
 
-static void map_json_node(struct json_writer *o, const struct map *m, unsigned int i)
+static void map_json_node(struct json_writer *o, const struct map *m, const struct numaplace_node *n)
 {
-	const struct topo_node *n = &m->s->topology->nodes[i];
-	struct left_out left;
-	struct idset cpus;
+	const struct numaplace_placement *p;
 
-	left_out_cpus_of(m->s->topology, i, &cpus);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
 	json_put_uint(o, "package", n->package);
-	json_put_list(o, "cpus", ids_of(&cpus));
-	json_put_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
-	json_put_uint(o, "mem_total", n->mem_total);
-	json_put_uint(o, "mem_free", n->mem_free);
-	left_out_of(m->s->root, m->s->topology, &m->s->left_out, i, &left);
-	left_out_json(o, &left);
-	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
+	json_put_string(o, "cpus", n->cpus);
+	json_put_number(o, "load", map_node_load(m, n));
+	json_put_uint(o, "mem_total", n->memory);
+	json_put_uint(o, "mem_free", n->memory_free);
+	left_out_json(o, n);
+	json_put_string(o, "memory_kind", n->memory_kind);
 	json_begin_array(o, "containers");
-	for (unsigned int k = 0; k < m->s->n; k++)
-		if (nodeset_has(&m->s->record[k]->placement.nodes, n->id))
-			json_put_string(o, NULL, m->s->record[k]->id);
+	for (unsigned int k = 0; (p = numaplace_snapshot_placement(m->s, k)); k++) {
+		struct nodeset nodes = cli_nodes(numaplace_placement_nodes(p));
+
+		if (nodeset_has(&nodes, n->id))
+			json_put_string(o, NULL, numaplace_placement_id(p));
+	}
 	json_end(o);
 	json_end(o);
 }
@@ -167,8 +169,8 @@ static void map_print_json(const struct map *m)
 	json_begin_object(&o, NULL);
 	json_put_number(&o, "max_load_over_mean", m->worst);
 	json_begin_array(&o, "nodes");
-	for (unsigned int i = 0; i < m->s->topology->nnodes; i++)
-		map_json_node(&o, m, i);
+	for (unsigned int i = 0; i < m->machine->nnodes; i++)
+		map_json_node(&o, m, numaplace_snapshot_node(m->s, i));
 	json_end(&o);
 	json_end(&o);
 }
@@ -193,15 +195,15 @@ static int map_write_svg(const struct map *m, const char *file, struct error *er
 
 int verb_map(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	cleanup_snapshot struct snapshot s = { 0 };
+	cleanup_snapshot struct numaplace_snapshot *s = NULL;
 	__attribute__((cleanup(map_free))) struct map m = { 0 };
 	const char *file = NULL;
 	int ret = cli_output_option("map", argc, argv, &file, err);
 
 	if (ret == 0)
-		ret = snapshot_take(cli, &s, err);
+		ret = cli_snapshot(cli, &s, err);
 	if (ret == 0)
-		ret = map_make(&m, &s, err);
+		ret = map_make(&m, s, err);
 	if (ret < 0)
 		return ret;
 	if (file)

@@ -4,9 +4,8 @@
  * textfile collector requires. Names and labels are an interface: dashboards depend on them.
  */
 #include "cli/cli.h"
-#include "cli/snapshot.h"
-#include "plugin/ledger/counters.h"
-#include "runtime-hooks/common/json-write.h"
+#include "plugin/base/atomic-file.h"
+#include "plugin/base/strbuf.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -15,54 +14,73 @@
 #include <sys/stat.h>
 
 struct metrics {
-	struct snapshot s;
-	struct counters counters;
+	struct numaplace_snapshot *s;
+	unsigned int ncontainers;
 	bool looked;             /* @elsewhere is valid */
-	uint64_t *elsewhere;     /* by node index: bytes of containers that belong on other nodes */
+	uint64_t *elsewhere;     /* by number of the node: bytes of containers that belong on other nodes */
+	unsigned int *containers; /* by number of the node: those with CPUs there */
 };
 
 static void metrics_free(struct metrics *m)
 {
-	snapshot_free(&m->s);
+	numaplace_snapshot_free(m->s);
 	free(m->elsewhere);
+	free(m->containers);
+}
+
+static const struct numaplace_node *node_of(const struct metrics *m, unsigned int i)
+{
+	return numaplace_snapshot_node(m->s, i);
 }
 
 /* Adds one container's anonymous memory on nodes outside its placement. */
-static void add_elsewhere(struct metrics *m, int mount, const struct record *r, struct numa_stat *stat)
+static void add_elsewhere(struct metrics *m, struct numaplace *np, const struct numaplace_placement *p)
 {
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct nodeset mems = cli_nodes(numaplace_placement_mems(p));
+	struct numaplace_pages *pages = NULL;
+	const struct numaplace_node_pages *n;
+	const struct numaplace_node *node;
 
-	if (r->placement.policy == POLICY_PREFERRED || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
-	    c.inode != r->cgroup_inode || cgroup_read_numa_stat(&c, stat, NULL) < 0)
+	if (strcmp(numaplace_placement_policy(p), "preferred") == 0 ||
+	    numaplace_pages_read(np, p, NUMAPLACE_CGROUP_ONLY, &pages) < 0)
 		return;
 	m->looked = true;
-	for (unsigned int i = 0; i < stat->n; i++) {
-		int node = topology_find_node(m->s.topology, stat->node[i].id);
+	for (unsigned int k = 0; (n = numaplace_pages_node(pages, k)); k++)
+		for (unsigned int i = 0; (node = node_of(m, i)); i++)
+			if (node->id == n->id && !nodeset_has(&mems, n->id))
+				m->elsewhere[i] += n->cgroup_anonymous;
+	numaplace_pages_free(pages);
+}
 
-		if (node >= 0 && !nodeset_has(&r->placement.mems, stat->node[i].id))
-			m->elsewhere[node] += stat->node[i].anon;
-	}
+static void count_nodes(struct metrics *m, const struct numaplace_placement *p)
+{
+	struct nodeset nodes = cli_nodes(numaplace_placement_nodes(p));
+	const struct numaplace_node *node;
+
+	for (unsigned int i = 0; (node = node_of(m, i)); i++)
+		m->containers[i] += nodeset_has(&nodes, node->id);
 }
 
 static int metrics_look(const struct cli *cli, struct metrics *m, struct error *err)
 {
-	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
-	cleanup_env struct place_env env = CLI_ENV_NONE;
-	cleanup_close int mount = -1;
-	int ret = snapshot_take(cli, &m->s, err);
+	cleanup_numaplace struct numaplace *np = NULL;
+	const struct numaplace_placement *p;
+	unsigned int nodes;
+	int ret = cli_open(cli, NUMAPLACE_READ_ONLY, &np, err);
 
 	if (ret == 0)
-		ret = cli_env(cli, &env, err);
+		ret = cli_result(np, numaplace_snapshot_take(np, 0, &m->s), err);
 	if (ret < 0)
 		return ret;
-	m->elsewhere = calloc(m->s.topology->nnodes + 1, sizeof(*m->elsewhere));
-	if (!m->elsewhere || !stat)
+	nodes = numaplace_snapshot_machine(m->s)->nnodes;
+	m->elsewhere = calloc(nodes + 1, sizeof(*m->elsewhere));
+	m->containers = calloc(nodes + 1, sizeof(*m->containers));
+	if (!m->elsewhere || !m->containers)
 		return error_set(err, -ENOMEM, "out of memory");
-	if (place_open(&env, PLACE_READ, NULL) == 0 && env.state >= 0)
-		counters_read(env.state, &m->counters, NULL);
-	if (env.real && cgroup_mount(&mount, NULL, 0, NULL) == 0)
-		for (unsigned int i = 0; i < m->s.n; i++)
-			add_elsewhere(m, mount, m->s.record[i], stat);
+	for (; (p = numaplace_snapshot_placement(m->s, m->ncontainers)); m->ncontainers++) {
+		count_nodes(m, p);
+		add_elsewhere(m, np, p);
+	}
 	return 0;
 }
 
@@ -73,12 +91,6 @@ static void head(FILE *f, const char *name, const char *type, const char *help)
 	fprintf(f, "# HELP numaplace_%s %s\n# TYPE numaplace_%s %s\n", name, help, name, type);
 }
 
-
-static const struct topo_node *node_of(const struct metrics *m, unsigned int i)
-{
-	return &m->s.topology->nodes[i];
-}
-
 static double value_cpus(const struct metrics *m, unsigned int i)
 {
 	return node_of(m, i)->ncpus;
@@ -86,36 +98,32 @@ static double value_cpus(const struct metrics *m, unsigned int i)
 
 static double value_load(const struct metrics *m, unsigned int i)
 {
-	return (double)m->s.load[i] / LOAD_ONE;
+	return numaplace_snapshot_load(m->s, node_of(m, i)->cpus);
 }
 
 static double value_total(const struct metrics *m, unsigned int i)
 {
-	return (double)node_of(m, i)->mem_total;
+	return (double)node_of(m, i)->memory;
 }
 
 static double value_free(const struct metrics *m, unsigned int i)
 {
-	return (double)node_of(m, i)->mem_free;
+	return (double)node_of(m, i)->memory_free;
 }
 
 static double value_asked(const struct metrics *m, unsigned int i)
 {
-	unsigned int id = node_of(m, i)->id;
-
-	return id < m->s.usage->node_ids ? (double)m->s.usage->asked[id] : 0;
+	return (double)node_of(m, i)->memory_requested;
 }
 
 static double value_pending(const struct metrics *m, unsigned int i)
 {
-	unsigned int id = node_of(m, i)->id;
-
-	return id < m->s.usage->node_ids ? (double)m->s.usage->pending[id] : 0;
+	return (double)node_of(m, i)->memory_pending;
 }
 
 static double value_containers(const struct metrics *m, unsigned int i)
 {
-	return snapshot_containers_on(&m->s, i);
+	return m->containers[i];
 }
 
 static double value_elsewhere(const struct metrics *m, unsigned int i)
@@ -145,7 +153,7 @@ static void metrics_nodes(FILE *f, const struct metrics *m)
 		if (per_node[k].value == value_elsewhere && !m->looked)
 			continue;
 		head(f, per_node[k].name, "gauge", per_node[k].help);
-		for (unsigned int i = 0; i < m->s.topology->nnodes; i++)
+		for (unsigned int i = 0; node_of(m, i); i++)
 			fprintf(f, "numaplace_%s{node=\"%u\"} %.15g\n", per_node[k].name, node_of(m, i)->id,
 				per_node[k].value(m, i));
 	}
@@ -153,31 +161,36 @@ static void metrics_nodes(FILE *f, const struct metrics *m)
 
 static void metrics_hugepages(FILE *f, const struct metrics *m)
 {
-	const struct topology *t = m->s.topology;
+	const struct numaplace_hugepages *huge;
+	const struct numaplace_node *n;
 
-	for (int is_free = 0; is_free < 2 && t->nhuge; is_free++) {
+	for (int is_free = 0; is_free < 2 && numaplace_snapshot_hugepages(m->s, 0, 0); is_free++) {
 		const char *name = is_free ? "node_hugepages_free" : "node_hugepages";
 
 		head(f, name, "gauge", is_free ? "Free hugepages, by size in bytes." : "Hugepages, by size in bytes.");
-		for (unsigned int i = 0; i < t->nnodes; i++)
-			for (unsigned int h = 0; h < t->nhuge; h++)
-				fprintf(f, "numaplace_%s{node=\"%u\",size=\"%" PRIu64 "\"} %" PRIu64 "\n", name,
-					t->nodes[i].id, t->huge_size[h],
-					is_free ? t->nodes[i].huge_free[h] : t->nodes[i].huge_total[h]);
+		for (unsigned int i = 0; (n = node_of(m, i)); i++)
+			for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(m->s, i, h)); h++)
+				fprintf(f, "numaplace_%s{node=\"%u\",size=\"%" PRIu64 "\"} %" PRIu64 "\n", name, n->id,
+					huge->size, is_free ? huge->free : huge->total);
 	}
+}
+
+static const char *runtime_of(const struct metrics *m, unsigned int container)
+{
+	return numaplace_placement_runtime(numaplace_snapshot_placement(m->s, container));
 }
 
 /* The runtime's name may come from a hostile record: prints only plain characters. */
 static void metrics_runtimes(FILE *f, const struct metrics *m)
 {
 	head(f, "containers", "gauge", "Live placed containers, by runtime.");
-	for (unsigned int i = 0; i < m->s.n; i++) {
-		const char *runtime = m->s.record[i]->runtime;
+	for (unsigned int i = 0; i < m->ncontainers; i++) {
+		const char *runtime = runtime_of(m, i);
 		unsigned int n = 0;
 		bool seen = false;
 
-		for (unsigned int k = 0; k < m->s.n; k++) {
-			bool same = strcmp(runtime, m->s.record[k]->runtime) == 0;
+		for (unsigned int k = 0; k < m->ncontainers; k++) {
+			bool same = strcmp(runtime, runtime_of(m, k)) == 0;
 
 			seen |= same && k < i;
 			n += same;
@@ -191,24 +204,24 @@ static void metrics_runtimes(FILE *f, const struct metrics *m)
 	}
 }
 
-static void metrics_counters(FILE *f, const struct counters *c)
+static void metrics_counters(FILE *f, const struct numaplace_counters *c)
 {
-	static const char *const result[] = { "placed", "refused", "failed" };
 	uint64_t sum = 0;
 
 	head(f, "decisions_total", "counter", "Containers that a hook placed, refused, or failed to place.");
-	for (int i = 0; i <= COUNT_FAILED; i++)
-		fprintf(f, "numaplace_decisions_total{result=\"%s\"} %" PRIu64 "\n", result[i], c->count[i]);
+	fprintf(f, "numaplace_decisions_total{result=\"placed\"} %" PRIu64 "\n", c->placed);
+	fprintf(f, "numaplace_decisions_total{result=\"refused\"} %" PRIu64 "\n", c->refused);
+	fprintf(f, "numaplace_decisions_total{result=\"failed\"} %" PRIu64 "\n", c->failed);
 	head(f, "releases_total", "counter", "Containers that a hook removed from the ledger.");
-	fprintf(f, "numaplace_releases_total %" PRIu64 "\n", c->count[COUNT_RELEASED]);
+	fprintf(f, "numaplace_releases_total %" PRIu64 "\n", c->released);
 	head(f, "hook_seconds", "histogram", "How long a placement took, from reading the machine to the mark on the cgroup.");
-	for (int i = 0; i < COUNTERS_BUCKETS; i++) {
+	for (int i = 0; i < NUMAPLACE_BUCKETS; i++) {
 		sum += c->bucket[i];
-		fprintf(f, "numaplace_hook_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", counters_bounds[i] / 1e6, sum);
+		fprintf(f, "numaplace_hook_seconds_bucket{le=\"%g\"} %" PRIu64 "\n", (double)c->bound[i] / 1e6, sum);
 	}
-	fprintf(f, "numaplace_hook_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", c->all);
+	fprintf(f, "numaplace_hook_seconds_bucket{le=\"+Inf\"} %" PRIu64 "\n", c->hooks);
 	fprintf(f, "numaplace_hook_seconds_sum %.6f\nnumaplace_hook_seconds_count %" PRIu64 "\n",
-		(double)c->microseconds / 1e6, c->all);
+		(double)c->microseconds / 1e6, c->hooks);
 }
 
 static void metrics_all(FILE *f, const struct metrics *m)
@@ -216,24 +229,25 @@ static void metrics_all(FILE *f, const struct metrics *m)
 	metrics_nodes(f, m);
 	metrics_hugepages(f, m);
 	metrics_runtimes(f, m);
-	metrics_counters(f, &m->counters);
+	metrics_counters(f, numaplace_snapshot_counters(m->s));
 }
 
 /* --- JSON: the same values in one object --- */
 
 static void metrics_print_json(FILE *f, const struct metrics *m)
 {
+	const struct numaplace_counters *c = numaplace_snapshot_counters(m->s);
 	struct json_writer o = JSON_TO(f);
 
 	json_begin_object(&o, NULL);
-	json_put_uint(&o, "containers", m->s.n);
-	json_put_uint(&o, "placed", m->counters.count[COUNT_PLACED]);
-	json_put_uint(&o, "refused", m->counters.count[COUNT_REFUSED]);
-	json_put_uint(&o, "failed", m->counters.count[COUNT_FAILED]);
-	json_put_uint(&o, "released", m->counters.count[COUNT_RELEASED]);
-	json_put_uint(&o, "hook_microseconds", m->counters.microseconds);
+	json_put_uint(&o, "containers", m->ncontainers);
+	json_put_uint(&o, "placed", c->placed);
+	json_put_uint(&o, "refused", c->refused);
+	json_put_uint(&o, "failed", c->failed);
+	json_put_uint(&o, "released", c->released);
+	json_put_uint(&o, "hook_microseconds", c->microseconds);
 	json_begin_array(&o, "nodes");
-	for (unsigned int i = 0; i < m->s.topology->nnodes; i++) {
+	for (unsigned int i = 0; node_of(m, i); i++) {
 		json_begin_object(&o, NULL);
 		json_put_uint(&o, "id", node_of(m, i)->id);
 		for (size_t k = 0; k < ARRAY_SIZE(per_node); k++) {
@@ -251,33 +265,31 @@ static void metrics_print_json(FILE *f, const struct metrics *m)
 /* Writes a temporary file and renames it. The file is readable for the exporter, whatever the umask. */
 static int write_file(const struct metrics *m, bool json, const char *file, struct error *err)
 {
-	cleanup_free char *aside = NULL;
+	cleanup_strbuf struct strbuf aside = { 0 };
 	FILE *f = NULL;
-	int fd, bad;
+	int fd, ret;
 
-	if (asprintf(&aside, "%s.%d", file, (int)getpid()) < 0) {
-		aside = NULL;
+	strbuf_printf(&aside, "%s.%d", file, (int)getpid());
+	if (aside.failed)
 		return error_set(err, -ENOMEM, "out of memory");
-	}
-	fd = open(aside, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	f = fd < 0 ? NULL : fdopen(fd, "w");
+	fd = atomic_file_begin(AT_FDCWD, aside.text, O_WRONLY);
+	if (fd < 0)
+		return error_errno(err, fd, "metrics: %s", quote(aside.text).text);
+	f = fdopen(fd, "w");
 	if (!f) {
 		cleanup_closep(&fd);
-		return error_errno(err, -errno, "metrics: %s", quote(aside).text);
+		ret = atomic_file_end(AT_FDCWD, aside.text, file, -ENOMEM);
+		return error_errno(err, ret, "metrics: %s", quote(aside.text).text);
 	}
 	if (json)
 		metrics_print_json(f, m);
 	else
 		metrics_all(f, m);
-	bad = fflush(f) || ferror(f) || fchmod(fd, 0644) < 0 ? errno : 0;
-	if (fclose(f) && !bad)
-		bad = errno;
-	if (!bad && rename(aside, file) < 0)
-		bad = errno;
-	if (!bad)
-		return 0;
-	unlink(aside);
-	return error_errno(err, -bad, "metrics: %s", quote(file).text);
+	ret = fflush(f) || ferror(f) || fchmod(fd, 0644) < 0 ? -errno : 0;
+	if (fclose(f) && ret == 0)
+		ret = -errno;
+	ret = atomic_file_end(AT_FDCWD, aside.text, file, ret);
+	return ret < 0 ? error_errno(err, ret, "metrics: %s", quote(file).text) : 0;
 }
 
 int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err)

@@ -4,92 +4,100 @@
  */
 #include "cli/cli.h"
 #include "cli/table.h"
-#include "plugin/base/util.h"
-#include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
 #include <string.h>
 
-/* Parses one argument, "limits.cpu=4". */
-static int take_key(struct request *r, const char *argument, struct error *err)
+#define PREFIX "org.numaplace." /* of annotations; not accepted here */
+#define HINTS "volatile."       /* of keys that request nothing */
+
+/* Sets one key from an argument, "limits.cpu=4". */
+static int take_key(struct numaplace *np, struct numaplace_request *r, const char *argument, struct error *err)
 {
 	size_t len = strcspn(argument, "=");
 	cleanup_free char *key = NULL;
+	int ret;
 
 	if (!argument[len])
 		return error_set(err, -EINVAL, "plan: %s: not of the form KEY=VALUE", quote(argument).text);
 	key = strndup(argument, len);
 	if (!key)
 		return error_set(err, -ENOMEM, "out of memory");
-	return cli_set_key(r, key, argument + len + 1, err);
+	if (strncmp(key, PREFIX, strlen(PREFIX)) == 0)
+		return error_set(err, -EINVAL, "%s: no such key", quote(key).text);
+	ret = cli_result(np, numaplace_request_set(r, key, argument + len + 1), err);
+	return ret == -ENOENT ? err->status = -EINVAL : ret;
 }
 
-static int take_request(struct request *r, int argc, char **argv, struct error *err)
+static int take_request(struct numaplace *np, struct numaplace_request *r, int argc, char **argv, struct error *err)
 {
-	request_init(r);
+	bool requested = false;
+
 	for (int i = 0; i < argc; i++) {
-		int ret = take_key(r, argv[i], err);
+		int ret = take_key(np, r, argv[i], err);
 
 		if (ret < 0)
 			return ret;
+		requested |= strncmp(argv[i], HINTS, strlen(HINTS)) != 0;
 	}
-	if (!request_asks(r))
-		return error_set(err, -EINVAL, "plan: a key is missing, for example limits.cpu=4");
-	return request_finish(r, err);
+	return requested ? 0 : error_set(err, -EINVAL, "plan: a key is missing, for example limits.cpu=4");
 }
 
-static void plan_print_json(const struct placement *p, const struct reasons *why)
+static void plan_print_json(const struct numaplace_placement *p)
 {
 	struct json_writer o = JSON_TO(stdout);
 
 	json_begin_object(&o, NULL);
-	json_put_comma(&o, "nodes", ids_of(&p->nodes));
-	json_put_list(&o, "cpus", ids_of(&p->share.cpus));
-	json_put_list(&o, "mems", ids_of(&p->mems));
-	cli_json_reasons(&o, why);
+	cli_json_comma(&o, "nodes", numaplace_placement_nodes(p));
+	json_put_string(&o, "cpus", numaplace_placement_cpus(p));
+	json_put_string(&o, "mems", numaplace_placement_mems(p));
+	cli_json_reasons(&o, p);
 	json_end(&o);
 }
 
-static int plan_print_text(const struct placement *p, const struct reasons *why, struct error *err)
+static int plan_print_text(const struct numaplace_placement *p, struct error *err)
 {
 	cleanup_table struct table table;
+	const char *line;
 	int ret;
 
 	table_init(&table, stdout, "lll");
 	table_cell(&table, "NODES");
 	table_cell(&table, "CPUS");
 	table_cell(&table, "MEMORY NODES");
-	table_comma(&table, ids_of(&p->nodes));
-	table_list(&table, ids_of(&p->share.cpus));
-	table_list(&table, ids_of(&p->mems));
+	table_comma_text(&table, numaplace_placement_nodes(p));
+	table_list_text(&table, numaplace_placement_cpus(p));
+	table_list_text(&table, numaplace_placement_mems(p));
 	ret = table_print(&table, err);
 	if (ret < 0)
 		return ret;
-	if (why->n)
-		putchar('\n');
-	for (unsigned int i = 0; i < why->n; i++)
-		printf("%s\n", why->text[i]);
+	for (unsigned int i = 0; (line = numaplace_placement_reason(p, i)); i++)
+		printf("%s%s\n", i ? "" : "\n", line);
 	return 0;
+}
+
+static void free_request(struct numaplace_request **r)
+{
+	numaplace_request_free(*r);
 }
 
 int verb_plan(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	cleanup_placement struct placement placement = { 0 };
-	struct reasons why = { 0 };
-	struct request request;
-	cleanup_env struct place_env env = CLI_ENV_NONE;
-	int ret = take_request(&request, argc, argv, err);
+	cleanup_numaplace struct numaplace *np = NULL;
+	__attribute__((cleanup(free_request))) struct numaplace_request *r = NULL;
+	cleanup_numaplace_placement struct numaplace_placement *p = NULL;
+	int ret = cli_open(cli, NUMAPLACE_READ_ONLY, &np, err);
 
-	if (ret < 0)
-		return ret;
-	ret = cli_env(cli, &env, err);
-	if (ret < 0)
-		return ret;
-	ret = place_plan(&env, &request, NULL, &placement, &why, err);
+	if (ret == 0)
+		ret = cli_result(np, numaplace_request_new(np, &r), err);
+	if (ret == 0)
+		ret = take_request(np, r, argc, argv, err);
+	if (ret == 0)
+		ret = cli_result(np, numaplace_plan(np, r, NULL, &p), err);
 	if (ret < 0)
 		return ret;
 	if (!cli->json)
-		return plan_print_text(&placement, &why, err);
-	plan_print_json(&placement, &why);
+		return plan_print_text(p, err);
+	plan_print_json(p);
 	return 0;
 }

@@ -5,7 +5,7 @@
  * itself, so the program may be interrupted between any two. A move that fails ends the rebalance.
  */
 #include "place/move.h"
-#include "cli/cli.h"
+#include "cli/engine.h"
 #include "cli/table.h"
 #include "cli/snapshot.h"
 #include "place/rebalance.h"

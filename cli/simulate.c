@@ -6,8 +6,10 @@
  * A malformed line ends the simulation. A start that cannot be placed, or has invalid keys, is answered with the
  * reason.
  */
-#include "cli/cli.h"
+#include "cli/engine.h"
 #include "place/admit.h"
+#include "plugin/base/clock.h"
+#include "plugin/base/hash.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/json.h"
 #include "runtime-hooks/common/json-write.h"
@@ -16,7 +18,6 @@
 #include <inttypes.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define LINE_MAX_BYTES (1U << 20)
 
@@ -50,19 +51,10 @@ struct line {
 
 /* --- containers by id --- */
 
-static size_t hash_of(const char *id)
-{
-	uint64_t h = 14695981039346656037ULL; /* FNV-1a */
-
-	for (; *id; id++)
-		h = (h ^ (unsigned char)*id) * 1099511628211ULL;
-	return (size_t)h;
-}
-
 /* The pointer to the container, or where to insert it. */
 static struct container **find_container(struct simulation *s, const char *id)
 {
-	struct container **c = &s->bucket[hash_of(id) & (s->nbuckets - 1)];
+	struct container **c = &s->bucket[hash_text(HASH_START, id) & (s->nbuckets - 1)];
 
 	while (*c && strcmp((*c)->id, id) != 0)
 		c = &(*c)->next;
@@ -79,7 +71,7 @@ static int grow_buckets(struct simulation *s)
 	for (size_t i = 0; i < s->nbuckets; i++) {
 		while (s->bucket[i]) {
 			struct container *c = s->bucket[i];
-			struct container **to = &bucket[hash_of(c->id) & (n - 1)];
+			struct container **to = &bucket[hash_text(HASH_START, c->id) & (n - 1)];
 
 			s->bucket[i] = c->next;
 			c->next = *to;
@@ -212,14 +204,6 @@ static void simulate_answer(const struct simulation *s, const char *id, const st
 		fflush(stdout);
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 /* Checks the request, places it, and adds it to the usage; *@ns is the time of the decision alone. */
 static int simulate_place(struct simulation *s, struct line *l, struct placement *p, uint64_t *ns, struct error *err)
 {
@@ -248,9 +232,9 @@ static int simulate_place(struct simulation *s, struct line *l, struct placement
 		if (node >= 0)
 			nodeset_add(&in.device_nodes, (unsigned int)node);
 	}
-	start = now_ns();
+	start = clock_ns(CLOCK_MONOTONIC);
 	ret = select_placement(&in, p, NULL, err);
-	*ns = now_ns() - start;
+	*ns = clock_ns(CLOCK_MONOTONIC) - start;
 	if (ret < 0)
 		return ret;
 	ret = usage_add(s->usage, &p->share);

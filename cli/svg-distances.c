@@ -17,29 +17,37 @@ static void distance_colour(double part, char *buf, size_t size)
 	snprintf(buf, size, "hsl(%.0f,65%%,%.0f%%)", 130 - 130 * part, 84 - 14 * part);
 }
 
-/* Whether exchanging nodes @a and @b leaves the distance table unchanged. */
-static bool are_alike(const struct topology *t, unsigned int a, unsigned int b)
+static unsigned int distance(const struct svg_matrix *m, unsigned int from, unsigned int to)
 {
-	if (topology_distance(t, a, b) != topology_distance(t, b, a) ||
-	    topology_distance(t, a, a) != topology_distance(t, b, b))
+	return numaplace_snapshot_distance(m->s, from, to);
+}
+
+static unsigned int id_of(const struct svg_matrix *m, unsigned int node)
+{
+	return numaplace_snapshot_node(m->s, node)->id;
+}
+
+/* Whether exchanging nodes @a and @b leaves the distance table unchanged. */
+static bool are_alike(const struct svg_matrix *m, unsigned int a, unsigned int b)
+{
+	if (distance(m, a, b) != distance(m, b, a) || distance(m, a, a) != distance(m, b, b))
 		return false;
-	for (unsigned int i = 0; i < t->nnodes; i++)
+	for (unsigned int i = 0; i < m->nnodes; i++)
 		if (i != a && i != b &&
-		    (topology_distance(t, a, i) != topology_distance(t, b, i) ||
-		     topology_distance(t, i, a) != topology_distance(t, i, b)))
+		    (distance(m, a, i) != distance(m, b, i) || distance(m, i, a) != distance(m, i, b)))
 			return false;
 	return true;
 }
 
-int svg_matrix_make(struct svg_matrix *m, const struct topology *t)
+int svg_matrix_make(struct svg_matrix *m, const struct numaplace_snapshot *s)
 {
-	*m = (struct svg_matrix){ .t = t };
-	m->line = calloc(t->nnodes + 1, sizeof(*m->line));
+	*m = (struct svg_matrix){ .s = s, .nnodes = numaplace_snapshot_machine(s)->nnodes };
+	m->line = calloc(m->nnodes + 1, sizeof(*m->line));
 	if (!m->line)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		bool shared = i && t->nnodes > MATRIX_MOST && t->nodes[i].id == t->nodes[i - 1].id + 1 &&
-			      are_alike(t, i - 1, i);
+	for (unsigned int i = 0; i < m->nnodes; i++) {
+		bool shared = i && m->nnodes > MATRIX_MOST && id_of(m, i) == id_of(m, i - 1) + 1 &&
+			      are_alike(m, i - 1, i);
 
 		m->nlines += !shared;
 		m->line[i] = m->nlines - 1;
@@ -51,7 +59,7 @@ int svg_matrix_make(struct svg_matrix *m, const struct topology *t)
 
 static bool lines_shared(const struct svg_matrix *m)
 {
-	return m->nlines < m->t->nnodes;
+	return m->nlines < m->nnodes;
 }
 
 static int matrix_cell(const struct svg_matrix *m)
@@ -80,7 +88,7 @@ int svg_matrix_height(const struct svg_matrix *m)
 /* The nodes of line @k: *@first to the returned one. */
 static unsigned int line_nodes(const struct svg_matrix *m, unsigned int k, unsigned int *first)
 {
-	unsigned int n = m->t->nnodes, i = 0;
+	unsigned int n = m->nnodes, i = 0;
 
 	while (m->line[i] != k)
 		i++;
@@ -92,16 +100,15 @@ static unsigned int line_nodes(const struct svg_matrix *m, unsigned int k, unsig
 
 static void draw_axis(const struct svg_matrix *m, FILE *f, unsigned int k, int x, int y)
 {
-	const struct topology *t = m->t;
 	int cell = matrix_cell(m), font = cell >= 30 ? 12 : 10;
 	unsigned int first, last = line_nodes(m, k, &first);
 	char label[24];
 
-	snprintf(label, sizeof(label), first == last ? "%u" : "%u-%u", t->nodes[first].id, t->nodes[last].id);
+	snprintf(label, sizeof(label), first == last ? "%u" : "%u-%u", id_of(m, first), id_of(m, last));
 	fprintf(f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='end'>%s</text>\n",
 		x + matrix_margin(m) - 6, y + (int)k * cell + cell / 2 + font / 3, font, label);
 	fprintf(f, "<text x='%d' y='%d' class='axis' font-size='%d' text-anchor='middle'>%u</text>\n",
-		x + matrix_margin(m) + (int)k * cell + cell / 2, y - 6, font, t->nodes[first].id);
+		x + matrix_margin(m) + (int)k * cell + cell / 2, y - 6, font, id_of(m, first));
 }
 
 /* The distance from line @i to line @k; on the diagonal, that between nodes of the line. */
@@ -113,7 +120,7 @@ static void draw_distance(const struct svg_matrix *m, FILE *f, unsigned int i, u
 	char colour[40];
 
 	line_nodes(m, i, &from);
-	d = topology_distance(m->t, from, i == k ? last : to);
+	d = distance(m, from, i == k ? last : to);
 	distance_colour(d > 10 ? ((double)d - 10) / (far - 10) : 0, colour, sizeof(colour));
 	fprintf(f, "<rect x='%d' y='%d' width='%d' height='%d' fill='%s'/>\n", left, top, cell - 1, cell - 1,
 		colour);
@@ -123,12 +130,12 @@ static void draw_distance(const struct svg_matrix *m, FILE *f, unsigned int i, u
 
 void svg_matrix_draw(const struct svg_matrix *m, FILE *f, int x, int y)
 {
-	const struct topology *t = m->t;
 	int cell = matrix_cell(m), left = x + matrix_margin(m), top = y + 32;
 	unsigned int far = 11;
 
-	for (unsigned int i = 0; i < t->nnodes * t->nnodes; i++)
-		far = t->distance[i] > far ? t->distance[i] : far;
+	for (unsigned int i = 0; i < m->nnodes; i++)
+		for (unsigned int k = 0; k < m->nnodes; k++)
+			far = distance(m, i, k) > far ? distance(m, i, k) : far;
 	fprintf(f, "<text x='%d' y='%d' class='name'>distances</text>\n", x, y);
 	if (!m->nlines)
 		fprintf(f, "<text x='%d' y='%d' class='small'>not drawn: too many different rows; numaplace topology --json "

@@ -5,18 +5,19 @@
 #ifndef NUMAPLACE_SVG_DISTANCES_H
 #define NUMAPLACE_SVG_DISTANCES_H
 
-#include "plugin/machine/topology.h"
+#include "include/numaplace.h"
 
 #include <stdio.h>
 
 struct svg_matrix {
-	const struct topology *t;
+	const struct numaplace_snapshot *s;
+	unsigned int nnodes;
 	unsigned int *line;  /* by node: its row and column */
 	unsigned int nlines; /* 0: too many, and not drawn */
 };
 
 /* -ENOMEM; free it with svg_matrix_free(), after a failure, too. */
-int svg_matrix_make(struct svg_matrix *m, const struct topology *t);
+int svg_matrix_make(struct svg_matrix *m, const struct numaplace_snapshot *s);
 void svg_matrix_free(struct svg_matrix *m);
 
 /* In pixels. */

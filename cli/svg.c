@@ -9,6 +9,7 @@
 
 #include "cli/svg-distances.h"
 #include "cli/svg-text.h"
+#include "plugin/base/size.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -67,37 +68,46 @@ static void container_colour(unsigned int k, char *buf, size_t size)
 
 /* --- measuring --- */
 
-static unsigned int cores_of(const struct topology *t, const struct topo_node *n, unsigned int first,
-			     unsigned int llc, unsigned int *end)
+static unsigned int core_of(const struct svg *g, unsigned int cpu)
 {
-	unsigned int cores = 0, i = first;
+	return numaplace_snapshot_cpu(g->m->s, cpu)->core;
+}
 
-	for (; i < n->first_cpu + n->ncpus; i++) {
+static unsigned int cache_of(const struct svg *g, unsigned int cpu)
+{
+	return numaplace_snapshot_cpu(g->m->s, cpu)->cache;
+}
+
+/* The number of cores of the cache whose first CPU is @first. */
+static unsigned int cores_of(const struct svg *g, const struct numaplace_node *n, unsigned int first)
+{
+	unsigned int cores = 0;
+
+	for (unsigned int i = first; i < n->first_cpu + n->ncpus; i++) {
 		bool seen = false;
 
-		if (t->cpus[i].llc != llc)
+		if (cache_of(g, i) != cache_of(g, first))
 			continue;
 		for (unsigned int k = first; k < i && !seen; k++)
-			seen = t->cpus[k].core == t->cpus[i].core;
+			seen = core_of(g, k) == core_of(g, i);
 		cores += !seen;
 	}
-	*end = i;
 	return cores;
 }
 
 /* Whether CPU @i is the first of its cache within its node; likewise for its core. */
-static bool first_of_llc(const struct topology *t, const struct topo_node *n, unsigned int i)
+static bool first_of_cache(const struct svg *g, const struct numaplace_node *n, unsigned int i)
 {
 	for (unsigned int k = n->first_cpu; k < i; k++)
-		if (t->cpus[k].llc == t->cpus[i].llc)
+		if (cache_of(g, k) == cache_of(g, i))
 			return false;
 	return true;
 }
 
-static bool first_of_core(const struct topology *t, const struct topo_node *n, unsigned int i)
+static bool first_of_core(const struct svg *g, const struct numaplace_node *n, unsigned int i)
 {
 	for (unsigned int k = n->first_cpu; k < i; k++)
-		if (t->cpus[k].core == t->cpus[i].core)
+		if (core_of(g, k) == core_of(g, i))
 			return false;
 	return true;
 }
@@ -138,29 +148,26 @@ static struct block flow_next(struct flow *flow, const struct svg *g, unsigned i
 	return b;
 }
 
-static int measure_node(const struct svg *g, const struct topo_node *n)
+static int measure_node(const struct svg *g, const struct numaplace_node *n)
 {
-	const struct topology *t = g->m->s->topology;
 	struct flow flow = { 0 };
 
-	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
-		unsigned int end;
-
-		if (first_of_llc(t, n, i))
-			flow_next(&flow, g, cores_of(t, n, i, t->cpus[i].llc, &end));
-	}
+	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++)
+		if (first_of_cache(g, n, i))
+			flow_next(&flow, g, cores_of(g, n, i));
 	return flow.y + flow.row_height;
 }
 
-static unsigned int huge_lines(const struct topology *t)
+static unsigned int huge_lines(const struct map *m)
 {
+	const struct numaplace_hugepages *huge;
 	unsigned int most = 0;
 
-	for (unsigned int i = 0; i < t->nnodes; i++) {
+	for (unsigned int i = 0; i < m->machine->nnodes; i++) {
 		unsigned int lines = 0;
 
-		for (unsigned int h = 0; h < t->nhuge; h++)
-			lines += t->nodes[i].huge_total[h] > 0;
+		for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(m->s, i, h)); h++)
+			lines += huge->total > 0;
 		most = lines > most ? lines : most;
 	}
 	return most;
@@ -170,32 +177,32 @@ static unsigned int huge_lines(const struct topology *t)
 static void measure_nodes(struct svg *g)
 {
 	static const int cells[] = { 30, 24, 20, 16, 13, 11, 9 };
-	const struct topology *t = g->m->s->topology;
+	const struct numaplace_node *n;
 
 	for (size_t c = 0; c < ARRAY_SIZE(cells); c++) {
 		g->cell = cells[c];
 		g->cores_height = 0;
-		for (unsigned int i = 0; i < t->nnodes; i++) {
-			int high = measure_node(g, &t->nodes[i]);
+		for (unsigned int i = 0; (n = numaplace_snapshot_node(g->m->s, i)); i++) {
+			int high = measure_node(g, n);
 
 			g->cores_height = high > g->cores_height ? high : g->cores_height;
 		}
 		if (g->cores_height <= CORES_MOST)
 			break;
 	}
-	g->node_height = 34 + g->cores_height + 10 + 14 + 20 + 15 * (int)huge_lines(t) + 6;
+	g->node_height = 34 + g->cores_height + 10 + 14 + 20 + 15 * (int)huge_lines(g->m) + 6;
 }
 
 static int find_packages(struct svg *g)
 {
-	const struct topology *t = g->m->s->topology;
+	const struct numaplace_node *n;
 
-	g->package = calloc(t->nnodes + 1, sizeof(*g->package));
+	g->package = calloc(g->m->machine->nnodes + 1, sizeof(*g->package));
 	if (!g->package)
 		return -ENOMEM;
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		bool memory_only = !t->nodes[i].ncpus;
-		unsigned int number = memory_only ? 0 : t->nodes[i].package, p = 0;
+	for (unsigned int i = 0; (n = numaplace_snapshot_node(g->m->s, i)); i++) {
+		bool memory_only = !n->ncpus;
+		unsigned int number = memory_only ? 0 : n->package, p = 0;
 
 		while (p < g->npackages &&
 		       (g->package[p].number != number || g->package[p].memory_only != memory_only))
@@ -223,7 +230,7 @@ static int package_height(const struct svg *g, const struct package *p)
 /* Up to 4, 6 or 8 nodes side by side, depending on their number. All packages have the same width. */
 static void measure_packages(struct svg *g)
 {
-	unsigned int nodes = g->m->s->topology->nnodes, most = 0;
+	unsigned int nodes = g->m->machine->nnodes, most = 0;
 	int across = nodes <= 16 ? 4 : nodes <= 36 ? 6 : 8;
 
 	for (unsigned int p = 0; p < g->npackages; p++)
@@ -252,7 +259,7 @@ static void draw_thread(const struct svg *g, unsigned int i, double x, double y,
 
 	if (!shown) {
 		fprintf(g->f, "<rect x='%.1f' y='%.1f' width='%.1f' height='%.1f' class='idle'%s/>\n", x, y, wide, high,
-			map_left_out(g->m, i) ? " style='opacity:.35'" : "");
+			c->left_out ? " style='opacity:.35'" : "");
 		return;
 	}
 	for (unsigned int k = 0; k < shown; k++) {
@@ -263,38 +270,36 @@ static void draw_thread(const struct svg *g, unsigned int i, double x, double y,
 }
 
 /* Draws all threads of the core whose first CPU is @first, one below the other. */
-static void draw_core(const struct svg *g, const struct topo_node *n, unsigned int first, int x, int y)
+static void draw_core(const struct svg *g, const struct numaplace_node *n, unsigned int first, int x, int y)
 {
-	const struct topology *t = g->m->s->topology;
 	unsigned int threads = 0, k = 0;
 	double size = g->cell - (g->cell > 12 ? 3 : 2);
 
 	for (unsigned int i = first; i < n->first_cpu + n->ncpus; i++)
-		threads += t->cpus[i].core == t->cpus[first].core;
+		threads += core_of(g, i) == core_of(g, first);
 	for (unsigned int i = first; i < n->first_cpu + n->ncpus; i++) {
-		if (t->cpus[i].core != t->cpus[first].core)
+		if (core_of(g, i) != core_of(g, first))
 			continue;
 		draw_thread(g, i, x, y + size * k / threads, size, size / threads - (k + 1 < threads ? 0.7 : 0));
 		k++;
 	}
 }
 
-static void draw_cores(const struct svg *g, const struct topo_node *n, int x, int y)
+static void draw_cores(const struct svg *g, const struct numaplace_node *n, int x, int y)
 {
-	const struct topology *t = g->m->s->topology;
 	struct flow flow = { 0 };
 
 	for (unsigned int i = n->first_cpu; i < n->first_cpu + n->ncpus; i++) {
-		unsigned int end, at = 0;
+		unsigned int at = 0;
 		struct block b;
 
-		if (!first_of_llc(t, n, i))
+		if (!first_of_cache(g, n, i))
 			continue;
-		b = flow_next(&flow, g, cores_of(t, n, i, t->cpus[i].llc, &end));
+		b = flow_next(&flow, g, cores_of(g, n, i));
 		fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' rx='3' class='llc'/>\n", x + b.x, y + b.y,
 			b.wide, b.high);
 		for (unsigned int k = i; k < n->first_cpu + n->ncpus; k++) {
-			if (t->cpus[k].llc != t->cpus[i].llc || !first_of_core(t, n, k))
+			if (cache_of(g, k) != cache_of(g, i) || !first_of_core(g, n, k))
 				continue;
 			draw_core(g, n, k, x + b.x + 3 + (int)at % b.columns * g->cell,
 				  y + b.y + 3 + (int)at / b.columns * g->cell);
@@ -303,60 +308,66 @@ static void draw_cores(const struct svg *g, const struct topo_node *n, int x, in
 	}
 }
 
-/* A bar of the memory taken; the coloured part at its top is what placed containers requested. */
-static void draw_memory(const struct svg *g, const struct topo_node *n, int x, int y)
+/* What container @k requested on the node; @at: the part of its memory that the containers before it requested. */
+static void draw_requested(const struct svg *g, const struct numaplace_node *n, unsigned int k, int x, int y, double *at)
 {
-	double total = n->mem_total ? (double)n->mem_total : 1, at = 0;
-	char size[32], avail[32], colour[40], line[80];
+	const struct numaplace_placement *p = numaplace_snapshot_placement(g->m->s, k);
+	const struct numaplace_node_memory *m;
+	char colour[40];
 
-	if (!n->mem_known || !n->mem_total) {
-		put_small(g->f, x, y + 28, n->mem_known ? "no memory" : "memory not known");
+	for (unsigned int i = 0; (m = numaplace_placement_memory(p, i)); i++) {
+		double part = (double)m->requested / (double)n->memory;
+
+		if (m->id != n->id || !m->requested || *at >= 1)
+			continue;
+		part = *at + part > 1 ? 1 - *at : part;
+		container_colour(k, colour, sizeof(colour));
+		fprintf(g->f, "<rect x='%.1f' y='%d' width='%.1f' height='6' fill='%s'/>\n", x + INNER * *at, y + 1,
+			INNER * part, colour);
+		*at += part;
+	}
+}
+
+/* A bar of the memory taken; the coloured part at its top is what placed containers requested. */
+static void draw_memory(const struct svg *g, const struct numaplace_node *n, int x, int y)
+{
+	char size[32], avail[32], line[80];
+	double at = 0;
+
+	if (!n->memory_known || !n->memory) {
+		put_small(g->f, x, y + 28, n->memory_known ? "no memory" : "memory not known");
 		return;
 	}
 	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='14' class='memory'/>\n", x, y, INNER);
 	fprintf(g->f, "<rect x='%d' y='%d' width='%.1f' height='14' class='taken'/>\n", x, y,
-		INNER * (1 - (double)n->mem_free / total));
-	for (unsigned int k = 0; k < g->m->s->n; k++) {
-		const struct share *s = &g->m->s->record[k]->placement.share;
-
-		for (unsigned int i = 0; i < s->nmem; i++) {
-			double part = (double)s->mem[i].memory / total;
-
-			if (s->mem[i].id != n->id || !s->mem[i].memory || at >= 1)
-				continue;
-			part = at + part > 1 ? 1 - at : part;
-			container_colour(k, colour, sizeof(colour));
-			fprintf(g->f, "<rect x='%.1f' y='%d' width='%.1f' height='6' fill='%s'/>\n", x + INNER * at,
-				y + 1, INNER * part, colour);
-			at += part;
-		}
-	}
-	size_human(n->mem_total, size, sizeof(size));
-	size_human(n->mem_free, avail, sizeof(avail));
+		INNER * (1 - (double)n->memory_free / (double)n->memory));
+	for (unsigned int k = 0; k < g->m->ncontainers; k++)
+		draw_requested(g, n, k, x, y, &at);
+	size_human(n->memory, size, sizeof(size));
+	size_human(n->memory_free, avail, sizeof(avail));
 	snprintf(line, sizeof(line), "%s of %s free", avail, size);
 	put_small(g->f, x, y + 28, line);
 }
 
-static void draw_hugepages(const struct svg *g, const struct topo_node *n, int x, int y)
+static void draw_hugepages(const struct svg *g, unsigned int node, int x, int y)
 {
-	const struct topology *t = g->m->s->topology;
+	const struct numaplace_hugepages *huge;
 	char size[32], line[120];
 
-	for (unsigned int h = 0; h < t->nhuge; h++) {
-		if (!n->huge_total[h])
+	for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(g->m->s, node, h)); h++) {
+		if (!huge->total)
 			continue;
-		size_human(t->huge_size[h], size, sizeof(size));
-		snprintf(line, sizeof(line), "%s pages: %" PRIu64 " of %" PRIu64 " free", size, n->huge_free[h],
-			 n->huge_total[h]);
+		size_human(huge->size, size, sizeof(size));
+		snprintf(line, sizeof(line), "%s pages: %" PRIu64 " of %" PRIu64 " free", size, huge->free, huge->total);
 		put_small(g->f, x, y, line);
 		y += 15;
 	}
 }
 
 /* Load to the right of the node's name, in a smaller font if it is too wide. */
-static void put_load(const struct svg *g, unsigned int i, int x, int y, const char *class)
+static void put_load(const struct svg *g, const struct numaplace_node *n, int x, int y, const char *class)
 {
-	struct left_out_text load = map_load_text(g->m, i, " CPUs");
+	struct left_out_text load = left_out_load(g->m->s, n, " CPUs");
 	double wide = svg_width(load.text, strlen(load.text), 12);
 
 	fprintf(g->f, "<text x='%d' y='%d' class='%s' text-anchor='end'", x, y, class);
@@ -367,29 +378,28 @@ static void put_load(const struct svg *g, unsigned int i, int x, int y, const ch
 
 static void draw_node(const struct svg *g, unsigned int i, int x, int y)
 {
-	const struct topo_node *n = &g->m->s->topology->nodes[i];
-	double load = map_load(g->m, i);
+	const struct numaplace_node *n = numaplace_snapshot_node(g->m->s, i);
+	double load = left_out_fill(g->m->s, n);
 	int inner = x + PAD, memory = y + 34 + g->cores_height + 10;
 
 	fprintf(g->f, "<g class='node' id='node%u'>\n<rect x='%d' y='%d' width='%d' height='%d' rx='6' class='box'/>\n",
 		n->id, x, y, NODE_WIDTH, g->node_height);
 	fprintf(g->f, "<text x='%d' y='%d' class='name'>node %u</text>\n", inner, y + 22, n->id);
 	if (n->ncpus)
-		put_load(g, i, x + NODE_WIDTH - PAD, y + 22, load > 1 ? "hot" : "small");
+		put_load(g, n, x + NODE_WIDTH - PAD, y + 22, load > 1 ? "hot" : "small");
 	else
 		fprintf(g->f, "<text x='%d' y='%d' class='small' text-anchor='end'>%s%s</text>\n",
 			x + NODE_WIDTH - PAD, y + 22,
-			n->memory_kind > MEMORY_ORDINARY ? memory_kind_name(n->memory_kind) : "memory only",
-			n->memory_kind > MEMORY_ORDINARY ? " memory, no CPUs" : "");
+			left_out_kind(n) ? n->memory_kind : "memory only", left_out_kind(n) ? " memory, no CPUs" : "");
 	draw_cores(g, n, inner, y + 34);
 	draw_memory(g, n, inner, memory);
-	draw_hugepages(g, n, inner, memory + 43);
+	draw_hugepages(g, i, inner, memory + 43);
 	fputs("</g>\n", g->f);
 }
 
 static void draw_package(const struct svg *g, const struct package *p, int x, int y)
 {
-	const struct topology *t = g->m->s->topology;
+	const struct numaplace_node *n;
 	int at = 0;
 
 	fprintf(g->f, "<rect x='%d' y='%d' width='%d' height='%d' rx='8' class='package'/>\n", x, y, package_width(g),
@@ -398,9 +408,8 @@ static void draw_package(const struct svg *g, const struct package *p, int x, in
 		fprintf(g->f, "<text x='%d' y='%d' class='small'>memory without CPUs</text>\n", x + PAD, y + 20);
 	else
 		fprintf(g->f, "<text x='%d' y='%d' class='small'>package %u</text>\n", x + PAD, y + 20, p->number);
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		bool ours = p->memory_only ? !t->nodes[i].ncpus :
-					     t->nodes[i].ncpus && t->nodes[i].package == p->number;
+	for (unsigned int i = 0; (n = numaplace_snapshot_node(g->m->s, i)); i++) {
+		bool ours = p->memory_only ? !n->ncpus : n->ncpus && n->package == p->number;
 
 		if (!ours)
 			continue;
@@ -434,14 +443,13 @@ static int packages(const struct svg *g, int y, bool draw)
 /*
  * The two lists share the remaining width. Memory nodes, usually shorter, get up to half of it; the CPUs get the rest.
  */
-static void put_lists(const struct svg *g, const struct record *r)
+static void put_lists(const struct svg *g, const struct numaplace_placement *p)
 {
-	char cpus[IDSET_TEXT_MAX], mems[NODESET_TEXT_MAX], head[sizeof(r->runtime) + 16];
+	const char *cpus = numaplace_placement_cpus(p), *mems = numaplace_placement_mems(p);
 	double room, half, wide;
+	char head[32];
 
-	idset_format(&r->placement.share.cpus, cpus, sizeof(cpus));
-	nodeset_format(&r->placement.mems, mems, sizeof(mems));
-	snprintf(head, sizeof(head), "%s, CPUs ", r->runtime);
+	snprintf(head, sizeof(head), "%s, CPUs ", numaplace_placement_runtime(p));
 	room = ENTRY_TEXT - svg_width(head, strlen(head), 11) - svg_width(", memory ", 9, 11);
 	half = room / 2;
 	wide = svg_width(mems, strlen(mems), 11);
@@ -454,24 +462,25 @@ static void put_lists(const struct svg *g, const struct record *r)
 
 static void draw_container(const struct svg *g, unsigned int k, int x, int y)
 {
-	const struct record *r = g->m->s->record[k];
+	const struct numaplace_placement *p = numaplace_snapshot_placement(g->m->s, k);
+	const char *id = numaplace_placement_id(p);
 	char colour[40];
 
 	container_colour(k, colour, sizeof(colour));
 	fputs("<g class='container' data-id='", g->f);
-	svg_escaped(g->f, r->id, strlen(r->id));
+	svg_escaped(g->f, id, strlen(id));
 	fprintf(g->f, "'>\n<rect x='%d' y='%d' width='16' height='26' rx='3' fill='%s'/>\n", x, y, colour);
 	fprintf(g->f, "<text x='%d' y='%d' class='entry'>", x + 24, y + 11);
-	svg_fitted(g->f, r->id, 13, ENTRY_TEXT);
+	svg_fitted(g->f, id, 13, ENTRY_TEXT);
 	fprintf(g->f, "</text>\n<text x='%d' y='%d' class='detail'>", x + 24, y + 25);
-	put_lists(g, r);
+	put_lists(g, p);
 	fputs("</text>\n</g>\n", g->f);
 }
 
 /* Puts the containers to the right of the distances if they fit, or fit after widening the picture; else below. */
 static void measure_legend(struct svg *g)
 {
-	int n = (int)g->m->s->n, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + svg_matrix_width(&g->distances) + 40;
+	int n = (int)g->m->ncontainers, wanted = (n + ENTRY_ROWS - 1) / ENTRY_ROWS, right = PAD + svg_matrix_width(&g->distances) + 40;
 	int most = g->width > LEGEND_WIDTH ? g->width : LEGEND_WIDTH, needed = right + wanted * ENTRY_WIDTH + PAD;
 
 	g->legend_x = needed <= most ? right : PAD;
@@ -490,13 +499,13 @@ static void measure_legend(struct svg *g)
 static int legend(const struct svg *g, int y, bool draw)
 {
 	int x = g->legend_x, bottom = y + svg_matrix_height(&g->distances), top = x == PAD ? bottom + 44 : y;
-	int rows = ((int)g->m->s->n + g->legend_columns - 1) / g->legend_columns;
+	int rows = ((int)g->m->ncontainers + g->legend_columns - 1) / g->legend_columns;
 
 	if (draw)
 		svg_matrix_draw(&g->distances, g->f, PAD, y + 12);
-	if (draw && g->m->s->n)
+	if (draw && g->m->ncontainers)
 		fprintf(g->f, "<text x='%d' y='%d' class='name'>containers</text>\n", x, top + 12);
-	for (unsigned int k = 0; draw && k < g->m->s->n; k++)
+	for (unsigned int k = 0; draw && k < g->m->ncontainers; k++)
 		draw_container(g, k, x + (int)k / rows * ENTRY_WIDTH, top + 24 + (int)k % rows * ENTRY_HEIGHT);
 	top += 24 + rows * ENTRY_HEIGHT;
 	return (top > bottom ? top : bottom) + 20 - y;
@@ -504,7 +513,7 @@ static int legend(const struct svg *g, int y, bool draw)
 
 static void draw_head(const struct svg *g, int height)
 {
-	const struct topology *t = g->m->s->topology;
+	const struct numaplace_machine *t = g->m->machine;
 
 	fprintf(g->f,
 		"<?xml version='1.0' encoding='UTF-8'?>\n"
@@ -528,7 +537,7 @@ static void draw_head(const struct svg *g, int height)
 		"</style>\n<rect width='%d' height='%d' fill='#ffffff'/>\n",
 		g->width, height, g->width, height, g->width, height);
 	fprintf(g->f, "<text x='%d' y='32' class='title'>%u node%s, %u CPUs, %u container%s</text>\n", PAD, t->nnodes,
-		t->nnodes == 1 ? "" : "s", t->ncpus, g->m->s->n, g->m->s->n == 1 ? "" : "s");
+		t->nnodes == 1 ? "" : "s", t->ncpus, g->m->ncontainers, g->m->ncontainers == 1 ? "" : "s");
 	fprintf(g->f,
 		"<text x='%d' y='52' class='small'>a square: a core, its threads one below the other; "
 		"a bar: memory taken, in colour what was requested</text>\n",
@@ -543,7 +552,7 @@ int svg_draw(const struct map *m, FILE *f, struct error *err)
 	struct svg g = { .m = m, .f = f };
 	int below, top = m->worst > 0 ? 84 : 66;
 
-	if (find_packages(&g) < 0 || svg_matrix_make(&g.distances, m->s->topology) < 0) {
+	if (find_packages(&g) < 0 || svg_matrix_make(&g.distances, m->s) < 0) {
 		free(g.package);
 		return error_set(err, -ENOMEM, "out of memory");
 	}

@@ -7,6 +7,7 @@
 
 #include "cli/term.h"
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -24,21 +25,14 @@ void table_init(struct table *t, FILE *file, const char *align)
 /* Takes ownership of @text; NULL: an allocation failed. */
 static void add_cell(struct table *t, char *text)
 {
-	if (!text)
-		t->failed = true;
-	if (t->ncells == t->room) {
-		size_t room = t->room ? t->room * 2 : 64;
-		char **cells = reallocarray(t->cells, room, sizeof(*cells));
+	char **cell = vec_push(t->cells, t->ncells, t->room);
 
-		if (!cells) {
-			free(text);
-			t->failed = true;
-			return;
-		}
-		t->cells = cells;
-		t->room = room;
-	}
-	t->cells[t->ncells++] = text;
+	if (!text || !cell)
+		t->failed = true;
+	if (cell)
+		*cell = text;
+	else
+		free(text);
 }
 
 void table_cell(struct table *t, const char *fmt, ...)
@@ -67,20 +61,25 @@ void table_id(struct table *t, const char *id)
 	table_cell(t, "%.*s", table_id_length(id), id);
 }
 
-void table_list(struct table *t, struct ids s)
-{
-	char text[IDSET_TEXT_MAX];
-
-	ids_format(s, text, sizeof(text));
-	table_cell(t, "%s", *text ? text : "-");
-}
-
 void table_comma(struct table *t, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
 	ids_format_comma(s, text, sizeof(text));
 	table_cell(t, "%s", *text ? text : "-");
+}
+
+void table_list_text(struct table *t, const char *list)
+{
+	table_cell(t, "%s", *list ? list : "-");
+}
+
+void table_comma_text(struct table *t, const char *list)
+{
+	struct nodeset set = { { 0 } };
+
+	nodeset_parse_kernel(list, &set, NULL);
+	table_comma(t, ids_of(&set));
 }
 
 static int column_width(const struct table *t, unsigned int column)

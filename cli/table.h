@@ -28,8 +28,10 @@ void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(pri
 #define TABLE_ID_SHORT 12
 int table_id_length(const char *id);
 void table_id(struct table *t, const char *id);
-void table_list(struct table *t, struct ids s);
 void table_comma(struct table *t, struct ids s);
+/* A list of the kernel as it is, or one of nodes as "0,1"; "-" if it is empty. */
+void table_list_text(struct table *t, const char *list);
+void table_comma_text(struct table *t, const char *list);
 /* -ENOMEM, also if there was no memory for a cell: then nothing is printed. */
 int table_print(const struct table *t, struct error *err);
 

@@ -4,6 +4,8 @@
  */
 #include "cli/term.h"
 
+#include "plugin/base/number.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,11 +26,12 @@ unsigned int term_width(FILE *f)
 {
 	const char *columns = getenv("COLUMNS");
 	struct winsize size = { 0 };
-	unsigned long n;
+	uint64_t n = 0;
 
 	if (ioctl(fileno(f), TIOCGWINSZ, &size) == 0 && size.ws_col)
 		return size.ws_col;
-	n = columns ? strtoul(columns, NULL, 10) : 0;
+	if (columns)
+		number_prefix(&columns, 10000, &n);
 	return n >= 20 && n <= 10000 ? (unsigned int)n : WIDTH;
 }
 
@@ -50,14 +53,10 @@ void term_bar(FILE *f, double part, unsigned int width, bool colour)
 
 int term_set_watch(void *seconds, const char *value, struct error *err)
 {
-	unsigned long n = WATCH_SECONDS;
-	char *end;
+	uint64_t n = WATCH_SECONDS;
 
-	if (value) {
-		n = strtoul(value, &end, 10);
-		if (*value < '0' || *value > '9' || *end || !n || n > 86400)
-			return error_set(err, -EINVAL, "--watch=%s: 1 to 86400 seconds are expected", quote(value).text);
-	}
+	if (value && (!number_parse(value, 86400, &n) || !n))
+		return error_set(err, -EINVAL, "--watch=%s: 1 to 86400 seconds are expected", quote(value).text);
 	*(unsigned int *)seconds = (unsigned int)n;
 	return 0;
 }

@@ -6,18 +6,13 @@
 #include "cli/cli.h"
 #include "cli/left-out.h"
 #include "cli/table.h"
-#include "cli/snapshot.h"
-#include "plugin/base/util.h"
-#include "runtime-hooks/common/json-write.h"
+#include "plugin/base/size.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
 
-static const struct topo_node *node_at(const struct topology *t, unsigned int i)
-{
-	return &t->nodes[i];
-}
+#define HUGE_COLUMNS_MAX 16
 
 /* A page size as in the kernel's folder names: "2048kB". */
 static const char *page_size_name(uint64_t bytes, char *buf, size_t size)
@@ -26,174 +21,147 @@ static const char *page_size_name(uint64_t bytes, char *buf, size_t size)
 	return buf;
 }
 
-/* The data for text and JSON output. */
-struct view {
-	const struct cli *cli;
-	const struct topology *t;
-	struct usage *usage; /* NULL: the ledger cannot be read */
-	struct left_out left_out;
-};
-
-static void topology_json_node(struct json_writer *o, const struct view *v, unsigned int i)
+static void topology_json_node(struct json_writer *o, const struct numaplace_snapshot *s, unsigned int i)
 {
-	const struct topology *t = v->t;
-	const struct topo_node *n = node_at(t, i);
-	struct left_out left;
-	struct idset cpus;
+	const struct numaplace_node *n = numaplace_snapshot_node(s, i), *to;
+	const struct numaplace_hugepages *huge;
 	char name[32];
 
-	left_out_cpus_of(t, i, &cpus);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
-	json_put_list(o, "cpus", ids_of(&cpus));
-	left_out_of(v->cli->root, t, &v->left_out, i, &left);
-	left_out_json(o, &left);
-	json_put_uint(o, "mem_total", n->mem_total);
-	json_put_uint(o, "mem_free", n->mem_free);
-	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
-	json_put_bool(o, "movable_only", n->movable_only);
-	json_put_uint(o, "arc", n->arc_bytes);
+	json_put_string(o, "cpus", n->cpus);
+	left_out_json(o, n);
+	json_put_uint(o, "mem_total", n->memory);
+	json_put_uint(o, "mem_free", n->memory_free);
+	json_put_string(o, "memory_kind", n->memory_kind);
+	json_put_bool(o, "movable_only", n->memory_movable);
+	json_put_uint(o, "arc", n->memory_cached);
 	json_begin_object(o, "hugepages");
-	for (unsigned int h = 0; h < t->nhuge; h++) {
-		json_begin_object(o, page_size_name(t->huge_size[h], name, sizeof(name)));
-		json_put_uint(o, "total", n->huge_total[h]);
-		json_put_uint(o, "free", n->huge_free[h]);
+	for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(s, i, h)); h++) {
+		json_begin_object(o, page_size_name(huge->size, name, sizeof(name)));
+		json_put_uint(o, "total", huge->total);
+		json_put_uint(o, "free", huge->free);
 		json_end(o);
 	}
 	json_end(o);
 	json_begin_object(o, "distances");
-	for (unsigned int k = 0; k < t->nnodes; k++) {
-		snprintf(name, sizeof(name), "%u", node_at(t, k)->id);
-		json_put_uint(o, name, topology_distance(t, i, k));
+	for (unsigned int k = 0; (to = numaplace_snapshot_node(s, k)); k++) {
+		snprintf(name, sizeof(name), "%u", to->id);
+		json_put_uint(o, name, numaplace_snapshot_distance(s, i, k));
 	}
 	json_end(o);
 	json_end(o);
 }
 
-static void topology_print_json(const struct view *v)
+static void topology_print_json(const struct numaplace_snapshot *s)
 {
-	const struct topology *t = v->t;
+	const struct numaplace_machine *m = numaplace_snapshot_machine(s);
+	const struct numaplace_hugepages *huge;
 	struct json_writer o = JSON_TO(stdout);
 	char name[32];
 
 	json_begin_object(&o, NULL);
 	json_begin_array(&o, "nodes");
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		topology_json_node(&o, v, i);
+	for (unsigned int i = 0; i < m->nnodes; i++)
+		topology_json_node(&o, s, i);
 	json_end(&o);
 	json_begin_object(&o, "hugepages");
-	for (unsigned int h = 0; h < t->nhuge; h++) {
-		json_begin_object(&o, page_size_name(t->huge_size[h], name, sizeof(name)));
-		json_put_uint(&o, "reserved", t->huge_reserved[h]);
+	for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(s, NUMAPLACE_ALL_NODES, h)); h++) {
+		json_begin_object(&o, page_size_name(huge->size, name, sizeof(name)));
+		json_put_uint(&o, "reserved", huge->reserved);
 		json_end(&o);
 	}
 	json_end(&o);
-	json_put_uint(&o, "cores", t->ncores);
-	json_put_uint(&o, "last_level_caches", t->nllcs);
+	json_put_uint(&o, "cores", m->ncores);
+	json_put_uint(&o, "last_level_caches", m->ncaches);
 	json_end(&o);
 }
 
-/* Only page sizes with pages on some node get a column. */
-static bool has_pages(const struct topology *t, unsigned int h)
+/* The next page size from @h on that has pages on some node: only these get a column. */
+static const struct numaplace_hugepages *column_of(const struct numaplace_snapshot *s, unsigned int *h)
 {
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		if (t->nodes[i].huge_total[h])
-			return true;
-	return false;
-}
+	const struct numaplace_hugepages *huge;
 
-static int copy_usage(void *arg, struct ledger *ledger, struct error *err)
-{
-	struct view *v = arg;
-	const struct topology *t = v->t;
-
-	v->usage = ledger ? usage_copy(ledger_usage(ledger)) :
-			    usage_new(t->cpu_ids, t->nnodes ? t->nodes[t->nnodes - 1].id + 1U : 1U);
-	return v->usage ? 0 : error_set(err, -ENOMEM, "out of memory");
+	while ((huge = numaplace_snapshot_hugepages(s, NUMAPLACE_ALL_NODES, *h)) && !huge->total)
+		++*h;
+	return huge;
 }
 
 /* The column for notes is shown only if a node has one. */
-static bool has_notes(const struct view *v)
+static bool has_notes(const struct numaplace_snapshot *s)
 {
-	for (unsigned int i = 0; i < v->t->nnodes; i++)
-		if (left_out_memory(v->t, &v->left_out, i, "").text[0])
+	const struct numaplace_node *n;
+
+	for (unsigned int i = 0; (n = numaplace_snapshot_node(s, i)); i++)
+		if (left_out_memory(n, "").text[0])
 			return true;
 	return false;
 }
 
-static void add_node_row(struct table *table, const struct view *v, unsigned int i, bool notes)
+static void add_node_row(struct table *table, const struct numaplace_snapshot *s, unsigned int i, bool notes)
 {
-	const struct topology *t = v->t;
-	const struct topo_node *n = node_at(t, i);
+	const struct numaplace_node *n = numaplace_snapshot_node(s, i);
 	char total[32], avail[32];
-	struct left_out left;
-	struct idset cpus;
 
-	left_out_cpus_of(t, i, &cpus);
-	size_human(n->mem_total, total, sizeof(total));
-	size_human(n->mem_free, avail, sizeof(avail));
+	size_human(n->memory, total, sizeof(total));
+	size_human(n->memory_free, avail, sizeof(avail));
 	table_cell(table, "%u", n->id);
-	table_list(table, ids_of(&cpus));
-	table_cell(table, "%s", n->mem_known ? total : "-");
-	table_cell(table, "%s", n->mem_known ? avail : "-");
-	left_out_of(v->cli->root, t, &v->left_out, i, &left);
-	if (n->ncpus || n->offline)
-		table_cell(table, "%s", left_out_load(t, &left, i, v->usage, "").text);
-	else
-		table_cell(table, "no CPUs");
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		if (has_pages(t, h))
-			table_cell(table, "%" PRIu64 " of %" PRIu64, n->huge_free[h], n->huge_total[h]);
+	table_list_text(table, n->cpus);
+	table_cell(table, "%s", n->memory_known ? total : "-");
+	table_cell(table, "%s", n->memory_known ? avail : "-");
+	table_cell(table, "%s", n->ncpus || n->noffline ? left_out_load(s, n, "").text : "no CPUs");
+	for (unsigned int h = 0; column_of(s, &h); h++) {
+		const struct numaplace_hugepages *huge = numaplace_snapshot_hugepages(s, i, h);
+
+		table_cell(table, "%" PRIu64 " of %" PRIu64, huge->free, huge->total);
+	}
 	if (notes)
-		table_cell(table, "%s", left_out_memory(t, &v->left_out, i, "-").text);
+		table_cell(table, "%s", left_out_memory(n, "-").text);
 }
 
-static int topology_print_nodes(const struct view *v, struct error *err)
+static int topology_print_nodes(const struct numaplace_snapshot *s, struct error *err)
 {
-	const struct topology *t = v->t;
-	char align[5 + HUGE_SIZES_MAX + 2] = "rlrrl";
-	bool notes = has_notes(v);
+	static const char *const titles[] = { "NODE", "CPUS", "MEMORY", "FREE", "LOAD" };
+	const struct numaplace_hugepages *huge;
+	char align[HUGE_COLUMNS_MAX] = "rlrrl";
+	bool notes = has_notes(s);
 	cleanup_table struct table table;
 	char name[32];
 
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		if (has_pages(t, h))
-			strcat(align, "r");
+	for (unsigned int h = 0; column_of(s, &h); h++)
+		strcat(align, "r");
 	if (notes)
 		strcat(align, "l");
 	table_init(&table, stdout, align);
-	table_cell(&table, "NODE");
-	table_cell(&table, "CPUS");
-	table_cell(&table, "MEMORY");
-	table_cell(&table, "FREE");
-	table_cell(&table, "LOAD");
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		if (has_pages(t, h))
-			table_cell(&table, "%s FREE", page_size_name(t->huge_size[h], name, sizeof(name)));
+	for (size_t i = 0; i < ARRAY_SIZE(titles); i++)
+		table_cell(&table, "%s", titles[i]);
+	for (unsigned int h = 0; (huge = column_of(s, &h)); h++)
+		table_cell(&table, "%s FREE", page_size_name(huge->size, name, sizeof(name)));
 	if (notes)
 		table_cell(&table, "NOTE");
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		add_node_row(&table, v, i, notes);
+	for (unsigned int i = 0; numaplace_snapshot_node(s, i); i++)
+		add_node_row(&table, s, i, notes);
 	return table_print(&table, err);
 }
 
-static int print_distances(const struct topology *t, struct error *err)
+static int print_distances(const struct numaplace_snapshot *s, struct error *err)
 {
-	cleanup_free char *align = malloc(t->nnodes + 2);
+	unsigned int nodes = numaplace_snapshot_machine(s)->nnodes;
+	cleanup_free char *align = malloc(nodes + 2);
 	cleanup_table struct table table = { 0 };
 
 	if (!align)
 		return error_set(err, -ENOMEM, "out of memory");
-	memset(align, 'r', t->nnodes + 1);
-	align[t->nnodes + 1] = '\0';
+	memset(align, 'r', nodes + 1);
+	align[nodes + 1] = '\0';
 	table_init(&table, stdout, align);
 	table_cell(&table, "DISTANCE");
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		table_cell(&table, "%u", node_at(t, i)->id);
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		table_cell(&table, "%u", node_at(t, i)->id);
-		for (unsigned int k = 0; k < t->nnodes; k++)
-			table_cell(&table, "%u", topology_distance(t, i, k));
+	for (unsigned int i = 0; i < nodes; i++)
+		table_cell(&table, "%u", numaplace_snapshot_node(s, i)->id);
+	for (unsigned int i = 0; i < nodes; i++) {
+		table_cell(&table, "%u", numaplace_snapshot_node(s, i)->id);
+		for (unsigned int k = 0; k < nodes; k++)
+			table_cell(&table, "%u", numaplace_snapshot_distance(s, i, k));
 	}
 	return table_print(&table, err);
 }
@@ -203,62 +171,69 @@ static const char *plural(unsigned int n)
 	return n == 1 ? "" : "s";
 }
 
-/* "2 nodes (1 without CPUs), 16 CPUs (14 isolated, 2 reserved), 8 cores, 2 last-level caches" */
-static void print_counts(const struct view *v)
+static unsigned int count_of(const char *list)
 {
+	struct idset set = cli_set(list);
+
+	return idset_count(&set);
+}
+
+/* "2 nodes (1 without CPUs), 16 CPUs (14 isolated, 2 reserved), 8 cores, 2 last-level caches" */
+static void print_counts(const struct numaplace_snapshot *s)
+{
+	const struct numaplace_machine *m = numaplace_snapshot_machine(s);
 	const struct {
-		const char *word;
-		const struct idset *cpus;
+		const char *word, *cpus;
 	} kinds[] = {
-		{ "isolated", &v->left_out.isolated },
-		{ "reserved", &v->left_out.reserved },
-		{ "not allowed here", &v->left_out.not_allowed },
-		{ "held exclusively", &v->left_out.held },
+		{ "isolated", m->isolated },
+		{ "reserved", m->reserved },
+		{ "not allowed here", m->not_allowed },
+		{ "held exclusively", m->held },
 	};
-	const struct topology *t = v->t;
 	unsigned int bare = 0;
 	bool any = false;
 
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		bare += !node_at(t, i)->ncpus;
-	printf("%u node%s", t->nnodes, plural(t->nnodes));
+	for (unsigned int i = 0; i < m->nnodes; i++)
+		bare += !numaplace_snapshot_node(s, i)->ncpus;
+	printf("%u node%s", m->nnodes, plural(m->nnodes));
 	if (bare)
 		printf(" (%u without CPUs)", bare);
-	printf(", %u CPU%s", t->ncpus, plural(t->ncpus));
+	printf(", %u CPU%s", m->ncpus, plural(m->ncpus));
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
-		if (idset_empty(kinds[k].cpus))
+		if (!*kinds[k].cpus)
 			continue;
-		printf("%s%u %s", any ? ", " : " (", idset_count(kinds[k].cpus), kinds[k].word);
+		printf("%s%u %s", any ? ", " : " (", count_of(kinds[k].cpus), kinds[k].word);
 		any = true;
 	}
 	if (any)
 		putchar(')');
-	if (!idset_empty(&t->offline))
-		printf(" and %u offline", idset_count(&t->offline));
-	printf(", %u core%s, %u last-level cache%s\n\n", t->ncores, plural(t->ncores), t->nllcs, plural(t->nllcs));
+	if (*m->offline)
+		printf(" and %u offline", count_of(m->offline));
+	printf(", %u core%s, %u last-level cache%s\n\n", m->ncores, plural(m->ncores), m->ncaches, plural(m->ncaches));
 }
 
-static void print_reserved_pages(const struct topology *t)
+static void print_reserved_pages(const struct numaplace_snapshot *s)
 {
+	const struct numaplace_hugepages *huge;
 	char name[32];
 
-	for (unsigned int h = 0; h < t->nhuge; h++)
-		if (t->huge_reserved[h])
-			printf("\n%" PRIu64 " of the free pages of %s are reserved by running programs\n",
-			       t->huge_reserved[h], page_size_name(t->huge_size[h], name, sizeof(name)));
+	for (unsigned int h = 0; (huge = numaplace_snapshot_hugepages(s, NUMAPLACE_ALL_NODES, h)); h++)
+		if (huge->reserved)
+			printf("\n%" PRIu64 " of the free pages of %s are reserved by running programs\n", huge->reserved,
+			       page_size_name(huge->size, name, sizeof(name)));
 }
 
-static int topology_print_text(const struct view *v, struct error *err)
+static int topology_print_text(const struct numaplace_snapshot *s, struct error *err)
 {
 	int ret;
 
-	print_counts(v);
-	ret = topology_print_nodes(v, err);
+	print_counts(s);
+	ret = topology_print_nodes(s, err);
 	if (ret < 0)
 		return ret;
-	print_reserved_pages(v->t);
+	print_reserved_pages(s);
 	putchar('\n');
-	return print_distances(v->t, err);
+	return print_distances(s, err);
 }
 
 /* A label's value is a string, in JSON, too. */
@@ -278,22 +253,26 @@ static void print_label(struct json_writer *o, bool json, const char *name, uint
  * Prints labels for node-feature-discovery's local source, one KEY=VALUE per line. A value has at most 63 letters,
  * digits and "-_.", so sizes are in whole GiB.
  */
-static void print_nfd(const struct topology *t, bool json)
+static void print_nfd(const struct numaplace_snapshot *s, bool json)
 {
+	const struct numaplace_machine *m = numaplace_snapshot_machine(s);
 	struct json_writer o = JSON_TO(stdout);
 	unsigned int least = 0, memory_only = 0, nodes = 0, far = 0;
 	uint64_t memory = 0;
 
-	for (unsigned int i = 0; i < t->nnodes; i++) {
-		const struct topo_node *n = node_at(t, i);
+	for (unsigned int i = 0; i < m->nnodes; i++) {
+		const struct numaplace_node *n = numaplace_snapshot_node(s, i);
 
-		for (unsigned int k = 0; k < t->nnodes; k++)
-			far = topology_distance(t, i, k) > far ? topology_distance(t, i, k) : far;
+		for (unsigned int k = 0; k < m->nnodes; k++) {
+			unsigned int distance = numaplace_snapshot_distance(s, i, k);
+
+			far = distance > far ? distance : far;
+		}
 		memory_only += !n->ncpus;
 		if (!n->ncpus)
 			continue;
 		least = !nodes || n->ncpus < least ? n->ncpus : least;
-		memory = !nodes || n->mem_total < memory ? n->mem_total : memory;
+		memory = !nodes || n->memory < memory ? n->memory : memory;
 		nodes++;
 	}
 	if (json)
@@ -302,34 +281,52 @@ static void print_nfd(const struct topology *t, bool json)
 	print_label(&o, json, "memory-only-nodes", memory_only);
 	print_label(&o, json, "cpus-per-node", least);
 	print_label(&o, json, "memory-gib-per-node", memory >> 30);
-	print_label(&o, json, "cores", t->ncores);
-	print_label(&o, json, "last-level-caches", t->nllcs);
+	print_label(&o, json, "cores", m->ncores);
+	print_label(&o, json, "last-level-caches", m->ncaches);
 	print_label(&o, json, "largest-distance", far);
 	if (json)
 		json_end(&o);
 }
 
-static int show(const struct cli *cli, const struct topology *t, struct error *err)
+/* The labels need neither the configuration nor the ledger. */
+static int show_labels(const struct cli *cli, struct error *err)
 {
-	struct view v = { .cli = cli, .t = t };
-	/* a ledger that this user may not read is not an error */
-	int ret = cli_with_ledger(cli, t, copy_usage, &v, err);
+	cleanup_numaplace struct numaplace *np = NULL;
+	cleanup_snapshot struct numaplace_snapshot *s = NULL;
+	int ret = cli_open(cli, NUMAPLACE_NO_CONF, &np, err);
 
-	if (ret == -EINVAL || ret == -ENOMEM)
-		return ret;
-	left_out_read(cli, t, v.usage, &v.left_out);
-	ret = 0;
-	if (cli->json)
-		topology_print_json(&v);
-	else
-		ret = topology_print_text(&v, err);
-	usage_free(v.usage);
+	if (ret == 0)
+		ret = cli_result(np, numaplace_snapshot_take(np, NUMAPLACE_MACHINE_ONLY, &s), err);
+	if (ret == 0)
+		print_nfd(s, cli->json);
 	return ret;
+}
+
+/* A configuration or a ledger that this user may not read is not an error: the machine is shown without load. */
+static int show(const struct cli *cli, struct error *err)
+{
+	cleanup_numaplace struct numaplace *np = NULL;
+	cleanup_snapshot struct numaplace_snapshot *s = NULL;
+	unsigned int flags = NUMAPLACE_LEDGER_OPTIONAL;
+	int ret = cli_open(cli, NUMAPLACE_READ_ONLY, &np, err);
+
+	if (ret < 0 && ret != -EINVAL && ret != -ENOMEM) {
+		numaplace_close(steal_ptr(np));
+		flags = NUMAPLACE_MACHINE_ONLY;
+		ret = cli_open(cli, NUMAPLACE_NO_CONF, &np, err);
+	}
+	if (ret == 0)
+		ret = cli_result(np, numaplace_snapshot_take(np, flags, &s), err);
+	if (ret < 0)
+		return ret;
+	if (!cli->json)
+		return topology_print_text(s, err);
+	topology_print_json(s);
+	return 0;
 }
 
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	cleanup_topology struct topology *t = NULL;
 	bool nfd = false;
 	const struct option_rule rules[] = { { .name = "nfd", .flag = &nfd } };
 	int words = cli_options("topology", rules, ARRAY_SIZE(rules), argc, argv, err);
@@ -337,12 +334,5 @@ int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 
 	if (ret < 0)
 		return ret;
-	ret = cli_topology(cli, &t, err);
-	if (ret < 0)
-		return ret;
-	if (nfd) {
-		print_nfd(t, cli->json);
-		return 0;
-	}
-	return show(cli, t, err);
+	return nfd ? show_labels(cli, err) : show(cli, err);
 }

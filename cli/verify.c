@@ -4,73 +4,85 @@
  * is numa_maps of the processes; the cgroup's sums are shown, too. Any process may have brought in file pages, so they
  * are shown separately and do not count as misplaced.
  */
-#include "cgroup/pages.h"
 #include "cli/cli.h"
+#include "cli/find.h"
 #include "cli/table.h"
-#include "cli/snapshot.h"
 #include "cli/term.h"
 #include "plugin/base/file.h"
-#include "runtime-hooks/common/json-write.h"
+#include "plugin/base/number.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <string.h>
 
+#define PID_MAX (1 << 22)
+
 /* A container or process to verify. */
 struct target {
-	char name[RECORD_ID_MAX + 1], runtime[16], applied[32];
-	char *cgroup;        /* NULL: a single process */
-	pid_t pid;           /* 0: a container */
-	bool placed;         /* recorded in the ledger */
-	struct nodeset should; /* node ids */
-	enum memory_policy policy;
+	const struct numaplace_placement *placed; /* in the snapshot; NULL: not a placed container's */
+	pid_t pid;                                /* 0: a container */
+	struct nodeset should;                      /* node ids */
 	/* Results. */
-	struct pages pages;
-	bool has_stat;
-	struct numa_stat stat;
+	struct numaplace_pages *pages;
 	uint64_t own, miss;
 	uint64_t mixed; /* private or file pages, which cannot be distinguished */
 };
 
 struct verify {
 	struct cli *cli;
-	int mount;
 	struct nodeset nodes; /* --nodes; empty: not given */
 	unsigned int watch; /* seconds; 0: once */
 	char **names;
 	int nnames;
+	struct numaplace *np;
+	struct numaplace_snapshot *s;
 	struct target *target;
 	size_t n, room;
-	struct topology *topology;
 };
 
 static void verify_clear(struct verify *v)
 {
 	while (v->n)
-		free(v->target[--v->n].cgroup);
+		numaplace_pages_free(v->target[--v->n].pages);
+	numaplace_snapshot_free(steal_ptr(v->s));
 }
 
 static void verify_free(struct verify *v)
 {
 	verify_clear(v);
 	free(v->target);
-	topology_free(v->topology);
-	cleanup_closep(&v->mount);
+	numaplace_close(v->np);
 }
 #define cleanup_verify __attribute__((cleanup(verify_free)))
 
-static struct target *new_target(struct verify *v)
+/* Its id, or "pid 7". */
+struct target_name {
+	char text[300];
+};
+static struct target_name name_of(const struct target *t)
 {
-	if (v->n == v->room) {
-		size_t room = v->room ? v->room * 2 : 8;
-		struct target *bigger = reallocarray(v->target, room, sizeof(*bigger));
+	struct target_name name;
 
-		if (!bigger)
-			return NULL;
-		v->target = bigger;
-		v->room = room;
-	}
-	memset(&v->target[v->n], 0, sizeof(v->target[0]));
-	return &v->target[v->n++];
+	if (t->pid)
+		snprintf(name.text, sizeof(name.text), "pid %d", (int)t->pid);
+	else
+		snprintf(name.text, sizeof(name.text), "%s", numaplace_placement_id(t->placed));
+	return name;
+}
+
+static const char *policy_of(const struct target *t)
+{
+	return t->placed ? numaplace_placement_policy(t->placed) : "strict";
+}
+
+static const char *runtime_of(const struct target *t)
+{
+	return t->placed ? numaplace_placement_runtime(t->placed) : "";
+}
+
+static const char *applied_of(const struct target *t)
+{
+	return t->placed ? numaplace_placement_applied(t->placed) : "";
 }
 
 /* --- targets --- */
@@ -82,7 +94,7 @@ static bool means(const char *name, const char *id)
 
 	if (strcmp(name, id) == 0)
 		return true;
-	return len >= (name[strspn(name, "0123456789")] ? SNAPSHOT_PREFIX : 3 * SNAPSHOT_PREFIX) && strncmp(name, id, len) == 0;
+	return len >= (name[strspn(name, "0123456789")] ? FIND_PREFIX : 3 * FIND_PREFIX) && strncmp(name, id, len) == 0;
 }
 
 static bool is_named(const struct verify *v, const char *id)
@@ -93,43 +105,15 @@ static bool is_named(const struct verify *v, const char *id)
 	return v->nnames == 0;
 }
 
-static int add_container(void *arg, const struct record *r)
+static int add_container(struct verify *v, const struct numaplace_placement *p, struct error *err)
 {
-	struct verify *v = arg;
-	struct target *t;
+	struct target *t = vec_push(v->target, v->n, v->room);
 
-	if (!is_named(v, r->id))
-		return 0;
-	t = new_target(v);
 	if (!t)
-		return -ENOMEM;
-	snprintf(t->name, sizeof(t->name), "%s", r->id);
-	snprintf(t->runtime, sizeof(t->runtime), "%s", r->runtime);
-	snprintf(t->applied, sizeof(t->applied), "%s", r->applied);
-	t->placed = true;
-	t->should = r->placement.mems;
-	t->policy = r->placement.policy;
-	t->cgroup = strdup(r->cgroup ? r->cgroup : "");
-	return t->cgroup ? 0 : -ENOMEM;
-}
-
-struct by_inode {
-	uint64_t inode;
-	struct target *target;
-};
-
-static int find_inode(void *arg, const struct record *r)
-{
-	struct by_inode *b = arg;
-
-	if (r->cgroup_inode != b->inode)
-		return 0;
-	b->target->placed = true;
-	b->target->should = r->placement.mems;
-	b->target->policy = r->placement.policy;
-	snprintf(b->target->runtime, sizeof(b->target->runtime), "%s", r->runtime);
-	snprintf(b->target->applied, sizeof(b->target->applied), "%s", r->applied);
-	return 1;
+		return error_set(err, -ENOMEM, "out of memory");
+	t->placed = p;
+	t->should = cli_nodes(numaplace_placement_mems(p));
+	return 0;
 }
 
 /* "Mems_allowed_list:\t0-3" */
@@ -155,86 +139,74 @@ static int read_allowed(int root, pid_t pid, struct nodeset *out, struct error *
 }
 
 /* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
-static int add_process(struct verify *v, struct ledger *l, const char *name, struct error *err)
+static int add_process(struct verify *v, const char *name, struct error *err)
 {
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	struct target *t;
-	struct by_inode by;
-	long pid = 0;
-	char *end;
+	uint64_t pid;
 
-	errno = 0;
-	pid = strtol(name, &end, 10);
-	if (*end || errno || pid <= 0 || pid > 1 << 22)
+	if (!number_parse(name, PID_MAX, &pid) || !pid)
 		return error_set(err, -EINVAL, "verify: %s: no such container, and not a pid", quote(name).text);
-	t = new_target(v);
+	t = vec_push(v->target, v->n, v->room);
 	if (!t)
 		return error_set(err, -ENOMEM, "out of memory");
-	snprintf(t->name, sizeof(t->name), "pid %ld", pid);
 	t->pid = (pid_t)pid;
-	if (l && v->mount >= 0 && cgroup_of_pid(v->mount, t->pid, &c, NULL) == 0) {
-		by = (struct by_inode){ .inode = c.inode, .target = t };
-		ledger_each(l, find_inode, &by, NULL);
-	}
+	t->placed = numaplace_snapshot_find_pid(v->s, t->pid);
 	if (!t->placed)
 		return read_allowed(v->cli->root, t->pid, &t->should, err);
+	t->should = cli_nodes(numaplace_placement_mems(t->placed));
 	return 0;
 }
 
 static bool is_found(const struct verify *v, const char *name)
 {
 	for (size_t i = 0; i < v->n; i++)
-		if (means(name, v->target[i].name))
+		if (means(name, name_of(&v->target[i]).text))
 			return true;
 	return false;
 }
 
-/* Runs on a copy of the ledger: only collects names and numbers. */
-static int choose_targets(void *arg, struct ledger *l, struct error *err)
+static int choose_targets(struct verify *v, struct error *err)
 {
-	struct verify *v = arg;
-	int r = l ? ledger_each(l, add_container, v, err) : 0;
+	const struct numaplace_placement *p;
+	int r = 0;
 
-	if (r == -ENOMEM)
-		return error_set(err, r, "out of memory");
+	for (unsigned int i = 0; r == 0 && (p = numaplace_snapshot_placement(v->s, i)); i++)
+		if (is_named(v, numaplace_placement_id(p)))
+			r = add_container(v, p, err);
 	for (int i = 0; i < v->nnames && r == 0; i++)
 		if (!is_found(v, v->names[i]))
-			r = add_process(v, l, v->names[i], err);
+			r = add_process(v, v->names[i], err);
 	return r;
 }
 
 /* --- measuring --- */
 
-static void read_stat(const struct verify *v, struct target *t)
+/* Bytes that belong to the container, not to files that others may have read in. */
+static uint64_t own_bytes(const struct numaplace_node_pages *n)
 {
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-
-	t->has_stat = t->cgroup && v->mount >= 0 && cgroup_open(v->mount, t->cgroup, &c, NULL) == 0 &&
-		      cgroup_read_numa_stat(&c, &t->stat, NULL) == 0;
+	return n->anonymous + n->shared + n->huge;
 }
 
 static int verify_look(const struct verify *v, struct target *t, struct error *err)
 {
-	int r;
+	const struct numaplace_node_pages *n;
+	int r = t->pid ? numaplace_pages_read_pid(v->np, t->pid, &t->pages) :
+			 numaplace_pages_read(v->np, t->placed, 0, &t->pages);
 
-	if (t->pid)
-		r = pages_of_pid(v->cli->root, t->pid, &t->pages, err);
-	else if (v->mount < 0)
-		r = error_set(err, -ENOENT, "no cgroup2 to find its processes in");
-	else
-		r = pages_of_cgroup(v->cli->root, v->mount, t->cgroup, &t->pages, err);
-	if (r < 0)
-		return error_prefix(err, r, "%s", t->name);
+	if (r < 0) {
+		cli_result(v->np, r, err);
+		return error_prefix(err, r, "%s", name_of(t).text);
+	}
 	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
-	read_stat(v, t);
-	for (unsigned int i = 0; i < t->pages.n; i++) {
-		t->own += pages_own(&t->pages.node[i]);
-		t->mixed += t->pages.node[i].mixed;
+	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++) {
+		t->own += own_bytes(n);
+		t->mixed += n->mixed;
+		if (!nodeset_has(&t->should, n->id))
+			t->miss += own_bytes(n);
 	}
-	t->miss = pages_elsewhere(&t->pages, &t->should);
 	/* Memory with policy preferred may be on other nodes: that is reported, but not as a failure. */
-	if (t->miss && (t->policy != POLICY_PREFERRED || !nodeset_empty(&v->nodes)))
+	if (t->miss && (strcmp(policy_of(t), "preferred") != 0 || !nodeset_empty(&v->nodes)))
 		v->cli->failed = true;
 	return 0;
 }
@@ -243,16 +215,19 @@ static const char *verdict(const struct verify *v, const struct target *t)
 {
 	if (!t->miss)
 		return "hit";
-	return t->policy == POLICY_PREFERRED && nodeset_empty(&v->nodes) ? "spilled" : "miss";
+	return strcmp(policy_of(t), "preferred") == 0 && nodeset_empty(&v->nodes) ? "spilled" : "miss";
 }
 
 /* Nodes with memory, with pages, or in the expected set. */
 static void shown_nodes(const struct verify *v, const struct target *t, struct nodeset *out)
 {
-	*out = v->topology->mem_nodes;
+	const struct numaplace_node_pages *n;
+
+	*out = cli_nodes(numaplace_snapshot_machine(v->s)->memory_nodes);
 	nodeset_or(out, &t->should);
-	for (unsigned int i = 0; i < t->pages.n; i++)
-		nodeset_add(out, t->pages.node[i].id);
+	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++)
+		if (own_bytes(n) || n->files || n->mixed)
+			nodeset_add(out, n->id);
 }
 
 /* A row of the table: a kind of pages. */
@@ -271,38 +246,42 @@ static const struct {
 	[CGROUP_KERNEL] = { "cgroup_kernel", "cgroup: kernel" },
 };
 
-static uint64_t stat_of(const struct target *t, unsigned int id, enum kind kind)
-{
-	for (unsigned int i = 0; i < t->stat.n; i++)
-		if (t->stat.node[i].id == id)
-			return kind == CGROUP_ANON    ? t->stat.node[i].anon :
-			       kind == CGROUP_FILES ? t->stat.node[i].file :
-							t->stat.node[i].kernel;
-	return 0;
-}
-
 static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind)
 {
-	static const struct pages_node none;
-	const struct pages_node *n = &none;
+	static const struct numaplace_node_pages none;
+	const struct numaplace_node_pages *n;
 
-	for (unsigned int i = 0; i < t->pages.n; i++)
-		if (t->pages.node[i].id == id)
-			n = &t->pages.node[i];
+	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++)
+		if (n->id == id)
+			break;
+	if (!n)
+		n = &none;
 	switch (kind) {
 	case PRIVATE:
-		return n->anon;
+		return n->anonymous;
 	case SHARED:
 		return n->shared;
 	case HUGE:
 		return n->huge;
 	case MISS:
-		return nodeset_has(&t->should, id) ? 0 : pages_own(n);
+		return nodeset_has(&t->should, id) ? 0 : own_bytes(n);
 	case FILES:
-		return n->file - n->shared + n->mixed;
+		return n->files + n->mixed;
+	case CGROUP_ANON:
+		return n->cgroup_anonymous;
+	case CGROUP_FILES:
+		return n->cgroup_files;
 	default:
-		return stat_of(t, id, kind);
+		return n->cgroup_kernel;
 	}
+}
+
+/* The number of kinds that are known. */
+static enum kind kinds_of(const struct target *t)
+{
+	const struct numaplace_node_pages *n = numaplace_pages_node(t->pages, 0);
+
+	return n && n->cgroup_known ? KINDS : CGROUP_ANON;
 }
 
 /* --- output --- */
@@ -318,13 +297,13 @@ static void verify_print_json(const struct verify *v)
 		const struct target *t = &v->target[i];
 
 		json_begin_object(&o, NULL);
-		json_put_string(&o, "id", t->name);
+		json_put_string(&o, "id", name_of(t).text);
 		if (t->pid)
 			json_put_uint(&o, "pid", (uint64_t)t->pid);
-		json_put_string(&o, "runtime", t->runtime);
+		json_put_string(&o, "runtime", runtime_of(t));
 		json_put_list(&o, "mems", ids_of(&t->should));
-		json_put_string(&o, "policy", memory_policy_name(t->policy));
-		json_put_string(&o, "applied", t->applied);
+		json_put_string(&o, "policy", policy_of(t));
+		json_put_string(&o, "applied", applied_of(t));
 		json_put_string(&o, "verdict", verdict(v, t));
 		json_put_uint(&o, "hit", t->own - t->miss);
 		json_put_uint(&o, "miss", t->miss);
@@ -334,7 +313,7 @@ static void verify_print_json(const struct verify *v)
 		nodeset_foreach(id, &nodes) {
 			json_begin_object(&o, NULL);
 			json_put_uint(&o, "id", (uint64_t)id);
-			for (enum kind k = 0; k < (t->has_stat ? KINDS : CGROUP_ANON); k++)
+			for (enum kind k = 0; k < kinds_of(t); k++)
 				json_put_uint(&o, kinds[k].key, bytes_of(t, (unsigned int)id, k));
 			json_end(&o);
 		}
@@ -360,7 +339,7 @@ static void fill_table(const struct target *t, const struct nodeset *nodes, stru
 	nodeset_foreach(id, nodes)
 		table_cell(table, "%s", nodeset_has(&t->should, (unsigned int)id) ? "yes" : "-");
 	table_cell(table, "%s", "");
-	for (enum kind k = 0; k < (t->has_stat ? KINDS : CGROUP_ANON); k++) {
+	for (enum kind k = 0; k < kinds_of(t); k++) {
 		uint64_t sum = 0;
 
 		table_cell(table, "%s", kinds[k].title);
@@ -374,22 +353,27 @@ static void fill_table(const struct target *t, const struct nodeset *nodes, stru
 
 static int print_target(const struct verify *v, const struct target *t, struct error *err)
 {
-	cleanup_table struct table table = { 0 };
-	char align[NODESET_MAX + 3] = "l", list[NODESET_TEXT_MAX], name[sizeof(t->name)];
 	struct nodeset nodes;
+	struct target_name name = name_of(t);
+	cleanup_table struct table table = { 0 };
+	cleanup_free char *align = NULL;
+	char list[NODESET_TEXT_MAX];
 	int r;
 
 	shown_nodes(v, t, &nodes);
+	align = calloc(1, nodeset_count(&nodes) + 3);
+	if (!align)
+		return error_set(err, -ENOMEM, "out of memory");
+	align[0] = 'l';
 	memset(align + 1, 'r', nodeset_count(&nodes) + 1);
 	table_init(&table, stdout, align);
 	fill_table(t, &nodes, &table);
 	nodeset_format(&t->should, list, sizeof(list));
-	memcpy(name, t->name, sizeof(name));
-	make_printable(name);
-	printf("%s%s%s: memory on node%s %s", name, *t->runtime ? ", " : "", t->runtime,
+	make_printable(name.text);
+	printf("%s%s%s: memory on node%s %s", name.text, *runtime_of(t) ? ", " : "", runtime_of(t),
 	       nodeset_count(&t->should) == 1 ? "" : "s", list);
 	if (t->placed)
-		printf(", %s by %s", memory_policy_name(t->policy), t->applied);
+		printf(", %s by %s", policy_of(t), applied_of(t));
 	printf("\n");
 	r = table_print(&table, err);
 	if (r < 0)
@@ -408,7 +392,9 @@ static int verify_once(struct verify *v, struct error *err)
 
 	verify_clear(v);
 	v->cli->failed = false;
-	r = cli_with_ledger(v->cli, v->topology, choose_targets, v, err);
+	r = cli_result(v->np, numaplace_snapshot_take(v->np, 0, &v->s), err);
+	if (r == 0)
+		r = choose_targets(v, err);
 	for (size_t i = 0; i < v->n && r == 0; i++)
 		r = verify_look(v, &v->target[i], err);
 	if (r < 0)
@@ -450,15 +436,13 @@ static int verify_parse(struct verify *v, int argc, char **argv, struct error *e
 
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	cleanup_verify struct verify v = { .cli = cli, .mount = -1 };
+	cleanup_verify struct verify v = { .cli = cli };
 	int r = verify_parse(&v, argc, argv, err);
 
 	if (r == 0)
-		r = cli_topology(cli, &v.topology, err);
+		r = cli_open(cli, NUMAPLACE_READ_ONLY, &v.np, err);
 	if (r < 0)
 		return r;
-	if (!cli->sysroot)
-		cgroup_mount(&v.mount, NULL, 0, NULL);
 	do {
 		r = verify_once(&v, err);
 	} while (r == 0 && v.watch && term_wait(v.watch));

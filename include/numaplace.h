@@ -38,6 +38,8 @@ extern "C" {
 struct numaplace;           /* a context: one machine, its configuration and its ledger */
 struct numaplace_request;   /* what one container requests */
 struct numaplace_placement; /* what one container gets, or has */
+struct numaplace_snapshot;  /* a machine and the containers placed on it, at one moment */
+struct numaplace_pages;     /* the nodes of the pages of a container or a process */
 
 /**
  * numaplace_version - the version of the library that is loaded
@@ -49,7 +51,10 @@ NUMAPLACE_API const char *numaplace_version(void);
 
 /* --- contexts --- */
 
-#define NUMAPLACE_READ_ONLY 1u /* a flag of numaplace_open(): the context creates and changes nothing */
+/* Flags of numaplace_open(). */
+#define NUMAPLACE_READ_ONLY 1u     /* the context creates and changes nothing */
+#define NUMAPLACE_DEFAULT_STATE 2u /* @state is the default folder of this user, and not one that a person has named */
+#define NUMAPLACE_NO_CONF 4u       /* the configuration is not read: the context has its defaults, and is read-only */
 
 /**
  * numaplace_open - opens a context
@@ -60,7 +65,10 @@ NUMAPLACE_API const char *numaplace_version(void);
  * @state: the state folder, which has the ledger. NULL: /run/numaplace on this machine, none for a recorded one. The
  *         ledger of rootless containers is in $XDG_RUNTIME_DIR/numaplace, which the caller passes.
  * @conf:  the configuration file, which must exist. NULL: /etc/numaplace/numaplace.conf below @root, if it exists.
- * @flags: 0 or NUMAPLACE_READ_ONLY
+ * @flags: 0, or the sum of NUMAPLACE_READ_ONLY, NUMAPLACE_DEFAULT_STATE and NUMAPLACE_NO_CONF
+ *
+ * A default state folder is made private again if other users could read it. One that a person has named must be empty
+ * or a ledger's, and its mode is not changed.
  *
  * The configuration is read once, here. The machine and the ledger are read in each call that needs them. The first
  * placement creates the state folder (mode 0700); numaplace_open() creates nothing.
@@ -108,6 +116,15 @@ NUMAPLACE_API void numaplace_set_log(struct numaplace *np, void (*log)(void *arg
 				     void *arg);
 
 /* --- requests --- */
+
+/**
+ * numaplace_key - the keys that a request can have
+ * @i: the number of the key, from 0
+ *
+ * Returns: its name, such as "limits.cpu"; NULL after the last one.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_key(unsigned int i);
 
 /**
  * numaplace_request_new - makes an empty request
@@ -267,6 +284,19 @@ NUMAPLACE_API int numaplace_move(struct numaplace *np, const char *name, const c
 				 struct numaplace_placement **out);
 
 /**
+ * numaplace_move_plan - chooses as numaplace_move() would, and moves nothing
+ * @np:    the context
+ * @name:  as in numaplace_move()
+ * @nodes: the list of nodes to choose from
+ * @out:   the new placement, to be freed with numaplace_placement_free(); may be NULL
+ *
+ * Returns: as numaplace_move().
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_move_plan(struct numaplace *np, const char *name, const char *nodes,
+				      struct numaplace_placement **out);
+
+/**
  * numaplace_find - reads the placement of one live container
  * @np:   the context
  * @name: its id, or its cgroup, beginning with "/"
@@ -290,6 +320,316 @@ NUMAPLACE_API int numaplace_find(struct numaplace *np, const char *name, struct 
  */
 NUMAPLACE_API int numaplace_list(struct numaplace *np, int (*each)(void *arg, const struct numaplace_placement *p),
 				 void *arg);
+
+/* --- snapshots --- */
+
+/* Flags of numaplace_snapshot_take(). */
+#define NUMAPLACE_MACHINE_ONLY 1u    /* the ledger is not read: there is no load and no placement */
+#define NUMAPLACE_LEDGER_OPTIONAL 2u /* as NUMAPLACE_MACHINE_ONLY if the caller may not read the ledger */
+#define NUMAPLACE_LEDGER_ONLY 4u     /* memory and hugepages of the nodes are not read, and are 0: the quickest */
+
+/**
+ * numaplace_snapshot_take - reads the machine, and the containers that are placed on it
+ * @np:    the context
+ * @flags: 0, NUMAPLACE_MACHINE_ONLY, NUMAPLACE_LEDGER_OPTIONAL or NUMAPLACE_LEDGER_ONLY
+ * @out:   the snapshot; free it with numaplace_snapshot_free()
+ *
+ * The load and the placements are of the same moment. Containers that have ended are left out, and nothing is written.
+ * The snapshot stays valid when the context is closed. Problems of the machine's description are warnings, but not with
+ * NUMAPLACE_LEDGER_ONLY, which reads the description that the last hook has cached.
+ *
+ * Returns: 0; -EINVAL: @flags, or the machine or the state folder is invalid; -EACCES: the ledger is another user's;
+ * -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_snapshot_take(struct numaplace *np, unsigned int flags, struct numaplace_snapshot **out);
+
+/**
+ * numaplace_snapshot_free - frees a snapshot, and all that was read from it
+ * @s: the snapshot; NULL is allowed
+ *
+ * Since: 0.1
+ */
+NUMAPLACE_API void numaplace_snapshot_free(struct numaplace_snapshot *s);
+
+/**
+ * struct numaplace_machine - the whole machine
+ * @nnodes:       the number of nodes
+ * @ncpus:        the number of online CPUs
+ * @ncores:       the number of cores with an online CPU
+ * @ncaches:      the number of last-level caches
+ * @memory_nodes: the nodes with memory, as a list
+ * @isolated:     the CPUs of isolcpus, which containers get only if a list names them; this and the following are lists
+ * @reserved:     the CPUs that numaplace.conf reserves
+ * @not_allowed:  the CPUs that the root cgroup does not have
+ * @offline:      the CPUs that are offline
+ * @held:         the CPUs that placed containers hold exclusively
+ *
+ * The library makes these structs. Later versions append fields.
+ *
+ * Since: 0.1
+ */
+struct numaplace_machine {
+	unsigned int nnodes, ncpus, ncores, ncaches;
+	const char *memory_nodes;
+	const char *isolated, *reserved, *not_allowed, *offline, *held;
+};
+
+/**
+ * numaplace_snapshot_machine - the whole machine
+ * @s: the snapshot
+ *
+ * Returns: the machine, never NULL; valid until numaplace_snapshot_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_machine *numaplace_snapshot_machine(const struct numaplace_snapshot *s);
+
+/**
+ * struct numaplace_node - a node
+ * @id:               the kernel's number
+ * @package:          that of its first CPU; 0: not known
+ * @first_cpu:        the number of its first CPU for numaplace_snapshot_cpu()
+ * @ncpus:            the number of its online CPUs
+ * @noffline:         the number of its offline CPUs, if the kernel reports them
+ * @cpus:             its online CPUs; this and the following are lists
+ * @usable:           of these, the CPUs that a container can get without naming them
+ * @isolated:         as in struct numaplace_machine; the same holds for the following four
+ * @memory_kind:      "none", "ordinary", "slow", "fast", "device" or "unknown". Containers get the last four only if a
+ *                    list names the node.
+ * @memory_known:     1: its meminfo was readable; 0: the sizes of its memory are not known
+ * @memory_movable:   1: it has only movable memory, which the kernel cannot use for itself
+ * @memory_allowed:   0: numaplace.conf reserves its memory, or the root cgroup does not have it
+ * @memory:           bytes of memory
+ * @memory_free:      bytes that a new process can get, with @memory_cached
+ * @memory_cached:    bytes that the cache of ZFS (ARC) releases when they are needed
+ * @memory_requested: bytes that placed containers have requested on it
+ * @memory_pending:   of these, bytes that they have not touched yet
+ *
+ * Since: 0.1
+ */
+struct numaplace_node {
+	unsigned int id, package;
+	unsigned int first_cpu, ncpus, noffline;
+	const char *cpus, *usable;
+	const char *isolated, *reserved, *not_allowed, *offline, *held;
+	const char *memory_kind;
+	int memory_known, memory_movable, memory_allowed;
+	uint64_t memory, memory_free, memory_cached;
+	uint64_t memory_requested, memory_pending;
+};
+
+/**
+ * numaplace_snapshot_node - a node
+ * @s: the snapshot
+ * @i: the number of the node, from 0, in ascending order of ids
+ *
+ * Returns: the node; NULL after the last one; valid until numaplace_snapshot_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_node *numaplace_snapshot_node(const struct numaplace_snapshot *s, unsigned int i);
+
+/**
+ * struct numaplace_cpu - an online CPU
+ * @id:    the kernel's number
+ * @node:  the number of its node for numaplace_snapshot_node()
+ * @core:  the number of its core, from 0, on the whole machine
+ * @cache: the number of its last-level cache, from 0, on the whole machine
+ *
+ * Since: 0.1
+ */
+struct numaplace_cpu {
+	unsigned int id, node, core, cache;
+};
+
+/**
+ * numaplace_snapshot_cpu - a CPU
+ * @s: the snapshot
+ * @i: the number of the CPU, from 0: by nodes, and within a node in ascending order of ids
+ *
+ * Returns: the CPU; NULL after the last one; valid until numaplace_snapshot_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_cpu *numaplace_snapshot_cpu(const struct numaplace_snapshot *s, unsigned int i);
+
+/**
+ * struct numaplace_hugepages - the hugepages of one size
+ * @size:     bytes of a page
+ * @total:    the number of pages
+ * @free:     the number of free pages
+ * @reserved: of these, pages that running programs have reserved; known for the whole machine alone, else 0
+ *
+ * Since: 0.1
+ */
+struct numaplace_hugepages {
+	uint64_t size, total, free, reserved;
+};
+
+#define NUMAPLACE_ALL_NODES 0xffffffffu
+
+/**
+ * numaplace_snapshot_hugepages - the hugepages of a node or of the machine
+ * @s:    the snapshot
+ * @node: the number of the node, or NUMAPLACE_ALL_NODES
+ * @i:    the number of the page size, from 0, in ascending order; the same sizes for all nodes
+ *
+ * Returns: the hugepages; NULL after the last size; valid until numaplace_snapshot_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_hugepages *numaplace_snapshot_hugepages(const struct numaplace_snapshot *s,
+									     unsigned int node, unsigned int i);
+
+/**
+ * numaplace_snapshot_distance - the distance between two nodes
+ * @s:    the snapshot
+ * @from: the number of a node
+ * @to:   the number of a node
+ *
+ * Returns: the kernel's number, 10 within a node; 0: there is no such node.
+ * Since: 0.1
+ */
+NUMAPLACE_API unsigned int numaplace_snapshot_distance(const struct numaplace_snapshot *s, unsigned int from,
+						       unsigned int to);
+
+/**
+ * numaplace_snapshot_load - the load of placed containers on some CPUs
+ * @s:    the snapshot
+ * @cpus: a list of CPUs
+ *
+ * A container loads its CPUs evenly with the CPUs that it has requested.
+ *
+ * Returns: the number of CPUs in use, 0 or more; -1: the ledger was not read, or @cpus is not a list.
+ * Since: 0.1
+ */
+NUMAPLACE_API double numaplace_snapshot_load(const struct numaplace_snapshot *s, const char *cpus);
+
+/**
+ * numaplace_snapshot_placement - a placement
+ * @s: the snapshot
+ * @i: the number of the placement, from 0
+ *
+ * Returns: the placement; NULL after the last one; valid until numaplace_snapshot_free(), which frees it.
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_placement *numaplace_snapshot_placement(const struct numaplace_snapshot *s,
+									     unsigned int i);
+
+/**
+ * numaplace_snapshot_find_pid - the placed container that a process belongs to
+ * @s:   the snapshot
+ * @pid: the process
+ *
+ * Returns: the placement, as numaplace_snapshot_placement(); NULL: its cgroup is not that of a placed container.
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_placement *numaplace_snapshot_find_pid(const struct numaplace_snapshot *s,
+									    pid_t pid);
+
+#define NUMAPLACE_BUCKETS 10
+
+/**
+ * struct numaplace_counters - what the hooks have done since the boot
+ * @placed:       containers that they placed
+ * @refused:      containers that they refused: no room, a ceiling, or invalid keys
+ * @failed:       containers that they failed to place
+ * @released:     containers that they removed from the ledger
+ * @hooks:        hooks that have placed, refused or failed
+ * @microseconds: the sum of the times that these took
+ * @bound:        ascending limits of time in microseconds
+ * @bucket:       how many of these took at most the bound, and longer than the bound before it
+ *
+ * Since: 0.1
+ */
+struct numaplace_counters {
+	uint64_t placed, refused, failed, released;
+	uint64_t hooks, microseconds;
+	uint64_t bound[NUMAPLACE_BUCKETS], bucket[NUMAPLACE_BUCKETS];
+};
+
+/**
+ * numaplace_snapshot_counters - what the hooks have done since the boot
+ * @s: the snapshot
+ *
+ * Returns: the counters, never NULL; all 0 if the ledger was not read; valid until numaplace_snapshot_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const struct numaplace_snapshot *s);
+
+/* --- pages --- */
+
+#define NUMAPLACE_CGROUP_ONLY 1u /* a flag of numaplace_pages_read(): the sums of the cgroup alone, which are quick to read */
+
+/**
+ * numaplace_pages_read - finds the nodes of the pages of a container
+ * @np:    the context
+ * @p:     the placement of the container
+ * @flags: 0 or NUMAPLACE_CGROUP_ONLY
+ * @out:   the pages; free them with numaplace_pages_free()
+ *
+ * The pages of all processes in its cgroup and below are summed up, from numa_maps; shared pages count once for each
+ * process. The sums of the cgroup itself are added if the memory controller is enabled. The call takes longer for more
+ * memory, and changes nothing.
+ *
+ * With NUMAPLACE_CGROUP_ONLY, only the members cgroup_... are set, and a new cgroup with the path of an ended container
+ * is an error.
+ *
+ * Returns: 0; -EINVAL: @flags; -ENOENT: no cgroup2, or with NUMAPLACE_CGROUP_ONLY no such cgroup or no memory controller;
+ * -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_pages_read(struct numaplace *np, const struct numaplace_placement *p,
+				       unsigned int flags, struct numaplace_pages **out);
+
+/**
+ * numaplace_pages_read_pid - finds the nodes of the pages of a process
+ * @np:  the context
+ * @pid: the process
+ * @out: the pages; free them with numaplace_pages_free()
+ *
+ * Returns: 0; -ESRCH: the process has ended; -ENOENT: a kernel without NUMA; -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_pages_read_pid(struct numaplace *np, pid_t pid, struct numaplace_pages **out);
+
+/**
+ * struct numaplace_node_pages - bytes on a node
+ * @id:              the node
+ * @anonymous:       of the processes alone, with their private copies of pages of files
+ * @shared:          of shared memory without a file on disk
+ * @huge:            hugepages
+ * @files:           of files on disk, which another process may have read in
+ * @mixed:           in mappings with private pages and pages of a file that could not be distinguished
+ * @cgroup_known:    1: the following three are known
+ * @cgroup_anonymous: anonymous memory of the cgroup
+ * @cgroup_files:    the cgroup's pages of files, and shared memory
+ * @cgroup_kernel:   memory that the kernel uses for the cgroup
+ *
+ * Since: 0.1
+ */
+struct numaplace_node_pages {
+	unsigned int id;
+	uint64_t anonymous, shared, huge, files, mixed;
+	int cgroup_known;
+	uint64_t cgroup_anonymous, cgroup_files, cgroup_kernel;
+};
+
+/**
+ * numaplace_pages_node - the pages on one node
+ * @pages: the pages
+ * @i:     the number of the entry, from 0, in ascending order of ids; nodes without pages have none
+ *
+ * Returns: the entry; NULL after the last one; valid until numaplace_pages_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_node_pages *numaplace_pages_node(const struct numaplace_pages *pages,
+								      unsigned int i);
+
+/**
+ * numaplace_pages_free - frees pages
+ * @pages: the pages; NULL is allowed
+ *
+ * Since: 0.1
+ */
+NUMAPLACE_API void numaplace_pages_free(struct numaplace_pages *pages);
 
 /* --- placements: the returned text is valid until numaplace_placement_free(), and never NULL if not said so --- */
 
@@ -356,6 +696,99 @@ NUMAPLACE_API const char *numaplace_placement_policy(const struct numaplace_plac
  * Since: 0.1
  */
 NUMAPLACE_API int numaplace_placement_overcommitted(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_held - the CPUs that it withholds from others
+ *
+ * Returns: a list of the CPUs of whole cores; "" if it is not exclusive.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_held(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_count - the CPUs that it counts for
+ *
+ * Returns: the number of CPUs that it loads, spread evenly over its CPUs.
+ * Since: 0.1
+ */
+NUMAPLACE_API unsigned int numaplace_placement_count(const struct numaplace_placement *p);
+
+/**
+ * struct numaplace_node_memory - the memory of a container on one node
+ * @id:        the node
+ * @requested: bytes
+ * @seen:      of these, bytes that the last sweep has found in use
+ *
+ * Since: 0.1
+ */
+struct numaplace_node_memory {
+	unsigned int id;
+	uint64_t requested, seen;
+};
+
+/**
+ * numaplace_placement_memory - its memory, by node
+ * @p: the placement
+ * @i: the number of the entry, from 0
+ *
+ * Returns: the entry; NULL after the last one.
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_node_memory *numaplace_placement_memory(const struct numaplace_placement *p,
+									     unsigned int i);
+
+/**
+ * numaplace_placement_applied - what applies its memory policy
+ *
+ * Returns: "cpuset", "memoryPolicy", "inherited", "caller" and so on; "cpuset.mems": its runtime writes cpuset.cpus;
+ * "" for a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_applied(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_decided - when it was chosen
+ *
+ * Returns: seconds of CLOCK_BOOTTIME; 0 for a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API uint64_t numaplace_placement_decided(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_request - a key of its request
+ * @p:   the placement
+ * @key: as numaplace_key() names it
+ *
+ * Returns: the value as it was understood; NULL: the key was not set, or there is no such key, or @p is a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_request(const struct numaplace_placement *p, const char *key);
+
+/**
+ * numaplace_placement_limit - a limit of its runtime that was used because the key was not set
+ * @p:   the placement
+ * @key: "limits.cpu", "limits.memory" or "limits.memory.hugepages"
+ *
+ * Returns: the limit as a value of that key; NULL: none was used, or @p is a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_limit(const struct numaplace_placement *p, const char *key);
+
+/**
+ * numaplace_placement_pinned_cpus - the CPUs that its user or runtime had chosen
+ *
+ * Returns: a list; "": no pin, or a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_pinned_cpus(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_pinned_mems - the memory nodes that its user or runtime had chosen
+ *
+ * Returns: a list; "": no pin, or a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_pinned_mems(const struct numaplace_placement *p);
 
 /**
  * numaplace_placement_reason - why it was chosen, for a person

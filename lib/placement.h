@@ -10,15 +10,33 @@
 
 struct numaplace_placement {
 	char *id, *runtime, *cgroup;
-	char *nodes, *cpus, *mems;
+	char *nodes, *cpus, *mems, *held;
+	char *pinned_cpus, *pinned_mems;
+	char applied[32];
 	enum memory_policy policy;
 	bool overcommitted;
+	unsigned int count;
+	uint64_t inode, decided;
 	struct reasons reasons;
+	char *value[KEY_COUNT];  /* by key: its value, or the limit of the runtime that was used in its place; NULL: neither */
+	unsigned int limits;     /* bits 1 << enum request_key: the value is such a limit */
+	unsigned int nmemory;
+	struct numaplace_node_memory *memory;
 };
 
 /* Copies; NULL if out of memory. The caller frees them with numaplace_placement_free(). */
-struct numaplace_placement *placement_of(const char *id, const char *runtime, const char *cgroup,
-					 const struct placement *p, const struct reasons *why);
+struct numaplace_placement *placement_of_plan(const char *id, const struct placement *p, const struct reasons *why);
 struct numaplace_placement *placement_of_record(const struct record *r);
+
+/* A list of placements, which belong to it. placements_add() appends that of a record; it is for ledger_each(). */
+struct placements {
+	size_t n, room;
+	struct numaplace_placement **placement;
+};
+int placements_add(void *list, const struct record *r);
+void placements_free(struct placements *list);
+
+/* The list of a set, for the caller to free; NULL if out of memory. */
+char *lib_list_text(struct ids s);
 
 #endif

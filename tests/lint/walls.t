@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The order of the rooms (docs/ARCHITECTURE.md), at link level: no object file uses a symbol of a higher room, and no
-# files of one room use each other's symbols in a circle. walls.allowed lists the exceptions with their reasons.
+# files of one room use each other's symbols in a circle. walls.allowed lists the exceptions with their reasons. Some
+# files of cli/ use the library alone.
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
 cd "${0%/*}/../.." || exit
 build=${NUMAPLACE_BUILD:-build}
-rooms='base machine select ledger cgroup place runtime-hooks/common runtime-hooks=cli'
+rooms='base machine select ledger cgroup place lib=runtime-hooks/common runtime-hooks=cli'
 
 # found ROOMS < "FILE U|D SYMBOL" lines
 found() { awk -v rooms="$1" -f tests/lint/walls.awk; }
@@ -31,9 +32,30 @@ planted 'a circle of three files' 'circle low/x low/y low/z' \
 planted 'two circles' $'circle low/x low/y\ncircle mid/x mid/y' \
 	'low/x U f\nlow/y D f\nlow/y U g\nlow/x D g\nmid/x U k\nmid/y D k\nmid/y U m\nmid/x D m\n'
 
+# --- files of cli/ that use the library: what they include and call is in include/, lib/ (numaplace_*), plugin/base/,
+# runtime-hooks/common/ and cli/.
+front_door='cli explain find left-out map map-load metrics move plan status svg svg-distances svg-text table term topology verify'
+
+# inner_headers < FILE.d: the headers of a dependency file that only cli/engine.h may include.
+inner_headers() { tr ' ' '\n' | grep -E '^(plugin/(machine|select|ledger)|cgroup|place|lib|runtime-hooks/(oci|lxc|incus))/|^cli/engine\.h$' | sort -u; }
+# inner_symbols FILE < "FILE U|D SYMBOL" lines: the symbols of inner folders that FILE uses.
+inner_symbols() {
+	awk -v file="$1" '
+		$1 == file && $2 == "U" { used[$3] = 1 }
+		$2 == "D" && $1 ~ /^(machine|select|ledger|cgroup|place|lib)\// && !($1 ~ /^lib\// && $3 ~ /^numaplace_/) { inner[$3] = $1 }
+		END { for (s in used) if (s in inner) print s, inner[s] }' | sort
+}
+got=$(printf 'build/cli/a.o: cli/a.c cli/cli.h include/numaplace.h plugin/base/util.h place/place.h \\\n plugin/select/select.h\n' | inner_headers | xargs)
+[ "$got" = 'place/place.h plugin/select/select.h' ]
+ok $? 'planted: inner headers' "$got"
+got=$(printf 'cli/a U f\ncli/a U g\ncli/a U numaplace_plan\ncli/a U lib_keep\ncli/b U h\nplace/x D f\nbase/x D g\nlib/x D numaplace_plan\nlib/x D lib_keep\nplace/x D h\n' |
+	inner_symbols cli/a | xargs)
+[ "$got" = 'f place/x lib_keep lib/x' ]
+ok $? 'planted: inner symbols' "$got"
+
 # --- the tree
 
-find plugin cgroup place runtime-hooks cli -name '*.c' | LC_ALL=C sort > "$tmp/sources"
+find plugin cgroup place lib runtime-hooks cli -name '*.c' | LC_ALL=C sort > "$tmp/sources"
 : > "$tmp/missing"
 while IFS= read -r source; do
 	object=$build/${source%.c}.o
@@ -94,6 +116,13 @@ done
 ok $? 'each line of walls.allowed is needed' "$(cat "$tmp/unused" 2> /dev/null)"
 ! grep -vE '^#|	.' tests/lint/walls.allowed > "$tmp/part"
 ok $? 'each line of walls.allowed has a reason' "$(cat "$tmp/part")"
+
+for name in $front_door; do
+	inner_headers < "$build/cli/$name.d" | sed "s|^|cli/$name.c includes |"
+	inner_symbols "cli/$name" < "$tmp/symbols" | sed "s|^|cli/$name.c uses |"
+done > "$tmp/part" 2>&1
+[ ! -s "$tmp/part" ]
+ok $? "files of cli/ that use the library use nothing below it" "$(cat "$tmp/part")"
 
 # Variables of the process, in the rooms that a library is made of: a context has its own. Constant tables are in other
 # sections. A static variable of a function has a number behind its name.

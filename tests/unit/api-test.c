@@ -73,13 +73,16 @@ static void test_open(void)
 	is_not_opened("/tmp/\n\033[31m", NULL, NULL, 0, "\\x0a", "open: a root with control characters");
 	is_not_opened(machine, "", NULL, 0, "state folder: \"\": empty", "open: an empty state");
 	is_not_opened(machine, NULL, "/nowhere", 0, "configuration /nowhere: No such file", "open: no such configuration");
-	is_not_opened(machine, NULL, NULL, 6, "flags 0x6: unknown", "open: unknown flags");
+	is_not_opened(machine, NULL, NULL, 9, "flags 0x8: unknown", "open: unknown flags");
 	snprintf(bad, sizeof(bad), "%s/bad.conf", dir);
 	sh("echo 'balance = many' > %s", bad);
 	is_not_opened(machine, NULL, bad, 0, "bad.conf:1: balance", "open: an error in the configuration");
 	sh("mkdir -p %s/etc/numaplace && cp %s %s/etc/numaplace/numaplace.conf", machine, bad, machine);
 	is_not_opened(machine, NULL, NULL, 0, "numaplace.conf:1: balance", "open: the machine's own configuration is read");
 	sh("rm -r %s/etc", machine);
+	sh("echo 'balance = many' > %s", bad);
+	is_int(numaplace_open(&np, machine, NULL, bad, NUMAPLACE_NO_CONF), 0, "open: a configuration that is not read");
+	numaplace_close(np);
 	is_str(numaplace_error(NULL), "out of memory", "error: without a context");
 	is_int(numaplace_open(&np, machine, NULL, NULL, 0), 0, "open: a recorded machine (%s)", numaplace_error(np));
 	is_str(numaplace_error(np), "", "error: \"\" before the first failure");
@@ -226,6 +229,8 @@ static void add(struct ledger *l, const char *id, const char *runtime, uint64_t 
 		return;
 	request_init(&r.request);
 	request_set(&r.request, "limits.cpu", "2", NULL);
+	request_fallback_memory(&r.request, 1LL << 30);
+	idset_parse("0-3", &r.request.pin_cpus, NULL);
 	idset_parse(cpus, &r.placement.share.cpus, NULL);
 	r.placement.share.count = 2;
 	nodeset_add(&r.placement.nodes, node);
@@ -316,6 +321,108 @@ static void test_log(struct numaplace *np)
 	numaplace_request_free(r);
 }
 
+/* --- snapshots --- */
+
+static void test_placement_details(const struct numaplace_placement *p)
+{
+	is_str(numaplace_placement_request(p, "limits.cpu"), "2", "placement: a key of the request");
+	ok(!numaplace_placement_request(p, "limits.memory"), "placement: a key that was not set");
+	ok(!numaplace_placement_request(p, "limits.gpu"), "placement: there is no such key");
+	ok(!numaplace_placement_request(p, NULL), "placement: the key NULL");
+	is_str(numaplace_placement_limit(p, "limits.memory"), "1GiB", "placement: a limit of the runtime");
+	ok(!numaplace_placement_limit(p, "limits.cpu"), "placement: a key is not a limit");
+	is_str(numaplace_placement_pinned_cpus(p), "0-3", "placement: pinned CPUs");
+	is_str(numaplace_placement_pinned_mems(p), "", "placement: no pinned memory nodes");
+	is_str(numaplace_placement_held(p), "", "placement: nothing is held");
+	is_str(numaplace_placement_applied(p), "cpuset", "placement: what applies the policy");
+	is_int((int)numaplace_placement_count(p), 2, "placement: the CPUs that it counts for");
+	is_int((int)numaplace_placement_decided(p), 1, "placement: when it was chosen");
+	ok(!numaplace_placement_memory(p, 0), "placement: no memory was requested");
+}
+
+static void test_machine(const struct numaplace_snapshot *s)
+{
+	const struct numaplace_machine *m = numaplace_snapshot_machine(s);
+	const struct numaplace_node *n = numaplace_snapshot_node(s, 3);
+
+	is_int((int)m->nnodes, 4, "snapshot: nodes");
+	is_int((int)m->ncpus, 8, "snapshot: CPUs");
+	is_str(m->memory_nodes, "0-3", "snapshot: nodes with memory");
+	is_str(m->reserved, "", "snapshot: no CPU is reserved");
+	ok(n && n->id == 3 && n->ncpus == 2 && n->first_cpu == 6, "snapshot: the last node");
+	is_str(n->cpus, "6-7", "snapshot: the CPUs of a node");
+	is_str(n->usable, "6-7", "snapshot: its usable CPUs");
+	is_str(n->memory_kind, "ordinary", "snapshot: its kind of memory");
+	ok(n->memory == 1ULL << 30 && n->memory_known && n->memory_allowed, "snapshot: its memory");
+	ok(!numaplace_snapshot_node(s, 4), "snapshot: no node after the last one");
+	ok(numaplace_snapshot_cpu(s, 7)->id == 7 && numaplace_snapshot_cpu(s, 7)->node == 3, "snapshot: the last CPU");
+	ok(!numaplace_snapshot_cpu(s, 8), "snapshot: no CPU after the last one");
+	is_int((int)numaplace_snapshot_distance(s, 2, 2), 10, "snapshot: the distance within a node");
+	is_int((int)numaplace_snapshot_distance(s, 4, 0), 0, "snapshot: the distance from a node that does not exist");
+	ok(!numaplace_snapshot_hugepages(s, 0, 99) && !numaplace_snapshot_hugepages(s, 99, 0), "snapshot: no hugepages there");
+	is_int((int)numaplace_snapshot_counters(s)->placed, 0, "snapshot: no hook has run");
+}
+
+static void test_snapshot(struct numaplace *np)
+{
+	struct numaplace_snapshot *s = NULL;
+	unsigned int n = 0;
+
+	is_str(numaplace_key(0), "limits.cpu", "key: the first one");
+	ok(!numaplace_key(1000), "key: none after the last one");
+	is_int(numaplace_snapshot_take(NULL, 0, &s), -EINVAL, "snapshot_take: without a context");
+	is_refused(np, numaplace_snapshot_take(np, 0, NULL), -EINVAL, "snapshot: NULL", "snapshot_take: without an output");
+	is_refused(np, numaplace_snapshot_take(np, 3, &s), -EINVAL, "flags 0x3", "snapshot_take: two flags");
+	is_refused(np, numaplace_snapshot_take(np, 8, &s), -EINVAL, "flags 0x8", "snapshot_take: an unknown flag");
+	ok(!s, "snapshot_take: the output is unchanged on failure");
+	is_int(numaplace_snapshot_take(np, NUMAPLACE_MACHINE_ONLY, &s), 0, "snapshot_take: the machine alone");
+	ok(!numaplace_snapshot_placement(s, 0), "snapshot: the machine alone has no placements");
+	ok(numaplace_snapshot_load(s, "0-7") < 0, "snapshot: the machine alone has no load");
+	numaplace_snapshot_free(s);
+	is_int(numaplace_snapshot_take(np, NUMAPLACE_LEDGER_ONLY, &s), 0, "snapshot_take: the ledger alone");
+	ok(numaplace_snapshot_placement(s, 3) != NULL, "snapshot: the ledger alone has the placements");
+	numaplace_snapshot_free(s);
+	is_int(numaplace_snapshot_take(np, 0, &s), 0, "snapshot_take (%s)", numaplace_error(np));
+	while (numaplace_snapshot_placement(s, n))
+		n++;
+	is_int((int)n, 4, "snapshot: four placements");
+	ok(numaplace_snapshot_load(s, "0-1") == 2 && numaplace_snapshot_load(s, "0,4") == 2 &&
+		   numaplace_snapshot_load(s, "2-3,8000") == 0 && numaplace_snapshot_load(s, "") == 0,
+	   "snapshot: the load of lists of CPUs");
+	ok(numaplace_snapshot_load(s, "x") < 0 && numaplace_snapshot_load(s, NULL) < 0, "snapshot: the load of no list");
+	ok(!numaplace_snapshot_find_pid(s, getpid()), "snapshot_find_pid: a recorded machine has no processes");
+	test_machine(s);
+	numaplace_snapshot_free(s);
+	numaplace_snapshot_free(NULL);
+}
+
+static void test_pages(struct numaplace *np, const struct numaplace_placement *p)
+{
+	struct numaplace_pages *pages = NULL;
+	struct numaplace *here = NULL;
+	const struct numaplace_node_pages *n;
+
+	is_int(numaplace_pages_read(NULL, p, 0, &pages), -EINVAL, "pages_read: without a context");
+	is_refused(np, numaplace_pages_read(np, NULL, 0, &pages), -EINVAL, "placement: NULL", "pages_read: no placement");
+	is_refused(np, numaplace_pages_read(np, p, 0, NULL), -EINVAL, "pages: NULL", "pages_read: without an output");
+	is_refused(np, numaplace_pages_read(np, p, 2, &pages), -EINVAL, "flags 0x2", "pages_read: an unknown flag");
+	is_refused(np, numaplace_pages_read(np, p, 0, &pages), -ENOENT, "no cgroup2", "pages_read: a recorded machine");
+	is_refused(np, numaplace_pages_read_pid(np, 0, &pages), -EINVAL, "pid: 0", "pages_read_pid: no pid");
+	is_int(numaplace_pages_read_pid(np, 1, &pages) < 0, 1, "pages_read_pid: a recorded machine has no processes");
+	ok(!pages, "pages_read: the output is unchanged on failure");
+	numaplace_open(&here, NULL, state, NULL, NUMAPLACE_READ_ONLY);
+	if (access("/proc/self/numa_maps", R_OK) < 0) {
+		ok(1, "pages_read_pid # SKIP a kernel without NUMA");
+	} else {
+		is_int(numaplace_pages_read_pid(here, getpid(), &pages), 0, "pages_read_pid (%s)", numaplace_error(here));
+		n = pages ? numaplace_pages_node(pages, 0) : NULL;
+		ok(n && n->anonymous && !n->cgroup_known, "pages_read_pid: this process has anonymous memory");
+	}
+	numaplace_pages_free(pages);
+	numaplace_pages_free(NULL);
+	numaplace_close(here);
+}
+
 static void test_ledger(void)
 {
 	struct numaplace *np;
@@ -355,7 +462,10 @@ static void test_ledger(void)
 	is_str(planned(np, r, NULL), "1|2-3|1", "plan: the other containers' CPUs are taken");
 	numaplace_request_free(r);
 	test_log(np);
+	test_snapshot(np);
+	test_pages(np, p);
 	numaplace_close(np);
+	test_placement_details(p);
 	is_str(numaplace_placement_id(p), "web", "placement: valid after the context is closed: id");
 	is_str(numaplace_placement_runtime(p), "crun", "placement: runtime");
 	is_str(numaplace_placement_cgroup(p), "/machine.slice/web-7", "placement: cgroup");
@@ -417,6 +527,7 @@ static void test_writers(void)
 	test_target(np, r);
 	is_int(numaplace_release(NULL, NULL, "web"), -EINVAL, "release: without a context");
 	is_refused(np, numaplace_release(np, NULL, NULL), -EINVAL, "id: NULL", "release: without an id");
+	is_refused(np, numaplace_move_plan(np, "web", "1", NULL), -EROFS, "read-only", "move_plan: a read-only context");
 	is_refused(np, numaplace_release(np, "", "web"), -EINVAL, "runtime: ", "release: an empty runtime");
 	is_refused(np, numaplace_release(np, "crun", "web"), -EROFS, "read-only", "release: a read-only context");
 	is_int(numaplace_move(NULL, "web", "0", 1, NULL, NULL, NULL), -EINVAL, "move: without a context");
