@@ -71,6 +71,7 @@ static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
 # --- what is built from what -------------------------------------------------
 
 objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
+made_objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 # Each room is an archive; a program that links one also needs the archives listed behind it.
 base = $(O)/libbase.a
@@ -92,6 +93,8 @@ lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
+# protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
+nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -137,6 +140,11 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
+nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
+	tests/unit/nri-message-test.c)
+$(nri_protobuf_users): cc_pkgs = libprotobuf-c
+$(nri_protobuf_users): cc_defines = -I$(O)
+$(nri_protobuf_users): $(O)/runtime-hooks/nri/nri.pb-c.h
 define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
 $(O)/cli/main.o: cc_defines = $(define_version)
 $(O)/pic/cgroup/numa.o: cc_pkgs = numa
@@ -154,6 +162,14 @@ $(O)/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
+
+# protoc-c writes the source and its header.
+$(O)/runtime-hooks/nri/nri.pb-c.h: runtime-hooks/nri/nri.proto
+	$(call need-pkgs,libprotobuf-c)
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(O) $<
+$(O)/runtime-hooks/nri/nri.pb-c.o: $(O)/runtime-hooks/nri/nri.pb-c.h | $(O)/64-bit
+	$(CC) $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $(<:.h=.c) -o $@
 
 $(O)/pic/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
@@ -206,6 +222,8 @@ $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
 $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
+$(call unit_of,nri-*.c): $(nri_wire) $(common)
+$(call unit_of,nri-*.c): link_pkgs = libprotobuf-c yajl
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
 $(call unit_of,api-*.c): $(library_objects) $(library_rooms)
 $(call unit_of,api-*.c): link_pkgs = numa
@@ -426,6 +444,8 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
+$(call fuzz_of,nri): $(nri_wire)
+$(call fuzz_of,nri): link_pkgs = libprotobuf-c
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
 $(call fuzz_of,name): link_pkgs = yajl
