@@ -40,7 +40,7 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 	return r < 0 ? r : -ENOENT;
 }
 
-/* Slot for a new record: that of the same cgroup, else the first dead one, else the next free one. */
+/* Slot for a new record: that of the same cgroup or of the reservation, else the first dead one, else the next free one. */
 static int choose_slot(struct ledger *l, const char *base, const struct record *r, unsigned int *slot,
 		       struct record *old, struct error *err)
 {
@@ -56,7 +56,7 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 			break;
 		if (ret < 0)
 			return ret;
-		if (old->cgroup_inode == r->cgroup_inode) {
+		if (old->cgroup_inode == r->cgroup_inode || record_is_reserved(old)) {
 			*slot = at;
 			return 0;
 		}
