@@ -71,6 +71,13 @@ void place_finish(struct placing *p, int status);
 int place_reserve(struct place_env *env, const struct place_job *job, const char *cgroup, struct record *out,
 		  struct error *err);
 
+/*
+ * Chooses again for a container whose resources change, and records and marks that; the runtime writes the cpuset.
+ * @job->request is the whole new request. The container stays on its nodes if they have room. @out as
+ * place_container(): the record, changed or not. -ENOENT: the container is not placed.
+ */
+int place_revise(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
+
 /* Drops the reservation of this id; 0 also if there is none. */
 int place_cancel(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
