@@ -95,6 +95,10 @@ incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agen
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
+# What reads pods as an OCI hook reads containers, and places them.
+nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-agent.c)) $(nri_wire) \
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c))
+nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -107,7 +111,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(incus_agent_objects),$(O)/incus-agent)
+	$(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
 
 unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
@@ -124,15 +128,18 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 # What can be built without a library is: the last expansion is when a rule is used, so that reading this file still
 # asks nothing.
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
-libexec_found = $(filter-out %/lxc-hook,$(libexec_programs)) $(lxc_hook)
-left_out = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
+nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
+libexec_found = $(filter-out %/lxc-hook %/numaplace-nri,$(libexec_programs)) $(lxc_hook) $(nri_plugin)
+without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
+without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
 
 .SECONDEXPANSION:
 .PHONY: all left-out
 all: $(bin_programs) $$(libexec_found) $(library) left-out
 left-out:
-	@$(if $(left_out),echo >&2 'numaplace: $(left_out)',:)
+	@$(if $(without_lxc),echo >&2 'numaplace: $(without_lxc)',:)
+	@$(if $(without_nri),echo >&2 'numaplace: $(without_nri)',:)
 
 # The one file of each room that uses a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
@@ -141,7 +148,7 @@ $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
-	tests/unit/nri-message-test.c)
+	tests/unit/nri-message-test.c tests/unit/nri-session-test.c)
 $(nri_protobuf_users): cc_pkgs = libprotobuf-c
 $(nri_protobuf_users): cc_defines = -I$(O)
 $(nri_protobuf_users): $(O)/runtime-hooks/nri/nri.pb-c.h
@@ -212,6 +219,8 @@ $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
+$(O)/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
+$(O)/numaplace-nri: link_pkgs = libprotobuf-c yajl
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -222,7 +231,7 @@ $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
 $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
-$(call unit_of,nri-*.c): $(nri_wire) $(common)
+$(call unit_of,nri-*.c): $(nri_parts) $(common)
 $(call unit_of,nri-*.c): link_pkgs = libprotobuf-c yajl
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
 $(call unit_of,api-*.c): $(library_objects) $(library_rooms)
@@ -284,9 +293,9 @@ install: all
 	$(INSTALL) -D -m 644 contrib/zsh-completion/_numaplace '$(DESTDIR)$(zshdir)/_numaplace'
 	$(INSTALL) -D -m 644 contrib/fish-completion/numaplace.fish '$(DESTDIR)$(fishdir)/numaplace.fish'
 	$(INSTALL) -D -m 644 contrib/systemd/numaplace.tmpfiles '$(DESTDIR)$(tmpfilesdir)/numaplace.conf'
-	@for f in $(units); do \
+	@for f in $(if $(nri_plugin),$(units),$(filter-out numaplace-nri.service,$(units))); do \
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
-		sed 's|@bindir@|$(bindir)|g' "$$g" > "$(O)/$$f" && \
+		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
@@ -303,7 +312,7 @@ install: all
 .PHONY: uninstall
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook incus-agent,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
