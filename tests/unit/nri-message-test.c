@@ -210,6 +210,12 @@ static void bounded(void)
 	ok(nri_decode_state(&a, packed, n, &s, &err) < 0, "a message of two million empty pods is refused");
 	ok(a.total <= NRI_ARENA_MAX, "it has taken %zu bytes, at most %u", a.total, NRI_ARENA_MAX);
 	nri_arena_free(&a);
+	for (int i = 0; i < 100 && nri_arena_get(&a, 1 << 20); i++)
+		;
+	ok(a.total > NRI_ARENA_MAX / 2 && a.total <= NRI_ARENA_MAX, "many pieces get %zu bytes, at most %u", a.total,
+	   NRI_ARENA_MAX);
+	ok(!nri_arena_get(&a, SIZE_MAX), "a piece of any size is refused without an overflow");
+	nri_arena_free(&a);
 	is_int(nri_decode_state(&a, packed, 2000, &s, &err), 0, "one of 1000 empty pods is read");
 	is_int((int)s.npods, 1000, "all of them");
 	free(packed);
