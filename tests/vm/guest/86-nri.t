@@ -18,12 +18,19 @@ first() {
 	sed -n "s/.*$3_allowed_list:[[:space:]]*//p" "/run/tests/logs/$1/$2.log" | head -n 1
 }
 # env_of POD CONTAINER NAME: a variable of its environment.
-env_of() { sed -n "s/.* F $3=//p" "/run/tests/logs/$1/$2.log" | head -n 1; }
+env_of() {
+	eventually grep -q " F $3=" "/run/tests/logs/$1/$2.log"
+	sed -n "s/.* F $3=//p" "/run/tests/logs/$1/$2.log" | head -n 1
+}
 placed() { numaplace --json status | jq -r '.containers | length'; }
 # place_of ID: its CPUs and memory nodes in the ledger.
 place_of() { numaplace --json status | jq -r --arg id "$1" '.containers[] | select(.id == $id) | .cpus + " " + .mems'; }
+# shellcheck disable=SC2317 # called by eventually
 connected() { systemctl show --property StatusText --value numaplace-nri.service | grep -q '^connected'; }
-free_of() { numaplace --json topology | jq ".nodes[$1].mem_free"; }
+main_pid() { systemctl show --property MainPID --value numaplace-nri.service; }
+# connected_again PID: another process than that one is connected.
+# shellcheck disable=SC2317 # called by eventually
+connected_again() { [ "$(main_pid)" != "$1" ] && connected; }
 
 show='cat /proc/self/status; env; sleep 100000'
 limits='cpu_period: 100000 cpu_quota: 200000 cpu_shares: 2048 memory_limit_in_bytes: 67108864'
@@ -112,8 +119,9 @@ is "it may use all nodes" "$(first named b Mems)" "0-3"
 ok "a pod starts" pod kill limits.cpu=1
 ok "its container is created" create app "$limits" /bin/sh -c "$show"
 reserved=$(place_of "$ctr")
+before=$(main_pid)
 ok "the plugin is killed between create and start" systemctl kill --signal KILL numaplace-nri.service
-ok "it connects again" eventually connected
+ok "it connects again" eventually connected_again "$before"
 is "the reservation is still there" "$(place_of "$ctr")" "$reserved"
 ok "the container starts" start
 is "on its reserved place" "$(first kill app Cpus) $(first kill app Mems)" "$reserved"

@@ -34,6 +34,7 @@ cri_id() { sed -n 's/^id: "\(.*\)"/\1/p'; }
 cri_image() {
 	i=$cri_dir/image
 	mkdir -p $i
+	# shellcheck disable=SC2154 # of containers.sh
 	tar -C "$ct_root" -cf $i/layer.tar .
 	jq -n --arg layer "sha256:$(sha256sum < $i/layer.tar | cut -d' ' -f1)" '{architecture: "amd64", os: "linux",
 		config: {Entrypoint: ["/bin/sleep", "100000"]}, rootfs: {type: "layers", diff_ids: [$layer]}}' > $i/config.json
