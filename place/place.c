@@ -75,7 +75,9 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	if (rc == 0)
 		rc = admit_plan(job, &d->limits, err);
 	if (rc == 0)
-		rc = decision_make(d, l, &out->placement, &out->reasons, err);
+		rc = idset_empty(&job->home) ?
+			     decision_make(d, l, &out->placement, &out->reasons, err) :
+			     decision_make_near(d, l, &job->home, &job->home_mems, &out->placement, &out->reasons, err);
 	if (rc == 0)
 		rc = admit_placement(l, d->topology, &env->conf, job, out, err);
 	if (rc == 0)

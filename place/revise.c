@@ -29,38 +29,6 @@ static bool is_same(const struct request *old, const struct request *now)
 	       (idset_empty(&now->pin_mems) || idset_equal(&old->pin_mems, &now->pin_mems));
 }
 
-static struct idset cpus_of(const struct topology *t, const struct idset *nodes)
-{
-	struct idset cpus = { { 0 } };
-
-	for (unsigned int i = 0; i < t->nnodes; i++)
-		if (idset_has(nodes, t->nodes[i].id))
-			for (unsigned int k = 0; k < t->nodes[i].ncpus; k++)
-				idset_add(&cpus, t->cpus[t->nodes[i].first_cpu + k].id);
-	return cpus;
-}
-
-/* First on the present nodes alone, unless a pin or the request excludes them. */
-static int decide_again(struct decision *d, struct ledger *l, const struct record *old, struct record *new,
-			struct error *err)
-{
-	const struct constraints wide = d->limits;
-	struct idset here = cpus_of(d->topology, &old->placement.nodes);
-	int rc = -ENOSPC;
-
-	if (idset_empty(&d->limits.pin_cpus) && idset_empty(&d->limits.pin_mems)) {
-		d->limits.pin_cpus = here;
-		d->limits.pin_mems = old->placement.mems;
-		rc = decision_make(d, l, &new->placement, &new->reasons, err);
-	}
-	if (rc != -ENOSPC && (rc < 0 || !new->placement.overcommitted))
-		return rc;
-	placement_free(&new->placement);
-	new->placement = (struct placement){ 0 };
-	d->limits = wide;
-	return decision_make(d, l, &new->placement, &new->reasons, err);
-}
-
 /* The new record has the identity of the old one, and what it can use of the request. */
 static int fill_in(const struct decision *d, const struct record *old, struct record *new, struct error *err)
 {
@@ -99,11 +67,11 @@ static int change(struct place_env *env, const struct place_job *job, struct dec
 	int rc;
 
 	d->without = &old->placement.share;
-	d->limits.last_nodes = old->placement.nodes;
 	d->limits.last_mems = old->placement.mems;
 	rc = fill_in(d, old, new, err);
 	if (rc == 0)
-		rc = decide_again(d, l, old, new, err);
+		rc = decision_make_near(d, l, &old->placement.nodes, &old->placement.mems, &new->placement,
+					&new->reasons, err);
 	if (rc == 0)
 		rc = admit_placement(l, d->topology, &env->conf, job, new, err);
 	if (rc == 0)

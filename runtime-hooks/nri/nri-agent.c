@@ -58,16 +58,14 @@ static void keep_home(struct nri_agent *a, const struct nri_text *pod, const str
 	h->mems = p->mems;
 }
 
-static void hint_home(struct nri_agent *a, const char *pod, struct request *r)
+static void take_pod(struct nri_agent *a, const char *pod, struct place_job *job)
 {
 	const struct nri_home *h = find_home(a, pod);
 
 	if (!h)
 		return;
-	if (idset_empty(&r->last_nodes))
-		r->last_nodes = h->nodes;
-	if (idset_empty(&r->last_mems))
-		r->last_mems = h->mems;
+	job->home = h->nodes;
+	job->home_mems = h->mems;
 }
 
 /* --- one event --- */
@@ -201,7 +199,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		hint_home(a, e->pod.id.text, &job.request);
+		take_pod(a, e->pod.id.text, &job);
 		rc = nri_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
 		if (rc == 0)
 			rc = patiently(a, step_reserve, &step, err);
@@ -248,6 +246,7 @@ static int on_start(struct nri_agent *a, const struct nri_event *e, struct error
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
+		take_pod(a, e->pod.id.text, &job);
 		rc = find_pid(&env, &e->container, &job.pid, err);
 		if (rc == 0)
 			rc = patiently(a, step_place, &step, err);
