@@ -4,6 +4,7 @@
 # numaplace-nri under a real containerd, whose CRI is called as a kubelet does: pods with and without annotations, refusals,
 # an update of resources, pins, a kill of the plugin and restarts of both sides.
 # Layout: 4x2-pairs, systemd.
+# time limit: 900 s
 
 # shellcheck source=lib.sh
 . /tests/lib.sh
@@ -91,31 +92,6 @@ not_ok "its container is refused, because this NRI has no memory policies" creat
 like "CRI says so" "$said" 'limits\.memory\.policy: .*interleave.*NRI'
 is "no refused container is in the ledger" "$(placed)" 2
 
-# --- others are left alone
-ok "a pod without annotations starts" pod plain
-ok "its container is created" create app "$limits" /bin/sh -c "$show"
-ok "it starts" start
-is "it may use all CPUs" "$(first plain app Cpus)" "0-7"
-is "it is not in the ledger" "$(place_of "$ctr")" ""
-
-# --- pins, as a static CPU manager gives them
-ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
-ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
-ok "it starts" start
-is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
-stop > /dev/null
-stop_pod > /dev/null
-
-# --- the keys for one container
-ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
-ok "its container a is created" create a "$limits" /bin/sh -c "$show"
-ok "it starts" start
-is "it is on that node" "$(first named a Mems)" "2"
-stop > /dev/null
-ok "its container b is created" create b "$limits" /bin/sh -c "$show"
-ok "it starts" start
-is "it may use all nodes" "$(first named b Mems)" "0-3"
-
 # --- a kill of the plugin
 ok "a pod starts" pod kill limits.cpu=1
 ok "its container is created" create app "$limits" /bin/sh -c "$show"
@@ -145,10 +121,36 @@ ok "the plugin connects again" eventually connected
 like "the first container is still placed" "$(place_of "$first_app")" '[0-9]'
 ok "a container is created after it" create again "$limits" /bin/sh -c "$show"
 ok "it starts" start
+again=$ctr
 is "it is placed" "$(first kill again Cpus) $(first kill again Mems)" "$(place_of "$ctr")"
 
+# --- others are left alone
+ok "a pod without annotations starts" pod plain
+ok "its container is created" create app "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it may use all CPUs" "$(first plain app Cpus)" "0-7"
+is "it is not in the ledger" "$(place_of "$ctr")" ""
+
+# --- pins, as a static CPU manager gives them
+ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
+ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
+ok "it starts" start
+is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
+stop > /dev/null
+stop_pod > /dev/null
+
+# --- the keys for one container
+ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
+ok "its container a is created" create a "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it is on that node" "$(first named a Mems)" "2"
+stop > /dev/null
+ok "its container b is created" create b "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it may use all nodes" "$(first named b Mems)" "0-3"
+
 # --- the end
-stop "$ctr" > /dev/null
+stop "$again" > /dev/null
 stop "$second" > /dev/null
 stop "$first_app" > /dev/null
 is "the ledger is empty when all placed containers are removed" "$(placed)" 0

@@ -20,8 +20,13 @@ cri() {
 	} > $cri_dir/request
 	curl --silent --max-time 120 --http2-prior-knowledge --unix-socket $cri_socket \
 		-H 'content-type: application/grpc' -H 'te: trailers' --data-binary @$cri_dir/request \
-		-D $cri_dir/headers -o $cri_dir/answer "http://localhost/runtime.v1.RuntimeService/$1" || return 1
+		-D $cri_dir/headers -o $cri_dir/answer "http://localhost/runtime.v1.RuntimeService/$1" || {
+		journalctl --boot --no-pager --lines 40 --unit containerd.service --unit numaplace-nri.service >&2
+		ps -ef >&2
+		return 1
+	}
 	if ! grep -qi '^grpc-status: 0' $cri_dir/headers; then
+		journalctl --boot --no-pager --lines 15 --unit containerd.service --unit numaplace-nri.service >&2
 		echo "error: $(sed -n 's/^grpc-message: //Ip' $cri_dir/headers)"
 		return 1
 	fi
@@ -78,7 +83,9 @@ pod_config() {
 pod() {
 	pod_config=$(pod_config "$@")
 	mkdir -p "/run/tests/logs/$1"
-	pod=$(cri RunPodSandbox RunPodSandboxRequest Id "config { $pod_config }" | cri_id)
+	said=$(cri RunPodSandbox RunPodSandboxRequest Id "config { $pod_config }")
+	pod=$(echo "$said" | cri_id)
+	echo "$said"
 	[ "$pod" ]
 }
 
