@@ -18,7 +18,7 @@ cri() {
 		printf '%08x' "$(stat -c %s $cri_dir/body)" | sed 's/../\\x&/g' | xargs -0 /usr/bin/printf '%b'
 		cat $cri_dir/body
 	} > $cri_dir/request
-	curl --silent --max-time 120 --http2-prior-knowledge --unix-socket $cri_socket \
+	curl --silent --max-time 300 --http2-prior-knowledge --unix-socket $cri_socket \
 		-H 'content-type: application/grpc' -H 'te: trailers' --data-binary @$cri_dir/request \
 		-D $cri_dir/headers -o $cri_dir/answer "http://localhost/runtime.v1.RuntimeService/$1" || {
 		journalctl --boot --no-pager --lines 40 --unit containerd.service --unit numaplace-nri.service >&2
