@@ -383,9 +383,10 @@ demo:
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
-# BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth.
-.PHONY: bench bench-select bench-hook bench-vm bench-move hook-bench-programs
-bench: bench-select bench-hook bench-vm bench-move
+# BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
+# LOCALITY_BENCH of the fifth.
+.PHONY: bench bench-select bench-hook bench-vm bench-move bench-locality hook-bench-programs
+bench: bench-select bench-hook bench-vm bench-move bench-locality
 bench-select: $(O)/bench-select
 	@$(O)/bench-select $(BENCH)
 bench-hook: hook-bench-programs
@@ -396,6 +397,16 @@ bench-vm: hook-bench-programs
 # MOVE_BENCH='--runs 5 --sizes 400 --kinds thp': moves of every kind of page, each beside one migrate_pages(), in a guest.
 bench-move:
 	@bench/move/run $(MOVE_BENCH)
+
+# LOCALITY_BENCH='--scenarios "NAME..." --ways "WAY..."': containers in a guest whose QEMU counts the node of each access,
+# placed in several ways; fails where numaplace is worse than pins by hand.
+bench-locality: $(O)/bench-locality/kubelet
+	@BUILD=$(abspath $(O)/bench-locality) bench/locality/run $(LOCALITY_BENCH)
+
+# The kubelet's rule of bench/select as a program that runs in the guest.
+$(O)/bench-locality/kubelet: $(O)/bench/locality/kubelet.o $(filter-out %/bench.o,$(bench_objects)) $(place)
+$(O)/bench-locality/kubelet: link_static = -static-pie
+$(O)/bench-locality/kubelet: LDLIBS += -lm
 
 # The hook with its files at other paths, linked statically and dynamically; and the no-ops that it is compared with.
 hook_tools = $(addprefix $(O)/bench-hook/,drive stage libcgroup)
@@ -432,7 +443,8 @@ $(O)/made-containerd: link_pkgs = libprotobuf-c
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/made-containerd
+	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/made-containerd \
+	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
 	$(call need-pkgs,$(link_pkgs))
@@ -522,5 +534,6 @@ help:
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'
 	@echo 'make bench            how good decisions are (bench-select), what a hook costs (bench-hook, as root),'
-	@echo '                      container starts with it in a guest (bench-vm), and moves there (bench-move)'
+	@echo '                      container starts with it in a guest (bench-vm), moves there (bench-move), and on which'
+	@echo '                      nodes the accesses of containers are (bench-locality; bench/locality/run --help)'
 	@echo 'make clean            take the build folder away'

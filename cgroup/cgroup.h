@@ -78,13 +78,13 @@ bool cgroup_populated(const struct cgroup_dir *c);
  * controller is not enabled for it.
  */
 struct cpuset {
-	struct idset cpus, mems;
-	struct idset cpus_effective, mems_effective;
+	struct idset cpus, cpus_effective;
+	struct nodeset mems, mems_effective;
 };
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err);
 
 /* Reads the effective sets alone; the root cgroup has no others. */
-int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct idset *mems, struct error *err);
+int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct nodeset *mems, struct error *err);
 
 /*
  * Enables the cpuset controller in each cgroup from the root down to @c's parent; 0 also if it was enabled already. On
@@ -124,7 +124,7 @@ int cgroup_restore_cpuset(const struct cgroup_writer *w, const struct cgroup_dir
  * -EXDEV: the kernel uses other CPUs or nodes than those written, as the parent does not allow all of them.
  */
 int cgroup_write_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
-			const struct idset *cpus, const struct idset *mems, struct error *err);
+			const struct idset *cpus, const struct nodeset *mems, struct error *err);
 
 /*
  * Writes cpuset.cpus alone and reads back the configured list, which may contain offline CPUs. -EXDEV: it differs from
@@ -151,13 +151,12 @@ int cgroup_remove_xattr(const struct cgroup_dir *c, const char *name);
  * Bytes that the cgroup holds on each node, from memory.numa_stat: anonymous, file, and kernel memory. -ENOENT: the
  * memory controller is not enabled; -EINVAL: the text cannot be parsed.
  */
-#define NUMA_STAT_MAX 1024 /* node ids are below this */
 struct numa_stat {
 	unsigned int n;
 	struct {
 		uint16_t id;
 		uint64_t anon, file, kernel;
-	} node[NUMA_STAT_MAX];
+	} node[NODESET_MAX];
 };
 int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err);
 

@@ -16,7 +16,7 @@
 
 #define CONTROLLERS_MAX 4096
 
-static int read_set(const struct cgroup_dir *c, const char *file, struct idset *out, struct error *err)
+static int read_set(const struct cgroup_dir *c, const char *file, struct ids_out out, struct error *err)
 {
 	char text[4096];
 	cleanup_free char *large = NULL;
@@ -32,19 +32,19 @@ static int read_set(const struct cgroup_dir *c, const char *file, struct idset *
 		return error_set(err, -ENOENT, "cgroup %.200s: no %s: cpuset is not enabled here", c->path, file);
 	if (n < 0)
 		return error_errno(err, (int)n, "cgroup %.200s: read %s", c->path, file);
-	if (idset_parse_kernel(large ? large : text, out, err) < 0)
+	if (ids_parse_kernel(large ? large : text, out, err) < 0)
 		return error_prefix(err, -EINVAL, "cgroup %.150s: %s", c->path, file);
 	return 0;
 }
 
-int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct idset *mems, struct error *err)
+int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct nodeset *mems, struct error *err)
 {
 	struct idset found;
-	int rc = read_set(c, "cpuset.cpus.effective", &found, err);
+	int rc = read_set(c, "cpuset.cpus.effective", ids_into(&found), err);
 
 	if (rc < 0)
 		return rc;
-	rc = read_set(c, "cpuset.mems.effective", mems, err);
+	rc = read_set(c, "cpuset.mems.effective", ids_into(mems), err);
 	if (rc < 0)
 		return rc;
 	*cpus = found;
@@ -54,10 +54,10 @@ int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err)
 {
 	struct cpuset found;
-	int rc = read_set(c, "cpuset.cpus", &found.cpus, err);
+	int rc = read_set(c, "cpuset.cpus", ids_into(&found.cpus), err);
 
 	if (rc == 0)
-		rc = read_set(c, "cpuset.mems", &found.mems, err);
+		rc = read_set(c, "cpuset.mems", ids_into(&found.mems), err);
 	if (rc == 0)
 		rc = cgroup_read_effective(c, &found.cpus_effective, &found.mems_effective, err);
 	if (rc < 0)
@@ -202,9 +202,9 @@ static int write_lists(const struct cgroup_writer *w, const struct cgroup_dir *c
 
 /* Writes the sets that are not empty. */
 static int write_sets(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct idset *cpus,
-		      const struct idset *mems, struct error *err)
+		      const struct nodeset *mems, struct error *err)
 {
-	size_t cpus_size = idset_format(cpus, NULL, 0) + 1, mems_size = idset_format(mems, NULL, 0) + 1;
+	size_t cpus_size = idset_format(cpus, NULL, 0) + 1, mems_size = nodeset_format(mems, NULL, 0) + 1;
 	cleanup_free char *cpus_text = malloc(cpus_size), *mems_text = malloc(mems_size);
 	int rc;
 
@@ -213,7 +213,7 @@ static int write_sets(const struct cgroup_writer *w, const struct cgroup_dir *c,
 	if (!cpus_text || !mems_text)
 		return error_errno(err, -ENOMEM, "cgroup %.200s: write the cpuset", c->path);
 	idset_format(cpus, cpus_text, cpus_size);
-	idset_format(mems, mems_text, mems_size);
+	nodeset_format(mems, mems_text, mems_size);
 	if (!*cpus_text && !*mems_text)
 		return 0;
 	rc = write_lists(w, c, cpus_text, mems_text, err);
@@ -224,15 +224,14 @@ static int write_sets(const struct cgroup_writer *w, const struct cgroup_dir *c,
 	return rc;
 }
 
-static int check_set(const struct cgroup_dir *c, const char *file, const struct idset *asked, const struct idset *got,
-		     struct error *err)
+static int check_set(const struct cgroup_dir *c, const char *file, struct ids asked, struct ids got, struct error *err)
 {
 	char want[120], have[120];
 
-	if (idset_empty(asked) || idset_equal(asked, got))
+	if (ids_empty(asked) || ids_equal(asked, got))
 		return 0;
-	idset_format(asked, want, sizeof(want));
-	idset_format(got, have, sizeof(have));
+	ids_format(asked, want, sizeof(want));
+	ids_format(got, have, sizeof(have));
 	return error_set(err, -EXDEV,
 			 "cgroup %.150s: %s is \"%s\" after \"%s\" was written: the cgroups above do not "
 			 "allow all of it",
@@ -240,16 +239,17 @@ static int check_set(const struct cgroup_dir *c, const char *file, const struct 
 }
 
 /* The effective sets must equal the requested ones: the parent may have shrunk, or its own set is used instead. */
-static int check_effective(const struct cgroup_dir *c, const struct idset *cpus, const struct idset *mems,
+static int check_effective(const struct cgroup_dir *c, const struct idset *cpus, const struct nodeset *mems,
 			   struct error *err)
 {
-	struct idset cpus_now, mems_now;
+	struct idset cpus_now;
+	struct nodeset mems_now;
 	int rc = cgroup_read_effective(c, &cpus_now, &mems_now, err);
 
 	if (rc == 0)
-		rc = check_set(c, "cpuset.mems.effective", mems, &mems_now, err);
+		rc = check_set(c, "cpuset.mems.effective", ids_of(mems), ids_of(&mems_now), err);
 	if (rc == 0)
-		rc = check_set(c, "cpuset.cpus.effective", cpus, &cpus_now, err);
+		rc = check_set(c, "cpuset.cpus.effective", ids_of(cpus), ids_of(&cpus_now), err);
 	return rc;
 }
 
@@ -257,25 +257,27 @@ int cgroup_restore_cpuset(const struct cgroup_writer *w, const struct cgroup_dir
 			  struct error *err)
 {
 	struct cpuset now;
-	struct idset cpus, mems;
+	struct idset cpus;
+	struct nodeset mems;
 	int rc = cgroup_read_cpuset(c, &now, err);
 
 	if (rc < 0)
 		return rc;
 	cpus = idset_empty(&before->cpus) ? before->cpus_effective : before->cpus;
-	mems = idset_empty(&before->mems) ? before->mems_effective : before->mems;
+	mems = nodeset_empty(&before->mems) ? before->mems_effective : before->mems;
 	/* Leave unchanged what we did not write, including "". */
 	if (idset_equal(&now.cpus, &before->cpus))
 		idset_clear(&cpus);
-	if (idset_equal(&now.mems, &before->mems))
-		idset_clear(&mems);
+	if (nodeset_equal(&now.mems, &before->mems))
+		nodeset_clear(&mems);
 	return write_sets(w, c, &cpus, &mems, err);
 }
 
 int cgroup_write_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *c, const struct cpuset *before,
-			const struct idset *cpus, const struct idset *mems, struct error *err)
+			const struct idset *cpus, const struct nodeset *mems, struct error *err)
 {
-	struct idset new_cpus = *cpus, new_mems = *mems;
+	struct idset new_cpus = *cpus;
+	struct nodeset new_mems = *mems;
 	struct cpuset found;
 	struct error undo;
 	int rc;
@@ -289,8 +291,8 @@ int cgroup_write_cpuset(const struct cgroup_writer *w, const struct cgroup_dir *
 		before = &found;
 	if (idset_equal(cpus, &before->cpus))
 		idset_clear(&new_cpus);
-	if (idset_equal(mems, &before->mems))
-		idset_clear(&new_mems);
+	if (nodeset_equal(mems, &before->mems))
+		nodeset_clear(&new_mems);
 	rc = write_sets(w, c, &new_cpus, &new_mems, err);
 	if (rc == 0)
 		rc = check_effective(c, cpus, mems, err);
@@ -317,8 +319,8 @@ int cgroup_write_cpus(const struct cgroup_writer *w, const struct cgroup_dir *c,
 	rc = write_lists(w, c, text, "", err);
 	if (rc < 0)
 		return error_prefix(err, rc, "cgroup %.200s", c->path);
-	rc = read_set(c, "cpuset.cpus", &now, err);
-	return rc < 0 ? rc : check_set(c, "cpuset.cpus", cpus, &now, err);
+	rc = read_set(c, "cpuset.cpus", ids_into(&now), err);
+	return rc < 0 ? rc : check_set(c, "cpuset.cpus", ids_of(cpus), ids_of(&now), err);
 }
 
 int cgroup_widen_affinity(pid_t pid)

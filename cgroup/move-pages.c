@@ -50,7 +50,7 @@ void page_move_begin(struct page_move *m, const struct topology *t, const struct
 	const struct share *share = &placement->share;
 	unsigned int n = 0;
 
-	idset_foreach(id, m->nodes) {
+	nodeset_foreach(id, m->nodes) {
 		m->node[n] = id;
 		m->small.given[n] = m->huge.given[n] = m->small.weight[n] = m->huge.weight[n] = 0;
 		for (unsigned int i = 0; i < share->nmem; i++) {
@@ -212,7 +212,7 @@ static int move_mapping(struct page_move *m, pid_t pid, const struct mapping *ma
 		if (rc < 0)
 			return rc == -ESRCH ? 0 : error_errno(err, rc, "pid %d: ask where its pages are", (int)pid);
 		for (size_t i = 0; i < s->n; i++) {
-			if (asked && (s->status[i] < 0 || idset_has(m->nodes, (unsigned int)s->status[i])))
+			if (asked && (s->status[i] < 0 || nodeset_has(m->nodes, (unsigned int)s->status[i])))
 				continue;
 			add_to_call(m, s, c, &s->folio[i], d);
 			found += s->folio[i].size;

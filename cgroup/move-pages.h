@@ -13,14 +13,14 @@
 
 /* Bytes, indexed like page_move.node: in proportion to what, and how many so far. */
 struct page_deal {
-	uint64_t weight[PAGES_NODE_MAX], given[PAGES_NODE_MAX];
+	uint64_t weight[NODESET_MAX], given[NODESET_MAX];
 };
 
 struct page_move {
 	int root;                  /* the folder that holds proc/ */
 	int mount;                 /* the mount of cgroup2 */
 	const char *cgroup;        /* path below @mount, with the cgroups below it */
-	const struct idset *nodes; /* the new nodes */
+	const struct nodeset *nodes; /* the new ones */
 	/* Called after each step with the bytes moved so far and the bytes to move; may be NULL. */
 	void (*progress)(void *arg, uint64_t done, uint64_t total);
 	void *arg;
@@ -29,7 +29,7 @@ struct page_move {
 	time_t end;               /* CLOCK_MONOTONIC; 0: no limit */
 	uint64_t total, done;     /* bytes to move */
 	bool again;               /* the first pass is done */
-	int node[PAGES_NODE_MAX]; /* target node ids */
+	int node[NODESET_MAX];    /* target node ids */
 	unsigned int nnodes;
 	struct page_deal small, huge; /* explicit huge pages count separately, as does the room for them */
 };

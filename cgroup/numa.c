@@ -19,11 +19,11 @@
 #define PREFERRED_MANY	    5
 #define WEIGHTED_INTERLEAVE 6
 
-static int mode_of(enum memory_policy policy, const struct idset *nodes)
+static int mode_of(enum memory_policy policy, const struct nodeset *nodes)
 {
 	switch (policy) {
 	case POLICY_PREFERRED:
-		return idset_count(nodes) == 1 ? MPOL_PREFERRED : PREFERRED_MANY;
+		return nodeset_count(nodes) == 1 ? MPOL_PREFERRED : PREFERRED_MANY;
 	case POLICY_INTERLEAVE:
 		return MPOL_INTERLEAVE;
 	case POLICY_WEIGHTED:
@@ -34,20 +34,20 @@ static int mode_of(enum memory_policy policy, const struct idset *nodes)
 	return MPOL_BIND;
 }
 
-int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, struct error *err)
+int libnuma_set_policy(enum memory_policy policy, const struct nodeset *nodes, struct error *err)
 {
-	unsigned long mask[PAGES_NODE_MAX / (8 * sizeof(unsigned long))] = { 0 };
+	unsigned long mask[NODESET_MAX / (8 * sizeof(unsigned long))] = { 0 };
 	int mode = mode_of(policy, nodes);
 	const char *since = mode == PREFERRED_MANY ? "5.15" : mode == WEIGHTED_INTERLEAVE ? "6.9" : NULL;
 
-	idset_foreach(id, nodes) {
+	nodeset_foreach(id, nodes) {
 		unsigned int bits = 8 * sizeof(mask[0]);
 
-		if (id < PAGES_NODE_MAX)
+		if (id < NODESET_MAX)
 			mask[(unsigned int)id / bits] |= 1UL << ((unsigned int)id % bits);
 	}
 	/* The kernel subtracts 1 from the length. */
-	if (set_mempolicy(mode | MPOL_F_STATIC_NODES, mask, PAGES_NODE_MAX + 1) == 0)
+	if (set_mempolicy(mode | MPOL_F_STATIC_NODES, mask, NODESET_MAX + 1) == 0)
 		return 0;
 	if (errno == EINVAL && since)
 		return error_set(err, -ENOTSUP,

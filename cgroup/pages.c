@@ -45,7 +45,7 @@ static int node_word(const char *p, uint64_t *count, bool *good)
 	if (p[0] != 'N' || p[1] < '0' || p[1] > '9')
 		return -1;
 	p++;
-	if (!number_prefix(&p, PAGES_NODE_MAX - 1, &id) || !number(p, "=", count, good))
+	if (!number_prefix(&p, NODESET_MAX - 1, &id) || !number(p, "=", count, good))
 		*good = false;
 	return *good ? (int)id : -1;
 }
@@ -182,12 +182,12 @@ uint64_t pages_own(const struct pages_node *n)
 	return n->anon + n->shared + n->huge;
 }
 
-uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes)
+uint64_t pages_elsewhere(const struct pages *p, const struct nodeset *nodes)
 {
 	uint64_t sum = 0;
 
 	for (unsigned int i = 0; i < p->n; i++)
-		if (!idset_has(nodes, p->node[i].id))
+		if (!nodeset_has(nodes, p->node[i].id))
 			sum += pages_own(&p->node[i]);
 	return sum;
 }
@@ -221,11 +221,11 @@ int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct erro
 	return 0;
 }
 
-void pages_policy_text(enum memory_policy policy, const struct idset *nodes, char *buf, size_t size)
+void pages_policy_text(enum memory_policy policy, const struct nodeset *nodes, char *buf, size_t size)
 {
 	const char *mode = policy == POLICY_INTERLEAVE ? "interleave" :
 			   policy == POLICY_WEIGHTED   ? "weighted interleave" :
-			   idset_count(nodes) == 1     ? "prefer" :
+			   nodeset_count(nodes) == 1   ? "prefer" :
 							 "prefer (many)";
 	int n;
 
@@ -234,7 +234,7 @@ void pages_policy_text(enum memory_policy policy, const struct idset *nodes, cha
 		return;
 	n = snprintf(buf, size, "%s=static:", mode);
 	if (n > 0 && (size_t)n < size)
-		idset_format(nodes, buf + n, size - (size_t)n);
+		nodeset_format(nodes, buf + n, size - (size_t)n);
 }
 
 void mappings_free(struct mappings *m)
@@ -288,7 +288,7 @@ struct mapping *mappings_find(const struct mappings *m, uint64_t start)
 }
 
 /* Adds a line of numa_maps to the mapping that begins there; skips mappings that are newer than @m. */
-static int judge_mapping(const char *line, const struct idset *nodes, const struct mappings *m, struct pages *p)
+static int judge_mapping(const char *line, const struct nodeset *nodes, const struct mappings *m, struct pages *p)
 {
 	struct mapping *map = mappings_find(m, strtoull(line, NULL, 16));
 	struct line l;
@@ -301,14 +301,14 @@ static int judge_mapping(const char *line, const struct idset *nodes, const stru
 	map->page_size = l.page_size;
 	map->own = l.huge || l.shared || !l.file;
 	for (unsigned int i = 0; i < p->n; i++)
-		if (!idset_has(nodes, p->node[i].id))
+		if (!nodeset_has(nodes, p->node[i].id))
 			map->elsewhere += pages_own(&p->node[i]) + p->node[i].mixed;
 		else
 			map->partly = true;
 	return 0;
 }
 
-int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappings *out, struct error *err)
+int mappings_of_pid(int root, pid_t pid, const struct nodeset *nodes, struct mappings *out, struct error *err)
 {
 	cleanup_mappings struct mappings all = { 0 };
 	cleanup_free struct pages *p = calloc(1, sizeof(*p));

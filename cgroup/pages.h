@@ -12,8 +12,6 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#define PAGES_NODE_MAX 1024 /* node ids are below this */
-
 /* Bytes per node, in the order in which the nodes were found. */
 struct pages {
 	unsigned int n;
@@ -24,10 +22,10 @@ struct pages {
 		uint64_t mixed; /* in mappings with both kinds, where they were not separated */
 		uint64_t huge;  /* hugetlb */
 		uint64_t shared; /* part of .file: memory without a file on disk (memfd, SysV, /dev/shm, MAP_SHARED) */
-	} node[PAGES_NODE_MAX];
+	} node[NODESET_MAX];
 };
 
-/* The entry of node @id (below PAGES_NODE_MAX), added if it is missing. */
+/* The entry of node @id (below NODESET_MAX), added if it is missing. */
 struct pages_node *pages_node(struct pages *p, unsigned int id);
 
 /* Adds all of @from to @to. */
@@ -62,7 +60,7 @@ int pages_of_cgroup(int root, int mount, const char *path, struct pages *out, st
 /* Bytes that belong to the process: anonymous, shared and huge, but not the files that it maps. */
 uint64_t pages_own(const struct pages_node *n);
 /* The bytes of these on nodes that are not in @nodes. */
-uint64_t pages_elsewhere(const struct pages *p, const struct idset *nodes);
+uint64_t pages_elsewhere(const struct pages *p, const struct nodeset *nodes);
 
 /*
  * Finds the mappings of @pid that have own or mixed pages on nodes outside of @nodes; .elsewhere is their size in
@@ -77,7 +75,7 @@ struct mappings {
 	size_t n, room;
 	struct mapping *map;
 };
-int mappings_of_pid(int root, pid_t pid, const struct idset *nodes, struct mappings *out, struct error *err);
+int mappings_of_pid(int root, pid_t pid, const struct nodeset *nodes, struct mappings *out, struct error *err);
 void mappings_free(struct mappings *m);
 #define cleanup_mappings __attribute__((cleanup(mappings_free)))
 
@@ -95,7 +93,7 @@ struct mapping *mappings_find(const struct mappings *m, uint64_t start);
 int pages_policy_of_pid(int root, pid_t pid, char *buf, size_t size, struct error *err);
 
 /* The text that the kernel prints for a policy set by libnuma_set_policy(); "" for strict. */
-void pages_policy_text(enum memory_policy policy, const struct idset *nodes, char *buf, size_t size);
+void pages_policy_text(enum memory_policy policy, const struct nodeset *nodes, char *buf, size_t size);
 
 /* --- cgroup/numa.c: the only file that uses libnuma --- */
 
@@ -103,7 +101,7 @@ void pages_policy_text(enum memory_policy policy, const struct idset *nodes, cha
  * Sets the memory policy of the calling thread; its children inherit it, also across exec. The node ids are absolute
  * and do not follow a change of the cpuset. -ENOTSUP: the kernel is too old.
  */
-int libnuma_set_policy(enum memory_policy policy, const struct idset *nodes, struct error *err);
+int libnuma_set_policy(enum memory_policy policy, const struct nodeset *nodes, struct error *err);
 
 /*
  * move_pages(2) on @n addresses; @nodes NULL: only queries. @status: for each the node, or -errno. @shared_too: also

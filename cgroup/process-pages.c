@@ -72,7 +72,7 @@ static bool look_at(struct apart *a, uint64_t at, size_t n)
 	if (changed && libnuma_move_pages(a->pid, changed, a->page, NULL, a->status, false) < 0)
 		return false;
 	for (size_t i = 0; i < changed; i++)
-		if (a->status[i] >= 0 && a->status[i] < PAGES_NODE_MAX)
+		if (a->status[i] >= 0 && a->status[i] < NODESET_MAX)
 			pages_node(&a->found, (unsigned int)a->status[i])->anon += a->page_size;
 	return true;
 }

@@ -107,14 +107,14 @@ static void patch_u32(struct message *m, size_t at, size_t v)
 }
 
 /* Writes a property (sv) whose value is a byte array (ay) with a bit per id. */
-static void put_set(struct message *m, const char *name, const struct idset *s)
+static void put_set(struct message *m, const char *name, struct ids s)
 {
 	unsigned char bits[SET_BYTES] = { 0 };
 	uint32_t len = 0;
 
-	if (idset_empty(s))
+	if (ids_empty(s))
 		return;
-	idset_foreach(id, s) {
+	ids_foreach(id, s) {
 		bits[id / 8] = (unsigned char)(bits[id / 8] | 1U << (id % 8));
 		len = (uint32_t)id / 8 + 1;
 	}
@@ -194,7 +194,7 @@ static int make_question(struct message *m, const char *unit)
 	return end_call(m, body);
 }
 
-static int make_call(struct message *m, const char *unit, const struct idset *cpus, const struct idset *mems)
+static int make_call(struct message *m, const char *unit, const struct idset *cpus, const struct nodeset *mems)
 {
 	static const struct call set = { "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
 					 "SetUnitProperties", "sba(sv)" };
@@ -207,8 +207,8 @@ static int make_call(struct message *m, const char *unit, const struct idset *cp
 	array = m->n - 4;
 	align(m, 8);
 	items = m->n;
-	put_set(m, "AllowedCPUs", cpus);
-	put_set(m, "AllowedMemoryNodes", mems);
+	put_set(m, "AllowedCPUs", ids_of(cpus));
+	put_set(m, "AllowedMemoryNodes", ids_of(mems));
 	patch_u32(m, array, m->n - items);
 	return end_call(m, body);
 }
@@ -353,8 +353,8 @@ static int connect_to(const char *path, unsigned int timeout_ms, struct line *l)
 	return authenticate(l);
 }
 
-int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus, const struct idset *mems,
-		       unsigned int timeout_ms, struct error *err)
+int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus,
+		       const struct nodeset *mems, unsigned int timeout_ms, struct error *err)
 {
 	const char *unit = systemd_unit_of(cgroup);
 	cleanup_close int fd = -1;
@@ -364,7 +364,7 @@ int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct
 	char said[256];
 	int r;
 
-	if (!unit || (idset_empty(cpus) && idset_empty(mems)))
+	if (!unit || (idset_empty(cpus) && nodeset_empty(mems)))
 		return 0;
 	l.fd = fd = unix_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
 	r = connect_to(socket_path, timeout_ms, &l);

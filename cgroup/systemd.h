@@ -24,7 +24,7 @@ const char *systemd_unit_of(const char *cgroup);
  * whether the unit's cgroup is @cgroup. 0 also if no unit has this cgroup, or if systemd does not run here. -ETIMEDOUT:
  * no answer within @timeout_ms; -EREMOTEIO: systemd refused, with its message.
  */
-int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus, const struct idset *mems,
-		       unsigned int timeout_ms, struct error *err);
+int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus,
+		       const struct nodeset *mems, unsigned int timeout_ms, struct error *err);
 
 #endif

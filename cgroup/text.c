@@ -157,7 +157,7 @@ bool words_have(const char *text, const char *word)
 
 /* Index of each node in numa_stat.node, plus 1; 0: absent. Each line has all nodes, up to a thousand. */
 struct places {
-	uint16_t of[NUMA_STAT_MAX];
+	uint16_t of[NODESET_MAX];
 };
 
 /* The index of node @id in @s, added if it is new. */
@@ -176,7 +176,7 @@ static const char *node_value(const char *p, unsigned int *id, uint64_t *bytes)
 {
 	uint64_t n;
 
-	if (*p++ != 'N' || !number_prefix(&p, NUMA_STAT_MAX - 1, &n) || *p++ != '=' ||
+	if (*p++ != 'N' || !number_prefix(&p, NODESET_MAX - 1, &n) || *p++ != '=' ||
 	    !number_prefix(&p, UINT64_MAX, bytes) || (*p && *p != ' ' && *p != '\n'))
 		return NULL;
 	*id = (unsigned int)n;

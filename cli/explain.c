@@ -62,8 +62,8 @@ static void json_asked(struct json_writer *o, const struct request *r, char *val
 		if (own_limit(r, i, &name, value, VALUE_MAX))
 			json_put_string(o, name, value);
 	json_end(o);
-	json_put_list(o, "pinned_cpus", &r->pin_cpus);
-	json_put_list(o, "pinned_mems", &r->pin_mems);
+	json_put_list(o, "pinned_cpus", ids_of(&r->pin_cpus));
+	json_put_list(o, "pinned_mems", ids_of(&r->pin_mems));
 }
 
 static void json_memory(struct json_writer *o, const struct share *s)
@@ -90,10 +90,10 @@ static void explain_print_json(const struct record *r, char *value)
 	json_put_string(&o, "cgroup", r->cgroup);
 	json_put_uint(&o, "seconds_ago", age_of(r));
 	json_asked(&o, &r->request, value);
-	json_put_comma(&o, "nodes", &p->nodes);
-	json_put_list(&o, "cpus", &p->share.cpus);
-	json_put_list(&o, "mems", &p->mems);
-	json_put_list(&o, "held", &p->share.held);
+	json_put_comma(&o, "nodes", ids_of(&p->nodes));
+	json_put_list(&o, "cpus", ids_of(&p->share.cpus));
+	json_put_list(&o, "mems", ids_of(&p->mems));
+	json_put_list(&o, "held", ids_of(&p->share.held));
 	json_put_uint(&o, "counts_for", p->share.count);
 	json_memory(&o, &p->share);
 	json_put_string(&o, "policy", memory_policy_name(p->policy));
@@ -103,9 +103,9 @@ static void explain_print_json(const struct record *r, char *value)
 	json_end(&o);
 }
 
-static void set_row(struct table *t, const char *name, const struct idset *s)
+static void set_row(struct table *t, const char *name, struct ids s)
 {
-	if (idset_empty(s))
+	if (ids_empty(s))
 		return;
 	table_cell(t, "%s", name);
 	table_list(t, s);
@@ -148,8 +148,8 @@ static void fill_asked(struct table *t, const struct request *r, char *value)
 			snprintf(line, sizeof(line), "runtime's limit, %s", name);
 			row(t, line, value);
 		}
-	set_row(t, "runtime's pin, CPUs", &r->pin_cpus);
-	set_row(t, "runtime's pin, memory", &r->pin_mems);
+	set_row(t, "runtime's pin, CPUs", ids_of(&r->pin_cpus));
+	set_row(t, "runtime's pin, memory", ids_of(&r->pin_mems));
 }
 
 static void fill_chosen(struct table *t, const struct record *r)
@@ -157,11 +157,11 @@ static void fill_chosen(struct table *t, const struct record *r)
 	const struct placement *p = &r->placement;
 	char size[32], seen[32];
 
-	set_row(t, "chosen nodes", &p->nodes);
+	set_row(t, "chosen nodes", ids_of(&p->nodes));
 	table_cell(t, "chosen CPUs");
-	table_list(t, &p->share.cpus);
-	set_row(t, "held for itself", &p->share.held);
-	set_row(t, "chosen memory nodes", &p->mems);
+	table_list(t, ids_of(&p->share.cpus));
+	set_row(t, "held for itself", ids_of(&p->share.held));
+	set_row(t, "chosen memory nodes", ids_of(&p->mems));
 	for (unsigned int i = 0; i < p->share.nmem; i++) {
 		const struct share_node *m = &p->share.mem[i];
 

@@ -96,8 +96,8 @@ static void incus_print(const struct cli *cli, const struct incus_options *o, co
 	json_begin_object(&out, NULL);
 	json_put_string(&out, "instance", o->instance);
 	json_put_string(&out, "project", o->project);
-	json_put_comma(&out, "nodes", &p->nodes);
-	json_put_list(&out, "mems", &p->mems);
+	json_put_comma(&out, "nodes", ids_of(&p->nodes));
+	json_put_list(&out, "mems", ids_of(&p->mems));
 	cli_json_reasons(&out, why);
 	json_end(&out);
 }
@@ -106,7 +106,7 @@ static int incus_place(const struct cli *cli, const struct incus_options *o, str
 {
 	cleanup_placement struct placement p = { 0 };
 	struct reasons why = { 0 };
-	char list[IDSET_TEXT_MAX];
+	char list[NODESET_TEXT_MAX];
 	int ret = incus_get(o->socket, o->project, o->instance, a, err);
 
 	if (ret < 0)
@@ -116,7 +116,7 @@ static int incus_place(const struct cli *cli, const struct incus_options *o, str
 	ret = incus_choose(cli, &a->config, &p, &why, err);
 	if (ret < 0)
 		return ret;
-	idset_format_comma(&p.nodes, list, sizeof(list));
+	nodeset_format_comma(&p.nodes, list, sizeof(list));
 	if (!o->dry_run)
 		ret = write_nodes(o, &a->config, list, err);
 	if (ret == 0)

@@ -17,13 +17,14 @@ void left_out_cpus_of(const struct topology *t, unsigned int node, struct idset 
 
 static void read_cgroup(const struct cli *cli, const struct topology *t, struct left_out *out)
 {
-	struct idset cpus, mems;
+	struct idset cpus;
+	struct nodeset mems;
 
 	topology_allowed(cli->root, t, &cpus, &mems);
 	out->not_allowed = t->online;
 	idset_andnot(&out->not_allowed, &cpus);
 	out->bad_mems = t->mem_nodes;
-	idset_andnot(&out->bad_mems, &mems);
+	nodeset_andnot(&out->bad_mems, &mems);
 }
 
 static void read_reserved(const struct cli *cli, const struct topology *t, struct left_out *out)
@@ -38,12 +39,12 @@ static void read_reserved(const struct cli *cli, const struct topology *t, struc
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		struct idset cpus;
 
-		if (!idset_has(&conf.select.reserved_nodes, t->nodes[i].id))
+		if (!nodeset_has(&conf.select.reserved_nodes, t->nodes[i].id))
 			continue;
 		left_out_cpus_of(t, i, &cpus);
 		idset_or(&out->reserved, &cpus);
 		if (t->nodes[i].has_memory)
-			idset_add(&out->bad_mems, t->nodes[i].id);
+			nodeset_add(&out->bad_mems, t->nodes[i].id);
 	}
 }
 
@@ -158,7 +159,7 @@ struct left_out_text left_out_memory(const struct topology *t, const struct left
 	if (n->movable_only)
 		used += (size_t)snprintf(out.text + used, sizeof(out.text) - used, "%smovable memory alone",
 					 used ? ", " : "");
-	if (idset_has(&all->bad_mems, n->id))
+	if (nodeset_has(&all->bad_mems, n->id))
 		used += (size_t)snprintf(out.text + used, sizeof(out.text) - used, "%smemory reserved or not allowed here",
 					 used ? ", " : "");
 	if (n->arc_bytes) {
@@ -173,9 +174,9 @@ struct left_out_text left_out_memory(const struct topology *t, const struct left
 
 void left_out_json(struct json_writer *o, const struct left_out *node)
 {
-	json_put_list(o, "isolated", &node->isolated);
-	json_put_list(o, "reserved", &node->reserved);
-	json_put_list(o, "not_allowed", &node->not_allowed);
-	json_put_list(o, "offline", &node->offline);
-	json_put_list(o, "held", &node->held);
+	json_put_list(o, "isolated", ids_of(&node->isolated));
+	json_put_list(o, "reserved", ids_of(&node->reserved));
+	json_put_list(o, "not_allowed", ids_of(&node->not_allowed));
+	json_put_list(o, "offline", ids_of(&node->offline));
+	json_put_list(o, "held", ids_of(&node->held));
 }

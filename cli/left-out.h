@@ -16,7 +16,7 @@ struct left_out {
 	struct idset not_allowed; /* not among the root cgroup's effective CPUs */
 	struct idset offline;
 	struct idset held;        /* held exclusively by placed containers; part of the load, too */
-	struct idset bad_mems;    /* node ids: not among the root cgroup's effective memory nodes */
+	struct nodeset bad_mems;  /* node ids: not among the root cgroup's effective memory nodes */
 };
 
 /*

@@ -110,8 +110,8 @@ static int print_legend(const struct map *m, struct error *err)
 	for (unsigned int k = 0; k < m->s->n; k++) {
 		table_cell(&table, "%c", letter_of(k));
 		table_id(&table, m->s->record[k]->id);
-		table_comma(&table, &m->s->record[k]->placement.nodes);
-		table_list(&table, &m->s->record[k]->placement.mems);
+		table_comma(&table, ids_of(&m->s->record[k]->placement.nodes));
+		table_list(&table, ids_of(&m->s->record[k]->placement.mems));
 	}
 	return table_print(&table, err);
 }
@@ -145,7 +145,7 @@ static void map_json_node(struct json_writer *o, const struct map *m, unsigned i
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
 	json_put_uint(o, "package", n->package);
-	json_put_list(o, "cpus", &cpus);
+	json_put_list(o, "cpus", ids_of(&cpus));
 	json_put_number(o, "load", (double)m->s->load[i] / LOAD_ONE);
 	json_put_uint(o, "mem_total", n->mem_total);
 	json_put_uint(o, "mem_free", n->mem_free);
@@ -154,7 +154,7 @@ static void map_json_node(struct json_writer *o, const struct map *m, unsigned i
 	json_put_string(o, "memory_kind", memory_kind_name(n->memory_kind));
 	json_begin_array(o, "containers");
 	for (unsigned int k = 0; k < m->s->n; k++)
-		if (idset_has(&m->s->record[k]->placement.nodes, n->id))
+		if (nodeset_has(&m->s->record[k]->placement.nodes, n->id))
 			json_put_string(o, NULL, m->s->record[k]->id);
 	json_end(o);
 	json_end(o);

@@ -39,7 +39,7 @@ static void add_elsewhere(struct metrics *m, int mount, const struct record *r, 
 	for (unsigned int i = 0; i < stat->n; i++) {
 		int node = topology_find_node(m->s.topology, stat->node[i].id);
 
-		if (node >= 0 && !idset_has(&r->placement.mems, stat->node[i].id))
+		if (node >= 0 && !nodeset_has(&r->placement.mems, stat->node[i].id))
 			m->elsewhere[node] += stat->node[i].anon;
 	}
 }

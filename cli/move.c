@@ -59,7 +59,7 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
 	o->job.id = argv[0];
 	o->nodes = argv[1];
-	return idset_parse(o->nodes, &o->job.nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
+	return nodeset_parse(o->nodes, &o->job.nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
 static void move_print_json(const struct record *before, const struct record *after)
@@ -68,20 +68,20 @@ static void move_print_json(const struct record *before, const struct record *af
 
 	json_begin_object(&o, NULL);
 	json_put_string(&o, "id", after->id);
-	json_put_comma(&o, "nodes", &after->placement.nodes);
-	json_put_list(&o, "cpus", &after->placement.share.cpus);
-	json_put_list(&o, "mems", &after->placement.mems);
-	json_put_comma(&o, "nodes_before", &before->placement.nodes);
-	json_put_list(&o, "mems_before", &before->placement.mems);
+	json_put_comma(&o, "nodes", ids_of(&after->placement.nodes));
+	json_put_list(&o, "cpus", ids_of(&after->placement.share.cpus));
+	json_put_list(&o, "mems", ids_of(&after->placement.mems));
+	json_put_comma(&o, "nodes_before", ids_of(&before->placement.nodes));
+	json_put_list(&o, "mems_before", ids_of(&before->placement.mems));
 	json_end(&o);
 }
 
 static void move_print_text(const struct move_options *o, const struct record *before, const struct record *after)
 {
-	char from[IDSET_TEXT_MAX], to[IDSET_TEXT_MAX], cpus[IDSET_TEXT_MAX];
+	char from[NODESET_TEXT_MAX], to[NODESET_TEXT_MAX], cpus[IDSET_TEXT_MAX];
 
-	idset_format(&before->placement.mems, from, sizeof(from));
-	idset_format(&after->placement.mems, to, sizeof(to));
+	nodeset_format(&before->placement.mems, from, sizeof(from));
+	nodeset_format(&after->placement.mems, to, sizeof(to));
 	idset_format(&after->placement.share.cpus, cpus, sizeof(cpus));
 	if (strcmp(after->applied, PLACE_MEMS_ONLY) == 0)
 		snprintf(cpus, sizeof(cpus), "are its runtime's");

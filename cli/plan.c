@@ -43,9 +43,9 @@ static void plan_print_json(const struct placement *p, const struct reasons *why
 	struct json_writer o = JSON_TO(stdout);
 
 	json_begin_object(&o, NULL);
-	json_put_comma(&o, "nodes", &p->nodes);
-	json_put_list(&o, "cpus", &p->share.cpus);
-	json_put_list(&o, "mems", &p->mems);
+	json_put_comma(&o, "nodes", ids_of(&p->nodes));
+	json_put_list(&o, "cpus", ids_of(&p->share.cpus));
+	json_put_list(&o, "mems", ids_of(&p->mems));
 	cli_json_reasons(&o, why);
 	json_end(&o);
 }
@@ -59,9 +59,9 @@ static int plan_print_text(const struct placement *p, const struct reasons *why,
 	table_cell(&table, "NODES");
 	table_cell(&table, "CPUS");
 	table_cell(&table, "MEMORY NODES");
-	table_comma(&table, &p->nodes);
-	table_list(&table, &p->share.cpus);
-	table_list(&table, &p->mems);
+	table_comma(&table, ids_of(&p->nodes));
+	table_list(&table, ids_of(&p->share.cpus));
+	table_list(&table, ids_of(&p->mems));
 	ret = table_print(&table, err);
 	if (ret < 0)
 		return ret;

@@ -118,8 +118,8 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 
 		json_begin_object(&o, NULL);
 		json_put_string(&o, "id", b->s.record[m->item]->id);
-		json_put_comma(&o, "from", &b->s.record[m->item]->placement.nodes);
-		json_put_comma(&o, "to", &m->nodes);
+		json_put_comma(&o, "from", ids_of(&b->s.record[m->item]->placement.nodes));
+		json_put_comma(&o, "to", ids_of(&m->nodes));
 		json_put_uint(&o, "bytes", m->bytes);
 		json_put_number(&o, "load_over_mean", m->after);
 		json_put_bool(&o, "joins", m->joins);
@@ -154,8 +154,8 @@ static int rebalance_print_plan(const struct rebalance *b, struct error *err)
 
 		size_human(m->bytes, size, sizeof(size));
 		table_id(&t, b->s.record[m->item]->id);
-		table_comma(&t, &b->s.record[m->item]->placement.nodes);
-		table_comma(&t, &m->nodes);
+		table_comma(&t, ids_of(&b->s.record[m->item]->placement.nodes));
+		table_comma(&t, ids_of(&m->nodes));
 		table_cell(&t, "%s", size);
 		table_cell(&t, "%.2f", m->after);
 		table_cell(&t, "%s", m->joins ? "together" : m->after < m->before ? "evener" : "makes room");
@@ -185,9 +185,9 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 		return ret;
 	b->made[i] = true;
 	b->done++;
-	idset_format_comma(&after.placement.nodes, list, sizeof(list));
+	nodeset_format_comma(&after.placement.nodes, list, sizeof(list));
 	if (!b->cli->json)
-		printf("moved %s to node%s %s\n", job.id, idset_count(&after.placement.nodes) == 1 ? "" : "s", list);
+		printf("moved %s to node%s %s\n", job.id, nodeset_count(&after.placement.nodes) == 1 ? "" : "s", list);
 	return fflush(stdout) ? error_errno(err, -errno, "stdout") : 0;
 }
 

@@ -202,9 +202,9 @@ static void simulate_answer(const struct simulation *s, const char *id, const st
 	if (error) {
 		json_put_string(&o, "error", error);
 	} else {
-		json_put_comma(&o, "nodes", &p->nodes);
-		json_put_list(&o, "cpus", &p->share.cpus);
-		json_put_list(&o, "mems", &p->mems);
+		json_put_comma(&o, "nodes", ids_of(&p->nodes));
+		json_put_list(&o, "cpus", ids_of(&p->share.cpus));
+		json_put_list(&o, "mems", ids_of(&p->mems));
 	}
 	json_put_uint(&o, "ns", ns);
 	json_end(&o);
@@ -246,7 +246,7 @@ static int simulate_place(struct simulation *s, struct line *l, struct placement
 		if (ret < 0)
 			return ret;
 		if (node >= 0)
-			idset_add(&in.device_nodes, (unsigned int)node);
+			nodeset_add(&in.device_nodes, (unsigned int)node);
 	}
 	start = now_ns();
 	ret = select_placement(&in, p, NULL, err);

@@ -171,6 +171,6 @@ unsigned int snapshot_containers_on(const struct snapshot *s, unsigned int node)
 	unsigned int n = 0;
 
 	for (unsigned int i = 0; i < s->n; i++)
-		n += idset_has(&s->record[i]->placement.nodes, s->topology->nodes[node].id);
+		n += nodeset_has(&s->record[i]->placement.nodes, s->topology->nodes[node].id);
 	return n;
 }

@@ -26,7 +26,7 @@ static void status_json_node(struct json_writer *o, const struct snapshot *s, un
 	left_out_usable(t, &s->left_out, i, &usable);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", t->nodes[i].id);
-	json_put_list(o, "usable", &usable);
+	json_put_list(o, "usable", ids_of(&usable));
 	left_out_json(o, &left);
 	json_put_string(o, "memory_kind", memory_kind_name(t->nodes[i].memory_kind));
 	json_end(o);
@@ -45,9 +45,9 @@ static void status_print_json(const struct snapshot *s)
 		json_put_string(&o, "id", r->id);
 		json_put_string(&o, "runtime", r->runtime);
 		json_put_string(&o, "cgroup", r->cgroup);
-		json_put_comma(&o, "nodes", &r->placement.nodes);
-		json_put_list(&o, "cpus", &r->placement.share.cpus);
-		json_put_list(&o, "mems", &r->placement.mems);
+		json_put_comma(&o, "nodes", ids_of(&r->placement.nodes));
+		json_put_list(&o, "cpus", ids_of(&r->placement.share.cpus));
+		json_put_list(&o, "mems", ids_of(&r->placement.mems));
 		json_end(&o);
 	}
 	json_end(&o);
@@ -136,9 +136,9 @@ static int print_containers(const struct snapshot *s, struct error *err)
 
 		table_id(&table, r->id);
 		table_cell(&table, "%s", r->runtime);
-		table_comma(&table, &r->placement.nodes);
-		table_list(&table, &r->placement.share.cpus);
-		table_list(&table, &r->placement.mems);
+		table_comma(&table, ids_of(&r->placement.nodes));
+		table_list(&table, ids_of(&r->placement.share.cpus));
+		table_list(&table, ids_of(&r->placement.mems));
 	}
 	return table_print(&table, err);
 }

@@ -436,11 +436,11 @@ static int packages(const struct svg *g, int y, bool draw)
  */
 static void put_lists(const struct svg *g, const struct record *r)
 {
-	char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX], head[sizeof(r->runtime) + 16];
+	char cpus[IDSET_TEXT_MAX], mems[NODESET_TEXT_MAX], head[sizeof(r->runtime) + 16];
 	double room, half, wide;
 
 	idset_format(&r->placement.share.cpus, cpus, sizeof(cpus));
-	idset_format(&r->placement.mems, mems, sizeof(mems));
+	nodeset_format(&r->placement.mems, mems, sizeof(mems));
 	snprintf(head, sizeof(head), "%s, CPUs ", r->runtime);
 	room = ENTRY_TEXT - svg_width(head, strlen(head), 11) - svg_width(", memory ", 9, 11);
 	half = room / 2;

@@ -67,19 +67,19 @@ void table_id(struct table *t, const char *id)
 	table_cell(t, "%.*s", table_id_length(id), id);
 }
 
-void table_list(struct table *t, const struct idset *s)
+void table_list(struct table *t, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
-	idset_format(s, text, sizeof(text));
+	ids_format(s, text, sizeof(text));
 	table_cell(t, "%s", *text ? text : "-");
 }
 
-void table_comma(struct table *t, const struct idset *s)
+void table_comma(struct table *t, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
-	idset_format_comma(s, text, sizeof(text));
+	ids_format_comma(s, text, sizeof(text));
 	table_cell(t, "%s", *text ? text : "-");
 }
 

@@ -28,8 +28,8 @@ void table_cell(struct table *t, const char *fmt, ...) __attribute__((format(pri
 #define TABLE_ID_SHORT 12
 int table_id_length(const char *id);
 void table_id(struct table *t, const char *id);
-void table_list(struct table *t, const struct idset *s);
-void table_comma(struct table *t, const struct idset *s);
+void table_list(struct table *t, struct ids s);
+void table_comma(struct table *t, struct ids s);
 /* -ENOMEM, also if there was no memory for a cell: then nothing is printed. */
 int table_print(const struct table *t, struct error *err);
 

@@ -45,7 +45,7 @@ static void topology_json_node(struct json_writer *o, const struct view *v, unsi
 	left_out_cpus_of(t, i, &cpus);
 	json_begin_object(o, NULL);
 	json_put_uint(o, "id", n->id);
-	json_put_list(o, "cpus", &cpus);
+	json_put_list(o, "cpus", ids_of(&cpus));
 	left_out_of(v->cli->root, t, &v->left_out, i, &left);
 	left_out_json(o, &left);
 	json_put_uint(o, "mem_total", n->mem_total);
@@ -133,7 +133,7 @@ static void add_node_row(struct table *table, const struct view *v, unsigned int
 	size_human(n->mem_total, total, sizeof(total));
 	size_human(n->mem_free, avail, sizeof(avail));
 	table_cell(table, "%u", n->id);
-	table_list(table, &cpus);
+	table_list(table, ids_of(&cpus));
 	table_cell(table, "%s", n->mem_known ? total : "-");
 	table_cell(table, "%s", n->mem_known ? avail : "-");
 	left_out_of(v->cli->root, t, &v->left_out, i, &left);

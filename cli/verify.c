@@ -21,7 +21,7 @@ struct target {
 	char *cgroup;        /* NULL: a single process */
 	pid_t pid;           /* 0: a container */
 	bool placed;         /* recorded in the ledger */
-	struct idset should; /* node ids */
+	struct nodeset should; /* node ids */
 	enum memory_policy policy;
 	/* Results. */
 	struct pages pages;
@@ -34,7 +34,7 @@ struct target {
 struct verify {
 	struct cli *cli;
 	int mount;
-	struct idset nodes; /* --nodes; empty: not given */
+	struct nodeset nodes; /* --nodes; empty: not given */
 	unsigned int watch; /* seconds; 0: once */
 	char **names;
 	int nnames;
@@ -133,7 +133,7 @@ static int find_inode(void *arg, const struct record *r)
 }
 
 /* "Mems_allowed_list:\t0-3" */
-static int read_allowed(int root, pid_t pid, struct idset *out, struct error *err)
+static int read_allowed(int root, pid_t pid, struct nodeset *out, struct error *err)
 {
 	static const char key[] = "Mems_allowed_list:\t";
 	cleanup_free char *text = NULL;
@@ -151,7 +151,7 @@ static int read_allowed(int root, pid_t pid, struct idset *out, struct error *er
 		return error_set(err, -ENOENT, "%s: Mems_allowed_list is missing", path);
 	at += strlen(key);
 	at[strcspn(at, "\n")] = '\0';
-	return idset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
+	return nodeset_parse_kernel(at, out, err) < 0 ? error_prefix(err, -EINVAL, "%s", path) : 0;
 }
 
 /* Adds a process by its pid. If its cgroup is a placed container's, it should be on that container's nodes. */
@@ -225,7 +225,7 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 		r = pages_of_cgroup(v->cli->root, v->mount, t->cgroup, &t->pages, err);
 	if (r < 0)
 		return error_prefix(err, r, "%s", t->name);
-	if (!idset_empty(&v->nodes))
+	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
 	read_stat(v, t);
 	for (unsigned int i = 0; i < t->pages.n; i++) {
@@ -234,7 +234,7 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 	}
 	t->miss = pages_elsewhere(&t->pages, &t->should);
 	/* Memory with policy preferred may be on other nodes: that is reported, but not as a failure. */
-	if (t->miss && (t->policy != POLICY_PREFERRED || !idset_empty(&v->nodes)))
+	if (t->miss && (t->policy != POLICY_PREFERRED || !nodeset_empty(&v->nodes)))
 		v->cli->failed = true;
 	return 0;
 }
@@ -243,16 +243,16 @@ static const char *verdict(const struct verify *v, const struct target *t)
 {
 	if (!t->miss)
 		return "hit";
-	return t->policy == POLICY_PREFERRED && idset_empty(&v->nodes) ? "spilled" : "miss";
+	return t->policy == POLICY_PREFERRED && nodeset_empty(&v->nodes) ? "spilled" : "miss";
 }
 
 /* Nodes with memory, with pages, or in the expected set. */
-static void shown_nodes(const struct verify *v, const struct target *t, struct idset *out)
+static void shown_nodes(const struct verify *v, const struct target *t, struct nodeset *out)
 {
 	*out = v->topology->mem_nodes;
-	idset_or(out, &t->should);
+	nodeset_or(out, &t->should);
 	for (unsigned int i = 0; i < t->pages.n; i++)
-		idset_add(out, t->pages.node[i].id);
+		nodeset_add(out, t->pages.node[i].id);
 }
 
 /* A row of the table: a kind of pages. */
@@ -297,7 +297,7 @@ static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind
 	case HUGE:
 		return n->huge;
 	case MISS:
-		return idset_has(&t->should, id) ? 0 : pages_own(n);
+		return nodeset_has(&t->should, id) ? 0 : pages_own(n);
 	case FILES:
 		return n->file - n->shared + n->mixed;
 	default:
@@ -310,7 +310,7 @@ static uint64_t bytes_of(const struct target *t, unsigned int id, enum kind kind
 static void verify_print_json(const struct verify *v)
 {
 	struct json_writer o = JSON_TO(stdout);
-	struct idset nodes;
+	struct nodeset nodes;
 
 	json_begin_object(&o, NULL);
 	json_begin_array(&o, "containers");
@@ -322,7 +322,7 @@ static void verify_print_json(const struct verify *v)
 		if (t->pid)
 			json_put_uint(&o, "pid", (uint64_t)t->pid);
 		json_put_string(&o, "runtime", t->runtime);
-		json_put_list(&o, "mems", &t->should);
+		json_put_list(&o, "mems", ids_of(&t->should));
 		json_put_string(&o, "policy", memory_policy_name(t->policy));
 		json_put_string(&o, "applied", t->applied);
 		json_put_string(&o, "verdict", verdict(v, t));
@@ -331,7 +331,7 @@ static void verify_print_json(const struct verify *v)
 		json_put_uint(&o, "mixed", t->mixed);
 		json_begin_array(&o, "nodes");
 		shown_nodes(v, t, &nodes);
-		idset_foreach(id, &nodes) {
+		nodeset_foreach(id, &nodes) {
 			json_begin_object(&o, NULL);
 			json_put_uint(&o, "id", (uint64_t)id);
 			for (enum kind k = 0; k < (t->has_stat ? KINDS : CGROUP_ANON); k++)
@@ -350,21 +350,21 @@ static void mib_cell(struct table *t, uint64_t bytes)
 	table_cell(t, "%.1f", (double)bytes / (1 << 20));
 }
 
-static void fill_table(const struct target *t, const struct idset *nodes, struct table *table)
+static void fill_table(const struct target *t, const struct nodeset *nodes, struct table *table)
 {
 	table_cell(table, "MiB");
-	idset_foreach(id, nodes)
+	nodeset_foreach(id, nodes)
 		table_cell(table, "Node %d", id);
 	table_cell(table, "Total");
 	table_cell(table, "should be on");
-	idset_foreach(id, nodes)
-		table_cell(table, "%s", idset_has(&t->should, (unsigned int)id) ? "yes" : "-");
+	nodeset_foreach(id, nodes)
+		table_cell(table, "%s", nodeset_has(&t->should, (unsigned int)id) ? "yes" : "-");
 	table_cell(table, "%s", "");
 	for (enum kind k = 0; k < (t->has_stat ? KINDS : CGROUP_ANON); k++) {
 		uint64_t sum = 0;
 
 		table_cell(table, "%s", kinds[k].title);
-		idset_foreach(id, nodes) {
+		nodeset_foreach(id, nodes) {
 			sum += bytes_of(t, (unsigned int)id, k);
 			mib_cell(table, bytes_of(t, (unsigned int)id, k));
 		}
@@ -375,19 +375,19 @@ static void fill_table(const struct target *t, const struct idset *nodes, struct
 static int print_target(const struct verify *v, const struct target *t, struct error *err)
 {
 	cleanup_table struct table table = { 0 };
-	char align[PAGES_NODE_MAX + 3] = "l", list[IDSET_TEXT_MAX], name[sizeof(t->name)];
-	struct idset nodes;
+	char align[NODESET_MAX + 3] = "l", list[NODESET_TEXT_MAX], name[sizeof(t->name)];
+	struct nodeset nodes;
 	int r;
 
 	shown_nodes(v, t, &nodes);
-	memset(align + 1, 'r', idset_count(&nodes) + 1);
+	memset(align + 1, 'r', nodeset_count(&nodes) + 1);
 	table_init(&table, stdout, align);
 	fill_table(t, &nodes, &table);
-	idset_format(&t->should, list, sizeof(list));
+	nodeset_format(&t->should, list, sizeof(list));
 	memcpy(name, t->name, sizeof(name));
 	make_printable(name);
 	printf("%s%s%s: memory on node%s %s", name, *t->runtime ? ", " : "", t->runtime,
-	       idset_count(&t->should) == 1 ? "" : "s", list);
+	       nodeset_count(&t->should) == 1 ? "" : "s", list);
 	if (t->placed)
 		printf(", %s by %s", memory_policy_name(t->policy), t->applied);
 	printf("\n");
@@ -428,9 +428,9 @@ static int verify_once(struct verify *v, struct error *err)
 
 static int parse_nodes(struct verify *v, const char *list, struct error *err)
 {
-	if (idset_parse(list, &v->nodes, err) < 0)
+	if (nodeset_parse(list, &v->nodes, err) < 0)
 		return error_prefix(err, -EINVAL, "verify: --nodes");
-	if (idset_empty(&v->nodes))
+	if (nodeset_empty(&v->nodes))
 		return error_set(err, -EINVAL, "verify: --nodes: \"%s\": the list leaves no node", quote(list).text);
 	return 0;
 }

@@ -175,26 +175,25 @@ int numaplace_request_set(struct numaplace_request *r, const char *key, const ch
 	return keep(r->np, request_set(&r->keys, key, value, &err), &err);
 }
 
-static int parse_list(const char *text, const char *what, struct idset *out, struct error *err)
+static int parse_list(const char *text, const char *what, struct ids_out out, struct error *err)
 {
-	int rc;
+	int rc = text && *text ? ids_parse(text, out, err) : ids_parse_kernel("", out, err);
 
-	idset_clear(out);
-	rc = text && *text ? idset_parse(text, out, err) : 0;
 	return rc < 0 ? error_prefix(err, rc, "%s", what) : 0;
 }
 
 int numaplace_request_pin(struct numaplace_request *r, const char *cpus, const char *mems)
 {
-	struct idset pin_cpus, pin_mems;
+	struct idset pin_cpus;
+	struct nodeset pin_mems;
 	struct error err = { 0 };
 	int rc;
 
 	if (!r)
 		return -EINVAL;
-	rc = parse_list(cpus, "pinned CPUs", &pin_cpus, &err);
+	rc = parse_list(cpus, "pinned CPUs", ids_into(&pin_cpus), &err);
 	if (rc == 0)
-		rc = parse_list(mems, "pinned memory nodes", &pin_mems, &err);
+		rc = parse_list(mems, "pinned memory nodes", ids_into(&pin_mems), &err);
 	if (rc < 0)
 		return keep(r->np, rc, &err);
 	r->keys.pin_cpus = pin_cpus;
@@ -403,9 +402,9 @@ static int make_job(const struct numaplace_request *r, const struct numaplace_ta
 	job->id = t->id;
 	job->pid = t->pid;
 	if (t->planned) {
-		rc = parse_list(t->planned->cpus, "planned CPUs", &job->planned_cpus, err);
+		rc = parse_list(t->planned->cpus, "planned CPUs", ids_into(&job->planned_cpus), err);
 		if (rc == 0)
-			rc = parse_list(t->planned->mems, "planned memory nodes", &job->planned_mems, err);
+			rc = parse_list(t->planned->mems, "planned memory nodes", ids_into(&job->planned_mems), err);
 		job->applied = POLICY_BY;
 	}
 	return rc < 0 ? rc : finish(r, &job->request, err);
@@ -524,7 +523,7 @@ int numaplace_move(struct numaplace *np, const char *name, const char *nodes, un
 		return -EINVAL;
 	if (!nodes)
 		return missing(np, "nodes");
-	rc = idset_parse(nodes, &job.nodes, &err);
+	rc = nodeset_parse(nodes, &job.nodes, &err);
 	if (rc < 0)
 		rc = error_prefix(&err, rc, "nodes");
 	if (rc == 0)

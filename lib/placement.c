@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static char *list_text(const struct idset *s)
+static char *list_text(struct ids s)
 {
-	size_t size = idset_format(s, NULL, 0) + 1;
+	size_t size = ids_format(s, NULL, 0) + 1;
 	char *text = malloc(size);
 
 	if (text)
-		idset_format(s, text, size);
+		ids_format(s, text, size);
 	return text;
 }
 
@@ -27,9 +27,9 @@ struct numaplace_placement *placement_of(const char *id, const char *runtime, co
 	out->id = strdup(id);
 	out->runtime = strdup(runtime);
 	out->cgroup = strdup(cgroup);
-	out->nodes = list_text(&p->nodes);
-	out->cpus = list_text(&p->share.cpus);
-	out->mems = list_text(&p->mems);
+	out->nodes = list_text(ids_of(&p->nodes));
+	out->cpus = list_text(ids_of(&p->share.cpus));
+	out->mems = list_text(ids_of(&p->mems));
 	out->policy = p->policy;
 	out->overcommitted = p->overcommitted;
 	out->reasons = *why;

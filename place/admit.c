@@ -7,6 +7,7 @@
 
 #include "place/place.h"
 #include "place/tenant.h"
+#include "plugin/base/hash.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -94,30 +95,29 @@ int admit_request(const struct conf *conf, const struct place_job *job, struct e
 
 /* --- the choice --- */
 
-/* Intersects @pin (empty: anything) with the planned set. */
-static int narrow(struct idset *pin, const struct idset *planned, const char *file, struct error *err)
+/* An empty set is no plan, or no pin. */
+static int check_overlap(struct ids pin, struct ids planned, const char *file, struct error *err)
 {
 	char want[120], have[120];
-	struct idset both = *planned;
 
-	if (idset_empty(planned))
+	if (ids_empty(planned) || ids_empty(pin) || ids_intersects(pin, planned))
 		return 0;
-	if (!idset_empty(pin))
-		idset_and(&both, pin);
-	if (idset_empty(&both)) {
-		idset_format(planned, want, sizeof(want));
-		idset_format(pin, have, sizeof(have));
-		return error_set(err, -ENOSPC, "planned %s %s do not overlap the cgroup's %s", file, want, have);
-	}
-	*pin = both;
-	return 0;
+	ids_format(planned, want, sizeof(want));
+	ids_format(pin, have, sizeof(have));
+	return error_set(err, -ENOSPC, "planned %s %s do not overlap the cgroup's %s", file, want, have);
 }
 
 int admit_plan(const struct place_job *job, struct constraints *limits, struct error *err)
 {
-	int rc = narrow(&limits->pin_cpus, &job->planned_cpus, "cpuset.cpus", err);
+	int rc = check_overlap(ids_of(&limits->pin_cpus), ids_of(&job->planned_cpus), "cpuset.cpus", err);
 
-	return rc < 0 ? rc : narrow(&limits->pin_mems, &job->planned_mems, "cpuset.mems", err);
+	if (rc == 0)
+		rc = check_overlap(ids_of(&limits->pin_mems), ids_of(&job->planned_mems), "cpuset.mems", err);
+	if (rc < 0)
+		return rc;
+	idset_narrow(&limits->pin_cpus, &job->planned_cpus);
+	nodeset_narrow(&limits->pin_mems, &job->planned_mems);
+	return 0;
 }
 
 unsigned int admit_cpus_asked(const struct request *r)
@@ -146,13 +146,14 @@ static int check_plan(const struct place_job *job, const struct placement *p, st
 {
 	char want[120], have[120];
 
-	if (p->policy == POLICY_STRICT || idset_empty(&job->planned_mems) || idset_equal(&job->planned_mems, &p->mems))
+	if (p->policy == POLICY_STRICT || nodeset_empty(&job->planned_mems) ||
+	    nodeset_equal(&job->planned_mems, &p->mems))
 		return 0;
-	idset_format(&job->planned_mems, want, sizeof(want));
-	idset_format(&p->mems, have, sizeof(have));
+	nodeset_format(&job->planned_mems, want, sizeof(want));
+	nodeset_format(&p->mems, have, sizeof(have));
 	return error_set(err, -EAGAIN,
 			 "limits.memory.policy: was set for nodes %s, but only %s %s available now: restart the container",
-			 want, have, idset_count(&p->mems) == 1 ? "is" : "are");
+			 want, have, nodeset_count(&p->mems) == 1 ? "is" : "are");
 }
 
 /* --- the tenant's sums --- */
@@ -238,19 +239,10 @@ static bool has_ceiling(const struct conf *c, const struct tenant_claim *more)
 	       (c->max_memory_each && more->memory) || (c->max_hugepages_each && more->huge);
 }
 
-/* FNV-1a over the tenant's name and the list of tenants, which decides what belongs to it. */
+/* Hashes the tenant's name and the list of tenants, which decides what belongs to it. */
 static uint64_t key_of(const struct sum *s)
 {
-	const char *texts[] = { s->tenant, s->conf->tenants };
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++)
-		for (const char *p = texts[i];; p++) {
-			h = (h ^ (unsigned char)*p) * 0x100000001b3;
-			if (!*p)
-				break;
-		}
-	return h;
+	return hash_text(hash_text(HASH_START, s->tenant), s->conf->tenants);
 }
 
 /* Sums what the tenant holds. */

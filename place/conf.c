@@ -12,6 +12,7 @@
 #include <sys/sysmacros.h>
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #define CONF_SIZE_MAX 65536
@@ -89,28 +90,22 @@ static int parse_switch(const char *value, bool *out, struct error *err)
 
 static int parse_count(const char *value, unsigned int max, unsigned int *out, struct error *err)
 {
-	unsigned int v = 0;
+	uint64_t v;
 
 	if (!*value)
 		return error_set(err, -EINVAL, "\"\": a number is missing");
-	for (const char *p = value; *p; p++) {
-		if (*p < '0' || *p > '9')
-			return error_set(err, -EINVAL, "\"%s\": not a number", quote(value).text);
-		v = v * 10 + (unsigned int)(*p - '0');
-		if (v > max)
-			return error_set(err, -EINVAL, "\"%s\": more than %u", quote(value).text, max);
-	}
-	*out = v;
+	if (value[strspn(value, "0123456789")])
+		return error_set(err, -EINVAL, "\"%s\": not a number", quote(value).text);
+	if (!number_parse(value, max, &v))
+		return error_set(err, -EINVAL, "\"%s\": more than %u", quote(value).text, max);
+	*out = (unsigned int)v;
 	return 0;
 }
 
 /* Parses a list; an empty value is the empty set. */
-static int parse_ids(const char *value, struct idset *out, struct error *err)
+static int parse_ids(const char *value, struct ids_out out, struct error *err)
 {
-	if (*value)
-		return idset_parse(value, out, err);
-	idset_clear(out);
-	return 0;
+	return *value ? ids_parse(value, out, err) : ids_parse_kernel(value, out, err);
 }
 
 static int set_default(struct conf *c, char *value, struct error *err)
@@ -137,12 +132,12 @@ static int set_on_failure(struct conf *c, char *value, struct error *err)
 
 static int set_reserved_cpus(struct conf *c, char *value, struct error *err)
 {
-	return parse_ids(value, &c->select.reserved_cpus, err);
+	return parse_ids(value, ids_into(&c->select.reserved_cpus), err);
 }
 
 static int set_reserved_nodes(struct conf *c, char *value, struct error *err)
 {
-	return parse_ids(value, &c->select.reserved_nodes, err);
+	return parse_ids(value, ids_into(&c->select.reserved_nodes), err);
 }
 
 static bool reserved_overlap(const struct select_policy *p, unsigned int first, unsigned int last)

@@ -21,7 +21,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 	d->env = env;
 	d->topology = t;
 	d->request = request;
-	d->device_nodes = (struct idset){ { 0 } };
+	d->device_nodes = (struct nodeset){ { 0 } };
 	d->devices_unknown = 0;
 	d->whole = false;
 	d->without = NULL;
@@ -44,7 +44,7 @@ int decision_begin(struct decision *d, struct place_env *env, struct topology *t
 
 		rc = topology_device_node(env->root, request->device[i], &node, err);
 		if (rc == 0 && node >= 0)
-			idset_add(&d->device_nodes, (unsigned int)node);
+			nodeset_add(&d->device_nodes, (unsigned int)node);
 		else if (rc == 0)
 			d->devices_unknown |= 1U << i;
 	}
@@ -53,7 +53,7 @@ int decision_begin(struct decision *d, struct place_env *env, struct topology *t
 
 void decision_hint_home(struct decision *d, const struct ledger *l, const char *runtime_class, const char *id)
 {
-	if (idset_empty(&d->limits.last_nodes))
+	if (nodeset_empty(&d->limits.last_nodes))
 		ledger_home(l, runtime_class, id, &d->limits.last_nodes);
 }
 
@@ -119,13 +119,13 @@ void decision_say_cut(const struct decision *d)
 /* With .whole, Incus has chosen the nodes and CPUs, and numaplace does not write the CPUs. */
 static void say_reserved(const struct decision *d)
 {
-	struct idset both = d->env->conf.select.reserved_nodes;
+	struct nodeset both = d->env->conf.select.reserved_nodes;
 	char text[120];
 
-	if (!d->whole || d->request->nodes_mode != NODES_LIST || !idset_intersects(&both, &d->request->nodes))
+	if (!d->whole || d->request->nodes_mode != NODES_LIST || !nodeset_intersects(&both, &d->request->nodes))
 		return;
-	idset_and(&both, &d->request->nodes);
-	idset_format(&both, text, sizeof(text));
+	nodeset_and(&both, &d->request->nodes);
+	nodeset_format(&both, text, sizeof(text));
 	place_say(d->env, "nodes %s are reserved: the container gets no memory there, but may run on their CPUs", text);
 }
 

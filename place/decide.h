@@ -15,7 +15,7 @@ struct decision {
 	struct topology *topology;
 	const struct request *request;
 	struct constraints limits;
-	struct idset device_nodes;
+	struct nodeset device_nodes;
 	unsigned int devices_unknown;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */

@@ -43,24 +43,13 @@ static int read_allowed(const struct place_env *env, const struct inspection *in
 	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
 	int rc;
 
-	if (idset_empty(&in->before.cpus) && idset_empty(&in->before.mems)) {
+	if (idset_empty(&in->before.cpus) && nodeset_empty(&in->before.mems)) {
 		limits->allowed_cpus = in->before.cpus_effective;
 		limits->allowed_mems = in->before.mems_effective;
 		return 0;
 	}
 	rc = cgroup_parent(env->mount, &in->cgroup, &parent, err);
 	return rc < 0 ? rc : cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
-}
-
-/* Intersects @pin with the cgroup's own set. If they are disjoint, the cgroup's set wins: the kernel enforces it. */
-static void add_pin(struct idset *pin, const struct idset *set)
-{
-	struct idset both = *pin;
-
-	if (idset_empty(set))
-		return;
-	idset_and(&both, set);
-	*pin = idset_empty(&both) ? *set : both;
 }
 
 own_frame int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
@@ -84,10 +73,13 @@ own_frame int inspect_cgroup(struct inspection *in, const struct place_env *env,
 	if (rc < 0)
 		return rc;
 	limits->limited = true;
-	/* If Incus writes the CPUs and the nodes are given, the present CPUs are not a pin. */
+	/*
+	 * If a pin and the cgroup's own set are disjoint, the cgroup's set wins: the kernel enforces it. If Incus
+	 * writes the CPUs and the nodes are given, the present CPUs are not a pin.
+	 */
 	if (!job->mems_only || job->request.nodes_mode != NODES_LIST)
-		add_pin(&limits->pin_cpus, &in->before.cpus);
-	add_pin(&limits->pin_mems, &in->before.mems);
+		idset_narrow(&limits->pin_cpus, &in->before.cpus);
+	nodeset_narrow(&limits->pin_mems, &in->before.mems);
 	return 0;
 }
 

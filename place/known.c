@@ -44,9 +44,9 @@ static own_frame int retire(struct ledger *l, const struct ledger_world *world, 
 
 	if (!*old->id || world->liveness->life(world->ctx, old, &changed) != LIFE_GONE)
 		return 0;
-	if (idset_empty(&limits->last_nodes))
+	if (nodeset_empty(&limits->last_nodes))
 		limits->last_nodes = old->placement.nodes;
-	if (idset_empty(&limits->last_mems))
+	if (nodeset_empty(&limits->last_mems))
 		limits->last_mems = old->placement.mems;
 	rc = ledger_remove_cgroup(l, job->runtime_class, job->id, old->cgroup_inode, err);
 	return rc == -ENOENT ? 0 : rc;

@@ -8,13 +8,13 @@
 #include "cgroup/cgroup.h"
 #include "place/marks.h"
 #include "place/move-journal.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #define PATIENCE 600              /* seconds; more than a hook's alarm, as moving pages can take the kernel a minute */
 #define SEEN_STEP (16ULL << 20)   /* bytes; a smaller change is not worth a write to the ledger, */
@@ -185,8 +185,6 @@ static bool live_begin(void *ctx)
 
 void liveness_init(struct liveness_ctx *w, int root, int mount, const struct topology *t, const char *boot_id)
 {
-	struct timespec now = { 0 };
-
 	memset(w, 0, sizeof(*w));
 	w->mount = mount;
 	w->state = -1;
@@ -197,8 +195,7 @@ void liveness_init(struct liveness_ctx *w, int root, int mount, const struct top
 	else if (file_read(root, "proc/sys/kernel/random/boot_id", w->boot_id, sizeof(w->boot_id)) < 0)
 		w->boot_id[0] = '\0';
 	w->boot_id[strcspn(w->boot_id, "\n")] = '\0';
-	clock_gettime(CLOCK_BOOTTIME, &now);
-	w->now = (uint64_t)now.tv_sec;
+	w->now = clock_boot_seconds();
 }
 
 struct ledger_world liveness_world(struct liveness_ctx *w)

@@ -31,21 +31,21 @@ static int set_record(const struct cgroup_dir *c, const struct record *r, const 
 	return rc < 0 ? rc : cgroup_set_xattr(c, CGROUP_XATTR_RECORD, brief_text, len, err);
 }
 
-static void set_ids(const struct place_env *env, const struct cgroup_dir *c, const char *name,
-		     const struct idset *ids)
+static void set_list(const struct place_env *env, const struct cgroup_dir *c, const char *name,
+		     const struct nodeset *nodes)
 {
-	char text[8192];
-	size_t len = idset_format_comma(ids, text, sizeof(text));
+	char text[NODESET_TEXT_MAX];
+	size_t len = nodeset_format_comma(nodes, text, sizeof(text));
 	struct error why;
 
-	if (len < sizeof(text) && cgroup_set_xattr(c, name, text, len, &why) < 0)
+	if (cgroup_set_xattr(c, name, text, len, &why) < 0)
 		place_say(env, "%s", why.text);
 }
 
 static void set_nodes(const struct place_env *env, const struct cgroup_dir *c, const struct placement *p)
 {
-	set_ids(env, c, CGROUP_XATTR_NODES, &p->nodes);
-	set_ids(env, c, CGROUP_XATTR_MEMS, &p->mems);
+	set_list(env, c, CGROUP_XATTR_NODES, &p->nodes);
+	set_list(env, c, CGROUP_XATTR_MEMS, &p->mems);
 }
 
 int marks_set(const struct place_env *env, const struct cgroup_dir *c, const struct record *r, const char *text,
@@ -75,7 +75,7 @@ int marks_remove(const struct cgroup_dir *c, struct error *err)
 }
 
 void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
-			const struct idset *mems)
+			const struct nodeset *mems)
 {
 	struct error why;
 

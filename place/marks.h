@@ -23,6 +23,6 @@ int marks_remove(const struct cgroup_dir *c, struct error *err);
  * in effect until systemd reloads.
  */
 void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
-			const struct idset *mems);
+			const struct nodeset *mems);
 
 #endif

@@ -136,13 +136,13 @@ static const char *find_record(const struct mender *m, const char *id, uint64_t 
 
 static bool is_at(const struct cpuset *c, const struct record *r)
 {
-	return idset_equal(&c->mems, &r->placement.mems) &&
+	return nodeset_equal(&c->mems, &r->placement.mems) &&
 	       (strcmp(r->applied, PLACE_MEMS_ONLY) == 0 || idset_equal(&c->cpus, &r->placement.share.cpus));
 }
 
 static bool same_place(const struct record *a, const struct record *b)
 {
-	return idset_equal(&a->placement.mems, &b->placement.mems) &&
+	return nodeset_equal(&a->placement.mems, &b->placement.mems) &&
 	       idset_equal(&a->placement.share.cpus, &b->placement.share.cpus);
 }
 

@@ -54,10 +54,10 @@ static void move_close(struct move *m)
 
 static int widen(struct move *m, struct error *err)
 {
-	struct idset both = m->cpuset.mems_effective;
+	struct nodeset both = m->cpuset.mems_effective;
 	static const struct idset none;
 
-	idset_or(&both, &m->new->placement.mems);
+	nodeset_or(&both, &m->new->placement.mems);
 	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL, &none, &both, err);
 }
 
@@ -188,8 +188,8 @@ static int choose_new(struct move *m, struct ledger *l, const struct record *old
 	r->nodes = m->job->nodes;
 	r->all_nodes = false;
 	/* The present nodes must not count as preferred. */
-	idset_clear(&r->last_nodes);
-	idset_clear(&r->last_mems);
+	nodeset_clear(&r->last_nodes);
+	nodeset_clear(&r->last_mems);
 	decision_init(&m->decision, m->env, m->machine.topology, r);
 	m->decision.without = &old->placement.share;
 	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */

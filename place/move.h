@@ -11,7 +11,7 @@
 struct move_job {
 	const char *id;
 	uint64_t cgroup_inode;    /* of its record: several containers may have the same id */
-	struct idset nodes;       /* the nodes to choose from */
+	struct nodeset nodes;     /* the nodes to choose from */
 	unsigned int seconds;     /* time limit for the whole move; 0: none */
 	bool dry_run;             /* choose only; move nothing */
 	/* Progress callback (may be NULL): bytes on the target nodes, and bytes to move in total. */

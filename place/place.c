@@ -10,20 +10,12 @@
 #include "place/known.h"
 #include "place/marks.h"
 #include "place/message.h"
+#include "plugin/base/clock.h"
 #include "plugin/base/util.h"
 #include "plugin/ledger/counters.h"
 
 #include <errno.h>
 #include <string.h>
-#include <time.h>
-
-static uint64_t microseconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
 
 /*
  * Fills in all fields but the placement and its reasons. The recorded request has the pins of the cgroup, the hints
@@ -135,19 +127,19 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 }
 
 /* The memory nodes to write. With the policy preferred, processes may allocate on any node that is not reserved. */
-static struct idset mems_to_write(const struct placing *p, const struct constraints *limits,
-				  const struct placement *chosen)
+static struct nodeset mems_to_write(const struct placing *p, const struct constraints *limits,
+				    const struct placement *chosen)
 {
-	const struct idset *reserved = &p->env->conf.select.reserved_nodes;
-	struct idset mems = limits->allowed_mems;
+	const struct nodeset *reserved = &p->env->conf.select.reserved_nodes;
+	struct nodeset mems = limits->allowed_mems;
 
 	if (chosen->policy != POLICY_PREFERRED)
 		return chosen->mems;
-	if (!idset_empty(&p->found.before.mems))
-		idset_and(&mems, &p->found.before.mems);
-	if (!idset_intersects(&mems, reserved))
-		return (struct idset){ { 0 } };
-	idset_andnot(&mems, reserved);
+	if (!nodeset_empty(&p->found.before.mems))
+		nodeset_and(&mems, &p->found.before.mems);
+	if (!nodeset_intersects(&mems, reserved))
+		return (struct nodeset){ { 0 } };
+	nodeset_andnot(&mems, reserved);
 	return mems;
 }
 
@@ -178,7 +170,7 @@ static void placing_begin(struct placing *p, struct place_env *env, const struct
 {
 	p->env = env;
 	p->job = job;
-	p->began = microseconds();
+	p->began = clock_ns(CLOCK_MONOTONIC);
 	p->machine.topology = NULL;
 	p->machine.fresh = false;
 	p->found.cgroup.fd = -1;
@@ -207,7 +199,7 @@ void place_finish(struct placing *p, int status)
 	if (status < 0 && p->recorded)
 		place_forget(env, p->machine.topology, p->job->runtime_class, p->job->id, p->found.cgroup.inode);
 	if (env->state >= 0)
-		counters_add(env->state, counters_of(status), microseconds() - p->began);
+		counters_add(env->state, counters_of(status), (clock_ns(CLOCK_MONOTONIC) - p->began) / 1000);
 	machine_close(&p->machine);
 	inspection_close(&p->found);
 	free(p->text);

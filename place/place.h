@@ -28,7 +28,8 @@ struct place_job {
 	 * An earlier choice, by the program that set that policy: the policy's nodes, and the CPUs to choose from.
 	 * Empty: none.
 	 */
-	struct idset planned_cpus, planned_mems;
+	struct idset planned_cpus;
+	struct nodeset planned_mems;
 };
 
 /* A placement in progress, for a caller that checks the container before it is final. */
@@ -42,7 +43,8 @@ struct placing {
 	size_t text_len;
 	bool recorded;            /* the ledger has a record that the cgroup does not carry yet */
 	bool written;             /* the cgroup was changed, to these sets (empty: unchanged): */
-	struct idset cpus, mems;
+	struct idset cpus;
+	struct nodeset mems;
 };
 
 /*

@@ -117,11 +117,34 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 	return plan_empty(&d, out, why, err);
 }
 
-int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+static int look(struct place_env *env, const struct topology *t, struct ledger **l, struct error *err)
+{
+	struct ledger_world world = world_for_reading(env, t, NULL);
+
+	return ledger_look(env->state, t, &world, env->timeout_ms, false, l, err);
+}
+
+static int open_and_repair(struct place_env *env, const struct topology *t, struct ledger **l, struct error *err)
+{
+	struct ledger_world world;
+	int rc;
+
+	liveness_init(&env->live, env->root, env->mount, t, NULL);
+	world = liveness_world(&env->live);
+	rc = ledger_open(env->state, t, &world, env->timeout_ms, l, err);
+	if (rc == 0)
+		rc = ledger_sweep(*l, true, err);
+	if (rc == 0)
+		move_journal_mend(env, *l);
+	return rc;
+}
+
+/* *@out is NULL if there is no state folder. */
+static int open_ledger(struct place_env *env, enum place_access access, const struct topology *t, struct ledger **out,
+		       struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
-	struct ledger_world world;
-	int rc = place_open(env, PLACE_READ, err);
+	int rc = place_open(env, access, err);
 
 	if (rc == 0)
 		rc = place_need_state(env, err);
@@ -129,10 +152,8 @@ int place_look(struct place_env *env, const struct topology *t, struct ledger **
 		*out = NULL;
 		return 0;
 	}
-	if (rc < 0)
-		return rc;
-	world = world_for_reading(env, t, NULL);
-	rc = ledger_look(env->state, t, &world, env->timeout_ms, false, &l, err);
+	if (rc == 0)
+		rc = access == PLACE_READ ? look(env, t, &l, err) : open_and_repair(env, t, &l, err);
 	if (rc < 0)
 		return rc;
 	place_say_ledger(env, l);
@@ -140,29 +161,12 @@ int place_look(struct place_env *env, const struct topology *t, struct ledger **
 	return 0;
 }
 
+int place_look(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
+{
+	return open_ledger(env, PLACE_READ, t, out, err);
+}
+
 int place_ledger(struct place_env *env, const struct topology *t, struct ledger **out, struct error *err)
 {
-	cleanup_ledger struct ledger *l = NULL;
-	struct ledger_world world;
-	int rc = place_open(env, PLACE_WRITE, err);
-
-	if (rc == 0)
-		rc = place_need_state(env, err);
-	if (rc == -ENOENT) {
-		*out = NULL;
-		return 0;
-	}
-	if (rc < 0)
-		return rc;
-	liveness_init(&env->live, env->root, env->mount, t, NULL);
-	world = liveness_world(&env->live);
-	rc = ledger_open(env->state, t, &world, env->timeout_ms, &l, err);
-	if (rc == 0)
-		rc = ledger_sweep(l, true, err);
-	if (rc < 0)
-		return rc;
-	move_journal_mend(env, l);
-	place_say_ledger(env, l);
-	*out = steal_ptr(l);
-	return 0;
+	return open_ledger(env, PLACE_WRITE, t, out, err);
 }

@@ -10,6 +10,7 @@
 #include "place/rebalance.h"
 
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <string.h>
@@ -81,7 +82,7 @@ static bool usable(const struct plan *p, const struct topo_cpu *cpu)
 	const struct select_policy *policy = p->in->policy;
 
 	return !cpu->isolated && !idset_has(&policy->reserved_cpus, cpu->id) &&
-	       !idset_has(&policy->reserved_nodes, p->t->nodes[cpu->node].id) && cpu->id < p->in->usage->cpu_ids &&
+	       !nodeset_has(&policy->reserved_nodes, p->t->nodes[cpu->node].id) && cpu->id < p->in->usage->cpu_ids &&
 	       !p->in->usage->exclusive[cpu->id];
 }
 
@@ -117,35 +118,24 @@ static uint32_t level_of(const struct plan *p, unsigned int node, uint64_t load)
 
 static struct option *new_option(struct plan *p)
 {
-	if (p->noptions == p->option_room) {
-		unsigned int room = p->option_room ? p->option_room * 2 : 256;
-		struct option *bigger = reallocarray(p->option, room, sizeof(*bigger));
+	struct option *o = vec_push(p->option, p->noptions, p->option_room);
 
-		if (!bigger) {
-			p->failed = true;
-			return NULL;
-		}
-		p->option = bigger;
-		p->option_room = room;
-	}
-	p->option[p->noptions] = (struct option){ .first = p->nparts };
-	return &p->option[p->noptions++];
+	if (o)
+		o->first = p->nparts;
+	else
+		p->failed = true;
+	return o;
 }
 
 static void add_part(struct plan *p, struct part part)
 {
-	if (p->nparts == p->part_room) {
-		unsigned int room = p->part_room ? p->part_room * 2 : 256;
-		struct part *bigger = reallocarray(p->part, room, sizeof(*bigger));
+	struct part *added = vec_push(p->part, p->nparts, p->part_room);
 
-		if (!bigger) {
-			p->failed = true;
-			return;
-		}
-		p->part = bigger;
-		p->part_room = room;
+	if (!added) {
+		p->failed = true;
+		return;
 	}
-	p->part[p->nparts++] = part;
+	*added = part;
 	p->option[p->noptions - 1].nparts++;
 }
 
@@ -210,8 +200,8 @@ static unsigned int cpus_for(const struct plan *p, const struct request *r, unsi
 	const struct topo_node *n = &p->t->nodes[node];
 	unsigned int cpus = 0;
 
-	if (!n->has_memory || !p->cpus[node] || (r->nodes_mode == NODES_LIST && !idset_has(&r->nodes, n->id)) ||
-	    (!idset_empty(&r->pin_mems) && !idset_has(&r->pin_mems, n->id)))
+	if (!n->has_memory || !p->cpus[node] || (r->nodes_mode == NODES_LIST && !nodeset_has(&r->nodes, n->id)) ||
+	    (!nodeset_empty(&r->pin_mems) && !nodeset_has(&r->pin_mems, n->id)))
 		return 0;
 	if (idset_empty(&r->pin_cpus))
 		return p->cpus[node];
@@ -302,7 +292,7 @@ const char *rebalance_fixed(const struct record *r)
 		return "its class of CPUs was named";
 	if (r->request.one_thread)
 		return "it has one thread of each core";
-	if (r->request.all_nodes || !idset_empty(&r->request.mem_nodes))
+	if (r->request.all_nodes || !nodeset_empty(&r->request.mem_nodes))
 		return "its nodes were named";
 	if (r->request.ndevices)
 		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
@@ -635,19 +625,14 @@ static int expand(struct plan *p, unsigned int s)
 	for (unsigned int i = 0; i < p->in->n; i++)
 		/* never back to the first option: other containers may have its exact CPUs by then */
 		for (unsigned int o = p->item[i].first + 1; o < p->item[i].first + p->item[i].noptions; o++) {
-			struct state to;
+			struct state to, *added;
 
 			if (o == p->at[i] || !try_move(p, &p->state[s], i, o, &to))
 				continue;
-			if (n == room) {
-				struct state *bigger = reallocarray(found, room ? room * 2 : 64, sizeof(*bigger));
-
-				if (!bigger)
-					return -ENOMEM;
-				found = bigger;
-				room = room ? room * 2 : 64;
-			}
-			found[n++] = to;
+			added = vec_push(found, n, room);
+			if (!added)
+				return -ENOMEM;
+			*added = to;
 		}
 	if (n)
 		qsort(found, n, sizeof(*found), by_merit);
@@ -721,7 +706,7 @@ static void tell_move(struct plan *p, const struct state *before, const struct s
 	m->after = over_mean(p, s->level);
 	m->joins = s->spread < before->spread;
 	for (unsigned int i = 0; i < o->nparts; i++)
-		idset_add(&m->nodes, p->t->nodes[p->part[o->first + i].node].id);
+		nodeset_add(&m->nodes, p->t->nodes[p->part[o->first + i].node].id);
 }
 
 static int tell(struct plan *p, unsigned int best, struct rebalance_plan *out)

@@ -26,7 +26,7 @@ struct rebalance_input {
 
 struct rebalance_move {
 	unsigned int item;
-	struct idset nodes;     /* ids: choose a new placement within these */
+	struct nodeset nodes;   /* ids: choose a new placement within these */
 	uint64_t bytes;         /* of its memory, now on other nodes */
 	double before, after;   /* highest load of a node over the mean, before and after this move */
 	bool joins;             /* it is on fewer or nearer nodes afterwards */

@@ -220,8 +220,8 @@ static void fill_record(const struct topology *t, const char *group, unsigned in
 	request_set(&r->request, "limits.memory", "64MiB", NULL);
 	if (asprintf(&r->cgroup, "%s/placed-%u", group, i) < 0)
 		die(r->id, "no memory");
-	idset_add(&p->nodes, node->id);
-	idset_add(&p->mems, node->id);
+	nodeset_add(&p->nodes, node->id);
+	nodeset_add(&p->mems, node->id);
 	idset_add(&p->share.cpus, cpu->id);
 	p->share.count = 1;
 	p->share.nmem = 1;

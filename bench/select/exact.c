@@ -46,7 +46,7 @@ static void ask_once(struct world *w, const struct request *q, struct placement 
 	x->wrong += check_truth(w, q, r, p) > 0;
 	if (r < 0)
 		return;
-	x->several += idset_count(&p->nodes) > 1;
+	x->several += nodeset_count(&p->nodes) > 1;
 	if (usage_add(w->u, &p->share) == 0)
 		++*n;
 	else
@@ -58,7 +58,7 @@ static struct tally compare(struct topology *t, unsigned int requests, struct rn
 	static struct placement live[LIVE_MAX];
 	struct world w = world_of(t);
 	struct tally x = { 0 };
-	bool memory = idset_empty(&t->merged);
+	bool memory = nodeset_empty(&t->merged);
 	unsigned int n = 0, full = 0;
 
 	for (unsigned int i = 0; i < t->nnodes; i++)

@@ -188,9 +188,9 @@ static void fill_node(struct topology *t, const struct plan *p, unsigned int nod
 	n->ncpus = p->cpus[node];
 	t->node_index[node] = (uint16_t)node;
 	if (n->has_memory)
-		idset_add(&t->mem_nodes, node);
+		nodeset_add(&t->mem_nodes, node);
 	if (n->ncpus)
-		idset_add(&t->cpu_nodes, node);
+		nodeset_add(&t->cpu_nodes, node);
 	for (unsigned int c = 0; c < cores; c++)
 		for (unsigned int s = 0; s < p->smt; s++)
 			t->cpus[(*cpu)++] = (struct topo_cpu){

@@ -35,7 +35,7 @@ static void take_over(const struct state *s, struct placement *p, struct choice 
 {
 	const struct topology *t = s->t;
 
-	idset_foreach (id, &p->nodes)
+	nodeset_foreach (id, &p->nodes)
 		c->node[c->nnodes++] = t->node_index[id];
 	idset_foreach (id, &p->share.cpus)
 		c->cpu[c->ncpus++] = t->cpu_index[id];

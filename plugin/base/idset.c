@@ -11,141 +11,150 @@
 
 #include "plugin/base/number.h"
 
-void idset_add_range(struct idset *s, unsigned int first, unsigned int last)
+void ids_add_range(struct ids_out s, unsigned int first, unsigned int last)
 {
-	for (unsigned int id = first; id <= last && id < IDSET_MAX; id++)
-		idset_add(s, id);
+	for (unsigned int id = first; id <= last && id < s.nwords * 64; id++)
+		s.word[id / 64] |= 1ULL << (id % 64);
 }
 
-void idset_fill(struct idset *s)
-{
-	memset(s, 0xff, sizeof(*s));
-}
-
-bool idset_empty(const struct idset *s)
+bool ids_empty(struct ids s)
 {
 	uint64_t any = 0;
 
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		any |= s->word[i];
+	for (size_t i = 0; i < s.nwords; i++)
+		any |= s.word[i];
 	return any == 0;
 }
 
-unsigned int idset_count(const struct idset *s)
+unsigned int ids_count(struct ids s)
 {
 	int n = 0;
 
 	/* Most words are 0, and without a popcount instruction counting takes many steps. */
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		if (s->word[i])
-			n += __builtin_popcountll(s->word[i]);
+	for (size_t i = 0; i < s.nwords; i++)
+		if (s.word[i])
+			n += __builtin_popcountll(s.word[i]);
 	return (unsigned int)n;
 }
 
-bool idset_equal(const struct idset *a, const struct idset *b)
+bool ids_equal(struct ids a, struct ids b)
 {
-	return memcmp(a, b, sizeof(*a)) == 0;
+	return memcmp(a.word, b.word, a.nwords * sizeof(*a.word)) == 0;
 }
 
-bool idset_subset(const struct idset *inner, const struct idset *outer)
+bool ids_subset(struct ids inner, struct ids outer)
 {
 	uint64_t outside = 0;
 
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		outside |= inner->word[i] & ~outer->word[i];
+	for (size_t i = 0; i < inner.nwords; i++)
+		outside |= inner.word[i] & ~outer.word[i];
 	return outside == 0;
 }
 
-bool idset_intersects(const struct idset *a, const struct idset *b)
+bool ids_intersects(struct ids a, struct ids b)
 {
 	uint64_t both = 0;
 
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		both |= a->word[i] & b->word[i];
+	for (size_t i = 0; i < a.nwords; i++)
+		both |= a.word[i] & b.word[i];
 	return both != 0;
 }
 
-void idset_and(struct idset *s, const struct idset *other)
+void ids_and(struct ids_out s, struct ids other)
 {
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		s->word[i] &= other->word[i];
+	for (size_t i = 0; i < s.nwords; i++)
+		s.word[i] &= other.word[i];
 }
 
-void idset_or(struct idset *s, const struct idset *other)
+void ids_or(struct ids_out s, struct ids other)
 {
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		s->word[i] |= other->word[i];
+	for (size_t i = 0; i < s.nwords; i++)
+		s.word[i] |= other.word[i];
 }
 
-void idset_andnot(struct idset *s, const struct idset *other)
+void ids_andnot(struct ids_out s, struct ids other)
 {
-	for (size_t i = 0; i < IDSET_WORDS; i++)
-		s->word[i] &= ~other->word[i];
+	for (size_t i = 0; i < s.nwords; i++)
+		s.word[i] &= ~other.word[i];
 }
 
-int idset_next(const struct idset *s, unsigned int from)
+void ids_narrow(struct ids_out s, struct ids other)
+{
+	if (ids_empty(other))
+		return;
+	if (ids_intersects((struct ids){ s.word, s.nwords }, other))
+		ids_and(s, other);
+	else
+		memcpy(s.word, other.word, other.nwords * sizeof(*other.word));
+}
+
+int ids_next(struct ids s, unsigned int from)
 {
 	size_t i = from / 64;
 	uint64_t w;
 
-	if (from >= IDSET_MAX)
+	if (i >= s.nwords)
 		return -1;
-	w = s->word[i] & (~0ULL << (from % 64));
+	w = s.word[i] & (~0ULL << (from % 64));
 	while (!w) {
-		if (++i == IDSET_WORDS)
+		if (++i == s.nwords)
 			return -1;
-		w = s->word[i];
+		w = s.word[i];
 	}
 	return (int)(i * 64) + __builtin_ctzll(w);
 }
 
-/* Reads a decimal id at *@p and advances *@p past it. */
-static int parse_id(const char **p, unsigned int *id, struct error *err)
+/* Reads a decimal id below @ids at *@p and advances *@p past it. */
+static int parse_id(const char **p, unsigned int ids, unsigned int *id, struct error *err)
 {
 	uint64_t v;
 
 	if (**p < '0' || **p > '9')
 		return error_set(err, -EINVAL, "a number is missing at \"%s\"", quote(*p).text);
-	if (!number_prefix(p, IDSET_MAX - 1, &v))
-		return error_set(err, -EINVAL, "ids end at %d", IDSET_MAX - 1);
+	if (!number_prefix(p, ids - 1, &v))
+		return error_set(err, -EINVAL, "ids end at %u", ids - 1);
 	*id = (unsigned int)v;
 	return 0;
 }
 
 /* Adds one element, "a" or "a-b", to @set. */
-static int parse_range(const char **p, struct idset *set, struct error *err)
+static int parse_range(const char **p, struct ids_out set, struct error *err)
 {
 	unsigned int first, last;
 	const char *start = *p;
 	int r;
 
-	r = parse_id(p, &first, err);
+	r = parse_id(p, set.nwords * 64, &first, err);
 	if (r < 0)
 		return r;
 	last = first;
 	if (**p == '-') {
 		(*p)++;
-		r = parse_id(p, &last, err);
+		r = parse_id(p, set.nwords * 64, &last, err);
 		if (r < 0)
 			return r;
 	}
 	if (last < first)
 		return error_set(err, -EINVAL, "the range at \"%s\" runs backwards", quote(start).text);
-	idset_add_range(set, first, last);
+	ids_add_range(set, first, last);
 	return 0;
 }
 
-static int parse_list(const char *text, bool exclusion, struct idset *out, struct error *err)
+static int parse_list(const char *text, bool exclusion, struct ids_out out, struct error *err)
 {
-	struct idset in = { { 0 } }, ex = { { 0 } };
+	uint64_t in_word[IDSET_MAX / 64], ex_word[IDSET_MAX / 64];
+	struct ids_out in = { in_word, out.nwords }, ex = { ex_word, out.nwords };
+	size_t size = out.nwords * sizeof(*out.word);
 	const char *p = text;
 	int r;
 
+	memset(in_word, 0, size);
+	memset(ex_word, 0, size);
 	for (;;) {
-		struct idset *to = &in;
+		struct ids_out to = in;
 
 		if (exclusion && *p == '^') {
-			to = &ex;
+			to = ex;
 			p++;
 		}
 		r = parse_range(&p, to, err);
@@ -157,22 +166,22 @@ static int parse_list(const char *text, bool exclusion, struct idset *out, struc
 			return error_set(err, -EINVAL, "list \"%s\": \"%s\" is not part of a list", quote(text).text,
 					 quote(p - 1).text);
 	}
-	idset_andnot(&in, &ex);
-	*out = in;
+	ids_andnot(in, (struct ids){ ex_word, out.nwords });
+	memcpy(out.word, in_word, size);
 	return 0;
 }
 
-int idset_parse(const char *text, struct idset *out, struct error *err)
+int ids_parse(const char *text, struct ids_out out, struct error *err)
 {
 	if (!*text)
 		return error_set(err, -EINVAL, "list \"\": empty");
 	return parse_list(text, true, out, err);
 }
 
-int idset_parse_kernel(const char *text, struct idset *out, struct error *err)
+int ids_parse_kernel(const char *text, struct ids_out out, struct error *err)
 {
 	if (!*text || strcmp(text, "\n") == 0) {
-		idset_clear(out);
+		memset(out.word, 0, out.nwords * sizeof(*out.word));
 		return 0;
 	}
 	return parse_list(text, false, out, err);
@@ -190,11 +199,11 @@ static int hex_digit(char c)
 }
 
 /* The kernel's map: groups of up to 8 hex digits, most significant first. */
-int idset_parse_map(const char *text, struct idset *out, struct error *err)
+int ids_parse_map(const char *text, struct ids_out out, struct error *err)
 {
-	struct idset set = { { 0 } };
+	uint64_t word[IDSET_MAX / 64] = { 0 };
 	size_t len = strlen(text);
-	unsigned int bit = 0;
+	unsigned int bit = 0, end = out.nwords * 64;
 
 	while (len && (text[len - 1] == '\n' || text[len - 1] == ' '))
 		len--;
@@ -217,15 +226,14 @@ int idset_parse_map(const char *text, struct idset *out, struct error *err)
 		for (unsigned int b = 0; b < 4; b++) {
 			if (!(v >> b & 1))
 				continue;
-			if (bit + b >= IDSET_MAX)
-				return error_set(err, -EINVAL, "map \"%s\": ids end at %d", quote(text).text,
-						 IDSET_MAX - 1);
-			idset_add(&set, bit + b);
+			if (bit + b >= end)
+				return error_set(err, -EINVAL, "map \"%s\": ids end at %u", quote(text).text, end - 1);
+			word[(bit + b) / 64] |= 1ULL << ((bit + b) % 64);
 		}
 		bit += 4;
 		group++;
 	}
-	*out = set;
+	memcpy(out.word, word, out.nwords * sizeof(*word));
 	return 0;
 }
 
@@ -261,14 +269,14 @@ static size_t out_end(struct text_out *o)
 	return o->used;
 }
 
-size_t idset_format(const struct idset *s, char *buf, size_t size)
+size_t ids_format(struct ids s, char *buf, size_t size)
 {
 	struct text_out o = { buf, size, 0 };
 
-	for (int id = idset_next(s, 0); id >= 0;) {
+	for (int id = ids_next(s, 0); id >= 0;) {
 		int last = id;
 
-		while (last + 1 < IDSET_MAX && idset_has(s, (unsigned int)last + 1))
+		while (ids_next(s, (unsigned int)last + 1) == last + 1)
 			last++;
 		if (o.used)
 			out_char(&o, ',');
@@ -277,16 +285,16 @@ size_t idset_format(const struct idset *s, char *buf, size_t size)
 			out_char(&o, '-');
 			out_id(&o, (unsigned int)last);
 		}
-		id = idset_next(s, (unsigned int)last + 1);
+		id = ids_next(s, (unsigned int)last + 1);
 	}
 	return out_end(&o);
 }
 
-size_t idset_format_comma(const struct idset *s, char *buf, size_t size)
+size_t ids_format_comma(struct ids s, char *buf, size_t size)
 {
 	struct text_out o = { buf, size, 0 };
 
-	idset_foreach(id, s) {
+	ids_foreach(id, s) {
 		if (o.used)
 			out_char(&o, ',');
 		out_id(&o, (unsigned int)id);

@@ -63,7 +63,7 @@ int path_read_u64(int dir, uint64_t *out, const char *fmt, ...)
 	return number_parse_line(text, UINT64_MAX, out) ? 0 : -EINVAL;
 }
 
-int path_read_list(int dir, struct idset *out, const char *fmt, ...)
+int path_read_list(int dir, struct ids_out out, const char *fmt, ...)
 {
 	struct path path;
 	char text[LIST_TEXT];
@@ -71,7 +71,7 @@ int path_read_list(int dir, struct idset *out, const char *fmt, ...)
 
 	if (n == 0)
 		n = file_read(dir, path.text, text, sizeof(text));
-	return n < 0 ? (int)n : idset_parse_kernel(text, out, NULL);
+	return n < 0 ? (int)n : ids_parse_kernel(text, out, NULL);
 }
 
 DIR *dir_list(int fd)

@@ -25,7 +25,7 @@ ssize_t path_read(int dir, char *buf, size_t size, const char *fmt, ...) __attri
 int path_read_u64(int dir, uint64_t *out, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /* A short file that holds a list of the kernel ("0-3,8"; at most 4095 bytes): 0, -EINVAL, or another negative errno. */
-int path_read_list(int dir, struct idset *out, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+int path_read_list(int dir, struct ids_out out, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
 
 /*
  * A list of the entries of the directory @fd, which belongs to the list from then on; NULL, with errno, if @fd is -1 or

@@ -44,7 +44,7 @@ void last_place_save(struct ledger *l, const struct record *r)
 	cleanup_close int dir = -1;
 	char name[24], nodes[HOME_TEXT_MAX], text[HOME_TEXT_MAX];
 	const char *base = name + strlen(HOMES_DIR "/");
-	size_t len = idset_format(&r->placement.nodes, nodes, sizeof(nodes));
+	size_t len = nodeset_format(&r->placement.nodes, nodes, sizeof(nodes));
 
 	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(record_class(r), r->id, name))
 		return;
@@ -55,7 +55,7 @@ void last_place_save(struct ledger *l, const struct record *r)
 		(void)!symlinkat(text, dir, base);
 }
 
-bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes)
+bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct nodeset *nodes)
 {
 	char name[24], text[HOME_TEXT_MAX], *list, *who;
 	ssize_t n;
@@ -72,5 +72,5 @@ bool ledger_home(const struct ledger *l, const char *runtime_class, const char *
 		return false;
 	*list++ = *who++ = '\0';
 	return strcmp(text, l->world.boot_id) == 0 && strcmp(who, id) == 0 &&
-	       idset_parse_kernel(list, nodes, NULL) == 0;
+	       nodeset_parse_kernel(list, nodes, NULL) == 0;
 }

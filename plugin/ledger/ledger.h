@@ -150,7 +150,7 @@ int ledger_remove_cgroup(struct ledger *l, const char *runtime_class, const char
  * Last nodes of an ended container (same boot, the latest 1,024). For "oci" only; LXC and Incus keep them in their
  * configuration. False, with *@nodes unchanged, if they are unknown.
  */
-bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct idset *nodes);
+bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct nodeset *nodes);
 
 /* Calls @each for every record, in order of file names. Stops when @each returns non-zero, and returns that value. */
 int ledger_each(struct ledger *l, int (*each)(void *arg, const struct record *r), void *arg, struct error *err);

@@ -82,11 +82,6 @@ static bool set_string(char *value, char *out, size_t size)
 	return true;
 }
 
-static bool set_list(const char *value, unsigned int limit, struct idset *out)
-{
-	return idset_parse_kernel(value, out, NULL) == 0 && idset_next(out, limit) < 0;
-}
-
 static bool set_id(struct record *r, const char *key, char *value)
 {
 	(void)key;
@@ -170,13 +165,13 @@ static bool set_own_huge(struct record *r, const char *key, char *value)
 static bool set_pin_cpus(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, IDSET_MAX, &r->request.pin_cpus);
+	return idset_parse_kernel(value, &r->request.pin_cpus, NULL) == 0;
 }
 
 static bool set_pin_mems(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, IDSET_MAX, &r->request.pin_mems);
+	return nodeset_parse_kernel(value, &r->request.pin_mems, NULL) == 0;
 }
 
 static bool set_count(struct record *r, const char *key, char *value)
@@ -193,25 +188,25 @@ static bool set_count(struct record *r, const char *key, char *value)
 static bool set_cpus(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, IDSET_MAX, &r->placement.share.cpus);
+	return idset_parse_kernel(value, &r->placement.share.cpus, NULL) == 0;
 }
 
 static bool set_held(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, IDSET_MAX, &r->placement.share.held);
+	return idset_parse_kernel(value, &r->placement.share.held, NULL) == 0;
 }
 
 static bool set_nodes(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, NODE_ID_MAX, &r->placement.nodes);
+	return nodeset_parse_kernel(value, &r->placement.nodes, NULL) == 0;
 }
 
 static bool set_mems(struct record *r, const char *key, char *value)
 {
 	(void)key;
-	return set_list(value, NODE_ID_MAX, &r->placement.mems);
+	return nodeset_parse_kernel(value, &r->placement.mems, NULL) == 0;
 }
 
 static bool set_policy(struct record *r, const char *key, char *value)

@@ -27,16 +27,16 @@ bool record_good_cgroup(const char *path)
 
 static bool good_share(const struct share *s)
 {
-	struct idset seen = { { 0 } };
+	struct nodeset seen = { { 0 } };
 
 	if (s->count > CPU_COUNT_MAX || s->nmem > NODE_ID_MAX)
 		return false;
 	for (unsigned int i = 0; i < s->nmem; i++) {
 		const struct share_node *m = &s->mem[i];
 
-		if (m->id >= NODE_ID_MAX || idset_has(&seen, m->id))
+		if (m->id >= NODE_ID_MAX || nodeset_has(&seen, m->id))
 			return false;
-		idset_add(&seen, m->id);
+		nodeset_add(&seen, m->id);
 		if (m->memory > RECORD_BYTES_LIMIT || m->seen > RECORD_BYTES_LIMIT)
 			return false;
 		for (unsigned int h = 0; h < HUGE_SIZES_MAX; h++)
@@ -135,19 +135,19 @@ static void put_escaped(struct text *t, const char *key, const char *value)
 	put_byte(t, '\n');
 }
 
-static void put_set(struct text *t, const char *key, const struct idset *set)
+static void put_set(struct text *t, const char *key, struct ids set)
 {
 	size_t room;
 
 	put_key(t, key);
 	room = room_of(t);
-	t->used += idset_format(set, room ? t->buf + t->used : NULL, room);
+	t->used += ids_format(set, room ? t->buf + t->used : NULL, room);
 	put_byte(t, '\n');
 }
 
-static void put_set_if_any(struct text *t, const char *key, const struct idset *set)
+static void put_set_if_any(struct text *t, const char *key, struct ids set)
 {
-	if (!idset_empty(set))
+	if (!ids_empty(set))
 		put_set(t, key, set);
 }
 
@@ -185,8 +185,8 @@ static int put_request(struct text *t, const struct request *r)
 		put_number(t, r->huge[i].count);
 		put_byte(t, '\n');
 	}
-	put_set_if_any(t, "pin.cpus", &r->pin_cpus);
-	put_set_if_any(t, "pin.mems", &r->pin_mems);
+	put_set_if_any(t, "pin.cpus", ids_of(&r->pin_cpus));
+	put_set_if_any(t, "pin.mems", ids_of(&r->pin_mems));
 	return 0;
 }
 
@@ -218,10 +218,10 @@ static void put_memory(struct text *t, const struct share_node *m)
 static void put_placement(struct text *t, const struct placement *p)
 {
 	put_count(t, "count", p->share.count);
-	put_set(t, "cpus", &p->share.cpus);
-	put_set_if_any(t, "held", &p->share.held);
-	put_set(t, "nodes", &p->nodes);
-	put_set(t, "mems", &p->mems);
+	put_set(t, "cpus", ids_of(&p->share.cpus));
+	put_set_if_any(t, "held", ids_of(&p->share.held));
+	put_set(t, "nodes", ids_of(&p->nodes));
+	put_set(t, "mems", ids_of(&p->mems));
 	put_escaped(t, "policy", memory_policy_name(p->policy));
 	put_count(t, "overcommitted", p->overcommitted);
 	for (unsigned int i = 0; i < p->share.nmem; i++)

@@ -44,7 +44,7 @@ static inline void cleanup_recordp(struct record *r)
 
 /*
  * Makes an empty record. Sets only the id and the owned pointers; the rest stays uninitialised. So a hook that finds
- * no record does not touch these pages (sizeof(struct record) is about 15 KiB).
+ * no record does not touch these pages (sizeof(struct record) is about 9 KiB).
  */
 static inline void record_none(struct record *r)
 {

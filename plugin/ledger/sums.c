@@ -157,9 +157,9 @@ int usage_reset(struct ledger *l, struct error *err)
 }
 
 /* Highest id + 1; 0 if empty. */
-static unsigned int ids_of(const struct idset *s)
+static unsigned int id_end(const struct idset *s)
 {
-	for (unsigned int i = IDSET_WORDS; i-- > 0;)
+	for (unsigned int i = ARRAY_SIZE(s->word); i-- > 0;)
 		if (s->word[i])
 			return i * 64 + 64 - (unsigned int)__builtin_clzll(s->word[i]);
 	return 0;
@@ -191,7 +191,7 @@ static int grow(struct ledger *l, unsigned int cpu_ids, unsigned int node_ids)
 
 int usage_add_growing(struct ledger *l, const struct share *s)
 {
-	unsigned int cpu_ids = larger(ids_of(&s->cpus), ids_of(&s->held)), node_ids = 0;
+	unsigned int cpu_ids = larger(id_end(&s->cpus), id_end(&s->held)), node_ids = 0;
 	int r;
 
 	for (unsigned int i = 0; i < s->nmem; i++)

@@ -28,34 +28,30 @@ static int unread(const char *path, ssize_t status, struct error *err)
 	return status == -EINVAL ? error_set(err, -EINVAL, "%s: not a regular file", path) : (int)status;
 }
 
-int reading_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+typedef int (*parser)(const char *text, struct ids_out out, struct error *err);
+
+static int read_ids(struct reading *r, int dir, const char *path, parser parse, struct ids_out out, struct error *err)
 {
 	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
 	int ret;
 
 	if (n < 0)
 		return unread(path, n, err);
-	ret = idset_parse_kernel(r->text, out, err);
+	ret = parse(r->text, out, err);
 	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
 }
 
-static int read_map(struct reading *r, int dir, const char *path, struct idset *out, struct error *err)
+int reading_list(struct reading *r, int dir, const char *path, struct ids_out out, struct error *err)
 {
-	ssize_t n = file_read(dir, path, r->text, sizeof(r->text));
-	int ret;
-
-	if (n < 0)
-		return unread(path, n, err);
-	ret = idset_parse_map(r->text, out, err);
-	return ret < 0 ? error_prefix(err, ret, "%s", path) : 0;
+	return read_ids(r, dir, path, ids_parse_kernel, out, err);
 }
 
 int reading_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out,
 		    struct error *err)
 {
-	int ret = reading_list(r, dir, list, out, err);
+	int ret = reading_list(r, dir, list, ids_into(out), err);
 
 	if (ret == -ENOENT)
-		ret = read_map(r, dir, map, out, err);
+		ret = read_ids(r, dir, map, ids_parse_map, ids_into(out), err);
 	return ret;
 }

@@ -17,7 +17,7 @@ struct reading {
 	struct topology *t;
 	int root, node_dir, cpu_dir;  /* -1 if missing */
 	struct idset *claims;         /* by node index: CPUs that the node lists */
-	struct idset ids;             /* node ids found */
+	struct nodeset ids;           /* node ids found */
 	struct idset online;          /* CPUs, as the kernel reports */
 	struct memory_reading memory;
 	uint16_t *core, *llc, *capacity; /* by CPU id */
@@ -28,7 +28,7 @@ struct reading {
 void topology_warn(struct topology *t, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* Reads the kernel's list in @path below @dir. */
-int reading_list(struct reading *r, int dir, const char *path, struct idset *out, struct error *err);
+int reading_list(struct reading *r, int dir, const char *path, struct ids_out out, struct error *err);
 
 /* Reads a set from the file @list, or else from the file @map. -ENOENT: both are missing. */
 int reading_set(struct reading *r, int dir, const char *list, const char *map, struct idset *out, struct error *err);

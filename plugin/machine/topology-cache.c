@@ -121,7 +121,7 @@ bool topology_key_read(int root, struct topology_key *out)
 		return false;
 	out->boot_id[strcspn(out->boot_id, "\n")] = '\0';
 	return file_read(root, "sys/devices/system/node/online", text, sizeof(text)) > 0 &&
-	       idset_parse_kernel(text, &out->nodes, NULL) == 0 &&
+	       nodeset_parse_kernel(text, &out->nodes, NULL) == 0 &&
 	       file_read(root, "sys/devices/system/cpu/online", text, sizeof(text)) > 0 &&
 	       idset_parse_kernel(text, &out->cpus, NULL) == 0;
 }
@@ -283,11 +283,11 @@ static void copy_all(const struct topology *t, const struct topology_key *key, c
 /* Whether @t has exactly the online nodes and CPUs of @key: none was added or removed while the machine was read. */
 static bool is_of(const struct topology *t, const struct topology_key *key)
 {
-	struct idset nodes = t->merged;
+	struct nodeset nodes = t->merged;
 
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		idset_add(&nodes, t->nodes[i].id);
-	return idset_equal(&t->online, &key->cpus) && idset_equal(&nodes, &key->nodes);
+		nodeset_add(&nodes, t->nodes[i].id);
+	return idset_equal(&t->online, &key->cpus) && nodeset_equal(&nodes, &key->nodes);
 }
 
 void topology_keep(int dir, const struct topology_key *key, const struct topology *t)

@@ -18,7 +18,9 @@
 struct topology_key {
 	char boot_id[40];
 	uint64_t device, inode;   /* of the folder of nodes: distinguishes sysroots */
-	struct idset nodes, cpus; /* online, as the kernel reports */
+	/* Online, as the kernel reports. */
+	struct nodeset nodes;
+	struct idset cpus;
 };
 
 /* Reads the key of the machine below @root. False if the kernel lacks a part of it; do not save then. */

@@ -151,7 +151,7 @@ int reading_cpus(struct reading *r, struct error *err)
 	cleanup_free uint32_t *clock = calloc(IDSET_MAX, sizeof(*clock));
 	struct speeds speeds = { .clock = clock, .capacities = true, .clocks = true };
 
-	if (reading_list(r, r->root, "sys/devices/cpu_atom/cpus", &speeds.atoms, NULL) < 0)
+	if (reading_list(r, r->root, "sys/devices/cpu_atom/cpus", ids_into(&speeds.atoms), NULL) < 0)
 		idset_clear(&speeds.atoms);
 	if (!clock)
 		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);

@@ -41,7 +41,7 @@ struct evidence {
 	const struct topology *t;
 	uint32_t *tier;          /* by node index */
 	bool *ordinary;          /* by node index: the nodes to compare with */
-	struct idset gpu, dax;   /* node ids */
+	struct nodeset gpu, dax;   /* node ids */
 	bool power_partition;
 };
 
@@ -59,16 +59,16 @@ static void each_entry(int root, const char *path, const char *prefix,
 
 static void see_tier(struct evidence *e, int dir, const char *name)
 {
-	struct idset nodes;
+	struct nodeset nodes;
 	unsigned int tier;
 	char end;
 
 	if (sscanf(name, "memory_tier%u%c", &tier, &end) != 1 || tier == NO_TIER)
 		return;
-	if (path_read_list(dir, &nodes, "%s/nodelist", name) < 0)
+	if (path_read_list(dir, ids_into(&nodes), "%s/nodelist", name) < 0)
 		return;
 	for (unsigned int i = 0; i < e->t->nnodes; i++)
-		if (idset_has(&nodes, e->t->nodes[i].id))
+		if (nodeset_has(&nodes, e->t->nodes[i].id))
 			e->tier[i] = tier;
 }
 
@@ -83,7 +83,7 @@ static void see_gpu(struct evidence *e, int dir, const char *name)
 		return;
 	p = strstr(text, "Node:");
 	if (p && sscanf(p + 5, "%u", &id) == 1 && id < NODE_ID_MAX)
-		idset_add(&e->gpu, id);
+		nodeset_add(&e->gpu, id);
 }
 
 static void see_dax(struct evidence *e, int dir, const char *name)
@@ -91,7 +91,7 @@ static void see_dax(struct evidence *e, int dir, const char *name)
 	uint64_t id;
 
 	if (path_read_u64(dir, &id, "%s/target_node", name) == 0 && id < NODE_ID_MAX)
-		idset_add(&e->dax, (unsigned int)id);
+		nodeset_add(&e->dax, (unsigned int)id);
 }
 
 /* Distance from the CPUs of @b; a local access is 10. */
@@ -107,7 +107,7 @@ static bool is_device(const struct evidence *e, unsigned int node)
 	const struct topology *t = e->t;
 	unsigned int nearest = UINT32_MAX, farthest = 0;
 
-	if (idset_has(&e->gpu, t->nodes[node].id))
+	if (nodeset_has(&e->gpu, t->nodes[node].id))
 		return true;
 	if (e->power_partition)
 		return false; /* there, distances double with each level */
@@ -188,7 +188,7 @@ static enum memory_kind kind_of(const struct evidence *e, unsigned int i)
 		return kind;
 	if (n->offline)
 		return MEMORY_ORDINARY;
-	if (idset_has(&e->dax, n->id))
+	if (nodeset_has(&e->dax, n->id))
 		return MEMORY_SLOW;
 	return e->power_partition && !n->movable_only ? MEMORY_ORDINARY : MEMORY_UNKNOWN;
 }

@@ -322,8 +322,8 @@ static int refresh_node(struct memory_reading *m, int nodes, const struct topolo
 	fresh.mem_total = fresh.mem_free = fresh.arc_bytes = 0;
 	memset(fresh.huge_total, 0, sizeof(fresh.huge_total));
 	memset(fresh.huge_free, 0, sizeof(fresh.huge_free));
-	if (idset_has(&t->merged, node->id)) {
-		idset_foreach(id, &t->merged)
+	if (nodeset_has(&t->merged, node->id)) {
+		nodeset_foreach(id, &t->merged)
 			refresh_id(m, nodes, t, huge, (unsigned int)id, &fresh);
 	} else {
 		refresh_id(m, nodes, t, huge, node->id, &fresh);

@@ -30,7 +30,7 @@ int reading_find_nodes(struct reading *r, struct error *err)
 		if (id >= NODE_ID_MAX)
 			return error_set(err, -EINVAL, "%s/%s: node ids end at %d", NODE_DIR, quote(d->d_name).text,
 					 NODE_ID_MAX - 1);
-		idset_add(&r->ids, (unsigned int)id);
+		nodeset_add(&r->ids, (unsigned int)id);
 	}
 	return 0;
 }
@@ -160,14 +160,14 @@ int reading_nodes(struct reading *r, struct error *err)
 	bool distances = true;
 	unsigned int i = 0;
 
-	t->nnodes = idset_count(&r->ids);
+	t->nnodes = nodeset_count(&r->ids);
 	t->nodes = calloc(t->nnodes ? t->nnodes : 1, sizeof(*t->nodes));
 	t->distance = calloc(t->nnodes ? (size_t)t->nnodes * t->nnodes : 1, sizeof(*t->distance));
 	r->claims = calloc(t->nnodes ? t->nnodes : 1, sizeof(*r->claims));
 	if (!t->nodes || !t->distance || !r->claims)
 		return error_errno(err, -ENOMEM, "read %s", NODE_DIR);
 	read_huge_sizes(t, r->root, "sys/kernel/mm/hugepages");
-	idset_foreach(id, &r->ids) {
+	nodeset_foreach(id, &r->ids) {
 		int ret;
 
 		t->nodes[i].id = (uint16_t)id;
@@ -222,7 +222,7 @@ int reading_single_node(struct reading *r, struct error *err)
 	if (!t->nodes || !t->distance || !r->claims)
 		return error_errno(err, -ENOMEM, "read %s", CPU_DIR);
 	t->distance[0] = 10;
-	ret = r->cpu_dir < 0 ? -ENOENT : reading_list(r, r->cpu_dir, "online", &r->claims[0], err);
+	ret = r->cpu_dir < 0 ? -ENOENT : reading_list(r, r->cpu_dir, "online", ids_into(&r->claims[0]), err);
 	if (ret == -ENOENT)
 		ret = list_cpu_folders(r, &r->claims[0]);
 	if (ret == -ENOENT)

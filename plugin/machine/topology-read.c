@@ -22,7 +22,7 @@
 static void merge_memory(struct topology *t, struct topo_node *into, const struct topo_node *from)
 {
 	if (from->has_memory || from->mem_total)
-		idset_add(&t->merged, from->id);
+		nodeset_add(&t->merged, from->id);
 	if (from->has_memory)
 		into->movable_only = from->movable_only && (into->movable_only || !into->has_memory);
 	into->mem_total += from->mem_total;
@@ -70,7 +70,7 @@ static void merge_claims(struct reading *r)
 		return;
 	topology_warn(t, "firmware puts the same CPUs on %u nodes: treated as one node, %u", same, t->nodes[keep].id);
 	if (t->nodes[keep].has_memory)
-		idset_add(&t->merged, t->nodes[keep].id);
+		nodeset_add(&t->merged, t->nodes[keep].id);
 	for (unsigned int i = t->nnodes; i-- > 0;) {
 		if (i == keep || idset_empty(&r->claims[i]))
 			continue;
@@ -99,7 +99,7 @@ static void find_offline(struct reading *r)
 	struct idset present;
 	unsigned int looks = 0;
 
-	if (r->node_dir < 0 || reading_list(r, r->cpu_dir, "present", &present, NULL) < 0)
+	if (r->node_dir < 0 || reading_list(r, r->cpu_dir, "present", ids_into(&present), NULL) < 0)
 		return;
 	idset_andnot(&present, &r->online);
 	idset_andnot(&present, &t->offline);
@@ -180,28 +180,28 @@ static int place_cpus(struct reading *r, struct error *err)
 		}
 		node->ncpus = n - node->first_cpu;
 		if (node->ncpus)
-			idset_add(&t->cpu_nodes, node->id);
-		if (node->has_memory && !idset_has(&t->merged, node->id))
-			idset_add(&t->mem_nodes, node->id);
+			nodeset_add(&t->cpu_nodes, node->id);
+		if (node->has_memory && !nodeset_has(&t->merged, node->id))
+			nodeset_add(&t->mem_nodes, node->id);
 	}
-	idset_or(&t->mem_nodes, &t->merged);
+	nodeset_or(&t->mem_nodes, &t->merged);
 	return 0;
 }
 
-static bool read_node_list(struct reading *r, const char *name, struct idset *out)
+static bool read_node_list(struct reading *r, const char *name, struct nodeset *out)
 {
-	return r->node_dir >= 0 && reading_list(r, r->node_dir, name, out, NULL) == 0;
+	return r->node_dir >= 0 && reading_list(r, r->node_dir, name, ids_into(out), NULL) == 0;
 }
 
 /* Determines the nodes allowed in cpuset.mems: those with memory, or, without meminfo, those that the kernel lists. */
 static void settle_memory(struct reading *r)
 {
 	struct topology *t = r->t;
-	struct idset listed, normal;
+	struct nodeset listed, normal;
 	bool have_list = read_node_list(r, "has_memory", &listed);
 	/* An old kernel has no list. A list with absent nodes contradicts the rest of sysfs. */
-	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !idset_empty(&normal) &&
-			   idset_subset(&normal, &r->ids);
+	bool have_normal = read_node_list(r, "has_normal_memory", &normal) && !nodeset_empty(&normal) &&
+			   nodeset_subset(&normal, &r->ids);
 
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		struct topo_node *node = &t->nodes[i];
@@ -209,8 +209,8 @@ static void settle_memory(struct reading *r)
 		if (node->mem_known)
 			node->has_memory = node->mem_total > 0;
 		else
-			node->has_memory = !have_list || idset_has(&listed, node->id);
-		node->movable_only = node->has_memory && have_normal && !idset_has(&normal, node->id);
+			node->has_memory = !have_list || nodeset_has(&listed, node->id);
+		node->movable_only = node->has_memory && have_normal && !nodeset_has(&normal, node->id);
 	}
 }
 
@@ -267,11 +267,11 @@ static int read_machine(struct reading *r, struct error *err)
 	if (ret < 0)
 		return ret;
 	memory_begin(&r->memory, r->root, t);
-	ret = idset_empty(&r->ids) ? reading_single_node(r, err) : reading_nodes(r, err);
+	ret = nodeset_empty(&r->ids) ? reading_single_node(r, err) : reading_nodes(r, err);
 	if (ret < 0)
 		return ret;
 	settle_memory(r);
-	ret = reading_list(r, r->cpu_dir, "online", &t->online, err);
+	ret = reading_list(r, r->cpu_dir, "online", ids_into(&t->online), err);
 	if (ret == -EINVAL)
 		return error_prefix(err, ret, "%s", CPU_DIR);
 	online_known = ret == 0;
@@ -280,7 +280,7 @@ static int read_machine(struct reading *r, struct error *err)
 	else
 		settle_online(r);
 	r->online = t->online;
-	if (reading_list(r, r->cpu_dir, "isolated", &t->isolated, NULL) < 0)
+	if (reading_list(r, r->cpu_dir, "isolated", ids_into(&t->isolated), NULL) < 0)
 		idset_clear(&t->isolated);
 	merge_claims(r);
 	settle_claims(r, online_known);

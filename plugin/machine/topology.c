@@ -207,14 +207,14 @@ int topology_find_cpu(const struct topology *t, int id)
 	return t->cpu_index[id];
 }
 
-void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct idset *nodes)
+void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct nodeset *nodes)
 {
-	idset_clear(nodes);
+	nodeset_clear(nodes);
 	idset_foreach(id, cpus) {
 		int i = topology_find_cpu(t, id);
 
 		if (i >= 0)
-			idset_add(nodes, t->nodes[t->cpus[i].node].id);
+			nodeset_add(nodes, t->nodes[t->cpus[i].node].id);
 	}
 }
 
@@ -229,7 +229,7 @@ void topology_offline_of(int root, const struct topology *t, unsigned int node, 
 	dir = path_open(root, O_PATH | O_DIRECTORY, "sys/devices/system/node/node%u", t->nodes[node].id);
 	if (dir < 0)
 		return;
-	if (path_read_list(dir, cpus, "cpulist") < 0)
+	if (path_read_list(dir, ids_into(cpus), "cpulist") < 0)
 		idset_clear(cpus);
 	idset_and(cpus, &t->offline);
 	idset_foreach(id, &t->offline) {
@@ -239,19 +239,21 @@ void topology_offline_of(int root, const struct topology *t, unsigned int node, 
 	}
 }
 
-static bool read_allowed(int root, const char *v2, const char *v1, struct idset *out)
+static bool read_allowed(int root, const char *v2, const char *v1, struct ids_out out)
 {
 	char text[4096];
 
 	return (file_read(root, v2, text, sizeof(text)) > 0 || file_read(root, v1, text, sizeof(text)) > 0) &&
-	       idset_parse_kernel(text, out, NULL) == 0 && !idset_empty(out);
+	       text[strspn(text, "\n")] && ids_parse_kernel(text, out, NULL) == 0;
 }
 
-void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct idset *mems)
+void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct nodeset *mems)
 {
-	if (!read_allowed(root, "sys/fs/cgroup/cpuset.cpus.effective", "sys/fs/cgroup/cpuset/cpuset.effective_cpus", cpus))
+	if (!read_allowed(root, "sys/fs/cgroup/cpuset.cpus.effective", "sys/fs/cgroup/cpuset/cpuset.effective_cpus",
+			  ids_into(cpus)))
 		*cpus = t->online;
-	if (!read_allowed(root, "sys/fs/cgroup/cpuset.mems.effective", "sys/fs/cgroup/cpuset/cpuset.effective_mems", mems))
+	if (!read_allowed(root, "sys/fs/cgroup/cpuset.mems.effective", "sys/fs/cgroup/cpuset/cpuset.effective_mems",
+			  ids_into(mems)))
 		*mems = t->mem_nodes;
 }
 

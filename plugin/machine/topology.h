@@ -16,7 +16,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define NODE_ID_MAX 1024   /* all node ids are smaller */
+#define NODE_ID_MAX NODESET_MAX /* all node ids are smaller */
 #define HUGE_SIZES_MAX 4   /* page sizes kept, ascending */
 #define NO_NODE 0xffffU
 
@@ -86,13 +86,13 @@ struct topology {
 	struct idset online;     /* CPUs */
 	struct idset offline;    /* CPUs, present but not online */
 	struct idset isolated;   /* CPUs */
-	struct idset mem_nodes;  /* node ids with memory */
-	struct idset cpu_nodes;  /* node ids with CPUs */
+	struct nodeset mem_nodes; /* node ids with memory */
+	struct nodeset cpu_nodes; /* node ids with CPUs */
 	/*
 	 * For firmware that lists every CPU on every node: one node is kept for the CPUs, and these are the ids of
 	 * the nodes whose memory is counted there. Empty otherwise.
 	 */
-	struct idset merged;
+	struct nodeset merged;
 	unsigned int nwarnings;
 	char warnings[4][160];
 	/* Set by topology_load(): file contents that hold all arrays but nodes. */
@@ -148,7 +148,7 @@ int topology_find_node(const struct topology *t, int id);
 int topology_find_cpu(const struct topology *t, int id);
 
 /* Ids of the nodes that contain @cpus; unknown CPUs are ignored. */
-void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct idset *nodes);
+void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct nodeset *nodes);
 
 /* Offline CPUs of a node (by index), if the kernel below @root reports their node. */
 void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus);
@@ -157,7 +157,7 @@ void topology_offline_of(int root, const struct topology *t, unsigned int node, 
  * CPUs and memory nodes that the topmost cgroup below @root allows, of cgroup v2 or v1; all of them if it does not
  * say. For a recorded machine, and for what is shown of a machine: a placement reads the container's parent.
  */
-void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct idset *mems);
+void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct nodeset *mems);
 
 /*
  * Node id of a device: a network, block, nvme, drm, infiniband or dax device, or a PCI address, looked up below

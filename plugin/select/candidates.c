@@ -8,11 +8,11 @@
 #include <errno.h>
 #include <stdio.h>
 
-static void all_nodes(const struct topology *t, struct idset *out)
+static void all_nodes(const struct topology *t, struct nodeset *out)
 {
-	idset_clear(out);
+	nodeset_clear(out);
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		idset_add(out, t->nodes[i].id);
+		nodeset_add(out, t->nodes[i].id);
 }
 
 /* Refuses named nodes without CPUs; a node may have lost its CPUs because they are offline. */
@@ -22,7 +22,7 @@ static int refuse_nodes(const struct choice *c, struct error *err)
 	char text[48] = "";
 
 	for (unsigned int i = 0; i < c->t->nnodes; i++)
-		offline += idset_has(&c->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
+		offline += nodeset_has(&c->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
 	if (offline)
 		snprintf(text, sizeof(text), "; %u CPUs of these nodes are offline", offline);
 	return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s%s)",
@@ -32,7 +32,7 @@ static int refuse_nodes(const struct choice *c, struct error *err)
 int candidates_allow_nodes(struct choice *c, struct error *err)
 {
 	const struct topology *t = c->t;
-	struct idset there, missing;
+	struct nodeset there, missing;
 
 	all_nodes(t, &there);
 	c->nodes = there;
@@ -40,24 +40,24 @@ int candidates_allow_nodes(struct choice *c, struct error *err)
 		topology_nodes_of(t, &c->req->cpu_list, &c->nodes);
 	if (c->req->nodes_mode == NODES_LIST) {
 		c->nodes = c->req->nodes;
-		if (idset_intersects(&c->nodes, &t->merged))
-			idset_or(&c->nodes, &there);
-		idset_and(&c->nodes, &there);
+		if (nodeset_intersects(&c->nodes, &t->merged))
+			nodeset_or(&c->nodes, &there);
+		nodeset_and(&c->nodes, &there);
 		missing = c->req->nodes;
-		idset_andnot(&missing, &there);
-		idset_andnot(&missing, &t->merged);
-		if (!idset_empty(&missing))
+		nodeset_andnot(&missing, &there);
+		nodeset_andnot(&missing, &t->merged);
+		if (!nodeset_empty(&missing))
 			reasons_add(c->why, "limits.cpu.nodes: nodes %s do not exist", list_text(&missing).text);
-		if (idset_empty(&c->nodes) || (c->req->all_nodes && !idset_empty(&missing)))
+		if (nodeset_empty(&c->nodes) || (c->req->all_nodes && !nodeset_empty(&missing)))
 			return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no such node (nodes %s exist)",
 					 list_text(&missing).text, list_text(&there).text);
-		if (!c->req->cpu_listed && !idset_intersects(&c->nodes, &t->cpu_nodes))
+		if (!c->req->cpu_listed && !nodeset_intersects(&c->nodes, &t->cpu_nodes))
 			return refuse_nodes(c, err);
 	}
-	if (c->in->whole && idset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
+	if (c->in->whole && nodeset_intersects(&c->nodes, &c->in->policy->reserved_nodes))
 		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
 			    list_text(&c->in->policy->reserved_nodes).text);
-	idset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
+	nodeset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static void allow_cpus(struct choice *c)
 
 bool node_allowed(const struct choice *c, const struct topo_node *node)
 {
-	return c->req->cpu_listed || idset_has(&c->nodes, node->id);
+	return c->req->cpu_listed || nodeset_has(&c->nodes, node->id);
 }
 
 bool cpu_allowed(const struct choice *c, unsigned int i)

@@ -33,11 +33,11 @@ const char *placement_warning(enum placement_warning w)
 	return text[w];
 }
 
-struct list_text list_text(const struct idset *s)
+struct list_text ids_text(struct ids s)
 {
 	struct list_text l;
 
-	if (idset_format(s, l.text, sizeof(l.text)) >= sizeof(l.text))
+	if (ids_format(s, l.text, sizeof(l.text)) >= sizeof(l.text))
 		memcpy(l.text + sizeof(l.text) - 4, "...", 4);
 	return l;
 }
@@ -62,13 +62,13 @@ static enum cause cause_of(const struct choice *c, unsigned int i)
 	const struct idset *pin = &c->limits->pin_cpus;
 	unsigned int node = c->t->nodes[cpu->node].id;
 
-	if (c->req->nodes_mode == NODES_LIST && !idset_has(&c->req->nodes, node))
+	if (c->req->nodes_mode == NODES_LIST && !nodeset_has(&c->req->nodes, node))
 		return CAUSES;
 	if (c->limits->limited && !idset_has(&c->limits->allowed_cpus, cpu->id))
 		return NOT_ALLOWED;
 	if (!idset_empty(pin) && !idset_has(pin, cpu->id))
 		return NOT_PINNED;
-	if (idset_has(&policy->reserved_cpus, cpu->id) || idset_has(&policy->reserved_nodes, node))
+	if (idset_has(&policy->reserved_cpus, cpu->id) || nodeset_has(&policy->reserved_nodes, node))
 		return RESERVED;
 	if (!c->req->cpu_listed && idset_has(&c->t->isolated, cpu->id) != c->isolated)
 		return c->isolated ? CAUSES : ISOLATED;
@@ -89,7 +89,7 @@ static unsigned int offline_cpus(const struct choice *c)
 	if (c->req->nodes_mode != NODES_LIST)
 		return idset_count(&c->t->offline);
 	for (unsigned int i = 0; i < c->t->nnodes; i++)
-		n += idset_has(&c->req->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
+		n += nodeset_has(&c->req->nodes, c->t->nodes[i].id) ? c->t->nodes[i].offline : 0;
 	return n;
 }
 
@@ -130,7 +130,7 @@ struct left_out_text left_out(const struct choice *c, bool more)
  * Memory of nodes without CPUs that the request does not name, so that it is not used: bytes, or pages of size @huge
  * if not negative.
  */
-static void bare_memory(const struct choice *c, int huge, struct idset *bare, uint64_t *amount)
+static void bare_memory(const struct choice *c, int huge, struct nodeset *bare, uint64_t *amount)
 {
 	const struct topology *t = c->t;
 
@@ -139,12 +139,12 @@ static void bare_memory(const struct choice *c, int huge, struct idset *bare, ui
 		const struct topo_node *node = &t->nodes[i];
 		uint64_t here = huge < 0 ? node->mem_free : node->huge_free[huge];
 
-		if (node->ncpus || !here || idset_has(&c->mems, node->id) || idset_has(&t->merged, node->id) ||
-		    idset_has(&c->in->policy->reserved_nodes, node->id) ||
-		    (c->limits->limited && !idset_has(&c->limits->allowed_mems, node->id)) ||
-		    (!idset_empty(&c->limits->pin_mems) && !idset_has(&c->limits->pin_mems, node->id)))
+		if (node->ncpus || !here || nodeset_has(&c->mems, node->id) || nodeset_has(&t->merged, node->id) ||
+		    nodeset_has(&c->in->policy->reserved_nodes, node->id) ||
+		    (c->limits->limited && !nodeset_has(&c->limits->allowed_mems, node->id)) ||
+		    (!nodeset_empty(&c->limits->pin_mems) && !nodeset_has(&c->limits->pin_mems, node->id)))
 			continue;
-		idset_add(bare, node->id);
+		nodeset_add(bare, node->id);
 		*amount += here;
 	}
 }
@@ -152,23 +152,23 @@ static void bare_memory(const struct choice *c, int huge, struct idset *bare, ui
 /* "; node 2 has 4GiB and no CPUs: limits.cpu.nodes=0-2"; @huge as in bare_memory(). */
 static size_t bare_text(const struct choice *c, int huge, char *buf, size_t size)
 {
-	struct idset bare = { { 0 } }, name;
+	struct nodeset bare = { { 0 } }, name;
 	char amount[40];
 	uint64_t n;
 	bool several;
 
 	buf[0] = '\0';
 	bare_memory(c, huge, &bare, &n);
-	if (idset_empty(&bare) || c->mems_named)
+	if (nodeset_empty(&bare) || c->mems_named)
 		return 0;
 	name = c->req->nodes_mode == NODES_LIST ? c->nodes : c->t->cpu_nodes;
-	idset_andnot(&name, &c->in->policy->reserved_nodes);
-	idset_or(&name, &bare);
+	nodeset_andnot(&name, &c->in->policy->reserved_nodes);
+	nodeset_or(&name, &bare);
 	if (huge < 0)
 		size_human(n, amount, sizeof(amount));
 	else
 		snprintf(amount, sizeof(amount), "%llu", (unsigned long long)n);
-	several = idset_count(&bare) > 1;
+	several = nodeset_count(&bare) > 1;
 	return (size_t)snprintf(buf, size, "; node%s %.60s %s %s and no CPUs: limits.cpu.nodes=%.60s", several ? "s" : "",
 				list_text(&bare).text, several ? "have" : "has", amount, list_text(&name).text);
 }
@@ -182,17 +182,17 @@ void unused_memory(const struct choice *c, char *buf, size_t size)
 static size_t memory_left_out(const struct choice *c, int huge, char *buf, size_t size)
 {
 	const struct topology *t = c->t;
-	struct idset reserved = t->mem_nodes, outside = t->mem_nodes;
+	struct nodeset reserved = t->mem_nodes, outside = t->mem_nodes;
 	size_t used = bare_text(c, huge, buf, size);
 
-	idset_and(&reserved, &c->in->policy->reserved_nodes);
-	if (!idset_empty(&reserved) && used < size)
+	nodeset_and(&reserved, &c->in->policy->reserved_nodes);
+	if (!nodeset_empty(&reserved) && used < size)
 		used += (size_t)snprintf(buf + used, size - used, "; reserved: node %.60s", list_text(&reserved).text);
 	if (c->limits->limited)
-		idset_andnot(&outside, &c->limits->allowed_mems);
+		nodeset_andnot(&outside, &c->limits->allowed_mems);
 	else
-		idset_clear(&outside);
-	if (!idset_empty(&outside) && used < size)
+		nodeset_clear(&outside);
+	if (!nodeset_empty(&outside) && used < size)
 		used += (size_t)snprintf(buf + used, size - used, "; not allowed here: node %.60s", list_text(&outside).text);
 	return used;
 }
@@ -208,7 +208,8 @@ static void per_node(const struct choice *c, char *buf, size_t size, int what)
 			const struct site *x = &c->search.sites[k];
 			char value[32];
 
-			if (x->node != i || (what != HUGE_SIZES_MAX && c->mems_named && !idset_has(&c->mems, c->t->nodes[i].id)))
+			if (x->node != i ||
+			    (what != HUGE_SIZES_MAX && c->mems_named && !nodeset_has(&c->mems, c->t->nodes[i].id)))
 				continue;
 			if (what < 0)
 				size_human(x->avail, value, sizeof(value));
@@ -291,9 +292,9 @@ int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err)
 	const struct topo_cpu *x = &c->t->cpus[cpu];
 	unsigned int node = c->t->nodes[x->node].id;
 
-	if (idset_has(&c->in->policy->reserved_nodes, node))
+	if (nodeset_has(&c->in->policy->reserved_nodes, node))
 		return error_set(err, -ENOSPC, "limits.cpu: CPU %u is on node %u, which is reserved", x->id, node);
-	if (!idset_has(&c->nodes, node))
+	if (!nodeset_has(&c->nodes, node))
 		return error_set(err, -ENOSPC, "limits.cpu: CPU %u is on node %u, not on nodes %s", x->id, node,
 				 list_text(&c->nodes).text);
 	if (cause == HELD)
@@ -315,7 +316,7 @@ int refuse_core(const struct choice *c, unsigned int cpu, struct error *err)
 		const char *what = c->in->usage->exclusive[x->id]     ? "held exclusively by another container" :
 				   c->in->usage->load[x->id]	     ? "in use by another container" :
 				   idset_has(&policy->reserved_cpus, x->id) ||
-						   idset_has(&policy->reserved_nodes, t->nodes[x->node].id) ?
+						   nodeset_has(&policy->reserved_nodes, t->nodes[x->node].id) ?
 								      words[RESERVED] :
 								      words[NOT_ALLOWED];
 
@@ -338,7 +339,7 @@ int no_candidates(const struct choice *c, struct error *err)
 	if (!idset_empty(&c->limits->pin_cpus))
 		return error_set(err, -ENOSPC, "no CPU left of cpuset.cpus \"%s\" that may be used%s%s",
 				 list_text(&c->limits->pin_cpus).text, colon, causes.text);
-	if (idset_empty(&c->nodes))
+	if (nodeset_empty(&c->nodes))
 		return error_set(err, -ENOSPC, "no CPU left: nodes %s are all reserved",
 				 list_text(&c->in->policy->reserved_nodes).text);
 	if (c->isolated)
@@ -349,18 +350,18 @@ int no_candidates(const struct choice *c, struct error *err)
 
 static void set_text(const struct choice *c, const struct site_set *set, char *buf, size_t size)
 {
-	struct idset ids = { { 0 } }, memory = { { 0 } };
+	struct nodeset ids = { { 0 } }, memory = { { 0 } };
 	int n;
 
 	for (unsigned int i = 0; i < set->n; i++) {
 		const struct site *x = &c->search.sites[set->site[i]];
 
-		idset_add(&ids, c->t->nodes[x->node].id);
+		nodeset_add(&ids, c->t->nodes[x->node].id);
 		if (!x->ncpus)
-			idset_add(&memory, c->t->nodes[x->node].id);
+			nodeset_add(&memory, c->t->nodes[x->node].id);
 	}
 	n = snprintf(buf, size, "%s %.60s", set->n == 1 ? "node" : "nodes", list_text(&ids).text);
-	if (!idset_empty(&memory) && n > 0 && (size_t)n < size)
+	if (!nodeset_empty(&memory) && n > 0 && (size_t)n < size)
 		snprintf(buf + n, size - (size_t)n, " (%.20s for memory)", list_text(&memory).text);
 }
 
@@ -406,7 +407,7 @@ static const char *why_lost(const struct choice *c, const struct verdict *a, con
 		return "more loaded";
 	if (b->memory > a->memory + 0.5)
 		return "with less free memory";
-	if (c->req->ndevices || !idset_empty(&c->limits->last_nodes))
+	if (c->req->ndevices || !nodeset_empty(&c->limits->last_nodes))
 		return "farther from its device or its last place";
 	if (b->load < a->load - 0.5)
 		return "emptier, and kept for larger ones";

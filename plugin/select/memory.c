@@ -27,33 +27,33 @@ uint64_t memory_floor(const struct topo_node *node)
 /* --- nodes that may be chosen --- */
 
 /* Why nodes with memory may not be used: "reserved: 3; not allowed here: 1-2", each node by its first cause. */
-static struct left_out_text mems_left_out(const struct choice *c, const struct idset *nodes)
+static struct left_out_text mems_left_out(const struct choice *c, const struct nodeset *nodes)
 {
-	const struct idset *pin = idset_empty(&c->limits->pin_mems) ? NULL : &c->limits->pin_mems;
+	const struct nodeset *pin = nodeset_empty(&c->limits->pin_mems) ? NULL : &c->limits->pin_mems;
 	const struct {
 		const char *what;
-		const struct idset *out, *all; /* left out if in @out, or outside of @all */
+		const struct nodeset *out, *all; /* left out if in @out, or outside of @all */
 	} causes[] = {
 		{ "reserved", &c->in->policy->reserved_nodes, NULL },
 		{ "not allowed here", NULL, c->limits->limited ? &c->limits->allowed_mems : NULL },
 		{ "outside of cpuset.mems", NULL, pin },
 	};
 	struct left_out_text text = { "" };
-	struct idset left = *nodes;
+	struct nodeset left = *nodes;
 	size_t used = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(causes) && used < sizeof(text.text); i++) {
-		struct idset these = left;
+		struct nodeset these = left;
 
 		if (causes[i].out)
-			idset_and(&these, causes[i].out);
+			nodeset_and(&these, causes[i].out);
 		else if (causes[i].all)
-			idset_andnot(&these, causes[i].all);
+			nodeset_andnot(&these, causes[i].all);
 		else
 			continue;
-		if (idset_empty(&these))
+		if (nodeset_empty(&these))
 			continue;
-		idset_andnot(&left, &these);
+		nodeset_andnot(&left, &these);
 		used += (size_t)snprintf(text.text + used, sizeof(text.text) - used, "%s%s: %.50s", used ? "; " : "",
 					 causes[i].what, list_text(&these).text);
 	}
@@ -61,73 +61,73 @@ static struct left_out_text mems_left_out(const struct choice *c, const struct i
 }
 
 /* Uses all nodes of limits.memory.nodes that may be used; refuses if none may. */
-static int named_mems(struct choice *c, const struct idset *may, struct error *err)
+static int named_mems(struct choice *c, const struct nodeset *may, struct error *err)
 {
-	const struct idset *named = &c->req->mem_nodes;
-	struct idset missing = *named, barred;
+	const struct nodeset *named = &c->req->mem_nodes;
+	struct nodeset missing = *named, barred;
 
 	c->mems = *named;
-	idset_and(&c->mems, &c->t->mem_nodes);
-	if (idset_empty(&c->mems))
+	nodeset_and(&c->mems, &c->t->mem_nodes);
+	if (nodeset_empty(&c->mems))
 		return error_set(err, -EINVAL, "limits.memory.nodes: \"%s\": no node with memory among them (memory is on %s)",
 				 list_text(named).text, list_text(&c->t->mem_nodes).text);
 	barred = c->mems;
-	idset_andnot(&barred, may);
-	idset_and(&c->mems, may);
-	if (idset_empty(&c->mems))
+	nodeset_andnot(&barred, may);
+	nodeset_and(&c->mems, may);
+	if (nodeset_empty(&c->mems))
 		return error_set(err, -ENOSPC, "limits.memory.nodes: \"%s\": may not be used (%s); left: %s",
 				 list_text(named).text, mems_left_out(c, &barred).text, list_text(may).text);
-	if (idset_intersects(&c->mems, &c->t->merged))
-		idset_or(&c->mems, &c->t->merged);
-	idset_andnot(&missing, &c->mems);
-	idset_andnot(&missing, &barred);
-	if (!idset_empty(&barred))
+	if (nodeset_intersects(&c->mems, &c->t->merged))
+		nodeset_or(&c->mems, &c->t->merged);
+	nodeset_andnot(&missing, &c->mems);
+	nodeset_andnot(&missing, &barred);
+	if (!nodeset_empty(&barred))
 		reasons_add(c->why, "limits.memory.nodes: nodes %s may not be used (%s)", list_text(&barred).text,
 			    mems_left_out(c, &barred).text);
-	if (!idset_empty(&missing))
+	if (!nodeset_empty(&missing))
 		reasons_add(c->why, "limits.memory.nodes: nodes %s have no memory", list_text(&missing).text);
 	c->mems_named = true;
 	return 0;
 }
 
 /* The nodes of @may that are used without being named; all of @may if there are none. */
-static struct idset usual_mems(const struct choice *c, const struct idset *may)
+static struct nodeset usual_mems(const struct choice *c, const struct nodeset *may)
 {
-	struct idset usual = *may;
+	struct nodeset usual = *may;
 
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 
-		if (node->memory_kind != MEMORY_ORDINARY && !idset_has(&c->limits->pin_mems, node->id) &&
-		    !(c->req->nodes_mode == NODES_LIST && idset_has(&c->req->nodes, node->id)))
-			idset_del(&usual, node->id);
+		if (node->memory_kind != MEMORY_ORDINARY && !nodeset_has(&c->limits->pin_mems, node->id) &&
+		    !(c->req->nodes_mode == NODES_LIST && nodeset_has(&c->req->nodes, node->id)))
+			nodeset_del(&usual, node->id);
 	}
-	return idset_empty(&usual) ? *may : usual;
+	return nodeset_empty(&usual) ? *may : usual;
 }
 
 /* Determines c->mems from nodes, parent and pin. If the named nodes have no memory, uses the other nodes. */
 int choose_mems(struct choice *c, struct error *err)
 {
-	struct idset may = c->t->mem_nodes, usual;
+	struct nodeset may = c->t->mem_nodes, usual;
 
 	if (c->limits->limited)
-		idset_and(&may, &c->limits->allowed_mems);
-	if (!idset_empty(&c->limits->pin_mems))
-		idset_and(&may, &c->limits->pin_mems);
-	idset_andnot(&may, &c->in->policy->reserved_nodes);
-	if (!idset_empty(&c->req->mem_nodes))
+		nodeset_and(&may, &c->limits->allowed_mems);
+	if (!nodeset_empty(&c->limits->pin_mems))
+		nodeset_and(&may, &c->limits->pin_mems);
+	nodeset_andnot(&may, &c->in->policy->reserved_nodes);
+	if (!nodeset_empty(&c->req->mem_nodes))
 		return named_mems(c, &may, err);
 	usual = usual_mems(c, &may);
 	c->mems = usual;
-	idset_and(&c->mems, &c->nodes);
-	if (!idset_empty(&c->mems))
+	nodeset_and(&c->mems, &c->nodes);
+	if (!nodeset_empty(&c->mems))
 		return 0;
-	if (!idset_empty(&c->limits->pin_mems) && c->req->nodes_mode == NODES_LIST &&
-	    idset_intersects(&c->nodes, &c->t->mem_nodes))
+	if (!nodeset_empty(&c->limits->pin_mems) && c->req->nodes_mode == NODES_LIST &&
+	    nodeset_intersects(&c->nodes, &c->t->mem_nodes))
 		return error_set(err, -ENOSPC,
 				 "limits.cpu.nodes: \"%s\": memory is pinned to nodes %s (cpuset.mems), which are not among them",
 				 list_text(&c->req->nodes).text, list_text(&c->limits->pin_mems).text);
-	if (idset_empty(&usual))
+	if (nodeset_empty(&usual))
 		return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s: memory is on nodes %s",
 				 list_text(&c->nodes).text, list_text(&c->t->mem_nodes).text);
 	c->mems = usual;
@@ -240,7 +240,7 @@ static unsigned long away_from(const struct choice *c, const struct idset *cpus,
  * Index of the node with memory nearest to @cpus and not in @mems; among equally near ones, the one with most memory
  * available; -1 if none. @roomy: only nodes of c->roomy. @usable: only memory that the kernel can use for itself.
  */
-static int nearest_memory(const struct choice *c, const struct idset *cpus, const struct idset *mems, bool roomy,
+static int nearest_memory(const struct choice *c, const struct idset *cpus, const struct nodeset *mems, bool roomy,
 			  bool usable)
 {
 	unsigned long least = ULONG_MAX;
@@ -252,7 +252,7 @@ static int nearest_memory(const struct choice *c, const struct idset *cpus, cons
 		const struct site *x;
 		unsigned long d;
 
-		if (!idset_has(roomy ? &c->roomy : &c->mems, node->id) || idset_has(mems, node->id) ||
+		if (!nodeset_has(roomy ? &c->roomy : &c->mems, node->id) || nodeset_has(mems, node->id) ||
 		    (usable && node->movable_only))
 			continue;
 		d = away_from(c, cpus, j);
@@ -271,64 +271,65 @@ static int nearest_memory(const struct choice *c, const struct idset *cpus, cons
 /* --- final memory nodes --- */
 
 /* Adds named memory-only nodes whose nearest node with CPUs was chosen. */
-static void add_named_memory(const struct choice *c, const struct idset *chosen, struct idset *mems)
+static void add_named_memory(const struct choice *c, const struct nodeset *chosen, struct nodeset *mems)
 {
 	const struct topology *t = c->t;
-	struct idset add = { { 0 } };
+	struct nodeset add = { { 0 } };
 
 	for (unsigned int j = 0; j < t->nnodes; j++) {
 		unsigned int nearest = UINT16_MAX;
 		bool ours = false;
 
-		if (t->nodes[j].ncpus || !idset_has(&c->mems, t->nodes[j].id) ||
-		    (!idset_has(&c->req->nodes, t->nodes[j].id) && !idset_has(&c->limits->pin_mems, t->nodes[j].id)))
+		if (t->nodes[j].ncpus || !nodeset_has(&c->mems, t->nodes[j].id) ||
+		    (!nodeset_has(&c->req->nodes, t->nodes[j].id) &&
+		     !nodeset_has(&c->limits->pin_mems, t->nodes[j].id)))
 			continue;
 		for (unsigned int i = 0; i < t->nnodes; i++) {
 			unsigned int d = t->near[j * t->nnodes + i];
 
-			if (!t->nodes[i].ncpus || !idset_has(&c->nodes, t->nodes[i].id) || d > nearest)
+			if (!t->nodes[i].ncpus || !nodeset_has(&c->nodes, t->nodes[i].id) || d > nearest)
 				continue;
-			ours = idset_has(chosen, t->nodes[i].id) || (d == nearest && ours);
+			ours = nodeset_has(chosen, t->nodes[i].id) || (d == nearest && ours);
 			nearest = d;
 		}
 		if (ours)
-			idset_add(&add, t->nodes[j].id);
+			nodeset_add(&add, t->nodes[j].id);
 	}
-	idset_andnot(&add, mems);
-	if (!idset_empty(&add))
+	nodeset_andnot(&add, mems);
+	if (!nodeset_empty(&add))
 		reasons_add(c->why, "memory: node %s is added: it is named, and nearest to these", list_text(&add).text);
-	idset_or(mems, &add);
+	nodeset_or(mems, &add);
 }
 
 /* Reports nodes whose memory could not be checked. */
-static void say_unknown(const struct choice *c, const struct idset *mems)
+static void say_unknown(const struct choice *c, const struct nodeset *mems)
 {
-	struct idset unknown = { { 0 } };
+	struct nodeset unknown = { { 0 } };
 
 	for (unsigned int i = 0; i < c->t->nnodes; i++)
-		if (!c->t->nodes[i].mem_known && idset_has(mems, c->t->nodes[i].id))
-			idset_add(&unknown, c->t->nodes[i].id);
-	if (!idset_empty(&unknown))
+		if (!c->t->nodes[i].mem_known && nodeset_has(mems, c->t->nodes[i].id))
+			nodeset_add(&unknown, c->t->nodes[i].id);
+	if (!nodeset_empty(&unknown))
 		reasons_add(c->why, "limits.memory: not checked: the kernel does not report the memory of nodes %s",
 			    list_text(&unknown).text);
 }
 
-static void warn(struct choice *c, enum placement_warning w, const struct idset *nodes)
+static void warn(struct choice *c, enum placement_warning w, const struct nodeset *nodes)
 {
 	c->warnings |= 1U << w;
 	reasons_add(c->why, "warning: %s (nodes %s)", placement_warning(w), list_text(nodes).text);
 }
 
-static bool has_room(const struct choice *c, const struct idset *mems)
+static bool has_room(const struct choice *c, const struct nodeset *mems)
 {
 	uint64_t sum = 0, least = UINT64_MAX;
 
-	if (idset_intersects(&c->roomy, mems))
+	if (nodeset_intersects(&c->roomy, mems))
 		return true;
 	for (unsigned int i = 0; i < c->search.nsites; i++) {
 		const struct topo_node *node = &c->t->nodes[c->search.sites[i].node];
 
-		if (!idset_has(mems, node->id))
+		if (!nodeset_has(mems, node->id))
 			continue;
 		sum += c->search.sites[i].avail;
 		least = memory_floor(node) < least ? memory_floor(node) : least;
@@ -340,7 +341,7 @@ static bool has_room(const struct choice *c, const struct idset *mems)
  * A container without a memory request still needs some: bound to full nodes, it would be killed. Adds a node with
  * room.
  */
-static void add_room(struct choice *c, const struct placement *out, struct idset *mems)
+static void add_room(struct choice *c, const struct placement *out, struct nodeset *mems)
 {
 	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, false);
 
@@ -355,12 +356,12 @@ static void add_room(struct choice *c, const struct placement *out, struct idset
 	}
 	reasons_add(c->why, "memory: node %u is added, the nearest with room: nodes %s have almost no free memory",
 		    c->t->nodes[near].id, list_text(mems).text);
-	idset_add(mems, c->t->nodes[near].id);
+	nodeset_add(mems, c->t->nodes[near].id);
 }
 
-static bool all_movable(const struct choice *c, const struct idset *mems)
+static bool all_movable(const struct choice *c, const struct nodeset *mems)
 {
-	idset_foreach(id, mems) {
+	nodeset_foreach(id, mems) {
 		int i = topology_find_node(c->t, id);
 
 		if (i < 0 || !c->t->nodes[i].movable_only)
@@ -369,7 +370,7 @@ static bool all_movable(const struct choice *c, const struct idset *mems)
 	return true;
 }
 
-static void add_usable(struct choice *c, const struct placement *out, struct idset *mems)
+static void add_usable(struct choice *c, const struct placement *out, struct nodeset *mems)
 {
 	int near = c->mems_named ? -1 : nearest_memory(c, &out->share.cpus, mems, true, true);
 
@@ -381,17 +382,18 @@ static void add_usable(struct choice *c, const struct placement *out, struct ids
 	}
 	reasons_add(c->why, "memory: node %u is added: nodes %s have movable memory alone", c->t->nodes[near].id,
 		    list_text(mems).text);
-	idset_add(mems, c->t->nodes[near].id);
+	nodeset_add(mems, c->t->nodes[near].id);
 }
 
 /* No chosen node has memory: adds the nearest memory of each node with its CPUs. */
-static int first_memory(struct choice *c, const struct placement *out, struct idset *mems, struct error *err)
+static int first_memory(struct choice *c, const struct placement *out, struct nodeset *mems, struct error *err)
 {
 	const struct topology *t = c->t;
 
-	idset_foreach(id, &out->nodes) {
+	nodeset_foreach(id, &out->nodes) {
 		const struct topo_node *node = &t->nodes[t->node_index[id]];
-		struct idset cpus = { { 0 } }, none = { { 0 } };
+		struct idset cpus = { { 0 } };
+		struct nodeset none = { { 0 } };
 		int near;
 
 		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
@@ -403,7 +405,7 @@ static int first_memory(struct choice *c, const struct placement *out, struct id
 		if (near < 0)
 			return error_set(err, -ENOSPC, "no node with memory may be used for CPUs of nodes %s",
 					 list_text(&out->nodes).text);
-		idset_add(mems, t->nodes[near].id);
+		nodeset_add(mems, t->nodes[near].id);
 	}
 	reasons_add(c->why, "memory: on node %s, the nearest with memory that may be used", list_text(mems).text);
 	return 0;
@@ -413,22 +415,22 @@ static int first_memory(struct choice *c, const struct placement *out, struct id
 int settle_mems(struct choice *c, struct placement *out, struct error *err)
 {
 	const struct search *s = &c->search;
-	struct idset mems = { { 0 } };
+	struct nodeset mems = { { 0 } };
 	bool spread = c->req->policy == POLICY_INTERLEAVE || c->req->policy == POLICY_WEIGHTED;
 
 	for (unsigned int i = 0; i < s->best.n && !c->mems_named; i++) {
 		const struct site *x = &s->sites[s->best.site[i]];
 
-		if (idset_has(&c->mems, c->t->nodes[x->node].id))
-			idset_add(&mems, c->t->nodes[x->node].id);
+		if (nodeset_has(&c->mems, c->t->nodes[x->node].id))
+			nodeset_add(&mems, c->t->nodes[x->node].id);
 	}
 	if (c->mems_named)
 		mems = c->mems;
 	else
 		add_named_memory(c, &out->nodes, &mems);
 	if (spread && c->req->nodes_mode == NODES_LIST && !c->mems_elsewhere)
-		idset_or(&mems, &c->mems);
-	if (idset_empty(&mems)) {
+		nodeset_or(&mems, &c->mems);
+	if (nodeset_empty(&mems)) {
 		int r = first_memory(c, out, &mems, err);
 
 		if (r < 0)
@@ -438,9 +440,9 @@ int settle_mems(struct choice *c, struct placement *out, struct error *err)
 		add_room(c, out, &mems);
 	if (all_movable(c, &mems))
 		add_usable(c, out, &mems);
-	if (idset_intersects(&mems, &c->t->merged))
-		idset_or(&mems, &c->t->merged);
-	idset_andnot(&mems, &c->in->policy->reserved_nodes);
+	if (nodeset_intersects(&mems, &c->t->merged))
+		nodeset_or(&mems, &c->t->merged);
+	nodeset_andnot(&mems, &c->in->policy->reserved_nodes);
 	if (c->asked.memory)
 		say_unknown(c, &mems);
 	out->mems = mems;

@@ -11,6 +11,7 @@
 #include <strings.h>
 
 #include "plugin/base/name.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 const char *const request_keys[KEY_COUNT] = {
@@ -77,26 +78,6 @@ int memory_policy_parse(const char *text, enum memory_policy *out, struct error 
 			 quote(text).text);
 }
 
-/* Digits only, no sign, no space, at most @max. */
-static int parse_number(const char *text, size_t len, uint64_t max, uint64_t *out)
-{
-	uint64_t v = 0;
-
-	if (!len)
-		return -EINVAL;
-	for (size_t i = 0; i < len; i++) {
-		unsigned int digit = (unsigned int)(text[i] - '0');
-
-		if (text[i] < '0' || text[i] > '9')
-			return -EINVAL;
-		if (v > (max - digit) / 10)
-			return -ERANGE;
-		v = v * 10 + digit;
-	}
-	*out = v;
-	return 0;
-}
-
 int bool_parse(const char *text, bool *out, struct error *err)
 {
 	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
@@ -113,10 +94,10 @@ int bool_parse(const char *text, bool *out, struct error *err)
 #define A_LIST "a list like 0-3"
 
 /* Parses a list; an error also says what the key takes. */
-static int parse_list(const char *value, const char *expected, struct idset *out, struct error *err)
+static int parse_list(const char *value, const char *expected, struct ids_out out, struct error *err)
 {
 	struct error fault = { 0 };
-	int r = idset_parse(value, out, &fault);
+	int r = ids_parse(value, out, &fault);
 
 	return r < 0 ? error_set(err, r, "%s; %s is expected", fault.text, expected) : 0;
 }
@@ -128,16 +109,15 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 
 	if (!*value)
 		return error_set(err, -EINVAL, "\"\": empty; a number of CPUs or a list is expected");
-	ret = parse_number(value, strlen(value), CPU_COUNT_MAX, &count);
-	if (ret == 0) {
+	if (!value[strspn(value, "0123456789")]) {
+		if (!number_parse(value, CPU_COUNT_MAX, &count))
+			return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
 		if (count == 0)
 			return error_set(err, -EINVAL, "\"0\": no CPU at all; leave the key out, or ask for 1 or more");
 		r->cpu_count = (unsigned int)count;
 		return 0;
 	}
-	if (ret == -ERANGE)
-		return error_set(err, -EINVAL, "\"%s\": more than %u CPUs", quote(value).text, CPU_COUNT_MAX);
-	ret = parse_list(value, "a whole number of CPUs or a list like 0-3,8", &r->cpu_list, err);
+	ret = parse_list(value, "a whole number of CPUs or a list like 0-3,8", ids_into(&r->cpu_list), err);
 	if (ret < 0)
 		return ret;
 	if (idset_empty(&r->cpu_list))
@@ -147,15 +127,15 @@ static int set_cpu(struct request *r, const char *value, struct error *err)
 	return 0;
 }
 
-static int parse_nodes(const char *value, const char *expected, struct idset *out, struct error *err)
+static int parse_nodes(const char *value, const char *expected, struct nodeset *out, struct error *err)
 {
-	struct idset nodes;
+	struct nodeset nodes;
 	int r;
 
-	r = parse_list(value, expected, &nodes, err);
+	r = parse_list(value, expected, ids_into(&nodes), err);
 	if (r < 0)
 		return r;
-	if (idset_empty(&nodes))
+	if (nodeset_empty(&nodes))
 		return error_set(err, -EINVAL, "\"%s\": the list leaves no node", quote(value).text);
 	*out = nodes;
 	return 0;
@@ -290,7 +270,7 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 		ret = size_parse_page(item, &size, err);
 		if (ret < 0)
 			return ret;
-		if (parse_number(eq, strlen(eq), 1ULL << 40, &count) < 0)
+		if (!number_parse(eq, 1ULL << 40, &count))
 			return error_set(err, -EINVAL, "\"%s\": not a number of pages", quote(eq).text);
 		ret = add_huge(r, size, count, err);
 		if (ret < 0)
@@ -356,13 +336,13 @@ static bool same_value(const struct request *a, const struct request *b, enum re
 		       idset_equal(&a->cpu_list, &b->cpu_list);
 	case KEY_CPU_NODES:
 		return a->nodes_mode == b->nodes_mode && a->all_nodes == b->all_nodes &&
-		       idset_equal(&a->nodes, &b->nodes);
+		       nodeset_equal(&a->nodes, &b->nodes);
 	case KEY_MEMORY_NODES:
-		return idset_equal(&a->mem_nodes, &b->mem_nodes);
+		return nodeset_equal(&a->mem_nodes, &b->mem_nodes);
 	case KEY_VOLATILE_CPU_NODES:
-		return idset_equal(&a->last_nodes, &b->last_nodes);
+		return nodeset_equal(&a->last_nodes, &b->last_nodes);
 	case KEY_VOLATILE_MEMORY_NODES:
-		return idset_equal(&a->last_mems, &b->last_mems);
+		return nodeset_equal(&a->last_mems, &b->last_mems);
 	default:
 		return request_format(a, key, ta, sizeof(ta)) && request_format(b, key, tb, sizeof(tb)) &&
 		       strcmp(ta, tb) == 0;
@@ -406,25 +386,23 @@ void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
 	r->cpu_count = cpus < CPU_COUNT_MAX ? (unsigned int)cpus : CPU_COUNT_MAX;
 }
 
-static void parse_pin(const char *text, struct idset *out)
+static void parse_pin(const char *text, struct ids_out out)
 {
-	struct idset pin;
-
-	if (text && *text && idset_parse_kernel(text, &pin, NULL) == 0)
-		*out = pin;
+	if (text && *text)
+		ids_parse_kernel(text, out, NULL);
 }
 
 void request_pin(struct request *r, const char *cpus, const char *mems)
 {
-	parse_pin(cpus, &r->pin_cpus);
-	parse_pin(mems, &r->pin_mems);
+	parse_pin(cpus, ids_into(&r->pin_cpus));
+	parse_pin(mems, ids_into(&r->pin_mems));
 }
 
 void request_follow_pins(struct request *r, const char *cpus, const char *mems)
 {
 	struct idset pin = { { 0 } };
 
-	parse_pin(cpus, &pin);
+	parse_pin(cpus, ids_into(&pin));
 	if (idset_empty(&pin) || (mems && *mems))
 		return;
 	r->cpu_list = pin;
@@ -515,9 +493,9 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		break;
 	case KEY_CPU_NODES:
 		if (r->nodes_mode == NODES_LIST && r->all_nodes && size > 4)
-			idset_format(&r->nodes, stpcpy(buf, "all:"), size - 4);
+			nodeset_format(&r->nodes, stpcpy(buf, "all:"), size - 4);
 		else if (r->nodes_mode == NODES_LIST)
-			idset_format(&r->nodes, buf, size);
+			nodeset_format(&r->nodes, buf, size);
 		else
 			snprintf(buf, size, "balanced");
 		break;
@@ -537,7 +515,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		size_format(r->memory, buf, size);
 		break;
 	case KEY_MEMORY_NODES:
-		idset_format(&r->mem_nodes, buf, size);
+		nodeset_format(&r->mem_nodes, buf, size);
 		break;
 	case KEY_MEMORY_HUGEPAGES:
 		format_huge(r, buf, size);
@@ -546,10 +524,10 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		snprintf(buf, size, "%s", memory_policy_name(r->policy));
 		break;
 	case KEY_VOLATILE_CPU_NODES:
-		idset_format_comma(&r->last_nodes, buf, size);
+		nodeset_format_comma(&r->last_nodes, buf, size);
 		break;
 	case KEY_VOLATILE_MEMORY_NODES:
-		idset_format_comma(&r->last_mems, buf, size);
+		nodeset_format_comma(&r->last_mems, buf, size);
 		break;
 	case KEY_COUNT:
 		return false;

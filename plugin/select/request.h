@@ -67,7 +67,7 @@ struct request {
 	bool cpu_listed;             /* use exactly cpu_list */
 	struct idset cpu_list;
 	enum nodes_mode nodes_mode;
-	struct idset nodes;
+	struct nodeset nodes;
 	bool all_nodes;              /* CPUs on each of request.nodes, instead of on as few as suffice */
 	bool exclusive;
 	enum cpu_class cpu_class;
@@ -76,15 +76,16 @@ struct request {
 	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
 	uint64_t memory;             /* bytes; 0: not given */
 	uint64_t memory_limit;       /* bytes; the runtime's own limit if it is below memory, else 0 */
-	struct idset mem_nodes;      /* from limits.memory.nodes; empty: not given */
+	struct nodeset mem_nodes;    /* from limits.memory.nodes; empty: not given */
 	bool huge_memory;            /* limits.memory is in hugepages of the default size */
 	unsigned int nhuge;
 	struct huge_request huge[HUGE_REQUEST_MAX];
 	enum memory_policy policy;
 	/* Last nodes, a hint only. */
-	struct idset last_nodes, last_mems;
+	struct nodeset last_nodes, last_mems;
 	/* Pins set by the runtime or user: narrow them, never widen. Empty: no pin. */
-	struct idset pin_cpus, pin_mems;
+	struct idset pin_cpus;
+	struct nodeset pin_mems;
 };
 
 /* Makes an empty request. */

@@ -21,14 +21,14 @@ uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, ui
 	return free > kept ? free - kept : 0;
 }
 
-void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size)
+void reserved_memory_text(const struct select_policy *p, const struct nodeset *nodes, char *buf, size_t size)
 {
 	size_t used = 0;
 
 	buf[0] = '\0';
 	if (!p->nreserved_memory)
 		return;
-	idset_foreach(id, nodes) {
+	nodeset_foreach(id, nodes) {
 		uint64_t kept = reserved_memory_of(p, (unsigned int)id);
 		char value[32];
 

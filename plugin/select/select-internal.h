@@ -152,9 +152,9 @@ struct choice {
 	bool *candidate;          /* by CPU index */
 	bool *free_core;          /* by CPU index: its whole core is free; NULL if not needed */
 	bool *first_thread;       /* by CPU index: the thread that represents its core; NULL: all threads count */
-	struct idset nodes;       /* node ids that may be chosen */
-	struct idset mems;        /* node ids whose memory may be chosen */
-	struct idset roomy;       /* of mems, nodes with enough memory left to start a process */
+	struct nodeset nodes;     /* node ids that may be chosen */
+	struct nodeset mems;      /* node ids whose memory may be chosen */
+	struct nodeset roomy;     /* of mems, nodes with enough memory left to start a process */
 	struct idset cpus;        /* CPU ids that may be given if no container holds them */
 	bool mems_named;          /* mems come from limits.memory.nodes: all are used, wherever the CPUs are */
 	bool mems_elsewhere;      /* the nodes named for CPUs have no memory: mems are other nodes */
@@ -214,7 +214,8 @@ const struct site *site_of(const struct search *s, unsigned int node);
 struct list_text {
 	char text[160]; /* truncated if longer */
 };
-struct list_text list_text(const struct idset *s);
+struct list_text ids_text(struct ids s);
+#define list_text(set) ids_text(ids_of(set))
 struct size_text {
 	char text[32];
 };

@@ -191,7 +191,7 @@ static int choose_nodes(struct choice *c, struct error *err)
 static int check_list(struct choice *c, struct error *err)
 {
 	const struct request *req = c->req;
-	struct idset nodes, missing;
+	struct nodeset nodes, missing;
 
 	idset_foreach(id, &req->cpu_list) {
 		int i = topology_find_cpu(c->t, id);
@@ -201,7 +201,7 @@ static int check_list(struct choice *c, struct error *err)
 					 list_text(&req->cpu_list).text,
 					 idset_has(&c->t->offline, (unsigned int)id) ? "offline" : "not present",
 					 list_text(&c->t->online).text);
-		if (!c->candidate[i] || !idset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
+		if (!c->candidate[i] || !nodeset_has(&c->nodes, c->t->nodes[c->t->cpus[i].node].id))
 			return refuse_listed(c, (unsigned int)i, err);
 		if (req->exclusive && c->t->cpus[i].core == c->kept_core)
 			return error_set(err, -ENOSPC,
@@ -212,16 +212,16 @@ static int check_list(struct choice *c, struct error *err)
 	}
 	topology_nodes_of(c->t, &req->cpu_list, &nodes);
 	missing = req->nodes;
-	idset_and(&missing, &c->t->cpu_nodes);
-	idset_andnot(&missing, &nodes);
-	if (req->all_nodes && !idset_empty(&missing))
+	nodeset_and(&missing, &c->t->cpu_nodes);
+	nodeset_andnot(&missing, &nodes);
+	if (req->all_nodes && !nodeset_empty(&missing))
 		return error_set(err, -EINVAL, "limits.cpu: \"%s\": no CPU of nodes %s, limits.cpu.nodes requires all",
 				 list_text(&req->cpu_list).text, list_text(&missing).text);
 	return 0;
 }
 
 /* Sets the best set without a search: sites with candidates, or those of @nodes. */
-static int give_sites(struct choice *c, const struct idset *nodes, struct error *err)
+static int give_sites(struct choice *c, const struct nodeset *nodes, struct error *err)
 {
 	struct search *s = &c->search;
 
@@ -234,7 +234,7 @@ static int give_sites(struct choice *c, const struct idset *nodes, struct error 
 	if (!s->best.site)
 		return error_errno(err, -ENOMEM, "selection");
 	for (unsigned int i = 0; i < s->nsites; i++)
-		if (nodes ? idset_has(nodes, c->t->nodes[s->sites[i].node].id) : s->sites[i].ncpus > 0)
+		if (nodes ? nodeset_has(nodes, c->t->nodes[s->sites[i].node].id) : s->sites[i].ncpus > 0)
 			s->best.site[s->best.n++] = (uint16_t)i;
 	return 0;
 }
@@ -281,11 +281,11 @@ static int check_reserved(const struct choice *c, struct error *err)
 
 			if (idset_has(&policy->reserved_cpus, (unsigned int)id))
 				return error_set(err, -ENOSPC, "limits.cpu: CPU %d is reserved", id);
-			if (i >= 0 && idset_has(&policy->reserved_nodes, c->t->nodes[c->t->cpus[i].node].id))
+			if (i >= 0 && nodeset_has(&policy->reserved_nodes, c->t->nodes[c->t->cpus[i].node].id))
 				return error_set(err, -ENOSPC, "limits.cpu: CPU %d is on node %u, which is reserved", id,
 						 c->t->nodes[c->t->cpus[i].node].id);
 		}
-	if (idset_empty(&c->nodes))
+	if (nodeset_empty(&c->nodes))
 		return error_set(err, -ENOSPC, "limits.cpu.nodes: nodes %s were chosen, but nodes %s are reserved",
 				 list_text(&c->req->nodes).text, list_text(&policy->reserved_nodes).text);
 	return 0;
@@ -309,23 +309,23 @@ static int choose_whole(struct choice *c, struct error *err)
 }
 
 /* Number of nodes of the set with candidate CPUs; @none: requested nodes that have no candidate. */
-static unsigned int count_nodes(const struct choice *c, struct idset *none)
+static unsigned int count_nodes(const struct choice *c, struct nodeset *none)
 {
 	const struct search *s = &c->search;
 	unsigned int n = 0;
 
 	*none = c->req->nodes;
-	idset_and(none, &c->t->cpu_nodes);
+	nodeset_and(none, &c->t->cpu_nodes);
 	for (unsigned int i = 0; i < s->best.n; i++)
 		if (s->sites[s->best.site[i]].ncpus) {
-			idset_del(none, c->t->nodes[s->sites[s->best.site[i]].node].id);
+			nodeset_del(none, c->t->nodes[s->sites[s->best.site[i]].node].id);
 			n++;
 		}
 	return n;
 }
 
 /* Refuses "all:" because nodes @none have no candidate; counts the CPUs of these nodes only. */
-static int refuse_all(const struct choice *c, const struct idset *none, struct error *err)
+static int refuse_all(const struct choice *c, const struct nodeset *none, struct error *err)
 {
 	struct request these = *c->req;
 	struct choice there = *c;
@@ -342,7 +342,7 @@ static int refuse_all(const struct choice *c, const struct idset *none, struct e
 static int choose_all(struct choice *c, struct error *err)
 {
 	struct search *s = &c->search;
-	struct idset none;
+	struct nodeset none;
 	unsigned int n;
 	bool room = true;
 	struct sums sum;
@@ -351,7 +351,7 @@ static int choose_all(struct choice *c, struct error *err)
 	if (r < 0)
 		return r;
 	n = count_nodes(c, &none);
-	if (!idset_empty(&none))
+	if (!nodeset_empty(&none))
 		return refuse_all(c, &none, err);
 	if (s->need.count && s->need.count < n)
 		return error_set(err, -EINVAL, "limits.cpu: %u %s cannot be on each of %u nodes (limits.cpu.nodes)",

@@ -20,7 +20,7 @@ struct reserved_memory {
 /* The administrator's settings; select_policy_init() sets the defaults. */
 struct select_policy {
 	struct idset reserved_cpus;
-	struct idset reserved_nodes;
+	struct nodeset reserved_nodes;
 	unsigned int nreserved_memory;
 	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
 	bool even_shares;      /* every node of a set gives as much memory as it can, whatever the distances */
@@ -32,7 +32,7 @@ void select_policy_init(struct select_policy *p);
 uint64_t reserved_memory_of(const struct select_policy *p, unsigned int id);
 uint64_t reserved_memory_less(const struct select_policy *p, unsigned int id, uint64_t free);
 /* Suffix for a refusal, "; reserved-memory keeps 4GiB of node 0"; "" if nothing is reserved on @nodes. */
-void reserved_memory_text(const struct select_policy *p, const struct idset *nodes, char *buf, size_t size);
+void reserved_memory_text(const struct select_policy *p, const struct nodeset *nodes, char *buf, size_t size);
 
 /*
  * What narrows or guides a request beside its own keys: the cgroup, a plan, an earlier placement. It begins with the
@@ -40,9 +40,11 @@ void reserved_memory_text(const struct select_policy *p, const struct idset *nod
  */
 struct constraints {
 	bool limited;                           /* the allowed sets are valid */
-	struct idset allowed_cpus, allowed_mems; /* the parent's cpuset.cpus.effective and cpuset.mems.effective */
-	struct idset pin_cpus, pin_mems;        /* never left; empty: no pin */
-	struct idset last_nodes, last_mems;     /* hints */
+	struct idset allowed_cpus;              /* the parent's cpuset.cpus.effective */
+	struct nodeset allowed_mems;            /* the parent's cpuset.mems.effective */
+	struct idset pin_cpus;                  /* never left; empty: no pin */
+	struct nodeset pin_mems;
+	struct nodeset last_nodes, last_mems;   /* hints */
 	/* request.memory and the counts of request.huge[], reduced to the limits of the cgroup. */
 	uint64_t memory, huge_count[HUGE_REQUEST_MAX];
 	char cut[200];                          /* message about that reduction; "": none */
@@ -56,7 +58,7 @@ struct select_input {
 	const struct request *request;
 	const struct select_policy *policy;
 	const struct constraints *limits; /* NULL: those of the request alone */
-	struct idset device_nodes;        /* node ids of the request's devices; empty: none known */
+	struct nodeset device_nodes;      /* node ids of the request's devices; empty: none known */
 	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
 	/*
 	 * The nodes or CPUs of the request were chosen by another program (Incus): use all of them, even if in use.
@@ -66,8 +68,8 @@ struct select_input {
 };
 
 struct placement {
-	struct idset nodes;      /* ids of the nodes with its CPUs */
-	struct idset mems;       /* ids of its memory nodes */
+	struct nodeset nodes;    /* ids of the nodes with its CPUs */
+	struct nodeset mems;     /* ids of its memory nodes */
 	enum memory_policy policy;
 	struct share share;      /* CPUs, count, memory per node: what the ledger adds up */
 	bool overcommitted;      /* no set of nodes had enough free CPUs: they are shared */

@@ -21,7 +21,7 @@ static void site_memory(const struct choice *c, const struct topo_node *node, st
 	const struct usage *u = c->in->usage;
 	unsigned int id = node->id;
 
-	if (!idset_has(&c->mems, id))
+	if (!nodeset_has(&c->mems, id))
 		return;
 	for (unsigned int h = 0; h < c->t->nhuge; h++)
 		s->huge[h] = pending_less(node->huge_free[h], u->huge_pending[id * HUGE_SIZES_MAX + h]);
@@ -61,7 +61,7 @@ static double device_distance(const struct choice *c, unsigned int i)
 	unsigned int n = 0;
 	double sum = 0;
 
-	idset_foreach(id, &c->in->device_nodes) {
+	nodeset_foreach(id, &c->in->device_nodes) {
 		int device = topology_find_node(t, id);
 
 		if (device < 0)
@@ -73,30 +73,30 @@ static double device_distance(const struct choice *c, unsigned int i)
 }
 
 /* Near of node @i to the nearest node of @from; 20 (local) if it is one of them; 0 if @from is empty. */
-static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct idset *from)
+static unsigned int nearest_of(const struct choice *c, unsigned int i, const struct nodeset *from)
 {
 	const struct topology *t = c->t;
 	unsigned int nearest = 0;
 
-	if (idset_has(from, t->nodes[i].id))
+	if (nodeset_has(from, t->nodes[i].id))
 		return 20;
 	for (unsigned int j = 0; j < t->nnodes; j++)
-		if (idset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
+		if (nodeset_has(from, t->nodes[j].id) && (!nearest || t->near[i * t->nnodes + j] < nearest))
 			nearest = t->near[i * t->nnodes + j];
 	return nearest;
 }
 
 /* Fills the column of node @b in home_near. */
-static void find_home(struct choice *c, unsigned int b, const struct idset *from)
+static void find_home(struct choice *c, unsigned int b, const struct nodeset *from)
 {
 	const struct topology *t = c->t;
 	unsigned int n = t->nnodes, nearest = nearest_of(c, b, from);
-	bool own = !nearest || idset_has(from, t->nodes[b].id);
+	bool own = !nearest || nodeset_has(from, t->nodes[b].id);
 
 	for (unsigned int a = 0; a < n; a++)
 		c->search.home_near[a * n + b] = own ? t->near[a * n + b] : UINT16_MAX;
 	for (unsigned int m = 0; !own && m < n; m++) {
-		if (!idset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
+		if (!nodeset_has(from, t->nodes[m].id) || t->near[b * n + m] != nearest)
 			continue;
 		for (unsigned int a = 0; a < n; a++)
 			if (t->near[a * n + m] < c->search.home_near[a * n + b])
@@ -105,7 +105,7 @@ static void find_home(struct choice *c, unsigned int b, const struct idset *from
 }
 
 /* Sets home_near, if the pages of some threads are not on the nodes of a set. */
-static int find_homes(struct choice *c, const struct idset *from)
+static int find_homes(struct choice *c, const struct nodeset *from)
 {
 	struct search *s = &c->search;
 	unsigned int n = c->t->nnodes;
@@ -142,9 +142,9 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 static int add_costs(struct choice *c)
 {
 	struct search *s = &c->search;
-	const struct idset *from = idset_empty(&c->roomy) ? &c->mems : &c->roomy;
-	bool no_size = s->need.pages <= 0 && !idset_intersects(&c->t->merged, &c->mems);
-	bool home = !idset_empty(&c->limits->last_nodes), device = !idset_empty(&c->in->device_nodes);
+	const struct nodeset *from = nodeset_empty(&c->roomy) ? &c->mems : &c->roomy;
+	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
+	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
 
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
@@ -158,7 +158,7 @@ static int add_costs(struct choice *c)
 		s->bare |= x->away > 0;
 		if (device)
 			bias += BIAS_DEVICE * device_distance(c, x->node);
-		if (home && !idset_has(&c->limits->last_nodes, node->id))
+		if (home && !nodeset_has(&c->limits->last_nodes, node->id))
 			bias += BIAS_HOME;
 		if (s->need.memory && !node->mem_known)
 			bias += BIAS_UNKNOWN;
@@ -174,7 +174,7 @@ int sites_find(struct choice *c)
 
 	s->nsites = 0;
 	c->emptiness = (struct emptiness){ 0 };
-	idset_clear(&c->roomy);
+	nodeset_clear(&c->roomy);
 	for (unsigned int i = 0; i < c->t->nnodes; i++) {
 		const struct topo_node *node = &c->t->nodes[i];
 		struct site x = { .node = i };
@@ -188,7 +188,7 @@ int sites_find(struct choice *c)
 			c->emptiness.share += (double)x.share / SHARES;
 		}
 		if (x.avail && (!node->mem_known || x.avail >= memory_floor(node)))
-			idset_add(&c->roomy, node->id);
+			nodeset_add(&c->roomy, node->id);
 		if (!x.ncpus && !x.avail && !brings_pages(c, &x))
 			continue;
 		s->sites[s->nsites++] = x;

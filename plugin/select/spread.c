@@ -20,7 +20,7 @@ static bool may_be_busy(const struct select_input *in, const struct topo_cpu *cp
 	if (in->limits->limited && !idset_has(&in->limits->allowed_cpus, cpu->id))
 		return true;
 	return !in->whole && (idset_has(&policy->reserved_cpus, cpu->id) ||
-			      idset_has(&policy->reserved_nodes, in->topology->nodes[cpu->node].id));
+			      nodeset_has(&policy->reserved_nodes, in->topology->nodes[cpu->node].id));
 }
 
 bool *spread_free_cores(const struct select_input *in)
@@ -351,11 +351,12 @@ static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsi
 }
 
 /* Sum of distances from all given CPUs to a node (index). */
-static double far_from(const struct topology *t, const struct idset *nodes, const struct idset *cpus, unsigned int node)
+static double far_from(const struct topology *t, const struct nodeset *nodes, const struct idset *cpus,
+		       unsigned int node)
 {
 	double sum = 0;
 
-	idset_foreach(id, nodes) {
+	nodeset_foreach(id, nodes) {
 		unsigned int i = t->node_index[id];
 
 		sum += (double)cpus_on(t, cpus, i) * t->near[i * t->nnodes + node];
@@ -367,20 +368,20 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 {
 	const struct topology *t = in->in->topology;
 	const struct need *need = &in->search->need;
-	struct idset mems = out->mems;
+	struct nodeset mems = out->mems;
 	unsigned int n, i = 0;
 	cleanup_free uint64_t *column = NULL;
 	cleanup_free double *far = NULL;
 	uint64_t *weight, *room, *got;
 
-	if (idset_intersects(&mems, &t->merged)) {
+	if (nodeset_intersects(&mems, &t->merged)) {
 		/* merged nodes are counted under the id of the node that was kept */
-		idset_andnot(&mems, &t->merged);
+		nodeset_andnot(&mems, &t->merged);
 		for (unsigned int k = 0; k < t->nnodes; k++)
-			if (idset_has(&t->merged, t->nodes[k].id))
-				idset_add(&mems, t->nodes[k].id);
+			if (nodeset_has(&t->merged, t->nodes[k].id))
+				nodeset_add(&mems, t->nodes[k].id);
 	}
-	n = idset_count(&mems);
+	n = nodeset_count(&mems);
 	out->share.mem = calloc(n ? n : 1, sizeof(*out->share.mem));
 	column = calloc(3 * (size_t)n + 1, sizeof(*column));
 	far = calloc((size_t)n + 1, sizeof(*far));
@@ -390,7 +391,7 @@ int spread_memory(const struct spread_input *in, struct placement *out)
 	room = column + n;
 	got = column + 2 * (size_t)n;
 	out->share.nmem = n;
-	idset_foreach(id, &mems) {
+	nodeset_foreach(id, &mems) {
 		int node = topology_find_node(t, id);
 		const struct site *site = site_of(in->search, (unsigned int)node);
 

@@ -102,15 +102,15 @@ static bool cpus_fit(const struct usage *u, const struct share *s, uint64_t load
 
 static bool memory_fits(const struct usage *u, const struct share *s, bool add)
 {
-	struct idset seen = { { 0 } };
+	struct nodeset seen = { { 0 } };
 
 	for (unsigned int i = 0; i < s->nmem; i++) {
 		const struct share_node *m = &s->mem[i];
 
 		/* entries are checked one by one, so a node may occur only once */
-		if (m->id >= u->node_ids || idset_has(&seen, m->id))
+		if (m->id >= u->node_ids || nodeset_has(&seen, m->id))
 			return false;
-		idset_add(&seen, m->id);
+		nodeset_add(&seen, m->id);
 		if (!fits(u->asked[m->id], m->memory, UINT64_MAX, add) ||
 		    !fits(u->pending[m->id], still_to_come(m->memory, m->seen), UINT64_MAX, add))
 			return false;

@@ -7,6 +7,7 @@
 
 #include "plugin/base/clock.h"
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -191,16 +192,19 @@ uint64_t hook_begin(void)
 
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err)
 {
-	size_t len = strlen(text);
+	uint64_t v;
 
-	if (len > 3 || strspn(text, "0123456789") != len || atoi(text) < 1)
+	if (!number_parse(text, 999, &v) || v < 1)
 		return error_set(err, -EINVAL, "--timeout: \"%s\": 1 to 999 seconds are expected", quote(text).text);
-	*seconds = (unsigned int)atoi(text);
+	*seconds = (unsigned int)v;
 	return 0;
 }
 
-void hook_time_limit(unsigned int seconds)
+void hook_time_limit(unsigned int seconds, struct place_env *env)
 {
+	if (!seconds)
+		return;
+	env->timeout_ms = seconds * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS;
 	time_limit = seconds;
 	prepare_last_words();
 	alarm(time_limit);

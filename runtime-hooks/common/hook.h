@@ -6,6 +6,7 @@
 #ifndef NUMAPLACE_HOOK_H
 #define NUMAPLACE_HOOK_H
 
+#include "place/state.h"
 #include "plugin/base/error.h"
 
 #include <signal.h>
@@ -16,8 +17,6 @@
 
 #define HOOK_SECONDS	  8 /* time limit of a hook; runtimes have none of their own */
 #define HOOK_LOCK_SECONDS 5 /* of which waiting for the ledger's lock */
-/* The same share of another time limit, in milliseconds. */
-#define HOOK_LOCK_MS(seconds) ((seconds) * 1000 / HOOK_SECONDS * HOOK_LOCK_SECONDS)
 
 /*
  * Every main calls this first. Opens closed standard descriptors on /dev/null, blocks SIGPIPE and SIGXFSZ, sets umask
@@ -35,14 +34,25 @@ void hook_populate(void);
 /* Parses the value of --timeout; -EINVAL unless it is 1 to 999 seconds. */
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
 
-/* Restarts the time limit with @seconds in place of HOOK_SECONDS; for tests and very slow machines. */
-void hook_time_limit(unsigned int seconds);
+/*
+ * Restarts the time limit with @seconds in place of HOOK_SECONDS, and gives @env the same share of it to wait for the
+ * ledger's lock; for tests and very slow machines. 0: changes nothing.
+ */
+void hook_time_limit(unsigned int seconds, struct place_env *env);
 
 /*
  * A flag: if the time limit expires while it is not 0, the time starts again. For a system call that signals do not
  * interrupt (cgroup_writer.busy).
  */
 volatile sig_atomic_t *hook_uncounted(void);
+
+/* hook_begin() for a program that places with @env, which gets the default settings. */
+static inline void hook_begin_place(struct place_env *env)
+{
+	env->began = hook_begin();
+	env->writer.busy = hook_uncounted();
+	conf_init(&env->conf);
+}
 
 /* Sets the subject of later messages: "container web1". */
 void hook_subject(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

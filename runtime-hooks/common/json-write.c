@@ -191,19 +191,19 @@ void json_put_string(struct json_writer *w, const char *key, const char *value)
 	end_value(w);
 }
 
-void json_put_list(struct json_writer *w, const char *key, const struct idset *s)
+void json_put_list(struct json_writer *w, const char *key, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
-	idset_format(s, text, sizeof(text));
+	ids_format(s, text, sizeof(text));
 	json_put_string(w, key, text);
 }
 
-void json_put_comma(struct json_writer *w, const char *key, const struct idset *s)
+void json_put_comma(struct json_writer *w, const char *key, struct ids s)
 {
 	char text[IDSET_TEXT_MAX];
 
-	idset_format_comma(s, text, sizeof(text));
+	ids_format_comma(s, text, sizeof(text));
 	json_put_string(w, key, text);
 }
 

@@ -46,8 +46,8 @@ void json_put_uint(struct json_writer *w, const char *key, uint64_t value);
 void json_put_number(struct json_writer *w, const char *key, double value); /* three decimal places */
 void json_put_bool(struct json_writer *w, const char *key, bool value);
 void json_put_null(struct json_writer *w, const char *key);
-void json_put_list(struct json_writer *w, const char *key, const struct idset *s);  /* "0-3,8" */
-void json_put_comma(struct json_writer *w, const char *key, const struct idset *s); /* "0,1" */
+void json_put_list(struct json_writer *w, const char *key, struct ids s);  /* "0-3,8" */
+void json_put_comma(struct json_writer *w, const char *key, struct ids s); /* "0,1" */
 /* A value that is JSON already. */
 void json_put_value(struct json_writer *w, const char *key, const struct json_writer *value);
 

@@ -40,11 +40,12 @@ struct led {
 	char runtime[16];
 	char *cgroup;
 	uint64_t inode;
-	struct idset cpus, nodes;
+	struct idset cpus;
+	struct nodeset nodes;
 	int watch;             /* inotify watch on its cpuset.cpus; -1: none */
 	bool told;
 	pid_t teller;          /* pid of the reporting child; 0: none */
-	struct idset telling;  /* the nodes that the child reports; @nodes may change while it runs */
+	struct nodeset telling; /* the nodes that the child reports; @nodes may change while it runs */
 };
 
 struct agent {
@@ -104,7 +105,7 @@ static int take_record(void *arg, const struct record *r)
 		a->led = l;
 	}
 	l->seen = true;
-	if (!idset_equal(&l->nodes, &r->placement.nodes))
+	if (!nodeset_equal(&l->nodes, &r->placement.nodes))
 		l->told = false;
 	l->cpus = r->placement.share.cpus;
 	l->nodes = r->placement.nodes;
@@ -201,7 +202,7 @@ static void tell(struct agent *a)
 			if (l->teller == pid) {
 				l->teller = 0;
 				/* Also true if the child gave up: it has printed why. */
-				l->told = idset_equal(&l->telling, &l->nodes);
+				l->told = nodeset_equal(&l->telling, &l->nodes);
 			}
 	for (struct led *l = a->led; l; l = l->next)
 		busy += l->teller > 0;

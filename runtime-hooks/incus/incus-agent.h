@@ -14,6 +14,6 @@
  * user.numaplace.volatile.cpu.nodes. @socket NULL: the default socket of @runtime. Returns the exit status: 0, or 1
  * after a message.
  */
-int agent_tell(const char *socket, const char *runtime, const char *id, const struct idset *nodes);
+int agent_tell(const char *socket, const char *runtime, const char *id, const struct nodeset *nodes);
 
 #endif

@@ -39,9 +39,9 @@ static bool may_change(int status)
 	return false;
 }
 
-int agent_tell(const char *socket, const char *runtime, const char *id, const struct idset *nodes)
+int agent_tell(const char *socket, const char *runtime, const char *id, const struct nodeset *nodes)
 {
-	char project[256], instance[256], list[IDSET_TEXT_MAX];
+	char project[256], instance[256], list[NODESET_TEXT_MAX];
 	time_t until = time(NULL) + TELL_SECONDS;
 	struct error err = { 0 };
 	int r;
@@ -51,7 +51,7 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 	alarm(TELL_SECONDS + 30);
 	hook_subject("container %s", id);
 	incus_split(id, project, instance, sizeof(project));
-	idset_format_comma(nodes, list, sizeof(list));
+	nodeset_format_comma(nodes, list, sizeof(list));
 	do {
 		const char *path = socket ? socket : incus_socket(runtime);
 

@@ -6,6 +6,7 @@
 #include "runtime-hooks/incus/yaml.h"
 
 #include "plugin/base/util.h"
+#include "plugin/base/vec.h"
 
 #include <errno.h>
 #include <stdarg.h>
@@ -21,7 +22,7 @@ struct level {
 	unsigned int here;  /* of these, the rules that match the current key */
 	char *key;          /* the current key if a rule matches it */
 	char **seen;
-	unsigned int nseen;
+	unsigned int nseen, seen_room;
 };
 
 struct reader {
@@ -104,7 +105,7 @@ static int take_key(struct reader *r, struct level *l, const yaml_event_t *e)
 {
 	const char *text = (const char *)e->data.scalar.value;
 	size_t len = e->data.scalar.length;
-	char **more;
+	char **key;
 
 	l->value = true;
 	l->here = 0;
@@ -120,16 +121,11 @@ static int take_key(struct reader *r, struct level *l, const yaml_event_t *e)
 			return fault(r, e->start_mark.line, "%s: given twice", quote(text).text);
 	if (l->nseen == YAML_KEYS_MAX)
 		return fault(r, e->start_mark.line, "more than %d keys", YAML_KEYS_MAX);
-	if (l->nseen % 16 == 0) {
-		more = reallocarray(l->seen, l->nseen + 16, sizeof(*more));
-		if (!more)
-			return error_set(r->err, -ENOMEM, "out of memory");
-		l->seen = more;
-	}
-	l->key = strdup(text);
+	key = vec_push(l->seen, l->nseen, l->seen_room);
+	l->key = key ? strdup(text) : NULL;
 	if (!l->key)
 		return error_set(r->err, -ENOMEM, "out of memory");
-	l->seen[l->nseen++] = l->key;
+	*key = l->key;
 	return 0;
 }
 

@@ -266,7 +266,7 @@ static int make_request(const struct place_env *env, struct options *o, struct r
 }
 
 /* Parses a field of /proc/PID/status as a set. */
-static int read_allowed(const char *status, const char *field, struct idset *out)
+static int read_allowed(const char *status, const char *field, struct ids_out out)
 {
 	const char *at = strstr(status, field);
 	char text[IDSET_TEXT_MAX];
@@ -276,20 +276,22 @@ static int read_allowed(const char *status, const char *field, struct idset *out
 	at += strlen(field);
 	at += strspn(at, " \t");
 	snprintf(text, sizeof(text), "%.*s", (int)strcspn(at, "\n"), at);
-	return idset_parse_kernel(text, out, NULL);
+	return ids_parse_kernel(text, out, NULL);
 }
 
-static int check_allowed(const char *status, const char *field, const struct idset *wanted, struct error *err)
+static int check_allowed(const char *status, const char *field, struct ids wanted, struct error *err)
 {
 	char want[256], got[256];
-	struct idset set;
+	struct idset all;
+	struct ids_out set = { all.word, wanted.nwords };
+	struct ids found = { all.word, wanted.nwords };
 
-	if (read_allowed(status, field, &set) < 0)
+	if (read_allowed(status, field, set) < 0)
 		return error_set(err, -EIO, "%s: not found in its status", field);
-	if (idset_equal(&set, wanted))
+	if (ids_equal(found, wanted))
 		return 0;
-	idset_format(wanted, want, sizeof(want));
-	idset_format(&set, got, sizeof(got));
+	ids_format(wanted, want, sizeof(want));
+	ids_format(found, got, sizeof(got));
 	return error_set(err, -EXDEV, "%s %s, but %s was chosen", field, got, want);
 }
 
@@ -309,9 +311,9 @@ static int check_inside(const struct place_env *env, pid_t pid, const struct pla
 	n = file_read_all(env->root, path, 65536, &status);
 	if (n < 0)
 		return error_errno(err, (int)n, "read %s", path);
-	r = check_allowed(status, "Cpus_allowed_list:", &p->share.cpus, err);
+	r = check_allowed(status, "Cpus_allowed_list:", ids_of(&p->share.cpus), err);
 	if (r == 0 && p->policy != POLICY_PREFERRED)
-		r = check_allowed(status, "Mems_allowed_list:", &p->mems, err);
+		r = check_allowed(status, "Mems_allowed_list:", ids_of(&p->mems), err);
 	return r < 0 ? error_prefix(err, r, "pid %d", (int)pid) : 0;
 }
 
@@ -500,18 +502,13 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
-	env.began = hook_begin();
-	env.writer.busy = hook_uncounted();
-	conf_init(&env.conf);
+	hook_begin_place(&env);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.seconds) {
-		hook_time_limit(o.seconds);
-		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
-	}
+	hook_time_limit(o.seconds, &env);
 	env.real = !o.sysroot || strcmp(o.sysroot, "/") == 0;
 	place_name_state(&env, o.state, env.real ? place_usual_state(false) : NULL);
 	/* Before reading any config. CONFINE_LOOK: lxc_log() looks for the log among the monitor's descriptors. */

@@ -115,7 +115,7 @@ int lxc_lock(const char *file, const char *name, unsigned int timeout_ms, struct
 
 struct wanted {
 	const char *key;
-	char value[IDSET_MAX * 5];
+	char value[NODESET_TEXT_MAX];
 	bool done;
 };
 
@@ -163,8 +163,8 @@ int lxc_record_update(const char *text, size_t len, const struct lxc_volatile *v
 	wanted[0].key = request_keys[KEY_VOLATILE_CPU_NODES];
 	wanted[1].key = request_keys[KEY_VOLATILE_MEMORY_NODES];
 	wanted[2].key = LXC_ORIGIN_KEY;
-	idset_format_comma(v->nodes, wanted[0].value, sizeof(wanted[0].value));
-	idset_format_comma(v->mems, wanted[1].value, sizeof(wanted[1].value));
+	nodeset_format_comma(v->nodes, wanted[0].value, sizeof(wanted[0].value));
+	nodeset_format_comma(v->mems, wanted[1].value, sizeof(wanted[1].value));
 	snprintf(wanted[2].value, sizeof(wanted[2].value), "%s", v->origin);
 	for (int i = 0; i < LINES; i++)
 		size += strlen(wanted[i].key) + strlen(wanted[i].value) + strlen(" = \n");

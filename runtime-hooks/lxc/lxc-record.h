@@ -10,7 +10,7 @@
 #include "runtime-hooks/lxc/lxc-keys.h"
 
 struct lxc_volatile {
-	const struct idset *nodes, *mems;
+	const struct nodeset *nodes, *mems;
 	const char *origin;
 };
 

@@ -404,10 +404,7 @@ static int prepared(const struct command *c, struct work *w, unsigned int second
 	int r;
 
 	begin();
-	if (seconds) {
-		hook_time_limit(seconds);
-		w->env.timeout_ms = HOOK_LOCK_MS(seconds);
-	}
+	hook_time_limit(seconds, &w->env);
 	conf_init(&w->env.conf);
 	r = prepare(w, &err);
 	if (r < 0) {

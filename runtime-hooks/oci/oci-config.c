@@ -298,12 +298,12 @@ int oci_config_request(const struct oci_config *c, const struct conf *conf, stru
 	return ret;
 }
 
-const char *oci_policy_mode(enum memory_policy policy, const struct idset *nodes)
+const char *oci_policy_mode(enum memory_policy policy, const struct nodeset *nodes)
 {
 	switch (policy) {
 	case POLICY_PREFERRED:
 		/* MPOL_PREFERRED takes one node, and every kernel supports it. */
-		return idset_count(nodes) == 1 ? "MPOL_PREFERRED" : "MPOL_PREFERRED_MANY";
+		return nodeset_count(nodes) == 1 ? "MPOL_PREFERRED" : "MPOL_PREFERRED_MANY";
 	case POLICY_INTERLEAVE:
 		return "MPOL_INTERLEAVE";
 	case POLICY_WEIGHTED:

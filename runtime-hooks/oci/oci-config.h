@@ -69,6 +69,6 @@ int oci_config_default(const struct oci_config *c, enum conf_default what, struc
 int oci_config_request(const struct oci_config *c, const struct conf *conf, struct request *out, struct error *err);
 
 /* The name of a memory policy in linux.memoryPolicy; NULL for strict, which needs none. */
-const char *oci_policy_mode(enum memory_policy policy, const struct idset *nodes);
+const char *oci_policy_mode(enum memory_policy policy, const struct nodeset *nodes);
 
 #endif

@@ -137,7 +137,7 @@ static int parse_plan(const struct options *o, struct place_job *job, struct err
 
 	if (r < 0)
 		return error_prefix(err, r, "--cpus");
-	r = o->mems ? idset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
+	r = o->mems ? nodeset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
 	return r < 0 ? error_prefix(err, r, "--mems") : 0;
 }
 
@@ -175,7 +175,7 @@ static int check_spec(const struct oci_state *s, const struct place_job *job, st
 {
 	cleanup_oci_config struct oci_config config = { 0 };
 	const char *mode = oci_policy_mode(job->request.policy, &job->planned_mems);
-	struct idset nodes = { { 0 } };
+	struct nodeset nodes = { { 0 } };
 	char cwd[64];
 	int r;
 
@@ -184,8 +184,8 @@ static int check_spec(const struct oci_state *s, const struct place_job *job, st
 	r = oci_config_read(s->bundle && strcmp(s->bundle, "/") != 0 ? s->bundle : cwd, &config, err);
 	if (r < 0)
 		return r;
-	if (config.policy_nodes && idset_parse_kernel(config.policy_nodes, &nodes, NULL) == 0 && config.policy_mode &&
-	    mode && strcmp(config.policy_mode, mode) == 0 && idset_equal(&nodes, &job->planned_mems))
+	if (config.policy_nodes && nodeset_parse_kernel(config.policy_nodes, &nodes, NULL) == 0 && config.policy_mode &&
+	    mode && strcmp(config.policy_mode, mode) == 0 && nodeset_equal(&nodes, &job->planned_mems))
 		return 0;
 	return not_applied(job, "its config.json has no such linux.memoryPolicy: the engine has dropped it, "
 			   "use numaplace-runtime", err);
@@ -219,7 +219,7 @@ static int check_applied(struct place_env *env, const struct options *o, const s
 
 	if (!o->applied || job->request.policy == POLICY_STRICT)
 		return 0;
-	if (idset_empty(&job->planned_mems))
+	if (nodeset_empty(&job->planned_mems))
 		return error_set(err, -EINVAL, "--applied: without --mems");
 	if (strcmp(o->applied, APPLIED_INHERITED) == 0) {
 		r = check_inherited(env->root, job, err);
@@ -255,7 +255,7 @@ static int bad_id(bool asked, struct error *err)
 	return 0;
 }
 
-static own_frame int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
+static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
 	bool asked;
@@ -435,19 +435,14 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
-	env.began = hook_begin();
-	env.writer.busy = hook_uncounted();
-	conf_init(&env.conf);
+	hook_begin_place(&env);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {
 		hook_drain(STDIN_FILENO);
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	if (o.seconds) {
-		hook_time_limit(o.seconds);
-		env.timeout_ms = HOOK_LOCK_MS(o.seconds);
-	}
+	hook_time_limit(o.seconds, &env);
 	/* Before reading any byte that a tenant may have written. */
 	confine_privileges(o.applied ? CONFINE_LOOK : 0);
 	if (!runs_a_program(&o))

@@ -9,7 +9,7 @@
 
 #include <errno.h>
 
-static char *list_of(const struct idset *s, size_t (*format)(const struct idset *, char *, size_t))
+static char *list_of(struct ids s, size_t (*format)(struct ids s, char *buf, size_t size))
 {
 	size_t size = format(s, NULL, 0) + 1;
 	char *text = malloc(size);
@@ -28,10 +28,10 @@ int oci_plan_make(struct place_env *env, const struct request *request, const ch
 	r = place_plan(env, request, id, &out->placement, &why, err);
 	if (r < 0)
 		return r;
-	out->cpus = list_of(&out->placement.share.cpus, idset_format);
-	out->mems = list_of(&out->placement.mems, idset_format);
-	out->cpu_nodes = list_of(&out->placement.nodes, idset_format_comma);
-	out->memory_nodes = list_of(&out->placement.mems, idset_format_comma);
+	out->cpus = list_of(ids_of(&out->placement.share.cpus), ids_format);
+	out->mems = list_of(ids_of(&out->placement.mems), ids_format);
+	out->cpu_nodes = list_of(ids_of(&out->placement.nodes), ids_format_comma);
+	out->memory_nodes = list_of(ids_of(&out->placement.mems), ids_format_comma);
 	if (!out->cpus || !out->mems || !out->cpu_nodes || !out->memory_nodes)
 		return error_set(err, -ENOMEM, "out of memory");
 	return 0;

@@ -80,8 +80,8 @@ static inline struct topology *fuzz_machine(void)
 		node->mem_total = node->mem_free = 1ULL << 30;
 		node->huge_total[0] = node->huge_free[0] = 16;
 		t->node_index[n] = (uint16_t)n;
-		idset_add(&t->cpu_nodes, n);
-		idset_add(&t->mem_nodes, n);
+		nodeset_add(&t->cpu_nodes, n);
+		nodeset_add(&t->mem_nodes, n);
 		for (unsigned int m = 0; m < NODES; m++)
 			t->distance[n * NODES + m] = n == m ? 10 : n / 2 == m / 2 ? 12 : 21;
 	}

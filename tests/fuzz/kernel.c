@@ -23,9 +23,9 @@ static void check_start(const char *text)
 
 static void check_stat(const struct numa_stat *s)
 {
-	must(s->n <= NUMA_STAT_MAX);
+	must(s->n <= NODESET_MAX);
 	for (unsigned int i = 0; i < s->n; i++)
-		must(s->node[i].id < NUMA_STAT_MAX);
+		must(s->node[i].id < NODESET_MAX);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -52,6 +52,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	pages.n = 0;
 	for (char *line; (line = strsep(&rest, "\n"));)
 		pages_add_line(&pages, line);
-	must(pages.n <= PAGES_NODE_MAX);
+	must(pages.n <= NODESET_MAX);
 	return 0;
 }

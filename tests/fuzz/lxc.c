@@ -43,7 +43,7 @@ static void check_limits(const char *text)
 
 static void check_record(const char *text, size_t len)
 {
-	struct idset nodes = { { 5 } }, mems = { { 4 } };
+	struct nodeset nodes = { { 5 } }, mems = { { 4 } };
 	const struct lxc_volatile v = { .nodes = &nodes, .mems = &mems, .origin = "0123456789abcdef" };
 	cleanup_lxc_keys struct lxc_keys keys = { 0 };
 	cleanup_free char *out = NULL, *again = NULL;

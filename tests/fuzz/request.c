@@ -36,8 +36,8 @@ static void check_format(const struct request *r)
 	}
 	must(again.given == r->given && again.cpu_count == r->cpu_count && again.memory == r->memory);
 	must(again.nhuge == r->nhuge && again.exclusive == r->exclusive && again.policy == r->policy);
-	must(idset_equal(&again.nodes, &r->nodes) && idset_equal(&again.cpu_list, &r->cpu_list));
-	must(again.all_nodes == r->all_nodes && idset_equal(&again.mem_nodes, &r->mem_nodes));
+	must(nodeset_equal(&again.nodes, &r->nodes) && idset_equal(&again.cpu_list, &r->cpu_list));
+	must(again.all_nodes == r->all_nodes && nodeset_equal(&again.mem_nodes, &r->mem_nodes));
 	must(again.cpu_class == r->cpu_class && again.one_thread == r->one_thread && again.ndevices == r->ndevices);
 	for (unsigned int i = 0; i < r->ndevices; i++)
 		must(strcmp(again.device[i], r->device[i]) == 0);
@@ -68,10 +68,10 @@ static void check_choice(const struct request *r, size_t seed)
 	fuzz_check_error(ret, &err);
 	if (ret == 0) {
 		must(idset_subset(&p.share.cpus, &t->online) && !idset_empty(&p.share.cpus));
-		must(idset_subset(&p.mems, &t->mem_nodes) && idset_subset(&p.nodes, &t->cpu_nodes));
+		must(nodeset_subset(&p.mems, &t->mem_nodes) && nodeset_subset(&p.nodes, &t->cpu_nodes));
 		must(!idset_intersects(&p.share.cpus, &taken.held));
 		if (r->nodes_mode == NODES_LIST)
-			must(idset_subset(&p.nodes, &r->nodes));
+			must(nodeset_subset(&p.nodes, &r->nodes));
 		if (r->exclusive)
 			must(idset_subset(&p.share.cpus, &p.share.held));
 		must(usage_add(u, &p.share) == 0 && usage_remove(u, &p.share) == 0);

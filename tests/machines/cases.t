@@ -15,53 +15,81 @@ numaplace=${NUMAPLACE_BUILD:-$here/../../build}/numaplace
 
 ask() { "$numaplace" --sysroot "$tmp/$name" --state "$tmp/state" --json "$@"; }
 
-try() { # KIND WORDS WANTED
-	local kind=$1 want=$3 got status
+# Starts of the containers CONFIG ; CONFIG..., as input of `simulate`: each CONFIG is KEY=VALUE...
+starts() {
+	local n=1 config='' word rest
+	for word in "$@" \;; do
+		if [ "$word" = \; ]; then
+			printf '{"op":"start","id":"c%d","config":{%s}}\n' $((n++)) "${config%,}"
+			config=
+			continue
+		fi
+		rest=${word#*=} rest=${rest//\\/\\\\}
+		config+="\"${word%%=*}\":\"${rest//\"/\\\"}\","
+	done
+}
+
+# run KIND WORDS WANTED: runs the command and adds a line to $tmp/said for jq: KIND, exit status and output, and a line to
+# $tmp/cases: what is tested.
+run() {
+	local kind=$1 want=$3 got status=0
 	# shellcheck disable=SC2086 # words are words
 	set -- $2
 	case $kind in
-	plan)
-		got=$(ask plan "$@" 2>&1 | jq -r 'if .error then .error else "\(.nodes)|\(.cpus)|\(.mems)" end' 2>&1)
-		[ "$got" = "$want" ]
-		;;
-	reason)
-		got=$(ask plan "$@" 2>&1 | jq -r '.reasons[]' 2>&1)
-		[[ $got == *"$want"* ]]
-		;;
+	plan | reason) got=$(ask plan "$@" 2>&1) || status=$? ;;
+	refuse) got=$(ask plan "${@:2}" 2>&1) || status=$? ;;
 	simulate)
-		got=$(printf '%s\n' "$*" | sed 's/ ; /\n/g' | jq -cR '{op: "start", id: "c\(input_line_number)",
-			config: (split(" ") | map(capture("(?<key>[^=]+)=(?<value>.*)")) | from_entries)}' |
-			ask simulate 2>&1)
-		[ $? = 0 ] && got=$(tail -n 1 <<< "$got" | jq -r '.error // "\(.nodes)|\(.cpus)|\(.mems)"' 2>&1)
-		[ "$got" = "$want" ]
+		got=$(ask simulate 2>&1 < <(starts "$@")) || status=$?
+		[ $status != 0 ] || got=${got##*$'\n'}
 		;;
-	refuse)
-		status=$1
-		shift
-		got=$(ask plan "$@" 2>&1)
-		got="$? $(jq -r .error <<< "$got" 2>&1)"
-		[[ $got == "$status "*"$want"* ]]
-		;;
-	topology)
-		got=$(ask topology 2> /dev/null | jq -r "$1" 2>&1)
-		[ "$got" = "$want" ]
-		;;
+	topology) got=$(ask topology 2> /dev/null | jq -r "$1" 2>&1) ;;
 	esac
-	ok $? "$name: $kind $* -> $want" "got: $got" "want: $want"
+	case $kind in
+	topology | simulate) got=${got//$'\n'/$'\036'} ;;
+	*) got=${got//$'\n'/ } ;; # JSON
+	esac
+	printf '%s %d %s\n' "$kind" "$status" "$got" >> "$tmp/said"
+	printf '%s\037' "$name" "$kind" "$*" >> "$tmp/cases"
+	printf '%s\n' "$want" >> "$tmp/cases"
+}
+
+# results: what each line of $tmp/said says; jq starts once, because its start takes longer than a plan.
+results() {
+	jq -Rr '(index(" ")) as $a | .[:$a] as $kind | .[$a + 1:] | (index(" ")) as $b | .[:$b] as $status | .[$b + 1:] as $said |
+		(try ($said | fromjson) catch {error: "no JSON: \($said)"}) as $j |
+		if $kind == "topology" or ($kind == "simulate" and $status != "0") then $said
+		elif $kind == "refuse" then "\($status) \($j.error)"
+		elif $kind == "reason" then $j.error // ($j.reasons | join("\u001f"))
+		else $j.error // "\($j.nodes)|\($j.cpus)|\($j.mems)" end' "$tmp/said"
+}
+
+judge() {
+	local name kind words want got
+	while IFS=$'\037' read -r -u 3 name kind words want && IFS= read -r -u 4 got; do
+		case $kind in
+		reason) [[ $got == *"$want"* ]] ;;
+		refuse) [[ $got == "${words%% *} "*"$want"* ]] ;;
+		*) [ "$got" = "$want" ] ;;
+		esac
+		ok $? "$name: $kind $words -> $want" "got: $got" "want: $want"
+	done 3< "$tmp/cases" 4< <(results)
+	[ "$tests" = "$(wc -l < "$tmp/cases")" ]
+	ok $? 'each case has a result' "$tests of $(wc -l < "$tmp/cases")"
 }
 
 for file in "$here"/*.machine; do
-	name=$(basename "$file" .machine)
+	name=${file##*/} name=${name%.machine}
 	"$here/make-machine" -v root="$tmp/$name" "$file"
 	while IFS= read -r line; do
 		case $line in
 		plan\ * | refuse\ * | reason\ * | simulate\ * | topology\ *)
 			words=${line%% -> *}
-			try "${words%% *}" "${words#* }" "${line#* -> }"
+			run "${words%% *}" "${words#* }" "${line#* -> }"
 			;;
 		esac
 	done < "$file"
 done
+judge
 [ ! -e "$tmp/state" ]
 ok $? 'plan writes no file'
 done_testing

@@ -18,7 +18,7 @@ static char dir[] = "/tmp/numaplace-api-XXXXXX";
 /* The placement in the form of the files: nodes with commas. */
 static void format(const struct numaplace_placement *p, char *out, size_t size)
 {
-	static char nodes[IDSET_TEXT_MAX];
+	static char nodes[NODESET_TEXT_MAX];
 	struct idset set;
 
 	idset_parse_kernel(numaplace_placement_nodes(p), &set, NULL);

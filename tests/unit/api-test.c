@@ -228,8 +228,8 @@ static void add(struct ledger *l, const char *id, const char *runtime, uint64_t 
 	request_set(&r.request, "limits.cpu", "2", NULL);
 	idset_parse(cpus, &r.placement.share.cpus, NULL);
 	r.placement.share.count = 2;
-	idset_add(&r.placement.nodes, node);
-	idset_add(&r.placement.mems, node);
+	nodeset_add(&r.placement.nodes, node);
+	nodeset_add(&r.placement.mems, node);
 	reasons_add(&r.reasons, "because\nof \033[31m%u", node);
 	if (ledger_add(l, record_class(&r), &r, &err) < 0)
 		diag("ledger_add: %s", err.text);

@@ -11,9 +11,9 @@
 
 static char text[IDSET_TEXT_MAX];
 
-static void random_set(struct rnd *r, struct idset *s)
+static void random_below(struct rnd *r, unsigned int most, struct idset *s)
 {
-	unsigned int pieces = rnd_below(r, 12), top = rnd_below(r, 3) ? 64 : IDSET_MAX;
+	unsigned int pieces = rnd_below(r, 12), top = rnd_below(r, 3) ? 64 : most - 20;
 
 	idset_clear(s);
 	for (unsigned int i = 0; i < pieces; i++) {
@@ -21,6 +21,11 @@ static void random_set(struct rnd *r, struct idset *s)
 
 		idset_add_range(s, first, first + rnd_below(r, 20));
 	}
+}
+
+static void random_set(struct rnd *r, struct idset *s)
+{
+	random_below(r, IDSET_MAX + 20, s);
 }
 
 /* The kernel's map format: 32-bit words in hex, most significant first. */
@@ -143,8 +148,71 @@ static void test_small_buffers(void)
 	is_str(small, "", "format: a buffer of one byte has a NUL");
 }
 
+/* The same random text and operations on both types. */
+static void test_nodesets(void)
+{
+	struct rnd r = { 5 };
+	struct nodeset s = { { 42 } };
+	struct error err = { 0 };
+	unsigned int good = 0;
+
+	for (int i = 0; i < 1000; i++) {
+		struct idset a, b, cpus;
+		struct nodeset c, d, nodes, back;
+		char other[NODESET_TEXT_MAX];
+		size_t len;
+
+		random_below(&r, NODESET_MAX, &a);
+		random_below(&r, NODESET_MAX, &b);
+		len = idset_format(&a, text, sizeof(text));
+		good += nodeset_parse_kernel(text, &c, NULL) == 0 && nodeset_format(&c, other, sizeof(other)) == len &&
+			strcmp(text, other) == 0;
+		idset_format_comma(&b, text, sizeof(text));
+		nodeset_parse_kernel(text, &d, NULL);
+		nodes = c;
+		cpus = a;
+		nodeset_narrow(&nodes, &d);
+		idset_narrow(&cpus, &b);
+		idset_format(&cpus, text, sizeof(text));
+		good += nodeset_parse_kernel(text, &back, NULL) == 0 && nodeset_equal(&nodes, &back) &&
+			nodeset_subset(&d, &c) == idset_subset(&b, &a) && nodeset_count(&d) == idset_count(&b) &&
+			nodeset_intersects(&c, &d) == idset_intersects(&a, &b);
+	}
+	is_int(good, 2000, "sets of nodes and of CPUs with the same ids have the same text and relations");
+	ok(nodeset_parse("0-1024", &s, &err) == -EINVAL && s.word[0] == 42 && strstr(err.text, "ids end at 1023"),
+	   "id list \"0-1024\" is refused as a set of nodes (%s)", err.text);
+	is_int(nodeset_parse("0-1023", &s, NULL), 0, "id list \"0-1023\" is accepted as a set of nodes");
+	is_int(nodeset_count(&s), NODESET_MAX, "a set of nodes has 1,024 ids");
+	nodeset_del(&s, 1023);
+	ok(nodeset_next(&s, 1023) == -1 && !nodeset_has(&s, 1024), "a set of nodes has no id above 1023");
+	nodeset_clear(&s);
+	nodeset_add_range(&s, 1000, 2000);
+	is_int(nodeset_count(&s), 24, "a range that is added to a set of nodes ends at 1023");
+}
+
+static void narrowed(const char *list, const char *other, const char *want)
+{
+	struct idset s, o;
+
+	idset_parse_kernel(list, &s, NULL);
+	idset_parse_kernel(other, &o, NULL);
+	idset_narrow(&s, &o);
+	idset_format(&s, text, sizeof(text));
+	is_str(text, want, "\"%s\" narrowed by \"%s\" is \"%s\"", list, other, want);
+}
+
+static void test_narrow(void)
+{
+	narrowed("0-3", "2-5", "2-3");
+	narrowed("0-3", "", "0-3");
+	narrowed("", "2-5", "2-5");
+	narrowed("0-3", "4-5", "4-5");
+}
+
 int main(void)
 {
+	test_nodesets();
+	test_narrow();
 	test_round_trips();
 	test_operations();
 	test_refusals();

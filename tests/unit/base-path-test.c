@@ -38,9 +38,9 @@ static void test_read(int dir)
 	is_int(path_read_u64(dir, &v, "node%u/words", 3), -EINVAL, "words are no number");
 	is_int(path_read_u64(dir, &v, "node%u/number", 4), -ENOENT, "no such file");
 	is_int((int)v, 42, "the output is unchanged on failure");
-	is_int(path_read_list(dir, &set, "node%u/list", 3), 0, "read a list");
+	is_int(path_read_list(dir, ids_into(&set), "node%u/list", 3), 0, "read a list");
 	is_int((int)idset_count(&set), 4, "the list");
-	is_int(path_read_list(dir, &set, "node3/words"), -EINVAL, "words are no list");
+	is_int(path_read_list(dir, ids_into(&set), "node3/words"), -EINVAL, "words are no list");
 	is_int((int)path_read(dir, text, sizeof(text), "node%d/number", 3), 3, "read a text");
 	is_str(text, "42\n", "the text");
 	is_int((int)path_read(dir, text, sizeof(text), "node3/words"), -EFBIG, "a text that is too long");

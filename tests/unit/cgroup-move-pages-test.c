@@ -90,7 +90,7 @@ static void put(const char *path, uint64_t index, uint64_t value)
 
 static void begin(const char *nodes)
 {
-	static struct idset to;
+	static struct nodeset to;
 	const struct topology none = { 0 };
 	const struct placement same = { 0 };
 
@@ -103,7 +103,7 @@ static void begin(const char *nodes)
 	for (unsigned int i = 0; i < PAGES; i++)
 		node_of[i] = -1;
 	moves = queries = moved = again = most = busy = 0;
-	idset_parse(nodes, &to, NULL);
+	nodeset_parse(nodes, &to, NULL);
 	m = (struct page_move){ .root = root, .mount = root, .cgroup = "/c", .nodes = &to };
 	page_move_begin(&m, &none, &same);
 }

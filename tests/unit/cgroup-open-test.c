@@ -170,14 +170,14 @@ static void test_cpuset_files(void)
 		 path);
 	ok(system(command) == 0, "cpuset files are created");
 	is_int(cgroup_read_cpuset(&c, &s, &err), 0, "cgroup_read_cpuset: configured and effective sets");
-	ok(idset_empty(&s.cpus) && idset_count(&s.mems) == 1 && idset_count(&s.cpus_effective) == 5 &&
-		   idset_count(&s.mems_effective) == 2,
+	ok(idset_empty(&s.cpus) && nodeset_count(&s.mems) == 1 && idset_count(&s.cpus_effective) == 5 &&
+		   nodeset_count(&s.mems_effective) == 2,
 	   "cgroup_read_cpuset: the sets of each file");
 	snprintf(command, sizeof(command), "echo 3-1 > %s/cpuset.mems", path);
 	ok(system(command) == 0, "cpuset.mems is overwritten with a malformed list");
 	ok(cgroup_read_cpuset(&c, &s, &err) == -EINVAL && strncmp(err.text, "cgroup /mock: cpuset.mems: ", 27) == 0,
 	   "cgroup_read_cpuset: a malformed list is refused, with its file (%s)", err.text);
-	is_int(idset_count(&s.mems), 1, "cgroup_read_cpuset: the output is unchanged after a failure");
+	is_int(nodeset_count(&s.mems), 1, "cgroup_read_cpuset: the output is unchanged after a failure");
 }
 
 int main(void)

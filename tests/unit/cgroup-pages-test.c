@@ -83,12 +83,12 @@ static void test_shared(void)
 	is_int(p.node[0].anon, 8192, "policy of two words: bytes");
 }
 
-static struct idset set(const char *text)
+static struct nodeset set(const char *text)
 {
-	struct idset s;
+	struct nodeset s;
 
-	idset_clear(&s);
-	idset_parse_kernel(text, &s, NULL);
+	nodeset_clear(&s);
+	nodeset_parse_kernel(text, &s, NULL);
 	return s;
 }
 
@@ -106,7 +106,7 @@ static void test_policies(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		struct idset nodes = set(cases[i].nodes);
+		struct nodeset nodes = set(cases[i].nodes);
 		char text[64];
 
 		pages_policy_text(cases[i].policy, &nodes, text, sizeof(text));
@@ -132,7 +132,7 @@ static void test_mappings(void)
 {
 	char dir[] = "/tmp/numaplace-maps-XXXXXX", clean[128], text[64];
 	cleanup_mappings struct mappings maps = { 0 };
-	struct idset nodes = set("1");
+	struct nodeset nodes = set("1");
 	cleanup_close int root = -1;
 	struct error err = { 0 };
 

@@ -130,11 +130,12 @@ static int ask_of(const char *cgroup, const char *greeting, struct reply first, 
 	const struct reply reply[2] = { first, second };
 	pid_t pid = serve(greeting, reply, to);
 	bool silent = !first.data || !second.data;
-	struct idset cpus, mems;
+	struct idset cpus;
+	struct nodeset mems;
 	int r;
 
 	idset_parse("0-3,9", &cpus, NULL);
-	idset_parse("1", &mems, NULL);
+	nodeset_parse("1", &mems, NULL);
 	/*
 	 * Only without a reply does a test wait for the time limit; otherwise it is long, as the machine may be slow or
 	 * emulated.
@@ -283,7 +284,7 @@ static void answers(const char *to)
 	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
 	       "rejected authentication is an error");
 	unlink(path);
-	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct idset){ { 1 } }, 300, &err), 0,
+	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
 	       "success without systemd");
 }
 

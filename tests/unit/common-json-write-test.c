@@ -26,8 +26,8 @@ static void all_kinds(struct json_writer *w)
 	json_end(w);
 	json_put_number(w, "n", 0.12345);
 	json_put_bool(w, "no", false);
-	json_put_list(w, "list", &s);
-	json_put_comma(w, "comma", &s);
+	json_put_list(w, "list", ids_of(&s));
+	json_put_comma(w, "comma", ids_of(&s));
 	json_end(w);
 }
 

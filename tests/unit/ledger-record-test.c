@@ -254,7 +254,7 @@ static void test_forged(void)
 	size_t len;
 
 	idset_add_range(&r.placement.share.cpus, 1, 2);
-	idset_add(&r.placement.nodes, 0);
+	nodeset_add(&r.placement.nodes, 0);
 	r.placement.share.count = 2;
 	r.placement.share.nmem = 1;
 	r.placement.share.mem = &mem;
@@ -307,8 +307,12 @@ static void test_refused(void)
 		idset_add(&r.placement.share.cpus, i);
 		idset_add(&r.placement.share.held, i);
 		idset_add(&r.request.pin_cpus, i);
-		idset_add(&r.request.pin_mems, i);
 	}
+	free(r.placement.share.mem);
+	r.placement.share.nmem = NODE_ID_MAX;
+	r.placement.share.mem = calloc(NODE_ID_MAX, sizeof(*r.placement.share.mem));
+	for (unsigned int i = 0; i < NODE_ID_MAX; i++)
+		r.placement.share.mem[i].id = (uint16_t)i;
 	is_int(record_format(&r, &text, &len, &err), -E2BIG, "record_format: a too long text is refused");
 	ok(text == NULL, "record_format: no text after a refusal");
 }

@@ -815,11 +815,11 @@ static void test_planted_good(void)
 static const char *home_of(const struct ledger *l, const char *runtime_class, const char *id)
 {
 	static char text[200];
-	struct idset nodes;
+	struct nodeset nodes;
 
 	if (!ledger_home(l, runtime_class, id, &nodes))
 		return "-";
-	idset_format(&nodes, text, sizeof(text));
+	nodeset_format(&nodes, text, sizeof(text));
 	return text;
 }
 
@@ -831,7 +831,7 @@ static void live_on(struct ledger *l, const char *runtime, const char *id, uint6
 
 	kit_record(id, inode, &r);
 	strcpy(r.runtime, runtime);
-	idset_parse_kernel(nodes, &r.placement.nodes, NULL);
+	nodeset_parse_kernel(nodes, &r.placement.nodes, NULL);
 	is_int(ledger_add(l, strcmp(runtime, "lxc") == 0 ? "lxc" : "oci", &r, &err), 0, "home: %s is added %s", id,
 	       err.text);
 }
@@ -839,7 +839,7 @@ static void live_on(struct ledger *l, const char *runtime, const char *id, uint6
 static void test_home(void)
 {
 	struct error err = { 0 };
-	struct idset many;
+	struct nodeset many;
 	struct ledger *l;
 
 	kit_fresh();
@@ -871,9 +871,9 @@ static void test_home(void)
 	kit.world.boot_id = "6f1c1f4e-0000-0000-0000-000000000002";
 	l = kit_open();
 	is_str(home_of(l, "oci", "a"), "-", "home: not kept across a reboot");
-	idset_clear(&many);
+	nodeset_clear(&many);
 	for (unsigned int i = 0; i < 512; i++)
-		idset_add(&many, i * 2);
+		nodeset_add(&many, i * 2);
 	{
 		cleanup_record struct record r = { 0 };
 
@@ -905,19 +905,19 @@ static void test_homes_of_many(void)
 
 		snprintf(id, sizeof(id), "c%u", i);
 		kit_record(id, i + 1, &r);
-		idset_clear(&r.placement.nodes);
-		idset_add(&r.placement.nodes, i % 8);
+		nodeset_clear(&r.placement.nodes);
+		nodeset_add(&r.placement.nodes, i % 8);
 		if (ledger_add(l, "oci", &r, &err) < 0 || kit_remove(l, "oci", id, &err) < 0)
 			wrong++;
 	}
 	for (unsigned int i = 0; i < 3000; i++) {
-		struct idset nodes;
+		struct nodeset nodes;
 
 		snprintf(id, sizeof(id), "c%u", i);
 		if (!ledger_home(l, "oci", id, &nodes))
 			continue;
 		kept++;
-		wrong += idset_count(&nodes) != 1 || !idset_has(&nodes, i % 8);
+		wrong += nodeset_count(&nodes) != 1 || !nodeset_has(&nodes, i % 8);
 	}
 	is_int(wrong, 0, "homes: no id of 3,000 has another's %s", err.text);
 	ok(kept > 800 && kept <= 1024 && kept == entries("homes"), "homes: %u of 3,000 are kept", kept);

@@ -122,14 +122,14 @@ static void hints(void)
 
 	parse("limits.cpu = 2\nvolatile.cpu.nodes = 0,1\nvolatile.numaplace.origin = me\n", &k, &err);
 	is_int(lxc_keys_request(&k, "me", ~0U, &r, &err), 0, "volatile lines of this container: request");
-	is_int(idset_count(&r.last_nodes), 2, "volatile lines of this container are a hint");
+	is_int(nodeset_count(&r.last_nodes), 2, "volatile lines of this container are a hint");
 	is_int(lxc_keys_request(&k, "other", ~0U, &r, &err), 0, "volatile lines of another container: request");
-	ok(idset_empty(&r.last_nodes), "volatile lines of another container are ignored");
+	ok(nodeset_empty(&r.last_nodes), "volatile lines of another container are ignored");
 	lxc_keys_free(&k);
 	parse("volatile.cpu.nodes = 0,1\nvolatile.eth0.hwaddr = aa:bb\nvolatile.idmap", &k, &err);
 	ok(!lxc_keys_ask(&k), "a hint alone is not a request");
 	is_int(lxc_keys_request(&k, "", ~0U, &r, &err), 0, "volatile lines without an origin: request");
-	ok(idset_empty(&r.last_nodes), "volatile lines without an origin are ignored");
+	ok(nodeset_empty(&r.last_nodes), "volatile lines without an origin are ignored");
 	lxc_keys_free(&k);
 	parse("volatile.cpu.nodes = zero\nvolatile.numaplace.origin = me\n", &k, &err);
 	is_int(lxc_keys_request(&k, "me", ~0U, &r, &err), 0, "malformed volatile lines are ignored");

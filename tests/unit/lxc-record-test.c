@@ -21,7 +21,7 @@
 
 static char folder[] = "/tmp/lxc-record-XXXXXX";
 static char config[64];
-static struct idset nodes, mems;
+static struct nodeset nodes, mems;
 static const struct lxc_volatile v = { .nodes = &nodes, .mems = &mems, .origin = ORIGIN };
 #define LINES "volatile.cpu.nodes = 0,1\nvolatile.memory.nodes = 1\nvolatile.numaplace.origin = " ORIGIN "\n"
 
@@ -89,7 +89,7 @@ static void files(void)
 	is_int(after.st_ino, before.st_ino, "lxc_record_write: a file without changes is not replaced");
 	snprintf(other, sizeof(other), "%s/other", folder);
 	is_int(link(config, other), 0, "a hard link to the config is made");
-	idset_add(&nodes, 5);
+	nodeset_add(&nodes, 5);
 	is_int(lxc_record_write(config, false, &v, &err), -EMLINK,
 	       "lxc_record_write: a config with two hard links is refused");
 	unlink(config);
@@ -105,7 +105,7 @@ static void files(void)
 	is_int(lxc_record_write(config, true, &v, &err), 0, "lxc_record_write: a missing config is created if allowed");
 	unlink(config);
 	unlink(other);
-	idset_del(&nodes, 5);
+	nodeset_del(&nodes, 5);
 }
 
 /* --- objects planted in the folder --- */
@@ -363,8 +363,8 @@ static void race(void (*writer)(void), const char *name, const char *count)
 		cleanup_close int lock = lxc_lock(config, "t", 60000, NULL);
 		unsigned int now;
 
-		idset_clear(&nodes);
-		idset_add(&nodes, written % 8);
+		nodeset_clear(&nodes);
+		nodeset_add(&nodes, written % 8);
 		if (lock < 0 || lxc_record_write(config, false, &v, &err) < 0) {
 			failed++;
 			diag("%s", err.text);
@@ -447,8 +447,8 @@ int main(void)
 	look_at_locks();
 	snprintf(config, sizeof(config), "%s/config", folder);
 	setenv("XDG_RUNTIME_DIR", folder, 1);
-	idset_add_range(&nodes, 0, 1);
-	idset_add(&mems, 1);
+	nodeset_add_range(&nodes, 0, 1);
+	nodeset_add(&mems, 1);
 	update();
 	files();
 	origins();

@@ -83,8 +83,8 @@ static void is_same(const struct topology *a, const struct topology *b, const ch
 	   "%s: indexes", what);
 	ok(idset_equal(&a->online, &b->online) && idset_equal(&a->isolated, &b->isolated) &&
 		   idset_equal(&a->offline, &b->offline) &&
-		   idset_equal(&a->mem_nodes, &b->mem_nodes) && idset_equal(&a->cpu_nodes, &b->cpu_nodes) &&
-		   idset_equal(&a->merged, &b->merged),
+		   nodeset_equal(&a->mem_nodes, &b->mem_nodes) && nodeset_equal(&a->cpu_nodes, &b->cpu_nodes) &&
+		   nodeset_equal(&a->merged, &b->merged),
 	   "%s: sets", what);
 	ok(a->ncores == b->ncores && a->nllcs == b->nllcs && a->nhuge == b->nhuge &&
 		   same_array(a->huge_size, b->huge_size, HUGE_SIZES_MAX, 8) && a->huge_default == b->huge_default &&

@@ -66,9 +66,9 @@ __attribute__((unused)) static struct topology *made(const struct made_node *nod
 					 .mem_free = node[i].memory };
 		t->node_index[x->id] = (uint16_t)i;
 		if (x->has_memory)
-			idset_add(&t->mem_nodes, x->id);
+			nodeset_add(&t->mem_nodes, x->id);
 		if (x->ncpus)
-			idset_add(&t->cpu_nodes, x->id);
+			nodeset_add(&t->cpu_nodes, x->id);
 		for (unsigned int k = 0; k < node[i].cpus; k++, cpu++) {
 			t->cpus[cpu] = (struct topo_cpu){ .id = (uint16_t)cpu, .node = (uint16_t)i, .capacity = 1024 };
 			t->cpus[cpu].core = (uint16_t)(k % smt ? t->cpus[cpu - 1].core : t->ncores++);

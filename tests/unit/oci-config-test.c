@@ -38,7 +38,8 @@ static void test_fallback(void)
 	is_int(r.memory, 1073741824, "fallback: memory limit");
 	is_int(r.nhuge, 1, "fallback: a page size with a limit of 0 is ignored");
 	ok(r.huge[0].size == 2 << 20 && r.huge[0].count == 64, "fallback: 64 pages of 2 MiB");
-	ok(idset_count(&r.pin_cpus) == 4 && idset_empty(&r.pin_mems), "fallback: pinned to four CPUs, and to no nodes");
+	ok(idset_count(&r.pin_cpus) == 4 && nodeset_empty(&r.pin_mems),
+	   "fallback: pinned to four CPUs, and to no nodes");
 	ok(!request_asks(&r), "fallback: limits alone are not a request");
 
 	request_init(&r);

@@ -144,7 +144,7 @@ static void test_spellings(void)
 	ok(!request_asks(&r), "unknown limits.* annotations are not a request");
 	is_int(request_of("\"volatile.cpu.nodes\":\"1\"", 0, &r, &err), 0,
 	       "a hint is allowed without permission for its key");
-	ok(!request_asks(&r) && idset_has(&r.last_nodes, 1), "a hint is not a request");
+	ok(!request_asks(&r) && nodeset_has(&r.last_nodes, 1), "a hint is not a request");
 	is_int(request_of("\"volatile.cpu.nodes\":\"x\"", 0, &r, &err), 0,
 	       "a malformed hint without a request is ignored");
 	is_int(request_of("\"limits.cpu\":\"1\",\"volatile.cpu.nodes\":\"x\"", ~0U, &r, &err), -EINVAL,

@@ -21,7 +21,7 @@ static void is_default(const struct conf *c, const char *what)
 
 	select_policy_init(&p);
 	ok(c->without_keys == DEFAULT_NONE && !c->warn_only && c->select.balance == p.balance &&
-		   idset_empty(&c->select.reserved_cpus) && idset_empty(&c->select.reserved_nodes) &&
+		   idset_empty(&c->select.reserved_cpus) && nodeset_empty(&c->select.reserved_nodes) &&
 		   !c->select.nreserved_memory && !c->max_cpus_each && !c->max_exclusive_each && !c->max_memory &&
 		   !c->max_memory_each && !c->max_hugepages && !c->max_hugepages_each && !*c->tenants &&
 		   c->container_keys == (1U << KEY_COUNT) - 1 && !c->max_cpus && !c->max_exclusive_cpus &&
@@ -58,7 +58,7 @@ static void test_whole(void)
 	is_int(c.without_keys, DEFAULT_FOLLOW_PINS, "key default");
 	ok(c.warn_only, "key on-failure");
 	ok(idset_has(&c.select.reserved_cpus, 8) && idset_count(&c.select.reserved_cpus) == 3, "key reserved-cpus");
-	ok(!idset_has(&c.select.reserved_nodes, 3) && idset_count(&c.select.reserved_nodes) == 4,
+	ok(!nodeset_has(&c.select.reserved_nodes, 3) && nodeset_count(&c.select.reserved_nodes) == 4,
 	   "key reserved-nodes, with an exclusion");
 	is_int(c.select.balance, 100, "key balance");
 	ok(c.select.even_shares, "key share-out");

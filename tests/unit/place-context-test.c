@@ -88,8 +88,8 @@ static void add(struct side *s, const char *id, unsigned int node)
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	r.cgroup = strdup("/numaplace-context-test.gone");
 	request_init(&r.request);
-	idset_add(&r.placement.nodes, node);
-	idset_add(&r.placement.mems, node);
+	nodeset_add(&r.placement.nodes, node);
+	nodeset_add(&r.placement.mems, node);
 	idset_add(&r.placement.share.cpus, node);
 	r.placement.share.count = 1;
 	is_int(ledger_add(s->ledger, "oci", &r, &err), 0, "%s is added %s", id, err.text);
@@ -104,7 +104,7 @@ int main(void)
 {
 	static struct side a, b;
 	struct ledger *again = NULL;
-	struct idset nodes = { { 0 } };
+	struct nodeset nodes = { { 0 } };
 	struct error err = { 0 };
 	char clean[128];
 
@@ -125,7 +125,7 @@ int main(void)
 	ledger_close(a.ledger);
 	a.ledger = NULL;
 	is_int(place_ledger(&a.env, a.topology, &a.ledger, &err), 0, "one of them is opened again");
-	ok(ledger_home(a.ledger, "oci", "web", &nodes) && idset_has(&nodes, 1) && idset_count(&nodes) == 1,
+	ok(ledger_home(a.ledger, "oci", "web", &nodes) && nodeset_has(&nodes, 1) && nodeset_count(&nodes) == 1,
 	   "the last nodes of the ended container are known in its ledger");
 	ok(!ledger_home(b.ledger, "oci", "web", &nodes), "and not in the other one");
 	close_side(&a);

@@ -184,8 +184,8 @@ static void place_on_node_0(const struct kind *k, const char *cpus)
 	request_init(&r.request);
 	request_set(&r.request, "limits.cpu", cpus, &err);
 	request_finish(&r.request, &err);
-	idset_add(&r.placement.nodes, 0);
-	idset_add(&r.placement.mems, 0);
+	nodeset_add(&r.placement.nodes, 0);
+	nodeset_add(&r.placement.mems, 0);
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
 	if (marks_set(&env, &c, &r, NULL, 0, &err) < 0 || ledger(&t, &l) < 0 || ledger_add(l, k->class, &r, &err) < 0)
@@ -200,7 +200,7 @@ static int move_to_nodes(const char *nodes, struct error *err)
 
 	fstat(cg, &st);
 	job.cgroup_inode = st.st_ino;
-	idset_parse(nodes, &job.nodes, NULL);
+	nodeset_parse(nodes, &job.nodes, NULL);
 	return place_move(&env, &job, &before, &after, err);
 }
 
@@ -240,8 +240,8 @@ static int in_ledger(void)
 	if (ledger(&t, &l) < 0 ||
 	    (ledger_find(l, "oci", "web", &r, NULL) < 0 && ledger_find(l, "incus", "web", &r, NULL) < 0))
 		return -1;
-	return idset_has(&r.placement.share.cpus, 0) && idset_has(&r.placement.mems, 0)	? 0 :
-	       idset_has(&r.placement.share.cpus, 2) && idset_has(&r.placement.mems, 1) ? 1 :
+	return idset_has(&r.placement.share.cpus, 0) && nodeset_has(&r.placement.mems, 0)	? 0 :
+	       idset_has(&r.placement.share.cpus, 2) && nodeset_has(&r.placement.mems, 1) ? 1 :
 											  -1;
 }
 
@@ -409,8 +409,8 @@ static void test_same_id(void)
 	request_init(&other.request);
 	request_set(&other.request, "limits.cpu", "1", &err);
 	request_finish(&other.request, &err);
-	idset_add(&other.placement.nodes, 0);
-	idset_add(&other.placement.mems, 0);
+	nodeset_add(&other.placement.nodes, 0);
+	nodeset_add(&other.placement.mems, 0);
 	idset_add(&other.placement.share.cpus, 0);
 	other.placement.share.count = 1;
 	for (int i = 0; i < 2; i++) {
@@ -427,7 +427,8 @@ static void test_same_id(void)
 		sh("rm run/usage");
 		ok(rc == 0 && move_to_nodes("1", &err) == 0 && file_says("cpuset.cpus", "2-3\n"),
 		   "two containers with the id \"web\", %s first: the named one is moved: %s", class, err.text);
-		ok(ledger(&t2, &l) == 0 && ledger_find(l, class, "web", &r, &err) == 0 && idset_has(&r.placement.nodes, 0),
+		ok(ledger(&t2, &l) == 0 && ledger_find(l, class, "web", &r, &err) == 0 &&
+			   nodeset_has(&r.placement.nodes, 0),
 		   "two containers with the id \"web\", %s first: the other one stays", class);
 		record_free(&r);
 		record_none(&r);

@@ -192,8 +192,8 @@ static void mark_cgroup(const char *dir, const char *id)
 	r.cgroup = path;
 	r.cgroup_inode = c.inode;
 	request_init(&r.request);
-	idset_add(&r.placement.nodes, 0);
-	idset_add(&r.placement.mems, 0);
+	nodeset_add(&r.placement.nodes, 0);
+	nodeset_add(&r.placement.mems, 0);
 	idset_add(&r.placement.share.cpus, 0);
 	r.placement.share.count = 1;
 	if (marks_set(&env, &c, &r, NULL, 0, &err) < 0)
@@ -324,6 +324,7 @@ static void test_messages(void)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	static const struct idset some = { { 1 } };
+	static const struct nodeset nodes = { { 1 } };
 	struct record r = { .id = "c0", .runtime = "runc" };
 	struct error err = { 0 };
 	char want[400];
@@ -342,7 +343,7 @@ static void test_messages(void)
 	snprintf(want, sizeof(want), "cgroup %s/a: container \"c0\" (runc) is placed there, \"c1\" cannot be", own.top);
 	is_str(err.text, want, "own_at_start: the message names both containers");
 	ok(!c.owned, "own_at_start: a refused cgroup is not owned");
-	is_int(cgroup_write_cpuset(NULL, &c, &(struct cpuset){ 0 }, &some, &some, &err), -EPERM,
+	is_int(cgroup_write_cpuset(NULL, &c, &(struct cpuset){ 0 }, &some, &nodes, &err), -EPERM,
 	       "cgroup_write_cpuset refuses a cgroup that is not owned");
 	is_int(cgroup_write_cpus(NULL, &c, &some, &err), -EPERM, "cgroup_write_cpus refuses a cgroup that is not owned");
 	cgroup_dir_close(&c);

@@ -47,7 +47,7 @@ static void place(struct world *w, struct rnd *r, struct record *rec, unsigned i
 	topology_nodes_of(w->t, &s->cpus, &rec->placement.nodes);
 	rec->placement.mems = rec->placement.nodes;
 	s->mem = calloc(NODES, sizeof(*s->mem));
-	idset_foreach(id, &rec->placement.nodes)
+	nodeset_foreach(id, &rec->placement.nodes)
 		s->mem[s->nmem++] =
 			(struct share_node){ .id = (uint16_t)id, .memory = (uint64_t)rnd_below(r, 3) << 30 };
 	for (unsigned int k = 0; k < s->nmem; k++)
@@ -272,10 +272,10 @@ static const char *check_plan(const struct world *w, const struct rebalance_plan
 		x.at[i] = -1;
 	for (unsigned int m = 0; m < p->n; m++) {
 		const struct rebalance_move *move = &p->move[m];
-		int node = idset_next(&move->nodes, 0);
+		int node = nodeset_next(&move->nodes, 0);
 		double cost;
 
-		if (idset_count(&move->nodes) != 1)
+		if (nodeset_count(&move->nodes) != 1)
 			return "a move has several target nodes";
 		if (w->fixed[move->item])
 			return "a fixed item is moved";
@@ -405,7 +405,7 @@ static void joins(void)
 	put(&w, "4-7", 4);
 	is_int(make_plan(&w, UINT64_MAX, &q), 0, "container on two half nodes, beside a full node: a plan is made");
 	is_int(q.n, 1, "container on two half nodes, beside a full node: one move");
-	ok(q.n == 1 && q.move[0].joins && idset_count(&q.move[0].nodes) == 1,
+	ok(q.n == 1 && q.move[0].joins && nodeset_count(&q.move[0].nodes) == 1,
 	   "container on two half nodes, beside a full node: joined on one node");
 	world_free(&w);
 }

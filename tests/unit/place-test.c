@@ -220,7 +220,7 @@ static int plan(struct place_env *env, const struct request *r, char nodes[64], 
 
 	nodes[0] = '\0';
 	if (rc == 0)
-		idset_format(&p.nodes, nodes, 64);
+		nodeset_format(&p.nodes, nodes, 64);
 	return rc;
 }
 
@@ -312,8 +312,8 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	r.cgroup = strdup("/gone");
 	request_init(&r.request);
-	idset_add(&r.placement.nodes, 0);
-	idset_add(&r.placement.mems, 0);
+	nodeset_add(&r.placement.nodes, 0);
+	nodeset_add(&r.placement.mems, 0);
 	idset_add_range(&r.placement.share.cpus, 0, 1);
 	r.placement.share.count = 2;
 	ok(ledger_open(env->state, t, &world, 1000, &l, &err) == 0 && ledger_add(l, "oci", &r, &err) == 0,

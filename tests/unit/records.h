@@ -19,11 +19,14 @@ static inline uint64_t random_below(uint64_t *seed, uint64_t below)
 	return below ? *seed % below : 0;
 }
 
-static inline void random_set(uint64_t *seed, unsigned int below, unsigned int n, struct idset *out)
+static inline void random_set(uint64_t *seed, unsigned int below, unsigned int n, struct ids_out out)
 {
-	idset_clear(out);
-	while (n--)
-		idset_add(out, (unsigned int)random_below(seed, below));
+	memset(out.word, 0, out.nwords * sizeof(*out.word));
+	while (n--) {
+		unsigned int id = (unsigned int)random_below(seed, below);
+
+		ids_add_range(out, id, id);
+	}
 }
 
 /* Bytes of every value except NUL. */
@@ -72,16 +75,16 @@ static inline void random_request(uint64_t *seed, struct request *r)
 	if (random_below(seed, 2))
 		request_fallback_hugepages(r, 2U << 20, random_below(seed, 1ULL << 40), NULL);
 	if (random_below(seed, 2))
-		random_set(seed, IDSET_MAX, 5, &r->pin_cpus);
+		random_set(seed, IDSET_MAX, 5, ids_into(&r->pin_cpus));
 	if (random_below(seed, 2))
-		random_set(seed, 64, 3, &r->pin_mems);
+		random_set(seed, 64, 3, ids_into(&r->pin_mems));
 }
 
 static inline void random_share(uint64_t *seed, unsigned int cpus, unsigned int nodes, struct share *s)
 {
 	uint16_t first = (uint16_t)random_below(seed, nodes);
 
-	random_set(seed, cpus, 1 + (unsigned int)random_below(seed, 8), &s->cpus);
+	random_set(seed, cpus, 1 + (unsigned int)random_below(seed, 8), ids_into(&s->cpus));
 	if (random_below(seed, 3) == 0)
 		s->held = s->cpus;
 	s->count = 1 + (unsigned int)random_below(seed, 8);
@@ -118,8 +121,8 @@ static inline void random_record(uint64_t *seed, const char *id, unsigned int cp
 	snprintf(r->applied, sizeof(r->applied), "cpuset");
 	random_request(seed, &r->request);
 	random_share(seed, cpus, nodes, &r->placement.share);
-	random_set(seed, nodes, 2, &r->placement.nodes);
-	random_set(seed, nodes, 2, &r->placement.mems);
+	random_set(seed, nodes, 2, ids_into(&r->placement.nodes));
+	random_set(seed, nodes, 2, ids_into(&r->placement.mems));
 	r->placement.policy = (enum memory_policy)random_below(seed, 4);
 	r->placement.overcommitted = random_below(seed, 2);
 	for (unsigned int n = (unsigned int)random_below(seed, REASONS_MAX + 1); r->reasons.n < n; r->reasons.n++)
@@ -156,13 +159,13 @@ static inline bool same_request(const struct request *a, const struct request *b
 {
 	return a->given == b->given && a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
 	       idset_equal(&a->cpu_list, &b->cpu_list) && a->nodes_mode == b->nodes_mode &&
-	       idset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive && a->all_nodes == b->all_nodes &&
+	       nodeset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive && a->all_nodes == b->all_nodes &&
 	       a->cpu_class == b->cpu_class && a->one_thread == b->one_thread && same_devices(a, b) &&
-	       idset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory &&
+	       nodeset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory &&
 	       a->huge_memory == b->huge_memory && a->nhuge == b->nhuge &&
 	       memcmp(a->huge, b->huge, sizeof(a->huge[0]) * a->nhuge) == 0 && a->policy == b->policy &&
-	       idset_equal(&a->last_nodes, &b->last_nodes) && idset_equal(&a->last_mems, &b->last_mems) &&
-	       idset_equal(&a->pin_cpus, &b->pin_cpus) && idset_equal(&a->pin_mems, &b->pin_mems);
+	       nodeset_equal(&a->last_nodes, &b->last_nodes) && nodeset_equal(&a->last_mems, &b->last_mems) &&
+	       idset_equal(&a->pin_cpus, &b->pin_cpus) && nodeset_equal(&a->pin_mems, &b->pin_mems);
 }
 
 static inline bool same_record(const struct record *a, const struct record *b)
@@ -176,8 +179,8 @@ static inline bool same_record(const struct record *a, const struct record *b)
 	       strcmp(a->cgroup, b->cgroup) == 0 && a->cgroup_inode == b->cgroup_inode && a->started == b->started &&
 	       strcmp(a->applied, b->applied) == 0 && same_request(&a->request, &b->request) &&
 	       same_share(&a->placement.share, &b->placement.share) &&
-	       idset_equal(&a->placement.nodes, &b->placement.nodes) &&
-	       idset_equal(&a->placement.mems, &b->placement.mems) && a->placement.policy == b->placement.policy &&
+	       nodeset_equal(&a->placement.nodes, &b->placement.nodes) &&
+	       nodeset_equal(&a->placement.mems, &b->placement.mems) && a->placement.policy == b->placement.policy &&
 	       a->placement.overcommitted == b->placement.overcommitted;
 }
 

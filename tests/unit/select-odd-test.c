@@ -25,7 +25,7 @@ static struct request count(unsigned int cpus, uint64_t memory)
 
 static bool same(const struct placement *a, const struct placement *b)
 {
-	return idset_equal(&a->share.cpus, &b->share.cpus) && idset_equal(&a->mems, &b->mems) &&
+	return idset_equal(&a->share.cpus, &b->share.cpus) && nodeset_equal(&a->mems, &b->mems) &&
 	       idset_equal(&a->share.held, &b->share.held);
 }
 
@@ -180,8 +180,8 @@ static void test_graph(void)
 			q.nodes_mode = NODES_LIST; /* nodes without memory are listed */
 			for (unsigned int i = 0; i < n; i++)
 				if (t->nodes[i].ncpus && !t->nodes[i].has_memory)
-					idset_add(&q.nodes, i);
-			if (idset_empty(&q.nodes))
+					nodeset_add(&q.nodes, i);
+			if (nodeset_empty(&q.nodes))
 				q.nodes_mode = NODES_ABSENT;
 		}
 		ret = select_in(&w, &q, &p);
@@ -190,8 +190,8 @@ static void test_graph(void)
 			placed++;
 			for (unsigned int i = 0; i < p.share.nmem; i++)
 				given += p.share.mem[i].memory > GIB;
-			wrong += given || idset_empty(&p.mems) || !idset_subset(&p.mems, &t->mem_nodes) ||
-				 (q.nodes_mode == NODES_LIST && !idset_subset(&p.nodes, &q.nodes));
+			wrong += given || nodeset_empty(&p.mems) || !nodeset_subset(&p.mems, &t->mem_nodes) ||
+				 (q.nodes_mode == NODES_LIST && !nodeset_subset(&p.nodes, &q.nodes));
 		}
 		refused += ret != 0;
 		placement_free(&p);
@@ -245,7 +245,7 @@ static void test_middle(void)
 			for (unsigned int j = 0; j < n; j++)
 				sum += t->near[i * n + j];
 			least = sum < least ? sum : least;
-			if (idset_has(&p.nodes, i))
+			if (nodeset_has(&p.nodes, i))
 				mine = sum;
 		}
 		wrong += mine > least + 1e-9;
@@ -288,7 +288,7 @@ static void test_added(void)
 			continue;
 		}
 		for (unsigned int i = 0; i < t->nnodes; i++)
-			if (idset_has(&p.mems, t->nodes[i].id) && !(own >> i & 1)) {
+			if (nodeset_has(&p.mems, t->nodes[i].id) && !(own >> i & 1)) {
 				mine++;
 				far += near_of(&w, &q.cpu_list, i);
 			}
@@ -338,7 +338,7 @@ static void test_floor(void)
 		}
 		if (select_in(&w, &q, &p) == 0)
 			for (unsigned int i = 0; i < t->nnodes; i++)
-				mine += idset_has(&p.mems, t->nodes[i].id) ? avail_of(&w, i) : 0;
+				mine += nodeset_has(&p.mems, t->nodes[i].id) ? avail_of(&w, i) : 0;
 		tight += there > 0;
 		wrong += (there > 0 && mine <= 0) || (there <= 0 && !(p.warnings >> WARN_STARVED & 1));
 		placement_free(&p);

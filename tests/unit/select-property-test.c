@@ -206,9 +206,9 @@ static struct topology *make_topology(const struct machine *m, const struct numb
 					    .memory_kind = m->node[i].total ? MEMORY_ORDINARY : MEMORY_NONE };
 		t->node_index[id] = (uint16_t)id;
 		if (node->has_memory)
-			idset_add(&t->mem_nodes, id);
+			nodeset_add(&t->mem_nodes, id);
 		if (node->ncpus)
-			idset_add(&t->cpu_nodes, id);
+			nodeset_add(&t->cpu_nodes, id);
 		for (unsigned int cpu = 0; cpu < m->ncpus; cpu++) {
 			unsigned int k = number_of(x->cpu, m->ncpus, cpu);
 
@@ -275,11 +275,11 @@ static struct request request_of(const struct machine *m, const struct numbering
 		r.nodes_mode = NODES_LIST;
 	for (unsigned int i = 0; i < m->n; i++)
 		if (a->nodes >> i & 1)
-			idset_add(&r.nodes, x->node[i]);
+			nodeset_add(&r.nodes, x->node[i]);
 	return r;
 }
 
-static void map_set(const unsigned int *to, unsigned int n, bool back, struct idset *s)
+static void map_cpus(const unsigned int *to, unsigned int n, bool back, struct idset *s)
 {
 	struct idset out = { { 0 } };
 
@@ -288,11 +288,20 @@ static void map_set(const unsigned int *to, unsigned int n, bool back, struct id
 	*s = out;
 }
 
+static void map_nodes(const unsigned int *to, unsigned int n, struct nodeset *s)
+{
+	struct nodeset out = { { 0 } };
+
+	nodeset_foreach(id, s)
+		nodeset_add(&out, number_of(to, n, (unsigned int)id));
+	*s = out;
+}
+
 /* From indexes to ids, or @back. */
 static void map_share(const struct machine *m, const struct numbering *x, bool back, struct share *s)
 {
-	map_set(x->cpu, m->ncpus, back, &s->cpus);
-	map_set(x->cpu, m->ncpus, back, &s->held);
+	map_cpus(x->cpu, m->ncpus, back, &s->cpus);
+	map_cpus(x->cpu, m->ncpus, back, &s->held);
 	for (unsigned int i = 0; i < s->nmem; i++)
 		s->mem[i].id = (uint16_t)(back ? number_of(x->node, m->n, s->mem[i].id) : x->node[s->mem[i].id]);
 }
@@ -345,8 +354,8 @@ static struct got decide(const struct state *s, const struct numbering *x, const
 	if (g.rc < 0)
 		return g;
 	map_share(s->m, x, true, &g.p.share);
-	map_set(x->node, s->m->n, true, &g.p.nodes);
-	map_set(x->node, s->m->n, true, &g.p.mems);
+	map_nodes(x->node, s->m->n, &g.p.nodes);
+	map_nodes(x->node, s->m->n, &g.p.mems);
 	return g;
 }
 
@@ -429,11 +438,11 @@ struct worth {
 	double load;   /* mean load of its CPUs */
 };
 
-static double nearest_of(const struct machine *m, unsigned int node, const struct idset *mems)
+static double nearest_of(const struct machine *m, unsigned int node, const struct nodeset *mems)
 {
 	unsigned int nearest = UINT_MAX;
 
-	idset_foreach(k, mems)
+	nodeset_foreach(k, mems)
 		if (m->distance[node][k] + m->distance[k][node] < nearest)
 			nearest = m->distance[node][k] + m->distance[k][node];
 	return (double)nearest / 2;
@@ -442,7 +451,7 @@ static double nearest_of(const struct machine *m, unsigned int node, const struc
 static struct worth worth_of(const struct machine *m, const struct cpu_state *c, const struct ask *a,
 			     const struct placement *p)
 {
-	struct worth w = { idset_count(&p->nodes), idset_count(&p->mems), idset_count(&p->share.cpus), 0, 0, 0 };
+	struct worth w = { nodeset_count(&p->nodes), nodeset_count(&p->mems), idset_count(&p->share.cpus), 0, 0, 0 };
 	double share[NODES] = { 0 };
 
 	for (unsigned int i = 0; i < p->share.nmem && a->memory; i++)
@@ -483,11 +492,11 @@ static const char *const kinds[KINDS] = {
 };
 static unsigned long seen[KINDS], looked[KINDS];
 
-static void print_set(const char *name, const struct idset *s)
+static void print_set(const char *name, struct ids s)
 {
 	char text[512];
 
-	idset_format(s, text, sizeof(text));
+	ids_format(s, text, sizeof(text));
 	printf(" %s %s", name, *text ? text : "-");
 }
 
@@ -534,8 +543,8 @@ static void print_machine(const struct state *s)
 			printf("#   isolated %u\n", k);
 	for (unsigned int i = 0; i < s->n; i++) {
 		printf("#   placed:");
-		print_set("cpus", &s->share[i].cpus);
-		print_set("held", &s->share[i].held);
+		print_set("cpus", ids_of(&s->share[i].cpus));
+		print_set("held", ids_of(&s->share[i].held));
 		for (unsigned int k = 0; k < s->share[i].nmem; k++)
 			printf(" node %u: %llu", s->share[i].mem[k].id, (unsigned long long)s->share[i].mem[k].memory);
 		printf("\n");
@@ -549,9 +558,9 @@ static void print_got(const char *name, const struct got *g)
 		printf(" %s\n", g->words);
 		return;
 	}
-	print_set("nodes", &g->p.nodes);
-	print_set("cpus", &g->p.share.cpus);
-	print_set("mems", &g->p.mems);
+	print_set("nodes", ids_of(&g->p.nodes));
+	print_set("cpus", ids_of(&g->p.share.cpus));
+	print_set("mems", ids_of(&g->p.mems));
 	for (unsigned int k = 0; k < g->p.share.nmem; k++)
 		printf(" node %u: %llu", g->p.share.mem[k].id, (unsigned long long)g->p.share.mem[k].memory);
 	printf("\n");
@@ -582,20 +591,20 @@ static bool is_valid(const struct machine *m, const struct cpu_state *c, const s
 	const struct share *s = &g->p.share;
 	double memory = 0;
 
-	if (idset_empty(&s->cpus) || idset_empty(&g->p.mems) || (a->exclusive && idset_count(&s->cpus) < a->count))
+	if (idset_empty(&s->cpus) || nodeset_empty(&g->p.mems) || (a->exclusive && idset_count(&s->cpus) < a->count))
 		return false;
 	idset_foreach(cpu, &s->cpus)
 		if ((unsigned int)cpu >= m->ncpus || c->held[cpu] || (m->cpu[cpu].isolated && !a->exclusive) ||
-		    (a->nodes && !(a->nodes >> m->cpu[cpu].node & 1)) || !idset_has(&g->p.nodes, m->cpu[cpu].node))
+		    (a->nodes && !(a->nodes >> m->cpu[cpu].node & 1)) || !nodeset_has(&g->p.nodes, m->cpu[cpu].node))
 			return false;
-	idset_foreach(node, &g->p.mems)
+	nodeset_foreach(node, &g->p.mems)
 		if ((unsigned int)node >= m->n || !m->node[node].total)
 			return false;
 	for (unsigned int i = 0; i < s->nmem; i++) {
 		unsigned int node = s->mem[i].id;
 
 		memory += (double)s->mem[i].memory;
-		if (!idset_has(&g->p.mems, node) ||
+		if (!nodeset_has(&g->p.mems, node) ||
 		    (double)s->mem[i].memory > (double)m->node[node].free - c->pending[node] + 1)
 			return false;
 	}

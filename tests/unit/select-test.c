@@ -44,9 +44,9 @@ static const char *place(struct world *w, const char *text)
 		snprintf(out, sizeof(out), "%s", w->err.text);
 		return out;
 	}
-	idset_format_comma(&p.nodes, nodes, sizeof(nodes));
+	nodeset_format_comma(&p.nodes, nodes, sizeof(nodes));
 	idset_format(&p.share.cpus, cpus, sizeof(cpus));
-	idset_format(&p.mems, mems, sizeof(mems));
+	nodeset_format(&p.mems, mems, sizeof(mems));
 	usage_add(w->u, &p.share);
 	placement_free(&p);
 	snprintf(out, sizeof(out), "%s|%s|%s", nodes, cpus, mems);
@@ -207,7 +207,7 @@ static void test_whole(void)
 
 	place(&w, "limits.cpu=2 limits.cpu.nodes=0 limits.cpu.exclusive=true");
 	idset_add(&w.policy.reserved_cpus, 2);
-	idset_add(&w.policy.reserved_nodes, 3);
+	nodeset_add(&w.policy.reserved_nodes, 3);
 	w.whole = true;
 	is_str(place(&w, "limits.cpu=1 limits.cpu.nodes=0-1"), "0,1|0-3|0-1",
 	       "whole: both nodes, including held and reserved CPUs");
@@ -223,7 +223,7 @@ static void test_whole(void)
 	is_str(place(&w, "limits.cpu=3-3"), "1|3|1", "whole: a list of CPUs uses its nodes");
 	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|0",
 	       "whole: a node without memory gets the nearest memory that is not reserved");
-	idset_clear(&w.policy.reserved_nodes);
+	nodeset_clear(&w.policy.reserved_nodes);
 	is_str(place(&w, "limits.cpu.nodes=2"), "2|4-5|3", "whole: a node without memory gets the nearest memory");
 	ok(strstr(place(&w, "limits.cpu.nodes=0 limits.memory=2GiB"),
 		  "limits.memory: 2GiB requested, 1GiB available (node 0: 1GiB"),
@@ -276,25 +276,26 @@ static void test_pins(void)
 	struct request q = ask("limits.cpu=2 limits.cpu.nodes=0");
 	struct placement p;
 
-	idset_add(&q.pin_mems, 1);
+	nodeset_add(&q.pin_mems, 1);
 	is_int(select_in(&w, &q, &p), -ENOSPC, "pins: listed CPUs of node 0 with memory pinned to node 1 are refused");
 	is_str(w.err.text,
 	       "limits.cpu.nodes: \"0\": memory is pinned to nodes 1 (cpuset.mems), which are not among them",
 	       "pins: the message names list and pin");
 	q = ask("limits.cpu=2 limits.cpu.nodes=2");
-	idset_add(&q.pin_mems, 1);
-	ok(select_in(&w, &q, &p) == 0 && idset_has(&p.mems, 1) && idset_count(&p.mems) == 1 && idset_has(&p.nodes, 2),
+	nodeset_add(&q.pin_mems, 1);
+	ok(select_in(&w, &q, &p) == 0 && nodeset_has(&p.mems, 1) && nodeset_count(&p.mems) == 1 &&
+		   nodeset_has(&p.nodes, 2),
 	   "pins: CPUs of a node without memory use the pinned memory");
 	placement_free(&p);
 	q = ask("limits.cpu=2");
-	idset_add(&q.pin_mems, 0);
+	nodeset_add(&q.pin_mems, 0);
 	w.t->nodes[0].mem_free = 0;
-	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_STARVED,
+	ok(select_in(&w, &q, &p) == 0 && nodeset_count(&p.mems) == 1 && p.warnings == 1U << WARN_STARVED,
 	   "pins: pinned memory that is full is kept, with a warning");
 	placement_free(&p);
 	w.t->nodes[0].mem_free = 4 * GIB;
 	w.t->nodes[0].movable_only = true;
-	ok(select_in(&w, &q, &p) == 0 && idset_count(&p.mems) == 1 && p.warnings == 1U << WARN_MOVABLE,
+	ok(select_in(&w, &q, &p) == 0 && nodeset_count(&p.mems) == 1 && p.warnings == 1U << WARN_MOVABLE,
 	   "pins: pinned memory that is only movable is kept, with a warning");
 	placement_free(&p);
 	q = ask("limits.cpu=2");
@@ -411,7 +412,7 @@ static void test_exclusive(void)
 static unsigned int check_sound(const struct world *w, const struct request *q, const struct placement *p)
 {
 	const struct topology *t = w->t;
-	struct idset nodes;
+	struct nodeset nodes;
 	unsigned int n = idset_count(&p->share.cpus), bad = 0;
 	uint64_t memory = 0;
 
@@ -420,11 +421,11 @@ static unsigned int check_sound(const struct world *w, const struct request *q, 
 		fail_once("a CPU that is not online");
 	if (n != (q->cpu_count < t->ncpus ? q->cpu_count : t->ncpus) && !strstr(w->why.text[0], "using all"))
 		fail_once("%u CPUs requested, %u given", q->cpu_count, n);
-	if (!idset_equal(&nodes, &p->nodes))
+	if (!nodeset_equal(&nodes, &p->nodes))
 		fail_once("nodes are not those of the CPUs");
-	if (idset_empty(&p->mems) || !idset_subset(&p->mems, &t->mem_nodes))
+	if (nodeset_empty(&p->mems) || !nodeset_subset(&p->mems, &t->mem_nodes))
 		fail_once("no memory nodes, or one without memory");
-	idset_foreach(id, &p->mems)
+	nodeset_foreach(id, &p->mems)
 		if (t->nodes[t->node_index[id]].memory_kind != MEMORY_ORDINARY)
 			fail_once("memory that is not ordinary, without a request");
 	idset_foreach(id, &p->share.cpus) {
@@ -490,14 +491,24 @@ static void test_random(void)
 	is_int(uneven, 0, "random: removing all placements leaves an empty usage");
 }
 
-/* A random subset. */
-static struct idset some_of(struct rnd *r, const struct idset *all, unsigned int one_in)
+/* Random subsets. */
+static struct idset some_cpus(struct rnd *r, const struct idset *all, unsigned int one_in)
 {
 	struct idset out = { { 0 } };
 
 	idset_foreach(id, all)
 		if (rnd_below(r, one_in) == 0)
 			idset_add(&out, (unsigned int)id);
+	return out;
+}
+
+static struct nodeset some_nodes(struct rnd *r, const struct nodeset *all, unsigned int one_in)
+{
+	struct nodeset out = { { 0 } };
+
+	nodeset_foreach(id, all)
+		if (rnd_below(r, one_in) == 0)
+			nodeset_add(&out, (unsigned int)id);
 	return out;
 }
 
@@ -510,8 +521,8 @@ static void test_candidates(void)
 	for (unsigned int m = 0; m < 3000; m++) {
 		struct world w = world_of(made_random(&r, 8));
 		struct topology *t = w.t;
-		struct idset not_cpus = some_of(&r, &t->online, 4), not_mems = some_of(&r, &t->mem_nodes, 4);
-		struct idset cpus = t->online, mems = t->mem_nodes, nodes;
+		struct idset not_cpus = some_cpus(&r, &t->online, 4), cpus = t->online;
+		struct nodeset not_mems = some_nodes(&r, &t->mem_nodes, 4), mems = t->mem_nodes, nodes;
 		struct request q = random_request(&r, t, t->ncores ? t->ncpus / t->ncores : 1);
 		struct constraints limits;
 		struct select_input in = { .topology = t, .usage = w.u, .request = &q, .policy = &w.policy,
@@ -519,15 +530,15 @@ static void test_candidates(void)
 		struct placement p = { 0 };
 
 		idset_andnot(&cpus, &not_cpus);
-		idset_andnot(&mems, &not_mems);
-		w.policy.reserved_cpus = some_of(&r, &t->online, 8);
-		w.policy.reserved_nodes = some_of(&r, &t->cpu_nodes, 8);
-		t->isolated = some_of(&r, &t->online, 8);
+		nodeset_andnot(&mems, &not_mems);
+		w.policy.reserved_cpus = some_cpus(&r, &t->online, 8);
+		w.policy.reserved_nodes = some_nodes(&r, &t->cpu_nodes, 8);
+		t->isolated = some_cpus(&r, &t->online, 8);
 		if (rnd_below(&r, 2))
-			q.pin_cpus = some_of(&r, &t->online, 2);
+			q.pin_cpus = some_cpus(&r, &t->online, 2);
 		if (rnd_below(&r, 2)) {
 			q.nodes_mode = NODES_LIST;
-			q.nodes = some_of(&r, &t->cpu_nodes, 2);
+			q.nodes = some_nodes(&r, &t->cpu_nodes, 2);
 		}
 		constraints_init(&limits, &q);
 		limits.limited = true;
@@ -536,14 +547,14 @@ static void test_candidates(void)
 		if (select_placement(&in, &p, NULL, &w.err) == 0) {
 			placed++;
 			topology_nodes_of(t, &p.share.cpus, &nodes);
-			outside += !idset_subset(&p.share.cpus, &cpus) || !idset_subset(&p.mems, &mems) ||
+			outside += !idset_subset(&p.share.cpus, &cpus) || !nodeset_subset(&p.mems, &mems) ||
 				   idset_intersects(&p.share.cpus, &w.policy.reserved_cpus) ||
-				   idset_intersects(&nodes, &w.policy.reserved_nodes) ||
+				   nodeset_intersects(&nodes, &w.policy.reserved_nodes) ||
 				   (idset_intersects(&p.share.cpus, &t->isolated) &&
 				    !((q.exclusive || idset_subset(&q.pin_cpus, &t->isolated)) &&
 				      idset_subset(&p.share.cpus, &t->isolated))) ||
 				   (!idset_empty(&q.pin_cpus) && !idset_subset(&p.share.cpus, &q.pin_cpus)) ||
-				   (q.nodes_mode == NODES_LIST && !idset_subset(&nodes, &q.nodes));
+				   (q.nodes_mode == NODES_LIST && !nodeset_subset(&nodes, &q.nodes));
 		}
 		placement_free(&p);
 		world_end(&w);

@@ -292,9 +292,9 @@ static struct truth find_truth(struct world *w, const struct request *r, uint16_
 }
 
 /* Nodes with only movable memory get one more node for the kernel's own pages, which is not a part of the choice. */
-static bool needs_addition(const struct world *w, const struct idset *nodes)
+static bool needs_addition(const struct world *w, const struct nodeset *nodes)
 {
-	idset_foreach (id, nodes) {
+	nodeset_foreach (id, nodes) {
 		int i = topology_find_node(w->t, id);
 
 		if (i < 0 || !w->t->nodes[i].movable_only)
@@ -309,7 +309,7 @@ static unsigned int mask_of(const struct world *w, const struct request *q, cons
 	unsigned int mask = 0;
 
 	for (unsigned int i = 0; i < w->t->nnodes; i++)
-		if (idset_has(&p->nodes, w->t->nodes[i].id) || (memory && idset_has(&p->mems, w->t->nodes[i].id)))
+		if (nodeset_has(&p->nodes, w->t->nodes[i].id) || (memory && nodeset_has(&p->mems, w->t->nodes[i].id)))
 			mask |= 1U << i;
 	return mask;
 }
