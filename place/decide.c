@@ -251,7 +251,8 @@ int decision_make_near(struct decision *d, struct ledger *l, const struct idset 
 		return rc;
 	rc = narrow_to(d, nodes, mems) ? decision_try(d, usage, out, why, err) : -ENOSPC;
 	d->limits = wide;
-	if (rc == 0 && !out->overcommitted && idset_count(&out->share.cpus) >= out->share.count) {
+	/* A request for more CPUs than there are gets all of them: not here, if other nodes have more. */
+	if (rc == 0 && !out->overcommitted && idset_count(&out->share.cpus) >= admit_cpus_asked(d->request)) {
 		decision_say_chosen(d, out, why);
 		return 0;
 	}
