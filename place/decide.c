@@ -189,55 +189,52 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 	return rc;
 }
 
-/* Narrows @pin (empty: anything) to @set; false: they are disjoint. */
-static bool narrow(struct idset *pin, const struct idset *set)
-{
-	struct idset both = *set;
-
-	if (!idset_empty(pin))
-		idset_and(&both, pin);
-	*pin = both;
-	return !idset_empty(&both);
-}
-
-static bool narrow_to(struct decision *d, const struct idset *nodes, const struct idset *mems)
+/* Narrows the pins (empty: anything) to these nodes; false: they are disjoint. */
+static bool narrow_to(struct decision *d, const struct nodeset *nodes, const struct nodeset *mems)
 {
 	const struct topology *t = d->topology;
 	struct idset cpus = { { 0 } };
+	struct nodeset both = *mems;
 
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		for (unsigned int k = 0; idset_has(nodes, t->nodes[i].id) && k < t->nodes[i].ncpus; k++)
+		for (unsigned int k = 0; nodeset_has(nodes, t->nodes[i].id) && k < t->nodes[i].ncpus; k++)
 			idset_add(&cpus, t->cpus[t->nodes[i].first_cpu + k].id);
-	return narrow(&d->limits.pin_cpus, &cpus) && narrow(&d->limits.pin_mems, mems);
+	if (!idset_empty(&d->limits.pin_cpus))
+		idset_and(&cpus, &d->limits.pin_cpus);
+	if (!nodeset_empty(&d->limits.pin_mems))
+		nodeset_and(&both, &d->limits.pin_mems);
+	d->limits.pin_cpus = cpus;
+	d->limits.pin_mems = both;
+	return !idset_empty(&cpus) && !nodeset_empty(&both);
 }
 
 /* The distance of node @i, an index, from the nearest one of @nodes. */
-static unsigned int distance_from(const struct topology *t, const struct idset *nodes, unsigned int i)
+static unsigned int distance_from(const struct topology *t, const struct nodeset *nodes, unsigned int i)
 {
 	unsigned int least = UINT_MAX;
 
 	for (unsigned int k = 0; k < t->nnodes; k++)
-		if (idset_has(nodes, t->nodes[k].id) && t->distance[k * t->nnodes + i] < least)
+		if (nodeset_has(nodes, t->nodes[k].id) && t->distance[k * t->nnodes + i] < least)
 			least = t->distance[k * t->nnodes + i];
 	return least;
 }
 
 /* Hints at @nodes and their nearest neighbours. */
-static void hint_near(struct decision *d, const struct idset *nodes)
+static void hint_near(struct decision *d, const struct nodeset *nodes)
 {
 	const struct topology *t = d->topology;
 	unsigned int least = UINT_MAX;
 
 	d->limits.last_nodes = *nodes;
 	for (unsigned int i = 0; i < t->nnodes; i++)
-		if (t->nodes[i].ncpus && !idset_has(nodes, t->nodes[i].id) && distance_from(t, nodes, i) < least)
+		if (t->nodes[i].ncpus && !nodeset_has(nodes, t->nodes[i].id) && distance_from(t, nodes, i) < least)
 			least = distance_from(t, nodes, i);
 	for (unsigned int i = 0; i < t->nnodes; i++)
 		if (t->nodes[i].ncpus && distance_from(t, nodes, i) <= least)
-			idset_add(&d->limits.last_nodes, t->nodes[i].id);
+			nodeset_add(&d->limits.last_nodes, t->nodes[i].id);
 }
 
-int decision_make_near(struct decision *d, struct ledger *l, const struct idset *nodes, const struct idset *mems,
+int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
 		       struct placement *out, struct reasons *why, struct error *err)
 {
 	cleanup_usage struct usage *copy = NULL;

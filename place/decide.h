@@ -47,7 +47,7 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
  * The same for a container that belongs to @nodes and @mems: chooses there alone if there is room without sharing CPUs,
  * else as decision_make(), and then preferably on the nearest nodes.
  */
-int decision_make_near(struct decision *d, struct ledger *l, const struct idset *nodes, const struct idset *mems,
+int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
 		       struct placement *out, struct reasons *why, struct error *err);
 
 /* --- the parts, for a plan --- */

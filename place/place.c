@@ -67,7 +67,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	if (rc == 0)
 		rc = admit_plan(job, &d->limits, err);
 	if (rc == 0)
-		rc = idset_empty(&job->home) ?
+		rc = nodeset_empty(&job->home) ?
 			     decision_make(d, l, &out->placement, &out->reasons, err) :
 			     decision_make_near(d, l, &job->home, &job->home_mems, &out->placement, &out->reasons, err);
 	if (rc == 0)
@@ -303,7 +303,7 @@ int place_reserve(struct place_env *env, const struct place_job *job, const char
 	}
 	/* A reservation is counted when its container starts. */
 	if (rc < 0 && env->state >= 0)
-		counters_add(env->state, counters_of(rc), microseconds() - p.began);
+		counters_add(env->state, counters_of(rc), (clock_ns(CLOCK_MONOTONIC) - p.began) / 1000);
 	machine_close(&p.machine);
 	inspection_close(&p.found);
 	free(p.text);

@@ -21,7 +21,7 @@ struct place_job {
 	const char *inner;          /* LXC's container.inner, the cgroup that @pid is in; its parent is placed; NULL */
 	struct request request;     /* finished (request_finish) */
 	bool mems_only;             /* Incus chose the nodes (follow) and writes cpuset.cpus; write cpuset.mems alone */
-	struct idset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */
+	struct nodeset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */
 	bool told;                  /* the runtime tells systemd the cpuset, so that the placement need not */
 	const char *applied;        /* how a policy other than strict is put into effect; NULL: not at all */
 	/*

@@ -24,9 +24,9 @@ static bool is_same(const struct request *old, const struct request *now)
 	for (unsigned int i = 0; i < now->nhuge; i++)
 		if (old->huge[i].size != now->huge[i].size || old->huge[i].count != now->huge[i].count)
 			return false;
-	return idset_equal(&old->cpu_list, &now->cpu_list) && idset_equal(&old->nodes, &now->nodes) &&
+	return idset_equal(&old->cpu_list, &now->cpu_list) && nodeset_equal(&old->nodes, &now->nodes) &&
 	       (idset_empty(&now->pin_cpus) || idset_equal(&old->pin_cpus, &now->pin_cpus)) &&
-	       (idset_empty(&now->pin_mems) || idset_equal(&old->pin_mems, &now->pin_mems));
+	       (nodeset_empty(&now->pin_mems) || nodeset_equal(&old->pin_mems, &now->pin_mems));
 }
 
 /* The new record has the identity of the old one, and what it can use of the request. */

@@ -184,9 +184,9 @@ static void tell(const struct record *r, struct nri_result *out)
 	out->placed = true;
 	out->policy = policy_modes[p->policy];
 	idset_format(&p->share.cpus, out->cpus, sizeof(out->cpus));
-	idset_format(&p->mems, out->mems, sizeof(out->mems));
-	idset_format_comma(&p->nodes, out->cpu_nodes, sizeof(out->cpu_nodes));
-	idset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
+	nodeset_format(&p->mems, out->mems, sizeof(out->mems));
+	nodeset_format_comma(&p->nodes, out->cpu_nodes, sizeof(out->cpu_nodes));
+	nodeset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
 }
 
 static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_result *out, struct error *err)
@@ -390,12 +390,12 @@ static int take_home(void *arg, const struct record *r)
 
 static int read_homes(struct nri_agent *a, struct place_env *env, struct error *err)
 {
-	cleanup_topology struct topology *t = NULL;
+	cleanup_machine struct machine machine = { 0 };
 	cleanup_ledger struct ledger *ledger = NULL;
-	int rc = topology_read(env->root, &t, err);
+	int rc = machine_read(&machine, env, false, false, err); /* from the cache: the runtime waits */
 
 	if (rc == 0)
-		rc = place_look(env, t, &ledger, err);
+		rc = place_look(env, machine.topology, &ledger, err);
 	if (rc < 0 || !ledger)
 		return rc;
 	a->nhomes = 0;

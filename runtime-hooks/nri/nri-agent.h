@@ -17,7 +17,7 @@
 
 struct nri_home {
 	char pod[NAME_ID_MAX + 1];
-	struct idset nodes, mems;
+	struct nodeset nodes, mems;
 };
 
 /* A container of the state that the runtime is telling. */
