@@ -42,7 +42,7 @@ int nri_session_begin(struct nri_session *s, int fd, const char *name, const cha
 	s->in = (struct mux_reader){ 0 };
 	s->out = (struct strbuf){ 0 };
 	s->sent = 0;
-	s->registered = s->configured = s->ended = false;
+	s->registered = s->configured = s->synchronized = s->ended = false;
 	return nri_write_register(&s->out, REGISTER_STREAM, name, index, err);
 }
 
@@ -123,6 +123,7 @@ static int handle_synchronize(struct nri_session *s, uint32_t stream, const stru
 
 	if (rc == 0)
 		rc = s->handlers->synchronize(s->handlers->ctx, &state, &why);
+	s->synchronized |= rc == 0 && !state.more;
 	return rc < 0 ? answer_error(s, stream, &why, err) :
 			nri_write_synchronized(&s->out, stream, state.more, err);
 }

@@ -42,6 +42,7 @@ struct nri_session {
 	size_t sent;              /* bytes of @out */
 	bool registered;          /* the runtime has accepted the registration */
 	bool configured;          /* and has sent Configure */
+	bool synchronized;        /* and has reported its containers: it sends events from now on */
 	bool ended;               /* it has sent Shutdown */
 	struct nri_result result; /* too large for a stack */
 };

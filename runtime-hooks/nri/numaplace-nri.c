@@ -100,7 +100,7 @@ static int serve(struct plugin *p, int fd, struct error *err)
 
 		if (!ready && now >= until)
 			return error_set(err, -ETIMEDOUT, "NRI: not registered after %d ms", REGISTER_MS);
-		if (ready && !said) {
+		if (ready && s->synchronized && !said) {
 			hook_say(LOG_INFO, "connected to the runtime");
 			notify_systemd("STATUS=connected");
 			said = true;
