@@ -69,6 +69,7 @@ static_pie = $(if $(filter no,$(STATIC)),,$(call once,static,$(try-static)))
 # --- what is built from what -------------------------------------------------
 
 objects = $(patsubst %.c,$(O)/%.o,$(wildcard $(1)))
+made_objects = $(patsubst %.c,$(O)/%.o,$(1))
 
 # Each room is an archive; a program that links one also needs the archives listed behind it.
 base = $(O)/libbase.a
@@ -92,6 +93,12 @@ lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
+# protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
+nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
+# What reads pods as an OCI hook reads containers, and places them.
+nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-agent.c)) $(nri_wire) \
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c))
+nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -104,7 +111,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(incus_agent_objects),$(O)/incus-agent)
+	$(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
 
 unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
@@ -121,15 +128,18 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 # What can be built without a library is: the last expansion is when a rule is used, so that reading this file still
 # asks nothing.
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
-libexec_found = $(filter-out %/lxc-hook,$(libexec_programs)) $(lxc_hook)
-left_out = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
+nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
+libexec_found = $(filter-out %/lxc-hook %/numaplace-nri,$(libexec_programs)) $(lxc_hook) $(nri_plugin)
+without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
+without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
 
 .SECONDEXPANSION:
 .PHONY: all left-out
 all: $(bin_programs) $$(libexec_found) $(library) left-out
 left-out:
-	@$(if $(left_out),echo >&2 'numaplace: $(left_out)',:)
+	@$(if $(without_lxc),echo >&2 'numaplace: $(without_lxc)',:)
+	@$(if $(without_nri),echo >&2 'numaplace: $(without_nri)',:)
 
 # The one file of each room that uses a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
@@ -137,6 +147,11 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
+nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
+	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c)
+$(nri_protobuf_users): cc_pkgs = libprotobuf-c
+$(nri_protobuf_users): cc_defines = -I$(O)
+$(nri_protobuf_users): $(O)/runtime-hooks/nri/nri.pb-c.h
 define_version = -DNUMAPLACE_VERSION='"$(VERSION)"'
 $(O)/cli/main.o: cc_defines = $(define_version)
 $(O)/pic/cgroup/numa.o: cc_pkgs = numa
@@ -154,6 +169,14 @@ $(O)/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
 	@mkdir -p $(@D)
 	$(CC) -MMD -MP $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $< -o $@
+
+# protoc-c writes the source and its header.
+$(O)/runtime-hooks/nri/nri.pb-c.h: runtime-hooks/nri/nri.proto
+	$(call need-pkgs,libprotobuf-c)
+	@mkdir -p $(@D)
+	protoc-c --c_out=$(O) $<
+$(O)/runtime-hooks/nri/nri.pb-c.o: $(O)/runtime-hooks/nri/nri.pb-c.h | $(O)/64-bit
+	$(CC) $(cc_defines) $(call pkg-cflags,$(cc_pkgs)) $(all_cflags) -c $(<:.h=.c) -o $@
 
 $(O)/pic/%.o: %.c | $(O)/64-bit
 	$(call need-pkgs,$(cc_pkgs))
@@ -197,6 +220,8 @@ $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
+$(O)/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
+$(O)/numaplace-nri: link_pkgs = libprotobuf-c yajl
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -207,6 +232,8 @@ $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
 $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
+$(call unit_of,nri-*.c): $(nri_parts) $(common)
+$(call unit_of,nri-*.c): link_pkgs = libprotobuf-c yajl
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
 $(call unit_of,api-*.c): $(library_objects) $(library_rooms)
 $(call unit_of,api-*.c): link_pkgs = numa
@@ -267,9 +294,9 @@ install: all
 	$(INSTALL) -D -m 644 contrib/zsh-completion/_numaplace '$(DESTDIR)$(zshdir)/_numaplace'
 	$(INSTALL) -D -m 644 contrib/fish-completion/numaplace.fish '$(DESTDIR)$(fishdir)/numaplace.fish'
 	$(INSTALL) -D -m 644 contrib/systemd/numaplace.tmpfiles '$(DESTDIR)$(tmpfilesdir)/numaplace.conf'
-	@for f in $(units); do \
+	@for f in $(if $(nri_plugin),$(units),$(filter-out numaplace-nri.service,$(units))); do \
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
-		sed 's|@bindir@|$(bindir)|g' "$$g" > "$(O)/$$f" && \
+		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
@@ -286,7 +313,7 @@ install: all
 .PHONY: uninstall
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook incus-agent,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -311,7 +338,7 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
-	$(O)/at-each-call
+	$(O)/at-each-call $(O)/made-containerd
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
 	unit-programs
@@ -411,11 +438,14 @@ $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) 
 	$(common)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
+$(O)/made-containerd: $(O)/tests/hooks/made-containerd.o $(nri_wire) $(base)
+$(O)/made-containerd: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/bench-locality/kubelet
+	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/made-containerd \
+	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
 	$(call need-pkgs,$(link_pkgs))
@@ -438,6 +468,8 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
+$(call fuzz_of,nri): $(nri_wire)
+$(call fuzz_of,nri): link_pkgs = libprotobuf-c
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
 $(call fuzz_of,name): $(call objects,cli/table.c cli/term.c cli/svg-text.c)
 $(call fuzz_of,name): link_pkgs = yajl

@@ -173,7 +173,8 @@ static int add_claim(void *arg, const struct record *r)
 	char tenant[TENANT_MAX];
 	struct tenant_claim c;
 
-	if (r->cgroup_inode == s->own->cgroup_inode) {
+	/* Reservations have no inode yet. */
+	if (r->cgroup_inode == s->own->cgroup_inode && strcmp(r->id, s->own->id) == 0) {
 		s->skipped = true;
 		return 0;
 	}

@@ -320,6 +320,47 @@ static int set_tenants(struct conf *c, char *value, struct error *err)
 	return 0;
 }
 
+static int set_pods(struct conf *c, char *value, struct error *err)
+{
+	static const char *const names[] = { "none", "balanced", "guaranteed", NULL };
+	static const enum conf_default values[] = { DEFAULT_NONE, DEFAULT_BALANCED, DEFAULT_GUARANTEED };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->pods = values[i];
+	return 0;
+}
+
+/* Words as Kubernetes names its objects. */
+static int set_names(char out[CONF_NAMES_MAX], char *value, struct error *err)
+{
+	char *rest = value;
+	size_t used = 0;
+
+	for (char *word; (word = strsep(&rest, ", \t"));) {
+		size_t len = strlen(word);
+
+		if (len != strspn(word, "abcdefghijklmnopqrstuvwxyz0123456789.-"))
+			return error_set(err, -EINVAL, "\"%s\": not a name", quote(word).text);
+		if (used + len + 2 > CONF_NAMES_MAX)
+			return error_set(err, -EINVAL, "more than %d bytes", CONF_NAMES_MAX - 1);
+		if (len)
+			used += (size_t)snprintf(out + used, CONF_NAMES_MAX - used, "%s%s", used ? " " : "", word);
+	}
+	return 0;
+}
+
+static int set_pod_namespaces(struct conf *c, char *value, struct error *err)
+{
+	return set_names(c->pod_namespaces, value, err);
+}
+
+static int set_pod_classes(struct conf *c, char *value, struct error *err)
+{
+	return set_names(c->pod_classes, value, err);
+}
+
 static int set_devices(struct conf *c, char *value, struct error *err)
 {
 	return parse_switch(value, &c->devices_allowed, err);
@@ -371,6 +412,9 @@ static const struct conf_key {
 	{ "devices", set_devices },
 	{ "record", set_record },
 	{ "incus-mode", set_incus_mode },
+	{ "pods", set_pods },
+	{ "pod-namespaces", set_pod_namespaces },
+	{ "pod-classes", set_pod_classes },
 };
 
 static int unknown_key(const char *name, struct error *err)

@@ -8,8 +8,9 @@
 #include "plugin/select/select.h"
 
 #define CONF_TENANTS_MAX 1024
+#define CONF_NAMES_MAX 512
 
-enum conf_default { DEFAULT_NONE, DEFAULT_BALANCED, DEFAULT_FOLLOW_PINS };
+enum conf_default { DEFAULT_NONE, DEFAULT_BALANCED, DEFAULT_FOLLOW_PINS, DEFAULT_GUARANTEED };
 enum conf_record { RECORD_CONFIG, RECORD_FILE, RECORD_NONE };
 enum conf_incus_mode { INCUS_FOLLOW, INCUS_LEAD };
 
@@ -28,6 +29,9 @@ struct conf {
 	bool devices_allowed;             /* devices = true | false */
 	enum conf_record record;          /* record = config | file | none (LXC) */
 	enum conf_incus_mode incus_mode;  /* incus-mode = follow | lead */
+	enum conf_default pods;           /* pods = none | balanced | guaranteed: those without keys, under NRI */
+	/* Names, separated by single spaces. Empty: all namespaces but kube-system; all runtime classes. */
+	char pod_namespaces[CONF_NAMES_MAX], pod_classes[CONF_NAMES_MAX];
 };
 
 /* Sets the defaults. */

@@ -188,3 +188,75 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 		decision_say_chosen(d, out, why);
 	return rc;
 }
+
+/* Narrows the pins (empty: anything) to these nodes; false: they are disjoint. */
+static bool narrow_to(struct decision *d, const struct nodeset *nodes, const struct nodeset *mems)
+{
+	const struct topology *t = d->topology;
+	struct idset cpus = { { 0 } };
+	struct nodeset both = *mems;
+
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		for (unsigned int k = 0; nodeset_has(nodes, t->nodes[i].id) && k < t->nodes[i].ncpus; k++)
+			idset_add(&cpus, t->cpus[t->nodes[i].first_cpu + k].id);
+	if (!idset_empty(&d->limits.pin_cpus))
+		idset_and(&cpus, &d->limits.pin_cpus);
+	if (!nodeset_empty(&d->limits.pin_mems))
+		nodeset_and(&both, &d->limits.pin_mems);
+	d->limits.pin_cpus = cpus;
+	d->limits.pin_mems = both;
+	return !idset_empty(&cpus) && !nodeset_empty(&both);
+}
+
+/* The distance of node @i, an index, from the nearest one of @nodes. */
+static unsigned int distance_from(const struct topology *t, const struct nodeset *nodes, unsigned int i)
+{
+	unsigned int least = UINT_MAX;
+
+	for (unsigned int k = 0; k < t->nnodes; k++)
+		if (nodeset_has(nodes, t->nodes[k].id) && t->distance[k * t->nnodes + i] < least)
+			least = t->distance[k * t->nnodes + i];
+	return least;
+}
+
+/* Hints at @nodes and their nearest neighbours. */
+static void hint_near(struct decision *d, const struct nodeset *nodes)
+{
+	const struct topology *t = d->topology;
+	unsigned int least = UINT_MAX;
+
+	d->limits.last_nodes = *nodes;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (t->nodes[i].ncpus && !nodeset_has(nodes, t->nodes[i].id) && distance_from(t, nodes, i) < least)
+			least = distance_from(t, nodes, i);
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (t->nodes[i].ncpus && distance_from(t, nodes, i) <= least)
+			nodeset_add(&d->limits.last_nodes, t->nodes[i].id);
+}
+
+int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
+		       struct placement *out, struct reasons *why, struct error *err)
+{
+	cleanup_usage struct usage *copy = NULL;
+	const struct constraints wide = d->limits;
+	const struct usage *usage;
+	int rc = ledger_ready(l, err);
+
+	if (rc == 0)
+		rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
+	if (rc < 0)
+		return rc;
+	rc = narrow_to(d, nodes, mems) ? decision_try(d, usage, out, why, err) : -ENOSPC;
+	d->limits = wide;
+	/* A request for more CPUs than there are gets all of them: not here, if other nodes have more. */
+	if (rc == 0 && !out->overcommitted && idset_count(&out->share.cpus) >= admit_cpus_asked(d->request)) {
+		decision_say_chosen(d, out, why);
+		return 0;
+	}
+	if (rc < 0 && rc != -ENOSPC)
+		return rc;
+	placement_free(out);
+	*out = (struct placement){ 0 };
+	hint_near(d, nodes);
+	return decision_make(d, l, out, why, err);
+}

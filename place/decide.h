@@ -43,6 +43,13 @@ void decision_hint_home(struct decision *d, const struct ledger *l, const char *
  */
 int decision_make(struct decision *d, struct ledger *l, struct placement *out, struct reasons *why, struct error *err);
 
+/*
+ * The same for a container that belongs to @nodes and @mems: chooses there alone if there is room without sharing CPUs,
+ * else as decision_make(), and then preferably on the nearest nodes.
+ */
+int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
+		       struct placement *out, struct reasons *why, struct error *err);
+
 /* --- the parts, for a plan --- */
 
 /* Chooses once. @usage: without the container's own share. */

@@ -4,12 +4,14 @@
  */
 #include "place/inspect.h"
 
+#include "cgroup/open.h"
 #include "cgroup/own.h"
 #include "place/claim.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
+#include <string.h>
 
 void inspection_close(struct inspection *in)
 {
@@ -79,4 +81,44 @@ int inspect_cgroup(struct inspection *in, const struct place_env *env, const str
 		idset_narrow(&limits->pin_cpus, &in->before.cpus);
 	nodeset_narrow(&limits->pin_mems, &in->before.mems);
 	return 0;
+}
+
+/* Opens the nearest ancestor of @path that exists, and reads what it allows. The root cgroup always does. */
+static int open_ancestor(int mount, const char *path, struct cgroup_dir *out, struct constraints *limits,
+			 struct error *err)
+{
+	char above[CGROUP_PATH_MAX];
+	int rc = -ENOENT;
+
+	snprintf(above, sizeof(above), "%s", path);
+	while (rc == -ENOENT && strcmp(above, "/") != 0) {
+		char *slash = strrchr(above, '/');
+
+		slash[slash == above] = '\0';
+		cgroup_dir_close(out);
+		rc = cgroup_open(mount, above, out, err);
+		if (rc == 0)
+			rc = cgroup_read_effective(out, &limits->allowed_cpus, &limits->allowed_mems, err);
+	}
+	return rc;
+}
+
+int inspect_ahead(struct inspection *in, const struct place_env *env, const struct place_job *job,
+		  const char *path, const struct topology *t, struct constraints *limits, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir ancestor = CGROUP_DIR_NONE;
+	int rc = place_need_mount(env, err);
+
+	if (rc < 0)
+		return rc;
+	if (!path_is_plain(path) || strcmp(path, "/") == 0)
+		return error_set(err, -EINVAL, "cgroup \"%s\": not a plain path", quote(path).text);
+	in->cgroup.inode = 0;
+	snprintf(in->cgroup.path, sizeof(in->cgroup.path), "%s", path);
+	rc = open_ancestor(env->mount, path, &ancestor, limits, err);
+	if (rc == 0)
+		rc = claim_cut(limits, &job->request, t, env->mount, &ancestor, err);
+	if (rc == 0)
+		limits->limited = true;
+	return rc;
 }

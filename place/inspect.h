@@ -25,4 +25,11 @@ void inspection_close(struct inspection *in);
 int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
 		   const struct topology *t, struct constraints *limits, struct error *err);
 
+/*
+ * The same before the cgroup exists: @in gets the expected @path, and @limits what its nearest ancestor allows that
+ * exists and has the cpuset controller. The pins are those of the request. -EINVAL: not a plain path.
+ */
+int inspect_ahead(struct inspection *in, const struct place_env *env, const struct place_job *job, const char *path,
+		  const struct topology *t, struct constraints *limits, struct error *err);
+
 #endif

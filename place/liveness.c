@@ -109,6 +109,8 @@ static enum life live_life(void *ctx, struct record *r, bool *changed)
 
 	if (w->mount < 0)
 		return LIFE_UNKNOWN;
+	if (record_is_reserved(r))
+		return LIFE_PENDING;
 	rc = cgroup_open(w->mount, r->cgroup, &c, NULL);
 	if (rc == -ENOENT || rc == -ENODEV)
 		return LIFE_GONE;
@@ -135,7 +137,7 @@ static int live_ended(void *ctx, const struct record *r, struct error *err)
 {
 	const struct liveness_ctx *w = ctx;
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-	int rc = w->mount < 0 ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err);
+	int rc = w->mount < 0 || record_is_reserved(r) ? -ENOENT : cgroup_open(w->mount, r->cgroup, &c, err);
 
 	if (rc == -ENOENT || rc == -ENODEV)
 		return 0;

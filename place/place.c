@@ -50,6 +50,56 @@ static int fill_record(const struct placing *p, const struct decision *d, struct
 	return 0;
 }
 
+/* Under the lock: chooses a placement, and records it. */
+static int choose(struct placing *p, struct decision *d, struct ledger *l, struct record *out, struct error *err)
+{
+	struct place_env *env = p->env;
+	const struct place_job *job = p->job;
+	int rc;
+
+	decision_hint_home(d, l, job->runtime_class, job->id);
+	liveness_look_at_few(&env->live);
+	rc = ledger_sweep(l, false, err);
+	*out = (struct record){ 0 };
+	if (rc >= 0)
+		rc = fill_record(p, d, out, err);
+	if (rc == 0)
+		rc = admit_plan(job, &d->limits, err);
+	if (rc == 0)
+		rc = nodeset_empty(&job->home) ?
+			     decision_make(d, l, &out->placement, &out->reasons, err) :
+			     decision_make_near(d, l, &job->home, &job->home_mems, &out->placement, &out->reasons, err);
+	if (rc == 0)
+		rc = admit_placement(l, d->topology, &env->conf, job, out, err);
+	if (rc == 0)
+		rc = record_format(out, &p->text, &p->text_len, err);
+	if (rc == 0)
+		rc = ledger_add_text(l, job->runtime_class, out, p->text, p->text_len, err);
+	return rc;
+}
+
+/* Gives a reservation the cgroup that exists now. 1: it is in @out, and to be applied; 0: there is none. */
+static int take_reservation(struct placing *p, struct ledger *l, struct record *out, struct error *err)
+{
+	const struct place_job *job = p->job;
+	int rc = ledger_find_cgroup(l, job->runtime_class, job->id, 0, out, err);
+	char *path;
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : rc;
+	path = strdup(p->found.cgroup.path);
+	if (!path)
+		return error_errno(err, -ENOMEM, "record the placement");
+	free(out->cgroup);
+	out->cgroup = path;
+	out->cgroup_inode = p->found.cgroup.inode;
+	out->started = p->env->live.now;
+	rc = record_format(out, &p->text, &p->text_len, err);
+	if (rc == 0)
+		rc = ledger_add_text(l, job->runtime_class, out, p->text, p->text_len, err);
+	return rc < 0 ? rc : 1;
+}
+
 /* Under the lock: finds the record, or chooses and adds one. *@marked: nothing is left to write. */
 static int decide(struct placing *p, struct decision *d, struct record *out, bool *marked, struct error *err)
 {
@@ -67,23 +117,10 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 	rc = known_find(l, &world, job, &p->found, &d->limits, out, marked, err);
 	if (rc == 0) {
 		*marked = false;
-		decision_hint_home(d, l, job->runtime_class, job->id);
-		liveness_look_at_few(&env->live);
-		rc = ledger_sweep(l, false, err);
-		*out = (struct record){ 0 };
-		if (rc >= 0)
-			rc = fill_record(p, d, out, err);
-		if (rc == 0)
-			rc = admit_plan(job, &d->limits, err);
-		if (rc == 0)
-			rc = decision_make(d, l, &out->placement, &out->reasons, err);
-		if (rc == 0)
-			rc = admit_placement(l, d->topology, &env->conf, job, out, err);
-		if (rc == 0)
-			rc = record_format(out, &p->text, &p->text_len, err);
-		if (rc == 0)
-			rc = ledger_add_text(l, job->runtime_class, out, p->text, p->text_len, err);
+		rc = take_reservation(p, l, out, err);
 	}
+	if (rc == 0)
+		rc = choose(p, d, l, out, err);
 	place_say_ledger(env, l);
 	return rc < 0 ? rc : 0;
 }
@@ -127,6 +164,14 @@ static int apply(struct placing *p, const struct constraints *limits, const stru
 	return rc;
 }
 
+static struct placing placing_begin(struct place_env *env, const struct place_job *job)
+{
+	struct placing p = { .env = env, .job = job, .began = clock_ns(CLOCK_MONOTONIC) };
+
+	p.found.cgroup = CGROUP_DIR_NONE;
+	return p;
+}
+
 static void undo(struct placing *p)
 {
 	struct error why;
@@ -140,7 +185,7 @@ void place_finish(struct placing *p, int status)
 {
 	struct place_env *env = p->env;
 
-	if (status == 0 && p->written)
+	if (status == 0 && p->written && !p->job->told)
 		marks_tell_systemd(env, &p->found.cgroup, &p->cpus, &p->mems);
 	if (status < 0 && p->written)
 		undo(p);
@@ -163,8 +208,7 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	bool marked = false;
 	int rc;
 
-	*p = (struct placing){ .env = env, .job = job, .began = clock_ns(CLOCK_MONOTONIC) };
-	p->found.cgroup = CGROUP_DIR_NONE;
+	*p = placing_begin(env, job);
 	rc = place_open(env, PLACE_WRITE, err);
 	if (rc == 0) /* 1. admit: what the request alone forbids */
 		rc = admit_request(&env->conf, job, err);
@@ -193,5 +237,66 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	}
 	if (!held) /* 6. done or undone */
 		place_finish(p, rc);
+	return rc;
+}
+
+/* Under the lock: an earlier reservation of this id is replaced. */
+static int reserve(struct placing *p, struct decision *d, struct record *out, struct error *err)
+{
+	struct place_env *env = p->env;
+	const struct place_job *job = p->job;
+	cleanup_ledger struct ledger *l = NULL;
+	struct ledger_world world;
+	int rc;
+
+	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(&p->machine));
+	world = liveness_world(&env->live);
+	rc = ledger_open(env->state, d->topology, &world, env->timeout_ms, &l, err);
+	if (rc < 0)
+		return rc;
+	rc = ledger_remove_cgroup(l, job->runtime_class, job->id, 0, err);
+	if (rc == 0 || rc == -ENOENT)
+		rc = choose(p, d, l, out, err);
+	place_say_ledger(env, l);
+	return rc;
+}
+
+int place_reserve(struct place_env *env, const struct place_job *job, const char *cgroup, struct record *out,
+		  struct error *err)
+{
+	const bool huge = job->request.huge_memory || job->request.nhuge;
+	cleanup_record struct record r = { 0 };
+	struct placing p;
+	struct decision d;
+	int rc;
+
+	p = placing_begin(env, job);
+	rc = place_open(env, PLACE_WRITE, err);
+	if (rc == 0)
+		rc = admit_request(&env->conf, job, err);
+	if (rc == 0)
+		rc = machine_read(&p.machine, env, true, huge, err);
+	if (rc == 0)
+		rc = decision_begin(&d, env, p.machine.topology, &job->request, err);
+	if (rc == 0)
+		rc = inspect_ahead(&p.found, env, job, cgroup, d.topology, &d.limits, err);
+	if (rc == 0)
+		rc = place_open(env, PLACE_CREATE, err);
+	if (rc == 0)
+		rc = place_need_state(env, err);
+	if (rc == 0) {
+		rc = reserve(&p, &d, &r, err);
+		machine_keep(&p.machine, env);
+	}
+	if (rc == 0) {
+		*out = r;
+		r = (struct record){ 0 };
+	}
+	/* A reservation is counted when its container starts. */
+	if (rc < 0 && env->state >= 0)
+		counters_add(env->state, counters_of(rc), (clock_ns(CLOCK_MONOTONIC) - p.began) / 1000);
+	machine_close(&p.machine);
+	inspection_close(&p.found);
+	free(p.text);
 	return rc;
 }

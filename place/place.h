@@ -21,6 +21,8 @@ struct place_job {
 	const char *inner;          /* LXC's container.inner, the cgroup that @pid is in; its parent is placed; NULL */
 	struct request request;     /* finished (request_finish) */
 	bool mems_only;             /* Incus chose the nodes (follow) and writes cpuset.cpus; write cpuset.mems alone */
+	struct nodeset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */
+	bool told;                  /* the runtime tells systemd the cpuset, so that the placement need not */
 	const char *applied;        /* how a policy other than strict is put into effect; NULL: not at all */
 	/*
 	 * An earlier choice, by the program that set that policy: the policy's nodes, and the CPUs to choose from.
@@ -62,6 +64,29 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
  * record of an earlier call stays). Counts the result and frees what @p holds.
  */
 void place_finish(struct placing *p, int status);
+
+/*
+ * Reserves a place for a container that its engine has announced and whose cgroup does not exist yet: chooses and
+ * records, and writes nothing else. @job->pid is not used. @cgroup: where the cgroup is expected, below the mount. A
+ * second call for the same id chooses again. place_container() turns the reservation into a placement; without that,
+ * it ends by place_cancel(), or after the patience of the ledger. Errors and @out as place_container().
+ */
+int place_reserve(struct place_env *env, const struct place_job *job, const char *cgroup, struct record *out,
+		  struct error *err);
+
+/*
+ * Chooses again for a container whose resources change, and records and marks that; the runtime writes the cpuset.
+ * @job->request is the whole new request. The container stays on its nodes if they have room. @out as
+ * place_container(): the record, changed or not. -ENOENT: the container is not placed.
+ */
+int place_revise(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
+
+/* Drops the reservation of this id; 0 also if there is none. */
+int place_cancel(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
+
+/* Drops the reservations that were made for @runtime and that @keep does not know. */
+int place_cancel_others(struct place_env *env, const char *runtime, bool (*keep)(const void *arg, const char *id),
+			const void *arg, struct error *err);
 
 /* Drops the records of this id whose containers are dead. Returns 0 also if no record has this id. */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);

@@ -40,12 +40,12 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 	return r < 0 ? r : -ENOENT;
 }
 
-/* Slot for a new record: that of the same cgroup, else the first dead one, else the next free one. */
+/* Slot for a new record: that of the same cgroup, else that of the reservation, else the first dead one, else a free one. */
 static int choose_slot(struct ledger *l, const char *base, const struct record *r, unsigned int *slot,
 		       struct record *old, struct error *err)
 {
 	char name[LEDGER_NAME_MAX];
-	unsigned int dead = LEDGER_SLOTS, at = 0;
+	unsigned int dead = LEDGER_SLOTS, reserved = LEDGER_SLOTS, at = 0;
 	bool changed;
 	int ret;
 
@@ -60,11 +60,15 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 			*slot = at;
 			return 0;
 		}
-		if (dead == LEDGER_SLOTS && ask_dead(l, old, &changed))
+		if (record_is_reserved(old))
+			reserved = at;
+		else if (dead == LEDGER_SLOTS && ask_dead(l, old, &changed))
 			dead = at;
 		record_free(old);
 		memset(old, 0, sizeof(*old));
 	}
+	if (reserved < LEDGER_SLOTS)
+		dead = reserved;
 	if (dead < LEDGER_SLOTS) {
 		slot_name(base, dead, name);
 		*slot = dead;

@@ -18,7 +18,7 @@
 enum life {
 	LIFE_GONE,    /* its cgroup is gone, empty, or replaced by another of the same name: drop the record */
 	LIFE_PLACED,  /* alive, and its cgroup carries our record */
-	LIFE_PENDING, /* alive, not yet marked: being placed, or its placer was killed */
+	LIFE_PENDING, /* reserved, or alive and not yet marked: being placed, or its placer was killed */
 	LIFE_UNKNOWN, /* unknown: keep the record */
 };
 typedef int ledger_add_live(void *add_arg, const char *cgroup, uint64_t inode, const char *text, size_t len);
@@ -128,7 +128,8 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 		       struct record *out, struct error *err);
 
 /*
- * Adds @r. It replaces the record of the same id and cgroup, or one of the same id whose container is dead. Returns
+ * Adds @r. It replaces the record of the same id and cgroup, the reservation of this id, or a record of this id whose
+ * container is dead. Returns
  * 0, -EBUSY (LEDGER_SLOTS live containers have this id), or another negative errno.
  */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);

@@ -17,13 +17,22 @@ struct record {
 	char id[RECORD_ID_MAX + 1];
 	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd" */
 	char *cgroup;              /* path below the cgroup2 mount, begins with / */
-	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another */
+	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another; 0: reserved */
 	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
 	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited" */
 	struct request request;
 	struct placement placement;
 	struct reasons reasons;
 };
+
+/*
+ * Whether it is a reservation: the place of a container that its engine has announced and whose cgroup does not exist
+ * yet. @r->cgroup is then where it is expected.
+ */
+static inline bool record_is_reserved(const struct record *r)
+{
+	return !r->cgroup_inode;
+}
 
 /* Frees what @r owns, not @r itself. */
 void record_free(struct record *r);

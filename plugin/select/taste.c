@@ -47,13 +47,12 @@ static double full_traffic(const struct choice *c, const struct model_params *p,
  * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others.
  * Below saturation, the wait grows with the square of the traffic (model_wait()).
  */
-static double crowd_price(const struct choice *c, const struct model_params *p, const struct mean_work *own)
+static double crowd_price(const struct choice *c, const struct model_params *p, const struct mean_work *work)
 {
-	struct mean_work all = mean_work(p);
-	double u = full_traffic(c, p, all.stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
+	double u = full_traffic(c, p, work->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
 	double grows = u < 1 ? 2 * p->queue * u * u : (1 + p->queue) * u;
 
-	return own->memory * wait + own->stream / all.stream * all.memory * grows;
+	return work->memory * (wait + grows);
 }
 
 /*
@@ -93,16 +92,16 @@ void taste_set(struct choice *c)
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
 	const struct model_params *p = &model_params[0];
-	struct mean_work own = mean_work(p);
+	struct mean_work work = mean_work(p);
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 	double distance =
-		own.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
+		work.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	t->cpu = crowd_price(c, p, &own) / distance;
+	t->cpu = crowd_price(c, p, &work) / distance;
 	t->memory = PRICE_MEMORY;
 	t->keep = keep_price(t->nodes, mean) / t->cpu;
-	t->core = (1 - own.memory) * (1 / p->smt - 1) / distance;
+	t->core = (1 - work.memory) * (1 / p->smt - 1) / distance;
 	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;
 	t->step = e->cpus > 0 ? (double)c->search.need.room / LOAD_ONE * e->nodes / e->cpus : 1;

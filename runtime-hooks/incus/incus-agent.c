@@ -13,6 +13,7 @@
 #include "plugin/base/options.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/hook.h"
+#include "runtime-hooks/common/notify.h"
 #include "runtime-hooks/incus/incus-agent.h"
 #include "runtime-hooks/incus/incus-hook.h"
 
@@ -21,13 +22,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 
 #define CALM_MS	   150   /* from a write to the check: the daemon may not have finished writing */
@@ -340,26 +338,6 @@ static int begin(struct agent *a, int *lock, struct error *err)
 	return a->ledger_watch < 0 ? error_errno(err, -errno, "watch %s", folder) : 0;
 }
 
-/* Reports to systemd that the agent is ready (Type=notify); systemd starts Incus only after that. */
-static void say_ready(void)
-{
-	static const char word[] = "READY=1";
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	cleanup_close int fd = -1;
-	size_t len = path ? strlen(path) : 0;
-
-	if (!len || len >= sizeof(to.sun_path) || (*path != '/' && *path != '@'))
-		return;
-	memcpy(to.sun_path, path, len);
-	if (*path == '@')
-		to.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, word, sizeof(word) - 1, MSG_NOSIGNAL, (const struct sockaddr *)&to,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		hook_warn("cannot notify systemd that the agent is ready");
-}
-
 static void set_signals(struct agent *a)
 {
 	struct sigaction end = { .sa_handler = on_end }, child = { .sa_handler = on_child };
@@ -400,7 +378,8 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(r);
 	}
-	say_ready();
+	/* systemd starts Incus only after that. */
+	notify_systemd("READY=1");
 	run(&a);
 	while (a.led) {
 		struct led *l = a.led;

@@ -46,6 +46,10 @@ ok $? 'the package numaplace does not depend on liblxc'
 dpkg-deb -c "$lxc" > "$tmp/log"
 grep -q ' \./usr/libexec/numaplace/lxc-hook$' "$tmp/log"
 ok $? "the package numaplace-lxc has lxc-hook"
+dpkg-deb -c "$tmp"/one/numaplace-nri_*.deb > "$tmp/log"
+grep -q ' \./usr/libexec/numaplace/numaplace-nri$' "$tmp/log" &&
+	grep -Eq ' \./(usr/)?lib/systemd/system/numaplace-nri\.service$' "$tmp/log"
+ok $? "the package numaplace-nri has the plugin and its service"
 dpkg-deb -c "$tmp"/one/libnumaplace0_*.deb > "$tmp/log"
 grep -q ' \./usr/lib/[^/]*-linux-gnu[^/]*/libnumaplace\.so\.0 -> ' "$tmp/log" && ! grep -q '\.so -> ' "$tmp/log"
 ok $? 'libnumaplace0 has the library for every architecture at once, without the link for the linker'

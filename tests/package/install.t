@@ -79,6 +79,7 @@ links() {
 links bin/numaplace cgroup numa yajl
 links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
+links libexec/numaplace/numaplace-nri protobuf-c yajl
 links lib/libnumaplace.so.0 numa
 # Linked statically, or with yajl only.
 readelf -d "$tmp/usr/usr/libexec/numaplace/oci-hook" | grep NEEDED > "$tmp/log"
@@ -114,7 +115,7 @@ without() {
 		done
 	done
 	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
-	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o
 	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
 }
 without lxc
@@ -124,6 +125,14 @@ ok $? 'without liblxc: make says once that lxc-hook is left out'
 (cd "$apart/root" && find . -name '*lxc*' ! -path '*/man/*') > "$tmp/log"
 [ ! -s "$tmp/log" ] && [ -x "$apart/root/usr/libexec/numaplace/oci-hook" ] && [ -x "$apart/root/usr/bin/numaplace" ]
 ok $? 'without liblxc: all other programs are installed, and nothing that names lxc-hook'
+without libprotobuf-c
+ok $? 'without libprotobuf-c, make install'
+[ "$(grep -c protobuf "$tmp/log")" = 1 ] &&
+	grep -qx 'numaplace: numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps)' "$tmp/log"
+ok $? 'without libprotobuf-c: make says once that numaplace-nri is left out'
+(cd "$apart/root" && find . -name '*nri*' ! -path '*/man/*') > "$tmp/log"
+[ ! -s "$tmp/log" ] && [ -x "$apart/root/usr/libexec/numaplace/lxc-hook" ] && [ -x "$apart/root/usr/bin/numaplace" ]
+ok $? 'without libprotobuf-c: all other programs are installed, and nothing that names numaplace-nri'
 without yaml-0.1
 ok $? 'without libyaml, make install'
 [ "$(grep -c libyaml "$tmp/log")" = 1 ] &&

@@ -212,6 +212,36 @@ static void test_twins(void)
 	ledger_close(l);
 }
 
+/* The place of a container that has no cgroup yet: inode 0. */
+static void test_reservations(void)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	l = kit_open();
+	is_int(kit_add(l, "a", 0, &err), 0, "reservations: a container is reserved");
+	is_int(kit_add(l, "b", 0, &err), 0, "reservations: so is another one");
+	is_int(kit_count(l), 2, "reservations: both are counted");
+	is_int(kit_add(l, "a", 0, &err), 0, "reservations: the first one is reserved again");
+	is_int(kit_count(l), 2, "reservations: and counted once");
+	is_int(kit_add(l, "a", 7, &err), 0, "reservations: it gets a cgroup");
+	is_int(kit_count(l), 2, "reservations: the record replaces the reservation");
+	is_int(ledger_find_cgroup(l, "oci", "a", 0, &r, &err), -ENOENT, "reservations: which is gone");
+	is_int(ledger_find_cgroup(l, "oci", "b", 0, &r, &err), 0, "reservations: the other one is not");
+	ok(record_is_reserved(&r), "reservations: it has no cgroup");
+	record_free(&r);
+	is_int(kit_add(l, "b", 8, &err), 0, "reservations: it gets one, too");
+	is_int(kit_add(l, "b", 0, &err), 0, "reservations: its id is reserved once more, for another container");
+	is_int(kit_add(l, "b", 8, &err), 0, "reservations: the first one changes");
+	is_int(kit_count(l), 3, "reservations: that does not use the reservation");
+	is_int(ledger_remove_cgroup(l, "oci", "b", 0, &err), 0, "reservations: it is removed alone");
+	is_int(ledger_remove_cgroup(l, "oci", "b", 8, &err), 0, "reservations: the container is still recorded, once");
+	ledger_close(l);
+	is_int(kit_reopen(), 1, "reservations: a new opening counts the rest");
+}
+
 static void test_sweep(void)
 {
 	cleanup_record struct record r = { 0 };
@@ -934,6 +964,7 @@ int main(void)
 	test_release();
 	test_ended();
 	test_twins();
+	test_reservations();
 	test_sweep();
 	test_refusals();
 	test_boot_and_growth();

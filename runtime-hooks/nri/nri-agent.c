@@ -1,0 +1,492 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * The handlers of the plugin. The configuration of the host is read at each event, as a hook does. The runtime holds a
+ * lock of all pods while it waits, and drops a plugin that is late: the agent waits for the ledger less long than that,
+ * and never kills a process that has it locked.
+ */
+#include "runtime-hooks/nri/nri-agent.h"
+
+#include "plugin/base/clock.h"
+#include "plugin/base/util.h"
+#include "plugin/base/vec.h"
+#include "runtime-hooks/common/hook.h"
+#include "runtime-hooks/nri/nri-request.h"
+#include "runtime-hooks/oci/oci-plan.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <time.h>
+
+#define EVENTS                                                                                                \
+	(NRI_BIT(NRI_RUN_POD) | NRI_BIT(NRI_REMOVE_POD) | NRI_BIT(NRI_CREATE) | NRI_BIT(NRI_START) |           \
+	 NRI_BIT(NRI_UPDATE) | NRI_BIT(NRI_STOP) | NRI_BIT(NRI_REMOVE))
+#define REQUEST_MS 2000 /* unless the runtime says otherwise */
+#define CLASS "oci"
+
+/* --- the homes of pods --- */
+
+static struct nri_home *find_home(struct nri_agent *a, const char *pod)
+{
+	for (size_t i = 0; i < a->nhomes; i++)
+		if (strcmp(a->homes[i].pod, pod) == 0)
+			return &a->homes[i];
+	return NULL;
+}
+
+static void forget_home(struct nri_agent *a, const char *pod)
+{
+	struct nri_home *h = find_home(a, pod);
+
+	if (h)
+		*h = a->homes[--a->nhomes];
+}
+
+/* The first container decides. Without memory for it, the pod has no home. */
+static void keep_home(struct nri_agent *a, const struct nri_text *pod, const struct placement *p)
+{
+	struct nri_home *h;
+
+	if (!pod->len || pod->len > NAME_ID_MAX || find_home(a, pod->text) || a->nhomes == NRI_PODS_MAX)
+		return;
+	h = vec_push(a->homes, a->nhomes, a->home_room);
+	if (!h)
+		return;
+	snprintf(h->pod, sizeof(h->pod), "%s", pod->text);
+	h->nodes = p->nodes;
+	h->mems = p->mems;
+}
+
+static void take_pod(struct nri_agent *a, const char *pod, struct place_job *job)
+{
+	const struct nri_home *h = find_home(a, pod);
+
+	if (!h)
+		return;
+	job->home = h->nodes;
+	job->home_mems = h->mems;
+}
+
+/* --- one event --- */
+
+#define cleanup_env __attribute__((cleanup(place_close)))
+
+static int conf_of(const struct nri_agent *a, struct place_env *env, struct error *err)
+{
+	*env = a->env;
+	conf_init(&env->conf);
+	return conf_read(AT_FDCWD, a->conf_path, &env->conf, err);
+}
+
+/* Repeats @step while another process has the ledger locked. */
+static int patiently(const struct nri_agent *a, int (*step)(void *arg, struct error *err), void *arg,
+		     struct error *err)
+{
+	uint64_t until = clock_ns(CLOCK_MONOTONIC) + (uint64_t)a->wait_ms * 1000000;
+	int rc;
+
+	while ((rc = step(arg, err)) == -ETIMEDOUT && clock_ns(CLOCK_MONOTONIC) < until)
+		poll(NULL, 0, 2);
+	return rc;
+}
+
+struct step {
+	struct place_env *env;
+	const struct place_job *job;
+	const char *cgroup;
+	struct record *record;
+};
+
+static int step_reserve(void *arg, struct error *err)
+{
+	struct step *s = arg;
+
+	return place_reserve(s->env, s->job, s->cgroup, s->record, err);
+}
+
+static int step_place(void *arg, struct error *err)
+{
+	struct step *s = arg;
+
+	return place_container(s->env, s->job, s->record, NULL, err);
+}
+
+static int step_revise(void *arg, struct error *err)
+{
+	struct step *s = arg;
+
+	return place_revise(s->env, s->job, s->record, err);
+}
+
+static int step_release(void *arg, struct error *err)
+{
+	struct step *s = arg;
+	int rc = place_cancel(s->env, CLASS, s->job->id, err);
+
+	return rc < 0 ? rc : place_release(s->env, CLASS, s->job->id, err);
+}
+
+/* False: this container needs no placement. An error of a container without keys is a warning. */
+static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_env *env, struct place_job *job, int *rc,
+		  struct error *err)
+{
+	bool asked = false;
+	struct error conf_err;
+	int conf = conf_of(a, env, &conf_err);
+
+	*rc = nri_request(&e->pod, &e->container, &env->conf, &job->request, &asked, err);
+	if (conf < 0 && asked)
+		*rc = error_set(err, conf, "%s", conf_err.text);
+	else if (conf < 0)
+		hook_warn(conf_err.text);
+	if (*rc == 0 && request_asks(&job->request))
+		*rc = name_check_id(e->container.id.text, err) < 0 ? error_prefix(err, -EINVAL, "id") : 0;
+	if (*rc == 0 && job->request.policy != POLICY_STRICT && !a->knows_policy)
+		*rc = error_set(err, -ENOTSUP,
+				"limits.memory.policy: \"%s\": the runtime's NRI is older than 0.12 and cannot set a memory policy",
+				memory_policy_name(job->request.policy));
+	if (*rc < 0 && !asked) {
+		hook_warn(err->text);
+		*rc = 0;
+		return false;
+	}
+	job->runtime = a->runtime;
+	job->runtime_class = CLASS;
+	job->id = e->container.id.text;
+	job->told = true;
+	job->applied = job->request.policy == POLICY_STRICT ? NULL : APPLIED_SPEC;
+	return *rc == 0 && request_asks(&job->request);
+}
+
+/* The failure becomes the answer, or with on-failure = warn a message. */
+static int conclude(const struct place_env *env, const struct nri_event *e, int rc, struct error *err)
+{
+	if (rc == 0)
+		return 0;
+	if (e->container.name.len && e->container.name.len < 100)
+		error_prefix(err, rc, "container %s", quote(e->container.name.text).text);
+	hook_say(env->conf.warn_only ? LOG_WARNING : LOG_ERR, err->text);
+	return env->conf.warn_only ? 0 : rc;
+}
+
+static const int policy_modes[] = {
+	[POLICY_STRICT] = 0,
+	[POLICY_PREFERRED] = 5, /* PREFERRED_MANY */
+	[POLICY_INTERLEAVE] = 3,
+	[POLICY_WEIGHTED] = 6,
+};
+
+static void tell(const struct record *r, struct nri_result *out)
+{
+	const struct placement *p = &r->placement;
+
+	out->placed = true;
+	out->policy = policy_modes[p->policy];
+	idset_format(&p->share.cpus, out->cpus, sizeof(out->cpus));
+	nodeset_format(&p->mems, out->mems, sizeof(out->mems));
+	nodeset_format_comma(&p->nodes, out->cpu_nodes, sizeof(out->cpu_nodes));
+	nodeset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
+}
+
+static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_result *out, struct error *err)
+{
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	cleanup_record struct record r = { 0 };
+	struct place_job job = { .pid = 0 };
+	char cgroup[CGROUP_PATH_MAX];
+	struct step step = { &env, &job, cgroup, &r };
+	int rc;
+
+	if (wants(a, e, &env, &job, &rc, err)) {
+		take_pod(a, e->pod.id.text, &job);
+		rc = nri_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
+		if (rc == 0)
+			rc = patiently(a, step_reserve, &step, err);
+		if (rc == 0) {
+			keep_home(a, &e->pod.id, &r.placement);
+			tell(&r, out);
+		}
+	}
+	return conclude(&env, e, rc, err);
+}
+
+/* Not every runtime tells the pid before the start: the cgroup then holds the first process alone. */
+static int find_pid(struct place_env *env, const struct nri_container *c, pid_t *pid, struct error *err)
+{
+	cleanup_cgroup_pids struct cgroup_pids pids = { 0 };
+	char cgroup[CGROUP_PATH_MAX];
+	int rc = place_open(env, PLACE_WRITE, err);
+
+	if (c->pid && c->pid <= INT32_MAX) {
+		*pid = (pid_t)c->pid;
+		return 0;
+	}
+	if (rc == 0)
+		rc = place_need_mount(env, err);
+	if (rc == 0)
+		rc = nri_cgroup_path(c->cgroups_path.text, cgroup, sizeof(cgroup), err);
+	if (rc == 0)
+		rc = cgroup_read_pids(env->mount, cgroup, &pids, err);
+	if (rc < 0)
+		return rc;
+	if (pids.n != 1)
+		return error_set(err, -ESRCH, "cgroup %.200s has %zu processes before the start, must have one", cgroup,
+				 pids.n);
+	*pid = pids.pid[0];
+	return 0;
+}
+
+static int on_start(struct nri_agent *a, const struct nri_event *e, struct error *err)
+{
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	cleanup_record struct record r = { 0 };
+	struct place_job job = { .pid = 0 };
+	struct step step = { &env, &job, NULL, &r };
+	int rc;
+
+	if (wants(a, e, &env, &job, &rc, err)) {
+		take_pod(a, e->pod.id.text, &job);
+		rc = find_pid(&env, &e->container, &job.pid, err);
+		if (rc == 0)
+			rc = patiently(a, step_place, &step, err);
+		if (rc == 0)
+			keep_home(a, &e->pod.id, &r.placement);
+	}
+	return conclude(&env, e, rc, err);
+}
+
+/* What the update leaves out stays as it is. */
+static void merge_resources(struct nri_container *c, const struct nri_resources *more)
+{
+	struct nri_resources *r = &c->resources;
+
+	if (more->memory_limit)
+		r->memory_limit = more->memory_limit;
+	if (more->shares)
+		r->shares = more->shares;
+	if (more->quota)
+		r->quota = more->quota;
+	if (more->period)
+		r->period = more->period;
+	if (more->nhuge) {
+		r->huge = more->huge;
+		r->nhuge = more->nhuge;
+	}
+	/* The spec has the CPUs that numaplace chose: only the update's own are pins. */
+	r->cpus = more->cpus;
+	r->mems = more->mems;
+}
+
+static int on_update(struct nri_agent *a, const struct nri_event *e, struct nri_result *out, struct error *err)
+{
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	cleanup_record struct record r = { 0 };
+	struct place_job job = { .pid = 0 };
+	struct step step = { &env, &job, NULL, &r };
+	struct nri_event updated = *e;
+	int rc;
+
+	merge_resources(&updated.container, &e->resources);
+	if (wants(a, &updated, &env, &job, &rc, err)) {
+		rc = patiently(a, step_revise, &step, err);
+		if (rc == -ENOENT)
+			rc = 0; /* it was started without numaplace */
+		else if (rc == 0)
+			tell(&r, out);
+	}
+	return conclude(&env, e, rc, err);
+}
+
+static int on_gone(struct nri_agent *a, const struct nri_event *e, struct error *err)
+{
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	const struct place_job job = { .id = e->container.id.text };
+	struct step step = { .env = &env, .job = &job };
+	struct error conf_err;
+	int rc;
+
+	/* A container with such an id is never placed. */
+	if (name_check_id(job.id, NULL) < 0)
+		return 0;
+	if (conf_of(a, &env, &conf_err) < 0)
+		hook_warn(conf_err.text);
+	rc = patiently(a, step_release, &step, err);
+	if (rc < 0)
+		hook_warn(err->text); /* a later sweep finds it */
+	return 0;
+}
+
+static int handle_event(void *ctx, const struct nri_event *e, struct nri_result *out, struct error *err)
+{
+	struct nri_agent *a = ctx;
+
+	if (strlen(e->container.id.text) != e->container.id.len || strlen(e->pod.id.text) != e->pod.id.len)
+		return error_set(err, -EINVAL, "id: a NUL in it");
+	switch (e->kind) {
+	case NRI_CREATE:
+		return on_create(a, e, out, err);
+	case NRI_START:
+		return on_start(a, e, err);
+	case NRI_UPDATE:
+		return on_update(a, e, out, err);
+	case NRI_STOP:
+	case NRI_REMOVE:
+		return on_gone(a, e, err);
+	case NRI_REMOVE_POD:
+		forget_home(a, e->pod.id.text);
+		break;
+	default:
+		break;
+	}
+	return 0;
+}
+
+/* --- the state of the runtime --- */
+
+static int compare_members(const void *a, const void *b)
+{
+	return strcmp(((const struct nri_member *)a)->id, ((const struct nri_member *)b)->id);
+}
+
+static const struct nri_member *find_member(const struct nri_agent *a, const char *id)
+{
+	return bsearch(id, a->members, a->nmembers, sizeof(*a->members), compare_members);
+}
+
+static bool is_member(const void *arg, const char *id)
+{
+	return find_member(arg, id);
+}
+
+static int add_members(struct nri_agent *a, const struct nri_state *s, struct error *err)
+{
+	for (size_t i = 0; i < s->ncontainers; i++) {
+		const struct nri_container *c = &s->containers[i];
+		struct nri_member *m;
+
+		if (c->id.len > NAME_ID_MAX || c->pod.len > NAME_ID_MAX)
+			continue; /* never placed */
+		if (a->nmembers == NRI_CONTAINERS_MAX)
+			return error_set(err, -E2BIG, "more than %u containers", NRI_CONTAINERS_MAX);
+		m = vec_push(a->members, a->nmembers, a->member_room);
+		if (!m)
+			return error_errno(err, -ENOMEM, "containers");
+		snprintf(m->id, sizeof(m->id), "%s", c->id.text);
+		snprintf(m->pod, sizeof(m->pod), "%s", c->pod.text);
+	}
+	return 0;
+}
+
+static int take_home(void *arg, const struct record *r)
+{
+	struct nri_agent *a = arg;
+	const struct nri_member *m = find_member(a, r->id);
+	const struct nri_text pod = { .text = m ? m->pod : "", .len = m ? strlen(m->pod) : 0 };
+
+	keep_home(a, &pod, &r->placement);
+	return 0;
+}
+
+static int read_homes(struct nri_agent *a, struct place_env *env, struct error *err)
+{
+	cleanup_machine struct machine machine = { 0 };
+	cleanup_ledger struct ledger *ledger = NULL;
+	int rc = machine_read(&machine, env, false, false, err); /* from the cache: the runtime waits */
+
+	if (rc == 0)
+		rc = place_look(env, machine.topology, &ledger, err);
+	if (rc < 0 || !ledger)
+		return rc;
+	a->nhomes = 0;
+	return ledger_each(ledger, take_home, a, err);
+}
+
+static int step_cancel_others(void *arg, struct error *err)
+{
+	struct step *s = arg;
+	const struct nri_agent *a = (const void *)s->cgroup;
+
+	return place_cancel_others(s->env, a->runtime, is_member, a, err);
+}
+
+static int handle_state(void *ctx, const struct nri_state *s, struct error *err)
+{
+	struct nri_agent *a = ctx;
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	struct step step = { .env = &env, .cgroup = (const void *)a };
+	struct error why;
+	int rc = add_members(a, s, err);
+
+	if (s->more && rc == 0)
+		return 0;
+	if (rc == 0) {
+		qsort(a->members, a->nmembers, sizeof(*a->members), compare_members);
+		if (conf_of(a, &env, &why) < 0)
+			hook_warn(why.text);
+		rc = patiently(a, step_cancel_others, &step, err);
+	}
+	if (rc == 0)
+		rc = read_homes(a, &env, err);
+	free(steal_ptr(a->members));
+	a->nmembers = a->member_room = 0;
+	/* The runtime closes a plugin that fails here; placements work without what was read. */
+	if (rc < 0)
+		hook_warn(err->text);
+	return 0;
+}
+
+/* --- the connection --- */
+
+/* "v0.12.1" or "0.12": at least 0.12. */
+static bool has_policy(const char *version)
+{
+	unsigned int major, minor;
+
+	return sscanf(*version == 'v' ? version + 1 : version, "%u.%u", &major, &minor) == 2 &&
+	       (major > 0 || minor >= 12);
+}
+
+static int handle_configure(void *ctx, const struct nri_configuration *c)
+{
+	struct nri_agent *a = ctx;
+	int64_t ms = c->request_ms > 0 && c->request_ms < 60000 ? c->request_ms : REQUEST_MS;
+
+	snprintf(a->runtime, sizeof(a->runtime), "%.15s", name_check_id(c->runtime.text, NULL) == 0 ? c->runtime.text : "oci");
+	if (strcmp(a->runtime, "lxc") == 0 || strcmp(a->runtime, "incus") == 0 || strcmp(a->runtime, "lxd") == 0)
+		snprintf(a->runtime, sizeof(a->runtime), "oci");
+	a->knows_policy = has_policy(c->nri_version.text);
+	a->wait_ms = (unsigned int)ms / 2;
+	return EVENTS;
+}
+
+struct nri_handlers nri_agent_handlers(struct nri_agent *a)
+{
+	return (struct nri_handlers){
+		.ctx = a, .configure = handle_configure, .synchronize = handle_state, .event = handle_event
+	};
+}
+
+int nri_agent_begin(struct nri_agent *a, struct error *err)
+{
+	cleanup_env struct place_env env = PLACE_ENV_NONE;
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *ledger = NULL;
+	struct error why;
+	int rc;
+
+	if (conf_of(a, &env, &why) < 0)
+		hook_warn(why.text);
+	env.timeout_ms = HOOK_LOCK_SECONDS * 1000;
+	rc = place_open(&env, PLACE_WRITE, err);
+	if (rc == 0)
+		rc = topology_read(env.root, &t, err);
+	return rc < 0 ? rc : place_ledger(&env, t, &ledger, err);
+}
+
+void nri_agent_free(struct nri_agent *a)
+{
+	free(steal_ptr(a->homes));
+	free(steal_ptr(a->members));
+	a->nhomes = a->nmembers = a->home_room = a->member_room = 0;
+}

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * made-containerd PROGRAM: runs numaplace-nri, and is its runtime: the side of NRI that containerd has, with a disconnect
+ * at each step of the handshake, noise, single bytes, and a kill of the plugin. Prints TAP. No container is placed, so that
+ * it needs neither root nor cgroups; tests/vm/guest/86-nri.t has real ones.
+ */
+#include "runtime-hooks/nri/nri-frame.h"
+#include "runtime-hooks/nri/nri-message.h"
+#include "runtime-hooks/nri/nri.pb-c.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+#include "plugin/base/util.h"
+#include "tests/unit/tap.h"
+
+#define PATIENCE_MS 60000 /* for a busy machine; nothing waits that long otherwise */
+
+static const char *program;
+static char folder[] = "/tmp/numaplace-nri-XXXXXX", path[64], state[64], conf[64];
+static int listener = -1, conn = -1;
+static struct mux_reader in;
+static pid_t plugin;
+
+static void start(bool launched)
+{
+	int fds[2] = { -1, -1 };
+
+	if (launched && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
+		abort();
+	plugin = fork();
+	if (plugin == 0) {
+		int null = open("/dev/null", O_WRONLY);
+
+		dup2(null, 2);
+		if (launched) {
+			char *env[] = { "NRI_PLUGIN_SOCKET=3", "NRI_PLUGIN_NAME=made", "NRI_PLUGIN_IDX=07", NULL };
+
+			dup2(fds[1], 3);
+			execle(program, program, "--state", state, "--conf", conf, NULL, env);
+		} else {
+			execl(program, program, "--socket", path, "--state", state, "--conf", conf, NULL);
+		}
+		_exit(127);
+	}
+	if (launched) {
+		close(fds[1]);
+		conn = fds[0];
+	}
+}
+
+/* The exit status of the plugin, or 128 and its signal. */
+static int end_of_plugin(void)
+{
+	int status;
+
+	if (waitpid(plugin, &status, 0) < 0)
+		return -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void hang_up(void)
+{
+	if (conn >= 0)
+		close(steal_fd(&conn));
+	mux_reader_reset(&in);
+}
+
+/* Waits until the plugin connects. */
+static bool accepted(void)
+{
+	struct pollfd p = { .fd = listener, .events = POLLIN };
+
+	hang_up();
+	if (poll(&p, 1, PATIENCE_MS) == 1)
+		conn = accept(listener, NULL, NULL);
+	return conn >= 0;
+}
+
+static bool next(enum mux_connection connection, struct ttrpc_frame *f)
+{
+	uint8_t bytes[4096];
+	struct error err;
+
+	while (ttrpc_next(&in, connection, f, &err) <= 0) {
+		struct pollfd p = { .fd = conn, .events = POLLIN };
+		ssize_t n = poll(&p, 1, PATIENCE_MS) == 1 ? read(conn, bytes, sizeof(bytes)) : -1;
+
+		if (n <= 0 || mux_feed(&in, bytes, (size_t)n, &err) < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool send_frame(enum mux_connection connection, uint32_t stream, enum ttrpc_type type, const void *m, size_t step)
+{
+	cleanup_strbuf struct strbuf out = { 0 };
+	uint8_t bytes[8192];
+	struct error err;
+
+	ttrpc_write(&out, connection, stream, type, bytes, protobuf_c_message_pack(m, bytes), &err);
+	for (size_t at = 0; at < out.len; at += step)
+		if (send(conn, out.text + at, out.len - at < step ? out.len - at : step, MSG_NOSIGNAL) < 0)
+			return false;
+	return true;
+}
+
+/* Takes the registration, and accepts it. */
+static bool registered(const char *name, const char *index)
+{
+	const Nri__Response yes = NRI__RESPONSE__INIT;
+	Nri__RegisterPlugin *m;
+	Nri__Request *r;
+	struct ttrpc_frame f;
+	bool same = false;
+
+	if (!next(MUX_RUNTIME, &f))
+		return false;
+	r = nri__request__unpack(NULL, f.len, f.data);
+	m = r ? nri__register_plugin__unpack(NULL, r->payload.len, r->payload.data) : NULL;
+	if (m) {
+		same = strcmp(r->method, "RegisterPlugin") == 0 && strcmp(m->plugin_name, name) == 0 &&
+		       strcmp(m->plugin_idx, index) == 0;
+		nri__register_plugin__free_unpacked(m, NULL);
+	}
+	if (r)
+		nri__request__free_unpacked(r, NULL);
+	return same && send_frame(MUX_RUNTIME, f.stream, TTRPC_RESPONSE, &yes, SIZE_MAX / 2);
+}
+
+/* Sends a request in pieces of @step bytes; the answer, or NULL. The caller frees it. */
+static Nri__Response *call(const char *method, const void *m, size_t step)
+{
+	static uint32_t stream = 1;
+	Nri__Request r = NRI__REQUEST__INIT;
+	uint8_t payload[4096];
+	struct ttrpc_frame f;
+
+	stream += 2;
+	r.service = (char *)(uintptr_t)NRI_PLUGIN_SERVICE;
+	r.method = (char *)(uintptr_t)method;
+	r.payload.len = protobuf_c_message_pack(m, payload);
+	r.payload.data = payload;
+	if (!send_frame(MUX_PLUGIN, stream, TTRPC_REQUEST, &r, step) || !next(MUX_PLUGIN, &f) || f.stream != stream)
+		return NULL;
+	return nri__response__unpack(NULL, f.len, f.data);
+}
+
+/* The code of the answer; -1: there is none. */
+static int code_of(const char *method, const void *m, size_t step)
+{
+	Nri__Response *r = call(method, m, step);
+	int code = r ? r->status ? r->status->code : 0 : -1;
+
+	if (r)
+		nri__response__free_unpacked(r, NULL);
+	return code;
+}
+
+static int configure(void)
+{
+	Nri__Configure c = NRI__CONFIGURE__INIT;
+
+	c.runtime_name = (ProtobufCBinaryData){ .len = 10, .data = (uint8_t *)(uintptr_t) "containerd" };
+	return code_of("Configure", &c, SIZE_MAX / 2);
+}
+
+static int synchronize(void)
+{
+	const Nri__Synchronize s = NRI__SYNCHRONIZE__INIT;
+
+	return code_of("Synchronize", &s, SIZE_MAX / 2);
+}
+
+static bool connected(void)
+{
+	return accepted() && registered("numaplace", "40") && configure() == 0 && synchronize() == 0;
+}
+
+/* CreateContainer of a pod with limits.cpu = @value, or without annotations. */
+static Nri__Response *create(const char *value, size_t step)
+{
+	Nri__Event e = NRI__EVENT__INIT;
+	Nri__Pod pod = NRI__POD__INIT;
+	Nri__Container c = NRI__CONTAINER__INIT;
+	Nri__Entry entry = NRI__ENTRY__INIT, *list = &entry;
+
+	c.id = (ProtobufCBinaryData){ .len = 3, .data = (uint8_t *)(uintptr_t) "web" };
+	c.name = (ProtobufCBinaryData){ .len = 3, .data = (uint8_t *)(uintptr_t) "app" };
+	entry.key = (ProtobufCBinaryData){ .len = 10, .data = (uint8_t *)(uintptr_t) "limits.cpu" };
+	entry.value = (ProtobufCBinaryData){ .len = strlen(value), .data = (uint8_t *)(uintptr_t)value };
+	pod.annotations = &list;
+	pod.n_annotations = *value ? 1 : 0;
+	e.pod = &pod;
+	e.container = &c;
+	return call("CreateContainer", &e, step);
+}
+
+static void is_served(const char *when)
+{
+	Nri__Response *r = create("many", SIZE_MAX / 2);
+
+	is_str(r && r->status ? r->status->message : "no answer",
+	       "numaplace: container app: limits.cpu: list \"many\": a number is missing at \"many\"; a whole number of CPUs "
+	       "or a list like 0-3,8 is expected",
+	       "%s, a container with a bad key is refused with its reason", when);
+	if (r)
+		nri__response__free_unpacked(r, NULL);
+}
+
+static void external(void)
+{
+	Nri__Response *r;
+
+	start(false);
+	ok(connected(), "the plugin connects, and the handshake succeeds");
+	is_served("first");
+	r = create("", SIZE_MAX / 2);
+	ok(r && r->status && r->status->code == 0 && r->payload.len == 0, "a container without keys is left alone");
+	if (r)
+		nri__response__free_unpacked(r, NULL);
+	r = create("many", 1);
+	ok(r && r->status && r->status->code == NRI_UNKNOWN, "a request in single bytes is answered");
+	if (r)
+		nri__response__free_unpacked(r, NULL);
+	ok(accepted(), "after the runtime has ended, it connects again");
+	ok(accepted() && next(MUX_RUNTIME, &(struct ttrpc_frame){ 0 }), "and again, when its registration has no answer");
+	ok(accepted() && registered("numaplace", "40"), "and again, before Configure");
+	ok(accepted() && registered("numaplace", "40") && configure() == 0, "and again, before Synchronize");
+	ok(connected(), "and again, when it is connected");
+	ok(send(conn, "\xff\xff\xff\xff\xff\xff\xff\xff\xff", 9, MSG_NOSIGNAL) == 9 &&
+	   !next(MUX_PLUGIN, &(struct ttrpc_frame){ 0 }), "noise ends a connection");
+	ok(connected(), "and the plugin makes a new one");
+	is_served("after that");
+	kill(plugin, SIGKILL);
+	is_int(end_of_plugin(), 128 + SIGKILL, "the plugin is killed");
+	start(false);
+	ok(connected(), "a new one connects");
+	is_served("after a kill");
+	kill(plugin, SIGTERM);
+	is_int(end_of_plugin(), 0, "SIGTERM ends the plugin with status 0");
+}
+
+static void launched(void)
+{
+	start(true);
+	ok(registered("made", "07") && configure() == 0 && synchronize() == 0,
+	   "a launched plugin registers with the name and the index of the runtime");
+	is_served("launched");
+	hang_up();
+	is_int(end_of_plugin(), 0, "it ends with its connection, with status 0");
+}
+
+int main(int argc, char **argv)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	if (argc != 2 || !mkdtemp(folder))
+		return 2;
+	program = argv[1];
+	snprintf(path, sizeof(path), "%s/nri.sock", folder);
+	snprintf(state, sizeof(state), "%s/state", folder);
+	snprintf(conf, sizeof(conf), "%s/conf", folder);
+	memcpy(at.sun_path, path, strlen(path) + 1);
+	listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	close(open(conf, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+	if (listener < 0 || bind(listener, (const struct sockaddr *)&at, sizeof(at)) < 0 || listen(listener, 4) < 0)
+		return 2;
+	external();
+	launched();
+	hang_up();
+	unlink(path);
+	unlink(conf);
+	rmdir(folder);
+	return done();
+}

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: LGPL-2.1-or-later
+# shellcheck shell=dash source-path=SCRIPTDIR
+#
+# numaplace-nri under a real containerd, whose CRI is called as a kubelet does: pods with and without annotations, refusals,
+# an update of resources, pins, a kill of the plugin and restarts of both sides.
+# Layout: 4x2-pairs, systemd.
+# time limit: 900 s
+
+# shellcheck source=lib.sh
+. /tests/lib.sh
+# shellcheck source=containers.sh
+. /tests/containers.sh
+# shellcheck source=cri.sh
+. /tests/cri.sh
+
+# first POD CONTAINER FIELD: what the first instruction of the container saw, from its log.
+first() {
+	eventually grep -q "Mems_allowed_list" "/run/tests/logs/$1/$2.log"
+	sed -n "s/.*$3_allowed_list:[[:space:]]*//p" "/run/tests/logs/$1/$2.log" | head -n 1
+}
+# env_of POD CONTAINER NAME: a variable of its environment.
+env_of() {
+	eventually grep -q " F $3=" "/run/tests/logs/$1/$2.log"
+	sed -n "s/.* F $3=//p" "/run/tests/logs/$1/$2.log" | head -n 1
+}
+placed() { numaplace --json status | jq -r '.containers | length'; }
+# place_of ID: its CPUs and memory nodes in the ledger.
+place_of() { numaplace --json status | jq -r --arg id "$1" '.containers[] | select(.id == $id) | .cpus + " " + .mems'; }
+# shellcheck disable=SC2317 # called by eventually
+connected() { systemctl show --property StatusText --value numaplace-nri.service | grep -q '^connected'; }
+main_pid() { systemctl show --property MainPID --value numaplace-nri.service; }
+# connected_again PID: another process than that one is connected.
+# shellcheck disable=SC2317 # called by eventually
+connected_again() { [ "$(main_pid)" != "$1" ] && connected; }
+
+show='cat /proc/self/status; env; sleep 100000'
+cpus='cpu_period: 100000 cpu_quota: 200000 cpu_shares: 2048'
+limits='cpu_period: 100000 cpu_quota: 200000 cpu_shares: 2048 memory_limit_in_bytes: 67108864'
+
+ct_setup
+ok "the plugin starts before containerd" systemctl start numaplace-nri.service
+ok "containerd starts" cri_up
+ok "the image is imported" cri_image
+ok "the plugin connects to containerd" eventually connected
+
+# --- a pod that asks
+ok "a pod starts" pod one limits.cpu.nodes=balanced
+ok "its container is created" create app "$limits" /bin/sh -c "$show"
+like "it is reserved in the ledger before it has a cgroup" "$(place_of "$ctr")" '^[0-7]-[0-7] [0-3]$'
+reserved=$(place_of "$ctr")
+ok "it starts" start
+echo "$said"
+is "its first instruction sees its CPUs and memory nodes" "$(first one app Cpus) $(first one app Mems)" "$reserved"
+is "it has them in its environment" "$(env_of one app NUMAPLACE_CPUS) $(env_of one app NUMAPLACE_MEMORY_NODES)" "$reserved"
+is "the ledger has the same place" "$(place_of "$ctr")" "$reserved"
+cgroup=$(numaplace --json status | jq -r '.containers[0].cgroup')
+is "its cgroup is marked" "$(getfattr --only-values -n trusted.volatile.memory.nodes "/sys/fs/cgroup$cgroup" 2> /dev/null)" \
+	"${reserved#* }"
+is "the spec has the annotation" "$(ctr -n k8s.io containers info "$ctr" | jq -r '.Spec.annotations["volatile.memory.nodes"]')" \
+	"${reserved#* }"
+like "systemd knows its CPUs" "$(systemctl show --property AllowedCPUs --value "${cgroup##*/}")" '[0-7]'
+first_app=$ctr
+
+# --- a pod is a unit
+ok "a second container of the pod is created" create helper "cpu_period: 100000 cpu_quota: 50000 cpu_shares: 512" /bin/sh -c "$show"
+ok "it starts" start
+is "it is on the neighbour of the node of the first one, which is full" "$(first one helper Mems)" "$((${reserved#* } ^ 1))"
+second=$ctr
+
+# --- a resize
+said=$(cri UpdateContainerResources UpdateContainerResourcesRequest Empty "container_id: \"$second\" linux { cpu_shares: 300 }")
+is "an update of the shares is accepted" "$said" ""
+is "the place stays" "$(first one helper Cpus)" "$(place_of "$second" | cut -d' ' -f1)"
+said=$(cri UpdateContainerResources UpdateContainerResourcesRequest Empty \
+	"container_id: \"$second\" linux { cpu_period: 100000 cpu_quota: 400000 cpu_shares: 4096 }")
+is "an update to four CPUs is accepted" "$said" ""
+cgroup=$(numaplace --json status | jq -r --arg id "$second" '.containers[] | select(.id == $id) | .cgroup')
+is "the ledger and the cgroup agree" "$(cat "/sys/fs/cgroup$cgroup/cpuset.cpus.effective") $(cat "/sys/fs/cgroup$cgroup/cpuset.mems.effective")" \
+	"$(place_of "$second")"
+like "the container has four CPUs or more" "$(jq -n --arg c "$(place_of "$second" | cut -d' ' -f1)" '[$c | split(",")[] |
+	split("-") | if length == 2 then (.[1] | tonumber) - (.[0] | tonumber) + 1 else 1 end] | add')" '^[4-8]$'
+
+# --- refusals
+ok "a pod that asks for too much starts" pod big limits.memory=64GiB
+not_ok "its container is refused" create app "$cpus" /bin/sh -c "$show"
+like "CRI has the reason" "$said" 'limits\.memory: 64GiB requested, .* available'
+ok "a pod with a bad key starts" pod bad limits.cpu=many
+not_ok "its container is refused" create app "$limits" /bin/sh -c "$show"
+like "CRI names the key and the value" "$said" 'limits\.cpu: .*many'
+ok "a pod with a memory policy starts" pod policy limits.cpu=2 limits.memory.policy=interleave
+not_ok "its container is refused, because this NRI has no memory policies" create app "$limits" /bin/sh -c "$show"
+like "CRI says so" "$said" 'limits\.memory\.policy: .*interleave.*NRI'
+is "no refused container is in the ledger" "$(placed)" 2
+
+# --- a kill of the plugin
+ok "a pod starts" pod kill limits.cpu=1
+ok "its container is created" create app "$limits" /bin/sh -c "$show"
+reserved=$(place_of "$ctr")
+before=$(main_pid)
+ok "the plugin is killed between create and start" systemctl kill --signal KILL numaplace-nri.service
+ok "it connects again" eventually connected_again "$before"
+is "the reservation is still there" "$(place_of "$ctr")" "$reserved"
+ok "the container starts" start
+is "on its reserved place" "$(first kill app Cpus) $(first kill app Mems)" "$reserved"
+stop > /dev/null
+is "a removed container is not in the ledger" "$(place_of "$ctr")" ""
+ok "a container is created" create lost "$limits" /bin/sh -c "$show"
+lost=$ctr
+ok "the plugin stops" systemctl stop numaplace-nri.service
+ok "the container is removed without it" sh -c ". /tests/cri.sh; cri RemoveContainer Id Empty 'id: \"$lost\"'"
+like "its reservation is still there" "$(place_of "$lost")" '[0-9]'
+ok "the plugin starts" systemctl start numaplace-nri.service
+ok "it connects" eventually connected
+# shellcheck disable=SC2317 # called by eventually
+is_released() { [ "$(place_of "$lost")" = '' ]; }
+ok "and releases what containerd does not know" eventually is_released
+
+# --- a restart of containerd
+ok "containerd restarts" systemctl restart containerd.service
+ok "the plugin connects again" eventually connected
+like "the first container is still placed" "$(place_of "$first_app")" '[0-9]'
+ok "a container is created after it" create again "$limits" /bin/sh -c "$show"
+ok "it starts" start
+again=$ctr
+is "it is placed" "$(first kill again Cpus) $(first kill again Mems)" "$(place_of "$ctr")"
+
+# --- others are left alone
+ok "a pod without annotations starts" pod plain
+ok "its container is created" create app "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it may use all CPUs" "$(first plain app Cpus)" "0-7"
+is "it is not in the ledger" "$(place_of "$ctr")" ""
+
+# --- pins, as a static CPU manager gives them
+ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
+ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
+ok "it starts" start
+is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
+stop > /dev/null
+stop_pod > /dev/null
+
+# --- the keys for one container
+ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
+ok "its container a is created" create a "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it is on that node" "$(first named a Mems)" "2"
+stop > /dev/null
+ok "its container b is created" create b "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it may use all nodes" "$(first named b Mems)" "0-3"
+
+# --- the end
+stop "$again" > /dev/null
+stop "$second" > /dev/null
+stop "$first_app" > /dev/null
+is "the ledger is empty when all placed containers are removed" "$(placed)" 0
+done_testing
