@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Compares numaplace with an exhaustive search: on every machine of up to eight nodes, random requests in random states. The
- * choice must have as many nodes as the best of all sets, and cost at most one percent more. Prints TAP; status 1 if a
+ * choice must have as many nodes as the best of all sets, and a cost at most 0.01 higher. Prints TAP; status 1 if a
  * machine fails.
  */
 #include "bench/select/bench.h"

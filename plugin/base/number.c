@@ -4,7 +4,6 @@
  */
 #include "plugin/base/number.h"
 
-#include <errno.h>
 
 bool number_prefix(const char **at, uint64_t max, uint64_t *out)
 {
@@ -57,15 +56,4 @@ bool number_parse_line(const char *text, uint64_t max, uint64_t *out)
 		return false;
 	*out = v;
 	return true;
-}
-
-int number_bounded(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err)
-{
-	uint64_t v;
-
-	if (!number_parse(text, max, &v) || v < min)
-		return error_set(err, -EINVAL, "\"%s\": a number from %llu to %llu is expected", quote(text).text,
-				 (unsigned long long)min, (unsigned long long)max);
-	*out = v;
-	return 0;
 }

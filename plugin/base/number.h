@@ -6,7 +6,6 @@
 #ifndef NUMAPLACE_NUMBER_H
 #define NUMAPLACE_NUMBER_H
 
-#include "plugin/base/error.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,8 +24,5 @@ bool number_parse_signed(const char *text, int64_t min, int64_t max, int64_t *ou
 
 /* All of @text but a newline at its end, as in files of the kernel. */
 bool number_parse_line(const char *text, uint64_t max, uint64_t *out);
-
-/* As number_parse(), for input of a user: -EINVAL with the message "\"x\": a number from 1 to 9 is expected". */
-int number_bounded(const char *text, uint64_t min, uint64_t max, uint64_t *out, struct error *err);
 
 #endif

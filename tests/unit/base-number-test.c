@@ -4,7 +4,6 @@
  */
 #include "plugin/base/number.h"
 
-#include <errno.h>
 
 #include "tests/unit/tap.h"
 
@@ -68,23 +67,11 @@ static void test_line(void)
 	   "line: anything else is refused");
 }
 
-static void test_bounded(void)
-{
-	struct error err = { 0 };
-	uint64_t v = 0;
-
-	is_int(number_bounded("9", 1, 9, &v, &err), 0, "bounded: the upper bound");
-	is_int(number_bounded("0", 1, 9, &v, &err), -EINVAL, "bounded: below the lower bound");
-	is_str(err.text, "\"0\": a number from 1 to 9 is expected", "bounded: the message names the bounds");
-	is_int((int)v, 9, "bounded: the output is unchanged on failure");
-}
-
 int main(void)
 {
 	test_unsigned();
 	test_prefix();
 	test_signed();
 	test_line();
-	test_bounded();
 	return done();
 }

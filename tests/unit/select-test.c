@@ -66,6 +66,12 @@ static unsigned int pairs(unsigned int i, unsigned int j)
 	return i == j ? 10 : i / 2 == j / 2 ? 12 : 21;
 }
 
+/* Nodes 0 and 2 are a pair, and 1 and 3. */
+static unsigned int crossed_pairs(unsigned int i, unsigned int j)
+{
+	return i == j ? 10 : i % 2 == j % 2 ? 12 : 21;
+}
+
 static unsigned int neighbours(unsigned int i, unsigned int j)
 {
 	return i == j ? 10 : 11;
@@ -95,6 +101,44 @@ static void test_filling(void)
 	is_str(place(&w, "limits.cpu=1"), "0|0|0", "4x2: one CPU is on node 0");
 	is_str(place(&w, "limits.cpu=4 limits.cpu.nodes=balanced"), "2,3|4-7|2-3",
 	       "4x2: four CPUs take the free pair of nodes");
+	world_end(&w);
+}
+
+/* Small containers fill a pair, so that a large one finds a free one, in whatever order the nodes are numbered. */
+static void test_groups(void)
+{
+	struct made_node nodes[4] = { { 0, 2, GIB }, { 1, 2, GIB }, { 2, 2, GIB }, { 3, 2, GIB } };
+	struct world w = world_of(made(nodes, 4, 1, 0, crossed_pairs));
+
+	is_str(place(&w, "limits.cpu=2"), "0|0-1|0", "pairs: the first container takes node 0");
+	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "pairs: the second takes the other node of the pair");
+	is_str(place(&w, "limits.cpu=4"), "1,3|2-3,6-7|1,3", "pairs: the large one takes the free pair");
+	world_end(&w);
+
+	w = world_of(made(nodes, 4, 1, 0, crossed_pairs));
+	is_str(place(&w, "limits.cpu=1"), "0|0|0", "pairs: one CPU of node 0");
+	is_str(place(&w, "limits.cpu=1"), "0|1|0", "pairs: the other CPU of node 0, as two cores cannot saturate its memory");
+	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "pairs: the third container takes the other node of the pair");
+	is_str(place(&w, "limits.cpu=4"), "1,3|2-3,6-7|1,3", "pairs: four CPUs take the free pair after three small ones");
+	world_end(&w);
+}
+
+/* On large nodes, whose memory can be saturated, containers are spread; threads are, over the cores of a node. */
+static void test_crowding(void)
+{
+	struct made_node nodes[2] = { { 0, 32, GIB }, { 1, 32, GIB } };
+	struct world w = world_of(made(nodes, 2, 2, 0, NULL));
+
+	is_str(place(&w, "limits.cpu=8"), "0|0,2,4,6,8,10,12,14|0", "crowding: one thread of each idle core");
+	is_str(place(&w, "limits.cpu=8"), "1|32,34,36,38,40,42,44,46|1", "crowding: the second container takes the idle node");
+	is_str(place(&w, "limits.cpu=12"), "0|16-24,26,28,30|0",
+	       "crowding: idle cores first, then second threads of its own cores");
+	world_end(&w);
+
+	w = world_of(made(nodes, 2, 2, 0, NULL));
+	is_str(place(&w, "limits.cpu=2 limits.cpu.exclusive=true"), "0|0-1|0", "crowding: an exclusive container takes a core");
+	is_str(place(&w, "limits.cpu=4 limits.cpu.nodes=1"), "1|32-35|1",
+	       "crowding: whole cores for shared containers, once exclusive ones run here");
 	world_end(&w);
 }
 
@@ -758,6 +802,8 @@ static void test_greedy(void)
 int main(void)
 {
 	test_filling();
+	test_groups();
+	test_crowding();
 	test_incus_cases();
 	test_keeping();
 	test_whole();
