@@ -30,7 +30,7 @@ if needs clang-tidy clang-tidy; then
 	checks+=',-bugprone-reserved-identifier,-bugprone-macro-parentheses,-bugprone-sizeof-expression,-bugprone-multi-level-implicit-pointer-conversion'
 	for room in $rooms; do
 		find "$room" -name '*.c' | xargs -P "$(nproc)" -I{} timeout 300 clang-tidy --quiet \
-			--warnings-as-errors='*' --checks="$checks" {} -- -std=gnu11 -D_GNU_SOURCE -I. -Iinclude \
+			--warnings-as-errors='*' --checks="$checks" {} -- -std=gnu11 -D_GNU_SOURCE -I. -Iinclude -I"${NUMAPLACE_BUILD:-build}" \
 			-DNUMAPLACE_VERSION='"0"' > "$tmp/log" 2> /dev/null
 		ok $? "clang-tidy finds nothing in $room"
 	done

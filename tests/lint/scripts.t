@@ -51,7 +51,7 @@ done
 # The packages that are installed to build numaplace have the names that the package list of each suite has; for another
 # architecture, the tools of this machine are used.
 for list in tests/vm/packages.*; do
-	case $list in *-arm64) tools='gcc|make|pkg-config' ;; *) tools=none ;; esac
+	case $list in *-arm64) tools='gcc|make|pkg-config|protobuf-c-compiler' ;; *) tools=none ;; esac
 	tests/packages -n build | tr ' ' '\n' | grep -vxE "$tools" | sort > "$tmp/wanted"
 	sed 's/#.*//' "$list" | xargs -n 1 | sort > "$tmp/named"
 	comm -23 "$tmp/wanted" "$tmp/named" > "$tmp/log"

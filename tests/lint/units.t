@@ -16,6 +16,7 @@ for file in contrib/systemd/*.timer contrib/systemd/*.service.in contrib/incus/*
 	name=${file##*/}
 	# The programs need not be installed here.
 	sed -e 's,@bindir@/numaplace,/bin/true,;s,/usr/libexec/numaplace/incus-agent,/bin/true,' \
+		-e 's,@libexecdir@/numaplace/numaplace-nri,/bin/true,' \
 		-e '/^Documentation=/d' "$file" > "$tmp/units/${name%.in}"
 done
 for unit in "$tmp"/units/*; do
