@@ -52,6 +52,19 @@ static int search_once(struct choice *c)
 	return search_run(&c->search);
 }
 
+/* Cost of the best set without crowding, which searches of different kinds of cores compute from different CPUs. */
+static double cost_of_kinds(struct search *s)
+{
+	double crowd = s->taste.cpu, cost;
+	struct sums sum;
+
+	search_sums(s, s->best.site, s->best.n, &sum);
+	s->taste.cpu = 0;
+	cost = search_cost(s, &sum);
+	s->taste.cpu = crowd;
+	return cost;
+}
+
 /*
  * Searches each kind of cores alone, fastest first, so that slowdown is weighed against distance. Kinds are mixed if
  * no kind suffices alone, or if mixing takes fewer nodes and costs less by more than COST_MIXED.
@@ -72,9 +85,9 @@ static int search_kinds(struct choice *c)
 		r = search_once(c);
 		if (r < 0 && r != -ENOSPC)
 			return r;
-		if (r == 0 && (!best || s->best.cost < cost)) {
+		if (r == 0 && (!best || cost_of_kinds(s) < cost)) {
 			best = 1U << k;
-			cost = s->best.cost;
+			cost = cost_of_kinds(s);
 			nodes = s->best.n;
 		}
 	}
@@ -82,7 +95,7 @@ static int search_kinds(struct choice *c)
 		if (c->kinds_wanted != wanted)
 			candidates_find(c, wanted);
 		r = search_once(c);
-		if (r == 0 && (!best || (s->best.n < nodes && s->best.cost + COST_MIXED < cost)))
+		if (r == 0 && (!best || (s->best.n < nodes && cost_of_kinds(s) + COST_MIXED < cost)))
 			return 0;
 	}
 	if (!best)

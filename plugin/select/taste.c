@@ -32,12 +32,12 @@ static struct mean_work mean_work(const struct model_params *p)
 	return m;
 }
 
-/* Traffic at the memory of a fully used node of mean size, as part of what the memory serves. */
-static double full_traffic(const struct choice *c, const struct model_params *p, double stream)
+/* Traffic at the memory of a node of mean size with all CPUs in use, as part of what the memory serves. */
+static double full_traffic(const struct topology *t, const struct model_params *p, double stream)
 {
-	const struct emptiness *e = &c->emptiness;
-	double threads = c->t->ncores ? (double)c->t->ncpus / c->t->ncores : 1;
-	double cores = e->nodes > 0 ? e->cpus / e->nodes / threads : 1, serves = p->controller * cores;
+	unsigned int nodes = nodeset_count(&t->cpu_nodes);
+	double threads = t->ncores ? (double)t->ncpus / t->ncores : 1;
+	double cores = nodes ? (double)t->ncores / nodes : 1, serves = p->controller * cores;
 
 	serves = serves > p->controller_least ? serves : p->controller_least;
 	return cores * (threads > 1 ? threads * p->smt : 1) * stream / serves;
@@ -47,9 +47,9 @@ static double full_traffic(const struct choice *c, const struct model_params *p,
  * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others.
  * Below saturation, the wait grows with the square of the traffic (model_wait()).
  */
-static double crowd_price(const struct choice *c, const struct model_params *p, const struct mean_work *work)
+static double crowd_price(const struct topology *t, const struct model_params *p, const struct mean_work *work)
 {
-	double u = full_traffic(c, p, work->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
+	double u = full_traffic(t, p, work->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
 	double grows = u < 1 ? 2 * p->queue * u * u : (1 + p->queue) * u;
 
 	return work->memory * (wait + grows);
@@ -98,7 +98,7 @@ void taste_set(struct choice *c)
 		work.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	t->cpu = crowd_price(c, p, &work) / distance;
+	t->cpu = crowd_price(c->t, p, &work) / distance;
 	t->memory = PRICE_MEMORY;
 	t->keep = keep_price(t->nodes, mean) / t->cpu;
 	t->core = (1 - work.memory) * (1 / p->smt - 1) / distance;

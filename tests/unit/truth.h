@@ -234,10 +234,15 @@ static double truth_slope(void)
  * two; the wait grows by half of the square of the traffic, and with the traffic once more is drawn than the memory
  * serves.
  */
-static double truth_crowd(const struct world *w, double cpus)
+static double truth_crowd(const struct world *w)
 {
-	double smt = w->t->ncores ? (double)w->t->ncpus / w->t->ncores : 1, cores = cpus / smt;
-	double u = cores * (smt > 1 ? smt * 0.62 : 1) * TRUTH_DRAWS / (0.35 * cores > 2 ? 0.35 * cores : 2);
+	double smt = w->t->ncores ? (double)w->t->ncpus / w->t->ncores : 1, nodes = 0, cores;
+	double u;
+
+	for (unsigned int i = 0; i < w->t->nnodes; i++)
+		nodes += w->t->nodes[i].ncpus > 0;
+	cores = w->t->ncores / nodes;
+	u = cores * (smt > 1 ? smt * 0.62 : 1) * TRUTH_DRAWS / (0.35 * cores > 2 ? 0.35 * cores : 2);
 
 	return TRUTH_WAITS * (u < 1 ? 1.5 * u * u : 3 * u - 1) / truth_slope();
 }
@@ -304,7 +309,7 @@ static double truth_cost(const struct world *w, unsigned int mask, const struct 
 	}
 	mean /= nodes;
 	used = (1 - mean) * (1 - mean), others = 1 - 1 / nodes;
-	crowd = truth_crowd(w, cpus / nodes);
+	crowd = truth_crowd(w);
 	keep = ((1 - used) * TRUTH_KEEP_IDLE * others + used * TRUTH_KEEP * others * others) / crowd;
 	for (unsigned int i = 0; i < t->nnodes; i++) {
 		double usable = cpus_of(w, i), room = room_of(w, i, r->exclusive), takes = room * want / weight;
