@@ -78,7 +78,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	return rc;
 }
 
-/* Gives a reservation the cgroup that exists now. 1: it is in @out, and to be applied; 0: there is none. */
+/* Gives a reservation the cgroup that exists now. Returns 1 with it in @out, to be applied; 0 without a reservation. */
 static int take_reservation(struct placing *p, struct ledger *l, struct record *out, struct error *err)
 {
 	const struct place_job *job = p->job;

@@ -81,7 +81,7 @@ int place_reserve(struct place_env *env, const struct place_job *job, const char
  */
 int place_revise(struct place_env *env, const struct place_job *job, struct record *out, struct error *err);
 
-/* Drops the reservation of this id; 0 also if there is none. */
+/* Drops the reservation of this id. Returns 0 without one, too. */
 int place_cancel(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
 /* Drops the reservations that were made for @runtime and that @keep does not know. */

@@ -151,7 +151,7 @@ static Nri__Response *call(const char *method, const void *m, size_t step)
 	return nri__response__unpack(NULL, f.len, f.data);
 }
 
-/* The code of the answer; -1: there is none. */
+/* The code of the answer, or -1 without one. */
 static int code_of(const char *method, const void *m, size_t step)
 {
 	Nri__Response *r = call(method, m, step);
