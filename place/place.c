@@ -100,6 +100,17 @@ static int take_reservation(struct placing *p, struct ledger *l, struct record *
 	return rc < 0 ? rc : 1;
 }
 
+/* Opens the ledger and locks it; @world is what it is told of live containers. */
+static int lock_ledger(struct placing *p, const struct decision *d, struct ledger_world *world, struct ledger **out,
+		       struct error *err)
+{
+	struct place_env *env = p->env;
+
+	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(&p->machine));
+	*world = liveness_world(&env->live);
+	return ledger_open(env->state, d->topology, world, env->timeout_ms, out, err);
+}
+
 /* Under the lock: finds the record, or chooses and adds one. *@marked: nothing is left to write. */
 static int decide(struct placing *p, struct decision *d, struct record *out, bool *marked, struct error *err)
 {
@@ -107,11 +118,8 @@ static int decide(struct placing *p, struct decision *d, struct record *out, boo
 	const struct place_job *job = p->job;
 	cleanup_ledger struct ledger *l = NULL;
 	struct ledger_world world;
-	int rc;
+	int rc = lock_ledger(p, d, &world, &l, err);
 
-	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(&p->machine));
-	world = liveness_world(&env->live);
-	rc = ledger_open(env->state, d->topology, &world, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
 	rc = known_find(l, &world, job, &p->found, &d->limits, out, marked, err);
@@ -247,11 +255,8 @@ static int reserve(struct placing *p, struct decision *d, struct record *out, st
 	const struct place_job *job = p->job;
 	cleanup_ledger struct ledger *l = NULL;
 	struct ledger_world world;
-	int rc;
+	int rc = lock_ledger(p, d, &world, &l, err);
 
-	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(&p->machine));
-	world = liveness_world(&env->live);
-	rc = ledger_open(env->state, d->topology, &world, env->timeout_ms, &l, err);
 	if (rc < 0)
 		return rc;
 	rc = ledger_remove_cgroup(l, job->runtime_class, job->id, 0, err);

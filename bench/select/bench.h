@@ -212,7 +212,6 @@ bool rule_worst(const struct state *s, const struct ask *a, int balance, struct 
 bool rule_best(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_joint(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_start(const struct state *s, const struct ask *a, int balance, struct choice *c);
-bool rule_cores(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_greedy(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_model(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_truth(const struct state *s, const struct ask *a, int balance, struct choice *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Choices by predicted speed. "greedy": of the smallest sets that fit, the one with which the newcomer and its
- * neighbours are fastest now. "cores": numaplace's nodes, but the CPUs of a shared container as the other two give them.
+ * neighbours are fastest now.
  * "model": the same, less what the next arrivals lose because room in one node, or in near
  * nodes, is broken up. Both know of the others only what numaplace knows: load and memory of each node.
  */
@@ -605,25 +605,4 @@ bool rule_model(const struct state *s, const struct ask *a, int balance, struct 
 {
 	(void)balance;
 	return by_speed(s, a, true, c);
-}
-
-bool rule_cores(const struct state *s, const struct ask *a, int balance, struct choice *c)
-{
-	unsigned int count[NODE_ID_MAX] = { 0 };
-
-	if (!ours_pick(s, a, balance, c))
-		return false;
-	for (unsigned int i = 0; i < c->ncpus; i++) {
-		if (s->exclusive || s->load[c->cpu[i]] >= LOAD_ONE)
-			return true; /* over-committed: as numaplace does it */
-		count[s->t->cpus[c->cpu[i]].node]++;
-	}
-	c->ncpus = 0;
-	for (unsigned int i = 0; i < s->t->nnodes; i++)
-		if (count[i] && !take_alone(s, i, count[i], c))
-			return false;
-	idset_clear(&c->share.cpus);
-	for (unsigned int i = 0; i < c->ncpus; i++)
-		idset_add(&c->share.cpus, s->t->cpus[c->cpu[i]].id);
-	return true;
 }

@@ -254,7 +254,6 @@ const struct rule rules[] = {
 	{ "numaplace", "numaplace", ours_pick, RULE_OURS, 0, 0, 0, false },
 	{ "greedy", "greedy by predicted speed", rule_greedy, RULE_MODEL, 0, 0, 0, false },
 	{ "model", "predicted speed, and ahead", rule_model, RULE_MODEL, 0, 0, 0, false },
-	{ "cores", "numaplace, idle cores first", rule_cores, RULE_MODEL, 0, 0, 0, false },
 	{ "start", "a start to beat", rule_start, RULE_PEER, 0, 0, 0, false },
 	{ "tm-closest", "Topology Manager + closest", rule_closest, RULE_PEER, 0, 0, 8, false },
 	{ "tm-closest-mm", "  the same + memory manager", rule_closest_mm, RULE_PEER, 64, 0, 8, true },

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * From chosen nodes to CPUs and bytes: divides CPUs over the nodes (share-out.c), then takes within each node idle
- * CPUs first, whole cores before partial ones, few last-level caches before many.
+ * CPUs first, one thread of each free core before second threads, few last-level caches before many. Exclusive
+ * containers, and shared ones beside them, take whole cores before partial ones.
  */
 #include "plugin/select/spread-internal.h"
 
