@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Choices by predicted speed. "greedy": of the smallest sets that fit, the one with which the newcomer and its
- * neighbours are fastest now.
- * "model": the same, less what the next arrivals lose because room in one node, or in near
+ * neighbours are fastest now. "model": the same, less what the next arrivals lose because room in one node, or in near
  * nodes, is broken up. Both know of the others only what numaplace knows: load and memory of each node.
  */
 #include "bench/select/bench.h"
