@@ -121,6 +121,12 @@ static void test_groups(void)
 	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "pairs: the third container takes the other node of the pair");
 	is_str(place(&w, "limits.cpu=4"), "1,3|2-3,6-7|1,3", "pairs: four CPUs take the free pair after three small ones");
 	world_end(&w);
+
+	w = world_of(made(nodes, 4, 1, 0, crossed_pairs));
+	w.t->nodes[2].mem_free = w.t->nodes[2].mem_total / 2;
+	is_str(place(&w, "limits.cpu=2 limits.cpu.nodes=0"), "0|0-1|0", "pairs: a container on node 0");
+	is_str(place(&w, "limits.cpu=2"), "2|4-5|2", "pairs: a free pair is kept, although its nodes have more free memory");
+	world_end(&w);
 }
 
 /* On large nodes, whose memory can be saturated, containers are spread; threads are, over the cores of a node. */
