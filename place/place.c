@@ -100,7 +100,7 @@ static int take_reservation(struct placing *p, struct ledger *l, struct record *
 	return rc < 0 ? rc : 1;
 }
 
-/* Opens the ledger and locks it; @world is what it is told of live containers. */
+/* Opens the ledger and locks it; @world tells the ledger which containers live. */
 static int lock_ledger(struct placing *p, const struct decision *d, struct ledger_world *world, struct ledger **out,
 		       struct error *err)
 {
