@@ -351,7 +351,7 @@ static int compare_members(const void *a, const void *b)
 
 static const struct nri_member *find_member(const struct nri_agent *a, const char *id)
 {
-	return bsearch(id, a->members, a->nmembers, sizeof(*a->members), compare_members);
+	return a->members ? bsearch(id, a->members, a->nmembers, sizeof(*a->members), compare_members) : NULL;
 }
 
 static bool is_member(const void *arg, const char *id)
@@ -421,7 +421,8 @@ static int handle_state(void *ctx, const struct nri_state *s, struct error *err)
 	if (s->more && rc == 0)
 		return 0;
 	if (rc == 0) {
-		qsort(a->members, a->nmembers, sizeof(*a->members), compare_members);
+		if (a->members) /* neither qsort() nor bsearch() takes NULL */
+			qsort(a->members, a->nmembers, sizeof(*a->members), compare_members);
 		if (conf_of(a, &env, &why) < 0)
 			hook_warn(why.text);
 		rc = patiently(a, step_cancel_others, &step, err);

@@ -82,7 +82,7 @@ static void test_open(void)
 	sh("rm -r %s/etc", machine);
 	sh("echo 'balance = many' > %s", bad);
 	is_int(numaplace_open(&np, machine, NULL, bad, NUMAPLACE_NO_CONF), 0, "open: a configuration that is not read");
-	numaplace_close(np);
+	numaplace_close(steal_ptr(np));
 	is_str(numaplace_error(NULL), "out of memory", "error: without a context");
 	is_int(numaplace_open(&np, machine, NULL, NULL, 0), 0, "open: a recorded machine (%s)", numaplace_error(np));
 	is_str(numaplace_error(np), "", "error: \"\" before the first failure");
