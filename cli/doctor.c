@@ -126,7 +126,7 @@ static int say_cut_off(void *arg, const struct record *r)
 	const struct cut_off *c = arg;
 
 	if (move_journal_left(c->state, c->mount, r))
-		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was interrupted, its memory may be on its old and "
+		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move or resize was interrupted, its memory may be on its old and "
 			   "its new nodes: run numaplace move %.80s NODES, with either", r->id, r->id);
 	return 0;
 }
