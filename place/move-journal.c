@@ -134,7 +134,6 @@ static const char *find_record(const struct mender *m, const char *id, uint64_t 
 	return NULL;
 }
 
-/* The pages are moved when cpuset.mems has the new nodes: only the CPUs may be left to write. */
 static bool has_memory_of(const struct cpuset *c, const struct record *r)
 {
 	return nodeset_equal(&c->mems, &r->placement.mems);
@@ -170,13 +169,22 @@ static bool is_noted(int state, uint64_t inode)
 	return is_cut_off(state, name, id);
 }
 
+/*
+ * Whether the change is to be completed: the pages are moved, so that the CPUs and the marks alone may be left to write.
+ * If the cgroup is still as its mark says, the change has not begun there.
+ */
+static bool is_forward(const struct cpuset *now, const struct record *r, const struct record *mark)
+{
+	return has_memory_of(now, r) && !is_at(now, mark);
+}
+
 bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *r)
 {
 	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
 
 	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 ||
-	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_record(r, mark) || has_memory_of(&now, r))
+	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_record(r, mark) || is_forward(&now, r, mark))
 		return false;
 	record_free(r);
 	*r = *mark;
@@ -196,17 +204,15 @@ bool move_journal_left(int state, int mount, const struct record *r)
 	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_record(mark, r));
 }
 
-/* Writes the CPUs of the new record, if they alone are left to write, and reads the cpuset again. */
-static int finish_cpus(const struct mender *m, const struct record *r, struct cgroup_dir *c, struct cpuset *now,
-		       struct error *err)
+static int complete(const struct mender *m, const struct record *r, struct cgroup_dir *c, const struct cpuset *now,
+		    struct error *err)
 {
 	const struct nodeset none = { { 0 } };
-	int rc;
+	int rc = 0;
 
-	if (is_at(now, r) || !has_memory_of(now, r))
-		return 0;
-	rc = cgroup_write_cpuset(&m->env->writer, c, NULL, &r->placement.share.cpus, &none, err);
-	return rc < 0 ? rc : cgroup_read_cpuset(c, now, err);
+	if (!is_at(now, r))
+		rc = cgroup_write_cpuset(&m->env->writer, c, NULL, &r->placement.share.cpus, &none, err);
+	return rc < 0 ? rc : marks_set(m->env, c, r, NULL, 0, err);
 }
 
 /* True: nothing is left to repair. */
@@ -222,8 +228,8 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 		return false;
 	if (same_record(r, mark))
 		return is_at(&now, r);
-	if (finish_cpus(m, r, c, &now, &why) == 0 && is_at(&now, r)) {
-		rc = marks_set(m->env, c, r, NULL, 0, &why);
+	if (is_forward(&now, r, mark)) {
+		rc = complete(m, r, c, &now, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: completed an interrupted move or resize", r->id);
 	} else {

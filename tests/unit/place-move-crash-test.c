@@ -440,7 +440,7 @@ static void test_resize_killed(const struct resize *z)
 			diag("%s=%s: killed at call %d of %d: neither the old nor the new placement", z->key, z->value, n, calls);
 		stuck += resize_to(z->key, z->value, &err) < 0 || !is_sized(z);
 	}
-	ok(olds > 5 && news > 5, "%s=%s: a killed resize leaves the old placement (%u times) or the new one (%u times)", z->key,
+	ok(olds > 5 && news > 1, "%s=%s: a killed resize leaves the old placement (%u times) or the new one (%u times)", z->key,
 	   z->value, olds, news);
 	is_int(between, 0, "%s=%s: a killed resize leaves nothing in between", z->key, z->value);
 	is_int(stuck, 0, "%s=%s: after a killed resize, the next one completes", z->key, z->value);
