@@ -591,6 +591,41 @@ struct numaplace_counters {
  */
 NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const struct numaplace_snapshot *s);
 
+/* --- the cpuset --- */
+
+/**
+ * struct numaplace_cpuset - what the kernel allows a container now
+ * @cpus: its CPUs, a list
+ * @mems: its memory nodes, a list
+ *
+ * They differ from its placement if another program has written its cpuset, or a CPU is offline.
+ *
+ * Since: 0.1
+ */
+struct numaplace_cpuset {
+	const char *cpus, *mems;
+};
+
+/**
+ * numaplace_cpuset_read - reads the effective cpuset of a container
+ * @np:  the context
+ * @p:   the placement of the container
+ * @out: the cpuset; free it with numaplace_cpuset_free()
+ *
+ * Returns: 0; -ENOENT: no cgroup2, the container has ended, or its cgroup was replaced; -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement *p,
+					struct numaplace_cpuset **out);
+
+/**
+ * numaplace_cpuset_free - frees a cpuset
+ * @c: the cpuset; NULL: nothing
+ *
+ * Since: 0.1
+ */
+NUMAPLACE_API void numaplace_cpuset_free(struct numaplace_cpuset *c);
+
 /* --- pages --- */
 
 #define NUMAPLACE_CGROUP_ONLY 1u /* a flag of numaplace_pages_read(): the sums of the cgroup alone, which are quick to read */

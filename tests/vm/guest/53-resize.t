@@ -73,6 +73,24 @@ for runtime in crun runc; do
 	is "$runtime: the container has the same process" "$(ticks "$pid")" "$born"
 	is "$runtime: a hook of the same container keeps the new placement" "$(crun state big 2> /dev/null > /run/tests/state || runc state big > /run/tests/state
 		$np_hook --timeout 60 prestart 2>&1 < /run/tests/state)|$(everywhere big)" "|$(same 2-3 1)"
+	# --- another program writes the cpuset
+	$runtime update --cpu-quota 50000 --cpu-period 100000 big
+	is "$runtime: an update of the quota keeps the placement" "$(everywhere big)" "$(same 2-3 1)"
+	$runtime update --memory 200000000 --memory-swap 200000000 big
+	is "$runtime: an update of the memory limit keeps the placement" "$(everywhere big)" "$(same 2-3 1)"
+	ok "$runtime: verify finds no drift" verify big
+	is "$runtime: doctor finds no drift" "$(numaplace --json doctor | jq '[.checks[] | select(.check == "placements")] | length')" 0
+	$runtime update --cpuset-cpus 6-7 big
+	not_ok "$runtime: after an update of the CPUs, verify fails" verify big
+	is "$runtime: and shows the drift" "$(v_of drift) $(v_of cpus_now) $(v_of mems_now) $(v_of verdict)" "true 6-7 1 hit"
+	like "$runtime: and names it" "$(numaplace verify big)" 'drift: CPUs 6-7 instead of 2-3: another program'
+	like "$runtime: doctor names the drift" "$(numaplace --json doctor | jq -r '.checks[] | select(.check == "placements").text')" '^big: CPUs 6-7 instead of 2-3: '
+	ok "$runtime: a resize to these CPUs accepts them" numaplace resize big limits.cpu=6-7 limits.cpu.nodes=balanced
+	is "$runtime: the memory follows" "$(everywhere big)" "$(same 6-7 3)"
+	ok "$runtime: all pages are on their node" verify big --nodes 3
+	$runtime update --cpuset-cpus 1 big
+	ok "$runtime: a resize to the recorded request replaces them" numaplace resize big limits.cpu=2
+	is "$runtime: the container is where it was" "$(everywhere big | grep -c '^\([0-9]-[0-9] [0-9]\)|\1|\1$')" 1
 	ct_delete big other
 	is "$runtime: after the end, the ledger is empty" "$(np_ids)" ""
 done
