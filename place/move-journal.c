@@ -170,7 +170,7 @@ static bool is_noted(int state, uint64_t inode)
 }
 
 /*
- * Whether the change is to be completed: the pages are moved, so that the CPUs and the marks alone may be left to write.
+ * Whether to complete the change: the pages are moved, so that the CPUs and the marks alone may be left to write.
  * If the cgroup is still as its mark says, the change has not begun there.
  */
 static bool is_forward(const struct cpuset *now, const struct record *r, const struct record *mark)

@@ -88,9 +88,16 @@ for runtime in crun runc; do
 	ok "$runtime: a resize to these CPUs accepts them" numaplace resize big limits.cpu=6-7 limits.cpu.nodes=balanced
 	is "$runtime: the memory follows" "$(everywhere big)" "$(same 6-7 3)"
 	ok "$runtime: all pages are on their node" verify big --nodes 3
+	ok "$runtime: numaplace-$runtime update --cpuset-cpus succeeds" numaplace-$runtime update --cpuset-cpus 4-5 big
+	is "$runtime: the record and the memory have followed" "$(everywhere big)" "$(same 4-5 2)"
+	ok "$runtime: all pages have followed" verify big --nodes 2
+	ok "$runtime: numaplace-$runtime update of the quota succeeds" numaplace-$runtime update --cpu-quota 60000 --cpu-period 100000 big
+	is "$runtime: an update of the quota through numaplace-$runtime keeps the placement" "$(everywhere big)" "$(same 4-5 2)"
+	not_ok "$runtime: numaplace-$runtime update that the runtime refuses fails" numaplace-$runtime update --cpuset-cpus 99 big
+	is "$runtime: and the placement is kept" "$(everywhere big)" "$(same 4-5 2)"
 	$runtime update --cpuset-cpus 1 big
 	ok "$runtime: a resize to the recorded request replaces them" numaplace resize big limits.cpu=2
-	is "$runtime: the container is where it was" "$(everywhere big | grep -c '^\([0-9]-[0-9] [0-9]\)|\1|\1$')" 1
+	is "$runtime: status, cgroup and process agree again" "$(everywhere big | grep -c '^\([0-9]-[0-9] [0-9]\)|\1|\1$')" 1
 	ct_delete big other
 	is "$runtime: after the end, the ledger is empty" "$(np_ids)" ""
 done
