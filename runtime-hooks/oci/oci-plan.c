@@ -53,6 +53,13 @@ void oci_plan_policy(const struct oci_plan *p, struct spec_edit *edit)
 	edit->policy_nodes = edit->policy_mode ? p->mems : NULL;
 }
 
+void oci_plan_variables(const struct oci_plan *p, struct spec_edit *edit)
+{
+	edit->variable[SPEC_CPUS] = p->cpus;
+	edit->variable[SPEC_NODES] = p->cpu_nodes;
+	edit->variable[SPEC_MEMORY_NODES] = p->memory_nodes;
+}
+
 void oci_hook_option(const char **options, const char *name, const char *value)
 {
 	unsigned int n = 0;

@@ -28,6 +28,9 @@ void oci_plan_free(struct oci_plan *p);
 /* Sets linux.memoryPolicy for a policy that needs it. The plan keeps the texts. */
 void oci_plan_policy(const struct oci_plan *p, struct spec_edit *edit);
 
+/* Sets the environment variables that give the process its place. The plan keeps the texts. */
+void oci_plan_variables(const struct oci_plan *p, struct spec_edit *edit);
+
 /* Appends an option and its value to @options: edit->options or edit->plan. */
 void oci_hook_option(const char **options, const char *name, const char *value);
 
