@@ -45,7 +45,7 @@ struct spots {
 	struct variable_spot {
 		struct spot where;
 		size_t name; /* index in variable_names */
-	} variable[VARIABLES_MAX + SPEC_VARIABLES]; /* with those that this edit adds */
+	} variable[VARIABLES_MAX];
 	unsigned int nvariables;
 	struct hook_spot hook[STAGES][HOOKS_MAX];
 	unsigned int nhooks[STAGES];
@@ -480,11 +480,10 @@ static int edit_environment(struct editor *e, const struct spots *s, struct erro
 {
 	cleanup_json struct json_writer added = JSON_IN_MEMORY, process = JSON_IN_MEMORY;
 	bool there[SPEC_VARIABLES] = { false };
+	unsigned int n = s->nvariables;
 
 	if (s->process.type != JSON_OBJECT)
 		return 0;
-	if (s->nvariables > VARIABLES_MAX)
-		return too_many_variables(err);
 	for (unsigned int i = 0; i < s->nvariables; i++) {
 		const struct variable_spot *v = &s->variable[i];
 		cleanup_json struct json_writer w = JSON_IN_MEMORY;
@@ -497,8 +496,10 @@ static int edit_environment(struct editor *e, const struct spots *s, struct erro
 	}
 	json_begin_array(&added, NULL);
 	for (size_t i = 0; i < SPEC_VARIABLES; i++)
-		if (s->edit->variable[i] && !there[i])
+		if (s->edit->variable[i] && !there[i] && n++ < VARIABLES_MAX)
 			put_variable(&added, variable_names[i], s->edit->variable[i]);
+	if (n > VARIABLES_MAX) /* the next edit could not replace them */
+		return too_many_variables(err);
 	json_begin_object(&process, NULL);
 	put_members(e, &s->env, "env", &added, &process);
 	put_members(e, &s->process, "process", &process, NULL);

@@ -133,10 +133,10 @@ static void test_refused(void)
 	}
 }
 
-/* A hostile image can set one variable often: up to 64 times, each is replaced. */
+/* A hostile image can set one variable often: each is replaced, up to 64 with those that are added. */
 static void test_many_variables(void)
 {
-	for (unsigned int n = 64; n <= 65; n++) {
+	for (unsigned int n = 62; n <= 65; n++) {
 		cleanup_strbuf struct strbuf text = { 0 };
 		cleanup_free char *out = NULL;
 		struct error err = { 0 };
@@ -148,8 +148,8 @@ static void test_many_variables(void)
 			strbuf_puts(&text, ",\"NUMAPLACE_CPUS=x\"");
 		strbuf_puts(&text, "]}}");
 		r = spec_edit(text.text, text.len, &told, &out, &len, &err);
-		is_int(r, n > 64 ? -EINVAL : 0, "spec_edit: NUMAPLACE_CPUS %u times (%s)", n, err.text);
-		ok(n > 64 ? !out : out && !strstr(out, "=x"), "spec_edit: NUMAPLACE_CPUS %u times: the image's value is gone", n);
+		is_int(r, n > 62 ? -EINVAL : 0, "spec_edit: NUMAPLACE_CPUS %u times (%s)", n, err.text);
+		ok(n > 62 ? !out : out && !strstr(out, "=x"), "spec_edit: NUMAPLACE_CPUS %u times: the image's value is gone", n);
 	}
 }
 
