@@ -92,12 +92,12 @@ incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
-wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
+wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtime.c cgroups-path.c))
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
 
@@ -337,7 +337,7 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-runtime stage drive) \
 	$(O)/at-each-call $(O)/made-containerd
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
@@ -437,6 +437,9 @@ comma := ,
 $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
 	$(common)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
+# Not for measurements, but for the tests of what it writes into a spec.
+$(O)/bench-hook/numaplace-runtime: $(call objects,bench/hook/wrap.c) $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
+$(O)/bench-hook/numaplace-runtime: link_libs = $(call pkg-libs,libcgroup numa yajl) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
 $(O)/made-containerd: $(O)/tests/hooks/made-containerd.o $(nri_wire) $(base)
 $(O)/made-containerd: link_pkgs = libprotobuf-c
@@ -444,7 +447,7 @@ $(O)/made-containerd: link_pkgs = libprotobuf-c
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/made-containerd \
+	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-runtime) $(O)/at-each-call $(O)/made-containerd \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
