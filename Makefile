@@ -209,8 +209,8 @@ $(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnuma
 	ln -sf $(@F) $(O)/$(soname)
 	ln -sf $(soname) $(O)/libnumaplace.so
 
-$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
-$(O)/numaplace: link_pkgs = libcgroup numa yajl
+$(O)/numaplace $(O)/image/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
+$(O)/numaplace $(O)/image/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which replaces the memory functions of a shared libc.
@@ -220,8 +220,11 @@ $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
-$(O)/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
-$(O)/numaplace-nri: link_pkgs = libprotobuf-c yajl
+# The static ones are for a container image without a system (contrib/kubernetes).
+image_programs = $(addprefix $(O)/image/,numaplace-nri numaplace)
+$(O)/numaplace-nri $(O)/image/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
+$(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
+$(image_programs): link_static = -static-pie
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -446,7 +449,7 @@ $(O)/made-containerd: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
-linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
+linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
 	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-runtime) $(O)/at-each-call $(O)/made-containerd \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
