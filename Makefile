@@ -224,7 +224,7 @@ $(O)/incus-agent: link_pkgs = libcgroup numa yajl
 image_programs = $(addprefix $(O)/image/,numaplace-nri numaplace)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
-$(image_programs): link_static = -static-pie
+$(image_programs): link_static = -static-pie -s
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -387,6 +387,11 @@ demo:
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
 
+# What contrib/kubernetes/Dockerfile copies, and that file.
+.PHONY: image
+image: $(image_programs)
+	cp contrib/kubernetes/Dockerfile $(O)/image/
+
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
 # LOCALITY_BENCH of the fifth.
 .PHONY: bench bench-select bench-hook bench-vm bench-move bench-locality hook-bench-programs
@@ -533,6 +538,7 @@ clean:
 help:
 	@echo 'make                  build into build/ (O=DIR: into DIR)'
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
+	@echo 'make image            the static programs and the Dockerfile of an image for Kubernetes, in build/image'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
