@@ -9,7 +9,7 @@ cd "${0%/*}/../.." || exit
 build=${NUMAPLACE_BUILD:-build}
 folder=contrib/kubernetes
 
-if ! "${CC:-cc}" -o "$tmp/yaml-json" tests/tools/yaml-json.c -lyaml 2> "$tmp/why"; then
+if ! "${CC:-cc}" -o "$tmp/yaml-json" tests/lint/yaml-json.c -lyaml 2> "$tmp/why"; then
 	echo "1..0 # SKIP no libyaml to compile with: $(head -n 1 "$tmp/why")"
 	exit
 fi
