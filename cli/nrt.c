@@ -68,7 +68,7 @@ int nrt_node_name(const struct cli *cli, const char *option, char out[NRT_NAME_M
 	if (!is_node_name(name))
 		return error_set(err, -EINVAL, "topology: %s: \"%s\": not the name of a node of Kubernetes (lower-case letters, digits, - and .)",
 				 from, quote(name).text);
-	snprintf(out, NRT_NAME_MAX + 1, "%s", name);
+	memcpy(out, name, strlen(name) + 1);
 	return 0;
 }
 
