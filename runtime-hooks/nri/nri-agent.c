@@ -11,6 +11,7 @@
 #include "plugin/base/vec.h"
 #include "runtime-hooks/common/hook.h"
 #include "runtime-hooks/nri/nri-request.h"
+#include "runtime-hooks/oci/cgroups-path.h"
 #include "runtime-hooks/oci/oci-plan.h"
 
 #include <errno.h>
@@ -200,7 +201,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 
 	if (wants(a, e, &env, &job, &rc, err)) {
 		take_pod(a, e->pod.id.text, &job);
-		rc = nri_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
+		rc = oci_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
 		if (rc == 0)
 			rc = patiently(a, step_reserve, &step, err);
 		if (rc == 0) {
@@ -225,7 +226,7 @@ static int find_pid(struct place_env *env, const struct nri_container *c, pid_t 
 	if (rc == 0)
 		rc = place_need_mount(env, err);
 	if (rc == 0)
-		rc = nri_cgroup_path(c->cgroups_path.text, cgroup, sizeof(cgroup), err);
+		rc = oci_cgroup_path(c->cgroups_path.text, cgroup, sizeof(cgroup), err);
 	if (rc == 0)
 		rc = cgroup_read_pids(env->mount, cgroup, &pids, err);
 	if (rc < 0)
