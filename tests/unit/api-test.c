@@ -534,7 +534,14 @@ static void test_writers(void)
 	is_refused(np, numaplace_move(np, "web", NULL, 1, NULL, NULL, NULL), -EINVAL, "nodes: NULL", "move: without nodes");
 	is_refused(np, numaplace_move(np, "web", "x", 1, NULL, NULL, NULL), -EINVAL, "nodes: ", "move: not a list");
 	is_refused(np, numaplace_move(np, "web", "0", 1, NULL, NULL, NULL), -EROFS, "read-only", "move: a read-only context");
+	is_int(numaplace_resize(NULL, "web", r, 1, NULL, NULL, NULL), -EINVAL, "resize: without a context");
+	is_refused(np, numaplace_resize(np, "web", NULL, 1, NULL, NULL, NULL), -EINVAL, "changes: NULL", "resize: without changes");
+	is_refused(np, numaplace_resize(np, "web", r, 1, NULL, NULL, NULL), -EROFS, "read-only", "resize: a read-only context");
+	is_refused(np, numaplace_resize_plan(np, "web", r, NULL), -EROFS, "read-only", "resize_plan: a read-only context");
 	ok(access(state, F_OK) < 0, "a read-only context creates no state folder");
+	is_int(numaplace_cpuset_read(NULL, NULL, NULL), -EINVAL, "cpuset_read: without a context");
+	is_refused(np, numaplace_cpuset_read(np, NULL, NULL), -EINVAL, "placement: NULL", "cpuset_read: without a placement");
+	numaplace_cpuset_free(NULL);
 	numaplace_request_free(r);
 	numaplace_close(np);
 
@@ -546,7 +553,16 @@ static void test_writers(void)
 		   "move: no such container");
 	ok(access(state, F_OK) < 0, "a release without a state folder creates none");
 	numaplace_request_new(np, &r);
+	is_refused(np, numaplace_resize(np, "web", r, 1, NULL, NULL, NULL), -EINVAL, "a key is missing", "resize: no key");
 	numaplace_request_set(r, "limits.cpu", "1");
+	is_refused(np, numaplace_resize(np, "web", r, 1, NULL, NULL, NULL), -ENOENT, "web: no such container",
+		   "resize: no such container");
+	numaplace_request_pin(r, "0", NULL);
+	is_refused(np, numaplace_resize(np, "web", r, 1, NULL, NULL, NULL), -EINVAL, "pins are", "resize: pins");
+	numaplace_request_pin(r, NULL, NULL);
+	numaplace_request_limit(r, 100000, 100000, 0);
+	is_refused(np, numaplace_resize(np, "web", r, 1, NULL, NULL, NULL), -EINVAL, "limits are", "resize: limits");
+	numaplace_request_limit(r, 0, 0, 0);
 	/* This test's own process: it is the caller, so its cgroup is not a container's, if the host has cgroup2. */
 	ok(place_as(np, r, sizeof(struct numaplace_target), (int)getpid(), "web", "crun") < 0,
 	   "place: this process is refused (%s)", numaplace_error(np));
