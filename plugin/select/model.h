@@ -13,8 +13,7 @@
 #define NUMAPLACE_MODEL_H
 
 #include "plugin/machine/topology.h"
-
-enum work_kind { WORK_COMPUTE, WORK_LATENCY, WORK_BANDWIDTH, WORK_KINDS };
+#include "plugin/select/work.h"
 
 struct work {
 	enum work_kind kind;

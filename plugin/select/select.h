@@ -24,6 +24,7 @@ struct select_policy {
 	unsigned int nreserved_memory;
 	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
 	bool even_shares;      /* every node of a set gives as much memory as it can, whatever the distances */
+	struct work_hint work; /* of containers that do not say it */
 	unsigned int balance;  /* 0 (pack: leave room for large containers) to 100 (spread: even load) */
 };
 void select_policy_init(struct select_policy *p);

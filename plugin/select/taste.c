@@ -16,7 +16,7 @@
 #define PRICE_MEMORY	0.1  /* of the memory of a set that is full afterwards */
 #define KEEP_MOST	20.0 /* taste.keep at balance 0 */
 
-/* Means over the kinds of work. */
+/* Of one kind of work, or the mean over the kinds. */
 struct mean_work {
 	double memory, stream;
 };
@@ -32,6 +32,14 @@ static struct mean_work mean_work(const struct model_params *p)
 	return m;
 }
 
+/* Of the container: the mean, unless the container or the administrator has named its kind. */
+static struct mean_work work_of(const struct choice *c, const struct model_params *p)
+{
+	struct work_hint hint = choice_work(c);
+
+	return hint.given ? (struct mean_work){ p->memory[hint.kind], p->stream[hint.kind] } : mean_work(p);
+}
+
 /* Traffic at the memory of a node of mean size with all CPUs in use, as part of what the memory serves. */
 static double full_traffic(const struct topology *t, const struct model_params *p, double stream)
 {
@@ -44,15 +52,16 @@ static double full_traffic(const struct topology *t, const struct model_params *
 }
 
 /*
- * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others.
- * Below saturation, the wait grows with the square of the traffic (model_wait()).
+ * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others,
+ * whose work is @mean. Below saturation, the wait grows with the square of the traffic (model_wait()).
  */
-static double crowd_price(const struct topology *t, const struct model_params *p, const struct mean_work *work)
+static double crowd_price(const struct topology *t, const struct model_params *p, const struct mean_work *work,
+			  const struct mean_work *mean)
 {
-	double u = full_traffic(t, p, work->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
+	double u = full_traffic(t, p, mean->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
 	double grows = u < 1 ? 2 * p->queue * u * u : (1 + p->queue) * u;
 
-	return work->memory * (wait + grows);
+	return mean->memory * (wait * (work->memory / mean->memory) + grows * (work->stream / mean->stream));
 }
 
 /*
@@ -87,20 +96,47 @@ static void balance_taste(unsigned int balance, struct taste *t)
 	}
 }
 
+/* Slowdown if all pages are one local distance away. */
+static double local_distance(const struct model_params *p, const struct mean_work *work)
+{
+	return work->memory * (model_latency(p, 20) - 1);
+}
+
+double taste_compute(const struct choice *c)
+{
+	const struct model_params *p = &model_params[0];
+	struct mean_work work = work_of(c, p);
+
+	return (1 - work.memory) / local_distance(p, &work);
+}
+
+double taste_later(const struct choice *c)
+{
+	const struct model_params *p = &model_params[0];
+	struct mean_work work = work_of(c, p), others = mean_work(p);
+
+	return local_distance(p, &others) / local_distance(p, &work);
+}
+
+double taste_sharing(void)
+{
+	return 1 / model_params[0].smt - 1;
+}
+
 void taste_set(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
 	const struct model_params *p = &model_params[0];
-	struct mean_work work = mean_work(p);
+	struct mean_work work = work_of(c, p), others = mean_work(p);
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
-	double distance =
-		work.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
+	double distance = local_distance(p, &work);
+	double later = taste_later(c);
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	t->cpu = crowd_price(c->t, p, &work) / distance;
-	t->memory = PRICE_MEMORY;
-	t->keep = keep_price(t->nodes, mean) / t->cpu;
+	t->cpu = crowd_price(c->t, p, &work, &others) / distance;
+	t->memory = PRICE_MEMORY * later;
+	t->keep = keep_price(t->nodes, mean) * later / t->cpu;
 	t->core = (1 - work.memory) * (1 / p->smt - 1) / distance;
 	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;

@@ -90,6 +90,12 @@ static void test_places(void)
 	takes("limits.cpu.threads", "all", "all");
 	takes("limits.cpu.threads", "one", "one");
 	refuses("limits.cpu.threads", "2", "not all or one");
+	takes("limits.cpu.work", "compute", "compute");
+	takes("limits.cpu.work", "latency", "latency");
+	takes("limits.cpu.work", "bandwidth", "bandwidth");
+	refuses("limits.cpu.work", "any", "not compute, latency or bandwidth");
+	refuses("limits.cpu.work", "Compute", "not compute, latency or bandwidth");
+	refuses("limits.cpu.work", "", "not compute, latency or bandwidth");
 	takes("limits.memory.nodes", "8", "8");
 	takes("limits.memory.nodes", "0-4,^3", "0-2,4");
 	refuses("limits.memory.nodes", "", "empty");
