@@ -63,6 +63,7 @@ struct model_part {
 	double time;     /* CPU time that each of these threads gets, 0 to 1: less if CPUs are over-committed */
 	double siblings; /* part of these threads that share their core with a thread in use */
 	double crowd;    /* part of their last-level caches that other containers use */
+	double slow;     /* how much longer their cores compute than the fastest cores; 0: as these */
 };
 
 /* Traffic of all containers, by node. */

@@ -169,6 +169,7 @@ struct choice {
 	struct need sought;       /* what a set of nodes must have: asked, without memory on named nodes */
 	struct search search;
 	struct reasons *why;
+	struct placement *second; /* NULL, or becomes the placement of the runner-up */
 	unsigned int warnings;    /* placement.warnings */
 };
 
@@ -214,6 +215,10 @@ double taste_compute(const struct choice *c);
 double taste_later(const struct choice *c);
 /* Slowdown of computing on a shared core. */
 double taste_sharing(void);
+
+/* settle.c: the placement on the chosen set; that of the runner-up, left unchanged if there is none. */
+int settle(struct choice *c, struct placement *out, struct error *err);
+int settle_second(struct choice *c, struct placement *out, struct error *err);
 
 /* memory.c: choice of memory nodes. */
 int choose_mems(struct choice *c, struct error *err);

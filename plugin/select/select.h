@@ -111,4 +111,11 @@ void reasons_add(struct reasons *why, const char *fmt, ...) __attribute__((forma
  */
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err);
 
+/*
+ * The same, and the placement that the container would get on the nodes of the runner-up as @second, which the caller
+ * zeroes before and frees with placement_free(). Without a runner-up it is unchanged. It takes about twice the time.
+ */
+int select_placements(const struct select_input *in, struct placement *out, struct placement *second,
+		      struct reasons *why, struct error *err);
+
 #endif
