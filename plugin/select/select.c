@@ -453,7 +453,7 @@ static int prepare(struct choice *c, struct error *err)
 
 static int choose(struct choice *c, struct placement *out, struct error *err)
 {
-	struct placement placed = { 0 }, second = { 0 };
+	struct placement placed = { 0 };
 	int r = prepare(c, err);
 
 	if (r < 0)
@@ -469,16 +469,13 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 	if (!c->req->cpu_listed && !c->in->whole)
 		explain_choice(c);
 	if (c->second)
-		r = settle_second(c, &second, err);
+		r = settle_second(c, c->second, err);
 	if (r == 0)
 		r = settle(c, &placed, err);
 	if (r < 0) {
-		placement_free(&second);
 		placement_free(&placed);
 		return r;
 	}
-	if (c->second)
-		*c->second = second;
 	*out = placed;
 	return 0;
 }

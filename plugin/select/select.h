@@ -113,7 +113,7 @@ int select_placement(const struct select_input *in, struct placement *out, struc
 
 /*
  * The same, and the placement that the container would get on the nodes of the runner-up as @second, which the caller
- * zeroes before and frees with placement_free(). Without a runner-up it is unchanged. It takes about twice the time.
+ * zeroes before and frees with placement_free(), also after a failure. Without a runner-up it is unchanged. It takes about twice the time.
  */
 int select_placements(const struct select_input *in, struct placement *out, struct placement *second,
 		      struct reasons *why, struct error *err);

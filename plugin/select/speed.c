@@ -276,12 +276,11 @@ static double settle_speed(const struct scene *s, const struct tenant *x, const 
 /* The container at one place: beside the others, and alone. */
 struct seat {
 	struct tenant now, alone;
-	double speed_alone[WORKS];
+	double speed_alone;
 };
 
-/* Mean over its works of its speed with these parts and this traffic, as a part of @best. */
-static double mean_part(const struct scene *s, const struct tenant *x, const struct model_traffic *others,
-			const double *best)
+/* Mean over its works of its speed with these parts beside @others. */
+static double mean_speed(const struct scene *s, const struct tenant *x, const struct model_traffic *others)
 {
 	double sum = 0;
 
@@ -290,14 +289,14 @@ static double mean_part(const struct scene *s, const struct tenant *x, const str
 		double weight = weight_of(s, x->work, i, &work);
 
 		if (weight > 0)
-			sum += weight * (settle_speed(s, x, &work, others) / best[i]);
+			sum += weight * settle_speed(s, x, &work, others);
 	}
 	return sum;
 }
 
 /* The same if some causes, bits 1 << enum slow_cause, were absent. */
 static double without(const struct scene *s, const struct tenant *present, const struct tenant *alone,
-		      unsigned int causes, const double *best, struct model_traffic *scratch)
+		      unsigned int causes, struct model_traffic *scratch)
 {
 	struct tenant x = *present;
 	size_t size = s->t->nnodes * sizeof(double);
@@ -320,7 +319,7 @@ static double without(const struct scene *s, const struct tenant *present, const
 		memset(scratch->controller, 0, size);
 	if (causes & 1U << SLOW_LINKS)
 		memset(scratch->link, 0, size);
-	return mean_part(s, &x, scratch, best);
+	return mean_speed(s, &x, scratch);
 }
 
 /* Of the nodes with its pages, the one whose memory others use most. */
@@ -343,23 +342,31 @@ static unsigned int busiest(const struct scene *s, const struct tenant *x)
 
 #define OTHERS (1U << SLOW_MEMORY | 1U << SLOW_LINKS)
 #define CORES  (1U << SLOW_CPUS | 1U << SLOW_CORES)
+#define LITTLE 1e-9 /* differences of rounding */
 
-/* The cause without which it would be fastest; distance is what it lacks even alone and on such cores. */
-static void find_cause(const struct scene *s, const struct seat *seat, const double *best,
-		       struct model_traffic *scratch, struct speed *out)
+/*
+ * The cause without which it would be fastest; distance is what it lacks even alone and on such cores. If several
+ * together are needed, as the slowest of a memory and of the links to it counts, it is the memory.
+ */
+static void find_cause(const struct scene *s, const struct seat *seat, double best, struct model_traffic *scratch,
+		       struct speed *out)
 {
 	const struct tenant *now = &seat->now, *alone = &seat->alone;
-	double most = 1e-9;
+	double most = LITTLE, present = out->part * best;
 
+	if (out->part >= 1 - LITTLE)
+		return;
 	for (enum slow_cause cause = SLOW_TIME; cause <= SLOW_DISTANCE; cause++) {
-		double gain = cause == SLOW_DISTANCE ? 1 - without(s, alone, alone, OTHERS | CORES, best, scratch) :
-						       without(s, now, alone, 1U << cause, best, scratch) - out->part;
+		double gain = cause == SLOW_DISTANCE ? best - without(s, alone, alone, OTHERS | CORES, scratch) :
+						       without(s, now, alone, 1U << cause, scratch) - present;
 
 		if (gain <= most)
 			continue;
 		most = gain;
 		out->cause = cause;
 	}
+	if (out->cause == SLOW_NOT)
+		out->cause = SLOW_MEMORY;
 	if (out->cause == SLOW_MEMORY)
 		out->node = busiest(s, now);
 }
@@ -389,12 +396,7 @@ static int seat_find(struct scene *s, struct seat *seat, const struct placement 
 	add_load(s, &p->share);
 	find_parts(s, &seat->alone, p);
 	clear_traffic(s, &s->others);
-	for (unsigned int i = 0; i < WORKS; i++) {
-		struct work work;
-
-		weight_of(s, s->in->work, i, &work);
-		seat->speed_alone[i] = seat->alone.nparts ? settle_speed(s, &seat->alone, &work, &s->others) : 0;
-	}
+	seat->speed_alone = seat->alone.nparts ? mean_speed(s, &seat->alone, &s->others) : 0;
 	for (unsigned int k = 0; k < s->in->n; k++)
 		add_load(s, &s->in->neighbour[k].placement->share);
 	find_parts(s, &seat->now, p);
@@ -463,15 +465,15 @@ static int predict(struct scene *s, struct seat *seat, const struct placement *c
 {
 	cleanup_free double *sums = calloc(2 * (size_t)s->t->nnodes + 2, sizeof(*sums));
 	struct model_traffic scratch = { sums, sums + s->t->nnodes + 1 };
-	double best[WORKS] = { 0 };
+	double best = 0;
 	int r = sums ? 0 : -ENOMEM, noted = 0;
 
 	for (unsigned int k = 0; k < n && r == 0; k++) {
 		r = seat_find(s, &seat[k], place[k]);
-		if (r == 0 && seat[k].alone.nparts)
-			note_cores(s, &seat[k].alone, !noted++);
-		for (unsigned int i = 0; i < WORKS; i++)
-			best[i] = seat[k].speed_alone[i] > best[i] ? seat[k].speed_alone[i] : best[i];
+		if (r < 0 || !seat[k].alone.nparts)
+			continue;
+		note_cores(s, &seat[k].alone, !noted++);
+		best = seat[k].speed_alone > best ? seat[k].speed_alone : best;
 	}
 	if (r == 0)
 		r = find_others(s);
@@ -479,7 +481,7 @@ static int predict(struct scene *s, struct seat *seat, const struct placement *c
 		out[k] = (struct speed){ .cause = SLOW_NOT };
 		if (!seat[k].now.nparts)
 			continue;
-		out[k].part = one_at_most(mean_part(s, &seat[k].now, &s->others, best));
+		out[k].part = one_at_most(mean_speed(s, &seat[k].now, &s->others) / best);
 		find_cause(s, &seat[k], best, &scratch, &out[k]);
 	}
 	return r;

@@ -34,7 +34,7 @@ enum slow_cause {
 };
 
 struct speed {
-	double part;           /* of its speed alone on an idle machine, 0 to 1 */
+	double part;           /* of its speed alone on an idle machine, 0 to 1; 0: the machine has none of its CPUs */
 	enum slow_cause cause; /* SLOW_NOT if nothing slows it */
 	unsigned int node;     /* id, for SLOW_MEMORY */
 };

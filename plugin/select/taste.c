@@ -113,8 +113,12 @@ double taste_compute(const struct choice *c)
 double taste_later(const struct choice *c)
 {
 	const struct model_params *p = &model_params[0];
-	struct mean_work work = work_of(c, p), others = mean_work(p);
+	struct mean_work work, others;
 
+	if (!choice_work(c).given)
+		return 1;
+	work = work_of(c, p);
+	others = mean_work(p);
 	return local_distance(p, &others) / local_distance(p, &work);
 }
 
@@ -128,7 +132,7 @@ void taste_set(struct choice *c)
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
 	const struct model_params *p = &model_params[0];
-	struct mean_work work = work_of(c, p), others = mean_work(p);
+	struct mean_work work = work_of(c, p), others = choice_work(c).given ? mean_work(p) : work;
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 	double distance = local_distance(p, &work);
 	double later = taste_later(c);
