@@ -214,7 +214,7 @@ double taste_compute(const struct choice *c);
 /* A local distance of later containers, whose work is unknown, in local distances of this one. */
 double taste_later(const struct choice *c);
 /* Slowdown of computing on a shared core. */
-double taste_sharing(void);
+double taste_sharing(const struct choice *c);
 
 /* settle.c: the placement on the chosen set; that of the runner-up, left unchanged if there is none. */
 int settle(struct choice *c, struct placement *out, struct error *err);

@@ -18,6 +18,7 @@ void select_policy_init(struct select_policy *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->balance = 50;
+	p->prices = &select_prices;
 }
 
 void placement_free(struct placement *p)

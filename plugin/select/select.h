@@ -17,8 +17,23 @@ struct reserved_memory {
 	uint64_t bytes;
 };
 
+/*
+ * What the parts of a cost weigh that are not settings: the model of memory, and prices of what later containers lose,
+ * in local distances. See taste.c.
+ */
+struct model_params;
+struct select_prices {
+	const struct model_params *model;
+	double node;      /* of a whole free node, if the machine is full */
+	double node_idle; /* of a whole free node, if the machine is idle */
+	double memory;    /* of the memory of a set that is full afterwards */
+	double group;     /* of a group of near nodes that is free as a whole */
+};
+extern const struct select_prices select_prices;
+
 /* The administrator's settings; select_policy_init() sets the defaults. */
 struct select_policy {
+	const struct select_prices *prices; /* select_prices, but for a benchmark of them */
 	struct idset reserved_cpus;
 	struct nodeset reserved_nodes;
 	unsigned int nreserved_memory;

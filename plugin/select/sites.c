@@ -9,7 +9,6 @@
 
 #define BIAS_DEVICE 1.0  /* per local distance to the device */
 #define BIAS_HOME 0.3    /* of nodes other than the last ones: of its pages, the page cache is still there */
-#define BIAS_GROUP 0.1   /* of a group of near nodes that is free as a whole */
 #define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)
@@ -192,7 +191,7 @@ static int weigh_computing(struct choice *c)
 		return -ENOMEM;
 	for (unsigned int k = 0; k < c->search.nsites; k++) {
 		struct site *x = &c->search.sites[k];
-		double shared = threads ? shared_part(c, x, mark) * taste_sharing() : 0;
+		double shared = threads ? shared_part(c, x, mark) * taste_sharing(c) : 0;
 
 		x->slow = (int64_t)(((double)x->slow + shared * 1e6) * price);
 	}
@@ -237,7 +236,7 @@ static int add_costs(struct choice *c)
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
 	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
 	cleanup_free struct group *groups = find_groups(c);
-	double group_price = BIAS_GROUP * taste_later(c);
+	double group_price = c->in->policy->prices->group * taste_later(c);
 
 	if (!groups)
 		return -ENOMEM;

@@ -11,10 +11,15 @@
 #include "plugin/select/model.h"
 #include "plugin/select/select-internal.h"
 
-#define PRICE_NODE	3.0  /* of a whole free node, if the machine is full */
-#define PRICE_NODE_IDLE 0.25 /* of a whole free node, if the machine is idle */
-#define PRICE_MEMORY	0.1  /* of the memory of a set that is full afterwards */
-#define KEEP_MOST	20.0 /* taste.keep at balance 0 */
+#define KEEP_MOST 20.0 /* taste.keep at balance 0 */
+
+const struct select_prices select_prices = {
+	.model = &model_params[0],
+	.node = 3,
+	.node_idle = 0.25,
+	.memory = 0.1,
+	.group = 0.1,
+};
 
 /* Of one kind of work, or the mean over the kinds. */
 struct mean_work {
@@ -68,12 +73,12 @@ static double crowd_price(const struct topology *t, const struct model_params *p
  * taste.keep: with one node, there is nothing to keep. While most of the machine is free, few later containers need
  * what is kept.
  */
-static double keep_price(double nodes, double mean)
+static double keep_price(const struct select_prices *price, double nodes, double mean)
 {
 	double others = 1 - 1 / nodes;
 	double used = (1 - mean) * (1 - mean);
 
-	return others * (PRICE_NODE_IDLE + (PRICE_NODE * others - PRICE_NODE_IDLE) * used);
+	return others * (price->node_idle + (price->node * others - price->node_idle) * used);
 }
 
 /*
@@ -104,7 +109,7 @@ static double local_distance(const struct model_params *p, const struct mean_wor
 
 double taste_compute(const struct choice *c)
 {
-	const struct model_params *p = &model_params[0];
+	const struct model_params *p = c->in->policy->prices->model;
 	struct mean_work work = work_of(c, p);
 
 	return (1 - work.memory) / local_distance(p, &work);
@@ -112,7 +117,7 @@ double taste_compute(const struct choice *c)
 
 double taste_later(const struct choice *c)
 {
-	const struct model_params *p = &model_params[0];
+	const struct model_params *p = c->in->policy->prices->model;
 	struct mean_work work, others;
 
 	if (!choice_work(c).given)
@@ -122,16 +127,16 @@ double taste_later(const struct choice *c)
 	return local_distance(p, &others) / local_distance(p, &work);
 }
 
-double taste_sharing(void)
+double taste_sharing(const struct choice *c)
 {
-	return 1 / model_params[0].smt - 1;
+	return 1 / c->in->policy->prices->model->smt - 1;
 }
 
 void taste_set(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
-	const struct model_params *p = &model_params[0];
+	const struct model_params *p = c->in->policy->prices->model;
 	struct mean_work work = work_of(c, p), others = choice_work(c).given ? mean_work(p) : work;
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
 	double distance = local_distance(p, &work);
@@ -139,8 +144,8 @@ void taste_set(struct choice *c)
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
 	t->cpu = crowd_price(c->t, p, &work, &others) / distance;
-	t->memory = PRICE_MEMORY * later;
-	t->keep = keep_price(t->nodes, mean) * later / t->cpu;
+	t->memory = c->in->policy->prices->memory * later;
+	t->keep = keep_price(c->in->policy->prices, t->nodes, mean) * later / t->cpu;
 	t->core = (1 - work.memory) * (1 / p->smt - 1) / distance;
 	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;

@@ -272,8 +272,13 @@ static void test_second(void)
 		struct select_input in = { .topology = t, .usage = w.u, .request = &q, .policy = &w.policy };
 		struct placement one, two = { 0 }, second = { 0 };
 		struct reasons why = { 0 };
+		unsigned int far = rnd_below(&r, t->nnodes);
 		bool said = false;
 
+		if (q.memory && t->nodes[far].has_memory && rnd_below(&r, 2)) {
+			nodeset_add(&q.mem_nodes, t->nodes[far].id);
+			q.given |= 1U << KEY_MEMORY_NODES;
+		}
 		if (select_in(&w, &q, &one) == 0) {
 			int rc = select_placements(&in, &two, &second, &why, &w.err);
 
