@@ -167,9 +167,6 @@ void numaplace_placement_free(struct numaplace_placement *p)
 		return;
 	for (enum request_key k = 0; k < KEY_COUNT; k++)
 		free(p->value[k]);
-	if (p->plan)
-		placement_free(&p->plan->placement);
-	free(p->plan);
 	free(p->memory);
 	free(p->id);
 	free(p->runtime);
@@ -180,6 +177,9 @@ void numaplace_placement_free(struct numaplace_placement *p)
 	free(p->held);
 	free(p->pinned_cpus);
 	free(p->pinned_mems);
+	if (p->plan)
+		placement_free(&p->plan->placement);
+	free(p->plan);
 	free(p);
 }
 

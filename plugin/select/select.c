@@ -21,11 +21,6 @@ void select_policy_init(struct select_policy *p)
 	p->prices = &select_prices;
 }
 
-void placement_free(struct placement *p)
-{
-	share_free(&p->share);
-}
-
 /* No set has enough free CPUs for a shared request: counts capacity instead, and load decides. */
 static void crowd(struct choice *c)
 {

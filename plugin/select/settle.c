@@ -7,6 +7,11 @@
 #include <errno.h>
 #include <string.h>
 
+void placement_free(struct placement *p)
+{
+	share_free(&p->share);
+}
+
 static struct spread_input spread_of(const struct choice *c)
 {
 	return (struct spread_input){

@@ -50,8 +50,9 @@ struct scene {
 static double load_of(const struct share *s)
 {
 	unsigned int n = idset_count(&s->cpus);
+	uint64_t load = n ? (uint64_t)s->count * LOAD_ONE / n : 0;
 
-	return n ? (double)((uint64_t)s->count * LOAD_ONE / n) / LOAD_ONE : 0;
+	return (double)load / LOAD_ONE;
 }
 
 static void add_load(struct scene *s, const struct share *share)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * The speed that the model of memory (model.h) predicts for a container at one or more places, beside all other
- * containers of the machine. For people who read a plan or an explanation: no choice is made by it, and no placement
+ * containers of the machine. It is for plans and explanations that people read: no choice depends on it, and no hook
  * computes it. Pure: no I/O, no clock.
  */
 #ifndef NUMAPLACE_SPEED_H
