@@ -9,7 +9,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 bench=${NUMAPLACE_BUILD:-$here/../../build}/bench-select
 
 cd "$here/../.." || exit 1
-"$bench" --sensitivity --rows 'made-008n-8x32/90/shared/cpu,made-004n-snc/90/shared/cpu+mem' --seeds 1 --arrivals 60 \
+"$bench" --sensitivity --rows 'made-008n-8x32/90/shared/cpu,made-024n-epyc/60/exclusive/cpu+mem' --seeds 1 --arrivals 60 \
 	--shared /nonexistent > "$tmp/out" 2> "$tmp/err"
 ok $? 'the bench runs on two rows' "$(cat "$tmp/err")"
 
