@@ -225,7 +225,7 @@ NUMAPLACE_API int numaplace_predict(struct numaplace *np, const struct numaplace
 /**
  * struct numaplace_speed - the predicted speed of a container on some nodes
  * @nodes:   a list: the nodes of its CPUs
- * @percent: of its speed alone on an idle machine
+ * @percent: of its speed alone on an idle machine, at most 100 on its own nodes
  * @reason:  what slows it most, for a person; "" at 100 per cent
  *
  * Since: 0.1

@@ -112,7 +112,7 @@ static void give_back(struct topology *t, const struct share *s)
 struct places {
 	struct placement now, second, idle;
 	const struct placement *place[3];
-	unsigned int n, runner_up; /* runner_up: 0, none */
+	unsigned int n, places_idle; /* the first places_idle are its own and that on an idle machine */
 };
 
 static void places_free(struct places *p)
@@ -141,16 +141,16 @@ static int find_places(struct decision *d, const struct placement *own, const st
 	if (decision_try(d, usage, &out->now, NULL, &err) == -ENOMEM)
 		return -ENOMEM;
 	d->second = NULL;
-	if (elsewhere(&out->now, own))
-		out->place[out->n++] = &out->now;
-	else if (elsewhere(&out->second, own))
-		out->place[out->n++] = &out->second;
-	out->runner_up = out->n - 1;
 	topology_idle(t);
 	nodeset_clear(&d->limits.last_nodes);
 	nodeset_clear(&d->limits.last_mems);
 	if (decision_try(d, none, &out->idle, NULL, &err) == 0)
 		out->place[out->n++] = &out->idle;
+	out->places_idle = out->n;
+	if (elsewhere(&out->now, own))
+		out->place[out->n++] = &out->now;
+	else if (elsewhere(&out->second, own))
+		out->place[out->n++] = &out->second;
 	return 0;
 }
 
@@ -167,15 +167,15 @@ static int predict(struct decision *d, const struct crowd *c, const struct place
 	for (unsigned int i = 0; i < c->n; i++)
 		neighbour[i] = (struct neighbour){ &c->tenant[i].placement, c->tenant[i].work };
 	in.neighbour = neighbour;
-	rc = speed_predict(&in, p->place, p->n, speed);
+	rc = speed_predict(&in, p->place, p->n, p->places_idle, speed);
 	if (rc < 0)
 		return rc;
 	if (speed[0].part <= 0)
 		return -ENOENT;
-	*out = (struct prediction){ .n = p->runner_up ? 2 : 1 };
-	for (unsigned int i = 0; i < out->n; i++) {
-		out->nodes[i] = p->place[i]->nodes;
-		out->speed[i] = speed[i];
+	*out = (struct prediction){ .n = 1, .nodes = { p->place[0]->nodes }, .speed = { speed[0] } };
+	if (p->n > p->places_idle) {
+		out->nodes[out->n] = p->place[p->n - 1]->nodes;
+		out->speed[out->n++] = speed[p->n - 1];
 	}
 	return 0;
 }

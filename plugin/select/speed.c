@@ -462,7 +462,7 @@ static void scene_free(struct scene *s)
 }
 
 static int predict(struct scene *s, struct seat *seat, const struct placement *const *place, unsigned int n,
-		   struct speed *out)
+		   unsigned int idle, struct speed *out)
 {
 	cleanup_free double *sums = calloc(2 * (size_t)s->t->nnodes + 2, sizeof(*sums));
 	struct model_traffic scratch = { sums, sums + s->t->nnodes + 1 };
@@ -471,7 +471,7 @@ static int predict(struct scene *s, struct seat *seat, const struct placement *c
 
 	for (unsigned int k = 0; k < n && r == 0; k++) {
 		r = seat_find(s, &seat[k], place[k]);
-		if (r < 0 || !seat[k].alone.nparts)
+		if (r < 0 || !seat[k].alone.nparts || k >= idle)
 			continue;
 		note_cores(s, &seat[k].alone, !noted++);
 		best = seat[k].speed_alone > best ? seat[k].speed_alone : best;
@@ -480,22 +480,25 @@ static int predict(struct scene *s, struct seat *seat, const struct placement *c
 		r = find_others(s);
 	for (unsigned int k = 0; k < n && r == 0; k++) {
 		out[k] = (struct speed){ .cause = SLOW_NOT };
-		if (!seat[k].now.nparts)
+		if (!seat[k].now.nparts || best <= 0)
 			continue;
-		out[k].part = one_at_most(mean_speed(s, &seat[k].now, &s->others) / best);
+		out[k].part = mean_speed(s, &seat[k].now, &s->others) / best;
+		if (k < idle)
+			out[k].part = one_at_most(out[k].part);
 		find_cause(s, &seat[k], best, &scratch, &out[k]);
 	}
 	return r;
 }
 
-int speed_predict(const struct speed_input *in, const struct placement *const *place, unsigned int n, struct speed *out)
+int speed_predict(const struct speed_input *in, const struct placement *const *place, unsigned int n, unsigned int idle,
+		  struct speed *out)
 {
 	struct seat seat[SPEED_PLACES_MAX] = { 0 };
 	struct scene s;
 	int r = scene_init(&s, in);
 
 	if (r == 0)
-		r = predict(&s, seat, place, n, out);
+		r = predict(&s, seat, place, n, idle, out);
 	for (unsigned int k = 0; k < n; k++) {
 		free(seat[k].now.part);
 		free(seat[k].alone.part);

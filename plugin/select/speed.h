@@ -34,7 +34,7 @@ enum slow_cause {
 };
 
 struct speed {
-	double part;           /* of its speed alone on an idle machine, 0 to 1; 0: the machine has none of its CPUs */
+	double part;           /* of its speed alone on an idle machine; 0: the machine has none of its CPUs */
 	enum slow_cause cause; /* SLOW_NOT if nothing slows it */
 	unsigned int node;     /* id, for SLOW_MEMORY */
 };
@@ -42,11 +42,11 @@ struct speed {
 #define SPEED_PLACES_MAX 4
 
 /*
- * Predicts @out[i] for the same container at @place[i], up to SPEED_PLACES_MAX. The speed alone on an idle machine, which
- * is 1, is that of the fastest of these places, so that one of them should be the choice on an idle machine. 0 or
- * -ENOMEM.
+ * Predicts @out[i] for the same container at @place[i], up to SPEED_PLACES_MAX. 1 is its speed alone at the fastest of the
+ * first @idle places: where it is, and where it would be on an idle machine. At these it is never above 1. 0 or -ENOMEM.
  */
-int speed_predict(const struct speed_input *in, const struct placement *const *place, unsigned int n, struct speed *out);
+int speed_predict(const struct speed_input *in, const struct placement *const *place, unsigned int n, unsigned int idle,
+		  struct speed *out);
 
 /* In whole per cent. */
 unsigned int speed_percent(const struct speed *s);

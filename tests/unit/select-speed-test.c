@@ -61,13 +61,14 @@ static void beside(struct scene *s, const char *cpus, const char *mems, struct w
 	s->n++;
 }
 
-static int predict_at(const struct scene *s, const struct placement *const *place, unsigned int n, struct speed *out)
+static int predict_at(const struct scene *s, const struct placement *const *place, unsigned int n, unsigned int idle,
+		      struct speed *out)
 {
 	const struct speed_input in = {
 		.topology = s->t, .work = s->work, .n = s->n, .neighbour = s->neighbour
 	};
 
-	return speed_predict(&in, place, n, out);
+	return speed_predict(&in, place, n, idle, out);
 }
 
 /* Speed on these CPUs and memory nodes, compared with the other ones on an idle machine. Its reason is s->reason. */
@@ -77,7 +78,7 @@ static unsigned int percent(struct scene *s, const char *cpus, const char *mems,
 	const struct placement *place[2] = { &own, &idle };
 	struct speed speed[2] = { { 0 } };
 
-	if (predict_at(s, place, 2, speed) < 0)
+	if (predict_at(s, place, 2, 2, speed) < 0)
 		return 0;
 	speed_reason(&speed[0], s->reason, sizeof(s->reason));
 	return speed_percent(&speed[0]);
@@ -171,6 +172,24 @@ static void test_places(void)
 	scene_end(&s);
 }
 
+/* A faster place that is not one of the idle ones is above 100 %. */
+static void test_faster(void)
+{
+	struct scene s = scene_of(four(1, 1));
+	struct placement far = on(s.t, "0-1,32-33", "0,2"), near = on(s.t, "0-3", "0");
+	const struct placement *place[2] = { &far, &near };
+	struct speed speed[2];
+
+	s.work = (struct work_hint){ true, WORK_LATENCY };
+	predict_at(&s, place, 2, 1, speed);
+	is_int(speed_percent(&speed[0]), 100, "the only idle place: 100 %%, although another one is faster");
+	ok(speed_percent(&speed[1]) > 100 && speed[1].cause == SLOW_NOT, "the faster place: %u %%", speed_percent(&speed[1]));
+	predict_at(&s, place, 2, 2, speed);
+	ok(speed_percent(&speed[0]) < 100 && speed_percent(&speed[1]) == 100, "two idle places: the slower one has %u %%",
+	   speed_percent(&speed[0]));
+	scene_end(&s);
+}
+
 static void test_work(void)
 {
 	struct work_hint stream = { true, WORK_BANDWIDTH };
@@ -237,10 +256,10 @@ static void test_random(void)
 			unsigned int n = s.n;
 
 			seen++;
-			predict_at(&s, place, 2, speed);
-			predict_at(&s, place, 2, again);
+			predict_at(&s, place, 2, 2, speed);
+			predict_at(&s, place, 2, 2, again);
 			s.n = 0;
-			predict_at(&s, place, 2, quiet);
+			predict_at(&s, place, 2, 2, quiet);
 			s.n = n;
 			for (unsigned int i = 0; i < 2; i++) {
 				outside += speed[i].part <= 0 || speed[i].part > 1 || speed[i].part != again[i].part;
@@ -306,6 +325,7 @@ int main(void)
 	test_alone();
 	test_causes();
 	test_places();
+	test_faster();
 	test_work();
 	test_random();
 	test_second();
