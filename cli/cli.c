@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define PREFIX "org.numaplace." /* of annotations; not accepted here */
+
 void cli_warn(const char *line)
 {
 	fprintf(stderr, "numaplace: warning: %s\n", line);
@@ -160,4 +162,22 @@ void cli_json_speed(struct json_writer *w, const struct numaplace_prediction *p)
 		json_end(w);
 	}
 	json_end(w);
+}
+
+int cli_take_key(const char *verb, struct numaplace *np, struct numaplace_request *r, const char *argument,
+		 struct error *err)
+{
+	size_t len = strcspn(argument, "=");
+	cleanup_free char *key = NULL;
+	int ret;
+
+	if (!argument[len])
+		return error_set(err, -EINVAL, "%s: %s: not of the form KEY=VALUE", verb, quote(argument).text);
+	key = strndup(argument, len);
+	if (!key)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (strncmp(key, PREFIX, strlen(PREFIX)) == 0)
+		return error_set(err, -EINVAL, "%s: no such key", quote(key).text);
+	ret = cli_result(np, numaplace_request_set(r, key, argument + len + 1), err);
+	return ret == -ENOENT ? err->status = -EINVAL : ret;
 }

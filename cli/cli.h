@@ -67,6 +67,16 @@ static inline void cleanup_numaplace_placementp(struct numaplace_placement **p)
 }
 #define cleanup_numaplace_placement __attribute__((cleanup(cleanup_numaplace_placementp)))
 
+static inline void cleanup_numaplace_requestp(struct numaplace_request **r)
+{
+	numaplace_request_free(*r);
+}
+#define cleanup_numaplace_request __attribute__((cleanup(cleanup_numaplace_requestp)))
+
+/* Sets one key of @r from an argument such as "limits.cpu=4". -EINVAL, also for an unknown key. */
+int cli_take_key(const char *verb, struct numaplace *np, struct numaplace_request *r, const char *argument,
+		 struct error *err);
+
 /* The set of a list that the library has made: of CPUs, or of nodes. */
 struct idset cli_set(const char *list);
 struct nodeset cli_nodes(const char *list);
@@ -114,6 +124,7 @@ int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_incus(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_plan(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_resize(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err);

@@ -5,6 +5,7 @@
  */
 #include "cli/doctor-report.h"
 #include "cli/doctor-runtimes.h"
+#include "cli/drift.h"
 
 #include "cgroup/cgroup.h"
 #include "place/move-journal.h"
@@ -126,7 +127,7 @@ static int say_cut_off(void *arg, const struct record *r)
 	const struct cut_off *c = arg;
 
 	if (move_journal_left(c->state, c->mount, r))
-		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move was interrupted, its memory may be on its old and "
+		doctor_say(c->d, VERDICT_DO, "ledger", "%.80s: its move or resize was interrupted, its memory may be on its old and "
 			   "its new nodes: run numaplace move %.80s NODES, with either", r->id, r->id);
 	return 0;
 }
@@ -192,6 +193,30 @@ static void check_ledger(struct doctor *d)
 	check_records(d, &env);
 }
 
+/* Containers whose cpuset another program has written. */
+static void check_cpusets(struct doctor *d)
+{
+	cleanup_numaplace struct numaplace *np = NULL;
+	cleanup_snapshot struct numaplace_snapshot *s = NULL;
+	const struct numaplace_placement *p;
+
+	/* check_ledger() has reported a ledger that cannot be read */
+	if (d->cli->sysroot || cli_open(d->cli, NUMAPLACE_READ_ONLY, &np, NULL) < 0 ||
+	    numaplace_snapshot_take(np, NUMAPLACE_LEDGER_ONLY, &s) < 0)
+		return;
+	for (unsigned int i = 0; (p = numaplace_snapshot_placement(s, i)); i++) {
+		struct drift drift = drift_of(np, p);
+		char text[1200];
+
+		if (drift.cpus || drift.mems) {
+			drift_describe(&drift, p, text, sizeof(text));
+			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cpuset: accept "
+				   "or replace it with numaplace resize", numaplace_placement_id(p), text);
+		}
+		drift_free(&drift);
+	}
+}
+
 static void check_host(struct doctor *d)
 {
 	check_machine(d);
@@ -199,6 +224,7 @@ static void check_host(struct doctor *d)
 	check_filter(d);
 	check_conf(d);
 	check_ledger(d);
+	check_cpusets(d);
 }
 
 /* --- the report --- */

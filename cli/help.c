@@ -174,6 +174,22 @@ static const struct {
 	  "        The time limit. The default is 300; 0 means no limit.\n"
 	  "\n"
 	  "Example: numaplace move web1 2-3\n" },
+	{ "resize",
+	  "Usage: numaplace [OPTION...] resize [--dry-run] [--timeout SECONDS] ID KEY=VALUE...\n"
+	  "\n"
+	  "Replaces keys in the request of a running container, and changes its placement.\n"
+	  "The container stays on its nodes if they have room, and otherwise gets the\n"
+	  "nearest ones; then its memory moves as with `numaplace move`. If the request\n"
+	  "cannot be fulfilled, or the container uses more memory than is requested,\n"
+	  "nothing changes and the exit status is 1. Limits that the runtime sets\n"
+	  "(cpu.max, memory.max) are not changed.\n"
+	  "\n"
+	  "  --dry-run\n"
+	  "        Choose and print the placement; write nothing.\n"
+	  "  --timeout SECONDS\n"
+	  "        The time limit. The default is 300; 0 means no limit.\n"
+	  "\n"
+	  "Example: numaplace resize web1 limits.cpu=6 limits.memory=8GiB\n" },
 	{ "incus",
 	  "Usage: numaplace [OPTION...] incus place [--dry-run] [--project NAME] [--socket PATH] INSTANCE\n"
 	  "\n"

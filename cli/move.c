@@ -3,51 +3,18 @@
  * `numaplace move ID NODES`: moves a running container to other nodes and shows the progress on a terminal. Success
  * means that all of its pages are on the new nodes.
  */
-#include "cli/cli.h"
-#include "cli/find.h"
-#include "plugin/base/number.h"
+#include "cli/change.h"
 
 #include <errno.h>
-#include <inttypes.h>
-#include <string.h>
-
-#define MOVE_SECONDS 300
-#define MOVE_SECONDS_MAX 86400
 
 struct move_options {
-	const char *id, *nodes;
-	unsigned int seconds;
-	bool dry_run;
-	bool terminal, shown;
+	struct change change;
+	const char *nodes;
 };
-
-static void show_progress(void *arg, uint64_t done, uint64_t total)
-{
-	struct move_options *o = arg;
-
-	if (!o->terminal)
-		return;
-	o->shown = true;
-	fprintf(stderr, "\r%" PRIu64 " of %" PRIu64 " MiB", done >> 20, total >> 20);
-}
-
-static int set_seconds(void *seconds, const char *value, struct error *err)
-{
-	uint64_t n;
-
-	if (!number_parse(value, MOVE_SECONDS_MAX, &n))
-		return error_set(err, -EINVAL, "--timeout %s: seconds are expected (0: no limit)", quote(value).text);
-	*(unsigned int *)seconds = (unsigned int)n;
-	return 0;
-}
 
 static int move_parse(struct move_options *o, int argc, char **argv, struct error *err)
 {
-	const struct option_rule rules[] = {
-		{ .name = "timeout", .set = set_seconds, .arg = &o->seconds },
-		{ .name = "dry-run", .flag = &o->dry_run },
-	};
-	int words = cli_options("move", rules, ARRAY_SIZE(rules), argc, argv, err);
+	int words = change_options(&o->change, argc, argv, err);
 	struct nodeset nodes;
 
 	if (words < 0)
@@ -56,70 +23,50 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 		return cli_no_arguments("move", words - 2, argv + 2, err);
 	if (words < 2)
 		return error_set(err, -EINVAL, "move: a container and nodes are expected: move ID NODES");
-	o->id = argv[0];
+	o->change.id = argv[0];
 	o->nodes = argv[1];
 	return nodeset_parse(o->nodes, &nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
-static void move_print_json(const struct numaplace_placement *before, const struct numaplace_placement *after)
+static int move_container(struct move_options *o, struct error *err)
 {
-	struct json_writer o = JSON_TO(stdout);
+	struct change *c = &o->change;
+	const char *cgroup = numaplace_placement_cgroup(c->before);
+	int r = c->dry_run ? numaplace_move_plan(c->np, cgroup, o->nodes, &c->after) :
+			     numaplace_move(c->np, cgroup, o->nodes, c->seconds, change_progress, c, &c->after);
 
-	json_begin_object(&o, NULL);
-	json_put_string(&o, "id", numaplace_placement_id(after));
-	cli_json_comma(&o, "nodes", numaplace_placement_nodes(after));
-	json_put_string(&o, "cpus", numaplace_placement_cpus(after));
-	json_put_string(&o, "mems", numaplace_placement_mems(after));
-	cli_json_comma(&o, "nodes_before", numaplace_placement_nodes(before));
-	json_put_string(&o, "mems_before", numaplace_placement_mems(before));
-	json_end(&o);
+	return change_result(c, r, err);
 }
 
-static void move_print_text(const struct move_options *o, const struct numaplace_placement *before,
-			    const struct numaplace_placement *after)
+static void move_print_text(const struct change *c)
 {
-	bool mems_only = strcmp(numaplace_placement_applied(after), "cpuset.mems") == 0;
-
-	printf("%s: memory from %s to %s, CPUs %s%s\n", numaplace_placement_id(after), numaplace_placement_mems(before),
-	       numaplace_placement_mems(after), mems_only ? "are its runtime's" : numaplace_placement_cpus(after),
-	       o->dry_run ? " (not done: --dry-run)" : "");
+	printf("%s: memory from %s to %s, CPUs %s%s\n", numaplace_placement_id(c->after),
+	       numaplace_placement_mems(c->before), numaplace_placement_mems(c->after),
+	       change_mems_only(c) ? "are its runtime's" : numaplace_placement_cpus(c->after), change_remark(c));
 }
 
-static int move_container(struct numaplace *np, struct move_options *o, const char *cgroup,
-			  struct numaplace_placement **after, struct error *err)
+static int move_run(struct cli *cli, struct move_options *o, int argc, char **argv, struct error *err)
 {
-	int r = o->dry_run ? numaplace_move_plan(np, cgroup, o->nodes, after) :
-			     numaplace_move(np, cgroup, o->nodes, o->seconds, show_progress, o, after);
+	int r = move_parse(o, argc, argv, err);
 
-	if (o->shown)
-		fputc('\n', stderr);
-	return cli_result(np, r, err);
+	if (r == 0)
+		r = change_open(&o->change, cli, err);
+	if (r == 0)
+		r = move_container(o, err);
+	if (r < 0)
+		return r;
+	if (cli->json)
+		change_print_json(&o->change);
+	else
+		move_print_text(&o->change);
+	return 0;
 }
 
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	cleanup_numaplace struct numaplace *np = NULL;
-	cleanup_snapshot struct numaplace_snapshot *s = NULL;
-	cleanup_numaplace_placement struct numaplace_placement *after = NULL;
-	const struct numaplace_placement *before;
-	struct move_options o = { .seconds = MOVE_SECONDS, .terminal = isatty(STDERR_FILENO) };
-	int r = move_parse(&o, argc, argv, err);
+	struct move_options o = { .change = { .verb = "move" } };
+	int r = move_run(cli, &o, argc, argv, err);
 
-	if (r == 0 && cli->sysroot)
-		r = error_set(err, -EINVAL, "move: not on a recorded machine");
-	if (r == 0)
-		r = cli_open(cli, 0, &np, err);
-	if (r == 0)
-		r = cli_result(np, numaplace_snapshot_take(np, NUMAPLACE_LEDGER_ONLY, &s), err);
-	if (r == 0)
-		r = find_container(s, "move", o.id, &before, err);
-	if (r == 0)
-		r = move_container(np, &o, numaplace_placement_cgroup(before), &after, err);
-	if (r < 0)
-		return r;
-	if (cli->json)
-		move_print_json(before, after);
-	else
-		move_print_text(&o, before, after);
-	return 0;
+	change_close(&o.change);
+	return r;
 }

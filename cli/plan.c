@@ -8,33 +8,14 @@
 #include <errno.h>
 #include <string.h>
 
-#define PREFIX "org.numaplace." /* of annotations; not accepted here */
 #define HINTS "volatile."       /* of keys that request nothing */
-
-/* Sets one key from an argument, "limits.cpu=4". */
-static int take_key(struct numaplace *np, struct numaplace_request *r, const char *argument, struct error *err)
-{
-	size_t len = strcspn(argument, "=");
-	cleanup_free char *key = NULL;
-	int ret;
-
-	if (!argument[len])
-		return error_set(err, -EINVAL, "plan: %s: not of the form KEY=VALUE", quote(argument).text);
-	key = strndup(argument, len);
-	if (!key)
-		return error_set(err, -ENOMEM, "out of memory");
-	if (strncmp(key, PREFIX, strlen(PREFIX)) == 0)
-		return error_set(err, -EINVAL, "%s: no such key", quote(key).text);
-	ret = cli_result(np, numaplace_request_set(r, key, argument + len + 1), err);
-	return ret == -ENOENT ? err->status = -EINVAL : ret;
-}
 
 static int take_request(struct numaplace *np, struct numaplace_request *r, int argc, char **argv, struct error *err)
 {
 	bool requested = false;
 
 	for (int i = 0; i < argc; i++) {
-		int ret = take_key(np, r, argv[i], err);
+		int ret = cli_take_key("plan", np, r, argv[i], err);
 
 		if (ret < 0)
 			return ret;

@@ -5,6 +5,7 @@
  * are shown separately and do not count as misplaced.
  */
 #include "cli/cli.h"
+#include "cli/drift.h"
 #include "cli/find.h"
 #include "cli/table.h"
 #include "cli/term.h"
@@ -26,6 +27,7 @@ struct target {
 	struct numaplace_pages *pages;
 	uint64_t own, miss;
 	uint64_t mixed; /* private or file pages, which cannot be distinguished */
+	struct drift drift;
 };
 
 struct verify {
@@ -42,8 +44,12 @@ struct verify {
 
 static void verify_clear(struct verify *v)
 {
-	while (v->n)
-		numaplace_pages_free(v->target[--v->n].pages);
+	while (v->n) {
+		struct target *t = &v->target[--v->n];
+
+		numaplace_pages_free(t->pages);
+		drift_free(&t->drift);
+	}
 	numaplace_snapshot_free(steal_ptr(v->s));
 }
 
@@ -197,6 +203,10 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 		cli_result(v->np, r, err);
 		return error_prefix(err, r, "%s", name_of(t).text);
 	}
+	if (t->placed && !t->pid)
+		t->drift = drift_of(v->np, t->placed);
+	if (t->drift.cpus || t->drift.mems)
+		v->cli->failed = true;
 	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
 	for (unsigned int i = 0; (n = numaplace_pages_node(t->pages, i)); i++) {
@@ -305,6 +315,11 @@ static void verify_print_json(const struct verify *v)
 		json_put_string(&o, "policy", policy_of(t));
 		json_put_string(&o, "applied", applied_of(t));
 		json_put_string(&o, "verdict", verdict(v, t));
+		if (t->drift.now) {
+			json_put_bool(&o, "drift", t->drift.cpus || t->drift.mems);
+			json_put_string(&o, "cpus_now", t->drift.now->cpus);
+			json_put_string(&o, "mems_now", t->drift.now->mems);
+		}
 		json_put_uint(&o, "hit", t->own - t->miss);
 		json_put_uint(&o, "miss", t->miss);
 		json_put_uint(&o, "mixed", t->mixed);
@@ -351,6 +366,16 @@ static void fill_table(const struct target *t, const struct nodeset *nodes, stru
 	}
 }
 
+static void print_drift(const struct target *t)
+{
+	char text[1200];
+
+	if (!t->drift.cpus && !t->drift.mems)
+		return;
+	drift_describe(&t->drift, t->placed, text, sizeof(text));
+	printf("drift: %s: another program has written its cpuset (see numaplace-resize(1))\n", text);
+}
+
 static int print_target(const struct verify *v, const struct target *t, struct error *err)
 {
 	struct nodeset nodes;
@@ -382,6 +407,7 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	       (double)(t->own - t->miss) / (1 << 20), (double)t->miss / (1 << 20));
 	if (t->mixed)
 		printf("%.1f MiB in file mappings, private or page cache: cannot distinguish\n", (double)t->mixed / (1 << 20));
+	print_drift(t);
 	printf("\n");
 	return 0;
 }

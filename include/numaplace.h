@@ -348,6 +348,43 @@ NUMAPLACE_API int numaplace_move_plan(struct numaplace *np, const char *name, co
 				      struct numaplace_placement **out);
 
 /**
+ * numaplace_resize - gives a live container other resources
+ * @np:       the context
+ * @name:     as in numaplace_move()
+ * @changes:  the keys to replace in the container's request, set with numaplace_request_set(); without pins and limits
+ * @seconds:  the time limit; 0: none
+ * @progress: as in numaplace_move(); not called if no memory moves
+ * @arg:      passed to @progress
+ * @out:      the new placement, to be freed with numaplace_placement_free(); may be NULL
+ *
+ * The container stays on its nodes if they have room; otherwise it gets the nearest ones, and its memory moves. The
+ * limits that the runtime sets (cpu.max, memory.max) are not changed. After a failure the container has its previous
+ * placement.
+ *
+ * Returns: 0; -EINVAL: @changes, or keys that do not fit those of the container; -ENOENT: no such container; -ENOTUNIQ:
+ * several have this id; -ENOSPC: no room, or a ceiling of the host; -EBUSY: it uses more memory than is requested, pages
+ * that cannot be moved, or another move of it; -ENOTSUP: another program assigns its CPUs, or its memory policy cannot
+ * change; -ETIMEDOUT; -EROFS; -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_resize(struct numaplace *np, const char *name, const struct numaplace_request *changes,
+				   unsigned int seconds, void (*progress)(void *arg, uint64_t done, uint64_t total),
+				   void *arg, struct numaplace_placement **out);
+
+/**
+ * numaplace_resize_plan - chooses as numaplace_resize() would, and changes nothing
+ * @np:      the context
+ * @name:    as in numaplace_move()
+ * @changes: as in numaplace_resize()
+ * @out:     the new placement, to be freed with numaplace_placement_free(); may be NULL
+ *
+ * Returns: as numaplace_resize().
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_resize_plan(struct numaplace *np, const char *name, const struct numaplace_request *changes,
+					struct numaplace_placement **out);
+
+/**
  * numaplace_find - reads the placement of one live container
  * @np:   the context
  * @name: its id, or its cgroup, beginning with "/"
@@ -604,6 +641,41 @@ struct numaplace_counters {
  * Since: 0.1
  */
 NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const struct numaplace_snapshot *s);
+
+/* --- the cpuset --- */
+
+/**
+ * struct numaplace_cpuset - what the kernel allows a container now
+ * @cpus: its CPUs, a list
+ * @mems: its memory nodes, a list
+ *
+ * They differ from its placement if another program has written its cpuset, or a CPU is offline.
+ *
+ * Since: 0.1
+ */
+struct numaplace_cpuset {
+	const char *cpus, *mems;
+};
+
+/**
+ * numaplace_cpuset_read - reads the effective cpuset of a container
+ * @np:  the context
+ * @p:   the placement of the container
+ * @out: the cpuset; free it with numaplace_cpuset_free()
+ *
+ * Returns: 0; -ENOENT: no cgroup2, the container has ended, or its cgroup was replaced; -ENOMEM; or another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement *p,
+					struct numaplace_cpuset **out);
+
+/**
+ * numaplace_cpuset_free - frees a cpuset
+ * @c: the cpuset; NULL: nothing
+ *
+ * Since: 0.1
+ */
+NUMAPLACE_API void numaplace_cpuset_free(struct numaplace_cpuset *c);
 
 /* --- pages --- */
 

@@ -46,6 +46,9 @@ struct lib_container {
 };
 int lib_find(struct numaplace *np, const char *name, struct lib_container *out, struct error *err);
 
+/* The keys of a request that changes another one. *@out belongs to @r. -EINVAL: no key, or a pin or limit beside them. */
+int lib_request_changes(const struct numaplace_request *r, const struct request **out, struct error *err);
+
 /* The request as the internal functions take it. */
 int lib_request_finish(const struct numaplace_request *r, struct request *out, struct error *err);
 

@@ -102,3 +102,15 @@ int lib_request_finish(const struct numaplace_request *r, struct request *out, s
 	request_fallback_memory(out, r->memory);
 	return request_finish(out, err);
 }
+
+int lib_request_changes(const struct numaplace_request *r, const struct request **out, struct error *err)
+{
+	if (!request_asks(&r->keys))
+		return error_set(err, -EINVAL, "a key is missing, for example limits.cpu=4");
+	if (!idset_empty(&r->keys.pin_cpus) || !nodeset_empty(&r->keys.pin_mems))
+		return error_set(err, -EINVAL, "pins are the runtime's: they cannot be changed");
+	if (r->quota || r->memory)
+		return error_set(err, -EINVAL, "limits are the runtime's: they cannot be changed");
+	*out = &r->keys;
+	return 0;
+}

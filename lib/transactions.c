@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The transactions of the public API: plan, place, release and move. The internal calls are in the functions run_*().
+ * The transactions of the public API: plan, place, release, move and resize. The internal calls are in the functions run_*().
  */
 #include "lib/context.h"
 
@@ -190,12 +190,26 @@ int numaplace_release(struct numaplace *np, const char *runtime, const char *id)
 	return lib_keep(np, rc, &err);
 }
 
-/* Moves, or only chooses if @job says so. */
-static int move_to(struct numaplace *np, const char *name, const char *nodes, struct move_job *job,
-		   struct numaplace_placement **out)
+/* Moves or resizes, or only chooses if @job says so. */
+static int change(struct numaplace *np, const char *name, struct move_job *job, struct numaplace_placement **out,
+		  struct error *err)
 {
 	cleanup_record struct record after = { 0 };
 	struct lib_container container = { 0 };
+	int rc = lib_check_writable(np, err);
+
+	if (rc == 0)
+		rc = lib_find(np, name, &container, err);
+	job->id = container.id;
+	job->cgroup_inode = container.inode;
+	if (rc == 0)
+		rc = run_move(np, job, &after, err);
+	return rc < 0 ? rc : give(&after, out, err);
+}
+
+static int move_to(struct numaplace *np, const char *name, const char *nodes, struct move_job *job,
+		   struct numaplace_placement **out)
+{
 	struct error err = { 0 };
 	int rc;
 
@@ -207,15 +221,7 @@ static int move_to(struct numaplace *np, const char *name, const char *nodes, st
 	if (rc < 0)
 		rc = error_prefix(&err, rc, "nodes");
 	if (rc == 0)
-		rc = lib_check_writable(np, &err);
-	if (rc == 0)
-		rc = lib_find(np, name, &container, &err);
-	job->id = container.id;
-	job->cgroup_inode = container.inode;
-	if (rc == 0)
-		rc = run_move(np, job, &after, &err);
-	if (rc == 0)
-		rc = give(&after, out, &err);
+		rc = change(np, name, job, out, &err);
 	return lib_keep(np, rc, &err);
 }
 
@@ -233,4 +239,37 @@ int numaplace_move_plan(struct numaplace *np, const char *name, const char *node
 	struct move_job job = { .dry_run = true };
 
 	return move_to(np, name, nodes, &job, out);
+}
+
+static int resize_to(struct numaplace *np, const char *name, const struct numaplace_request *changes,
+		     struct move_job *job, struct numaplace_placement **out)
+{
+	struct error err = { 0 };
+	int rc;
+
+	if (!np)
+		return -EINVAL;
+	if (!changes)
+		return lib_missing(np, "changes");
+	rc = lib_request_changes(changes, &job->changes, &err);
+	if (rc == 0)
+		rc = change(np, name, job, out, &err);
+	return lib_keep(np, rc, &err);
+}
+
+int numaplace_resize(struct numaplace *np, const char *name, const struct numaplace_request *changes,
+		     unsigned int seconds, void (*progress)(void *arg, uint64_t done, uint64_t total), void *arg,
+		     struct numaplace_placement **out)
+{
+	struct move_job job = { .seconds = seconds, .progress = progress, .arg = arg };
+
+	return resize_to(np, name, changes, &job, out);
+}
+
+int numaplace_resize_plan(struct numaplace *np, const char *name, const struct numaplace_request *changes,
+			  struct numaplace_placement **out)
+{
+	struct move_job job = { .dry_run = true };
+
+	return resize_to(np, name, changes, &job, out);
 }

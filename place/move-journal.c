@@ -134,9 +134,14 @@ static const char *find_record(const struct mender *m, const char *id, uint64_t 
 	return NULL;
 }
 
+static bool has_memory_of(const struct cpuset *c, const struct record *r)
+{
+	return nodeset_equal(&c->mems, &r->placement.mems);
+}
+
 static bool is_at(const struct cpuset *c, const struct record *r)
 {
-	return nodeset_equal(&c->mems, &r->placement.mems) &&
+	return has_memory_of(c, r) &&
 	       (strcmp(r->applied, PLACE_MEMS_ONLY) == 0 || idset_equal(&c->cpus, &r->placement.share.cpus));
 }
 
@@ -144,6 +149,16 @@ static bool same_place(const struct record *a, const struct record *b)
 {
 	return nodeset_equal(&a->placement.mems, &b->placement.mems) &&
 	       idset_equal(&a->placement.share.cpus, &b->placement.share.cpus);
+}
+
+/* A resize may change the request alone. */
+static bool same_record(const struct record *a, const struct record *b)
+{
+	cleanup_free char *text_a = NULL, *text_b = NULL;
+	size_t len_a, len_b;
+
+	return same_place(a, b) && record_format(a, &text_a, &len_a, NULL) == 0 &&
+	       record_format(b, &text_b, &len_b, NULL) == 0 && len_a == len_b && memcmp(text_a, text_b, len_a) == 0;
 }
 
 static bool is_noted(int state, uint64_t inode)
@@ -154,13 +169,22 @@ static bool is_noted(int state, uint64_t inode)
 	return is_cut_off(state, name, id);
 }
 
+/*
+ * Whether to complete the change: the pages are moved, so that the CPUs and the marks alone may be left to write.
+ * If the cgroup is still as its mark says, the change has not begun there.
+ */
+static bool is_forward(const struct cpuset *now, const struct record *r, const struct record *mark)
+{
+	return has_memory_of(now, r) && !is_at(now, mark);
+}
+
 bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *r)
 {
 	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
 
 	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 ||
-	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_place(r, mark) || is_at(&now, r))
+	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_record(r, mark) || is_forward(&now, r, mark))
 		return false;
 	record_free(r);
 	*r = *mark;
@@ -177,7 +201,18 @@ bool move_journal_left(int state, int mount, const struct record *r)
 	if (!is_noted(state, r->cgroup_inode) || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
 	    c.inode != r->cgroup_inode || cgroup_read_cpuset(&c, &now, NULL) < 0)
 		return false;
-	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_place(mark, r));
+	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_record(mark, r));
+}
+
+static int complete(const struct mender *m, const struct record *r, struct cgroup_dir *c, const struct cpuset *now,
+		    struct error *err)
+{
+	const struct nodeset none = { { 0 } };
+	int rc = 0;
+
+	if (!is_at(now, r))
+		rc = cgroup_write_cpuset(&m->env->writer, c, NULL, &r->placement.share.cpus, &none, err);
+	return rc < 0 ? rc : marks_set(m->env, c, r, NULL, 0, err);
 }
 
 /* True: nothing is left to repair. */
@@ -191,20 +226,20 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->env->mount, r, c, &why) < 0 ||
 	    own_read_mark(c, &mark, &why) <= 0)
 		return false;
-	if (same_place(r, mark))
+	if (same_record(r, mark))
 		return is_at(&now, r);
-	if (is_at(&now, r)) {
-		rc = marks_set(m->env, c, r, NULL, 0, &why);
+	if (is_forward(&now, r, mark)) {
+		rc = complete(m, r, c, &now, &why);
 		if (rc == 0)
-			place_say(m->env, "%s: completed an interrupted move", r->id);
+			place_say(m->env, "%s: completed an interrupted move or resize", r->id);
 	} else {
 		rc = ledger_add(m->l, class, mark, &why);
 		if (rc == 0)
-			place_say(m->env, "%s: its move was interrupted: it is recorded on its old nodes", r->id);
+			place_say(m->env, "%s: its move or resize was interrupted: its old placement is recorded", r->id);
 		return false;
 	}
 	if (rc < 0)
-		place_say(m->env, "%s: its move was interrupted: %s", r->id, why.text);
+		place_say(m->env, "%s: its move or resize was interrupted: %s", r->id, why.text);
 	return rc == 0;
 }
 

@@ -22,9 +22,9 @@ int move_journal_begin(int state, const char *id, uint64_t cgroup_inode, struct 
 void move_journal_end(int state, struct move_journal *m, bool done);
 
 /*
- * Repairs interrupted moves: corrects the ledger to where each container really is. If its cpuset is that of the new
- * record, that record is written to the cgroup as well; else the ledger gets the old record back from the cgroup,
- * although some memory may be on the new nodes. Call it under the ledger's lock. Failures are reported as warnings.
+ * Repairs interrupted moves: corrects the ledger to where each container really is. If its memory nodes are those of
+ * the new record, and the change has begun, the cgroup gets the new CPUs and marks as well; else the ledger gets the old
+ * record back from the cgroup, although some memory may be on the new nodes. Call it under the ledger's lock. Failures are reported as warnings.
  */
 void move_journal_mend(const struct place_env *env, struct ledger *l);
 

@@ -1,19 +1,19 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The steps of a move. The ledger gets the new placement first, so that its place is not given to another container (if
- * the move is interrupted, the old one is restored: place/move-journal.h). Then cpuset.mems is widened to the old and
- * the new nodes, and the pages are moved some MiB at a time; a write of the new nodes alone would move everything in
- * one system call, which takes minutes for a large container. At the end cpuset.mems is narrowed, which moves the
- * remaining pages.
+ * The steps of a move, and of a resize, which is a move with another request. The ledger gets the new placement first,
+ * so that its place is not given to another container (if the move is interrupted, the old one is restored:
+ * place/move-journal.h). Then cpuset.mems is widened to the old and the new nodes, and the pages are moved some MiB at a
+ * time; a write of the new nodes alone would move everything in one system call, which takes minutes for a large
+ * container. At the end cpuset.mems is narrowed, which moves the remaining pages.
  */
 #include "place/move.h"
 
 #include "cgroup/move-pages.h"
 #include "cgroup/own.h"
-#include "place/decide.h"
 #include "place/machine.h"
 #include "place/marks.h"
 #include "place/message.h"
+#include "place/move-choose.h"
 #include "place/move-journal.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
@@ -30,13 +30,11 @@ struct move {
 	struct place_env *env;
 	const struct move_job *job;
 	struct machine machine;
-	struct request request;  /* the recorded one, with the new nodes */
-	struct decision decision;
+	struct move_choice choice;
 	struct cgroup_dir cgroup;
 	struct cpuset cpuset;    /* before the move */
 	const struct record *old, *new;
 	const char *class;
-	bool mems_only;
 	struct move_journal journal;
 	bool finished;
 	struct page_move pages;
@@ -66,7 +64,7 @@ static int narrow_down(struct move *m, struct error *err)
 	static const struct idset none;
 
 	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL,
-				   m->mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
+				   m->choice.mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
 }
 
 /* Checks that no own pages are left on other nodes; retries pages that are busy for a short time. */
@@ -93,8 +91,12 @@ static int settle(struct move *m, struct error *err)
 static int carry(struct move *m, struct error *err)
 {
 	uint64_t left = 0;
-	int rc = page_move_count_first(&m->pages, err);
+	int rc;
 
+	/* A resize on the same memory nodes changes the CPUs alone. */
+	if (m->job->changes && nodeset_equal(&m->old->placement.mems, &m->new->placement.mems))
+		return narrow_down(m, err);
+	rc = page_move_count_first(&m->pages, err);
 	if (rc == 0)
 		rc = widen(m, err);
 	for (int i = 0; i < ROUNDS && rc == 0; i++) {
@@ -152,95 +154,6 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 	return rc;
 }
 
-/*
- * A memory policy names its nodes, and only the process itself can change it; preferred would continue to prefer the
- * old nodes. Interleave should follow the cpuset, but in a test (Linux 6.12, emulated) it did not finish.
- */
-static int check_policy(const struct record *r, struct error *err)
-{
-	if (r->placement.policy == POLICY_STRICT)
-		return 0;
-	return error_set(err, -ENOTSUP,
-			 "limits.memory.policy: \"%s\": cannot be moved: its processes have a policy with fixed nodes",
-			 memory_policy_name(r->placement.policy));
-}
-
-static int read_allowed(struct move *m, struct error *err)
-{
-	cleanup_cgroup_dir struct cgroup_dir parent = CGROUP_DIR_NONE;
-	struct constraints *limits = &m->decision.limits;
-	int rc = cgroup_parent(m->env->mount, &m->cgroup, &parent, err);
-
-	if (rc == 0)
-		rc = cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
-	limits->limited = rc == 0;
-	return rc;
-}
-
-/* Makes the new record from the old one's request, with other nodes. */
-static int choose_new(struct move *m, struct ledger *l, const struct record *old, struct record *out, struct error *err)
-{
-	struct request *r = &m->request;
-	int rc;
-
-	*r = old->request;
-	r->nodes_mode = NODES_LIST;
-	r->nodes = m->job->nodes;
-	r->all_nodes = false;
-	/* The present nodes must not count as preferred. */
-	nodeset_clear(&r->last_nodes);
-	nodeset_clear(&r->last_mems);
-	decision_init(&m->decision, m->env, m->machine.topology, r);
-	m->decision.without = &old->placement.share;
-	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
-	m->decision.whole = m->mems_only && !r->cpu_listed;
-	memcpy(out->id, old->id, sizeof(out->id));
-	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
-	memcpy(out->applied, old->applied, sizeof(out->applied));
-	out->cgroup_inode = old->cgroup_inode;
-	out->started = old->started;
-	out->request = old->request;
-	out->cgroup = strdup(old->cgroup);
-	if (!out->cgroup)
-		return error_errno(err, -ENOMEM, "move");
-	rc = read_allowed(m, err);
-	return rc < 0 ? rc : decision_make(&m->decision, l, &out->placement, &out->reasons, err);
-}
-
-static uint64_t more(uint64_t free, uint64_t own, uint64_t total)
-{
-	return own < total - free ? free + own : total;
-}
-
-/* Counts the container's own memory as free, since a move within or partly within its nodes can use it again. */
-static void free_own(struct move *m)
-{
-	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
-	struct topology *t = m->machine.topology;
-
-	if (!stat)
-		return;
-	if (cgroup_read_numa_pages(&m->cgroup, stat, NULL) == 0) {
-		for (unsigned int i = 0; i < stat->n; i++) {
-			int n = topology_find_node(t, stat->node[i].id);
-
-			if (n >= 0 && t->nodes[n].mem_free <= t->nodes[n].mem_total)
-				t->nodes[n].mem_free = more(t->nodes[n].mem_free, stat->node[i].anon, t->nodes[n].mem_total);
-		}
-	}
-	for (unsigned int h = 0; h < t->nhuge; h++) {
-		if (!t->huge_size[h] || cgroup_read_hugetlb_stat(&m->cgroup, t->huge_size[h], stat, NULL) < 0)
-			continue;
-		for (unsigned int i = 0; i < stat->n; i++) {
-			int n = topology_find_node(t, stat->node[i].id);
-
-			if (n >= 0 && t->nodes[n].huge_free[h] <= t->nodes[n].huge_total[h])
-				t->nodes[n].huge_free[h] = more(t->nodes[n].huge_free[h], stat->node[i].anon / t->huge_size[h],
-								t->nodes[n].huge_total[h]);
-		}
-	}
-}
-
 static int open_cgroup(struct move *m, const struct record *r, struct error *err)
 {
 	int rc = cgroup_open(m->env->mount, r->cgroup, &m->cgroup, err);
@@ -267,13 +180,9 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	if (rc == 0)
 		rc = open_cgroup(m, old, err);
 	/* If Incus chose the nodes, it writes the CPUs itself and would overwrite ours. */
-	m->mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
+	m->choice.mems_only = rc == 0 && strcmp(old->applied, PLACE_MEMS_ONLY) == 0;
 	if (rc == 0)
-		rc = check_policy(old, err);
-	if (rc == 0) {
-		free_own(m);
-		rc = choose_new(m, l, old, new, err);
-	}
+		rc = move_choose(&m->choice, m->env, m->machine.topology, l, old, new, err);
 	if (rc == 0 && !m->job->dry_run)
 		rc = move_journal_begin(m->env->state, new->id, new->cgroup_inode, &m->journal, err);
 	if (rc == 0 && !m->job->dry_run)
@@ -317,7 +226,7 @@ static int carry_out(struct move *m, struct error *err)
 		put_back(m);
 	} else {
 		m->finished = true;
-		marks_tell_systemd(m->env, &m->cgroup, m->mems_only ? &none : &m->new->placement.share.cpus,
+		marks_tell_systemd(m->env, &m->cgroup, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
 	page_move_tell(&m->pages);
@@ -330,7 +239,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	cleanup_record struct record old = { 0 }, new = { 0 };
 	cleanup_move struct move m = {
 		.env = env, .job = job, .cgroup = CGROUP_DIR_NONE, .old = &old, .new = &new,
-		.journal = MOVE_JOURNAL_NONE,
+		.journal = MOVE_JOURNAL_NONE, .choice = { .job = job, .cgroup = &m.cgroup },
 	};
 	int rc;
 
@@ -350,7 +259,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 		return rc;
 	rc = job->dry_run ? 0 : carry_out(&m, err);
 	if (rc < 0)
-		return error_prefix(err, rc, "%s stays on its nodes", old.id);
+		return error_prefix(err, rc, job->changes ? "%s is not resized" : "%s stays on its nodes", old.id);
 	*before = old;
 	*after = new;
 	old = (struct record){ 0 };

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Moves a live container to other nodes: first its memory, in steps with progress reports and a time limit, then its
- * CPUs. Verifies the result, and moves the container back if a step fails.
+ * Changes the placement of a live container: moves it to other nodes, or gives it other resources. First its memory is
+ * moved, in steps with progress reports and a time limit, then its CPUs change. Verifies the result, and restores the
+ * previous placement if a step fails.
  */
 #ifndef NUMAPLACE_MOVE_H
 #define NUMAPLACE_MOVE_H
@@ -11,7 +12,8 @@
 struct move_job {
 	const char *id;
 	uint64_t cgroup_inode;    /* of its record: several containers may have the same id */
-	struct nodeset nodes;     /* the nodes to choose from */
+	struct nodeset nodes;     /* the nodes to choose from; not used with @changes */
+	const struct request *changes; /* the keys to replace in its request, before request_finish(); NULL: none */
 	unsigned int seconds;     /* time limit for the whole move; 0: none */
 	bool dry_run;             /* choose only; move nothing */
 	/* Progress callback (may be NULL): bytes on the target nodes, and bytes to move in total. */
@@ -20,10 +22,12 @@ struct move_job {
 };
 
 /*
- * Moves the container; the cpuset is written by @env->writer. @before and @after become its old and new record; the
- * caller zeroes them before and frees them with record_free(). -ENOENT: no such container, or its cgroup has been
- * replaced; -ENOSPC: the nodes have no room for it; -ENOTSUP: its memory policy cannot be moved; -ETIMEDOUT, -EBUSY
- * (pages that cannot be moved). After a failure the container is on its previous nodes.
+ * Moves or resizes the container; the cpuset is written by @env->writer. A resize stays on the present nodes if they have
+ * room, and otherwise takes the nearest ones. @before and @after become its old and new record; the caller zeroes them
+ * before and frees them with record_free(). -ENOENT: no such container, or its cgroup has been replaced; -ENOSPC: no
+ * room, or a ceiling of the host; -ENOTSUP: its memory policy cannot be moved, or another program assigns what would
+ * change; -EINVAL: the keys do not fit together; -ETIMEDOUT, -EBUSY (pages that cannot be moved, or more memory in use
+ * than requested). After a failure the container has its previous placement.
  */
 int place_move(struct place_env *env, const struct move_job *job, struct record *before, struct record *after,
 	       struct error *err);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
-# Fish completion for numaplace: verbs, options, keys of `plan` with their values, and ids of placed containers. Ids are
+# Fish completion for numaplace: verbs, options, keys with their values, and ids of placed containers. Ids are
 # untrusted data: fish does not expand the lines of a command's output, and quotes them.
 
 function __numaplace_verb --description 'the verb of the command line so far'
@@ -38,19 +38,19 @@ complete -c numaplace -l json -d 'one JSON object on stdout'
 complete -c numaplace -l help
 complete -c numaplace -l version
 
-complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move rebalance doctor metrics simulate incus help'
+complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize rebalance doctor metrics simulate incus help'
 complete -c numaplace -n '__numaplace_is topology' -l nfd
 complete -c numaplace -n '__numaplace_is status' -l watch
 complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
 complete -c numaplace -n '__numaplace_is rebalance' -l dry-run
 complete -c numaplace -n '__numaplace_is rebalance' -l max-move -x
-complete -c numaplace -n '__numaplace_is move' -l dry-run
-complete -c numaplace -n '__numaplace_is move' -l timeout -x
+complete -c numaplace -n '__numaplace_is move resize' -l dry-run
+complete -c numaplace -n '__numaplace_is move resize' -l timeout -x
 complete -c numaplace -n '__numaplace_is verify' -l watch
 complete -c numaplace -n '__numaplace_is verify' -l nodes
 complete -c numaplace -n '__numaplace_is incus' -l dry-run
 complete -c numaplace -n '__numaplace_is incus' -l project -x
 complete -c numaplace -n '__numaplace_is incus' -l socket -r -F
 complete -c numaplace -n '__numaplace_is incus' -a place
-complete -c numaplace -n '__numaplace_is plan' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive=true limits.cpu.device= limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
-complete -c numaplace -n '__numaplace_is explain verify move' -a '(__numaplace_ids)'
+complete -c numaplace -n '__numaplace_is plan resize' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive=true limits.cpu.device= limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
+complete -c numaplace -n '__numaplace_is explain verify move resize' -a '(__numaplace_ids)'

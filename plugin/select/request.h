@@ -110,6 +110,12 @@ static inline bool request_key_is_hint(int key)
 int request_set(struct request *r, const char *key, const char *value, struct error *err);
 
 /*
+ * Replaces in @r, finished or not, what the keys of @changes set. Call request_finish() afterwards. The pins and limits of
+ * @changes are not used.
+ */
+void request_change(struct request *r, const struct request *changes);
+
+/*
  * The runtime's own limits, used only if the key is absent: CPUs from quota and period (rounded up), memory in bytes
  * (if the key asks for more, kept as memory_limit), hugepages in bytes. Call after all request_set() and before
  * request_finish(). request_fallback_hugepages() returns 0 or -EINVAL.

@@ -182,8 +182,10 @@ int command_parse(int argc, char **argv, struct command *out, struct error *err)
 		argv[kept++] = argv[i++];
 	argv[kept < argc ? kept : argc] = NULL;
 	out->creates = out->verb && (strcmp(out->verb, "create") == 0 || strcmp(out->verb, "run") == 0);
-	for (i = 1; out->creates && argv[i] != out->verb; i++)
+	out->updates = out->verb && strcmp(out->verb, "update") == 0;
+	for (i = 1; out->verb && argv[i] != out->verb; i++)
 		;
+	out->rest = out->verb ? argv + i + 1 : NULL;
 	if (out->creates)
 		parse_create(out, argv, i + 1);
 	return 0;

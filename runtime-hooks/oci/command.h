@@ -17,6 +17,8 @@ struct command {
 	char **argv;                             /* the remaining words for the runtime, from argv[0] to the NULL */
 	const char *verb;                        /* NULL: none */
 	bool creates;                            /* create or run */
+	bool updates;                            /* update; .rest names the container */
+	char **rest;                             /* the words after the verb */
 	const char *bundle, *config, *id;        /* of create or run; NULL: not given */
 	const char *log, *log_format;
 };

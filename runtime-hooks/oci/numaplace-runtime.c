@@ -2,13 +2,15 @@
 /*
  * An OCI runtime's command line around runc or crun. At create and run it adds numaplace's hook to the bundle's
  * config.json. For a memory policy that a hook cannot set, it adds the policy to config.json if the runtime knows
- * linux.memoryPolicy; otherwise it sets the policy on its own process, which then executes the runtime. All other
- * commands, and containers that request nothing, are passed on unchanged.
+ * linux.memoryPolicy; otherwise it sets the policy on its own process, which then executes the runtime. After an update
+ * it looks whether the runtime has written another cpuset, and lets the record and the memory follow. All other commands,
+ * and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
 #include "runtime-hooks/common/json-write.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/name.h"
+#include "place/follow.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/bundle.h"
 #include "runtime-hooks/oci/command.h"
@@ -24,6 +26,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <time.h>
 
 #define PATHS "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -397,6 +400,50 @@ static void write_log(const struct command *c, const char *text)
 		return;
 }
 
+/* --- update --- */
+
+/* Whether a word of the command line is this id. */
+static bool is_named(const void *arg, const char *id)
+{
+	for (char *const *word = arg; *word; word++)
+		if (strcmp(*word, id) == 0)
+			return true;
+	return false;
+}
+
+static void follow(const struct command *c, struct place_env *env)
+{
+	struct error err = { 0 };
+
+	hook_begin();
+	conf_init(&env->conf);
+	if (conf_read(AT_FDCWD, c->conf ? c->conf : PLACE_CONF, &env->conf, &err) < 0 ||
+	    place_follow(env, is_named, c->rest, &err) < 0)
+		hook_warn(err.text);
+}
+
+/* Runs the runtime's update as a child. Returns its exit status, or 128 and its signal. */
+static int update(const struct command *c, struct place_env *env)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		execv(runtime_argv[0], runtime_argv);
+		_exit(127);
+	}
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -errno;
+	if (!WIFEXITED(status))
+		return 128 + WTERMSIG(status);
+	if (WEXITSTATUS(status) == 0)
+		follow(c, env);
+	return WEXITSTATUS(status);
+}
+
 /* 0: execute the runtime; else the exit status. */
 static int prepared(const struct command *c, struct work *w, unsigned int seconds)
 {
@@ -447,7 +494,14 @@ int main(int argc, char **argv)
 		if (status)
 			return status;
 	}
-	execv(w.runtime, runtime_argv);
+	if (c.updates) {
+		status = update(&c, &w.env);
+		if (status >= 0)
+			return status;
+		errno = -status;
+	} else {
+		execv(w.runtime, runtime_argv);
+	}
 	error_errno(&err, -errno, "run %.200s", w.runtime);
 	hook_say(LOG_ERR, err.text);
 	write_log(&c, err.text);

@@ -45,6 +45,18 @@ passing_on() {
 	passed 'state is passed on' '<state><c1>'
 	wrap --root /r --log "$tmp/log" --log-format json kill c1 KILL
 	passed 'kill with global options is passed on' "<--root></r><--log><$tmp/log><--log-format><json><kill><c1><KILL>"
+	wrap --root /r update --cpuset-cpus 0 c1
+	passed 'update is passed on' '<--root></r><update><--cpuset-cpus><0><c1>'
+	[ "$printed" ] && [ ! "$said" ]
+	ok $? 'update of a container that is not placed prints nothing of its own' "$said"
+	printf '#!/bin/sh\ncase $* in *TERM*) kill -TERM $$ ;; esac\nexit 3\n' > "$tmp/fails"
+	chmod +x "$tmp/fails"
+	"$wrapper" --runtime "$tmp/fails" --state "$tmp/state" update c1 > /dev/null 2>&1
+	[ $? = 3 ]
+	ok $? 'update that fails has the exit status of the runtime'
+	"$wrapper" --runtime "$tmp/fails" --state "$tmp/state" update TERM > /dev/null 2>&1
+	[ $? = 143 ]
+	ok $? 'update that is killed has the signal in its exit status'
 	with ''
 	cp -p "$config" "$tmp/before"
 	wrap create --bundle "$tmp/b" --pid-file 'a b' c1

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * A move that is killed at its system calls, and which CPUs a move writes. The machine has two nodes and one container
+ * A move and a resize that are killed at their system calls, and which CPUs a move writes. The machine has two nodes and one container
  * of 100 pages, all of it plain files: functions below replace cgroup2 and move_pages(2). A move between real nodes,
  * killed in a few places, is tested in the VM.
  */
@@ -8,6 +8,7 @@
 #include "place/move.h"
 #include "place/move-journal.h"
 #include "place/place.h"
+#include "cgroup/own.h"
 #include "cgroup/pages.h"
 #include "plugin/base/util.h"
 #include "tests/unit/shell.h"
@@ -345,6 +346,122 @@ static void test_killed(void)
 	is_int(stuck, 0, "killed anywhere: the next move completes, to either node");
 }
 
+/* --- resize --- */
+
+/* A key to change, and what the container has then. */
+struct resize {
+	const char *key, *value;
+	unsigned int cpus;
+	uint64_t memory;
+	const char *cpuset, *mems;
+};
+static const struct resize at_start = { "limits.cpu", "2", 2, 0, "0-1\n", "0-0\n" };
+static const struct resize resizes[] = {
+	{ "limits.cpu", "1", 1, 0, "0-0\n", "0-0\n" },
+	{ "limits.cpu", "4", 4, 0, "0-3\n", "0-1\n" },
+	{ "limits.memory", "64MiB", 2, 64 << 20, "0-1\n", "0-0\n" },
+};
+
+static int resize_to(const char *key, const char *value, struct error *err)
+{
+	cleanup_record struct record before = { 0 }, after = { 0 };
+	struct move_job job = { .id = "web" };
+	struct request changes;
+	struct stat st;
+
+	fstat(cg, &st);
+	job.cgroup_inode = st.st_ino;
+	request_init(&changes);
+	request_set(&changes, key, value, err);
+	job.changes = &changes;
+	return place_move(&env, &job, &before, &after, err);
+}
+
+static int resize_in_child(void *arg)
+{
+	const struct resize *z = arg;
+	struct error err = { 0 };
+
+	return resize_to(z->key, z->value, &err) < 0;
+}
+
+static bool record_says(const struct record *r, const struct resize *z)
+{
+	return r->request.cpu_count == z->cpus && idset_count(&r->placement.share.cpus) == z->cpus &&
+	       r->request.memory == z->memory;
+}
+
+static bool mark_says(const struct resize *z)
+{
+	struct cgroup_dir c = { .fd = cg, .path = "/c" };
+	cleanup_own_mark struct record *mark = NULL;
+	struct stat st;
+
+	fstat(cg, &st);
+	c.inode = st.st_ino;
+	return own_read_mark(&c, &mark, NULL) > 0 && record_says(mark, z);
+}
+
+/* Whether the ledger, the mark and the cgroup have that size. */
+static bool is_sized(const struct resize *z)
+{
+	cleanup_topology struct topology *t = NULL;
+	cleanup_ledger struct ledger *l = NULL;
+	cleanup_record struct record r = { 0 };
+
+	return ledger(&t, &l) == 0 && ledger_find(l, "oci", "web", &r, NULL) == 0 && record_says(&r, z) && mark_says(z) &&
+	       file_says("cpuset.cpus", z->cpuset) && file_says("cpuset.mems", z->mems);
+}
+
+static void test_resize_killed(const struct resize *z)
+{
+	struct traced t = { .kill_at = -1, .fail_at = -1 };
+	unsigned int olds = 0, news = 0, between = 0, stuck = 0, step;
+	struct error err = { 0 };
+	int calls;
+
+	place_on_node_0(&oci, "2");
+	run_traced(&t, resize_in_child, (void *)(uintptr_t)z);
+	calls = t.calls;
+	ok(WIFEXITED(t.status) && WEXITSTATUS(t.status) == 0 && is_sized(z),
+	   "%s=%s: a resize without a kill succeeds, in %d calls", z->key, z->value, calls);
+	step = (unsigned int)calls / KILLS + 1;
+	for (int n = 0; n < calls; n += (int)step) {
+		bool old, new;
+
+		place_on_node_0(&oci, "2");
+		t.kill_at = n;
+		run_traced(&t, resize_in_child, (void *)(uintptr_t)z);
+		old = is_sized(&at_start);
+		new = is_sized(z);
+		olds += old;
+		news += new;
+		if (!old && !new && between++ < 3)
+			diag("%s=%s: killed at call %d of %d: neither the old nor the new placement", z->key, z->value, n, calls);
+		stuck += resize_to(z->key, z->value, &err) < 0 || !is_sized(z);
+	}
+	ok(olds > 5 && news > 1, "%s=%s: a killed resize leaves the old placement (%u times) or the new one (%u times)", z->key,
+	   z->value, olds, news);
+	is_int(between, 0, "%s=%s: a killed resize leaves nothing in between", z->key, z->value);
+	is_int(stuck, 0, "%s=%s: after a killed resize, the next one completes", z->key, z->value);
+}
+
+static void test_resize_refused(void)
+{
+	struct error err = { 0 };
+
+	place_on_node_0(&oci, "2");
+	ok(resize_to("limits.cpu", "0-7", &err) < 0 && is_sized(&at_start),
+	   "resize to CPUs that do not exist is refused, and nothing changes: %s", err.text);
+	ok(resize_to("volatile.cpu.nodes", "1", &err) == -EINVAL && is_sized(&at_start), "resize with a hint is refused: %s",
+	   err.text);
+	ok(resize_to("limits.memory.policy", "preferred", &err) == -ENOTSUP && is_sized(&at_start),
+	   "resize to another memory policy is refused: %s", err.text);
+	place_on_node_0(&following, "2");
+	ok(resize_to("limits.cpu", "1", &err) == -ENOTSUP && strstr(err.text, "limits.cpu: another program assigns the CPUs"),
+	   "Incus, follow: a resize of the CPUs is refused: %s", err.text);
+}
+
 /*
  * Incus's scheduler writes the CPUs of containers whose nodes Incus has chosen; numaplace writes those of all others.
  */
@@ -463,6 +580,9 @@ int main(void)
 	env.state = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	select_policy_init(&env.conf.select);
 	test_killed();
+	for (size_t i = 0; i < ARRAY_SIZE(resizes); i++)
+		test_resize_killed(&resizes[i]);
+	test_resize_refused();
 	test_whose_cpus();
 	test_same_id();
 	snprintf(clean, sizeof(clean), "rm -rf %s", dir);

@@ -301,6 +301,33 @@ static void test_sizes(void)
 	is_int(same, 5000, "5000 sizes: format and parse give the same bytes");
 }
 
+/* Each key of a change replaces the same key of a request, and no other. */
+static void test_change(void)
+{
+	static const char *const was[KEY_COUNT] = { "4", "balanced", "true", "eth0", "performance", "one", "compute",
+						    "1GiB", "8", "2MiB=64", "preferred", "0", "1" };
+	static const char *const becomes[KEY_COUNT] = { "0-3", "0-1", "false", "sda", "efficient", "all", "latency",
+							"2GiB", "9", "1GiB=1", "interleave", "2", "3" };
+	struct request r, change;
+	unsigned int wrong = 0;
+
+	for (unsigned int k = 0; k < KEY_COUNT; k++) {
+		request_init(&r);
+		request_init(&change);
+		for (unsigned int i = 0; i < KEY_COUNT; i++)
+			request_set(&r, request_keys[i], was[i], NULL);
+		request_set(&change, request_keys[k], becomes[k], NULL);
+		request_change(&r, &change);
+		for (unsigned int i = 0; i < KEY_COUNT; i++) {
+			char text[128] = "";
+
+			request_format(&r, (enum request_key)i, text, sizeof(text));
+			wrong += strcmp(text, i == k ? becomes[i] : was[i]) != 0;
+		}
+	}
+	is_int(wrong, 0, "a change replaces its key alone, for each of %d keys", KEY_COUNT);
+}
+
 int main(void)
 {
 	test_cpu();
@@ -309,6 +336,7 @@ int main(void)
 	test_memory();
 	test_twice();
 	test_together();
+	test_change();
 	test_sizes();
 	return done();
 }

@@ -50,6 +50,35 @@ config=$(find / -xdev -path "*$id/userdata/config.json" 2>/dev/null | head -n 1)
 is "precreate: CPUs and memory nodes are resources in config.json" "$(jq -c '.linux.resources.cpu | [.cpus, .mems]' "$config")" '["2-3","1"]'
 is "precreate: config.json has the nodes as an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' "$config")" 1
 podman rm --force --time 0 pre
+
+# --- updates by podman: a placement stays unless the update names CPUs
+# updated WAY OPTION...: places a container on node 1 with these options of podman, and updates it.
+updated() {
+	way=$1
+	shift
+	ok "$way: podman runs a container on node 1" podman "$@" run --detach --network none --name upd \
+		--annotation limits.cpu=2 --annotation limits.cpu.nodes=1 np sleep 1000
+	pid=$(podman inspect --format '{{.State.Pid}}' upd)
+	podman "$@" update --cpus 1 upd
+	podman "$@" update --memory 100m upd
+	systemctl daemon-reload
+	like "$way: podman update has set the quota and the limit" "$(cat "/sys/fs/cgroup$(cut -d: -f3 "/proc/$pid/cgroup")/cpu.max")" '^100000 100000$'
+	is "$way: after podman update --cpus, --memory and a daemon-reload, the placement is kept" "$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "2-3 1|2-3"
+	podman "$@" update --cpuset-cpus 6-7 upd
+}
+for rt in crun runc; do
+	for way in "hooks.d, $rt" "precreate, $rt"; do
+		case $way in hooks.d*) h=$hooks ;; *) h=$precreate ;; esac
+		updated "$way" --runtime $rt $h
+		not_ok "$way: verify reports CPUs of podman update --cpuset-cpus" verify "$(podman inspect --format '{{.Id}}' upd)"
+		is "$way: the drift is named" "$(v_of drift) $(v_of cpus_now)" "true 6-7"
+		podman rm --force --time 0 upd
+	done
+	updated "numaplace-runtime, $rt" --runtime /usr/local/bin/numaplace-$rt --hooks-dir /run/tests/none
+	is "numaplace-runtime, $rt: record and memory follow podman update --cpuset-cpus" \
+		"$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)") $(np_mems "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "6-7 3|6-7 3"
+	podman rm --force --time 0 upd
+done
 # podman may drop linux.memoryPolicy, or the runtime may not know it: the container must not silently run as strict.
 ok "precreate, interleave: the policy is in effect or the container is refused" sh -c "
 	out=\$(podman --runtime crun $precreate run --rm --network none --annotation limits.cpu=2 \
@@ -126,6 +155,17 @@ ok "docker: verify finds no page outside of its nodes" verify "$id"
 is "docker: half of the memory is on each node" "$(kind private)" "30 0 30 0"
 like "docker: verify reports policy interleave on nodes 0,2" "$(v_of policy) $(v_of mems)" '^interleave 0,2$'
 docker DELETE '/containers/d1?force=1'
+jq '.Cmd = ["/bin/sleep", "1000"] | .HostConfig.Annotations = {"limits.cpu": "2", "limits.cpu.nodes": "1"}' /run/tests/create.json > /run/tests/create2.json
+id=$(docker POST '/containers/create?name=d2' application/json /run/tests/create2.json | grep -o '"Id":"[0-9a-f]*' | cut -c7-18)
+docker POST /containers/d2/start
+echo '{"CpuPeriod": 100000, "CpuQuota": 50000, "Memory": 100000000, "MemorySwap": 100000000}' > /run/tests/update.json
+docker POST /containers/d2/update application/json /run/tests/update.json
+pid=$(head -n 1 /sys/fs/cgroup/system.slice/docker-"$id"*/cgroup.procs)
+is "docker: after an update of quota and memory, the placement is kept" "$(allowed "$pid")|$(np_cpus "$id")" "2-3 1|2-3"
+echo '{"CpusetCpus": "6-7"}' > /run/tests/update.json
+docker POST /containers/d2/update application/json /run/tests/update.json
+is "docker: record and memory follow an update of the CPUs" "$(allowed "$pid")|$(np_cpus "$id") $(np_mems "$id")" "6-7 3|6-7 3"
+docker DELETE '/containers/d2?force=1'
 tail -n 5 /run/tests/dockerd.log
 kill %2 %1 2>/dev/null
 done_testing

@@ -57,7 +57,7 @@ calls_to() {
 	grep -c '^move_pages' /run/tests/calls
 }
 truth() { echo "$(effective big cpus) $(effective big mems)"; }
-cut_off() { numaplace doctor | tr -s '\n ' ' ' | grep -o 'big: its move was interrupted'; }
+cut_off() { numaplace doctor | tr -s '\n ' ' ' | grep -o 'big: its move or resize was interrupted'; }
 
 killed_at move_pages 1 0
 is "killed before the first page: status and cgroup have the old node" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 2"
@@ -71,7 +71,7 @@ for to in 0 2; do
 	is "killed half-way: status has the old node, the cgroup its CPUs and both memory nodes" "$(np_status big)|$(truth)" "2 4-5 2 crun|4-5 0,2"
 	not_ok "killed half-way: verify fails" verify big
 	is "killed half-way: verify finds pages on both nodes" "$v_rc $(v_of verdict) $(echo "$v" | jq '.containers[0] | .hit > 1048576 and .miss > 1048576')" "1 miss true"
-	is "killed half-way: doctor reports the interrupted move" "$(cut_off)" "big: its move was interrupted"
+	is "killed half-way: doctor reports the interrupted move" "$(cut_off)" "big: its move or resize was interrupted"
 	ok "killed half-way: a move to node $to succeeds" numaplace move big $to
 	ok "killed half-way, then moved: all pages are on node $to" verify big --nodes $to
 	is "killed half-way, then moved: status and cgroup have node $to" "$(np_status big)|$(truth)" "$to $((to * 2))-$((to * 2 + 1)) $to crun|$((to * 2))-$((to * 2 + 1)) $to"
@@ -83,7 +83,7 @@ for n in 1 3; do
 	killed_at fsetxattr $n 0
 	is "killed before mark $n: status and cgroup have the new node" "$(np_status big)|$(truth)" "0 0-1 0 crun|0-1 0"
 	ok "killed before mark $n: all pages are on the new node" verify big
-	is "killed before mark $n: doctor reports the interrupted move" "$(cut_off)" "big: its move was interrupted"
+	is "killed before mark $n: doctor reports the interrupted move" "$(cut_off)" "big: its move or resize was interrupted"
 	ok "killed before mark $n: a move back succeeds" numaplace move big 2
 	is "killed before mark $n, then moved back: the xattrs have node 2" "$(xattr big cpu) $(xattr big memory)" "2 2"
 	is "killed before mark $n, then moved back: doctor reports no interrupted move" "$(cut_off)" ""
