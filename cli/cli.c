@@ -121,6 +121,49 @@ int cli_output_option(const char *verb, int argc, char **argv, const char **file
 	return words < 0 ? words : cli_no_arguments(verb, words, argv, err);
 }
 
+int cli_predict(struct numaplace *np, const struct numaplace_placement *p, struct numaplace_prediction **out,
+		struct error *err)
+{
+	int ret = numaplace_predict(np, p, out);
+
+	return ret == -ENOENT ? 0 : cli_result(np, ret, err);
+}
+
+void cli_speed_text(const struct numaplace_prediction *p, char *buf, size_t size)
+{
+	const struct numaplace_speed *own = numaplace_prediction_speed(p, 0), *second = numaplace_prediction_speed(p, 1);
+	int used = snprintf(buf, size, "%u %% of this container alone on an idle machine%s%s", own->percent,
+			    *own->reason ? ": " : "", own->reason);
+
+	if (second && used > 0 && (size_t)used < size)
+		snprintf(buf + used, size - (size_t)used, "; runner-up %u %%%s%s", second->percent,
+			 *second->reason ? ": " : "", second->reason);
+}
+
+static void json_speed(struct json_writer *w, const struct numaplace_speed *s)
+{
+	json_put_uint(w, "percent", s->percent);
+	json_put_string(w, "reason", s->reason);
+}
+
+void cli_json_speed(struct json_writer *w, const struct numaplace_prediction *p)
+{
+	const struct numaplace_speed *second;
+
+	if (!p)
+		return;
+	json_begin_object(w, "predicted");
+	json_speed(w, numaplace_prediction_speed(p, 0));
+	second = numaplace_prediction_speed(p, 1);
+	if (second) {
+		json_begin_object(w, "runner_up");
+		cli_json_comma(w, "nodes", second->nodes);
+		json_speed(w, second);
+		json_end(w);
+	}
+	json_end(w);
+}
+
 int cli_take_key(const char *verb, struct numaplace *np, struct numaplace_request *r, const char *argument,
 		 struct error *err)
 {

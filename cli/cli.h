@@ -88,6 +88,23 @@ void cli_json_comma(struct json_writer *w, const char *key, const char *list);
 void cli_json_reasons(struct json_writer *w, const struct numaplace_placement *p);
 
 /*
+ * The predicted speed of a placement: *@out is NULL if there is none, because the container has ended. Declare it with
+ * cleanup_prediction.
+ */
+int cli_predict(struct numaplace *np, const struct numaplace_placement *p, struct numaplace_prediction **out,
+		struct error *err);
+static inline void cleanup_numaplace_predictionp(struct numaplace_prediction **p)
+{
+	numaplace_prediction_free(*p);
+}
+#define cleanup_prediction __attribute__((cleanup(cleanup_numaplace_predictionp)))
+
+/* "96 % of this container alone on an idle machine; runner-up 91 %: node 3's memory is busy"; @p not NULL. */
+void cli_speed_text(const struct numaplace_prediction *p, char *buf, size_t size);
+/* Writes the object "predicted"; nothing if @p is NULL. */
+void cli_json_speed(struct json_writer *w, const struct numaplace_prediction *p);
+
+/*
  * Parses a verb's options by @rules. Returns the number of its other arguments, which are then the first of @argv.
  */
 int cli_options(const char *verb, const struct option_rule *rules, unsigned int n, int argc, char **argv,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * `numaplace explain ID`: a decision as the ledger recorded it: what was requested, what was chosen and why, how it was
- * applied. It is not decided again, so the output describes the machine at that time.
+ * applied. It is not decided again, so the output describes the machine at that time; only the predicted speed is that of
+ * now.
  */
 #include "cli/cli.h"
 #include "cli/find.h"
@@ -62,7 +63,7 @@ static void json_memory(struct json_writer *o, const struct numaplace_placement 
 	json_end(o);
 }
 
-static void explain_print_json(const struct numaplace_placement *p)
+static void explain_print_json(const struct numaplace_placement *p, const struct numaplace_prediction *speed)
 {
 	struct json_writer o = JSON_TO(stdout);
 
@@ -82,6 +83,7 @@ static void explain_print_json(const struct numaplace_placement *p)
 	json_put_string(&o, "applied", numaplace_placement_applied(p));
 	json_put_bool(&o, "overcommitted", numaplace_placement_overcommitted(p));
 	cli_json_reasons(&o, p);
+	cli_json_speed(&o, speed);
 	json_end(&o);
 }
 
@@ -158,10 +160,12 @@ static void fill_chosen(struct table *t, const struct numaplace_placement *p)
 		row(t, "crowded", "no nodes had room: its CPUs are over-committed");
 }
 
-static int explain_print_text(const struct numaplace_placement *p, struct error *err)
+static int explain_print_text(const struct numaplace_placement *p, const struct numaplace_prediction *speed,
+			      struct error *err)
 {
 	cleanup_table struct table t;
 	const char *line;
+	char text[400];
 
 	table_init(&t, stdout, "ll");
 	row(&t, "container", numaplace_placement_id(p));
@@ -172,12 +176,18 @@ static int explain_print_text(const struct numaplace_placement *p, struct error 
 	fill_chosen(&t, p);
 	for (unsigned int i = 0; (line = numaplace_placement_reason(p, i)); i++)
 		row(&t, i ? "" : "why", line);
+	if (speed) {
+		cli_speed_text(speed, text, sizeof(text));
+		row(&t, "predicted now", text);
+	}
 	return table_print(&t, err);
 }
 
 int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
 {
+	cleanup_numaplace struct numaplace *np = NULL;
 	cleanup_snapshot struct numaplace_snapshot *s = NULL;
+	cleanup_prediction struct numaplace_prediction *speed = NULL;
 	const struct numaplace_placement *p;
 	int ret;
 
@@ -188,10 +198,14 @@ int verb_explain(struct cli *cli, int argc, char **argv, struct error *err)
 		ret = cli_snapshot(cli, &s, err);
 	if (ret == 0)
 		ret = find_container(s, "explain", argv[0], &p, err);
+	if (ret == 0)
+		ret = cli_open(cli, NUMAPLACE_READ_ONLY, &np, err);
+	if (ret == 0)
+		ret = cli_predict(np, p, &speed, err);
 	if (ret < 0)
 		return ret;
 	if (!cli->json)
-		return explain_print_text(p, err);
-	explain_print_json(p);
+		return explain_print_text(p, speed, err);
+	explain_print_json(p, speed);
 	return 0;
 }

@@ -38,6 +38,7 @@ extern "C" {
 struct numaplace;           /* a context: one machine, its configuration and its ledger */
 struct numaplace_request;   /* what one container requests */
 struct numaplace_placement; /* what one container gets, or has */
+struct numaplace_prediction; /* how fast it is there */
 struct numaplace_snapshot;  /* a machine and the containers placed on it, at one moment */
 struct numaplace_pages;     /* the nodes of the pages of a container or a process */
 
@@ -203,6 +204,56 @@ NUMAPLACE_API void numaplace_request_free(struct numaplace_request *r);
  */
 NUMAPLACE_API int numaplace_plan(struct numaplace *np, const struct numaplace_request *r, const char *id,
 				 struct numaplace_placement **out);
+
+/**
+ * numaplace_predict - predicts the speed of a container
+ * @np:  the context
+ * @p:   the placement of numaplace_plan(), or of a placed container
+ * @out: the prediction; free it with numaplace_prediction_free()
+ *
+ * The speed is that of a model of memory, beside the containers that are placed now, compared with the same container
+ * alone on an idle machine. The call takes longer than a plan and writes nothing. The choice of a placement is not made
+ * by it.
+ *
+ * Returns: 0; -EINVAL; -ENOENT: the container is no longer placed, or this machine has none of its CPUs; -ENOMEM; or
+ * another negative errno.
+ * Since: 0.1
+ */
+NUMAPLACE_API int numaplace_predict(struct numaplace *np, const struct numaplace_placement *p,
+				    struct numaplace_prediction **out);
+
+/**
+ * struct numaplace_speed - the predicted speed of a container on some nodes
+ * @nodes:   a list: the nodes of its CPUs
+ * @percent: of its speed alone on an idle machine, at most 100 on its own nodes
+ * @reason:  what slows it most, for a person; "" at 100 per cent
+ *
+ * Since: 0.1
+ */
+struct numaplace_speed {
+	const char *nodes;
+	unsigned int percent;
+	const char *reason;
+};
+
+/**
+ * numaplace_prediction_speed - the speed at one place
+ * @p: the prediction
+ * @i: 0: on the nodes of the placement; 1: on the runner-up's, the best other nodes at this moment
+ *
+ * Returns: the speed; NULL: there is no such place; valid until numaplace_prediction_free().
+ * Since: 0.1
+ */
+NUMAPLACE_API const struct numaplace_speed *numaplace_prediction_speed(const struct numaplace_prediction *p,
+								       unsigned int i);
+
+/**
+ * numaplace_prediction_free - frees a prediction
+ * @p: the prediction; NULL is allowed
+ *
+ * Since: 0.1
+ */
+NUMAPLACE_API void numaplace_prediction_free(struct numaplace_prediction *p);
 
 /**
  * struct numaplace_target - the container that numaplace_place() places

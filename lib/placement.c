@@ -104,7 +104,8 @@ static struct numaplace_placement *complete(struct numaplace_placement *p, bool 
 	return NULL;
 }
 
-struct numaplace_placement *placement_of_plan(const char *id, const struct placement *p, const struct reasons *why)
+struct numaplace_placement *placement_of_plan(const char *id, const struct request *request, struct placement *p,
+					      const struct reasons *why)
 {
 	struct numaplace_placement *out = calloc(1, sizeof(*out));
 
@@ -115,7 +116,13 @@ struct numaplace_placement *placement_of_plan(const char *id, const struct place
 	out->cgroup = strdup("");
 	out->pinned_cpus = strdup("");
 	out->pinned_mems = strdup("");
-	return complete(out, copy_placement(out, p, why) && out->pinned_cpus && out->pinned_mems);
+	out->plan = calloc(1, sizeof(*out->plan));
+	if (!complete(out, copy_placement(out, p, why) && out->pinned_cpus && out->pinned_mems && out->plan))
+		return NULL;
+	out->plan->request = *request;
+	out->plan->placement = *p;
+	*p = (struct placement){ 0 };
+	return out;
 }
 
 struct numaplace_placement *placement_of_record(const struct record *r)
@@ -170,6 +177,9 @@ void numaplace_placement_free(struct numaplace_placement *p)
 	free(p->held);
 	free(p->pinned_cpus);
 	free(p->pinned_mems);
+	if (p->plan)
+		placement_free(&p->plan->placement);
+	free(p->plan);
 	free(p);
 }
 

@@ -8,6 +8,12 @@
 #include "include/numaplace.h"
 #include "plugin/ledger/record.h"
 
+/* What a plan was made of, for numaplace_predict(). */
+struct lib_plan {
+	struct request request;
+	struct placement placement;
+};
+
 struct numaplace_placement {
 	char *id, *runtime, *cgroup;
 	char *nodes, *cpus, *mems, *held;
@@ -22,10 +28,15 @@ struct numaplace_placement {
 	unsigned int limits;     /* bits 1 << enum request_key: the value is such a limit */
 	unsigned int nmemory;
 	struct numaplace_node_memory *memory;
+	struct lib_plan *plan;   /* NULL: the placement of a record */
 };
 
-/* Copies; NULL if out of memory. The caller frees them with numaplace_placement_free(). */
-struct numaplace_placement *placement_of_plan(const char *id, const struct placement *p, const struct reasons *why);
+/*
+ * Copies; NULL if out of memory. The caller frees them with numaplace_placement_free(). That of a plan takes over what
+ * @p owns.
+ */
+struct numaplace_placement *placement_of_plan(const char *id, const struct request *request, struct placement *p,
+					      const struct reasons *why);
 struct numaplace_placement *placement_of_record(const struct record *r);
 
 /* A list of placements, which belong to it. placements_add() appends that of a record; it is for ledger_each(). */

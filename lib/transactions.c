@@ -104,7 +104,7 @@ int numaplace_plan(struct numaplace *np, const struct numaplace_request *r, cons
 		rc = run_plan(np, &request, id, &placement, &why, &err);
 	if (rc < 0)
 		return lib_keep(np, rc, &err);
-	p = placement_of_plan(id ? id : "", &placement, &why);
+	p = placement_of_plan(id ? id : "", &request, &placement, &why);
 	if (!p)
 		return lib_keep(np, error_set(&err, -ENOMEM, "out of memory"), &err);
 	*out = p;

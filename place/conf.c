@@ -211,6 +211,19 @@ static int set_balance(struct conf *c, char *value, struct error *err)
 	return parse_count(value, 100, &c->select.balance, err);
 }
 
+static int set_work(struct conf *c, char *value, struct error *err)
+{
+	/* in the order of enum work_kind */
+	static const char *const names[] = { "any", "compute", "latency", "bandwidth", NULL };
+	int i = one_of(value, names, err);
+
+	if (i < 0)
+		return i;
+	c->select.work.given = i > 0;
+	c->select.work.kind = i ? (enum work_kind)(i - 1) : WORK_COMPUTE;
+	return 0;
+}
+
 static int set_container_keys(struct conf *c, char *value, struct error *err)
 {
 	unsigned int keys = HINT_KEYS;
@@ -399,6 +412,7 @@ static const struct conf_key {
 	{ "reserved-memory", set_reserved_memory },
 	{ "balance", set_balance },
 	{ "share-out", set_share_out },
+	{ "work", set_work },
 	{ "container-keys", set_container_keys },
 	{ "max-cpus", set_max_cpus },
 	{ "max-cpus-each", set_max_cpus_each },

@@ -25,6 +25,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 	d->devices_unknown = 0;
 	d->whole = false;
 	d->without = NULL;
+	d->second = NULL;
 	constraints_init(&d->limits, request);
 }
 
@@ -49,6 +50,33 @@ int decision_begin(struct decision *d, struct place_env *env, struct topology *t
 			d->devices_unknown |= 1U << i;
 	}
 	return rc;
+}
+
+void decision_again(struct decision *d)
+{
+	claim_cut_known(&d->limits, d->request);
+	for (unsigned int i = 0; i < d->request->ndevices; i++) {
+		int node;
+
+		if (topology_device_node(d->env->root, d->request->device[i], &node, NULL) == 0 && node >= 0)
+			nodeset_add(&d->device_nodes, (unsigned int)node);
+		else
+			d->devices_unknown |= 1U << i;
+	}
+}
+
+void decision_limit_to_root(struct decision *d)
+{
+	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
+
+	if (!d->env->real) {
+		/* a recorded machine: its files are not a cgroup filesystem */
+		topology_allowed(d->env->root, d->topology, &d->limits.allowed_cpus, &d->limits.allowed_mems);
+		d->limits.limited = true;
+		return;
+	}
+	d->limits.limited = d->env->mount >= 0 && cgroup_open(d->env->mount, "/", &root, NULL) == 0 &&
+		     cgroup_read_effective(&root, &d->limits.allowed_cpus, &d->limits.allowed_mems, NULL) == 0;
 }
 
 void decision_hint_home(struct decision *d, const struct ledger *l, const char *runtime_class, const char *id)
@@ -77,7 +105,7 @@ int decision_try(const struct decision *d, const struct usage *usage, struct pla
 		return rc;
 	if (why)
 		why->n = 0;
-	rc = select_placement(&in, out, why, err);
+	rc = select_placements(&in, out, d->second, why, err);
 	/* Whole cores may have more CPUs than requested. */
 	if (rc == 0 && exclusive)
 		rc = admit_exclusive(&d->env->conf, usage, idset_count(&out->share.held), err);

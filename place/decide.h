@@ -18,6 +18,7 @@ struct decision {
 	struct nodeset device_nodes;
 	unsigned int devices_unknown;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
+	struct placement *second; /* NULL, or becomes the placement of the runner-up: select_placements() */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
 };
 
@@ -30,6 +31,12 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
  */
 int decision_begin(struct decision *d, struct place_env *env, struct topology *t, const struct request *request,
 		   struct error *err);
+
+/* The same for a container that was chosen before: only devices that are still there count. */
+void decision_again(struct decision *d);
+
+/* Limits the choice to the root cgroup's effective sets. Without cgroup v2 there are no such limits. */
+void decision_limit_to_root(struct decision *d);
 
 /* Sets the hint to the nodes that @l remembers for an ended container of this id, unless there is one. */
 void decision_hint_home(struct decision *d, const struct ledger *l, const char *runtime_class, const char *id);

@@ -71,23 +71,6 @@ static int plan_on_ledger(struct decision *d, const char *boot_id, const char *o
 	return rc;
 }
 
-/*
- * Limits the choice to the root cgroup's effective sets. A host without cgroup v2 can plan, too, without these limits.
- */
-static void limit_to_root(struct decision *d)
-{
-	cleanup_cgroup_dir struct cgroup_dir root = CGROUP_DIR_NONE;
-
-	if (!d->env->real) {
-		/* a recorded machine: its files are not a cgroup filesystem */
-		topology_allowed(d->env->root, d->topology, &d->limits.allowed_cpus, &d->limits.allowed_mems);
-		d->limits.limited = true;
-		return;
-	}
-	d->limits.limited = d->env->mount >= 0 && cgroup_open(d->env->mount, "/", &root, NULL) == 0 &&
-		     cgroup_read_effective(&root, &d->limits.allowed_cpus, &d->limits.allowed_mems, NULL) == 0;
-}
-
 int place_plan(struct place_env *env, const struct request *request, const char *oci_id, struct placement *out,
 	       struct reasons *why, struct error *err)
 {
@@ -106,7 +89,7 @@ int place_plan(struct place_env *env, const struct request *request, const char 
 		return rc;
 	if (env->real && place_need_mount(env, &lost) < 0)
 		place_say(env, "%s", lost.text);
-	limit_to_root(&d);
+	decision_limit_to_root(&d);
 	rc = place_need_state(env, &lost);
 	if (rc == 0)
 		return plan_on_ledger(&d, machine_boot_id(&machine), oci_id, out, why, err);

@@ -18,13 +18,16 @@ struct options {
 	const char *rows, *rules, *machines, *shared, *svg, *svg_row, *half;
 	unsigned int seeds, arrivals, requests;
 	int balance;
-	bool json, check, no_curves, quick, threads, poisson, scaling, exact, orders, list;
+	bool json, check, no_curves, quick, threads, poisson, scaling, exact, orders, sensitivity, list;
 };
 
 enum half half = HALF_BOTH;
 
 #define MANY_NODES 100
 #define EXACT_REQUESTS 2000
+#define SENSITIVITY_ROWS                                                                                               \
+	"made-002n-2x32/*,made-004n-pairs/*,made-004n-snc/*,made-006n-ring/*,made-008n-8x32/*,made-024n-epyc/*,"            \
+	"48amd64-*,64amd64-*"
 
 static const char usage_text[] =
 	"usage: bench [OPTION...]\n"
@@ -48,6 +51,8 @@ static const char usage_text[] =
 	"other\n"
 	"  --orders           instead: small containers and a large one on two near pairs, in every order\n"
 	"  --requests N       so many of them\n"
+	"  --sensitivity      instead: each constant of a choice halved and doubled, with the rows of --quick on eight "
+	"machines, or --rows\n"
 	"  --machines DIR     made machines (bench/select/machines)\n"
 	"  --shared DIR       recorded machines and traces ($NUMAPLACE_SHARED, or ../shared)\n"
 	"  --list             only name the rows\n";
@@ -74,6 +79,7 @@ enum {
 	OPT_LIST,
 	OPT_HALF,
 	OPT_ORDERS,
+	OPT_SENSITIVITY,
 	OPT_HELP
 };
 
@@ -98,6 +104,7 @@ static const struct option long_options[] = {
 	{ "shared", required_argument, NULL, OPT_SHARED },
 	{ "list", no_argument, NULL, OPT_LIST },
 	{ "orders", no_argument, NULL, OPT_ORDERS },
+	{ "sensitivity", no_argument, NULL, OPT_SENSITIVITY },
 	{ "half", required_argument, NULL, OPT_HALF },
 	{ "help", no_argument, NULL, OPT_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -116,7 +123,7 @@ static void option_flag(struct options *o, int opt)
 		[OPT_QUICK] = &o->quick,     [OPT_JSON] = &o->json,	  [OPT_CHECK] = &o->check,
 		[OPT_THREADS] = &o->threads, [OPT_POISSON] = &o->poisson, [OPT_NO_CURVES] = &o->no_curves,
 		[OPT_SCALING] = &o->scaling, [OPT_EXACT] = &o->exact,	  [OPT_LIST] = &o->list,
-		[OPT_ORDERS] = &o->orders,
+		[OPT_ORDERS] = &o->orders,   [OPT_SENSITIVITY] = &o->sensitivity,
 	};
 
 	*flag[opt] = true;
@@ -158,6 +165,9 @@ static bool options_read(struct options *o, int argc, char **argv)
 			option_text(o, opt, optarg);
 		else
 			option_flag(o, opt);
+	o->quick |= o->sensitivity;
+	if (o->sensitivity && !o->rows)
+		o->rows = SENSITIVITY_ROWS;
 	if (!o->seeds)
 		o->seeds = o->quick ? 2 : 5;
 	if (!o->arrivals)
@@ -274,6 +284,11 @@ static int bench(const struct options *o, const struct machines *all, const stru
 	int status = rows ? 0 : 2;
 	char name[128];
 
+	if (o->sensitivity && status == 0 && !o->list) {
+		status = sensitivity(rows, n, pods, o->arrivals, o->seeds);
+		free(rows);
+		return status;
+	}
 	for (unsigned int i = 0; i < n && status == 0; i++)
 		if (o->list) {
 			row_name(&rows[i].row, name, sizeof(name));

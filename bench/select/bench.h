@@ -9,6 +9,7 @@
 #include "plugin/base/error.h"
 #include "plugin/machine/topology.h"
 #include "plugin/select/model.h"
+#include "plugin/select/select.h"
 #include "plugin/select/usage.h"
 
 #include <stdbool.h>
@@ -200,6 +201,7 @@ extern const struct rule rules[];
 extern const unsigned int nrules;
 const struct rule *rule_find(const char *key);
 bool ours_pick(const struct state *s, const struct ask *a, int balance, struct choice *out);
+extern const struct select_prices *ours_prices; /* of the choices of numaplace */
 
 bool rule_incus(const struct state *s, const struct ask *a, int balance, struct choice *c);
 bool rule_packed(const struct state *s, const struct ask *a, int balance, struct choice *c);
@@ -320,6 +322,10 @@ unsigned int check_rows(const struct row_results *r, unsigned int n, const struc
 
 /* scaling.c: measures the time of decisions by size; returns the exit status. */
 int scaling(bool check);
+
+/* sensitivity.c: each constant of a choice halved and doubled, on these rows; 0, or 2: out of memory or no rows. */
+int sensitivity(const struct row_results *r, unsigned int n, const struct pods *pods, unsigned int arrivals,
+		unsigned int seeds);
 
 /* exact.c: against the best of all sets of nodes, @requests a machine.  0, or 1: some were not as good. */
 int exact(const struct machines *all, unsigned int requests);

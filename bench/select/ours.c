@@ -9,6 +9,8 @@
 
 #include <time.h>
 
+const struct select_prices *ours_prices = &select_prices;
+
 static uint64_t now_ns(void)
 {
 	struct timespec ts;
@@ -59,6 +61,7 @@ bool ours_pick(const struct state *s, const struct ask *a, int balance, struct c
 
 	ask_for(&r, s, a);
 	select_policy_init(&policy);
+	policy.prices = ours_prices;
 	if (balance != BALANCE_DEFAULT)
 		policy.balance = (unsigned int)balance;
 	from = now_ns();

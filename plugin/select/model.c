@@ -302,6 +302,7 @@ double model_speed(const struct model *m, const struct model_part *part, unsigne
 
 		if (part[i].threads <= 0)
 			continue;
+		compute *= 1 + part[i].slow;
 		for (unsigned int j = 0; j < n; j++) {
 			double f = accesses(&d, &part[i], &part[j], work);
 

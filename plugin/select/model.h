@@ -13,8 +13,7 @@
 #define NUMAPLACE_MODEL_H
 
 #include "plugin/machine/topology.h"
-
-enum work_kind { WORK_COMPUTE, WORK_LATENCY, WORK_BANDWIDTH, WORK_KINDS };
+#include "plugin/select/work.h"
 
 struct work {
 	enum work_kind kind;
@@ -64,6 +63,7 @@ struct model_part {
 	double time;     /* CPU time that each of these threads gets, 0 to 1: less if CPUs are over-committed */
 	double siblings; /* part of these threads that share their core with a thread in use */
 	double crowd;    /* part of their last-level caches that other containers use */
+	double slow;     /* how much longer their cores compute than the fastest cores; 0: as these */
 };
 
 /* Traffic of all containers, by node. */

@@ -21,6 +21,7 @@ const char *const request_keys[KEY_COUNT] = {
 	[KEY_CPU_DEVICE] = "limits.cpu.device",
 	[KEY_CPU_CLASS] = "limits.cpu.class",
 	[KEY_CPU_THREADS] = "limits.cpu.threads",
+	[KEY_CPU_WORK] = "limits.cpu.work",
 	[KEY_MEMORY] = "limits.memory",
 	[KEY_MEMORY_NODES] = "limits.memory.nodes",
 	[KEY_MEMORY_HUGEPAGES] = "limits.memory.hugepages",
@@ -41,6 +42,12 @@ static const char *const class_names[] = {
 	[CLASS_PERFORMANCE] = "performance",
 	[CLASS_EFFICIENT] = "efficient",
 	[CLASS_ISOLATED] = "isolated",
+};
+
+static const char *const work_names[WORK_KINDS] = {
+	[WORK_COMPUTE] = "compute",
+	[WORK_LATENCY] = "latency",
+	[WORK_BANDWIDTH] = "bandwidth",
 };
 
 void request_init(struct request *r)
@@ -76,6 +83,11 @@ int memory_policy_parse(const char *text, enum memory_policy *out, struct error 
 	}
 	return error_set(err, -EINVAL, "\"%s\": not strict, preferred, interleave or weighted-interleave",
 			 quote(text).text);
+}
+
+const char *work_kind_name(enum work_kind k)
+{
+	return work_names[k];
 }
 
 int bool_parse(const char *text, bool *out, struct error *err)
@@ -174,6 +186,17 @@ static int set_threads(struct request *r, const char *value, struct error *err)
 	if (r->one_thread || strcmp(value, "all") == 0)
 		return 0;
 	return error_set(err, -EINVAL, "\"%s\": not all or one (thread of each core)", quote(value).text);
+}
+
+static int set_work(struct request *r, const char *value, struct error *err)
+{
+	for (unsigned int i = 0; i < WORK_KINDS; i++) {
+		if (strcmp(value, work_names[i]) == 0) {
+			r->work = (struct work_hint){ .given = true, .kind = (enum work_kind)i };
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "\"%s\": not compute, latency or bandwidth", quote(value).text);
 }
 
 static int add_device(struct request *r, const char *name, struct error *err)
@@ -307,6 +330,8 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 		return set_class(r, value, err);
 	case KEY_CPU_THREADS:
 		return set_threads(r, value, err);
+	case KEY_CPU_WORK:
+		return set_work(r, value, err);
 	case KEY_MEMORY:
 		return set_memory(r, value, err);
 	case KEY_MEMORY_NODES:
@@ -374,65 +399,6 @@ int request_set(struct request *r, const char *key, const char *value, struct er
 	}
 	*r = next;
 	return 0;
-}
-
-static void change_key(struct request *r, enum request_key key, const struct request *changes)
-{
-	switch (key) {
-	case KEY_CPU:
-		r->cpu_count = changes->cpu_count;
-		r->cpu_listed = changes->cpu_listed;
-		r->cpu_list = changes->cpu_list;
-		break;
-	case KEY_CPU_NODES:
-		r->nodes_mode = changes->nodes_mode;
-		r->nodes = changes->nodes;
-		r->all_nodes = changes->all_nodes;
-		break;
-	case KEY_CPU_EXCLUSIVE:
-		r->exclusive = changes->exclusive;
-		break;
-	case KEY_CPU_DEVICE:
-		r->ndevices = changes->ndevices;
-		memcpy(r->device, changes->device, sizeof(r->device));
-		break;
-	case KEY_CPU_CLASS:
-		r->cpu_class = changes->cpu_class;
-		break;
-	case KEY_CPU_THREADS:
-		r->one_thread = changes->one_thread;
-		break;
-	case KEY_MEMORY:
-		r->memory = changes->memory;
-		break;
-	case KEY_MEMORY_NODES:
-		r->mem_nodes = changes->mem_nodes;
-		break;
-	case KEY_MEMORY_HUGEPAGES:
-		r->huge_memory = changes->huge_memory;
-		r->nhuge = changes->nhuge;
-		memcpy(r->huge, changes->huge, sizeof(r->huge));
-		break;
-	case KEY_MEMORY_POLICY:
-		r->policy = changes->policy;
-		break;
-	case KEY_VOLATILE_CPU_NODES:
-		r->last_nodes = changes->last_nodes;
-		break;
-	case KEY_VOLATILE_MEMORY_NODES:
-		r->last_mems = changes->last_mems;
-		break;
-	case KEY_COUNT:
-		break;
-	}
-	r->given |= 1U << key;
-}
-
-void request_change(struct request *r, const struct request *changes)
-{
-	for (unsigned int k = 0; k < KEY_COUNT; k++)
-		if (changes->given >> k & 1)
-			change_key(r, (enum request_key)k, changes);
 }
 
 void request_fallback_cpus(struct request *r, int64_t quota, uint64_t period)
@@ -569,6 +535,9 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 		break;
 	case KEY_CPU_THREADS:
 		snprintf(buf, size, "%s", r->one_thread ? "one" : "all");
+		break;
+	case KEY_CPU_WORK:
+		snprintf(buf, size, "%s", work_kind_name(r->work.kind));
 		break;
 	case KEY_MEMORY:
 		size_format(r->memory, buf, size);

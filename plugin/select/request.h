@@ -10,6 +10,7 @@
 #include "plugin/base/idset.h"
 #include "plugin/base/size.h"
 #include "plugin/machine/device-name.h"
+#include "plugin/select/work.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -51,6 +52,7 @@ enum request_key {
 	KEY_CPU_DEVICE,
 	KEY_CPU_CLASS,
 	KEY_CPU_THREADS,
+	KEY_CPU_WORK,
 	KEY_MEMORY,
 	KEY_MEMORY_NODES,
 	KEY_MEMORY_HUGEPAGES,
@@ -72,6 +74,7 @@ struct request {
 	bool exclusive;
 	enum cpu_class cpu_class;
 	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
+	struct work_hint work;       /* from limits.cpu.work */
 	unsigned int ndevices;
 	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
 	uint64_t memory;             /* bytes; 0: not given */
@@ -142,6 +145,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 /* Names as in the keys' values. memory_policy_parse() returns 0 or -EINVAL. */
 const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
+const char *work_kind_name(enum work_kind k);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 
 /* Parses Incus's booleans, in any case: true, 1, yes, on; false, 0, no, off. Returns 0 or -EINVAL. */

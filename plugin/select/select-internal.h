@@ -27,7 +27,7 @@ struct site {
 	int64_t mem_weight;
 	unsigned int share;    /* room as a part of cpus, 1/SHARES */
 	int64_t bias;          /* extra cost of choosing it (device, last place, unknown memory), in millionths */
-	int64_t slow;          /* mean slowdown of its CPUs against the fastest kind, in millionths */
+	int64_t slow;          /* mean slowdown of its CPUs against the fastest kind, in millionths; see weigh_computing() */
 	unsigned int away;     /* near of the nearest usable memory minus 20 (local); 0 if it has memory */
 	uint64_t avail;        /* bytes available to this request; 0: no memory, or not allowed */
 	uint64_t total;        /* bytes of the node; 0: not counted */
@@ -169,8 +169,15 @@ struct choice {
 	struct need sought;       /* what a set of nodes must have: asked, without memory on named nodes */
 	struct search search;
 	struct reasons *why;
+	struct placement *second; /* NULL, or becomes the placement of the runner-up */
 	unsigned int warnings;    /* placement.warnings */
 };
+
+/* The kind of work that the container, or else the administrator, has named. */
+static inline struct work_hint choice_work(const struct choice *c)
+{
+	return c->req->work.given ? c->req->work : c->in->policy->work;
+}
 
 /* candidates.c: nodes and CPUs that the request may be given. */
 int candidates_allow_nodes(struct choice *c, struct error *err);
@@ -202,6 +209,16 @@ void need_clamp(struct choice *c);
 
 /* taste.c: sets search.taste; call it after sites_find() and need_clamp(). */
 void taste_set(struct choice *c);
+/* Cost of computing at half speed, in local distances. */
+double taste_compute(const struct choice *c);
+/* A local distance of later containers, whose work is unknown, in local distances of this one. */
+double taste_later(const struct choice *c);
+/* Slowdown of computing on a shared core. */
+double taste_sharing(const struct choice *c);
+
+/* settle.c: the placement on the chosen set; that of the runner-up, left unchanged if there is none. */
+int settle(struct choice *c, struct placement *out, struct error *err);
+int settle_second(struct choice *c, struct placement *out, struct error *err);
 
 /* memory.c: choice of memory nodes. */
 int choose_mems(struct choice *c, struct error *err);

@@ -18,11 +18,7 @@ void select_policy_init(struct select_policy *p)
 {
 	memset(p, 0, sizeof(*p));
 	p->balance = 50;
-}
-
-void placement_free(struct placement *p)
-{
-	share_free(&p->share);
+	p->prices = &select_prices;
 }
 
 /* No set has enough free CPUs for a shared request: counts capacity instead, and load decides. */
@@ -46,7 +42,7 @@ static int search_once(struct choice *c)
 	sites_weigh(&c->search);
 	c->search.need.overcommit = false;
 	taste_set(c);
-	c->search.want_second = c->why != NULL;
+	c->search.want_second = c->why || c->second;
 	if (!c->ncandidates)
 		return -ENOSPC;
 	return search_run(&c->search);
@@ -382,62 +378,6 @@ static int choose_all(struct choice *c, struct error *err)
 	return fit_memory(c, c->mems_elsewhere, err);
 }
 
-static struct spread_input spread_of(const struct choice *c)
-{
-	return (struct spread_input){
-		.in = c->in,
-		.search = &c->search,
-		.candidate = c->candidate,
-		.free_core = c->free_core,
-		.kinds = &c->kinds,
-		.one_thread = c->req->one_thread,
-		.each = c->req->all_nodes,
-	};
-}
-
-/* The scheduler does not migrate threads between isolated CPUs, so several threads may share one. */
-static void warn_isolated(struct choice *c, const struct placement *out)
-{
-	struct idset isolated = c->t->isolated;
-
-	idset_and(&isolated, &out->share.cpus);
-	if (idset_empty(&isolated) || idset_count(&out->share.cpus) == 1)
-		return;
-	c->warnings |= 1U << WARN_ISOLATED;
-	reasons_add(c->why, "warning: CPUs %.80s are isolated: the kernel does not balance load over these",
-		    list_text(&isolated).text);
-}
-
-static int settle(struct choice *c, struct placement *out, struct error *err)
-{
-	struct spread_input in = spread_of(c);
-	bool all = c->req->cpu_listed || c->in->whole;
-	unsigned int count = c->search.need.count;
-	int r;
-
-	out->policy = c->req->policy;
-	out->overcommitted = c->search.need.overcommit && !all;
-	if (all) {
-		/* count 0: spread_cpus() takes all candidates */
-		c->search.need.count = 0;
-	}
-	r = spread_cpus(&in, out);
-	if (r < 0)
-		return error_errno(err, r, "selection");
-	if (all)
-		out->share.count = c->req->cpu_listed ? c->req->cpu_count : count ? count : 1;
-	topology_nodes_of(c->t, &out->share.cpus, &out->nodes);
-	r = settle_mems(c, out, err);
-	if (r < 0)
-		return r;
-	warn_isolated(c, out);
-	out->warnings = c->warnings;
-	c->search.need.memory = c->asked.memory;
-	memcpy(c->search.need.huge, c->asked.huge, sizeof(c->asked.huge));
-	r = spread_memory(&in, out);
-	return r < 0 ? error_errno(err, r, "selection") : 0;
-}
-
 /* Memory on nodes named separately (limits.memory.nodes) must suffice by itself; CPUs are chosen near it. */
 static int check_named_memory(struct choice *c, struct error *err)
 {
@@ -524,7 +464,10 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 		return r;
 	if (!c->req->cpu_listed && !c->in->whole)
 		explain_choice(c);
-	r = settle(c, &placed, err);
+	if (c->second)
+		r = settle_second(c, c->second, err);
+	if (r == 0)
+		r = settle(c, &placed, err);
 	if (r < 0) {
 		placement_free(&placed);
 		return r;
@@ -546,27 +489,18 @@ void constraints_init(struct constraints *c, const struct request *r)
 	c->cut[0] = '\0';
 }
 
-/* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
-static int select_unlimited(const struct select_input *in, struct placement *out, struct reasons *why,
-			    struct error *err)
+static int select_within(const struct select_input *in, struct placement *out, struct placement *second,
+			 struct reasons *why, struct error *err)
 {
-	struct select_input limited = *in;
-	struct constraints limits;
-
-	constraints_init(&limits, in->request);
-	limited.limits = &limits;
-	return select_placement(&limited, out, why, err);
-}
-
-int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
-{
-	struct choice c = {
-		.in = in, .t = in->topology, .req = in->request, .limits = in->limits, .why = why, .kept_core = -1
-	};
+	struct choice c = { .in = in,
+			    .t = in->topology,
+			    .req = in->request,
+			    .limits = in->limits,
+			    .why = why,
+			    .second = second,
+			    .kept_core = -1 };
 	int r = -ENOMEM;
 
-	if (!in->limits)
-		return select_unlimited(in, out, why, err);
 	if (why)
 		for (unsigned int i = 0; i < in->topology->nwarnings; i++)
 			reasons_add(why, "%s", in->topology->warnings[i]);
@@ -587,4 +521,29 @@ int select_placement(const struct select_input *in, struct placement *out, struc
 	free(c.free_core);
 	free(c.first_thread);
 	return r;
+}
+
+/* Without other limits than those of the request. Not inlined, as their sets take some KiB of stack. */
+static __attribute__((noinline)) int select_unlimited(const struct select_input *in, struct placement *out,
+						       struct placement *second, struct reasons *why, struct error *err)
+{
+	struct select_input limited = *in;
+	struct constraints limits;
+
+	constraints_init(&limits, in->request);
+	limited.limits = &limits;
+	return select_within(&limited, out, second, why, err);
+}
+
+int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err)
+{
+	return select_placements(in, out, NULL, why, err);
+}
+
+int select_placements(const struct select_input *in, struct placement *out, struct placement *second,
+		      struct reasons *why, struct error *err)
+{
+	if (!in->limits)
+		return select_unlimited(in, out, second, why, err);
+	return select_within(in, out, second, why, err);
 }

@@ -17,13 +17,29 @@ struct reserved_memory {
 	uint64_t bytes;
 };
 
+/*
+ * What the parts of a cost weigh that are not settings: the model of memory, and prices of what later containers lose,
+ * in local distances. See taste.c.
+ */
+struct model_params;
+struct select_prices {
+	const struct model_params *model;
+	double node;      /* of a whole free node, if the machine is full */
+	double node_idle; /* of a whole free node, if the machine is idle */
+	double memory;    /* of the memory of a set that is full afterwards */
+	double group;     /* of a group of near nodes that is free as a whole */
+};
+extern const struct select_prices select_prices;
+
 /* The administrator's settings; select_policy_init() sets the defaults. */
 struct select_policy {
+	const struct select_prices *prices; /* select_prices, but for a benchmark of them */
 	struct idset reserved_cpus;
 	struct nodeset reserved_nodes;
 	unsigned int nreserved_memory;
 	struct reserved_memory reserved_memory[RESERVED_MEMORY_MAX]; /* no node is in two of them */
 	bool even_shares;      /* every node of a set gives as much memory as it can, whatever the distances */
+	struct work_hint work; /* of containers that do not say it */
 	unsigned int balance;  /* 0 (pack: leave room for large containers) to 100 (spread: even load) */
 };
 void select_policy_init(struct select_policy *p);
@@ -109,5 +125,12 @@ void reasons_add(struct reasons *why, const char *fmt, ...) __attribute__((forma
  * has fewer CPUs than the topology) or -ENOMEM.
  */
 int select_placement(const struct select_input *in, struct placement *out, struct reasons *why, struct error *err);
+
+/*
+ * The same, and the placement that the container would get on the nodes of the runner-up as @second, which the caller
+ * zeroes before and frees with placement_free(), also after a failure. Without a runner-up it is unchanged. It takes about twice the time.
+ */
+int select_placements(const struct select_input *in, struct placement *out, struct placement *second,
+		      struct reasons *why, struct error *err);
 
 #endif

@@ -9,7 +9,6 @@
 
 #define BIAS_DEVICE 1.0  /* per local distance to the device */
 #define BIAS_HOME 0.3    /* of nodes other than the last ones: of its pages, the page cache is still there */
-#define BIAS_GROUP 0.1   /* of a group of near nodes that is free as a whole */
 #define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)
@@ -139,6 +138,66 @@ static int64_t slowness(const struct choice *c, const struct topo_node *node)
 	return n ? (int64_t)(sum / n * 1e6) : 0;
 }
 
+/* Marks of cores for shared_part(). */
+enum core_mark { CORE_IDLE, CORE_USED, CORE_COUNTED };
+
+static uint8_t *mark_cores(const struct choice *c)
+{
+	uint8_t *mark = calloc(c->t->ncores + 1U, sizeof(*mark));
+
+	for (unsigned int i = 0; mark && i < c->t->ncpus; i++) {
+		const struct topo_cpu *cpu = &c->t->cpus[i];
+
+		if (c->in->usage->load[cpu->id] || c->in->usage->exclusive[cpu->id])
+			mark[cpu->core] = CORE_USED;
+	}
+	return mark;
+}
+
+/* Part of the container's threads on @x that would share a core, if it got one thread of each idle core first. */
+static double shared_part(const struct choice *c, const struct site *x, uint8_t *mark)
+{
+	const struct topo_node *node = &c->t->nodes[x->node];
+	double count = c->search.need.count ? c->search.need.count : 1, room = (double)x->room / LOAD_ONE;
+	double want = room < count ? room : count, idle = 0, part;
+
+	for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++) {
+		if (!c->candidate[i] || mark[c->t->cpus[i].core] != CORE_IDLE)
+			continue;
+		mark[c->t->cpus[i].core] = CORE_COUNTED;
+		idle++;
+	}
+	if (want <= idle)
+		return 0;
+	part = 2 * (want - idle) / want;
+	return part < 1 ? part : 1;
+}
+
+/*
+ * For a container whose kind of work is known: what slow and shared cores cost it, in local distances. Without that,
+ * a slow core has a fixed price, and taste.cpu includes that crowded nodes have shared cores.
+ */
+static int weigh_computing(struct choice *c)
+{
+	cleanup_free uint8_t *mark = NULL;
+	bool threads = c->t->ncpus > c->t->ncores && !c->req->exclusive && !c->req->one_thread;
+	double price;
+
+	if (!choice_work(c).given)
+		return 0;
+	price = taste_compute(c);
+	mark = mark_cores(c);
+	if (!mark)
+		return -ENOMEM;
+	for (unsigned int k = 0; k < c->search.nsites; k++) {
+		struct site *x = &c->search.sites[k];
+		double shared = threads ? shared_part(c, x, mark) * taste_sharing(c) : 0;
+
+		x->slow = (int64_t)(((double)x->slow + shared * 1e6) * price);
+	}
+	return 0;
+}
+
 /* Nodes that are twins: of one socket or pair, say. */
 struct group {
 	double room, cpus;
@@ -162,11 +221,11 @@ static struct group *find_groups(const struct choice *c)
 }
 
 /* Cost of breaking up a group that is free as a whole. A single node, or nodes that are all alike, are no group. */
-static double group_bias(const struct group *g, unsigned int nsites)
+static double group_bias(const struct group *g, unsigned int nsites, double price)
 {
 	double free = g->cpus > 0 ? g->room / g->cpus : 0;
 
-	return g->nodes > 1 && g->nodes < nsites ? BIAS_GROUP * free * free * free : 0;
+	return g->nodes > 1 && g->nodes < nsites ? price * free * free * free : 0;
 }
 
 /* Sets the cost of each site apart from distances within the set. */
@@ -177,6 +236,7 @@ static int add_costs(struct choice *c)
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
 	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
 	cleanup_free struct group *groups = find_groups(c);
+	double group_price = c->in->policy->prices->group * taste_later(c);
 
 	if (!groups)
 		return -ENOMEM;
@@ -186,7 +246,7 @@ static int add_costs(struct choice *c)
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
 		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
-		double bias = group_bias(&groups[c->t->twin[x->node]], s->nsites);
+		double bias = group_bias(&groups[c->t->twin[x->node]], s->nsites, group_price);
 
 		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;
@@ -199,7 +259,7 @@ static int add_costs(struct choice *c)
 		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
 		x->slow = slowness(c, node);
 	}
-	return find_homes(c, from);
+	return weigh_computing(c) < 0 ? -ENOMEM : find_homes(c, from);
 }
 
 int sites_find(struct choice *c)

@@ -11,12 +11,17 @@
 #include "plugin/select/model.h"
 #include "plugin/select/select-internal.h"
 
-#define PRICE_NODE	3.0  /* of a whole free node, if the machine is full */
-#define PRICE_NODE_IDLE 0.25 /* of a whole free node, if the machine is idle */
-#define PRICE_MEMORY	0.1  /* of the memory of a set that is full afterwards */
-#define KEEP_MOST	20.0 /* taste.keep at balance 0 */
+#define KEEP_MOST 20.0 /* taste.keep at balance 0 */
 
-/* Means over the kinds of work. */
+const struct select_prices select_prices = {
+	.model = &model_params[0],
+	.node = 3,
+	.node_idle = 0.25,
+	.memory = 0.1,
+	.group = 0.1,
+};
+
+/* Of one kind of work, or the mean over the kinds. */
 struct mean_work {
 	double memory, stream;
 };
@@ -32,6 +37,14 @@ static struct mean_work mean_work(const struct model_params *p)
 	return m;
 }
 
+/* Of the container: the mean, unless the container or the administrator has named its kind. */
+static struct mean_work work_of(const struct choice *c, const struct model_params *p)
+{
+	struct work_hint hint = choice_work(c);
+
+	return hint.given ? (struct mean_work){ p->memory[hint.kind], p->stream[hint.kind] } : mean_work(p);
+}
+
 /* Traffic at the memory of a node of mean size with all CPUs in use, as part of what the memory serves. */
 static double full_traffic(const struct topology *t, const struct model_params *p, double stream)
 {
@@ -44,27 +57,28 @@ static double full_traffic(const struct topology *t, const struct model_params *
 }
 
 /*
- * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others.
- * Below saturation, the wait grows with the square of the traffic (model_wait()).
+ * Cost of a CPU on a fully used node: the longer wait for its memory, and what this adds to the wait of the others,
+ * whose work is @mean. Below saturation, the wait grows with the square of the traffic (model_wait()).
  */
-static double crowd_price(const struct topology *t, const struct model_params *p, const struct mean_work *work)
+static double crowd_price(const struct topology *t, const struct model_params *p, const struct mean_work *work,
+			  const struct mean_work *mean)
 {
-	double u = full_traffic(t, p, work->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
+	double u = full_traffic(t, p, mean->stream), wait = u < 1 ? p->queue * u * u : (1 + p->queue) * u - 1;
 	double grows = u < 1 ? 2 * p->queue * u * u : (1 + p->queue) * u;
 
-	return work->memory * (wait + grows);
+	return mean->memory * (wait * (work->memory / mean->memory) + grows * (work->stream / mean->stream));
 }
 
 /*
  * taste.keep: with one node, there is nothing to keep. While most of the machine is free, few later containers need
  * what is kept.
  */
-static double keep_price(double nodes, double mean)
+static double keep_price(const struct select_prices *price, double nodes, double mean)
 {
 	double others = 1 - 1 / nodes;
 	double used = (1 - mean) * (1 - mean);
 
-	return others * (PRICE_NODE_IDLE + (PRICE_NODE * others - PRICE_NODE_IDLE) * used);
+	return others * (price->node_idle + (price->node * others - price->node_idle) * used);
 }
 
 /*
@@ -87,20 +101,51 @@ static void balance_taste(unsigned int balance, struct taste *t)
 	}
 }
 
+/* Slowdown if all pages are one local distance away. */
+static double local_distance(const struct model_params *p, const struct mean_work *work)
+{
+	return work->memory * (model_latency(p, 20) - 1);
+}
+
+double taste_compute(const struct choice *c)
+{
+	const struct model_params *p = c->in->policy->prices->model;
+	struct mean_work work = work_of(c, p);
+
+	return (1 - work.memory) / local_distance(p, &work);
+}
+
+double taste_later(const struct choice *c)
+{
+	const struct model_params *p = c->in->policy->prices->model;
+	struct mean_work work, others;
+
+	if (!choice_work(c).given)
+		return 1;
+	work = work_of(c, p);
+	others = mean_work(p);
+	return local_distance(p, &others) / local_distance(p, &work);
+}
+
+double taste_sharing(const struct choice *c)
+{
+	return 1 / c->in->policy->prices->model->smt - 1;
+}
+
 void taste_set(struct choice *c)
 {
 	struct taste *t = &c->search.taste;
 	const struct emptiness *e = &c->emptiness;
-	const struct model_params *p = &model_params[0];
-	struct mean_work work = mean_work(p);
+	const struct model_params *p = c->in->policy->prices->model;
+	struct mean_work work = work_of(c, p), others = choice_work(c).given ? mean_work(p) : work;
 	double mean = e->nodes > 0 ? e->share / e->nodes : 0;
-	double distance =
-		work.memory * (model_latency(p, 20) - 1); /* slowdown if all pages are one local distance away */
+	double distance = local_distance(p, &work);
+	double later = taste_later(c);
 
 	t->nodes = e->nodes > 0 ? e->nodes : 1;
-	t->cpu = crowd_price(c->t, p, &work) / distance;
-	t->memory = PRICE_MEMORY;
-	t->keep = keep_price(t->nodes, mean) / t->cpu;
+	t->cpu = crowd_price(c->t, p, &work, &others) / distance;
+	t->memory = c->in->policy->prices->memory * later;
+	t->keep = keep_price(c->in->policy->prices, t->nodes, mean) * later / t->cpu;
 	t->core = (1 - work.memory) * (1 / p->smt - 1) / distance;
 	balance_taste(c->in->policy->balance, t);
 	t->mean = mean - t->keep * mean * mean * mean;

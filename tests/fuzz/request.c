@@ -36,6 +36,7 @@ static void check_format(const struct request *r)
 	}
 	must(again.given == r->given && again.cpu_count == r->cpu_count && again.memory == r->memory);
 	must(again.nhuge == r->nhuge && again.exclusive == r->exclusive && again.policy == r->policy);
+	must(again.work.given == r->work.given && again.work.kind == r->work.kind);
 	must(nodeset_equal(&again.nodes, &r->nodes) && idset_equal(&again.cpu_list, &r->cpu_list));
 	must(again.all_nodes == r->all_nodes && nodeset_equal(&again.mem_nodes, &r->mem_nodes));
 	must(again.cpu_class == r->cpu_class && again.one_thread == r->one_thread && again.ndevices == r->ndevices);

@@ -64,6 +64,8 @@ bad_keys() {
 		<<< "$(state '"limits.cpu":"4","org.numaplace.limits.cpu":"8"')"
 	refused 'an unknown org.numaplace key' 2 'container web1: org.numaplace.limits.cpus: no such key' \
 		<<< "$(state '"org.numaplace.limits.cpus":"4"')"
+	refused 'limits.cpu.work that is not a kind of work' 2 \
+		'container web1: limits.cpu.work: "disk": not compute, latency or bandwidth' <<< "$(state '"limits.cpu.work":"disk"')"
 	refused 'limits.cpu.nodes that is not a list' 2 'container web1: limits.cpu.nodes: *' \
 		<<< "$(state '"limits.cpu.nodes":"balance"')"
 	refused 'limits.memory with an unknown unit' 2 'container web1: limits.memory: *' <<< "$(state '"limits.memory":"9EiBs"')"

@@ -262,6 +262,10 @@ static void test_words(void)
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=0%", &conf),
 	       "user.numaplace.limits.memory: \"0\": no memory at all",
 	       "user.numaplace.limits.memory: 0 percent is refused");
+	is_str(plan("user.numaplace.limits.cpu.work=compute", &conf),
+	       "user.numaplace.limits.cpu.work: \"compute\": needs user.numaplace.mode = lead: with follow the "
+	       "daemon chooses the CPUs",
+	       "follow: the kind of work chooses no CPUs");
 	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
 	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the "
 	       "daemon chooses the CPUs",

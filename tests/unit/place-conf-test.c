@@ -42,6 +42,7 @@ static void test_whole(void)
 				   "reserved-memory = 0:4GiB, 2-3:512MiB\n"
 				   "balance = 100\n"
 				   "share-out = even\n"
+				   "work = latency\n"
 				   "container-keys = limits.cpu, limits.memory\n"
 				   "max-cpus = 64\nmax-cpus-each = 128\n"
 				   "max-memory = 30GiB\nmax-memory-each = 64GiB\n"
@@ -62,6 +63,7 @@ static void test_whole(void)
 	   "key reserved-nodes, with an exclusion");
 	is_int(c.select.balance, 100, "key balance");
 	ok(c.select.even_shares, "key share-out");
+	ok(c.select.work.given && c.select.work.kind == WORK_LATENCY, "key work");
 	is_int(c.container_keys,
 	       1U << KEY_CPU | 1U << KEY_MEMORY | 1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES,
 	       "key container-keys: the given ones, and the hints that numaplace writes");
@@ -97,6 +99,8 @@ static void test_values(void)
 	ok(!(c.container_keys & ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)) &&
 		   idset_empty(&c.select.reserved_cpus),
 	   "container-keys = none and an empty reserved-cpus: no keys, no CPUs");
+	is_int(conf_parse("work = any\n", "t", &c, NULL), 0, "work = any: parsed");
+	ok(!c.select.work.given, "work = any: the work is unknown");
 	is_int(conf_parse("balance = 0\n", "t", &c, NULL), 0, "balance = 0: parsed");
 	is_int(c.select.balance, 0, "balance = 0: value");
 }
@@ -122,6 +126,7 @@ static void test_refused(void)
 		{ "incus-mode = x\n", "t.conf:1: incus-mode: \"x\": not follow or lead" },
 		{ "balance = 101\n", "t.conf:1: balance: \"101\": more than 100" },
 		{ "share-out = odd\n", "t.conf:1: share-out: \"odd\": not nearest or even" },
+		{ "work = disk\n", "t.conf:1: work: \"disk\": not any, compute, latency or bandwidth" },
 		{ "balance = -1\n", "t.conf:1: balance: \"-1\": not a number" },
 		{ "balance = 4294967297\n", "t.conf:1: balance: \"4294967297\": more than 100" },
 		{ "max-cpus =\n", "t.conf:1: max-cpus: \"\": a number is missing" },

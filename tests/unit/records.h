@@ -56,6 +56,7 @@ static inline void random_request(uint64_t *seed, struct request *r)
 		[KEY_CPU_DEVICE] = { "eth0", "0000:3b:00.0,0001:00:1f.7", "cciss!c0d0", "nvme0n1,eth0,sda" },
 		[KEY_CPU_CLASS] = { "any", "performance", "efficient", "isolated" },
 		[KEY_CPU_THREADS] = { "all", "one", "all", "one" },
+		[KEY_CPU_WORK] = { "compute", "latency", "bandwidth", "latency" },
 		[KEY_MEMORY] = { "30GiB", "512MB", "1", "1073741825" },
 		[KEY_MEMORY_NODES] = { "8", "0-7,1023", "2", "0,2" },
 		[KEY_MEMORY_HUGEPAGES] = { "true", "2MiB=64,1GiB=4", "false", "64KiB=1" },

@@ -90,6 +90,12 @@ static void test_places(void)
 	takes("limits.cpu.threads", "all", "all");
 	takes("limits.cpu.threads", "one", "one");
 	refuses("limits.cpu.threads", "2", "not all or one");
+	takes("limits.cpu.work", "compute", "compute");
+	takes("limits.cpu.work", "latency", "latency");
+	takes("limits.cpu.work", "bandwidth", "bandwidth");
+	refuses("limits.cpu.work", "any", "not compute, latency or bandwidth");
+	refuses("limits.cpu.work", "Compute", "not compute, latency or bandwidth");
+	refuses("limits.cpu.work", "", "not compute, latency or bandwidth");
 	takes("limits.memory.nodes", "8", "8");
 	takes("limits.memory.nodes", "0-4,^3", "0-2,4");
 	refuses("limits.memory.nodes", "", "empty");
@@ -350,6 +356,33 @@ static void test_sizes(void)
 		same += size_parse(text, &back, NULL) == 0 && back == v;
 	}
 	is_int(same, 5000, "5000 sizes: format and parse give the same bytes");
+}
+
+/* Each key of a change replaces the same key of a request, and no other. */
+static void test_change(void)
+{
+	static const char *const was[KEY_COUNT] = { "4", "balanced", "true", "eth0", "performance", "one", "compute",
+						    "1GiB", "8", "2MiB=64", "preferred", "0", "1" };
+	static const char *const becomes[KEY_COUNT] = { "0-3", "0-1", "false", "sda", "efficient", "all", "latency",
+							"2GiB", "9", "1GiB=1", "interleave", "2", "3" };
+	struct request r, change;
+	unsigned int wrong = 0;
+
+	for (unsigned int k = 0; k < KEY_COUNT; k++) {
+		request_init(&r);
+		request_init(&change);
+		for (unsigned int i = 0; i < KEY_COUNT; i++)
+			request_set(&r, request_keys[i], was[i], NULL);
+		request_set(&change, request_keys[k], becomes[k], NULL);
+		request_change(&r, &change);
+		for (unsigned int i = 0; i < KEY_COUNT; i++) {
+			char text[128] = "";
+
+			request_format(&r, (enum request_key)i, text, sizeof(text));
+			wrong += strcmp(text, i == k ? becomes[i] : was[i]) != 0;
+		}
+	}
+	is_int(wrong, 0, "a change replaces its key alone, for each of %d keys", KEY_COUNT);
 }
 
 int main(void)
