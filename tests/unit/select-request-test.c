@@ -286,63 +286,6 @@ static void test_together(void)
 	   "the runtime's hugepage limit is a number of pages");
 }
 
-/* A request of @key, or with @other of all keys but that. */
-static void make_request(struct request *r, unsigned int key, bool other, unsigned int set)
-{
-	static const char *const values[KEY_COUNT][2] = {
-		[KEY_CPU] = { "2", "4-7" },
-		[KEY_CPU_NODES] = { "balanced", "all:1-2" },
-		[KEY_CPU_EXCLUSIVE] = { "false", "true" },
-		[KEY_CPU_DEVICE] = { "eth0", "nvme0n1,eth1" },
-		[KEY_CPU_CLASS] = { "performance", "efficient" },
-		[KEY_CPU_THREADS] = { "all", "one" },
-		[KEY_MEMORY] = { "1GiB", "3GiB" },
-		[KEY_MEMORY_NODES] = { "0", "1,3" },
-		[KEY_MEMORY_HUGEPAGES] = { "2MiB=4", "1GiB=1,2MiB=8" },
-		[KEY_MEMORY_POLICY] = { "preferred", "interleave" },
-		[KEY_VOLATILE_CPU_NODES] = { "0", "2" },
-		[KEY_VOLATILE_MEMORY_NODES] = { "1", "3" },
-	};
-
-	request_init(r);
-	for (unsigned int k = 0; k < KEY_COUNT; k++)
-		if (other ? k != key : k == key || key == KEY_COUNT)
-			request_set(r, request_keys[k], values[k][set] ? values[k][set] : "", NULL);
-}
-
-/* Whether each key of both has the same text. */
-static bool same_request(const struct request *a, const struct request *b)
-{
-	char ta[256], tb[256];
-
-	for (unsigned int k = 0; k < KEY_COUNT; k++) {
-		bool in_a = request_format(a, k, ta, sizeof(ta)), in_b = request_format(b, k, tb, sizeof(tb));
-
-		if (in_a != in_b || (in_a && strcmp(ta, tb) != 0))
-			return false;
-	}
-	return true;
-}
-
-static void test_change(void)
-{
-	for (unsigned int k = 0; k < KEY_COUNT; k++) {
-		struct request r, change, want;
-
-		make_request(&r, KEY_COUNT, false, 0);
-		make_request(&change, k, false, 1);
-		request_change(&r, &change);
-		make_request(&want, k, true, 0);
-		ok(request_set(&want, request_keys[k], "", NULL) < 0, "%s: \"\" is no value", request_keys[k]);
-		request_change(&want, &change);
-		ok(same_request(&r, &want) && r.given == (1U << KEY_COUNT) - 1, "%s: a change replaces this key alone",
-		   request_keys[k]);
-		make_request(&r, k, true, 0);
-		request_change(&r, &change);
-		ok(same_request(&r, &want), "%s: a change adds a key that was not given", request_keys[k]);
-	}
-}
-
 static void test_sizes(void)
 {
 	struct rnd rnd = { 3 };
