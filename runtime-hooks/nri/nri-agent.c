@@ -25,49 +25,6 @@
 #define REQUEST_MS 2000 /* unless the runtime says otherwise */
 #define CLASS "oci"
 
-/* --- the homes of pods --- */
-
-static struct nri_home *find_home(struct nri_agent *a, const char *pod)
-{
-	for (size_t i = 0; i < a->nhomes; i++)
-		if (strcmp(a->homes[i].pod, pod) == 0)
-			return &a->homes[i];
-	return NULL;
-}
-
-static void forget_home(struct nri_agent *a, const char *pod)
-{
-	struct nri_home *h = find_home(a, pod);
-
-	if (h)
-		*h = a->homes[--a->nhomes];
-}
-
-/* The first container decides. Without memory for it, the pod has no home. */
-static void keep_home(struct nri_agent *a, const struct nri_text *pod, const struct placement *p)
-{
-	struct nri_home *h;
-
-	if (!pod->len || pod->len > NAME_ID_MAX || find_home(a, pod->text) || a->nhomes == NRI_PODS_MAX)
-		return;
-	h = vec_push(a->homes, a->nhomes, a->home_room);
-	if (!h)
-		return;
-	snprintf(h->pod, sizeof(h->pod), "%s", pod->text);
-	h->nodes = p->nodes;
-	h->mems = p->mems;
-}
-
-static void take_pod(struct nri_agent *a, const char *pod, struct place_job *job)
-{
-	const struct nri_home *h = find_home(a, pod);
-
-	if (!h)
-		return;
-	job->home = h->nodes;
-	job->home_mems = h->mems;
-}
-
 /* --- one event --- */
 
 #define cleanup_env __attribute__((cleanup(place_close)))
@@ -96,6 +53,8 @@ struct step {
 	const struct place_job *job;
 	const char *cgroup;
 	struct record *record;
+	const struct request *request; /* of a pod */
+	struct placement *plan;
 };
 
 static int step_reserve(void *arg, struct error *err)
@@ -110,6 +69,13 @@ static int step_place(void *arg, struct error *err)
 	struct step *s = arg;
 
 	return place_container(s->env, s->job, s->record, NULL, err);
+}
+
+static int step_plan(void *arg, struct error *err)
+{
+	struct step *s = arg;
+
+	return place_plan(s->env, s->request, NULL, s->plan, NULL, err);
 }
 
 static int step_revise(void *arg, struct error *err)
@@ -189,22 +155,89 @@ static void tell(const struct record *r, struct nri_result *out)
 	nodeset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
 }
 
+/* --- the pod --- */
+
+static void use_home(const struct nri_home *h, struct place_job *job)
+{
+	if (!h)
+		return;
+	job->home = h->nodes;
+	job->home_mems = h->mems;
+}
+
+static void join_home(struct nri_agent *a, const struct nri_event *e, const struct place_job *job, bool whole,
+		      const struct placement *p)
+{
+	const struct nri_home made = { .nodes = whole ? job->home : p->nodes, .mems = whole ? job->home_mems : p->mems,
+				       .whole = whole };
+
+	nri_home_join(&a->homes, e->pod.id.text, e->container.name.text, e->container.id.text, &made);
+}
+
+/* Chooses for the whole pod. The ceilings of the host are of single containers. */
+static int plan_pod(const struct nri_agent *a, const struct conf *conf, const struct request *request,
+		    struct placement *out, struct error *err)
+{
+	cleanup_env struct place_env look = PLACE_ENV_NONE;
+	struct step step = { .env = &look, .request = request, .plan = out };
+
+	look = a->env;
+	look.conf = *conf;
+	look.conf.max_cpus = look.conf.max_cpus_each = look.conf.max_exclusive_each = 0;
+	look.conf.max_memory = look.conf.max_memory_each = 0;
+	look.conf.max_hugepages = look.conf.max_hugepages_each = 0;
+	look.message = NULL; /* the containers get the same warnings */
+	return patiently(a, step_plan, &step, err);
+}
+
+/*
+ * The home of the container's pod. The first container is refused if the pod as a whole does not fit; *@whole: it fits in
+ * the home. Resources that are not known to be those of all containers are not checked.
+ */
+static int take_home(struct nri_agent *a, const struct nri_event *e, const struct conf *conf, struct place_job *job,
+		     bool *whole, struct error *err)
+{
+	const struct nri_home *h = nri_home_for(&a->homes, e->pod.id.text, e->container.name.text);
+	cleanup_placement struct placement p = { 0 };
+	struct request request;
+	struct error why;
+	int rc;
+
+	use_home(h, job);
+	if (h || !a->homes_known || !nri_homes_have_room(&a->homes) ||
+	    nri_pod_request(&e->pod, &e->container, conf, &request, &why) < 0 || !request_asks(&request))
+		return 0;
+	rc = plan_pod(a, conf, &request, &p, &why);
+	if (rc == -ENOSPC)
+		return error_set(err, rc, "the containers of its pod together: %.400s", why.text);
+	if (rc < 0 || p.overcommitted)
+		return 0; /* the container's own placement has the reason */
+	job->home = p.nodes;
+	job->home_mems = p.mems;
+	*whole = true;
+	return 0;
+}
+
+/* --- the events --- */
+
 static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_result *out, struct error *err)
 {
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
 	char cgroup[CGROUP_PATH_MAX];
-	struct step step = { &env, &job, cgroup, &r };
+	struct step step = { .env = &env, .job = &job, .cgroup = cgroup, .record = &r };
+	bool whole = false;
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		take_pod(a, e->pod.id.text, &job);
 		rc = nri_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
+		if (rc == 0)
+			rc = take_home(a, e, &env.conf, &job, &whole, err);
 		if (rc == 0)
 			rc = patiently(a, step_reserve, &step, err);
 		if (rc == 0) {
-			keep_home(a, &e->pod.id, &r.placement);
+			join_home(a, e, &job, whole, &r.placement);
 			tell(&r, out);
 		}
 	}
@@ -242,16 +275,16 @@ static int on_start(struct nri_agent *a, const struct nri_event *e, struct error
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
-	struct step step = { &env, &job, NULL, &r };
+	struct step step = { .env = &env, .job = &job, .record = &r };
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		take_pod(a, e->pod.id.text, &job);
+		use_home(nri_home_for(&a->homes, e->pod.id.text, e->container.name.text), &job);
 		rc = find_pid(&env, &e->container, &job.pid, err);
 		if (rc == 0)
 			rc = patiently(a, step_place, &step, err);
 		if (rc == 0)
-			keep_home(a, &e->pod.id, &r.placement);
+			join_home(a, e, &job, false, &r.placement);
 	}
 	return conclude(&env, e, rc, err);
 }
@@ -283,7 +316,7 @@ static int on_update(struct nri_agent *a, const struct nri_event *e, struct nri_
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
-	struct step step = { &env, &job, NULL, &r };
+	struct step step = { .env = &env, .job = &job, .record = &r };
 	struct nri_event updated = *e;
 	int rc;
 
@@ -306,6 +339,7 @@ static int on_gone(struct nri_agent *a, const struct nri_event *e, struct error 
 	struct error conf_err;
 	int rc;
 
+	nri_home_leave(&a->homes, e->pod.id.text, job.id);
 	/* A container with such an id is never placed. */
 	if (name_check_id(job.id, NULL) < 0)
 		return 0;
@@ -334,7 +368,7 @@ static int handle_event(void *ctx, const struct nri_event *e, struct nri_result 
 	case NRI_REMOVE:
 		return on_gone(a, e, err);
 	case NRI_REMOVE_POD:
-		forget_home(a, e->pod.id.text);
+		nri_home_forget(&a->homes, e->pod.id.text);
 		break;
 	default:
 		break;
@@ -374,17 +408,19 @@ static int add_members(struct nri_agent *a, const struct nri_state *s, struct er
 			return error_errno(err, -ENOMEM, "containers");
 		snprintf(m->id, sizeof(m->id), "%s", c->id.text);
 		snprintf(m->pod, sizeof(m->pod), "%s", c->pod.text);
+		snprintf(m->name, sizeof(m->name), "%s", c->name.text);
 	}
 	return 0;
 }
 
-static int take_home(void *arg, const struct record *r)
+static int read_home(void *arg, const struct record *r)
 {
 	struct nri_agent *a = arg;
 	const struct nri_member *m = find_member(a, r->id);
-	const struct nri_text pod = { .text = m ? m->pod : "", .len = m ? strlen(m->pod) : 0 };
+	const struct nri_home made = { .nodes = r->placement.nodes, .mems = r->placement.mems };
 
-	keep_home(a, &pod, &r->placement);
+	if (m)
+		nri_home_join(&a->homes, m->pod, m->name, r->id, &made);
 	return 0;
 }
 
@@ -396,10 +432,11 @@ static int read_homes(struct nri_agent *a, struct place_env *env, struct error *
 
 	if (rc == 0)
 		rc = place_look(env, machine.topology, &ledger, err);
-	if (rc < 0 || !ledger)
-		return rc;
-	a->nhomes = 0;
-	return ledger_each(ledger, take_home, a, err);
+	a->homes.n = 0;
+	if (rc == 0 && ledger)
+		rc = ledger_each(ledger, read_home, a, err);
+	a->homes_known = rc == 0;
+	return rc;
 }
 
 static int step_cancel_others(void *arg, struct error *err)
@@ -487,7 +524,7 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 
 void nri_agent_free(struct nri_agent *a)
 {
-	free(steal_ptr(a->homes));
+	nri_homes_free(&a->homes);
 	free(steal_ptr(a->members));
-	a->nhomes = a->nmembers = a->home_room = a->member_room = 0;
+	a->nmembers = a->member_room = 0;
 }

@@ -66,6 +66,18 @@ ok "a second container of the pod is created" create helper "cpu_period: 100000 
 ok "it starts" start
 is "it is on the neighbour of the node of the first one, which is full" "$(first one helper Mems)" "$((${reserved#* } ^ 1))"
 second=$ctr
+pod_resources='cpu_period: 100000 cpu_quota: 400000 cpu_shares: 4096 memory_limit_in_bytes: 68719476736'
+ok "a pod starts whose containers need too much memory together" pod sum limits.cpu.nodes=balanced
+pod_resources=
+not_ok "its first container is refused, although it would fit alone" create app "$limits" /bin/sh -c "$show"
+like "CRI says so" "$said" 'containers of its pod together: limits\.memory: 64GiB requested'
+ok "a pod with an init container starts" pod init limits.cpu=1
+ok "its init container is created" create init "$limits" /bin/true
+like "it is placed" "$(place_of "$ctr")" '[0-9]'
+ok "it starts" start
+# shellcheck disable=SC2317 # called by eventually
+has_ended() { [ "$(place_of "$ctr")" = '' ]; }
+ok "it ends, and nothing is placed for it any more" eventually has_ended
 
 # --- a resize
 said=$(cri UpdateContainerResources UpdateContainerResourcesRequest Empty "container_id: \"$second\" linux { cpu_shares: 300 }")
