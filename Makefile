@@ -148,7 +148,8 @@ $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
-	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c)
+	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
+	tests/hooks/nri-drive.c)
 $(nri_protobuf_users): cc_pkgs = libprotobuf-c
 $(nri_protobuf_users): cc_defines = -I$(O)
 $(nri_protobuf_users): $(O)/runtime-hooks/nri/nri.pb-c.h
@@ -337,8 +338,8 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook stage drive) \
-	$(O)/at-each-call $(O)/made-containerd
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri stage drive) \
+	$(O)/at-each-call $(O)/made-containerd $(O)/nri-drive
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
 	unit-programs
@@ -438,13 +439,16 @@ $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) 
 	$(common)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
-$(O)/made-containerd: $(O)/tests/hooks/made-containerd.o $(nri_wire) $(base)
-$(O)/made-containerd: link_pkgs = libprotobuf-c
+$(O)/bench-hook/numaplace-nri: $(call objects,bench/hook/wrap.c) $(nri_objects) $(nri_parts) $(common)
+$(O)/bench-hook/numaplace-nri: link_libs = $(call pkg-libs,libprotobuf-c yajl) $(wrap_options)
+$(O)/made-containerd $(O)/nri-drive: $(O)/%: $(O)/tests/hooks/%.o $(nri_wire) $(base)
+$(O)/made-containerd $(O)/nri-drive: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/at-each-call $(O)/made-containerd \
+	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/bench-hook/numaplace-nri $(O)/at-each-call $(O)/made-containerd \
+	$(O)/nri-drive \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):

@@ -155,6 +155,34 @@ static void tell(const struct record *r, struct nri_result *out)
 	nodeset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
 }
 
+static void add_arg(struct nri_hook *h, const char *option, const char *value)
+{
+	if (!value || h->nargs + 2 > NRI_HOOK_ARGS_MAX)
+		return;
+	h->args[h->nargs++] = option;
+	h->args[h->nargs++] = value;
+}
+
+/*
+ * A runtime goes on without a plugin that has died or is late. The hook then applies and verifies what was reserved, and
+ * refuses a container whose reservation is lost.
+ */
+static void add_hook(const struct nri_agent *a, const struct placement *p, struct nri_result *out)
+{
+	struct nri_hook *h = &out->hook;
+
+	*h = (struct nri_hook){ .path = a->hook, .nargs = 2, .args = { "oci-hook", "--reserved" } };
+	add_arg(h, "--state", a->hook_state);
+	if (strcmp(a->conf_path, PLACE_CONF) != 0)
+		add_arg(h, "--conf", a->conf_path);
+	if (p->policy != POLICY_STRICT) {
+		add_arg(h, "--applied", APPLIED_SPEC);
+		add_arg(h, "--cpus", out->cpus);
+		add_arg(h, "--mems", out->mems);
+	}
+	h->args[h->nargs++] = "createRuntime";
+}
+
 /* --- the pod --- */
 
 static void use_home(const struct nri_home *h, struct place_job *job)
@@ -239,6 +267,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 		if (rc == 0) {
 			join_home(a, e, &job, whole, &r.placement);
 			tell(&r, out);
+			add_hook(a, &r.placement, out);
 		}
 	}
 	return conclude(&env, e, rc, err);

@@ -22,6 +22,8 @@ struct nri_member {
 
 struct nri_agent {
 	const char *conf_path;
+	const char *hook;       /* path of oci-hook for created containers; NULL: none */
+	const char *hook_state; /* its --state; NULL: the usual one */
 	struct place_env env; /* settings; opened and closed at each event */
 	char runtime[16];     /* for records: "containerd", "cri-o" */
 	bool knows_policy;    /* the runtime's NRI has memory policies */

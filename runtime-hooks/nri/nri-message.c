@@ -355,6 +355,30 @@ static void add_entry(struct entries *e, const char *key, const char *value)
 	e->list[e->n++] = entry;
 }
 
+/* The messages of a hook, which refer to its texts. */
+struct hook_parts {
+	Nri__Hook hook, *list;
+	Nri__Hooks hooks;
+	char *args[NRI_HOOK_ARGS_MAX];
+};
+
+static Nri__Hooks *hooks_of(struct hook_parts *parts, const struct nri_hook *hook)
+{
+	if (!hook || !hook->path)
+		return NULL;
+	parts->hook = (Nri__Hook)NRI__HOOK__INIT;
+	parts->hooks = (Nri__Hooks)NRI__HOOKS__INIT;
+	for (size_t i = 0; i < hook->nargs; i++)
+		parts->args[i] = (char *)(uintptr_t)hook->args[i];
+	parts->hook.path = (char *)(uintptr_t)hook->path;
+	parts->hook.args = parts->args;
+	parts->hook.n_args = hook->nargs;
+	parts->list = &parts->hook;
+	parts->hooks.create_runtime = &parts->list;
+	parts->hooks.n_create_runtime = 1;
+	return &parts->hooks;
+}
+
 int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_place *p, struct error *err)
 {
 	Nri__CreateReply m = NRI__CREATE_REPLY__INIT;
@@ -364,6 +388,7 @@ int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_plac
 	Nri__MemoryPolicy policy = NRI__MEMORY_POLICY__INIT;
 	Nri__Cpu cpu = NRI__CPU__INIT;
 	struct entries annotations = { .n = 0 }, env = { .n = 0 };
+	struct hook_parts hook;
 
 	cpu.cpus = data_of(p->cpus);
 	cpu.mems = data_of(p->mems);
@@ -384,6 +409,7 @@ int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_plac
 	adjust.n_annotations = annotations.n;
 	adjust.env = env.list;
 	adjust.n_env = env.n;
+	adjust.hooks = hooks_of(&hook, p->hook);
 	adjust.spec = &spec;
 	m.adjust = &adjust;
 	return reply(out, stream, &m, err);

@@ -116,6 +116,15 @@ int nri_decode_state(struct nri_arena *a, const uint8_t *bytes, size_t n, struct
 int nri_decode_event(struct nri_arena *a, const uint8_t *bytes, size_t n, int kind, struct nri_event *out,
 		     struct error *err);
 
+#define NRI_HOOK_ARGS_MAX 16
+
+/* A hook for the stage createRuntime. */
+struct nri_hook {
+	const char *path; /* NULL: none */
+	size_t nargs;
+	const char *args[NRI_HOOK_ARGS_MAX]; /* the first one is its name */
+};
+
 /* What a container gets. NULL: that field is not sent. */
 struct nri_place {
 	const char *cpus, *mems;              /* lists */
@@ -123,6 +132,7 @@ struct nri_place {
 	bool environment;                     /* the same for the process, as variables NUMAPLACE_... */
 	int policy;                           /* LinuxMemoryPolicy.mode; 0: none */
 	const char *policy_nodes;
+	const struct nri_hook *hook;
 };
 
 /*

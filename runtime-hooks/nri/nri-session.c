@@ -68,7 +68,7 @@ static struct nri_place place_of(const struct nri_result *r)
 {
 	return (struct nri_place){ .cpus = r->cpus, .mems = r->mems, .cpu_nodes = r->cpu_nodes,
 				   .memory_nodes = r->memory_nodes, .environment = true, .policy = r->policy,
-				   .policy_nodes = r->mems };
+				   .policy_nodes = r->mems, .hook = &r->hook };
 }
 
 static int answer_error(struct nri_session *s, uint32_t stream, const struct error *why, struct error *err)
@@ -90,6 +90,7 @@ static int handle_event(struct nri_session *s, uint32_t stream, const struct nri
 
 	r->placed = false;
 	r->policy = 0;
+	r->hook = (struct nri_hook){ .path = NULL };
 	if (rc == 0)
 		rc = s->handlers->event(s->handlers->ctx, &e, r, &why);
 	if (rc < 0)

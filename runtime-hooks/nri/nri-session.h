@@ -18,7 +18,8 @@ struct nri_result {
 	bool placed;
 	char cpus[NRI_LIST_MAX], mems[NRI_LIST_MAX];           /* "0-3" */
 	char cpu_nodes[NRI_LIST_MAX], memory_nodes[NRI_LIST_MAX]; /* "0,1" */
-	int policy; /* LinuxMemoryPolicy.mode */
+	int policy;            /* LinuxMemoryPolicy.mode */
+	struct nri_hook hook;  /* for CreateContainer; refers to texts of the handler or of this answer */
 };
 
 /*

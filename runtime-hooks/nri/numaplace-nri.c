@@ -25,6 +25,7 @@
 #define SOCKET "/var/run/nri/nri.sock"
 #define NAME "numaplace"
 #define INDEX "40"
+#define HOOK "oci-hook"
 #define REGISTER_MS 5000 /* what the runtime allows for the registration, and we for its answer */
 #define AGAIN_MIN_MS 100 /* between two attempts to connect, */
 #define AGAIN_MAX_MS 2000 /* which become rarer */
@@ -37,6 +38,7 @@ struct plugin {
 	struct nri_agent agent;
 	struct nri_handlers handlers;
 	struct nri_session session;
+	char hook[4096];  /* the path of the hook of this installation */
 };
 
 static volatile sig_atomic_t ended;
@@ -185,10 +187,33 @@ static int read_environment(struct plugin *p, struct error *err)
 	return check_index(p->index, "NRI_PLUGIN_IDX", err);
 }
 
+/* By default the hook of the same installation, if there is one: a plugin in a container has none. */
+static int find_hook(struct plugin *p, const char *given, struct error *err)
+{
+	ssize_t n = readlink("/proc/self/exe", p->hook, sizeof(p->hook) - sizeof(HOOK));
+	char *slash;
+
+	if (given && strcmp(given, "none") == 0)
+		return 0;
+	if (given && *given != '/')
+		return error_set(err, -EINVAL, "--hook: \"%s\": neither an absolute path nor none", quote(given).text);
+	if (given)
+		p->agent.hook = given;
+	if (given || n <= 0)
+		return 0;
+	p->hook[n] = '\0';
+	slash = strrchr(p->hook, '/');
+	memcpy(slash + 1, HOOK, sizeof(HOOK));
+	if (access(p->hook, X_OK) == 0)
+		p->agent.hook = p->hook;
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct plugin *p, struct error *err)
 {
-	const char *state = NULL;
+	const char *state = NULL, *hook = NULL;
 	const struct option_rule rules[] = {
+		{ .name = "hook", .value = &hook },
 		{ .name = "socket", .value = &p->socket },
 		{ .name = "state", .value = &state },
 		{ .name = "conf", .value = &p->agent.conf_path },
@@ -201,8 +226,12 @@ static int parse_options(int argc, char **argv, struct plugin *p, struct error *
 		return words;
 	if (words)
 		return error_set(err, -EINVAL,
-				 "usage: numaplace-nri [--socket PATH] [--state DIR] [--conf FILE] [--index NN]");
+				 "usage: numaplace-nri [--socket PATH] [--state DIR] [--conf FILE] [--index NN] "
+				 "[--hook PATH|none]");
 	place_name_state(&p->agent.env, state, PLACE_STATE);
+	p->agent.hook_state = state;
+	if (find_hook(p, hook, err) < 0)
+		return err->status;
 	return check_index(p->index, "--index", err);
 }
 

@@ -109,6 +109,8 @@ ok "a pod starts" pod kill limits.cpu=1
 ok "its container is created" create app "$limits" /bin/sh -c "$show"
 reserved=$(place_of "$ctr")
 before=$(main_pid)
+like "the spec has the hook" "$(ctr -n k8s.io containers info "$ctr" | jq -c '.Spec.hooks.createRuntime[0].args')" \
+	'^\["oci-hook","--reserved","createRuntime"\]$'
 ok "the plugin is killed between create and start" systemctl kill --signal KILL numaplace-nri.service
 ok "it connects again" eventually connected_again "$before"
 is "the reservation is still there" "$(place_of "$ctr")" "$reserved"
@@ -116,9 +118,16 @@ ok "the container starts" start
 is "on its reserved place" "$(first kill app Cpus) $(first kill app Mems)" "$reserved"
 stop > /dev/null
 is "a removed container is not in the ledger" "$(place_of "$ctr")" ""
+ok "a container is created" create hooked "$limits" /bin/sh -c "$show"
+hooked=$ctr reserved=$(place_of "$ctr")
 ok "a container is created" create lost "$limits" /bin/sh -c "$show"
 lost=$ctr
 ok "the plugin stops" systemctl stop numaplace-nri.service
+ok "a container starts without it" start "$hooked"
+is "on its reserved place" "$(first kill hooked Cpus) $(first kill hooked Mems)" "$reserved"
+cgroup=$(numaplace --json status | jq -r --arg id "$hooked" '.containers[] | select(.id == $id) | .cgroup')
+is "and the hook has marked it" "$(getfattr --only-values -n trusted.volatile.memory.nodes "/sys/fs/cgroup$cgroup" 2> /dev/null)" \
+	"${reserved#* }"
 ok "the container is removed without it" sh -c ". /tests/cri.sh; cri RemoveContainer Id Empty 'id: \"$lost\"'"
 like "its reservation is still there" "$(place_of "$lost")" '[0-9]'
 ok "the plugin starts" systemctl start numaplace-nri.service
@@ -126,6 +135,16 @@ ok "it connects" eventually connected
 # shellcheck disable=SC2317 # called by eventually
 is_released() { [ "$(place_of "$lost")" = '' ]; }
 ok "and releases what containerd does not know" eventually is_released
+stop "$hooked" > /dev/null
+ok "a container is created" create forgotten "$limits" /bin/sh -c "$show"
+ok "the plugin stops before the start" systemctl stop numaplace-nri.service
+rm -r /run/numaplace
+not_ok "the hook refuses the container if the ledger has lost its place" start
+like "containerd has the reason" "$said" 'no place that is reserved for it'
+ok "the plugin starts again" systemctl start numaplace-nri.service
+ok "it connects again" eventually connected
+like "containers that run are in the ledger again" "$(place_of "$first_app")" '[0-9]'
+stop > /dev/null
 
 # --- a restart of containerd
 ok "containerd restarts" systemctl restart containerd.service

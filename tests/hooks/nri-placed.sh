@@ -1,0 +1,90 @@
+#!/bin/bash
+# SPDX-License-Identifier: LGPL-2.1-or-later
+#
+# numaplace-nri with a made runtime (nri-drive.c), on the machine and the cgroups of bench/hook/cell: a place is reserved, the
+# hook in the spec applies it when the plugin is killed between, and refuses a container whose reservation is lost.
+# shellcheck source=tests/hooks/tap.bash disable=SC2317 # functions for cell to call
+. "${0%/*}/tap.bash"
+
+need_cell
+
+# ask WORD...: a command for nri-drive; its answer is in $answer.
+ask() {
+	echo "$*" >&"${plugin[1]}"
+	read -r -t 60 answer <&"${plugin[0]}" || answer='no answer'
+}
+# hook N ID: runs the hook of the last answer of create, as a runtime does for the container ID in the cgroup c$N.
+hook() {
+	local pid
+	read -r pid < "$CGROUP/c$1/cgroup.procs"
+	printf '{"ociVersion":"1.0.2","id":"%s","pid":%d,"status":"creating","bundle":"/","annotations":{}}' "$2" "$pid" |
+		$hook_command > "$tmp/hook.out" 2>&1
+	hook_status=$?
+}
+cpuset() { echo "$(cat "$CGROUP/c$1/cpuset.cpus") $(cat "$CGROUP/c$1/cpuset.mems")"; }
+marked() { "$BUILD/stage" marked "$CGROUP/c$1"; }
+records() { "$BUILD/../numaplace" --json status | jq -r '.containers | length'; }
+
+placed() {
+	local group=${CGROUP#/sys/fs/cgroup} pid place hook_command hook_status
+	coproc plugin { exec "$BUILD/../nri-drive" "$BUILD/numaplace-nri" --conf conf 2> "$tmp/said"; }
+
+	ask create web p1 "$group/c0" limits.cpu=2
+	place=${answer% /*} hook_command=/${answer#* /}
+	[[ $answer == '0-1 0 '*/oci-hook' --reserved --conf conf createRuntime' ]]
+	ok $? 'the answer to CreateContainer has a place and the hook' "$answer"
+	[ "$(cpuset 0) $(records)" = '  1' ] && [ "$(marked 0)" = '' ]
+	ok $? 'the place is reserved, and the cgroup unchanged' "$(cpuset 0) $(records)"
+	ask restart web p1
+	[ "$answer $(records)" = 'launched 1' ]
+	ok $? 'a plugin that was killed then keeps the reservation of a container that the runtime knows' "$answer $(records)"
+	hook 0 web
+	[ "$hook_status" = 0 ] && [ "$(cpuset 0)" = "$place" ] && [ "$(marked 0)" = web ]
+	ok $? 'the hook writes the reserved place and marks the cgroup' "$(cat "$tmp/hook.out")" "$(cpuset 0)"
+	hook 0 web
+	[ "$hook_status" = 0 ] && [ "$(records)" = 1 ]
+	ok $? 'a second call of the hook finds the container placed' "$(cat "$tmp/hook.out")"
+	read -r pid < "$CGROUP/c0/cgroup.procs"
+	ask start web p1 "$group/c0" "$pid" limits.cpu=2
+	[ "$answer $(records) $(cpuset 0)" = "nothing 1 $place" ]
+	ok $? 'so does the plugin at StartContainer' "$answer $(records) $(cpuset 0)"
+
+	ask create db p2 "$group/c1" limits.cpu=2
+	ask restart
+	[ "$answer $(records)" = 'launched 1' ]
+	ok $? 'a new plugin drops the reservation of a container that the runtime does not know' "$answer $(records)"
+	hook 1 db
+	[ "$hook_status" = 1 ] &&
+		[ "$(cat "$tmp/hook.out")" = 'numaplace: container db: the ledger has no place that is reserved for it' ]
+	ok $? 'the hook refuses that container' "$(cat "$tmp/hook.out")"
+	[ "$(cpuset 1)" = ' ' ] && [ "$(marked 1)" = '' ]
+	ok $? 'its cgroup is unchanged' "$(cpuset 1)"
+
+	ask create web1 p3 "$group/elsewhere" limits.cpu=2
+	place=${answer% /*}
+	hook 1 web1
+	[ "$hook_status $(records)" = '1 2' ]
+	ok $? 'the hook refuses a container with the same id in another cgroup' "$(cat "$tmp/hook.out")"
+	"$BUILD/oci-hook" --conf conf createRuntime < keyed-1 2> "$tmp/hook.out"
+	ok $? 'if it requests a placement itself, it is placed' "$(cat "$tmp/hook.out")"
+	[ "$(records) $(marked 1)" = '3 web1' ] && [ "$(cpuset 1)" != "$place" ]
+	ok $? 'and does not use the reservation' "$(records) $(marked 1) $(cpuset 1)" "$place"
+	ask remove web1 p3
+	[ "$answer $(records)" = 'nothing 2' ]
+	ok $? 'which is released when its own container is removed' "$answer $(records)"
+
+	ask create big p4 "$group/c2" limits.cpu.nodes=balanced memory=1048576 pod.memory=1099511627776
+	[[ $answer == 'error numaplace: container big: the containers of its pod together: limits.memory: 1TiB requested, '* ]]
+	ok $? 'the first container of a pod that does not fit is refused' "$answer"
+	ask create small p4 "$group/c2" limits.cpu.nodes=balanced memory=1048576 pod.memory=2097152
+	[[ $answer == *' --reserved '* ]]
+	ok $? 'that of a pod that fits is placed' "$answer"
+	ask create more p4 "$group/c2" limits.cpu.nodes=balanced memory=1048576 pod.memory=1099511627776
+	[[ $answer == *' --reserved '* ]]
+	ok $? 'the other containers of a pod are not checked for the whole pod again' "$answer"
+	done_testing
+}
+export -f placed ask hook cpuset marked records ok done_testing
+export tmp
+
+NUMBERED=2 "$cell" 4 2 0 bash -c 'tests=0 failures=0; placed'
