@@ -387,12 +387,15 @@ demo:
 
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
 # LOCALITY_BENCH of the fifth.
-.PHONY: bench bench-select bench-hook bench-vm bench-move bench-locality hook-bench-programs
-bench: bench-select bench-hook bench-vm bench-move bench-locality
+.PHONY: bench bench-select bench-hook bench-nri bench-vm bench-move bench-locality hook-bench-programs
+bench: bench-select bench-hook bench-nri bench-vm bench-move bench-locality
 bench-select: $(O)/bench-select
 	@$(O)/bench-select $(BENCH)
 bench-hook: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) bench/hook/run $(HOOK_BENCH)
+# NRI_BENCH='--runs 5000'
+bench-nri: $(O)/bench-hook/numaplace-nri $(O)/bench-hook/stage $(O)/nri-drive
+	@BUILD=$(abspath $(O)/bench-hook) bench/nri/run $(NRI_BENCH)
 bench-vm: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) bench/vm/run $(VM_BENCH)
 

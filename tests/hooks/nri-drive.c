@@ -7,7 +7,10 @@
  * start ID POD CGROUP PID [KEY=VALUE...]   "nothing" or "error TEXT"; so do stop and remove
  * stop ID POD, remove ID POD
  * restart [ID POD]...                      kills the plugin and launches it again, with these containers running
- * time N ID POD CGROUP [KEY=VALUE...]      nanoseconds of N times create, each followed by remove: median and 99 %
+ * kill US create|start ID POD ...          sends that event, kills the plugin after US microseconds, and launches it again; the
+ *                                          runtime knows a container that it starts, and none that it creates
+ * time N ID POD CGROUP [KEY=VALUE...]      nanoseconds of N times create, in turn without annotations, which places nothing,
+ *                                          and with them, followed by remove: median and 99 % of each
  *
  * KEY=VALUE is an annotation of the pod, or one of its resources: pod.cpus, pod.memory; or of the container: cpus, memory.
  */
@@ -20,7 +23,7 @@
 
 #include "plugin/base/clock.h"
 
-#define WORDS_MAX 64
+#define WORDS_MAX 512
 #define CPU_PERIOD 100000
 
 static char **command;
@@ -125,15 +128,21 @@ static void event_make(struct event *e, int kind, int first)
 		add_pair(e, word[first++]);
 }
 
+/* The method and the message of an event. */
+static const char *message_of(struct event *e, int kind, int first, const void **m)
+{
+	event_make(e, kind, first);
+	*m = kind == NRI_CREATE || kind == NRI_STOP ? (const void *)&e->e : &e->change;
+	return kind == NRI_CREATE ? "CreateContainer" : kind == NRI_STOP ? "StopContainer" : "StateChange";
+}
+
 static Nri__Response *send_event(int kind, int first)
 {
 	static struct event e;
+	const void *m;
+	const char *method = message_of(&e, kind, first, &m);
 
-	event_make(&e, kind, first);
-	if (kind == NRI_CREATE)
-		return call("CreateContainer", &e.e, SIZE_MAX / 2);
-	return kind == NRI_STOP ? call("StopContainer", &e.e, SIZE_MAX / 2) :
-				  call("StateChange", &e.change, SIZE_MAX / 2);
+	return call(method, m, SIZE_MAX / 2);
 }
 
 static void print_text(ProtobufCBinaryData text)
@@ -212,6 +221,28 @@ static bool launch(int first)
 	return registered("made", "07") && configure() == 0 && code_of("Synchronize", &s, SIZE_MAX / 2) == 0;
 }
 
+static void relaunch(int first)
+{
+	kill(plugin, SIGKILL);
+	end_of_plugin();
+	hang_up();
+	puts(launch(first) ? "launched" : "not launched");
+}
+
+/* Kills the plugin while it handles an event. */
+static void interrupt(int kind)
+{
+	const struct timespec wait = { .tv_nsec = atol(word[1]) * 1000 };
+	static struct event e;
+	const void *m;
+	const char *method = message_of(&e, kind, 3, &m);
+
+	request(method, m, SIZE_MAX / 2);
+	nanosleep(&wait, NULL);
+	nwords = kind == NRI_CREATE ? 0 : 5; /* the container, which runs */
+	relaunch(3);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -219,28 +250,47 @@ static int compare(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* One CreateContainer; with @keys false, without annotations. */
+static uint64_t time_create(bool keys)
+{
+	static struct event e;
+	uint64_t began;
+	Nri__Response *r;
+
+	event_make(&e, NRI_CREATE, 2);
+	if (!keys)
+		e.pod.n_annotations = 0;
+	began = clock_ns(CLOCK_MONOTONIC);
+	r = call("CreateContainer", &e.e, SIZE_MAX / 2);
+	began = clock_ns(CLOCK_MONOTONIC) - began;
+	if (!r || (r->status && r->status->code) || !r->payload.len != !keys)
+		abort();
+	nri__response__free_unpacked(r, NULL);
+	return began;
+}
+
 static void measure(void)
 {
-	int n = atoi(word[1]);
-	uint64_t *ns = calloc((size_t)n, sizeof(*ns));
+	size_t n = (size_t)atoi(word[1]);
+	uint64_t *with = calloc(n, sizeof(*with)), *without = calloc(n, sizeof(*without));
 
-	for (int i = 0; ns && i < n; i++) {
-		uint64_t began = clock_ns(CLOCK_MONOTONIC);
-		Nri__Response *r = send_event(NRI_CREATE, 2);
+	for (size_t i = 0; with && without && i < n; i++) {
+		Nri__Response *r;
 
-		ns[i] = clock_ns(CLOCK_MONOTONIC) - began;
-		if (!r || (r->status && r->status->code))
-			abort();
-		nri__response__free_unpacked(r, NULL);
+		without[i] = time_create(false);
+		with[i] = time_create(true);
 		r = send_event(NRI_REMOVE, 2);
 		if (r)
 			nri__response__free_unpacked(r, NULL);
 	}
-	if (ns && n > 0) {
-		qsort(ns, (size_t)n, sizeof(*ns), compare);
-		printf("%" PRIu64 " %" PRIu64 "\n", ns[n / 2], ns[n * 99 / 100]);
+	if (with && without && n) {
+		qsort(with, n, sizeof(*with), compare);
+		qsort(without, n, sizeof(*without), compare);
+		printf("%" PRIu64 " %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", without[n / 2], without[n * 99 / 100],
+		       with[n / 2], with[n * 99 / 100]);
 	}
-	free(ns);
+	free(with);
+	free(without);
 }
 
 static void run(char *line)
@@ -256,12 +306,10 @@ static void run(char *line)
 	for (size_t i = 0; nwords > 2 && i < ARRAY_SIZE(events); i++)
 		if (strcmp(word[0], events[i].name) == 0)
 			event(events[i].kind);
-	if (nwords && strcmp(word[0], "restart") == 0) {
-		kill(plugin, SIGKILL);
-		end_of_plugin();
-		hang_up();
-		puts(launch(1) ? "launched" : "not launched");
-	}
+	if (nwords && strcmp(word[0], "restart") == 0)
+		relaunch(1);
+	if (nwords > 5 && strcmp(word[0], "kill") == 0)
+		interrupt(strcmp(word[2], "create") == 0 ? NRI_CREATE : NRI_START);
 	if (nwords > 4 && strcmp(word[0], "time") == 0)
 		measure();
 	fflush(stdout);
@@ -269,7 +317,7 @@ static void run(char *line)
 
 int main(int argc, char **argv)
 {
-	char line[8192];
+	char line[16384];
 
 	command = argv + 1;
 	if (argc < 2 || !launch(WORDS_MAX))

@@ -82,9 +82,38 @@ placed() {
 	ask create more p4 "$group/c2" limits.cpu.nodes=balanced memory=1048576 pod.memory=1099511627776
 	[[ $answer == *' --reserved '* ]]
 	ok $? 'the other containers of a pod are not checked for the whole pod again' "$answer"
+
+	local us before lost=0 wrong=0 words=''
+	ask restart
+	before=$(records)
+	for us in $(seq 0 25 1000); do
+		ask kill "$us" create killed p5 "$group/c3" limits.cpu=1
+		[ "$answer" = launched ] && [ "$(records)" = "$before" ] || lost=$((lost + 1))
+	done
+	[ "$lost" = 0 ]
+	ok $? 'a plugin that is killed in CreateContainer leaves no reservation of a container that was not created' "$lost times"
+	ask create killed p5 "$group/c2" limits.cpu=1
+	place=${answer% /*}
+	read -r pid < "$CGROUP/c2/cgroup.procs"
+	for us in $(seq 0 25 1000); do
+		ask kill "$us" start killed p5 "$group/c2" "$pid" limits.cpu=1
+		ask start killed p5 "$group/c2" "$pid" limits.cpu=1
+		[ "$answer $(records) $(cpuset 2)" = "nothing $((before + 1)) $place" ] || wrong=$((wrong + 1))
+	done
+	[ "$wrong" = 0 ]
+	ok $? 'a plugin that is killed in StartContainer completes the placement when it is asked again' "$answer" "$(records) $(cpuset 2)"
+
+	before=$(records)
+	for us in $(seq 200); do
+		ask create "many$us" "pod$((us / 2))" "$group/many$us" limits.cpu=1 limits.memory=1MiB
+		[[ $answer == *' --reserved '* ]] && words+=" many$us pod$((us / 2))"
+	done
+	ask restart "$words"
+	[ "$answer $(records)" = "launched $((before + 200))" ]
+	ok $? '200 containers are reserved, and stay so when the plugin is killed' "$answer $(records)"
 	done_testing
 }
 export -f placed ask hook cpuset marked records ok done_testing
 export tmp
 
-NUMBERED=2 "$cell" 4 2 0 bash -c 'tests=0 failures=0; placed'
+NUMBERED=3 "$cell" 4 2 0 bash -c 'tests=0 failures=0; placed'

@@ -20,6 +20,8 @@
 
 #define PATIENCE_MS 60000 /* for a busy machine; nothing waits that long otherwise */
 
+#define MESSAGE_MAX 65536
+
 static int conn = -1;
 static struct mux_reader in;
 static pid_t plugin;
@@ -59,7 +61,7 @@ static bool next(enum mux_connection connection, struct ttrpc_frame *f)
 static bool send_frame(enum mux_connection connection, uint32_t stream, enum ttrpc_type type, const void *m, size_t step)
 {
 	cleanup_strbuf struct strbuf out = { 0 };
-	uint8_t bytes[8192];
+	static uint8_t bytes[MESSAGE_MAX];
 	struct error err;
 
 	ttrpc_write(&out, connection, stream, type, bytes, protobuf_c_message_pack(m, bytes), &err);
@@ -92,20 +94,28 @@ static bool registered(const char *name, const char *index)
 	return same && send_frame(MUX_RUNTIME, f.stream, TTRPC_RESPONSE, &yes, SIZE_MAX / 2);
 }
 
-/* Sends a request in pieces of @step bytes; the answer, or NULL. The caller frees it. */
-static Nri__Response *call(const char *method, const void *m, size_t step)
+/* Sends a request in pieces of @step bytes; its stream, or 0. */
+static uint32_t request(const char *method, const void *m, size_t step)
 {
 	static uint32_t stream = 1;
 	Nri__Request r = NRI__REQUEST__INIT;
-	uint8_t payload[4096];
-	struct ttrpc_frame f;
+	static uint8_t payload[MESSAGE_MAX];
 
 	stream += 2;
 	r.service = (char *)(uintptr_t)NRI_PLUGIN_SERVICE;
 	r.method = (char *)(uintptr_t)method;
 	r.payload.len = protobuf_c_message_pack(m, payload);
 	r.payload.data = payload;
-	if (!send_frame(MUX_PLUGIN, stream, TTRPC_REQUEST, &r, step) || !next(MUX_PLUGIN, &f) || f.stream != stream)
+	return send_frame(MUX_PLUGIN, stream, TTRPC_REQUEST, &r, step) ? stream : 0;
+}
+
+/* Sends a request, and waits for the answer, or NULL. The caller frees it. */
+static Nri__Response *call(const char *method, const void *m, size_t step)
+{
+	uint32_t stream = request(method, m, step);
+	struct ttrpc_frame f;
+
+	if (!stream || !next(MUX_PLUGIN, &f) || f.stream != stream)
 		return NULL;
 	return nri__response__unpack(NULL, f.len, f.data);
 }
