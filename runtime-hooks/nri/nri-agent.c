@@ -545,7 +545,8 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 	if (conf_of(a, &env, &why) < 0)
 		hook_warn(why.text);
 	env.timeout_ms = HOOK_LOCK_SECONDS * 1000;
-	rc = place_open(&env, PLACE_WRITE, err);
+	/* A lost folder is made here, because the rebuild of its ledger takes longer than a request may. */
+	rc = place_open(&env, PLACE_CREATE, err);
 	if (rc == 0)
 		rc = topology_read(env.root, &t, err);
 	return rc < 0 ? rc : place_ledger(&env, t, &ledger, err);

@@ -60,6 +60,11 @@ placed() {
 	[ "$(cpuset 1)" = ' ' ] && [ "$(marked 1)" = '' ]
 	ok $? 'its cgroup is unchanged' "$(cpuset 1)"
 
+	rm -r /run/numaplace
+	ask restart web p1
+	[ "$answer $(records)" = 'launched 1' ]
+	ok $? 'a new plugin finds the running container if the ledger is lost' "$answer $(records)"
+
 	ask create web1 p3 "$group/elsewhere" limits.cpu=2
 	place=${answer% /*}
 	hook 1 web1

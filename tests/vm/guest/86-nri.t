@@ -93,14 +93,13 @@ like "the container has four CPUs or more" "$(jq -n --arg c "$(place_of "$second
 	split("-") | if length == 2 then (.[1] | tonumber) - (.[0] | tonumber) + 1 else 1 end] | add')" '^[4-8]$'
 
 # --- refusals
-ok "a pod that asks for too much starts" pod big limits.memory=64GiB
-not_ok "its container is refused" create app "$cpus" /bin/sh -c "$show"
+ok "a pod with bad keys starts" pod bad limits.memory/container.big=64GiB limits.cpu/container.bad=many \
+	limits.cpu/container.policy=2 limits.memory.policy/container.policy=interleave
+not_ok "its container with too much memory is refused" create big "$cpus" /bin/sh -c "$show"
 like "CRI has the reason" "$said" 'limits\.memory: 64GiB requested, .* available'
-ok "a pod with a bad key starts" pod bad limits.cpu=many
-not_ok "its container is refused" create app "$limits" /bin/sh -c "$show"
+not_ok "its container with a bad value is refused" create bad "$limits" /bin/sh -c "$show"
 like "CRI names the key and the value" "$said" 'limits\.cpu: .*many'
-ok "a pod with a memory policy starts" pod policy limits.cpu=2 limits.memory.policy=interleave
-not_ok "its container is refused, because this NRI has no memory policies" create app "$limits" /bin/sh -c "$show"
+not_ok "its container with a memory policy is refused, because this NRI has none" create policy "$limits" /bin/sh -c "$show"
 like "CRI says so" "$said" 'limits\.memory\.policy: .*interleave.*NRI'
 is "no refused container is in the ledger" "$(placed)" 2
 
@@ -155,20 +154,12 @@ ok "it starts" start
 again=$ctr
 is "it is placed" "$(first kill again Cpus) $(first kill again Mems)" "$(place_of "$ctr")"
 
-# --- others are left alone
-ok "a pod without annotations starts" pod plain
-ok "its container is created" create app "$limits" /bin/sh -c "$show"
-ok "it starts" start
-is "it may use all CPUs" "$(first plain app Cpus)" "0-7"
-is "it is not in the ledger" "$(place_of "$ctr")" ""
-
 # --- pins, as a static CPU manager gives them
 ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
 ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
 ok "it starts" start
 is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
 stop > /dev/null
-stop_pod > /dev/null
 
 # --- the keys for one container
 ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
@@ -176,9 +167,10 @@ ok "its container a is created" create a "$limits" /bin/sh -c "$show"
 ok "it starts" start
 is "it is on that node" "$(first named a Mems)" "2"
 stop > /dev/null
-ok "its container b is created" create b "$limits" /bin/sh -c "$show"
+ok "its container b, without a key, is created" create b "$limits" /bin/sh -c "$show"
 ok "it starts" start
-is "it may use all nodes" "$(first named b Mems)" "0-3"
+is "it may use all CPUs and nodes" "$(first named b Cpus) $(first named b Mems)" "0-7 0-3"
+is "it is not in the ledger" "$(place_of "$ctr")" ""
 
 # --- the end
 stop "$again" > /dev/null
