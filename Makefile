@@ -96,7 +96,8 @@ wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
 # What reads pods as an OCI hook reads containers, and places them.
-nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-agent.c)) $(nri_wire) \
+nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
+	nri-agent.c)) $(nri_wire) \
 	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)

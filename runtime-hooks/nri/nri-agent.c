@@ -10,7 +10,9 @@
 #include "plugin/base/util.h"
 #include "plugin/base/vec.h"
 #include "runtime-hooks/common/hook.h"
+#include "runtime-hooks/nri/nri-patience.h"
 #include "runtime-hooks/nri/nri-request.h"
+#include "runtime-hooks/nri/nri-state.h"
 #include "runtime-hooks/oci/oci-plan.h"
 
 #include <errno.h>
@@ -26,27 +28,6 @@
 #define CLASS "oci"
 
 /* --- one event --- */
-
-#define cleanup_env __attribute__((cleanup(place_close)))
-
-static int conf_of(const struct nri_agent *a, struct place_env *env, struct error *err)
-{
-	*env = a->env;
-	conf_init(&env->conf);
-	return conf_read(AT_FDCWD, a->conf_path, &env->conf, err);
-}
-
-/* Repeats @step while another process has the ledger locked. */
-static int patiently(const struct nri_agent *a, int (*step)(void *arg, struct error *err), void *arg,
-		     struct error *err)
-{
-	uint64_t until = clock_ns(CLOCK_MONOTONIC) + (uint64_t)a->wait_ms * 1000000;
-	int rc;
-
-	while ((rc = step(arg, err)) == -ETIMEDOUT && clock_ns(CLOCK_MONOTONIC) < until)
-		poll(NULL, 0, 2);
-	return rc;
-}
 
 struct step {
 	struct place_env *env;
@@ -99,7 +80,7 @@ static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_e
 {
 	bool asked = false;
 	struct error conf_err;
-	int conf = conf_of(a, env, &conf_err);
+	int conf = nri_conf(a, env, &conf_err);
 
 	*rc = nri_request(&e->pod, &e->container, &env->conf, &job->request, &asked, err);
 	if (conf < 0 && asked)
@@ -215,7 +196,7 @@ static int plan_pod(const struct nri_agent *a, const struct conf *conf, const st
 	look.conf.max_memory = look.conf.max_memory_each = 0;
 	look.conf.max_hugepages = look.conf.max_hugepages_each = 0;
 	look.message = NULL; /* the containers get the same warnings */
-	return patiently(a, step_plan, &step, err);
+	return nri_patiently(a, step_plan, &step, err);
 }
 
 /*
@@ -263,7 +244,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 		if (rc == 0)
 			rc = take_home(a, e, &env.conf, &job, &whole, err);
 		if (rc == 0)
-			rc = patiently(a, step_reserve, &step, err);
+			rc = nri_patiently(a, step_reserve, &step, err);
 		if (rc == 0) {
 			join_home(a, e, &job, whole, &r.placement);
 			tell(&r, out);
@@ -311,7 +292,7 @@ static int on_start(struct nri_agent *a, const struct nri_event *e, struct error
 		use_home(nri_home_for(&a->homes, e->pod.id.text, e->container.name.text), &job);
 		rc = find_pid(&env, &e->container, &job.pid, err);
 		if (rc == 0)
-			rc = patiently(a, step_place, &step, err);
+			rc = nri_patiently(a, step_place, &step, err);
 		if (rc == 0)
 			join_home(a, e, &job, false, &r.placement);
 	}
@@ -351,7 +332,7 @@ static int on_update(struct nri_agent *a, const struct nri_event *e, struct nri_
 
 	merge_resources(&updated.container, &e->resources);
 	if (wants(a, &updated, &env, &job, &rc, err)) {
-		rc = patiently(a, step_revise, &step, err);
+		rc = nri_patiently(a, step_revise, &step, err);
 		if (rc == -ENOENT)
 			rc = 0; /* it was started without numaplace */
 		else if (rc == 0)
@@ -372,9 +353,9 @@ static int on_gone(struct nri_agent *a, const struct nri_event *e, struct error 
 	/* A container with such an id is never placed. */
 	if (name_check_id(job.id, NULL) < 0)
 		return 0;
-	if (conf_of(a, &env, &conf_err) < 0)
+	if (nri_conf(a, &env, &conf_err) < 0)
 		hook_warn(conf_err.text);
-	rc = patiently(a, step_release, &step, err);
+	rc = nri_patiently(a, step_release, &step, err);
 	if (rc < 0)
 		hook_warn(err->text); /* a later sweep finds it */
 	return 0;
@@ -405,104 +386,6 @@ static int handle_event(void *ctx, const struct nri_event *e, struct nri_result 
 	return 0;
 }
 
-/* --- the state of the runtime --- */
-
-static int compare_members(const void *a, const void *b)
-{
-	return strcmp(((const struct nri_member *)a)->id, ((const struct nri_member *)b)->id);
-}
-
-static const struct nri_member *find_member(const struct nri_agent *a, const char *id)
-{
-	return a->members ? bsearch(id, a->members, a->nmembers, sizeof(*a->members), compare_members) : NULL;
-}
-
-static bool is_member(const void *arg, const char *id)
-{
-	return find_member(arg, id);
-}
-
-static int add_members(struct nri_agent *a, const struct nri_state *s, struct error *err)
-{
-	for (size_t i = 0; i < s->ncontainers; i++) {
-		const struct nri_container *c = &s->containers[i];
-		struct nri_member *m;
-
-		if (c->id.len > NAME_ID_MAX || c->pod.len > NAME_ID_MAX)
-			continue; /* never placed */
-		if (a->nmembers == NRI_CONTAINERS_MAX)
-			return error_set(err, -E2BIG, "more than %u containers", NRI_CONTAINERS_MAX);
-		m = vec_push(a->members, a->nmembers, a->member_room);
-		if (!m)
-			return error_errno(err, -ENOMEM, "containers");
-		snprintf(m->id, sizeof(m->id), "%s", c->id.text);
-		snprintf(m->pod, sizeof(m->pod), "%s", c->pod.text);
-		snprintf(m->name, sizeof(m->name), "%s", c->name.text);
-	}
-	return 0;
-}
-
-static int read_home(void *arg, const struct record *r)
-{
-	struct nri_agent *a = arg;
-	const struct nri_member *m = find_member(a, r->id);
-	const struct nri_home made = { .nodes = r->placement.nodes, .mems = r->placement.mems };
-
-	if (m)
-		nri_home_join(&a->homes, m->pod, m->name, r->id, &made);
-	return 0;
-}
-
-static int read_homes(struct nri_agent *a, struct place_env *env, struct error *err)
-{
-	cleanup_machine struct machine machine = { 0 };
-	cleanup_ledger struct ledger *ledger = NULL;
-	int rc = machine_read(&machine, env, false, false, err); /* from the cache: the runtime waits */
-
-	if (rc == 0)
-		rc = place_look(env, machine.topology, &ledger, err);
-	a->homes.n = 0;
-	if (rc == 0 && ledger)
-		rc = ledger_each(ledger, read_home, a, err);
-	a->homes_known = rc == 0;
-	return rc;
-}
-
-static int step_cancel_others(void *arg, struct error *err)
-{
-	struct step *s = arg;
-	const struct nri_agent *a = (const void *)s->cgroup;
-
-	return place_cancel_others(s->env, a->runtime, is_member, a, err);
-}
-
-static int handle_state(void *ctx, const struct nri_state *s, struct error *err)
-{
-	struct nri_agent *a = ctx;
-	cleanup_env struct place_env env = PLACE_ENV_NONE;
-	struct step step = { .env = &env, .cgroup = (const void *)a };
-	struct error why;
-	int rc = add_members(a, s, err);
-
-	if (s->more && rc == 0)
-		return 0;
-	if (rc == 0) {
-		if (a->members) /* neither qsort() nor bsearch() takes NULL */
-			qsort(a->members, a->nmembers, sizeof(*a->members), compare_members);
-		if (conf_of(a, &env, &why) < 0)
-			hook_warn(why.text);
-		rc = patiently(a, step_cancel_others, &step, err);
-	}
-	if (rc == 0)
-		rc = read_homes(a, &env, err);
-	free(steal_ptr(a->members));
-	a->nmembers = a->member_room = 0;
-	/* The runtime closes a plugin that fails here; placements work without what was read. */
-	if (rc < 0)
-		hook_warn(err->text);
-	return 0;
-}
-
 /* --- the connection --- */
 
 /* "v0.12.1" or "0.12": at least 0.12. */
@@ -527,10 +410,17 @@ static int handle_configure(void *ctx, const struct nri_configuration *c)
 	return EVENTS;
 }
 
+static void handle_refused(void *ctx, const struct error *why)
+{
+	(void)ctx;
+	hook_warn(why->text);
+}
+
 struct nri_handlers nri_agent_handlers(struct nri_agent *a)
 {
 	return (struct nri_handlers){
-		.ctx = a, .configure = handle_configure, .synchronize = handle_state, .event = handle_event
+		.ctx = a, .configure = handle_configure, .synchronize = nri_state_handle, .event = handle_event,
+		.refused = handle_refused,
 	};
 }
 
@@ -542,7 +432,7 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 	struct error why;
 	int rc;
 
-	if (conf_of(a, &env, &why) < 0)
+	if (nri_conf(a, &env, &why) < 0)
 		hook_warn(why.text);
 	env.timeout_ms = HOOK_LOCK_SECONDS * 1000;
 	/* A lost folder is made here, because the rebuild of its ledger takes longer than a request may. */
@@ -555,6 +445,7 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 void nri_agent_free(struct nri_agent *a)
 {
 	nri_homes_free(&a->homes);
+	nri_moves_free(&a->moves);
 	free(steal_ptr(a->members));
 	a->nmembers = a->member_room = 0;
 }

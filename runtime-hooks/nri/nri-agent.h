@@ -11,6 +11,7 @@
 
 #include "place/place.h"
 #include "runtime-hooks/nri/nri-home.h"
+#include "runtime-hooks/nri/nri-moves.h"
 #include "runtime-hooks/nri/nri-session.h"
 
 #define NRI_CONTAINERS_MAX 65536U /* of one state */
@@ -18,6 +19,7 @@
 /* A container of the state that the runtime is telling. */
 struct nri_member {
 	char id[NAME_ID_MAX + 1], pod[NAME_ID_MAX + 1], name[256]; /* the name may be cut */
+	uint64_t place; /* hash of the CPUs and memory nodes in its spec */
 };
 
 struct nri_agent {
@@ -32,6 +34,7 @@ struct nri_agent {
 	bool homes_known;     /* those of the containers that ran before the plugin, too */
 	size_t nmembers, member_room;
 	struct nri_member *members; /* sorted when the state is complete */
+	struct nri_moves moves;
 };
 
 /* The handlers of @a, for nri_session_begin(). */

@@ -14,6 +14,7 @@
 #include "runtime-hooks/common/notify.h"
 #include "runtime-hooks/nri/nri-agent.h"
 #include "runtime-hooks/nri/nri-session.h"
+#include "runtime-hooks/nri/nri-state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -65,11 +66,11 @@ static void set_signals(struct plugin *p)
 }
 
 /* Signals are delivered only here. */
-static int wait_ms(const struct plugin *p, struct pollfd *fd, int ms)
+static int wait_ms(const struct plugin *p, struct pollfd *fds, nfds_t n, int ms)
 {
 	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
 
-	return ppoll(fd, fd ? 1 : 0, ms < 0 ? NULL : &t, &p->waiting);
+	return ppoll(fds, n, ms < 0 ? NULL : &t, &p->waiting);
 }
 
 static int connect_to(const char *path, int *out, struct error *err)
@@ -87,6 +88,39 @@ static int connect_to(const char *path, int *out, struct error *err)
 	return 0;
 }
 
+/* Tells the runtime the places of containers that were moved. It must not wait for us meanwhile: no handler runs. */
+static int tell_moves(struct plugin *p, struct error *err)
+{
+	struct nri_moves *moves = &p->agent.moves;
+	int rc = 0;
+
+	for (size_t i = 0; i < moves->n && rc == 0; i++) {
+		char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX];
+
+		idset_format(&moves->moved[i].cpus, cpus, sizeof(cpus));
+		nodeset_format(&moves->moved[i].mems, mems, sizeof(mems));
+		rc = nri_session_update(&p->session, moves->moved[i].id, cpus, mems, err);
+	}
+	moves->n = 0;
+	return rc;
+}
+
+/* Waits for the runtime, the end of a move, or a signal. */
+static int wait_and_run(struct plugin *p, int ms, struct error *err)
+{
+	struct nri_session *s = &p->session;
+	struct nri_moves *moves = &p->agent.moves;
+	struct pollfd fds[] = { { .fd = s->fd, .events = nri_session_events(s) }, { .fd = moves->fd, .events = POLLIN } };
+	int rc;
+
+	if (wait_ms(p, fds, ARRAY_SIZE(fds), ms) < 0)
+		return errno == EINTR ? 0 : error_errno(err, -errno, "NRI: poll");
+	if (fds[1].revents)
+		nri_state_moved(&p->agent);
+	rc = nri_session_run(s, fds[0].revents, err);
+	return rc == 0 && s->synchronized ? tell_moves(p, err) : rc;
+}
+
 /* Serves one connection to its end. */
 static int serve(struct plugin *p, int fd, struct error *err)
 {
@@ -95,8 +129,10 @@ static int serve(struct plugin *p, int fd, struct error *err)
 	bool said = false;
 	int rc = nri_session_begin(s, fd, p->name, p->index, &p->handlers, err);
 
+	p->agent.moves.n = 0;
+	nri_moves_watch(&p->agent.moves, p->agent.env.state_path);
+
 	while (rc == 0 && !ended) {
-		struct pollfd pfd = { .fd = s->fd, .events = nri_session_events(s) };
 		uint64_t now = clock_ms();
 		bool ready = s->registered && s->configured;
 
@@ -110,9 +146,7 @@ static int serve(struct plugin *p, int fd, struct error *err)
 		}
 		if (s->ended && s->out.len == s->sent)
 			return error_set(err, -ECONNRESET, "NRI: the runtime has shut the plugin down");
-		if (wait_ms(p, &pfd, ready ? -1 : (int)(until - now)) < 0 && errno != EINTR)
-			return error_errno(err, -errno, "NRI: poll");
-		rc = nri_session_run(s, pfd.revents, err);
+		rc = wait_and_run(p, ready ? -1 : (int)(until - now), err);
 	}
 	return rc;
 }
@@ -146,7 +180,7 @@ static int run_external(struct plugin *p, struct error *err)
 			break;
 		if (rc < 0)
 			say_lost(p, err);
-		wait_ms(p, NULL, ms);
+		wait_ms(p, NULL, 0, ms);
 		ms = ms * 2 < AGAIN_MAX_MS ? ms * 2 : AGAIN_MAX_MS;
 	}
 	return 0;
@@ -239,7 +273,7 @@ int main(int argc, char **argv)
 {
 	static struct plugin p = {
 		.socket = SOCKET, .name = NAME, .index = INDEX, .given = -1,
-		.agent = { .conf_path = PLACE_CONF, .runtime = "oci", .wait_ms = 1000,
+		.agent = { .conf_path = PLACE_CONF, .runtime = "oci", .wait_ms = 1000, .moves = { .fd = -1, .watch = -1 },
 			   .env = { .root = -1, .real = true, .state = -1, .mount = -1, .message = hook_warn } },
 		.session = { .fd = -1 },
 	};

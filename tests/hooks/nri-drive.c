@@ -9,6 +9,9 @@
  * restart [ID POD]...                      kills the plugin and launches it again, with these containers running
  * kill US create|start ID POD ...          sends that event, kills the plugin after US microseconds, and launches it again; the
  *                                          runtime knows a container that it starts, and none that it creates
+ * update [REASON]                          waits for a request of the plugin to update a container: "ID CPUS MEMS"; with REASON,
+ *                                          the runtime refuses it
+ * pending                                  drops the requests of the plugin that have arrived: their number
  * time N ID POD CGROUP [KEY=VALUE...]      nanoseconds of N times create, in turn without annotations, which places nothing,
  *                                          and with them, followed by remove: median and 99 % of each
  *
@@ -243,6 +246,54 @@ static void interrupt(int kind)
 	relaunch(3);
 }
 
+static void print_update(const Nri__Request *r)
+{
+	Nri__UpdateContainers *m = nri__update_containers__unpack(NULL, r->payload.len, r->payload.data);
+
+	if (m && strcmp(r->method, "UpdateContainers") == 0 && m->n_update == 1) {
+		print_text(m->update[0]->container_id);
+		putchar(' ');
+		print_text(m->update[0]->spec->resources->cpu->cpus);
+		putchar(' ');
+		print_text(m->update[0]->spec->resources->cpu->mems);
+		putchar('\n');
+	} else {
+		printf("unexpected %s\n", r->method);
+	}
+	if (m)
+		nri__update_containers__free_unpacked(m, NULL);
+}
+
+static void take_update(void)
+{
+	Nri__Response answer = NRI__RESPONSE__INIT;
+	Nri__Status status = NRI__STATUS__INIT;
+	struct ttrpc_frame f;
+	Nri__Request *r = next(MUX_RUNTIME, &f) ? nri__request__unpack(NULL, f.len, f.data) : NULL;
+
+	if (!r) {
+		puts("no request");
+		return;
+	}
+	print_update(r);
+	nri__request__free_unpacked(r, NULL);
+	status.code = nwords > 1 ? NRI_UNKNOWN : NRI_OK;
+	status.message = nwords > 1 ? word[1] : status.message;
+	answer.status = &status;
+	send_frame(MUX_RUNTIME, f.stream, TTRPC_RESPONSE, &answer, SIZE_MAX / 2);
+}
+
+static void count_pending(void)
+{
+	struct ttrpc_frame f;
+	struct error err;
+	int n = 0;
+
+	while (ttrpc_next(&in, MUX_RUNTIME, &f, &err) > 0)
+		n++;
+	printf("%d\n", n);
+}
+
 static int compare(const void *a, const void *b)
 {
 	const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
@@ -308,6 +359,10 @@ static void run(char *line)
 			event(events[i].kind);
 	if (nwords && strcmp(word[0], "restart") == 0)
 		relaunch(1);
+	if (nwords && strcmp(word[0], "pending") == 0)
+		count_pending();
+	if (nwords && strcmp(word[0], "update") == 0)
+		take_update();
 	if (nwords > 5 && strcmp(word[0], "kill") == 0)
 		interrupt(strcmp(word[2], "create") == 0 ? NRI_CREATE : NRI_START);
 	if (nwords > 4 && strcmp(word[0], "time") == 0)

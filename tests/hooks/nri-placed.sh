@@ -11,7 +11,7 @@ need_cell
 # ask WORD...: a command for nri-drive; its answer is in $answer.
 ask() {
 	echo "$*" >&"${plugin[1]}"
-	read -r -t 60 answer <&"${plugin[0]}" || answer='no answer'
+	read -r -t 90 answer <&"${plugin[0]}" || answer='no answer'
 }
 # hook N ID: runs the hook of the last answer of create, as a runtime does for the container ID in the cgroup c$N.
 hook() {
@@ -48,6 +48,28 @@ placed() {
 	ask start web p1 "$group/c0" "$pid" limits.cpu=2
 	[ "$answer $(records) $(cpuset 0)" = "nothing 1 $place" ]
 	ok $? 'so does the plugin at StartContainer' "$answer $(records) $(cpuset 0)"
+
+	# As a move ends; see place/move-journal.h.
+	: > "/run/numaplace/moving-$(stat -c %i "$CGROUP/c0")"
+	rm /run/numaplace/moving-*
+	ask update no-reason
+	[ "$answer" = "web $place" ]
+	ok $? 'after a move, the plugin asks the runtime to update the container' "$answer"
+	: > "/run/numaplace/moving-$(stat -c %i "$CGROUP/c0")"
+	rm /run/numaplace/moving-*
+	ask update
+	[ "$answer" = "web $place" ] && grep -q 'the runtime has not updated a container that was moved: no-reason$' "$tmp/said"
+	ok $? 'if the runtime refuses that, the plugin says so and goes on' "$answer" "$(cat "$tmp/said")"
+	# What the plugin has sent before it answers has arrived with the answer.
+	ask start web p1 "$group/c0" "$pid" limits.cpu=2
+	ask start web p1 "$group/c0" "$pid" limits.cpu=2
+	ask pending
+	[ "$answer" = 0 ]
+	ok $? 'each move is told once' "$answer requests"
+	ask restart web p1
+	ask update
+	[ "$answer" = "web $place" ]
+	ok $? 'after a connection, it does so for a container that has another place in its spec' "$answer"
 
 	ask create db p2 "$group/c1" limits.cpu=2
 	ask restart

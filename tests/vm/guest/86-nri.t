@@ -92,6 +92,14 @@ is "the ledger and the cgroup agree" "$(cat "/sys/fs/cgroup$cgroup/cpuset.cpus.e
 like "the container has four CPUs or more" "$(jq -n --arg c "$(place_of "$second" | cut -d' ' -f1)" '[$c | split(",")[] |
 	split("-") | if length == 2 then (.[1] | tonumber) - (.[0] | tonumber) + 1 else 1 end] | add')" '^[4-8]$'
 
+# --- a move
+# shellcheck disable=SC2317 # called by eventually
+spec_has_mems() { [ "$(ctr -n k8s.io containers info "$1" | jq -r .Spec.linux.resources.cpu.mems)" = "$2" ]; }
+moved=$((${reserved#* } ^ 2))
+ok "the first container is moved" numaplace move "$first_app" "$moved"
+ok "the runtime has its new place in the spec" eventually spec_has_mems "$first_app" "$moved"
+is "so has the ledger" "$(place_of "$first_app")" "$((2 * moved))-$((2 * moved + 1)) $moved"
+
 # --- refusals
 ok "a pod with bad keys starts" pod bad limits.memory/container.big=64GiB limits.cpu/container.bad=many \
 	limits.cpu/container.policy=2 limits.memory.policy/container.policy=interleave
