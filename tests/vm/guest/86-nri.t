@@ -71,13 +71,6 @@ ok "a pod starts whose containers need too much memory together" pod sum limits.
 pod_resources=
 not_ok "its first container is refused, although it would fit alone" create app "$limits" /bin/sh -c "$show"
 like "CRI says so" "$said" 'containers of its pod together: limits\.memory: 64GiB requested'
-ok "a pod with an init container starts" pod init limits.cpu=1
-ok "its init container is created" create init "$limits" /bin/true
-like "it is placed" "$(place_of "$ctr")" '[0-9]'
-ok "it starts" start
-# shellcheck disable=SC2317 # called by eventually
-has_ended() { [ "$(place_of "$ctr")" = '' ]; }
-ok "it ends, and nothing is placed for it any more" eventually has_ended
 
 # --- a resize
 said=$(cri UpdateContainerResources UpdateContainerResourcesRequest Empty "container_id: \"$second\" linux { cpu_shares: 300 }")
@@ -113,7 +106,13 @@ is "no refused container is in the ledger" "$(placed)" 2
 
 # --- a kill of the plugin
 ok "a pod starts" pod kill limits.cpu=1
-ok "its container is created" create app "$limits" /bin/sh -c "$show"
+ok "an init container is created" create init "$limits" /bin/true
+like "it is placed" "$(place_of "$ctr")" '[0-9]'
+ok "it starts" start
+# shellcheck disable=SC2317 # called by eventually
+has_ended() { [ "$(place_of "$ctr")" = '' ]; }
+ok "it ends, and nothing is placed for it any more" eventually has_ended
+ok "the next container is created" create app "$limits" /bin/sh -c "$show"
 reserved=$(place_of "$ctr")
 before=$(main_pid)
 like "the spec has the hook" "$(ctr -n k8s.io containers info "$ctr" | jq -c '.Spec.hooks.createRuntime[0].args')" \
@@ -162,15 +161,9 @@ ok "it starts" start
 again=$ctr
 is "it is placed" "$(first kill again Cpus) $(first kill again Mems)" "$(place_of "$ctr")"
 
-# --- pins, as a static CPU manager gives them
-ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
-ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
-ok "it starts" start
-is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
-stop > /dev/null
-
 # --- the keys for one container
-ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
+ok "a pod with keys for single containers starts" pod named limits.cpu.nodes/container.a=2 \
+	limits.cpu.nodes/container.pinned=balanced
 ok "its container a is created" create a "$limits" /bin/sh -c "$show"
 ok "it starts" start
 is "it is on that node" "$(first named a Mems)" "2"
@@ -179,6 +172,12 @@ ok "its container b, without a key, is created" create b "$limits" /bin/sh -c "$
 ok "it starts" start
 is "it may use all CPUs and nodes" "$(first named b Cpus) $(first named b Mems)" "0-7 0-3"
 is "it is not in the ledger" "$(place_of "$ctr")" ""
+
+# --- pins, as a static CPU manager gives them
+ok "its container with pinned CPUs is created" create pinned "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
+ok "it starts" start
+is "it has its CPUs, and the memory of their node" "$(first named pinned Cpus) $(first named pinned Mems)" "6-7 3"
+stop > /dev/null
 
 # --- the end
 stop "$again" > /dev/null
