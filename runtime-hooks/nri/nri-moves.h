@@ -18,10 +18,10 @@ struct nri_moves {
 	int fd;       /* inotify; -1: none */
 	int watch;    /* of the state folder; -1: none */
 	size_t n, room;
-	struct nri_moved *moved; /* not told yet */
+	struct nri_moved *moved; /* not reported to the runtime yet */
 };
 
-/* Watches the state folder, if it exists and is not watched yet. Without inotify, moves are told at the next connection. */
+/* Watches the state folder, if it exists and is not watched yet. Without inotify, the next connection reports moves. */
 void nri_moves_watch(struct nri_moves *m, const char *state);
 
 /* Reads what has happened: calls @each with the inode of the cgroup for each move that has ended. */

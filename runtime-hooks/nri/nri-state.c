@@ -54,7 +54,7 @@ static bool has_moved(const struct nri_agent *a, const struct nri_member *m, con
 {
 	char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX];
 
-	/* What pins a container is told by its next update. */
+	/* The next update of a pinned container has its pins: the ledger may have old ones. */
 	if (strcmp(r->runtime, a->runtime) != 0 || record_is_reserved(r) || !idset_empty(&r->request.pin_cpus) ||
 	    !nodeset_empty(&r->request.pin_mems))
 		return false;

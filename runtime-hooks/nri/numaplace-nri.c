@@ -88,7 +88,7 @@ static int connect_to(const char *path, int *out, struct error *err)
 	return 0;
 }
 
-/* Tells the runtime the places of containers that were moved. It must not wait for us meanwhile: no handler runs. */
+/* Reports the places of moved containers. No handler runs, so the runtime does not wait for the plugin at this time. */
 static int tell_moves(struct plugin *p, struct error *err)
 {
 	struct nri_moves *moves = &p->agent.moves;

@@ -65,7 +65,7 @@ placed() {
 	ask start web p1 "$group/c0" "$pid" limits.cpu=2
 	ask pending
 	[ "$answer" = 0 ]
-	ok $? 'each move is told once' "$answer requests"
+	ok $? 'the plugin reports each move once' "$answer requests"
 	ask restart web p1
 	ask update
 	[ "$answer" = "web $place" ]
