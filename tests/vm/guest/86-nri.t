@@ -48,6 +48,7 @@ ok "a pod starts" pod one limits.cpu.nodes=balanced
 ok "its container is created" create app "$limits" /bin/sh -c "$show"
 like "it is reserved in the ledger before it has a cgroup" "$(place_of "$ctr")" '^[0-7]-[0-7] [0-3]$'
 reserved=$(place_of "$ctr")
+like "it cannot be moved before that" "$(numaplace move "$ctr" 2 2>&1)" 'has no cgroup yet'
 ok "it starts" start
 echo "$said"
 is "its first instruction sees its CPUs and memory nodes" "$(first one app Cpus) $(first one app Mems)" "$reserved"
