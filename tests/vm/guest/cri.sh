@@ -53,6 +53,10 @@ cri_up() {
 	mkdir -p /etc/containerd
 	cat > /etc/containerd/config.toml <<- 'END'
 		version = 2
+		# On a busy machine, containerd would drop tasks at its restart whose shims answer too late.
+		[timeouts]
+		  "io.containerd.timeout.shim.load" = "60s"
+		  "io.containerd.timeout.task.state" = "60s"
 		[plugins."io.containerd.nri.v1.nri"]
 		  disable = false
 		[plugins."io.containerd.grpc.v1.cri"]
