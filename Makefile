@@ -92,13 +92,13 @@ incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
-wrapper_objects = $(call objects,runtime-hooks/oci/numaplace-runtime.c)
+wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtime.c cgroups-path.c))
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
 	nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
 
@@ -211,8 +211,8 @@ $(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnuma
 	ln -sf $(@F) $(O)/$(soname)
 	ln -sf $(soname) $(O)/libnumaplace.so
 
-$(O)/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
-$(O)/numaplace: link_pkgs = libcgroup numa yajl
+$(O)/numaplace $(O)/image/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
+$(O)/numaplace $(O)/image/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which replaces the memory functions of a shared libc.
@@ -222,8 +222,11 @@ $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
-$(O)/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
-$(O)/numaplace-nri: link_pkgs = libprotobuf-c yajl
+# The static ones are for a container image without a system (contrib/kubernetes).
+image_programs = $(addprefix $(O)/image/,numaplace-nri numaplace)
+$(O)/numaplace-nri $(O)/image/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
+$(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
+$(image_programs): link_static = -static-pie -s
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -339,7 +342,7 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri stage drive) \
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri numaplace-runtime stage drive) \
 	$(O)/at-each-call $(O)/made-containerd $(O)/nri-drive
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
@@ -385,6 +388,11 @@ demo:
 	@tests/packages $(if $(HOST),build,guest)
 	@$(if $(HOST),$(MAKE) --no-print-directory all)
 	@NUMAPLACE_BUILD=$(abspath $(O)) tests/demo/run
+
+# What contrib/kubernetes/Dockerfile copies, and that file.
+.PHONY: image
+image: $(image_programs)
+	cp contrib/kubernetes/Dockerfile $(O)/image/
 
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
 # LOCALITY_BENCH of the fifth.
@@ -442,6 +450,9 @@ comma := ,
 $(O)/bench-hook/lxc-hook: $(call objects,bench/hook/wrap.c) $(lxc_hook_objects) $(lxc_parts) $(incus_parts) \
 	$(common)
 $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_options)
+# Not for measurements, but for the tests of what it writes into a spec.
+$(O)/bench-hook/numaplace-runtime: $(call objects,bench/hook/wrap.c) $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
+$(O)/bench-hook/numaplace-runtime: link_libs = $(call pkg-libs,libcgroup numa yajl) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
 $(O)/bench-hook/numaplace-nri: $(call objects,bench/hook/wrap.c) $(nri_objects) $(nri_parts) $(common)
 $(O)/bench-hook/numaplace-nri: link_libs = $(call pkg-libs,libprotobuf-c yajl) $(wrap_options)
@@ -450,9 +461,9 @@ $(O)/made-containerd $(O)/nri-drive: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
-linked_programs = $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(O)/bench-hook/lxc-hook $(O)/bench-hook/numaplace-nri $(O)/at-each-call $(O)/made-containerd \
-	$(O)/nri-drive \
+linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
+	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-nri numaplace-runtime) $(O)/at-each-call \
+	$(O)/made-containerd $(O)/nri-drive \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
@@ -535,6 +546,7 @@ clean:
 help:
 	@echo 'make                  build into build/ (O=DIR: into DIR)'
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
+	@echo 'make image            the static programs and the Dockerfile of an image for Kubernetes, in build/image'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'

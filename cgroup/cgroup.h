@@ -49,6 +49,13 @@ int cgroup_mount(int *fd, char *path, size_t size, struct error *err);
 int cgroup_mount_any(int *fd, struct error *err);
 
 /*
+ * For a process in a container that serves the host: if the cgroup namespace of this process does not include that of
+ * process 1, enters the one of process 1, so that the kernel names all cgroups from the root. Call it before cgroups are
+ * opened, in a process with one thread. -EPERM or -EACCES: without CAP_SYS_ADMIN or CAP_SYS_PTRACE.
+ */
+int cgroup_enter_host(struct error *err);
+
+/*
  * Opens the v2 cgroup of @pid. Checks that it is on cgroup2, and after the open that @pid is still in it. -ESRCH: @pid
  * has ended, has moved, or has been reused; -EPERM: it is in the root cgroup; -ENOENT: it is in no v2 cgroup. Does not
  * check that the cgroup is the container's own; that is cgroup/own.h. The caller closes @out.

@@ -13,7 +13,8 @@ static const struct {
 	const char *verb, *text;
 } help[] = {
 	{ "topology",
-	  "Usage: numaplace [OPTION...] topology [--nfd]\n"
+	  "Usage: numaplace [OPTION...] topology\n"
+	  "       [--nfd | --nrt [--node-name NAME]]\n"
 	  "\n"
 	  "Shows each node's CPUs, memory, free memory, the load that placed containers\n"
 	  "put on its CPUs, free hugepages, and the distances between nodes.\n"
@@ -26,6 +27,12 @@ static const struct {
 	  "        KEY=VALUE per line. A file with them in\n"
 	  "        /etc/kubernetes/node-feature-discovery/features.d/ sets them as labels\n"
 	  "        of the node.\n"
+	  "  --nrt\n"
+	  "        Print a NodeResourceTopology object for Kubernetes instead, in JSON: a\n"
+	  "        zone for each node, with what placed containers leave available.\n"
+	  "  --node-name NAME\n"
+	  "        The name of the object, instead of NODE_NAME in the environment or the\n"
+	  "        name of the host.\n"
 	  "\n"
 	  "Example: numaplace --sysroot machine topology\n" },
 	{ "plan",

@@ -5,6 +5,7 @@
  */
 #include "cli/cli.h"
 #include "cli/left-out.h"
+#include "cli/nrt.h"
 #include "cli/table.h"
 #include "plugin/base/size.h"
 
@@ -302,6 +303,20 @@ static int show_labels(const struct cli *cli, struct error *err)
 	return ret;
 }
 
+/* Without the ledger, the available amounts would be too high: an error. */
+static int show_nrt(const struct cli *cli, const char *node_name, struct error *err)
+{
+	cleanup_snapshot struct numaplace_snapshot *s = NULL;
+	char name[NRT_NAME_MAX + 1];
+	int ret = nrt_node_name(cli, node_name, name, err);
+
+	if (ret == 0)
+		ret = cli_snapshot(cli, &s, err);
+	if (ret == 0)
+		nrt_print(s, name);
+	return ret;
+}
+
 /* A configuration or a ledger that this user may not read is not an error: the machine is shown without load. */
 static int show(const struct cli *cli, struct error *err)
 {
@@ -327,12 +342,23 @@ static int show(const struct cli *cli, struct error *err)
 
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err)
 {
-	bool nfd = false;
-	const struct option_rule rules[] = { { .name = "nfd", .flag = &nfd } };
+	const char *node_name = NULL;
+	bool nfd = false, nrt = false;
+	const struct option_rule rules[] = {
+		{ .name = "nfd", .flag = &nfd },
+		{ .name = "nrt", .flag = &nrt },
+		{ .name = "node-name", .value = &node_name },
+	};
 	int words = cli_options("topology", rules, ARRAY_SIZE(rules), argc, argv, err);
 	int ret = words < 0 ? words : cli_no_arguments("topology", words, argv, err);
 
 	if (ret < 0)
 		return ret;
+	if (nfd && nrt)
+		return error_set(err, -EINVAL, "topology: --nfd and --nrt: one is enough");
+	if (node_name && !nrt)
+		return error_set(err, -EINVAL, "topology: --node-name: only with --nrt");
+	if (nrt)
+		return show_nrt(cli, node_name, err);
 	return nfd ? show_labels(cli, err) : show(cli, err);
 }

@@ -441,6 +441,7 @@ NUMAPLACE_API const struct numaplace_machine *numaplace_snapshot_machine(const s
  * @memory_cached:    bytes that the cache of ZFS (ARC) releases when they are needed
  * @memory_requested: bytes that placed containers have requested on it
  * @memory_pending:   of these, bytes that they have not touched yet
+ * @memory_kept:      bytes of its memory that numaplace.conf keeps free (reserved-memory)
  *
  * Since: 0.1
  */
@@ -453,6 +454,7 @@ struct numaplace_node {
 	int memory_known, memory_movable, memory_allowed;
 	uint64_t memory, memory_free, memory_cached;
 	uint64_t memory_requested, memory_pending;
+	uint64_t memory_kept;
 };
 
 /**
@@ -494,11 +496,13 @@ NUMAPLACE_API const struct numaplace_cpu *numaplace_snapshot_cpu(const struct nu
  * @total:    the number of pages
  * @free:     the number of free pages
  * @reserved: of these, pages that running programs have reserved; known for the whole machine alone, else 0
+ * @pending:  of the free pages, those that placed containers have requested and not touched yet
  *
  * Since: 0.1
  */
 struct numaplace_hugepages {
 	uint64_t size, total, free, reserved;
+	uint64_t pending;
 };
 
 #define NUMAPLACE_ALL_NODES 0xffffffffu

@@ -136,7 +136,8 @@ static bool fill_node_lists(struct numaplace_snapshot *s, int root, const struct
 	       put_ids(s, &out->offline, ids_of(&offline)) && put_shared(s, &out->held, &all->held, &cpus);
 }
 
-static void fill_node(struct numaplace_snapshot *s, const struct left_out *all, unsigned int i)
+static void fill_node(struct numaplace_snapshot *s, const struct select_policy *policy, const struct left_out *all,
+		      unsigned int i)
 {
 	const struct topo_node *n = &s->topology->nodes[i];
 	bool summed = s->usage && n->id < s->usage->node_ids;
@@ -156,6 +157,7 @@ static void fill_node(struct numaplace_snapshot *s, const struct left_out *all, 
 		.memory_cached = n->arc_bytes,
 		.memory_requested = summed ? s->usage->asked[n->id] : 0,
 		.memory_pending = summed ? s->usage->pending[n->id] : 0,
+		.memory_kept = UINT64_MAX - reserved_memory_less(policy, n->id, UINT64_MAX),
 	};
 }
 
@@ -172,6 +174,12 @@ static void fill_cpus(struct numaplace_snapshot *s)
 		};
 }
 
+/* Pages of size index @h that containers on the node @id have requested and not touched. */
+static uint64_t huge_pending(const struct numaplace_snapshot *s, unsigned int id, unsigned int h)
+{
+	return s->usage && id < s->usage->node_ids ? s->usage->huge_pending[id * HUGE_SIZES_MAX + h] : 0;
+}
+
 static void fill_hugepages(struct numaplace_snapshot *s)
 {
 	const struct topology *t = s->topology;
@@ -185,9 +193,11 @@ static void fill_hugepages(struct numaplace_snapshot *s)
 				.size = t->huge_size[h],
 				.total = t->nodes[i].huge_total[h],
 				.free = t->nodes[i].huge_free[h],
+				.pending = huge_pending(s, t->nodes[i].id, h),
 			};
 			all[h].total += t->nodes[i].huge_total[h];
 			all[h].free += t->nodes[i].huge_free[h];
+			all[h].pending += huge_pending(s, t->nodes[i].id, h);
 		}
 }
 
@@ -204,7 +214,7 @@ static int fill(const struct numaplace *np, struct numaplace_snapshot *s, struct
 	s->text = calloc(MACHINE_TEXTS + t->nnodes * NODE_TEXTS, sizeof(*s->text));
 	filled = s->node && s->cpu && s->huge && s->text && fill_machine(s, &all);
 	for (unsigned int i = 0; i < t->nnodes && filled; i++) {
-		fill_node(s, &all, i);
+		fill_node(s, &np->conf.select, &all, i);
 		filled = fill_node_lists(s, np->root, &all, i);
 	}
 	if (!filled)

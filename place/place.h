@@ -69,7 +69,7 @@ void place_finish(struct placing *p, int status);
  * Reserves a place for a container that its engine has announced and whose cgroup does not exist yet: chooses and
  * records, and writes nothing else. @job->pid is not used. @cgroup: where the cgroup is expected, below the mount. A
  * second call for the same id chooses again. place_container() turns the reservation into a placement; without that,
- * it ends by place_cancel(), or after the patience of the ledger. Errors and @out as place_container().
+ * it ends by place_cancel(), place_release(), or after the patience of the ledger. Errors and @out as place_container().
  */
 int place_reserve(struct place_env *env, const struct place_job *job, const char *cgroup, struct record *out,
 		  struct error *err);
@@ -95,7 +95,9 @@ int place_cancel(struct place_env *env, const char *runtime_class, const char *i
 int place_cancel_others(struct place_env *env, const char *runtime, bool (*keep)(const void *arg, const char *id),
 			const void *arg, struct error *err);
 
-/* Drops the records of this id whose containers are dead. Returns 0 also if no record has this id. */
+/*
+ * Drops the records of this id whose containers are dead, and its reservation. Returns 0 also if no record has this id.
+ */
 int place_release(struct place_env *env, const char *runtime_class, const char *id, struct error *err);
 
 /* Drops the record of a placement that failed; warns if it cannot. @t and @env->live are those of that placement. */

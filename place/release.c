@@ -43,6 +43,8 @@ int place_release(struct place_env *env, const char *runtime_class, const char *
 		return rc;
 	before = ledger_usage(l)->containers;
 	rc = ledger_remove(l, runtime_class, id, err);
+	if (rc == 0 || rc == -ENOENT)
+		rc = ledger_remove_cgroup(l, runtime_class, id, 0, err);
 	place_say_ledger(env, l);
 	if (ledger_usage(l)->containers < before)
 		counters_add(env->state, COUNT_RELEASED, 0);

@@ -40,6 +40,8 @@ complete -c numaplace -l version
 
 complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize rebalance doctor metrics simulate incus help'
 complete -c numaplace -n '__numaplace_is topology' -l nfd
+complete -c numaplace -n '__numaplace_is topology' -l nrt
+complete -c numaplace -n '__numaplace_is topology' -l node-name -x
 complete -c numaplace -n '__numaplace_is status' -l watch
 complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
 complete -c numaplace -n '__numaplace_is rebalance' -l dry-run

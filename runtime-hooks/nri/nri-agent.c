@@ -13,6 +13,7 @@
 #include "runtime-hooks/nri/nri-patience.h"
 #include "runtime-hooks/nri/nri-request.h"
 #include "runtime-hooks/nri/nri-state.h"
+#include "runtime-hooks/oci/cgroups-path.h"
 #include "runtime-hooks/oci/oci-plan.h"
 
 #include <errno.h>
@@ -240,7 +241,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		rc = nri_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
+		rc = oci_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
 		if (rc == 0)
 			rc = take_home(a, e, &env.conf, &job, &whole, err);
 		if (rc == 0)
@@ -268,7 +269,7 @@ static int find_pid(struct place_env *env, const struct nri_container *c, pid_t 
 	if (rc == 0)
 		rc = place_need_mount(env, err);
 	if (rc == 0)
-		rc = nri_cgroup_path(c->cgroups_path.text, cgroup, sizeof(cgroup), err);
+		rc = oci_cgroup_path(c->cgroups_path.text, cgroup, sizeof(cgroup), err);
 	if (rc == 0)
 		rc = cgroup_read_pids(env->mount, cgroup, &pids, err);
 	if (rc < 0)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * What a container of a pod requests: the keys in its annotations and in those of its pod, its resources where no key
- * says otherwise, and the host's default for pods. And where its cgroup will be.
+ * says otherwise, and the host's default for pods.
  */
 #ifndef NUMAPLACE_NRI_REQUEST_H
 #define NUMAPLACE_NRI_REQUEST_H
@@ -25,11 +25,5 @@ int nri_pod_request(const struct nri_pod *pod, const struct nri_container *c, co
 
 /* Whether the limits are those of a Guaranteed pod: memory is limited, and the CPU limit is also the CPU request. */
 bool nri_is_guaranteed(const struct nri_resources *r);
-
-/*
- * Writes the path of the container's cgroup below the mount of cgroup2, from cgroupsPath: "/a/b", or "SLICE:PREFIX:NAME"
- * for systemd. -EINVAL.
- */
-int nri_cgroup_path(const char *cgroups_path, char *out, size_t size, struct error *err);
 
 #endif

@@ -5,6 +5,7 @@
  * An external plugin connects to the runtime's socket, and again whenever it is disconnected. A runtime that launches its
  * plugins itself passes the socket and the name in the environment; such a plugin ends with its connection.
  */
+#include "cgroup/cgroup.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/number.h"
@@ -288,6 +289,9 @@ int main(int argc, char **argv)
 	rc = parse_options(argc, argv, &p, &err);
 	if (rc == 0)
 		rc = read_environment(&p, &err);
+	/* In a DaemonSet, the plugin is a container itself. */
+	if (rc == 0)
+		rc = cgroup_enter_host(&err);
 	/* Without a ledger, as on a host that cannot place, the plugin still tells the runtime why it refuses. */
 	if (rc == 0 && nri_agent_begin(&p.agent, &err) < 0)
 		hook_warn(err.text);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * An OCI runtime's command line around runc or crun. At create and run it adds numaplace's hook to the bundle's
- * config.json. For a memory policy that a hook cannot set, it adds the policy to config.json if the runtime knows
- * linux.memoryPolicy; otherwise it sets the policy on its own process, which then executes the runtime. After an update
- * it looks whether the runtime has written another cpuset, and lets the record and the memory follow. All other commands,
- * and containers that request nothing, are passed on unchanged.
+ * config.json, and the place to the environment of the process. For a memory policy that a hook cannot set, it adds the
+ * policy to config.json if the runtime knows linux.memoryPolicy; otherwise it sets the policy on its own process, which
+ * then executes the runtime. After an update it looks whether the runtime has written another cpuset, and lets the record
+ * and the memory follow. All other commands, and containers that request nothing, are passed on unchanged.
  */
 #include "cgroup/pages.h"
 #include "runtime-hooks/common/json-write.h"
@@ -13,6 +13,7 @@
 #include "place/follow.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/bundle.h"
+#include "runtime-hooks/oci/cgroups-path.h"
 #include "runtime-hooks/oci/command.h"
 #include "runtime-hooks/common/hook.h"
 #include "runtime-hooks/oci/oci-config.h"
@@ -224,10 +225,56 @@ static int plan_policy(struct work *w, struct spec_edit *edit, struct error *err
 	if (strcmp(w->applied, APPLIED_SPEC) == 0)
 		oci_plan_policy(&w->plan, edit);
 	oci_plan_options(&w->plan, w->applied, edit);
+	oci_plan_variables(&w->plan, edit);
 	return 0;
 }
 
-static int edit_bundle(struct work *w, struct bundle *b, struct error *err)
+/* The name under which the hook would record the container: it sees the process of the runtime. */
+static const char *recorded_runtime(const char *path)
+{
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+
+	return strcmp(name, "runc") == 0 || strcmp(name, "crun") == 0 ? name : "oci";
+}
+
+/* Where the runtime will make the cgroup. Without cgroupsPath it uses the id. */
+static int expected_cgroup(const struct work *w, const struct oci_config *config, char *out, size_t size)
+{
+	if (config->cgroups_path && *config->cgroups_path)
+		return oci_cgroup_path(config->cgroups_path, out, size, NULL);
+	return (size_t)snprintf(out, size, "/%s", w->command->id) < size ? 0 : -EINVAL;
+}
+
+/*
+ * Reserves the place, so that the environment of the process can have it: the hook, which takes the reservation, cannot
+ * change the spec. -ENOSPC: the container does not fit. Any other failure leaves the decision to the hook, and the
+ * environment without a place.
+ */
+static int reserve(struct work *w, const struct oci_config *config, struct spec_edit *edit, struct error *err)
+{
+	struct place_job job = {
+		.runtime = recorded_runtime(w->runtime),
+		.runtime_class = "oci",
+		.id = w->command->id,
+		.request = w->request,
+	};
+	char cgroup[CGROUP_PATH_MAX];
+	int r;
+
+	if (!job.id || name_check_id(job.id, NULL) < 0 || expected_cgroup(w, config, cgroup, sizeof(cgroup)) < 0)
+		return 0;
+	r = oci_plan_reserve(&w->env, &job, cgroup, &w->plan, err);
+	if (r == -ENOSPC && oci_annotations_ask(&config->annotations))
+		return r;
+	if (r < 0)
+		return 0;
+	oci_plan_options(&w->plan, NULL, edit);
+	oci_hook_option(edit->plan, "--mems", w->plan.mems);
+	oci_plan_variables(&w->plan, edit);
+	return 0;
+}
+
+static int edit_bundle(struct work *w, struct bundle *b, const struct oci_config *config, struct error *err)
 {
 	struct spec_edit edit = { .hook = w->hook, .poststop = true };
 	cleanup_free char *text = NULL;
@@ -242,8 +289,7 @@ static int edit_bundle(struct work *w, struct bundle *b, struct error *err)
 		oci_hook_option(edit.options, "--state", w->command->state);
 	if (w->command->timeout)
 		oci_hook_option(edit.options, "--timeout", w->command->timeout);
-	if (request_asks(&w->request) && w->request.policy != POLICY_STRICT)
-		r = plan_policy(w, &edit, err);
+	r = w->request.policy == POLICY_STRICT ? reserve(w, config, &edit, err) : plan_policy(w, &edit, err);
 	if (r == 0)
 		r = spec_edit(b->text, b->len, &edit, &text, &len, err);
 	if (r < 0)
@@ -307,7 +353,7 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 	    name_check_id(id, err) < 0)
 		return error_prefix(err, -EINVAL, "id");
 	if (r == 0 && request_asks(&w->request))
-		r = edit_bundle(w, b, err);
+		r = edit_bundle(w, b, config, err);
 	if (r == 0)
 		r = take_policy(w, err);
 	if (r < 0 && !oci_annotations_ask(&config->annotations)) {

@@ -400,6 +400,7 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	edit.mems = request.policy == POLICY_PREFERRED ? NULL : plan.mems;
 	edit.cpu_nodes = plan.cpu_nodes;
 	edit.memory_nodes = plan.memory_nodes;
+	oci_plan_variables(&plan, &edit);
 	oci_plan_policy(&plan, &edit);
 	oci_plan_options(&plan, edit.policy_mode ? APPLIED_SPEC : NULL, &edit);
 	return spec_edit(text, len, &edit, out, out_len, err);

@@ -3,10 +3,13 @@
  * One parse finds the positions, then the text is changed there. Missing members are collected from the innermost
  * object outwards: members whose object is missing become a new object, which is a member of the enclosing one. The
  * result is parsed again before it is returned.
+ *
+ * Long: the positions of all parts of a spec and their changes belong together.
  */
 #include "runtime-hooks/oci/spec-edit.h"
 
 #include "plugin/select/request.h"
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/json-write.h"
 #include "runtime-hooks/common/json.h"
@@ -16,9 +19,13 @@
 #include <string.h>
 
 #define HOOKS_MAX 256 /* in one stage */
+#define VARIABLES_MAX 64 /* of numaplace's names, in process.env */
 
 enum stage { CREATE_RUNTIME, PRESTART, POSTSTOP, STAGES };
 static const char *const stage_names[STAGES] = { "createRuntime", "prestart", "poststop" };
+
+static const char *const variable_names[] = { "NUMAPLACE_CPUS", "NUMAPLACE_NODES", "NUMAPLACE_MEMORY_NODES" };
+_Static_assert(ARRAY_SIZE(variable_names) == SPEC_VARIABLES, "the variables in the order of spec_edit.variable");
 
 /* Position of a value: @end is after the opening brace of an object or array, or after any other value. */
 struct spot {
@@ -34,7 +41,12 @@ struct hook_spot {
 struct spots {
 	const struct spec_edit *edit;
 	struct spot root, annotations, cpu_nodes, memory_nodes, hooks, stage[STAGES];
-	struct spot linux_, resources, cpu, cpus, mems, policy;
+	struct spot linux_, resources, cpu, cpus, mems, policy, process, env;
+	struct variable_spot {
+		struct spot where;
+		size_t name; /* index in variable_names */
+	} variable[VARIABLES_MAX];
+	unsigned int nvariables;
 	struct hook_spot hook[STAGES][HOOKS_MAX];
 	unsigned int nhooks[STAGES];
 };
@@ -57,6 +69,30 @@ SPOT(at_cpu, cpu)
 SPOT(at_cpus, cpus)
 SPOT(at_mems, mems)
 SPOT(at_policy, policy)
+SPOT(at_process, process)
+SPOT(at_env, env)
+
+static int too_many_variables(struct error *err)
+{
+	return error_set(err, -EINVAL, "process.env: numaplace's variables are set more than %d times", VARIABLES_MAX);
+}
+
+/* An element of process.env. */
+static int see_variable(void *arg, const struct json_value *v, struct error *err)
+{
+	struct spots *s = arg;
+
+	for (size_t i = 0; i < SPEC_VARIABLES; i++) {
+		size_t len = strlen(variable_names[i]);
+
+		if (strncmp(v->text, variable_names[i], len) != 0 || (v->text[len] && v->text[len] != '='))
+			continue;
+		if (s->nvariables == ARRAY_SIZE(s->variable))
+			return too_many_variables(err);
+		s->variable[s->nvariables++] = (struct variable_spot){ { v->type, v->end }, i };
+	}
+	return 0;
+}
 
 static int see_hook(struct spots *s, enum stage stage, const struct json_value *v, struct error *err)
 {
@@ -137,6 +173,9 @@ static const struct json_rule spec_rules[] = {
 	{ .path = "linux/resources/cpu/cpus", .types = JSON_STRING | JSON_NULL, .set = at_cpus },
 	{ .path = "linux/resources/cpu/mems", .types = JSON_STRING | JSON_NULL, .set = at_mems },
 	{ .path = "linux/memoryPolicy", .types = BRACES, .set = at_policy },
+	{ .path = "process", .types = BRACES, .set = at_process },
+	{ .path = "process/env", .types = JSON_ARRAY | JSON_NULL, .set = at_env },
+	{ .path = "process/env/#", .types = JSON_STRING, .set = see_variable },
 };
 
 /* --- changes, collected and then applied in one pass --- */
@@ -153,7 +192,7 @@ struct editor {
 	const char *text;
 	size_t len;
 	unsigned int n;
-	struct change change[16 + STAGES * HOOKS_MAX];
+	struct change change[16 + STAGES * HOOKS_MAX + VARIABLES_MAX];
 	bool replaced; /* a string of the edit is not UTF-8 */
 };
 
@@ -427,6 +466,46 @@ static int edit_linux(struct editor *e, const struct spots *s, struct json_write
 	return 0;
 }
 
+static void put_variable(struct json_writer *w, const char *name, const char *value)
+{
+	cleanup_strbuf struct strbuf text = { 0 };
+
+	strbuf_printf(&text, "%s=%s", name, value);
+	json_put_string(w, NULL, text.failed ? "" : text.text);
+	w->out.failed |= text.failed;
+}
+
+/* Replaces the variables that the image or an earlier edit has set, however often, and adds the others. */
+static int edit_environment(struct editor *e, const struct spots *s, struct error *err)
+{
+	cleanup_json struct json_writer added = JSON_IN_MEMORY, process = JSON_IN_MEMORY;
+	bool there[SPEC_VARIABLES] = { false };
+	unsigned int n = s->nvariables;
+
+	if (s->process.type != JSON_OBJECT)
+		return 0;
+	for (unsigned int i = 0; i < s->nvariables; i++) {
+		const struct variable_spot *v = &s->variable[i];
+		cleanup_json struct json_writer w = JSON_IN_MEMORY;
+
+		there[v->name] = true;
+		if (!s->edit->variable[v->name])
+			continue;
+		put_variable(&w, variable_names[v->name], s->edit->variable[v->name]);
+		replace(e, &v->where, &w);
+	}
+	json_begin_array(&added, NULL);
+	for (size_t i = 0; i < SPEC_VARIABLES; i++)
+		if (s->edit->variable[i] && !there[i] && n++ < VARIABLES_MAX)
+			put_variable(&added, variable_names[i], s->edit->variable[i]);
+	if (n > VARIABLES_MAX) /* the next edit could not replace them */
+		return too_many_variables(err);
+	json_begin_object(&process, NULL);
+	put_members(e, &s->env, "env", &added, &process);
+	put_members(e, &s->process, "process", &process, NULL);
+	return 0;
+}
+
 static void edit_annotations(struct editor *e, const struct spots *s, struct json_writer *root)
 {
 	cleanup_json struct json_writer members = JSON_IN_MEMORY;
@@ -437,11 +516,14 @@ static void edit_annotations(struct editor *e, const struct spots *s, struct jso
 	put_members(e, &s->annotations, "annotations", &members, root);
 }
 
+/* What is inserted at the beginning of a replaced value comes before it. */
 static int by_place(const void *a, const void *b)
 {
 	const struct change *x = a, *y = b;
 
-	return x->at < y->at ? -1 : x->at > y->at;
+	if (x->at != y->at)
+		return x->at < y->at ? -1 : 1;
+	return x->drop < y->drop ? -1 : x->drop > y->drop;
 }
 
 static char *copy(char *to, const char *from, size_t len)
@@ -507,7 +589,9 @@ int spec_edit(const char *text, size_t len, const struct spec_edit *edit, char *
 	json_begin_object(&root, NULL);
 	edit_annotations(e, s, &root);
 	edit_hooks(e, s, &root);
-	r = edit_linux(e, s, &root, err);
+	r = edit_environment(e, s, err);
+	if (r == 0)
+		r = edit_linux(e, s, &root, err);
 	if (r < 0)
 		return r;
 	put_members(e, &s->root, NULL, &root, NULL);

@@ -16,6 +16,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		.policy_nodes = "0-1",
 		.cpu_nodes = "0,1",
 		.memory_nodes = "0,1",
+		.variable = { "0-3", "0,1", "0,1" },
 		.hook = "/usr/libexec/numaplace/oci-hook",
 		.options = { "--cpus", "0-3", "--mems", "0-1", "--applied", "memoryPolicy" },
 	};

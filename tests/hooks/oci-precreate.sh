@@ -68,6 +68,9 @@ asked() {
 	planned '{"annotations":{"limits.cpu":"1","limits.memory.policy":"interleave"}}'
 	[ "$(jq -c .linux.memoryPolicy <<< "$printed")" = '{"mode":"MPOL_INTERLEAVE","nodes":"0","flags":["MPOL_F_STATIC_NODES"]}' ]
 	ok $? 'precreate writes limits.memory.policy to linux.memoryPolicy' "$said" "$printed"
+	becomes 'the environment of the process gets its place instead of what the image says' \
+		'{"annotations":{"limits.cpu":"3"},"process":{"env":["NUMAPLACE_CPUS=of the image","A=1"]}}' \
+		"{$(hooks 0-2),\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0-2\",\"mems\":\"0-1\"}}},\"annotations\":{${nodes//\"0\"/\"0,1\"},\"limits.cpu\":\"3\"},\"process\":{\"env\":[\"NUMAPLACE_NODES=0,1\",\"NUMAPLACE_MEMORY_NODES=0,1\",\"NUMAPLACE_CPUS=0-2\",\"A=1\"]}}"
 	{ printf '{"annotations":{"limits.cpu":"1"' && for ((i = 0; i < 20000; i++)); do printf ',"k%d":"%0400d"' $i 0; done && echo '}}'; } > "$tmp/in"
 	run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 	jq -e '(.annotations | length) == 20003 and .linux.resources.cpu.cpus == "0"' "$tmp/stdout" > "$tmp/jq" 2>&1

@@ -40,6 +40,9 @@ passed() {
 # with ANNOTATIONS [MORE]: writes the config of a bundle.
 with() { printf '{"ociVersion":"1.0.2",%s\n  "annotations": {%s}}\n' "${2:-}" "$1" > "$config"; }
 
+# Prints the config without the place that the wrapper reserves where the host has cgroup v2 (see environment.sh).
+without_place() { sed -E 's/"--cpus","[^"]*","--mems","[^"]*",("createRuntime")/\1/' "$config"; }
+
 passing_on() {
 	wrap state c1
 	passed 'state is passed on' '<state><c1>'
@@ -198,7 +201,7 @@ editing() {
 	printf '{"hooks":{"createRuntime":[%s],"poststop":[%s]},"ociVersion":"1.0.2",\n  "annotations": {"limits.cpu": "1"}}\n' \
 		"{\"path\":\"/x/oci-hook\",\"args\":[\"oci-hook\",\"--conf\",\"$tmp/conf\",\"--state\",\"$tmp/state\",\"createRuntime\"]}" \
 		"{\"path\":\"/x/oci-hook\",\"args\":[\"oci-hook\",\"--conf\",\"$tmp/conf\",\"--state\",\"$tmp/state\",\"poststop\"]}" |
-		cmp - "$config"
+		cmp - <(without_place)
 	ok $? 'config.json of a container with keys gets the hooks and no other change' "$(cat "$config")"
 	[ "$(stat -c %a%u "$config")" = "6401" ] || [ "$(id -u)" != 0 ]
 	ok $? 'config.json keeps its mode and owner' "$(stat -c %a%u "$config")"
@@ -372,7 +375,7 @@ taking_long() {
 	exec 9>&-
 	with '"limits.cpu": "1"'
 	wrap --timeout=999 create --bundle "$tmp/b" c1
-	[ "$status" = 0 ] && [ "$(grep -o '"--timeout","999","[a-zA-Z]*"' "$config" | xargs)" = \
+	[ "$status" = 0 ] && [ "$(without_place | grep -o '"--timeout","999","[a-zA-Z]*"' | xargs)" = \
 		'--timeout,999,createRuntime --timeout,999,poststop' ]
 	ok $? '--timeout of the wrapper is passed to the hooks' "status $status" "$(cat "$config")"
 	for time in 0 1000 1x ''; do

@@ -4,7 +4,7 @@
 # A ledger made by hand for a made machine: records as a hook would have left
 # them. Below a sysroot it is not known whether a container lives, so they stay.
 #
-# record STATE ID COUNT CPUS NODES MEMS [runtime=R] [ask.KEY=VALUE]... [mem.N=BYTES]... [why=TEXT]...
+# record STATE ID COUNT CPUS NODES MEMS [runtime=R] [ask.KEY=VALUE]... [mem.N=BYTES]... [pages.N=PAGES]... [why=TEXT]...
 # The record's own order of lines is kept whatever the order of the words.
 
 # The CRC-32 of gzip, without a process: a picture has hundreds of records.
@@ -53,6 +53,8 @@ record() {
 		held=*) held=$word$'\n' ;;
 		policy=*) policy=${word#*=} ;;
 		mem.*) mem+="${word%%=*}=${word#*=},0,0:0:0:0/0:0:0:0"$'\n' ;;
+		pages.*) mem+="mem.${word#pages.}"
+			mem=${mem%=*}=0,0,${word#*=}:0:0:0/0:0:0:0$'\n' ;;
 		why=*) why+=$word$'\n' ;;
 		esac
 	done

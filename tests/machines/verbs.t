@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: LGPL-2.1-or-later
 #
 # The verbs that print for users, on simulated machines with ledgers that the test writes: status, explain, map, metrics,
-# rebalance, topology --nfd, help, and completion.
+# rebalance, topology --nfd and --nrt, help, and completion.
 
 # shellcheck source=tests/tap.bash
 . "${0%/*}/../tap.bash"
@@ -246,6 +246,62 @@ run topology --nfd
 has 'topology --nfd' '^numaplace\.org/nodes=4$'
 ! grep -Evq '^[a-z.]+/[a-z-]+=[A-Za-z0-9._-]{1,63}$' <<< "$out"
 ok $? 'topology --nfd: every line is a label'
+
+# --- the machine as an object of Kubernetes ---
+of_zones='[.zones[] | [.name[5:], (.resources[] | select(.name == $r) | .capacity, .allocatable, .available)] | join(" ")]'
+zones_are() { # NAME RESOURCE WANT: capacity, allocatable and available amount of each zone
+	jq_is "topology --nrt: $1" "\"$2\" as \$r | $of_zones" "$3"
+}
+run topology --nrt --node-name worker-1.example
+jq_is 'topology --nrt: the object' '[.apiVersion, .kind, .metadata.name, keys]' \
+	'["topology.node.k8s.io/v1alpha2","NodeResourceTopology","worker-1.example",["apiVersion","attributes","kind","metadata","zones"]]'
+jq_is 'topology --nrt: the attributes' '[.attributes[] | .name + "=" + .value]' \
+	'["topologyManagerPolicy=none","topologyManagerScope=container"]'
+jq_is 'topology --nrt: the zones' '[.zones[] | .type, keys] | unique' '["Node",["costs","name","resources","type"]]'
+jq_is 'topology --nrt: the costs are the distances' '.zones[1].costs | map("\(.name) \(.value)")' \
+	'["node-0 12","node-1 10","node-2 21","node-3 21"]'
+zones_are 'CPUs that are held or loaded are not available' cpu '["0 8 8 4","1 8 8 6","2 8 8 0","3 8 8 2"]'
+zones_are 'requested memory is not available, and hugepages are not allocatable as memory' memory \
+	'["0 34359738368 34225520640 16676552704","1 34359738368 34359738368 31457280000","2 34359738368 34359738368 0","3 34359738368 34359738368 32505856000"]'
+zones_are 'hugepages in bytes' hugepages-2Mi '["0 134217728 134217728 67108864","1 0 0 0","2 0 0 0","3 0 0 0"]'
+machine=left
+run topology --nrt --node-name n1
+zones_are 'CPUs that containers do not get are not allocatable' cpu '["0 8 2 0","1 7 1 1","2 0 0 0"]'
+zones_are 'memory that containers must name is not allocatable' memory \
+	'["0 4294967296 4160749568 4160749568","1 4294967296 4294967296 4294967296","2 8589934592 0 0"]'
+zones_are 'hugepages that programs have reserved are not available' hugepages-2Mi '["0 134217728 134217728 52428800","1 0 0 0","2 0 0 0"]'
+machine=part
+sed 's/^hugepages.*/hugepages 0 1048576 4 4/' "$tmp/four.machine" > "$tmp/part.machine"
+printf 'hugepages 1 1048576 4 3\nfile etc/numaplace/numaplace.conf reserved-memory = 0:1GiB,3:64GiB\\nreserved-nodes = 2\n' >> "$tmp/part.machine"
+printf 'file proc/sys/kernel/hostname Worker7\n' >> "$tmp/part.machine"
+"$here/make-machine" -v root="$tmp/part" "$tmp/part.machine"
+record "$tmp/part/state" third 1 7-9 0,1 0,1 ask.limits.cpu=1 pages.0=3 pages.1=1
+run topology --nrt
+jq_is 'topology --nrt: the name of the host, in lower case' .metadata.name worker7
+zones_are 'parts of CPUs' cpu '["0 8 8 7667m","1 8 8 7333m","2 8 0 0","3 8 8 8"]'
+zones_are 'reserved-memory and reserved-nodes are not allocatable' memory \
+	'["0 34359738368 28991029248 19897778176","1 34359738368 30064771072 30064771072","2 34359738368 0 0","3 34359738368 0 0"]'
+zones_are 'hugepages that a container has not touched yet are not available' hugepages-1Gi \
+	'["0 4294967296 4294967296 1073741824","1 4294967296 4294967296 2147483648","2 0 0 0","3 0 0 0"]'
+NODE_NAME=of-the-pod run topology --nrt
+jq_is 'topology --nrt: NODE_NAME of the environment' .metadata.name of-the-pod
+NODE_NAME=of-the-pod run topology --nrt --node-name=given
+jq_is 'topology --nrt: --node-name rather than NODE_NAME' .metadata.name given
+for name in Worker -a a- a..b a.-b a-.b .a a_b 'a b' '' "$(printf '%0254d' 0)"; do
+	run topology --nrt --node-name="$name"
+	refused "topology --nrt --node-name=$name" 2 '^numaplace: topology: --node-name: (empty|".*": not the name of a node of Kubernetes)'
+done
+run topology --nrt --node-name="$(printf '%0253d' 0)"
+jq_is 'topology --nrt: a name of 253 characters' '.metadata.name | length' 253
+NODE_NAME=A run topology --nrt
+refused 'topology --nrt: NODE_NAME=A' 2 '^numaplace: topology: NODE_NAME: "A": not the name'
+machine=four
+run topology --nrt
+refused 'topology --nrt: a machine without a name' 2 'give --node-name$'
+run topology --node-name a
+refused 'topology --node-name without --nrt' 2 'topology: --node-name: only with --nrt$'
+run topology --nfd --nrt
+refused 'topology --nfd --nrt' 2 'topology: --nfd and --nrt: one is enough$'
 
 # --- doctor, on a made host ---
 run doctor

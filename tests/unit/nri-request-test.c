@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Which containers of a pod request a placement, what they request, and where their cgroups are.
+ * Which containers of a pod request a placement, what they request; and where cgroupsPath says that their cgroups are.
  */
 #include "runtime-hooks/nri/nri-request.h"
 
@@ -9,6 +9,7 @@
 
 #include "plugin/base/util.h"
 #include "cgroup/cgroup.h"
+#include "runtime-hooks/oci/cgroups-path.h"
 #include "tests/unit/tap.h"
 
 static struct nri_text text(const char *t)
@@ -261,7 +262,7 @@ static void cgroups(void)
 	struct error err;
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		int rc = nri_cgroup_path(cases[i].path, out, sizeof(out), &err);
+		int rc = oci_cgroup_path(cases[i].path, out, sizeof(out), &err);
 
 		if (cases[i].want)
 			is_str(rc == 0 ? out : err.text, cases[i].want, "\"%s\" is a cgroup", cases[i].path);
@@ -271,12 +272,12 @@ static void cgroups(void)
 	memset(large, 'a', sizeof(large) - 1);
 	large[0] = '/';
 	large[sizeof(large) - 1] = '\0';
-	is_int(nri_cgroup_path(large, out, sizeof(out), &err), -EINVAL, "a path over the limit is refused");
+	is_int(oci_cgroup_path(large, out, sizeof(out), &err), -EINVAL, "a path over the limit is refused");
 	/* Each dash makes the path longer. */
 	for (size_t i = 0; i < 2000; i += 2)
 		memcpy(large + i, "a-", 2);
 	strcpy(large + 1999, ".slice:b:c");
-	is_int(nri_cgroup_path(large, out, sizeof(out), &err), -EINVAL, "a slice that expands to one over the limit is refused");
+	is_int(oci_cgroup_path(large, out, sizeof(out), &err), -EINVAL, "a slice that expands to one over the limit is refused");
 }
 
 int main(void)

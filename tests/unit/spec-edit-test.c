@@ -2,6 +2,7 @@
 /*
  * runtime-hooks/spec-edit: what is inserted where; all other bytes are kept, and a second edit changes nothing.
  */
+#include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/spec-edit.h"
 #include "tests/unit/tap.h"
@@ -18,6 +19,9 @@ static const struct spec_edit all = {
 	.cpus = "0-3", .mems = "0-1", .policy_mode = "MPOL_INTERLEAVE", .policy_nodes = "0-1", .cpu_nodes = "0,1",
 	.memory_nodes = "0,1", .hook = HOOK, .plan = { "--mems", "0-1", "--applied", "memoryPolicy" },
 };
+static const struct spec_edit told = { .variable = { "0-3", "0,1", "0,1" } };
+static const struct spec_edit told_cpus = { .variable = { [SPEC_CPUS] = "8" } };
+#define ENV "\"NUMAPLACE_CPUS=0-3\",\"NUMAPLACE_NODES=0,1\",\"NUMAPLACE_MEMORY_NODES=0,1\""
 #define POLICY "\"memoryPolicy\":{\"mode\":\"MPOL_INTERLEAVE\",\"nodes\":\"0-1\",\"flags\":[\"MPOL_F_STATIC_NODES\"]}"
 #define CPU "\"cpu\":{\"cpus\":\"0-3\",\"mems\":\"0-1\"}"
 #define NOTES "\"annotations\":{\"volatile.cpu.nodes\":\"0,1\",\"volatile.memory.nodes\":\"0,1\"}"
@@ -70,6 +74,22 @@ static const struct {
 	  "}],\"poststop\":[" ENTRY("poststop") "]}}",
 	  "{\"linux\":{\"memoryPolicy\":null},\"hooks\":{\"createRuntime\":[" ENTRY(
 		  "createRuntime") "],\"poststop\":[" ENTRY("poststop") "]}}" },
+	{ "variables without env", &told, "{\"process\":{\"args\":[\"env\"]}}",
+	  "{\"process\":{\"env\":[" ENV "],\"args\":[\"env\"]}}" },
+	{ "variables with an env that is null", &told, "{\"process\":{\"env\":null}}", "{\"process\":{\"env\":[" ENV "]}}" },
+	{ "variables with an empty env", &told, "{\"process\":{\"env\":[]}}", "{\"process\":{\"env\":[" ENV "]}}" },
+	{ "variables before others", &told, "{\"process\":{\"env\":[ \"A=1\", \"B=\\\"\"]}}",
+	  "{\"process\":{\"env\":[" ENV ", \"A=1\", \"B=\\\"\"]}}" },
+	{ "variables of the image are replaced, however often it sets them", &told,
+	  "{\"process\":{\"env\":[\"NUMAPLACE_NODES=7\",\"A=1\",\"NUMAPLACE_CPUS\",\"NUMAPLACE_\\u004eODES=\\\"\"]}}",
+	  "{\"process\":{\"env\":[\"NUMAPLACE_MEMORY_NODES=0,1\",\"NUMAPLACE_NODES=0,1\",\"A=1\",\"NUMAPLACE_CPUS=0-3\","
+	  "\"NUMAPLACE_NODES=0,1\"]}}" },
+	{ "variables with longer names are kept", &told_cpus,
+	  "{\"process\":{\"env\":[\"NUMAPLACE_CPUS_ALL=1\",\"numaplace_cpus=2\",\"NUMAPLACE_NODES=3\"]}}",
+	  "{\"process\":{\"env\":[\"NUMAPLACE_CPUS=8\",\"NUMAPLACE_CPUS_ALL=1\",\"numaplace_cpus=2\",\"NUMAPLACE_NODES=3\"]}}" },
+	{ "a variable that is replaced where others are added", &told, "{\"process\":{\"env\":[\"NUMAPLACE_NODES=7\"]}}",
+	  "{\"process\":{\"env\":[\"NUMAPLACE_CPUS=0-3\",\"NUMAPLACE_MEMORY_NODES=0,1\",\"NUMAPLACE_NODES=0,1\"]}}" },
+	{ "a spec without a process gets no variables", &told, "{\"process\":null}", NULL },
 	{ "another program's memory policy is kept", &lists,
 	  "{\"linux\":{\"memoryPolicy\":{\"mode\":\"MPOL_LOCAL\"},\"resources\":{\"cpu\":{\"cpus\":\"0-3\",\"mems\":"
 	  "\"0\"}}}}",
@@ -113,9 +133,30 @@ static void test_refused(void)
 	}
 }
 
+/* A hostile image can set one variable often: each is replaced, up to 64 with those that are added. */
+static void test_many_variables(void)
+{
+	for (unsigned int n = 62; n <= 65; n++) {
+		cleanup_strbuf struct strbuf text = { 0 };
+		cleanup_free char *out = NULL;
+		struct error err = { 0 };
+		size_t len;
+		int r;
+
+		strbuf_puts(&text, "{\"process\":{\"env\":[\"A=\"");
+		for (unsigned int i = 0; i < n; i++)
+			strbuf_puts(&text, ",\"NUMAPLACE_CPUS=x\"");
+		strbuf_puts(&text, "]}}");
+		r = spec_edit(text.text, text.len, &told, &out, &len, &err);
+		is_int(r, n > 62 ? -EINVAL : 0, "spec_edit: NUMAPLACE_CPUS %u times (%s)", n, err.text);
+		ok(n > 62 ? !out : out && !strstr(out, "=x"), "spec_edit: NUMAPLACE_CPUS %u times: the image's value is gone", n);
+	}
+}
+
 int main(void)
 {
 	test_cases();
+	test_many_variables();
 	test_refused();
 	return done();
 }

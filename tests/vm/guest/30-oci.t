@@ -81,4 +81,15 @@ for rt in runc crun; do
 		[ "$(grep -v '^clock_gettime' /run/tests/trace | grep -c '^[a-z]')" -lt 155 ]
 	ct_delete counted
 done
-done_testing 80
+# --- the place in the environment of the process
+ok "numaplace-runtime: a container is created" ct_create numaplace-runtime told -a limits.cpu=4 -a limits.cpu.nodes=balanced \
+	-j '.process.env += ["NUMAPLACE_NODES=of the image"]' \
+	-- /bin/sh -c 'env | grep ^NUMAPLACE | sort > /out/env; grep allowed_list /proc/self/status > /out/status'
+runc start told
+eventually ct_gone "$(ct_pid told)"
+cpus=$(ct_seen told Cpus_allowed_list) nodes=$(ct_seen told Mems_allowed_list)
+like "numaplace-runtime: the process sees the CPUs of a pair" "$cpus" '^(0-3|4-7)$'
+is "numaplace-runtime: the environment of the process has the CPUs and nodes that the kernel gives it" "$(xargs < $ct_dir/told/env)" \
+	"NUMAPLACE_CPUS=$cpus NUMAPLACE_MEMORY_NODES=$(echo "$nodes" | tr - ,) NUMAPLACE_NODES=$(echo "$nodes" | tr - ,)"
+ct_delete told
+done_testing 83

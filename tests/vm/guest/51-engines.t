@@ -66,19 +66,17 @@ updated() {
 	is "$way: after podman update --cpus, --memory and a daemon-reload, the placement is kept" "$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "2-3 1|2-3"
 	podman "$@" update --cpuset-cpus 6-7 upd
 }
-for rt in crun runc; do
-	for way in "hooks.d, $rt" "precreate, $rt"; do
-		case $way in hooks.d*) h=$hooks ;; *) h=$precreate ;; esac
-		updated "$way" --runtime $rt $h
-		not_ok "$way: verify reports CPUs of podman update --cpuset-cpus" verify "$(podman inspect --format '{{.Id}}' upd)"
-		is "$way: the drift is named" "$(v_of drift) $(v_of cpus_now)" "true 6-7"
-		podman rm --force --time 0 upd
-	done
-	updated "numaplace-runtime, $rt" --runtime /usr/local/bin/numaplace-$rt --hooks-dir /run/tests/none
-	is "numaplace-runtime, $rt: record and memory follow podman update --cpuset-cpus" \
-		"$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)") $(np_mems "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "6-7 3|6-7 3"
+for way in "hooks.d, crun" "hooks.d, runc" "precreate, crun"; do
+	case $way in hooks.d*) h=$hooks ;; *) h=$precreate ;; esac
+	updated "$way" --runtime "${way#*, }" $h
+	not_ok "$way: verify reports CPUs of podman update --cpuset-cpus" verify "$(podman inspect --format '{{.Id}}' upd)"
+	is "$way: the drift is named" "$(v_of drift) $(v_of cpus_now)" "true 6-7"
 	podman rm --force --time 0 upd
 done
+updated "numaplace-runtime" --runtime /usr/local/bin/numaplace-crun --hooks-dir /run/tests/none
+is "numaplace-runtime: record and memory follow podman update --cpuset-cpus" \
+	"$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)") $(np_mems "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "6-7 3|6-7 3"
+podman rm --force --time 0 upd
 # podman may drop linux.memoryPolicy, or the runtime may not know it: the container must not silently run as strict.
 ok "precreate, interleave: the policy is in effect or the container is refused" sh -c "
 	out=\$(podman --runtime crun $precreate run --rm --network none --annotation limits.cpu=2 \
