@@ -96,7 +96,8 @@ wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtim
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))
 # What reads pods as an OCI hook reads containers, and places them.
-nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-agent.c)) $(nri_wire) \
+nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
+	nri-agent.c)) $(nri_wire) \
 	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
@@ -148,7 +149,8 @@ $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
-	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c)
+	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
+	tests/hooks/nri-drive.c)
 $(nri_protobuf_users): cc_pkgs = libprotobuf-c
 $(nri_protobuf_users): cc_defines = -I$(O)
 $(nri_protobuf_users): $(O)/runtime-hooks/nri/nri.pb-c.h
@@ -340,8 +342,8 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-runtime stage drive) \
-	$(O)/at-each-call $(O)/made-containerd
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri numaplace-runtime stage drive) \
+	$(O)/at-each-call $(O)/made-containerd $(O)/nri-drive
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
 	unit-programs
@@ -394,12 +396,15 @@ image: $(image_programs)
 
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
 # LOCALITY_BENCH of the fifth.
-.PHONY: bench bench-select bench-hook bench-vm bench-move bench-locality hook-bench-programs
-bench: bench-select bench-hook bench-vm bench-move bench-locality
+.PHONY: bench bench-select bench-hook bench-nri bench-vm bench-move bench-locality hook-bench-programs
+bench: bench-select bench-hook bench-nri bench-vm bench-move bench-locality
 bench-select: $(O)/bench-select
 	@$(O)/bench-select $(BENCH)
 bench-hook: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) bench/hook/run $(HOOK_BENCH)
+# NRI_BENCH='--runs 5000'
+bench-nri: $(O)/bench-hook/numaplace-nri $(O)/bench-hook/stage $(O)/nri-drive
+	@BUILD=$(abspath $(O)/bench-hook) bench/nri/run $(NRI_BENCH)
 bench-vm: hook-bench-programs
 	@BUILD=$(abspath $(O)/bench-hook) bench/vm/run $(VM_BENCH)
 
@@ -449,13 +454,16 @@ $(O)/bench-hook/lxc-hook: link_libs = $(call pkg-libs,lxc yaml-0.1) $(wrap_optio
 $(O)/bench-hook/numaplace-runtime: $(call objects,bench/hook/wrap.c) $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/bench-hook/numaplace-runtime: link_libs = $(call pkg-libs,libcgroup numa yajl) $(wrap_options)
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
-$(O)/made-containerd: $(O)/tests/hooks/made-containerd.o $(nri_wire) $(base)
-$(O)/made-containerd: link_pkgs = libprotobuf-c
+$(O)/bench-hook/numaplace-nri: $(call objects,bench/hook/wrap.c) $(nri_objects) $(nri_parts) $(common)
+$(O)/bench-hook/numaplace-nri: link_libs = $(call pkg-libs,libprotobuf-c yajl) $(wrap_options)
+$(O)/made-containerd $(O)/nri-drive: $(O)/%: $(O)/tests/hooks/%.o $(nri_wire) $(base)
+$(O)/made-containerd $(O)/nri-drive: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-runtime) $(O)/at-each-call $(O)/made-containerd \
+	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-nri numaplace-runtime) $(O)/at-each-call \
+	$(O)/made-containerd $(O)/nri-drive \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):

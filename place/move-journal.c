@@ -10,6 +10,7 @@
 #include "place/place.h"
 #include "cgroup/own.h"
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -22,6 +23,11 @@
 static void name_of(uint64_t inode, char name[32])
 {
 	snprintf(name, 32, PREFIX "%" PRIu64, inode);
+}
+
+bool move_journal_inode(const char *name, uint64_t *inode)
+{
+	return strncmp(name, PREFIX, strlen(PREFIX)) == 0 && number_parse(name + strlen(PREFIX), UINT64_MAX, inode);
 }
 
 int move_journal_begin(int state, const char *id, uint64_t cgroup_inode, struct move_journal *out, struct error *err)

@@ -18,6 +18,9 @@ struct move_journal {
 /* Creates and locks the file. Call it under the ledger's lock. -EBUSY: another process is moving the container. */
 int move_journal_begin(int state, const char *id, uint64_t cgroup_inode, struct move_journal *out, struct error *err);
 
+/* Whether @name is that of a journal; *@inode: the inode of the cgroup. */
+bool move_journal_inode(const char *name, uint64_t *inode);
+
 /* Ends the move: unlocks the file and removes it, unless the move failed (!@done) and .keep is set. */
 void move_journal_end(int state, struct move_journal *m, bool done);
 

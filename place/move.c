@@ -156,8 +156,11 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 
 static int open_cgroup(struct move *m, const struct record *r, struct error *err)
 {
-	int rc = cgroup_open(m->env->mount, r->cgroup, &m->cgroup, err);
+	int rc;
 
+	if (record_is_reserved(r))
+		return error_set(err, -EAGAIN, "it has no cgroup yet: it can be moved when it has started");
+	rc = cgroup_open(m->env->mount, r->cgroup, &m->cgroup, err);
 	if (rc == 0 && m->cgroup.inode != r->cgroup_inode)
 		return error_set(err, -ENOENT, "cgroup %.200s was replaced by another one", r->cgroup);
 	if (rc == 0)

@@ -78,7 +78,10 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	return rc;
 }
 
-/* Gives a reservation the cgroup that exists now. Returns 1 with it in @out, to be applied; 0 without a reservation. */
+/*
+ * Gives a reservation the cgroup that exists now. Returns 1 with it in @out, to be applied; 0 without a reservation. One
+ * that expects another cgroup is of another container with the same id.
+ */
 static int take_reservation(struct placing *p, struct ledger *l, struct record *out, struct error *err)
 {
 	const struct place_job *job = p->job;
@@ -87,6 +90,11 @@ static int take_reservation(struct placing *p, struct ledger *l, struct record *
 
 	if (rc < 0)
 		return rc == -ENOENT ? 0 : rc;
+	if (!record_is_expected_in(out, p->found.cgroup.path)) {
+		record_free(out);
+		*out = (struct record){ 0 };
+		return 0;
+	}
 	path = strdup(p->found.cgroup.path);
 	if (!path)
 		return error_errno(err, -ENOMEM, "record the placement");

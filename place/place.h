@@ -75,6 +75,13 @@ int place_reserve(struct place_env *env, const struct place_job *job, const char
 		  struct error *err);
 
 /*
+ * Finds the record of the container with the process @pid: its reservation, or what place_container() has made of it.
+ * The caller zeroes @out before and frees it with record_free(). -ENOENT: nothing is reserved for it.
+ */
+int place_recall(struct place_env *env, const char *runtime_class, const char *id, pid_t pid, struct record *out,
+		 struct error *err);
+
+/*
  * Chooses again for a container whose resources change, and records and marks that; the runtime writes the cpuset.
  * @job->request is the whole new request. The container stays on its nodes if they have room. @out as
  * place_container(): the record, changed or not. -ENOENT: the container is not placed.

@@ -284,6 +284,8 @@ static void keep_fewest(struct plan *p, struct item *item)
 
 const char *rebalance_fixed(const struct record *r)
 {
+	if (record_is_reserved(r))
+		return "it has no cgroup yet";
 	if (r->request.cpu_listed)
 		return "its CPUs were named";
 	if (r->request.exclusive)

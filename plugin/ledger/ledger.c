@@ -40,7 +40,7 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 	return r < 0 ? r : -ENOENT;
 }
 
-/* Slot for a new record: that of the same cgroup, else that of the reservation, else the first dead one, else a free one. */
+/* Slot for a new record: that of the same cgroup, else that of its reservation, else the first dead one, else a free one. */
 static int choose_slot(struct ledger *l, const char *base, const struct record *r, unsigned int *slot,
 		       struct record *old, struct error *err)
 {
@@ -60,7 +60,7 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 			*slot = at;
 			return 0;
 		}
-		if (record_is_reserved(old))
+		if (record_is_expected_in(old, r->cgroup))
 			reserved = at;
 		else if (dead == LEDGER_SLOTS && ask_dead(l, old, &changed))
 			dead = at;

@@ -128,9 +128,8 @@ int ledger_find_cgroup(struct ledger *l, const char *runtime_class, const char *
 		       struct record *out, struct error *err);
 
 /*
- * Adds @r. It replaces the record of the same id and cgroup, the reservation of this id, or a record of this id whose
- * container is dead. Returns
- * 0, -EBUSY (LEDGER_SLOTS live containers have this id), or another negative errno.
+ * Adds @r. It replaces the record of the same id and cgroup, the reservation of this container, or a record of this id
+ * whose container is dead. Returns 0, -EBUSY (LEDGER_SLOTS live containers have this id), or another negative errno.
  */
 int ledger_add(struct ledger *l, const char *runtime_class, const struct record *r, struct error *err);
 

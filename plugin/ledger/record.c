@@ -278,6 +278,18 @@ int record_format(const struct record *r, char **text, size_t *len, struct error
 	return ret < 0 ? error_errno(err, ret, "record of \"%s\"", quote(r->id).text) : 0;
 }
 
+bool record_is_expected_in(const struct record *r, const char *cgroup)
+{
+	size_t len = r->cgroup ? strlen(r->cgroup) : 0;
+
+	if (!record_is_reserved(r) || len < 2)
+		return false;
+	for (const char *at = cgroup; (at = strstr(at, r->cgroup)); at++)
+		if (!at[len] || at[len] == '/')
+			return true;
+	return false;
+}
+
 const char *record_class(const struct record *r)
 {
 	static const char *const own[] = { "lxc", "incus", "lxd" };

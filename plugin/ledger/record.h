@@ -34,6 +34,12 @@ static inline bool record_is_reserved(const struct record *r)
 	return !r->cgroup_inode;
 }
 
+/*
+ * Whether @r is a reservation for the container in @cgroup. A runtime in a cgroup namespace expects a path below that
+ * namespace's root, and crun makes one more cgroup below the expected one: @cgroup has the expected path in it.
+ */
+bool record_is_expected_in(const struct record *r, const char *cgroup);
+
 /* Frees what @r owns, not @r itself. */
 void record_free(struct record *r);
 static inline void cleanup_recordp(struct record *r)

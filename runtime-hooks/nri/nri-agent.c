@@ -10,7 +10,9 @@
 #include "plugin/base/util.h"
 #include "plugin/base/vec.h"
 #include "runtime-hooks/common/hook.h"
+#include "runtime-hooks/nri/nri-patience.h"
 #include "runtime-hooks/nri/nri-request.h"
+#include "runtime-hooks/nri/nri-state.h"
 #include "runtime-hooks/oci/cgroups-path.h"
 #include "runtime-hooks/oci/oci-plan.h"
 
@@ -26,77 +28,15 @@
 #define REQUEST_MS 2000 /* unless the runtime says otherwise */
 #define CLASS "oci"
 
-/* --- the homes of pods --- */
-
-static struct nri_home *find_home(struct nri_agent *a, const char *pod)
-{
-	for (size_t i = 0; i < a->nhomes; i++)
-		if (strcmp(a->homes[i].pod, pod) == 0)
-			return &a->homes[i];
-	return NULL;
-}
-
-static void forget_home(struct nri_agent *a, const char *pod)
-{
-	struct nri_home *h = find_home(a, pod);
-
-	if (h)
-		*h = a->homes[--a->nhomes];
-}
-
-/* The first container decides. Without memory for it, the pod has no home. */
-static void keep_home(struct nri_agent *a, const struct nri_text *pod, const struct placement *p)
-{
-	struct nri_home *h;
-
-	if (!pod->len || pod->len > NAME_ID_MAX || find_home(a, pod->text) || a->nhomes == NRI_PODS_MAX)
-		return;
-	h = vec_push(a->homes, a->nhomes, a->home_room);
-	if (!h)
-		return;
-	snprintf(h->pod, sizeof(h->pod), "%s", pod->text);
-	h->nodes = p->nodes;
-	h->mems = p->mems;
-}
-
-static void take_pod(struct nri_agent *a, const char *pod, struct place_job *job)
-{
-	const struct nri_home *h = find_home(a, pod);
-
-	if (!h)
-		return;
-	job->home = h->nodes;
-	job->home_mems = h->mems;
-}
-
 /* --- one event --- */
-
-#define cleanup_env __attribute__((cleanup(place_close)))
-
-static int conf_of(const struct nri_agent *a, struct place_env *env, struct error *err)
-{
-	*env = a->env;
-	conf_init(&env->conf);
-	return conf_read(AT_FDCWD, a->conf_path, &env->conf, err);
-}
-
-/* Repeats @step while another process has the ledger locked. */
-static int patiently(const struct nri_agent *a, int (*step)(void *arg, struct error *err), void *arg,
-		     struct error *err)
-{
-	uint64_t until = clock_ns(CLOCK_MONOTONIC) + (uint64_t)a->wait_ms * 1000000;
-	int rc;
-
-	while ((rc = step(arg, err)) == -ETIMEDOUT && clock_ns(CLOCK_MONOTONIC) < until)
-		poll(NULL, 0, 2);
-	return rc;
-}
 
 struct step {
 	struct place_env *env;
 	const struct place_job *job;
 	const char *cgroup;
 	struct record *record;
+	const struct request *request; /* of a pod */
+	struct placement *plan;
 };
 
 static int step_reserve(void *arg, struct error *err)
@@ -111,6 +51,13 @@ static int step_place(void *arg, struct error *err)
 	struct step *s = arg;
 
 	return place_container(s->env, s->job, s->record, NULL, err);
+}
+
+static int step_plan(void *arg, struct error *err)
+{
+	struct step *s = arg;
+
+	return place_plan(s->env, s->request, NULL, s->plan, NULL, err);
 }
 
 static int step_revise(void *arg, struct error *err)
@@ -134,7 +81,7 @@ static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_e
 {
 	bool asked = false;
 	struct error conf_err;
-	int conf = conf_of(a, env, &conf_err);
+	int conf = nri_conf(a, env, &conf_err);
 
 	*rc = nri_request(&e->pod, &e->container, &env->conf, &job->request, &asked, err);
 	if (conf < 0 && asked)
@@ -190,23 +137,119 @@ static void tell(const struct record *r, struct nri_result *out)
 	nodeset_format_comma(&p->mems, out->memory_nodes, sizeof(out->memory_nodes));
 }
 
+static void add_arg(struct nri_hook *h, const char *option, const char *value)
+{
+	if (!value || h->nargs + 2 > NRI_HOOK_ARGS_MAX)
+		return;
+	h->args[h->nargs++] = option;
+	h->args[h->nargs++] = value;
+}
+
+/*
+ * A runtime goes on without a plugin that has died or is late. The hook then applies and verifies what was reserved, and
+ * refuses a container whose reservation is lost.
+ */
+static void add_hook(const struct nri_agent *a, const struct placement *p, struct nri_result *out)
+{
+	struct nri_hook *h = &out->hook;
+
+	*h = (struct nri_hook){ .path = a->hook, .nargs = 2, .args = { "oci-hook", "--reserved" } };
+	add_arg(h, "--state", a->hook_state);
+	if (strcmp(a->conf_path, PLACE_CONF) != 0)
+		add_arg(h, "--conf", a->conf_path);
+	if (p->policy != POLICY_STRICT) {
+		add_arg(h, "--applied", APPLIED_SPEC);
+		add_arg(h, "--cpus", out->cpus);
+		add_arg(h, "--mems", out->mems);
+	}
+	h->args[h->nargs++] = "createRuntime";
+}
+
+/* --- the pod --- */
+
+static void use_home(const struct nri_home *h, struct place_job *job)
+{
+	if (!h)
+		return;
+	job->home = h->nodes;
+	job->home_mems = h->mems;
+}
+
+static void join_home(struct nri_agent *a, const struct nri_event *e, const struct place_job *job, bool whole,
+		      const struct placement *p)
+{
+	const struct nri_home made = { .nodes = whole ? job->home : p->nodes, .mems = whole ? job->home_mems : p->mems,
+				       .whole = whole };
+
+	nri_home_join(&a->homes, e->pod.id.text, e->container.name.text, e->container.id.text, &made);
+}
+
+/* Chooses for the whole pod. The ceilings of the host are of single containers. */
+static int plan_pod(const struct nri_agent *a, const struct conf *conf, const struct request *request,
+		    struct placement *out, struct error *err)
+{
+	cleanup_env struct place_env look = PLACE_ENV_NONE;
+	struct step step = { .env = &look, .request = request, .plan = out };
+
+	look = a->env;
+	look.conf = *conf;
+	look.conf.max_cpus = look.conf.max_cpus_each = look.conf.max_exclusive_each = 0;
+	look.conf.max_memory = look.conf.max_memory_each = 0;
+	look.conf.max_hugepages = look.conf.max_hugepages_each = 0;
+	look.message = NULL; /* the containers get the same warnings */
+	return nri_patiently(a, step_plan, &step, err);
+}
+
+/*
+ * The home of the container's pod. The first container is refused if the pod as a whole does not fit; *@whole: it fits in
+ * the home. Resources that are not known to be those of all containers are not checked.
+ */
+static int take_home(struct nri_agent *a, const struct nri_event *e, const struct conf *conf, struct place_job *job,
+		     bool *whole, struct error *err)
+{
+	const struct nri_home *h = nri_home_for(&a->homes, e->pod.id.text, e->container.name.text);
+	cleanup_placement struct placement p = { 0 };
+	struct request request;
+	struct error why;
+	int rc;
+
+	use_home(h, job);
+	if (h || !a->homes_known || !nri_homes_have_room(&a->homes) ||
+	    nri_pod_request(&e->pod, &e->container, conf, &request, &why) < 0 || !request_asks(&request))
+		return 0;
+	rc = plan_pod(a, conf, &request, &p, &why);
+	if (rc == -ENOSPC)
+		return error_set(err, rc, "the containers of its pod together: %.400s", why.text);
+	if (rc < 0 || p.overcommitted)
+		return 0; /* the container's own placement has the reason */
+	job->home = p.nodes;
+	job->home_mems = p.mems;
+	*whole = true;
+	return 0;
+}
+
+/* --- the events --- */
+
 static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_result *out, struct error *err)
 {
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
 	char cgroup[CGROUP_PATH_MAX];
-	struct step step = { &env, &job, cgroup, &r };
+	struct step step = { .env = &env, .job = &job, .cgroup = cgroup, .record = &r };
+	bool whole = false;
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		take_pod(a, e->pod.id.text, &job);
 		rc = oci_cgroup_path(e->container.cgroups_path.text, cgroup, sizeof(cgroup), err);
 		if (rc == 0)
-			rc = patiently(a, step_reserve, &step, err);
+			rc = take_home(a, e, &env.conf, &job, &whole, err);
+		if (rc == 0)
+			rc = nri_patiently(a, step_reserve, &step, err);
 		if (rc == 0) {
-			keep_home(a, &e->pod.id, &r.placement);
+			join_home(a, e, &job, whole, &r.placement);
 			tell(&r, out);
+			add_hook(a, &r.placement, out);
 		}
 	}
 	return conclude(&env, e, rc, err);
@@ -243,16 +286,16 @@ static int on_start(struct nri_agent *a, const struct nri_event *e, struct error
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
-	struct step step = { &env, &job, NULL, &r };
+	struct step step = { .env = &env, .job = &job, .record = &r };
 	int rc;
 
 	if (wants(a, e, &env, &job, &rc, err)) {
-		take_pod(a, e->pod.id.text, &job);
+		use_home(nri_home_for(&a->homes, e->pod.id.text, e->container.name.text), &job);
 		rc = find_pid(&env, &e->container, &job.pid, err);
 		if (rc == 0)
-			rc = patiently(a, step_place, &step, err);
+			rc = nri_patiently(a, step_place, &step, err);
 		if (rc == 0)
-			keep_home(a, &e->pod.id, &r.placement);
+			join_home(a, e, &job, false, &r.placement);
 	}
 	return conclude(&env, e, rc, err);
 }
@@ -284,13 +327,13 @@ static int on_update(struct nri_agent *a, const struct nri_event *e, struct nri_
 	cleanup_env struct place_env env = PLACE_ENV_NONE;
 	cleanup_record struct record r = { 0 };
 	struct place_job job = { .pid = 0 };
-	struct step step = { &env, &job, NULL, &r };
+	struct step step = { .env = &env, .job = &job, .record = &r };
 	struct nri_event updated = *e;
 	int rc;
 
 	merge_resources(&updated.container, &e->resources);
 	if (wants(a, &updated, &env, &job, &rc, err)) {
-		rc = patiently(a, step_revise, &step, err);
+		rc = nri_patiently(a, step_revise, &step, err);
 		if (rc == -ENOENT)
 			rc = 0; /* it was started without numaplace */
 		else if (rc == 0)
@@ -307,12 +350,13 @@ static int on_gone(struct nri_agent *a, const struct nri_event *e, struct error 
 	struct error conf_err;
 	int rc;
 
+	nri_home_leave(&a->homes, e->pod.id.text, job.id);
 	/* A container with such an id is never placed. */
 	if (name_check_id(job.id, NULL) < 0)
 		return 0;
-	if (conf_of(a, &env, &conf_err) < 0)
+	if (nri_conf(a, &env, &conf_err) < 0)
 		hook_warn(conf_err.text);
-	rc = patiently(a, step_release, &step, err);
+	rc = nri_patiently(a, step_release, &step, err);
 	if (rc < 0)
 		hook_warn(err->text); /* a later sweep finds it */
 	return 0;
@@ -335,106 +379,11 @@ static int handle_event(void *ctx, const struct nri_event *e, struct nri_result 
 	case NRI_REMOVE:
 		return on_gone(a, e, err);
 	case NRI_REMOVE_POD:
-		forget_home(a, e->pod.id.text);
+		nri_home_forget(&a->homes, e->pod.id.text);
 		break;
 	default:
 		break;
 	}
-	return 0;
-}
-
-/* --- the state of the runtime --- */
-
-static int compare_members(const void *a, const void *b)
-{
-	return strcmp(((const struct nri_member *)a)->id, ((const struct nri_member *)b)->id);
-}
-
-static const struct nri_member *find_member(const struct nri_agent *a, const char *id)
-{
-	return a->members ? bsearch(id, a->members, a->nmembers, sizeof(*a->members), compare_members) : NULL;
-}
-
-static bool is_member(const void *arg, const char *id)
-{
-	return find_member(arg, id);
-}
-
-static int add_members(struct nri_agent *a, const struct nri_state *s, struct error *err)
-{
-	for (size_t i = 0; i < s->ncontainers; i++) {
-		const struct nri_container *c = &s->containers[i];
-		struct nri_member *m;
-
-		if (c->id.len > NAME_ID_MAX || c->pod.len > NAME_ID_MAX)
-			continue; /* never placed */
-		if (a->nmembers == NRI_CONTAINERS_MAX)
-			return error_set(err, -E2BIG, "more than %u containers", NRI_CONTAINERS_MAX);
-		m = vec_push(a->members, a->nmembers, a->member_room);
-		if (!m)
-			return error_errno(err, -ENOMEM, "containers");
-		snprintf(m->id, sizeof(m->id), "%s", c->id.text);
-		snprintf(m->pod, sizeof(m->pod), "%s", c->pod.text);
-	}
-	return 0;
-}
-
-static int take_home(void *arg, const struct record *r)
-{
-	struct nri_agent *a = arg;
-	const struct nri_member *m = find_member(a, r->id);
-	const struct nri_text pod = { .text = m ? m->pod : "", .len = m ? strlen(m->pod) : 0 };
-
-	keep_home(a, &pod, &r->placement);
-	return 0;
-}
-
-static int read_homes(struct nri_agent *a, struct place_env *env, struct error *err)
-{
-	cleanup_machine struct machine machine = { 0 };
-	cleanup_ledger struct ledger *ledger = NULL;
-	int rc = machine_read(&machine, env, false, false, err); /* from the cache: the runtime waits */
-
-	if (rc == 0)
-		rc = place_look(env, machine.topology, &ledger, err);
-	if (rc < 0 || !ledger)
-		return rc;
-	a->nhomes = 0;
-	return ledger_each(ledger, take_home, a, err);
-}
-
-static int step_cancel_others(void *arg, struct error *err)
-{
-	struct step *s = arg;
-	const struct nri_agent *a = (const void *)s->cgroup;
-
-	return place_cancel_others(s->env, a->runtime, is_member, a, err);
-}
-
-static int handle_state(void *ctx, const struct nri_state *s, struct error *err)
-{
-	struct nri_agent *a = ctx;
-	cleanup_env struct place_env env = PLACE_ENV_NONE;
-	struct step step = { .env = &env, .cgroup = (const void *)a };
-	struct error why;
-	int rc = add_members(a, s, err);
-
-	if (s->more && rc == 0)
-		return 0;
-	if (rc == 0) {
-		if (a->members) /* neither qsort() nor bsearch() takes NULL */
-			qsort(a->members, a->nmembers, sizeof(*a->members), compare_members);
-		if (conf_of(a, &env, &why) < 0)
-			hook_warn(why.text);
-		rc = patiently(a, step_cancel_others, &step, err);
-	}
-	if (rc == 0)
-		rc = read_homes(a, &env, err);
-	free(steal_ptr(a->members));
-	a->nmembers = a->member_room = 0;
-	/* The runtime closes a plugin that fails here; placements work without what was read. */
-	if (rc < 0)
-		hook_warn(err->text);
 	return 0;
 }
 
@@ -462,10 +411,17 @@ static int handle_configure(void *ctx, const struct nri_configuration *c)
 	return EVENTS;
 }
 
+static void handle_refused(void *ctx, const struct error *why)
+{
+	(void)ctx;
+	hook_warn(why->text);
+}
+
 struct nri_handlers nri_agent_handlers(struct nri_agent *a)
 {
 	return (struct nri_handlers){
-		.ctx = a, .configure = handle_configure, .synchronize = handle_state, .event = handle_event
+		.ctx = a, .configure = handle_configure, .synchronize = nri_state_handle, .event = handle_event,
+		.refused = handle_refused,
 	};
 }
 
@@ -477,10 +433,11 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 	struct error why;
 	int rc;
 
-	if (conf_of(a, &env, &why) < 0)
+	if (nri_conf(a, &env, &why) < 0)
 		hook_warn(why.text);
 	env.timeout_ms = HOOK_LOCK_SECONDS * 1000;
-	rc = place_open(&env, PLACE_WRITE, err);
+	/* A lost folder is made here, because the rebuild of its ledger takes longer than a request may. */
+	rc = place_open(&env, PLACE_CREATE, err);
 	if (rc == 0)
 		rc = topology_read(env.root, &t, err);
 	return rc < 0 ? rc : place_ledger(&env, t, &ledger, err);
@@ -488,7 +445,8 @@ int nri_agent_begin(struct nri_agent *a, struct error *err)
 
 void nri_agent_free(struct nri_agent *a)
 {
-	free(steal_ptr(a->homes));
+	nri_homes_free(&a->homes);
+	nri_moves_free(&a->moves);
 	free(steal_ptr(a->members));
-	a->nhomes = a->nmembers = a->home_room = a->member_room = 0;
+	a->nmembers = a->member_room = 0;
 }

@@ -4,37 +4,37 @@
  * is started, chooses again when its resources change, and releases it when it has stopped.
  *
  * The agent holds no placement itself: the ledger does, so that the agent can be killed at any point. It remembers the
- * nodes of each pod's first container, for the other ones, and reads them from the ledger again when it connects.
+ * homes of pods, and makes them from the ledger again when it connects.
  */
 #ifndef NUMAPLACE_NRI_AGENT_H
 #define NUMAPLACE_NRI_AGENT_H
 
 #include "place/place.h"
+#include "runtime-hooks/nri/nri-home.h"
+#include "runtime-hooks/nri/nri-moves.h"
 #include "runtime-hooks/nri/nri-session.h"
 
-#define NRI_PODS_MAX 4096         /* whose homes are remembered */
 #define NRI_CONTAINERS_MAX 65536U /* of one state */
-
-struct nri_home {
-	char pod[NAME_ID_MAX + 1];
-	struct nodeset nodes, mems;
-};
 
 /* A container of the state that the runtime is telling. */
 struct nri_member {
-	char id[NAME_ID_MAX + 1], pod[NAME_ID_MAX + 1];
+	char id[NAME_ID_MAX + 1], pod[NAME_ID_MAX + 1], name[256]; /* the name may be cut */
+	uint64_t place; /* hash of the CPUs and memory nodes in its spec */
 };
 
 struct nri_agent {
 	const char *conf_path;
+	const char *hook;       /* path of oci-hook for created containers; NULL: none */
+	const char *hook_state; /* its --state; NULL: the usual one */
 	struct place_env env; /* settings; opened and closed at each event */
 	char runtime[16];     /* for records: "containerd", "cri-o" */
 	bool knows_policy;    /* the runtime's NRI has memory policies */
 	unsigned int wait_ms; /* how long an event may wait for the ledger */
-	size_t nhomes, home_room;
-	struct nri_home *homes;
+	struct nri_homes homes;
+	bool homes_known;     /* those of the containers that ran before the plugin, too */
 	size_t nmembers, member_room;
 	struct nri_member *members; /* sorted when the state is complete */
+	struct nri_moves moves;
 };
 
 /* The handlers of @a, for nri_session_begin(). */

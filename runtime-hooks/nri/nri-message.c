@@ -154,7 +154,18 @@ int nri_decode_answer(struct nri_arena *a, const uint8_t *bytes, size_t n, struc
 	if (!m)
 		return err->status;
 	*out = (struct nri_answer){ .code = m->status ? m->status->code : NRI_OK,
-				    .message = view(m->status ? m->status->message : NULL) };
+				    .message = view(m->status ? m->status->message : NULL),
+				    .payload = m->payload.data, .len = m->payload.len };
+	return 0;
+}
+
+int nri_decode_updated(struct nri_arena *a, const uint8_t *bytes, size_t n, size_t *failed, struct error *err)
+{
+	const Nri__UpdateContainersReply *m = unpack(a, &nri__update_containers_reply__descriptor, bytes, n, err);
+
+	if (!m)
+		return err->status;
+	*failed = m->n_failed;
 	return 0;
 }
 
@@ -284,22 +295,28 @@ static int reply(struct strbuf *out, uint32_t stream, const void *m, struct erro
 	return write_message(out, MUX_PLUGIN, stream, TTRPC_RESPONSE, &r, err);
 }
 
-int nri_write_register(struct strbuf *out, uint32_t stream, const char *name, const char *index, struct error *err)
+/* Writes a request to the runtime with the message @m. */
+static int ask(struct strbuf *out, uint32_t stream, const char *method, const void *m, struct error *err)
 {
-	Nri__RegisterPlugin m = NRI__REGISTER_PLUGIN__INIT;
 	Nri__Request request = NRI__REQUEST__INIT;
-	cleanup_free uint8_t *bytes = NULL;
 	size_t n;
+	cleanup_free uint8_t *bytes = pack(m, &n);
 
-	m.plugin_name = (char *)(uintptr_t)name;
-	m.plugin_idx = (char *)(uintptr_t)index;
-	bytes = pack(&m, &n);
 	if (!bytes)
 		return error_errno(err, -ENOMEM, "NRI: write");
 	request.service = (char *)(uintptr_t)NRI_RUNTIME_SERVICE;
-	request.method = (char *)(uintptr_t) "RegisterPlugin";
+	request.method = (char *)(uintptr_t)method;
 	request.payload = (ProtobufCBinaryData){ .len = n, .data = bytes };
 	return write_message(out, MUX_RUNTIME, stream, TTRPC_REQUEST, &request, err);
+}
+
+int nri_write_register(struct strbuf *out, uint32_t stream, const char *name, const char *index, struct error *err)
+{
+	Nri__RegisterPlugin m = NRI__REGISTER_PLUGIN__INIT;
+
+	m.plugin_name = (char *)(uintptr_t)name;
+	m.plugin_idx = (char *)(uintptr_t)index;
+	return ask(out, stream, "RegisterPlugin", &m, err);
 }
 
 int nri_write_error(struct strbuf *out, uint32_t stream, enum nri_code code, const char *message, struct error *err)
@@ -355,6 +372,30 @@ static void add_entry(struct entries *e, const char *key, const char *value)
 	e->list[e->n++] = entry;
 }
 
+/* The messages of a hook, which refer to its texts. */
+struct hook_parts {
+	Nri__Hook hook, *list;
+	Nri__Hooks hooks;
+	char *args[NRI_HOOK_ARGS_MAX];
+};
+
+static Nri__Hooks *hooks_of(struct hook_parts *parts, const struct nri_hook *hook)
+{
+	if (!hook || !hook->path)
+		return NULL;
+	parts->hook = (Nri__Hook)NRI__HOOK__INIT;
+	parts->hooks = (Nri__Hooks)NRI__HOOKS__INIT;
+	for (size_t i = 0; i < hook->nargs; i++)
+		parts->args[i] = (char *)(uintptr_t)hook->args[i];
+	parts->hook.path = (char *)(uintptr_t)hook->path;
+	parts->hook.args = parts->args;
+	parts->hook.n_args = hook->nargs;
+	parts->list = &parts->hook;
+	parts->hooks.create_runtime = &parts->list;
+	parts->hooks.n_create_runtime = 1;
+	return &parts->hooks;
+}
+
 int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_place *p, struct error *err)
 {
 	Nri__CreateReply m = NRI__CREATE_REPLY__INIT;
@@ -364,6 +405,7 @@ int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_plac
 	Nri__MemoryPolicy policy = NRI__MEMORY_POLICY__INIT;
 	Nri__Cpu cpu = NRI__CPU__INIT;
 	struct entries annotations = { .n = 0 }, env = { .n = 0 };
+	struct hook_parts hook;
 
 	cpu.cpus = data_of(p->cpus);
 	cpu.mems = data_of(p->mems);
@@ -384,26 +426,53 @@ int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_plac
 	adjust.n_annotations = annotations.n;
 	adjust.env = env.list;
 	adjust.n_env = env.n;
+	adjust.hooks = hooks_of(&hook, p->hook);
 	adjust.spec = &spec;
 	m.adjust = &adjust;
 	return reply(out, stream, &m, err);
 }
 
+/* The messages of an update of CPUs and memory nodes. */
+struct update_parts {
+	Nri__ContainerUpdate update, *list;
+	Nri__LinuxUpdate spec;
+	Nri__Resources resources;
+	Nri__Cpu cpu;
+};
+
+static Nri__ContainerUpdate **update_of(struct update_parts *u, const char *id, const char *cpus, const char *mems)
+{
+	u->update = (Nri__ContainerUpdate)NRI__CONTAINER_UPDATE__INIT;
+	u->spec = (Nri__LinuxUpdate)NRI__LINUX_UPDATE__INIT;
+	u->resources = (Nri__Resources)NRI__RESOURCES__INIT;
+	u->cpu = (Nri__Cpu)NRI__CPU__INIT;
+	u->cpu.cpus = data_of(cpus);
+	u->cpu.mems = data_of(mems);
+	u->resources.cpu = &u->cpu;
+	u->spec.resources = &u->resources;
+	u->update.container_id = data_of(id);
+	u->update.spec = &u->spec;
+	u->list = &u->update;
+	return &u->list;
+}
+
 int nri_write_updated(struct strbuf *out, uint32_t stream, const char *id, const struct nri_place *p, struct error *err)
 {
 	Nri__UpdateReply m = NRI__UPDATE_REPLY__INIT;
-	Nri__ContainerUpdate update = NRI__CONTAINER_UPDATE__INIT, *list = &update;
-	Nri__LinuxUpdate spec = NRI__LINUX_UPDATE__INIT;
-	Nri__Resources resources = NRI__RESOURCES__INIT;
-	Nri__Cpu cpu = NRI__CPU__INIT;
+	struct update_parts parts;
 
-	cpu.cpus = data_of(p->cpus);
-	cpu.mems = data_of(p->mems);
-	resources.cpu = &cpu;
-	spec.resources = &resources;
-	update.container_id = data_of(id);
-	update.spec = &spec;
-	m.update = &list;
+	m.update = update_of(&parts, id, p->cpus, p->mems);
 	m.n_update = 1;
 	return reply(out, stream, &m, err);
+}
+
+int nri_write_update(struct strbuf *out, uint32_t stream, const char *id, const char *cpus, const char *mems,
+		     struct error *err)
+{
+	Nri__UpdateContainers m = NRI__UPDATE_CONTAINERS__INIT;
+	struct update_parts parts;
+
+	m.update = update_of(&parts, id, cpus, mems);
+	m.n_update = 1;
+	return ask(out, stream, "UpdateContainers", &m, err);
 }

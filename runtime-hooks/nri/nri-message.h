@@ -85,6 +85,8 @@ struct nri_call {
 struct nri_answer {
 	int code; /* NRI_OK: success */
 	struct nri_text message;
+	const uint8_t *payload;
+	size_t len;
 };
 
 struct nri_configuration {
@@ -109,12 +111,23 @@ struct nri_state {
 /* All return 0; -EBADMSG: the bytes are not such a message; -ENOMEM: it takes more than the arena may hold. */
 int nri_decode_call(struct nri_arena *a, const uint8_t *bytes, size_t n, struct nri_call *out, struct error *err);
 int nri_decode_answer(struct nri_arena *a, const uint8_t *bytes, size_t n, struct nri_answer *out, struct error *err);
+/* @failed: the containers that the runtime has not updated. */
+int nri_decode_updated(struct nri_arena *a, const uint8_t *bytes, size_t n, size_t *failed, struct error *err);
 int nri_decode_configuration(struct nri_arena *a, const uint8_t *bytes, size_t n, struct nri_configuration *out,
 			     struct error *err);
 int nri_decode_state(struct nri_arena *a, const uint8_t *bytes, size_t n, struct nri_state *out, struct error *err);
 /* @kind: of the method; 0: StateChange, which has it in the message. */
 int nri_decode_event(struct nri_arena *a, const uint8_t *bytes, size_t n, int kind, struct nri_event *out,
 		     struct error *err);
+
+#define NRI_HOOK_ARGS_MAX 16
+
+/* A hook for the stage createRuntime. */
+struct nri_hook {
+	const char *path; /* NULL: none */
+	size_t nargs;
+	const char *args[NRI_HOOK_ARGS_MAX]; /* the first one is its name */
+};
 
 /* What a container gets. NULL: that field is not sent. */
 struct nri_place {
@@ -123,6 +136,7 @@ struct nri_place {
 	bool environment;                     /* the same for the process, as variables NUMAPLACE_... */
 	int policy;                           /* LinuxMemoryPolicy.mode; 0: none */
 	const char *policy_nodes;
+	const struct nri_hook *hook;
 };
 
 /*
@@ -137,5 +151,9 @@ int nri_write_created(struct strbuf *out, uint32_t stream, const struct nri_plac
 /* Sets cpus and mems of the container @id. */
 int nri_write_updated(struct strbuf *out, uint32_t stream, const char *id, const struct nri_place *p,
 		      struct error *err);
+
+/* The request UpdateContainers, which does the same without being asked. */
+int nri_write_update(struct strbuf *out, uint32_t stream, const char *id, const char *cpus, const char *mems,
+		     struct error *err);
 
 #endif

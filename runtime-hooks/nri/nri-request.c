@@ -197,3 +197,56 @@ int nri_request(const struct nri_pod *pod, const struct nri_container *c, const 
 		*out = r;
 	return rc;
 }
+
+/* --- the pod --- */
+
+/* Whether a key is for one container, which may have other claims than its resources, or be the only placed one. */
+static bool names_container(const struct nri_pod *pod)
+{
+	for (size_t i = 0; i < pod->nannotations; i++)
+		if (strstr(pod->annotations[i].key.text, FOR_CONTAINER))
+			return true;
+	return false;
+}
+
+static bool says_claims(const struct request *r)
+{
+	return r->cpu_count || r->cpu_listed || r->memory || r->huge_memory || r->nhuge;
+}
+
+int nri_pod_request(const struct nri_pod *pod, const struct nri_container *c, const struct conf *conf,
+		    struct request *out, struct error *err)
+{
+	cleanup_oci_config struct oci_config config = { 0 }, own = { 0 };
+	struct request r;
+	bool asked;
+	int rc;
+
+	request_init(out);
+	request_init(&r);
+	if (!pod->resources.given || names_container(pod) || c->resources.cpus.len || c->resources.mems.len)
+		return 0;
+	rc = collect(c->annotations, c->nannotations, NULL, &own.annotations, err);
+	if (rc < 0 || oci_annotations_ask(&own.annotations))
+		return rc;
+	rc = collect(pod->annotations, pod->nannotations, NULL, &config.annotations, err);
+	if (rc == 0)
+		rc = oci_annotations_request(&config.annotations, conf->container_keys, &r, err);
+	if (rc < 0 || says_claims(&r))
+		return rc;
+	asked = oci_annotations_ask(&config.annotations);
+	if (!asked && (default_for(pod, c, conf) != DEFAULT_BALANCED ||
+		       (conf->pods == DEFAULT_GUARANTEED && !nri_is_guaranteed(&pod->resources))))
+		return 0;
+	rc = copy_resources(&pod->resources, &config, err);
+	if (rc == 0)
+		rc = asked ? oci_config_fallback(&config, &r, err) :
+			     oci_config_default(&config, DEFAULT_BALANCED, &r, err);
+	if (rc < 0 || !says_claims(&r))
+		return rc;
+	r.policy = POLICY_STRICT; /* set for each container */
+	rc = request_finish(&r, err);
+	if (rc == 0)
+		*out = r;
+	return rc;
+}

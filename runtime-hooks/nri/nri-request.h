@@ -16,6 +16,13 @@
 int nri_request(const struct nri_pod *pod, const struct nri_container *c, const struct conf *conf, struct request *out,
 		bool *asked, struct error *err);
 
+/*
+ * Makes the request of the whole pod from its resources, as a kubelet sums them up, when @c is its first container. Empty
+ * if the pod has none, or if they are not what its placed containers claim: its keys say so, or not all are placed.
+ */
+int nri_pod_request(const struct nri_pod *pod, const struct nri_container *c, const struct conf *conf,
+		    struct request *out, struct error *err);
+
 /* Whether the limits are those of a Guaranteed pod: memory is limited, and the CPU limit is also the CPU request. */
 bool nri_is_guaranteed(const struct nri_resources *r);
 

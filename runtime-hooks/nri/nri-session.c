@@ -42,6 +42,8 @@ int nri_session_begin(struct nri_session *s, int fd, const char *name, const cha
 	s->in = (struct mux_reader){ 0 };
 	s->out = (struct strbuf){ 0 };
 	s->sent = 0;
+	s->stream = REGISTER_STREAM;
+	s->updates = 0;
 	s->registered = s->configured = s->synchronized = s->ended = false;
 	return nri_write_register(&s->out, REGISTER_STREAM, name, index, err);
 }
@@ -68,7 +70,7 @@ static struct nri_place place_of(const struct nri_result *r)
 {
 	return (struct nri_place){ .cpus = r->cpus, .mems = r->mems, .cpu_nodes = r->cpu_nodes,
 				   .memory_nodes = r->memory_nodes, .environment = true, .policy = r->policy,
-				   .policy_nodes = r->mems };
+				   .policy_nodes = r->mems, .hook = &r->hook };
 }
 
 static int answer_error(struct nri_session *s, uint32_t stream, const struct error *why, struct error *err)
@@ -90,6 +92,7 @@ static int handle_event(struct nri_session *s, uint32_t stream, const struct nri
 
 	r->placed = false;
 	r->policy = 0;
+	r->hook = (struct nri_hook){ .path = NULL };
 	if (rc == 0)
 		rc = s->handlers->event(s->handlers->ctx, &e, r, &why);
 	if (rc < 0)
@@ -161,20 +164,54 @@ static int handle_request(struct nri_session *s, const struct ttrpc_frame *f, st
 	return rc < 0 ? rc : handle_call(s, f->stream, &call, &arena, err);
 }
 
+static int handle_registered(struct nri_session *s, const struct nri_answer *a, struct error *err)
+{
+	if (a->code != NRI_OK)
+		return error_set(err, -ECONNREFUSED, "NRI: the runtime refuses the plugin: %s", quote(a->message.text).text);
+	s->registered = true;
+	return 0;
+}
+
+static int handle_updated(struct nri_session *s, struct nri_arena *arena, const struct nri_answer *a, struct error *err)
+{
+	struct error why;
+	size_t failed = 0;
+	int rc = 0;
+
+	s->updates--;
+	if (a->code == NRI_OK)
+		rc = nri_decode_updated(arena, a->payload, a->len, &failed, err);
+	if (rc < 0 || (a->code == NRI_OK && !failed))
+		return rc;
+	error_set(&why, -EIO, "NRI: the runtime has not updated a container that was moved: %s",
+		  a->code == NRI_OK ? "no reason is given" : quote(a->message.text).text);
+	s->handlers->refused(s->handlers->ctx, &why);
+	return 0;
+}
+
 static int handle_answer(struct nri_session *s, const struct ttrpc_frame *f, struct error *err)
 {
 	cleanup_nri_arena struct nri_arena arena = { 0 };
+	bool first = f->stream == REGISTER_STREAM && !s->registered;
 	struct nri_answer a;
 	int rc;
 
-	if (f->type != TTRPC_RESPONSE || f->stream != REGISTER_STREAM || s->registered)
+	if (f->type != TTRPC_RESPONSE || (!first && (f->stream == REGISTER_STREAM || f->stream > s->stream || !s->updates)))
 		return error_set(err, -EBADMSG, "NRI: an answer that was not asked for");
 	rc = nri_decode_answer(&arena, f->data, f->len, &a, err);
 	if (rc < 0)
 		return rc;
-	if (a.code != NRI_OK)
-		return error_set(err, -ECONNREFUSED, "NRI: the runtime refuses the plugin: %s", quote(a.message.text).text);
-	s->registered = true;
+	return first ? handle_registered(s, &a, err) : handle_updated(s, &arena, &a, err);
+}
+
+int nri_session_update(struct nri_session *s, const char *id, const char *cpus, const char *mems, struct error *err)
+{
+	int rc = nri_write_update(&s->out, s->stream + 2, id, cpus, mems, err);
+
+	if (rc < 0)
+		return rc;
+	s->stream += 2; /* the streams of a client are odd */
+	s->updates++;
 	return 0;
 }
 

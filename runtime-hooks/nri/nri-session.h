@@ -18,7 +18,8 @@ struct nri_result {
 	bool placed;
 	char cpus[NRI_LIST_MAX], mems[NRI_LIST_MAX];           /* "0-3" */
 	char cpu_nodes[NRI_LIST_MAX], memory_nodes[NRI_LIST_MAX]; /* "0,1" */
-	int policy; /* LinuxMemoryPolicy.mode */
+	int policy;            /* LinuxMemoryPolicy.mode */
+	struct nri_hook hook;  /* for CreateContainer; refers to texts of the handler or of this answer */
 };
 
 /*
@@ -32,6 +33,8 @@ struct nri_handlers {
 	int (*synchronize)(void *ctx, const struct nri_state *s, struct error *err);
 	/* @out: unchanged if there is nothing to say. */
 	int (*event)(void *ctx, const struct nri_event *e, struct nri_result *out, struct error *err);
+	/* The runtime has refused nri_session_update(), for this reason. */
+	void (*refused)(void *ctx, const struct error *why);
 };
 
 struct nri_session {
@@ -44,12 +47,20 @@ struct nri_session {
 	bool configured;          /* and has sent Configure */
 	bool synchronized;        /* and has reported its containers: it sends events from now on */
 	bool ended;               /* it has sent Shutdown */
+	uint32_t stream;          /* of our last request */
+	unsigned int updates;     /* that the runtime has not answered yet */
 	struct nri_result result; /* too large for a stack */
 };
 
 /* Takes over @fd, and registers. Close it with nri_session_end(), also after a failure. */
 int nri_session_begin(struct nri_session *s, int fd, const char *name, const char *index,
 		      const struct nri_handlers *handlers, struct error *err);
+
+/*
+ * Asks the runtime to change the CPUs and memory nodes of a container; its answer comes later. Never call it in a handler:
+ * the runtime would wait for the plugin, and the plugin for the runtime.
+ */
+int nri_session_update(struct nri_session *s, const char *id, const char *cpus, const char *mems, struct error *err);
 
 /* The events to poll for: nothing is read while many answers wait to be written. */
 short nri_session_events(const struct nri_session *s);

@@ -15,6 +15,7 @@
 #include "runtime-hooks/common/notify.h"
 #include "runtime-hooks/nri/nri-agent.h"
 #include "runtime-hooks/nri/nri-session.h"
+#include "runtime-hooks/nri/nri-state.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -26,6 +27,7 @@
 #define SOCKET "/var/run/nri/nri.sock"
 #define NAME "numaplace"
 #define INDEX "40"
+#define HOOK "oci-hook"
 #define REGISTER_MS 5000 /* what the runtime allows for the registration, and we for its answer */
 #define AGAIN_MIN_MS 100 /* between two attempts to connect, */
 #define AGAIN_MAX_MS 2000 /* which become rarer */
@@ -38,6 +40,7 @@ struct plugin {
 	struct nri_agent agent;
 	struct nri_handlers handlers;
 	struct nri_session session;
+	char hook[4096];  /* the path of the hook of this installation */
 };
 
 static volatile sig_atomic_t ended;
@@ -64,11 +67,11 @@ static void set_signals(struct plugin *p)
 }
 
 /* Signals are delivered only here. */
-static int wait_ms(const struct plugin *p, struct pollfd *fd, int ms)
+static int wait_ms(const struct plugin *p, struct pollfd *fds, nfds_t n, int ms)
 {
 	const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
 
-	return ppoll(fd, fd ? 1 : 0, ms < 0 ? NULL : &t, &p->waiting);
+	return ppoll(fds, n, ms < 0 ? NULL : &t, &p->waiting);
 }
 
 static int connect_to(const char *path, int *out, struct error *err)
@@ -86,6 +89,39 @@ static int connect_to(const char *path, int *out, struct error *err)
 	return 0;
 }
 
+/* Reports the places of moved containers. No handler runs, so the runtime does not wait for the plugin at this time. */
+static int tell_moves(struct plugin *p, struct error *err)
+{
+	struct nri_moves *moves = &p->agent.moves;
+	int rc = 0;
+
+	for (size_t i = 0; i < moves->n && rc == 0; i++) {
+		char cpus[IDSET_TEXT_MAX], mems[IDSET_TEXT_MAX];
+
+		idset_format(&moves->moved[i].cpus, cpus, sizeof(cpus));
+		nodeset_format(&moves->moved[i].mems, mems, sizeof(mems));
+		rc = nri_session_update(&p->session, moves->moved[i].id, cpus, mems, err);
+	}
+	moves->n = 0;
+	return rc;
+}
+
+/* Waits for the runtime, the end of a move, or a signal. */
+static int wait_and_run(struct plugin *p, int ms, struct error *err)
+{
+	struct nri_session *s = &p->session;
+	struct nri_moves *moves = &p->agent.moves;
+	struct pollfd fds[] = { { .fd = s->fd, .events = nri_session_events(s) }, { .fd = moves->fd, .events = POLLIN } };
+	int rc;
+
+	if (wait_ms(p, fds, ARRAY_SIZE(fds), ms) < 0)
+		return errno == EINTR ? 0 : error_errno(err, -errno, "NRI: poll");
+	if (fds[1].revents)
+		nri_state_moved(&p->agent);
+	rc = nri_session_run(s, fds[0].revents, err);
+	return rc == 0 && s->synchronized ? tell_moves(p, err) : rc;
+}
+
 /* Serves one connection to its end. */
 static int serve(struct plugin *p, int fd, struct error *err)
 {
@@ -94,8 +130,10 @@ static int serve(struct plugin *p, int fd, struct error *err)
 	bool said = false;
 	int rc = nri_session_begin(s, fd, p->name, p->index, &p->handlers, err);
 
+	p->agent.moves.n = 0;
+	nri_moves_watch(&p->agent.moves, p->agent.env.state_path);
+
 	while (rc == 0 && !ended) {
-		struct pollfd pfd = { .fd = s->fd, .events = nri_session_events(s) };
 		uint64_t now = clock_ms();
 		bool ready = s->registered && s->configured;
 
@@ -109,9 +147,7 @@ static int serve(struct plugin *p, int fd, struct error *err)
 		}
 		if (s->ended && s->out.len == s->sent)
 			return error_set(err, -ECONNRESET, "NRI: the runtime has shut the plugin down");
-		if (wait_ms(p, &pfd, ready ? -1 : (int)(until - now)) < 0 && errno != EINTR)
-			return error_errno(err, -errno, "NRI: poll");
-		rc = nri_session_run(s, pfd.revents, err);
+		rc = wait_and_run(p, ready ? -1 : (int)(until - now), err);
 	}
 	return rc;
 }
@@ -145,7 +181,7 @@ static int run_external(struct plugin *p, struct error *err)
 			break;
 		if (rc < 0)
 			say_lost(p, err);
-		wait_ms(p, NULL, ms);
+		wait_ms(p, NULL, 0, ms);
 		ms = ms * 2 < AGAIN_MAX_MS ? ms * 2 : AGAIN_MAX_MS;
 	}
 	return 0;
@@ -186,10 +222,33 @@ static int read_environment(struct plugin *p, struct error *err)
 	return check_index(p->index, "NRI_PLUGIN_IDX", err);
 }
 
+/* By default the hook of the same installation, if there is one: a plugin in a container has none. */
+static int find_hook(struct plugin *p, const char *given, struct error *err)
+{
+	ssize_t n = readlink("/proc/self/exe", p->hook, sizeof(p->hook) - sizeof(HOOK));
+	char *slash;
+
+	if (given && strcmp(given, "none") == 0)
+		return 0;
+	if (given && *given != '/')
+		return error_set(err, -EINVAL, "--hook: \"%s\": neither an absolute path nor none", quote(given).text);
+	if (given)
+		p->agent.hook = given;
+	if (given || n <= 0)
+		return 0;
+	p->hook[n] = '\0';
+	slash = strrchr(p->hook, '/');
+	memcpy(slash + 1, HOOK, sizeof(HOOK));
+	if (access(p->hook, X_OK) == 0)
+		p->agent.hook = p->hook;
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct plugin *p, struct error *err)
 {
-	const char *state = NULL;
+	const char *state = NULL, *hook = NULL;
 	const struct option_rule rules[] = {
+		{ .name = "hook", .value = &hook },
 		{ .name = "socket", .value = &p->socket },
 		{ .name = "state", .value = &state },
 		{ .name = "conf", .value = &p->agent.conf_path },
@@ -202,8 +261,12 @@ static int parse_options(int argc, char **argv, struct plugin *p, struct error *
 		return words;
 	if (words)
 		return error_set(err, -EINVAL,
-				 "usage: numaplace-nri [--socket PATH] [--state DIR] [--conf FILE] [--index NN]");
+				 "usage: numaplace-nri [--socket PATH] [--state DIR] [--conf FILE] [--index NN] "
+				 "[--hook PATH|none]");
 	place_name_state(&p->agent.env, state, PLACE_STATE);
+	p->agent.hook_state = state;
+	if (find_hook(p, hook, err) < 0)
+		return err->status;
 	return check_index(p->index, "--index", err);
 }
 
@@ -211,7 +274,7 @@ int main(int argc, char **argv)
 {
 	static struct plugin p = {
 		.socket = SOCKET, .name = NAME, .index = INDEX, .given = -1,
-		.agent = { .conf_path = PLACE_CONF, .runtime = "oci", .wait_ms = 1000,
+		.agent = { .conf_path = PLACE_CONF, .runtime = "oci", .wait_ms = 1000, .moves = { .fd = -1, .watch = -1 },
 			   .env = { .root = -1, .real = true, .state = -1, .mount = -1, .message = hook_warn } },
 		.session = { .fd = -1 },
 	};

@@ -6,7 +6,8 @@
  * precreate, with a config on stdin and the changed config on stdout, plans the placement. Other stages do nothing.
  *
  * A failure is one line on stderr and in syslog and stops the container, unless numaplace.conf says on-failure = warn.
- * For a container that requests nothing, the hook reads only the state and the conf.
+ * For a container that requests nothing, the hook reads only the state and the conf. With --reserved, which numaplace-nri
+ * writes into a spec, the engine has reserved a place: the hook applies it, and refuses a container without one.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/pages.h"
@@ -37,6 +38,7 @@ struct options {
 	const char *cpus, *mems, *applied;
 	const char *timeout;
 	unsigned int seconds; /* parsed @timeout; 0: HOOK_SECONDS */
+	bool reserved;        /* the ledger has the request and the place */
 };
 
 enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
@@ -56,7 +58,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		{ .name = "conf", .value = &o->conf },	     { .name = "state", .value = &o->state },
 		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
 		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
-		{ .name = "applied", .value = &o->applied },
+		{ .name = "applied", .value = &o->applied }, { .name = "reserved", .flag = &o->reserved },
 	};
 	const struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
 	int words = options_parse(&table, argc - 1, argv + 1, err);
@@ -283,6 +285,34 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 	return place_container(env, &job, NULL, NULL, err);
 }
 
+static int place_reserved(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
+{
+	cleanup_record struct record reserved = { 0 };
+	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid, .told = true };
+	int r;
+
+	if (s->pid <= 0)
+		return error_set(err, -EINVAL, "pid: %d: no process to place at stage %s", (int)s->pid,
+				 quote(o->stage).text);
+	if (name_check_id(s->id, err) < 0)
+		return error_prefix(err, -EINVAL, "id");
+	r = open_root(env, o, err);
+	if (r == 0)
+		r = place_recall(env, "oci", s->id, s->pid, &reserved, err);
+	if (r < 0)
+		return r;
+	job.request = reserved.request;
+	job.runtime = reserved.runtime;
+	r = parse_plan(o, &job, err);
+	if (r == 0)
+		r = check_applied(env, o, s, &job, err);
+	if (r < 0)
+		return r;
+	if (runs_a_program(o))
+		confine_calls(0);
+	return place_container(env, &job, NULL, NULL, err);
+}
+
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	int r;
@@ -310,7 +340,7 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 		hook_warn(conf->err.text);
 		return release(env, o, s, err);
 	}
-	if (!oci_annotations_ask(&s->annotations)) {
+	if (!o->reserved && !oci_annotations_ask(&s->annotations)) {
 		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)
 			hook_warn(conf->err.text);
@@ -321,7 +351,9 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 		*err = conf->err;
 		return conf->status;
 	}
-	return find_stage(o->stage) == STAGE_PLACE ? place(env, o, s, err) : release(env, o, s, err);
+	if (find_stage(o->stage) != STAGE_PLACE)
+		return release(env, o, s, err);
+	return o->reserved ? place_reserved(env, o, s, err) : place(env, o, s, err);
 }
 
 /* --- precreate --- */

@@ -38,8 +38,10 @@ static void read_message(const uint8_t *data, size_t n)
 	struct nri_configuration configuration;
 	struct nri_event event;
 	struct nri_state state;
+	size_t failed;
 
 	fuzz_check_error(nri_decode_configuration(&a, data, n, &configuration, &err), &err);
+	fuzz_check_error(nri_decode_updated(&a, data, n, &failed, &err), &err);
 	for (int kind = 0; kind <= NRI_UPDATE; kind += NRI_UPDATE)
 		if (nri_decode_event(&a, data, n, kind, &event, &err) == 0) {
 			use_pod(&event.pod);

@@ -52,6 +52,10 @@ usage() {
 	came_out 'an unknown option' 2 'numaplace: --verbose: no such option'
 	run_hook createRuntime --conf < /dev/null
 	came_out 'an option without its value' 2 'numaplace: --conf: needs a value'
+	run_hook --reserved createRuntime <<< '{"id":"web1","pid":0,"status":"creating"}'
+	came_out '--reserved, without keys and without a process' 2 'numaplace: container web1: pid: 0: no process to place *'
+	run_hook --reserved createRuntime <<< '{"id":"web 1","pid":7,"status":"creating"}'
+	came_out '--reserved, with an invalid id' 2 'numaplace: id: *'
 	run_hook --sysroot "$tmp/none" createRuntime <<< "$(state '"limits.cpu":"1"')"
 	came_out 'a --sysroot that does not exist' 1 'numaplace: container web1: *: No such file or directory'
 }

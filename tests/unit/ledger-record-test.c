@@ -344,8 +344,37 @@ static void test_lengths(void)
 	   most);
 }
 
+static void test_reservation(void)
+{
+	static const struct {
+		const char *expected, *cgroup;
+		uint64_t inode;
+		bool want;
+	} cases[] = {
+		{ "/a.slice/c.scope", "/a.slice/c.scope", 0, true },
+		{ "/a.slice/c.scope", "/a.slice/c.scope/container", 0, true },
+		{ "/a.slice/c.scope", "/outer/a.slice/c.scope", 0, true },
+		{ "/a/a", "/a/ab/a/a", 0, true },
+		{ "/a.slice/c.scope", "/a.slice/c.scope", 7, false },
+		{ "/a.slice/c.scope", "/a.slice/c.scope2", 0, false },
+		{ "/a.slice/c.scope", "/a.slice", 0, false },
+		{ "/a.slice/c.scope", "/ba.slice/c.scope", 0, false },
+		{ "/a.slice/c.scope", "/a.slice/b.slice/c.scope", 0, false },
+		{ "/", "/a", 0, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const struct record r = { .cgroup = (char *)(uintptr_t)cases[i].expected, .cgroup_inode = cases[i].inode };
+
+		is_int(record_is_expected_in(&r, cases[i].cgroup), cases[i].want, "a %s for %s is %sfor %s",
+		       cases[i].inode ? "record" : "reservation", cases[i].expected, cases[i].want ? "" : "not ",
+		       cases[i].cgroup);
+	}
+}
+
 int main(void)
 {
+	test_reservation();
 	test_crc();
 	test_round_trip();
 	test_cut_to_nothing();

@@ -212,6 +212,16 @@ static void test_twins(void)
 	ledger_close(l);
 }
 
+static int add_in(struct ledger *l, const char *id, uint64_t inode, const char *cgroup, struct error *err)
+{
+	cleanup_record struct record r = { 0 };
+
+	kit_record(id, inode, &r);
+	free(r.cgroup);
+	r.cgroup = strdup(cgroup);
+	return ledger_add(l, "oci", &r, err);
+}
+
 /* The place of a container that has no cgroup yet: inode 0. */
 static void test_reservations(void)
 {
@@ -221,20 +231,23 @@ static void test_reservations(void)
 
 	kit_fresh();
 	l = kit_open();
-	is_int(kit_add(l, "a", 0, &err), 0, "reservations: a container is reserved");
-	is_int(kit_add(l, "b", 0, &err), 0, "reservations: so is another one");
+	is_int(add_in(l, "a", 0, "/pod/a", &err), 0, "reservations: a container is reserved");
+	is_int(add_in(l, "b", 0, "/pod/b", &err), 0, "reservations: so is another one");
 	is_int(kit_count(l), 2, "reservations: both are counted");
-	is_int(kit_add(l, "a", 0, &err), 0, "reservations: the first one is reserved again");
+	is_int(add_in(l, "a", 0, "/pod/a", &err), 0, "reservations: the first one is reserved again");
 	is_int(kit_count(l), 2, "reservations: and counted once");
-	is_int(kit_add(l, "a", 7, &err), 0, "reservations: it gets a cgroup");
+	is_int(add_in(l, "a", 6, "/pods/a", &err), 0, "reservations: another container has its id, in another cgroup");
+	is_int(kit_count(l), 3, "reservations: that one does not use the reservation");
+	is_int(ledger_remove_cgroup(l, "oci", "a", 6, &err), 0, "reservations: that one is removed alone");
+	is_int(add_in(l, "a", 7, "/pod/a", &err), 0, "reservations: it gets a cgroup");
 	is_int(kit_count(l), 2, "reservations: the record replaces the reservation");
 	is_int(ledger_find_cgroup(l, "oci", "a", 0, &r, &err), -ENOENT, "reservations: which is gone");
 	is_int(ledger_find_cgroup(l, "oci", "b", 0, &r, &err), 0, "reservations: the other one is not");
 	ok(record_is_reserved(&r), "reservations: it has no cgroup");
 	record_free(&r);
-	is_int(kit_add(l, "b", 8, &err), 0, "reservations: it gets one, too");
-	is_int(kit_add(l, "b", 0, &err), 0, "reservations: its id is reserved once more, for another container");
-	is_int(kit_add(l, "b", 8, &err), 0, "reservations: the first one changes");
+	is_int(add_in(l, "b", 8, "/pod/b", &err), 0, "reservations: it gets one, too");
+	is_int(add_in(l, "b", 0, "/pod/b", &err), 0, "reservations: its id is reserved once more, for another container");
+	is_int(add_in(l, "b", 8, "/pod/b", &err), 0, "reservations: the first one changes");
 	is_int(kit_count(l), 3, "reservations: that does not use the reservation");
 	is_int(ledger_remove_cgroup(l, "oci", "b", 0, &err), 0, "reservations: it is removed alone");
 	is_int(ledger_remove_cgroup(l, "oci", "b", 8, &err), 0, "reservations: the container is still recorded, once");

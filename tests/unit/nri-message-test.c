@@ -51,8 +51,11 @@ static void is_bytes(ProtobufCBinaryData got, const char *want, const char *what
 static void replies(void)
 {
 	cleanup_strbuf struct strbuf created = { 0 }, updated = { 0 }, state = { 0 };
+	const struct nri_hook hook = { .path = "/usr/libexec/numaplace/oci-hook", .nargs = 3,
+				       .args = { "oci-hook", "--reserved", "createRuntime" } };
 	const struct nri_place place = { .cpus = "0-3", .mems = "0-1", .cpu_nodes = "0,1", .memory_nodes = "0,1",
-					 .environment = true, .policy = 3, .policy_nodes = "0-1" };
+					 .environment = true, .policy = 3, .policy_nodes = "0-1", .hook = &hook };
+	const Nri__Hook *h;
 	Nri__SynchronizeReply *s;
 	Nri__CreateReply *c;
 	Nri__UpdateReply *u;
@@ -72,6 +75,11 @@ static void replies(void)
 	is_bytes(c->adjust->env[0]->value, "0-3", "its value");
 	is_int(c->adjust->spec->memory_policy->mode, 3, "the memory policy is interleave");
 	is_str(c->adjust->spec->memory_policy->nodes, "0-1", "on the memory nodes");
+	is_int(c->adjust->hooks ? (int)c->adjust->hooks->n_create_runtime : 0, 1, "it has a hook for createRuntime");
+	h = c->adjust->hooks->create_runtime[0];
+	is_str(h->path, "/usr/libexec/numaplace/oci-hook", "with its path");
+	is_int((int)h->n_args, 3, "and three arguments");
+	is_str(h->args[2], "createRuntime", "the last of which is the stage");
 	nri__create_reply__free_unpacked(c, NULL);
 	nri__response__free_unpacked(r, NULL);
 	nri_write_updated(&updated, 9, "web", &place, &err);

@@ -150,6 +150,72 @@ static void defaults(void)
 	ok(!asks(&p, &c, &conf), "but not if it has pinned the memory, too");
 }
 
+/* A pod of 6 CPUs and 3 GiB. */
+static struct nri_pod large_pod(const struct nri_entry *annotations, size_t n)
+{
+	struct nri_pod p = pod(annotations, n);
+
+	p.resources = (struct nri_resources){ .given = true, .memory_limit = 3LL << 30, .shares = 6144, .quota = 600000,
+					      .period = 100000, .cpus = text(""), .mems = text("") };
+	return p;
+}
+
+/* Whether the whole pod has a request. */
+static bool whole(const struct nri_pod *p, const struct nri_container *c, const struct conf *conf, struct request *r)
+{
+	struct error err;
+
+	return nri_pod_request(p, c, conf, r, &err) == 0 && request_asks(r);
+}
+
+static void whole_pod(void)
+{
+	const struct nri_entry listed[] = { { text("limits.cpu.nodes"), text("0-1") } };
+	const struct nri_entry claim[] = { { text("limits.cpu"), text("1") } };
+	const struct nri_entry memory[] = { { text("limits.cpu.nodes"), text("0-1") },
+					    { text("limits.memory"), text("1GiB") } };
+	const struct nri_entry named[] = { { text("limits.cpu.nodes"), text("0-1") },
+					   { text("limits.cpu.nodes/container.a"), text("2") } };
+	const struct nri_entry policy[] = { { text("limits.memory.policy"), text("interleave") } };
+	struct nri_container c = container();
+	struct nri_pod p = large_pod(listed, 1);
+	struct request r;
+	struct conf conf;
+	struct error err;
+
+	conf_init(&conf);
+	ok(whole(&p, &c, &conf, &r), "a pod with resources has a request");
+	ok(r.cpu_count == 6 && r.memory == 3ULL << 30, "of its CPUs and memory");
+	ok(r.nodes_mode == NODES_LIST && nodeset_count(&r.nodes) == 2, "on the nodes that its key names");
+	p = pod(listed, 1);
+	ok(!whole(&p, &c, &conf, &r), "a pod without resources has none");
+	p = large_pod(NULL, 0);
+	ok(!whole(&p, &c, &conf, &r), "a pod that is not placed has none");
+	p = large_pod(claim, 1);
+	ok(!whole(&p, &c, &conf, &r), "nor one whose key says how many CPUs each container gets");
+	p = large_pod(memory, 2);
+	ok(!whole(&p, &c, &conf, &r), "or how much memory");
+	p = large_pod(named, 2);
+	ok(!whole(&p, &c, &conf, &r), "nor one with a key for a single container");
+	p = large_pod(policy, 1);
+	ok(whole(&p, &c, &conf, &r) && r.policy == POLICY_STRICT, "a memory policy is for each container");
+	p = large_pod(listed, 1);
+	c.annotations = claim;
+	c.nannotations = 1;
+	ok(!whole(&p, &c, &conf, &r), "a container with keys of its own has no part in it");
+	c = container();
+	c.resources.cpus = text("2-3");
+	ok(!whole(&p, &c, &conf, &r), "nor has one with pinned CPUs");
+	c = container();
+	conf_parse("pods = guaranteed\n", "conf", &conf, &err);
+	p = large_pod(NULL, 0);
+	ok(whole(&p, &c, &conf, &r) && r.cpu_count == 6, "with pods = guaranteed, a Guaranteed pod has a request");
+	p.resources.shares = 2048;
+	ok(!whole(&p, &c, &conf, &r), "a Burstable one has none, as not all of its containers are placed");
+	conf_parse("pods = balanced\n", "conf", &conf, &err);
+	ok(whole(&p, &c, &conf, &r), "with pods = balanced, it has");
+}
+
 static void guaranteed(void)
 {
 	const struct {
@@ -218,6 +284,7 @@ int main(void)
 {
 	annotations();
 	defaults();
+	whole_pod();
 	guaranteed();
 	cgroups();
 	return done();

@@ -21,6 +21,8 @@ static struct {
 	int configured, states, events, kind;
 	char id[64];
 	int refuse; /* errno of the next event */
+	int refused;
+	char why[600];
 } seen;
 
 static int see_configure(void *ctx, const struct nri_configuration *c)
@@ -58,7 +60,16 @@ static int see_event(void *ctx, const struct nri_event *e, struct nri_result *ou
 	return 0;
 }
 
-static const struct nri_handlers handlers = { .configure = see_configure, .synchronize = see_state, .event = see_event };
+static void see_refused(void *ctx, const struct error *why)
+{
+	(void)ctx;
+	seen.refused++;
+	snprintf(seen.why, sizeof(seen.why), "%s", why->text);
+}
+
+static const struct nri_handlers handlers = {
+	.configure = see_configure, .synchronize = see_state, .event = see_event, .refused = see_refused
+};
 
 /* The plugin, and the runtime's end of its socket. */
 struct pair {
@@ -315,6 +326,77 @@ static void disconnects(void)
 	is_int(wrong, 0, "a connection that ends after any byte is closed, and half a request is not handled");
 }
 
+/* The runtime's answer to the update @stream: @code, and a container that it has not updated if @failed. */
+static void send_updated(const struct pair *p, uint32_t stream, int code, bool failed)
+{
+	Nri__UpdateContainersReply m = NRI__UPDATE_CONTAINERS_REPLY__INIT;
+	Nri__ContainerUpdate update = NRI__CONTAINER_UPDATE__INIT, *list = &update;
+	Nri__Response r = NRI__RESPONSE__INIT;
+	Nri__Status status = NRI__STATUS__INIT;
+	cleanup_strbuf struct strbuf out = { 0 };
+	uint8_t payload[64], bytes[256];
+	struct error err;
+
+	m.failed = &list;
+	m.n_failed = failed;
+	status.code = code;
+	status.message = (char *)(uintptr_t) "no such container";
+	r.status = &status;
+	r.payload.len = nri__update_containers_reply__pack(&m, payload);
+	r.payload.data = payload;
+	ttrpc_write(&out, MUX_RUNTIME, stream, TTRPC_RESPONSE, bytes, nri__response__pack(&r, bytes), &err);
+	send_bytes(p, out.text, out.len);
+}
+
+static void updates(void)
+{
+	Nri__UpdateContainers *m;
+	Nri__Request *r;
+	struct ttrpc_frame f;
+	struct error err;
+	struct pair p;
+
+	pair_open(&p);
+	run(&p);
+	next(&p, MUX_RUNTIME, &f);
+	send_registered(&p, 0);
+	run(&p);
+	is_int(nri_session_update(&p.s, "web", "2-3", "1", &err), 0, "the plugin asks for an update");
+	run(&p);
+	r = next(&p, MUX_RUNTIME, &f) && f.stream == 3 ? nri__request__unpack(NULL, f.len, f.data) : NULL;
+	ok(r && strcmp(r->service, NRI_RUNTIME_SERVICE) == 0 && strcmp(r->method, "UpdateContainers") == 0,
+	   "the request is UpdateContainers, on a stream of its own");
+	m = r ? nri__update_containers__unpack(NULL, r->payload.len, r->payload.data) : NULL;
+	ok(m && m->n_update == 1 && m->update[0]->container_id.len == 3 &&
+	   memcmp(m->update[0]->spec->resources->cpu->cpus.data, "2-3", 3) == 0 &&
+	   memcmp(m->update[0]->spec->resources->cpu->mems.data, "1", 1) == 0, "with the container, its CPUs and nodes");
+	nri__update_containers__free_unpacked(m, NULL);
+	nri__request__free_unpacked(r, NULL);
+	send_updated(&p, 3, 0, false);
+	is_int(run(&p), 0, "its answer is accepted");
+	is_int(seen.refused, 0, "as a success");
+	nri_session_update(&p.s, "web", "2-3", "1", &err);
+	nri_session_update(&p.s, "web", "2-3", "1", &err);
+	run(&p);
+	send_updated(&p, 5, 2, false);
+	run(&p);
+	ok(seen.refused == 1 && strstr(seen.why, "no such container"), "a refusal is passed on with its reason (%s)", seen.why);
+	send_updated(&p, 7, 0, true);
+	run(&p);
+	is_int(seen.refused, 2, "so is a container that the runtime has not updated");
+	send_updated(&p, 7, 0, false);
+	is_int(run(&p), -EBADMSG, "one answer too many ends the session");
+	pair_close(&p);
+	pair_open(&p);
+	run(&p);
+	nri_session_update(&p.s, "web", "2-3", "1", &err);
+	send_registered(&p, 0);
+	run(&p);
+	send_updated(&p, 9, 0, false);
+	is_int(run(&p), -EBADMSG, "so does an answer to a request that was not sent");
+	pair_close(&p);
+}
+
 static void is_bad(const void *bytes, size_t n, int want, const char *what)
 {
 	struct pair p;
@@ -386,6 +468,7 @@ int main(void)
 	requests();
 	pieces();
 	disconnects();
+	updates();
 	garbage();
 	slow_reader();
 	return done();

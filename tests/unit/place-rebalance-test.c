@@ -73,6 +73,7 @@ static void make_world(struct world *w, struct rnd *r)
 
 		snprintf(rec->id, sizeof(rec->id), "c%u", i);
 		strcpy(rec->applied, "cpuset");
+		rec->cgroup_inode = i + 1;
 		request_init(&rec->request);
 		place(w, r, rec, 1 + rnd_below(r, 4));
 		usage_add(w->usage, &rec->placement.share);
@@ -348,6 +349,7 @@ static void put(struct world *w, const char *cpus, unsigned int count)
 
 	snprintf(rec->id, sizeof(rec->id), "c%u", w->n);
 	strcpy(rec->applied, "cpuset");
+	rec->cgroup_inode = w->n + 1;
 	request_init(&rec->request);
 	idset_parse(cpus, &rec->placement.share.cpus, NULL);
 	rec->placement.share.count = count;
@@ -432,6 +434,7 @@ static void many(void)
 		unsigned int n = rnd_below(&r, 3);
 
 		strcpy(record[i].applied, "cpuset");
+		record[i].cgroup_inode = i + 1;
 		request_init(&record[i].request);
 		idset_add_range(&s->cpus, n * 64, n * 64 + 63);
 		s->count = 1 + rnd_below(&r, 2);
@@ -467,7 +470,7 @@ static void test_fixed(void)
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		struct record r = { .applied = "cpuset" };
+		struct record r = { .applied = "cpuset", .cgroup_inode = 7 };
 		const char *why;
 
 		request_set(&r.request, cases[i].key, cases[i].value, NULL);
@@ -475,6 +478,8 @@ static void test_fixed(void)
 		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "rebalance_fixed: %s=%s", cases[i].key,
 		       cases[i].value);
 	}
+	is_str(rebalance_fixed(&(struct record){ .applied = "cpuset" }), "it has no cgroup yet",
+	       "rebalance_fixed: a reservation");
 }
 
 int main(void)

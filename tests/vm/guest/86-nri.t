@@ -4,7 +4,7 @@
 # numaplace-nri under a real containerd, whose CRI is called as a kubelet does: pods with and without annotations, refusals,
 # an update of resources, pins, a kill of the plugin and restarts of both sides.
 # Layout: 4x2-pairs, systemd.
-# time limit: 900 s
+# time limit: 600 s
 
 # shellcheck source=lib.sh
 . /tests/lib.sh
@@ -48,6 +48,7 @@ ok "a pod starts" pod one limits.cpu.nodes=balanced
 ok "its container is created" create app "$limits" /bin/sh -c "$show"
 like "it is reserved in the ledger before it has a cgroup" "$(place_of "$ctr")" '^[0-7]-[0-7] [0-3]$'
 reserved=$(place_of "$ctr")
+like "it cannot be moved before that" "$(numaplace move "$ctr" 2 2>&1)" 'has no cgroup yet'
 ok "it starts" start
 echo "$said"
 is "its first instruction sees its CPUs and memory nodes" "$(first one app Cpus) $(first one app Mems)" "$reserved"
@@ -66,6 +67,11 @@ ok "a second container of the pod is created" create helper "cpu_period: 100000 
 ok "it starts" start
 is "it is on the neighbour of the node of the first one, which is full" "$(first one helper Mems)" "$((${reserved#* } ^ 1))"
 second=$ctr
+pod_resources='cpu_period: 100000 cpu_quota: 400000 cpu_shares: 4096 memory_limit_in_bytes: 68719476736'
+ok "a pod starts whose containers need too much memory together" pod sum limits.cpu.nodes=balanced
+pod_resources=
+not_ok "its first container is refused, although it would fit alone" create app "$limits" /bin/sh -c "$show"
+like "CRI says so" "$said" 'containers of its pod together: limits\.memory: 64GiB requested'
 
 # --- a resize
 said=$(cri UpdateContainerResources UpdateContainerResourcesRequest Empty "container_id: \"$second\" linux { cpu_shares: 300 }")
@@ -80,23 +86,38 @@ is "the ledger and the cgroup agree" "$(cat "/sys/fs/cgroup$cgroup/cpuset.cpus.e
 like "the container has four CPUs or more" "$(jq -n --arg c "$(place_of "$second" | cut -d' ' -f1)" '[$c | split(",")[] |
 	split("-") | if length == 2 then (.[1] | tonumber) - (.[0] | tonumber) + 1 else 1 end] | add')" '^[4-8]$'
 
+# --- a move
+# shellcheck disable=SC2317 # called by eventually
+spec_has_mems() { [ "$(ctr -n k8s.io containers info "$1" | jq -r .Spec.linux.resources.cpu.mems)" = "$2" ]; }
+moved=$((${reserved#* } ^ 2))
+ok "the first container is moved" numaplace move "$first_app" "$moved"
+ok "the runtime has its new place in the spec" eventually spec_has_mems "$first_app" "$moved"
+is "so has the ledger" "$(place_of "$first_app")" "$((2 * moved))-$((2 * moved + 1)) $moved"
+
 # --- refusals
-ok "a pod that asks for too much starts" pod big limits.memory=64GiB
-not_ok "its container is refused" create app "$cpus" /bin/sh -c "$show"
+ok "a pod with bad keys starts" pod bad limits.memory/container.big=64GiB limits.cpu/container.bad=many \
+	limits.cpu/container.policy=2 limits.memory.policy/container.policy=interleave
+not_ok "its container with too much memory is refused" create big "$cpus" /bin/sh -c "$show"
 like "CRI has the reason" "$said" 'limits\.memory: 64GiB requested, .* available'
-ok "a pod with a bad key starts" pod bad limits.cpu=many
-not_ok "its container is refused" create app "$limits" /bin/sh -c "$show"
+not_ok "its container with a bad value is refused" create bad "$limits" /bin/sh -c "$show"
 like "CRI names the key and the value" "$said" 'limits\.cpu: .*many'
-ok "a pod with a memory policy starts" pod policy limits.cpu=2 limits.memory.policy=interleave
-not_ok "its container is refused, because this NRI has no memory policies" create app "$limits" /bin/sh -c "$show"
+not_ok "its container with a memory policy is refused, because this NRI has none" create policy "$limits" /bin/sh -c "$show"
 like "CRI says so" "$said" 'limits\.memory\.policy: .*interleave.*NRI'
 is "no refused container is in the ledger" "$(placed)" 2
 
 # --- a kill of the plugin
 ok "a pod starts" pod kill limits.cpu=1
-ok "its container is created" create app "$limits" /bin/sh -c "$show"
+ok "an init container is created" create init "$limits" /bin/true
+like "it is placed" "$(place_of "$ctr")" '[0-9]'
+ok "it starts" start
+# shellcheck disable=SC2317 # called by eventually
+has_ended() { [ "$(place_of "$ctr")" = '' ]; }
+ok "it ends, and nothing is placed for it any more" eventually has_ended
+ok "the next container is created" create app "$limits" /bin/sh -c "$show"
 reserved=$(place_of "$ctr")
 before=$(main_pid)
+like "the spec has the hook" "$(ctr -n k8s.io containers info "$ctr" | jq -c '.Spec.hooks.createRuntime[0].args')" \
+	'^\["oci-hook","--reserved","createRuntime"\]$'
 ok "the plugin is killed between create and start" systemctl kill --signal KILL numaplace-nri.service
 ok "it connects again" eventually connected_again "$before"
 is "the reservation is still there" "$(place_of "$ctr")" "$reserved"
@@ -104,9 +125,16 @@ ok "the container starts" start
 is "on its reserved place" "$(first kill app Cpus) $(first kill app Mems)" "$reserved"
 stop > /dev/null
 is "a removed container is not in the ledger" "$(place_of "$ctr")" ""
+ok "a container is created" create hooked "$limits" /bin/sh -c "$show"
+hooked=$ctr reserved=$(place_of "$ctr")
 ok "a container is created" create lost "$limits" /bin/sh -c "$show"
 lost=$ctr
 ok "the plugin stops" systemctl stop numaplace-nri.service
+ok "a container starts without it" start "$hooked"
+is "on its reserved place" "$(first kill hooked Cpus) $(first kill hooked Mems)" "$reserved"
+cgroup=$(numaplace --json status | jq -r --arg id "$hooked" '.containers[] | select(.id == $id) | .cgroup')
+is "and the hook has marked it" "$(getfattr --only-values -n trusted.volatile.memory.nodes "/sys/fs/cgroup$cgroup" 2> /dev/null)" \
+	"${reserved#* }"
 ok "the container is removed without it" sh -c ". /tests/cri.sh; cri RemoveContainer Id Empty 'id: \"$lost\"'"
 like "its reservation is still there" "$(place_of "$lost")" '[0-9]'
 ok "the plugin starts" systemctl start numaplace-nri.service
@@ -114,6 +142,16 @@ ok "it connects" eventually connected
 # shellcheck disable=SC2317 # called by eventually
 is_released() { [ "$(place_of "$lost")" = '' ]; }
 ok "and releases what containerd does not know" eventually is_released
+stop "$hooked" > /dev/null
+ok "a container is created" create forgotten "$limits" /bin/sh -c "$show"
+ok "the plugin stops before the start" systemctl stop numaplace-nri.service
+rm -r /run/numaplace
+not_ok "the hook refuses the container if the ledger has lost its place" start
+like "containerd has the reason" "$said" 'no place that is reserved for it'
+ok "the plugin starts again" systemctl start numaplace-nri.service
+ok "it connects again" eventually connected
+like "containers that run are in the ledger again" "$(place_of "$first_app")" '[0-9]'
+stop > /dev/null
 
 # --- a restart of containerd
 ok "containerd restarts" systemctl restart containerd.service
@@ -124,34 +162,31 @@ ok "it starts" start
 again=$ctr
 is "it is placed" "$(first kill again Cpus) $(first kill again Mems)" "$(place_of "$ctr")"
 
-# --- others are left alone
-ok "a pod without annotations starts" pod plain
-ok "its container is created" create app "$limits" /bin/sh -c "$show"
-ok "it starts" start
-is "it may use all CPUs" "$(first plain app Cpus)" "0-7"
-is "it is not in the ledger" "$(place_of "$ctr")" ""
-
-# --- pins, as a static CPU manager gives them
-ok "a pod starts for a container with pinned CPUs" pod pinned limits.cpu.nodes=balanced
-ok "its container is created" create app "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
-ok "it starts" start
-is "it has its CPUs, and the memory of their node" "$(first pinned app Cpus) $(first pinned app Mems)" "6-7 3"
-stop > /dev/null
-stop_pod > /dev/null
-
 # --- the keys for one container
-ok "a pod with a key for one container starts" pod named limits.cpu.nodes/container.a=2
+ok "a pod with keys for single containers starts" pod named limits.cpu.nodes/container.a=2 \
+	limits.cpu.nodes/container.pinned=balanced
 ok "its container a is created" create a "$limits" /bin/sh -c "$show"
 ok "it starts" start
 is "it is on that node" "$(first named a Mems)" "2"
 stop > /dev/null
-ok "its container b is created" create b "$limits" /bin/sh -c "$show"
+ok "its container b, without a key, is created" create b "$limits" /bin/sh -c "$show"
 ok "it starts" start
-is "it may use all nodes" "$(first named b Mems)" "0-3"
+is "it may use all CPUs and nodes" "$(first named b Cpus) $(first named b Mems)" "0-7 0-3"
+is "it is not in the ledger" "$(place_of "$ctr")" ""
+
+# --- pins, as a static CPU manager gives them
+ok "its container with pinned CPUs is created" create pinned "$limits cpuset_cpus: \"6-7\"" /bin/sh -c "$show"
+ok "it starts" start
+is "it has its CPUs, and the memory of their node" "$(first named pinned Cpus) $(first named pinned Mems)" "6-7 3"
+stop > /dev/null
 
 # --- the end
 stop "$again" > /dev/null
 stop "$second" > /dev/null
 stop "$first_app" > /dev/null
 is "the ledger is empty when all placed containers are removed" "$(placed)" 0
+# The first processes of the other containers ignore SIGTERM, for which systemd would wait.
+for f in /sys/fs/cgroup/kubepods*/cgroup.kill; do
+	echo 1 > "$f"
+done
 done_testing

@@ -53,6 +53,10 @@ cri_up() {
 	mkdir -p /etc/containerd
 	cat > /etc/containerd/config.toml <<- 'END'
 		version = 2
+		# On a busy machine, containerd would drop tasks at its restart whose shims answer too late.
+		[timeouts]
+		  "io.containerd.timeout.shim.load" = "60s"
+		  "io.containerd.timeout.task.state" = "60s"
 		[plugins."io.containerd.nri.v1.nri"]
 		  disable = false
 		[plugins."io.containerd.grpc.v1.cri"]
@@ -67,15 +71,18 @@ cri_up() {
 	systemctl restart containerd.service && eventually ctr version > /dev/null
 }
 
-# pod_config NAME [ANNOTATION=VALUE...]: the text of a PodConfig.
+# pod_config NAME [ANNOTATION=VALUE...]: the text of a PodConfig, with the resources in $pod_resources.
+pod_resources=
 pod_config() {
-	p_name=$1 p_annotations=
+	p_name=$1 p_annotations='' p_resources=''
 	shift
+	[ -z "$pod_resources" ] || p_resources="resources { $pod_resources }"
 	for p; do
 		p_annotations="$p_annotations annotations { key: \"${p%%=*}\" value: \"${p#*=}\" }"
 	done
 	echo "metadata { name: \"$p_name\" uid: \"u-$p_name\" namespace: \"default\" } log_directory: \"/run/tests/logs/$p_name\"
-		linux { cgroup_parent: \"kubepods-pod$p_name.slice\" security_context { namespace_options { network: 2 } } }
+		linux { cgroup_parent: \"kubepods-pod$p_name.slice\" security_context { namespace_options { network: 2 } }
+		$p_resources }
 		$p_annotations"
 }
 
