@@ -141,6 +141,7 @@ static bool pick_all(const struct state *s, const struct ask *a, int balance, st
 		choice_clear(&scratch, s);
 		ours_prices = &v->prices;
 		v->differ += ours_pick(s, a, balance, &scratch) != placed || !same_choice(s, c, &scratch);
+		share_free(&scratch.share);
 		v->compared++;
 	}
 	ours_prices = &select_prices;

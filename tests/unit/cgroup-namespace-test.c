@@ -94,9 +94,14 @@ int main(void)
 		return 0;
 	}
 	init = fork();
-	if (init == 0)
-		exit(as_init(&c));
+	if (init == 0) {
+		status = as_init(&c);
+		fflush(stdout);
+		_exit(status);
+	}
 	waitpid(init, &status, 0);
 	cgroup2_end(&c);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	fflush(stdout);
+	/* Not exit(): this process can have no more children, and LeakSanitizer needs one. */
+	_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 1);
 }
