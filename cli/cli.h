@@ -119,6 +119,7 @@ int cli_no_arguments(const char *verb, int argc, char **argv, struct error *err)
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_explain(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_follow(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_map(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_metrics(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_incus(struct cli *cli, int argc, char **argv, struct error *err);

@@ -197,6 +197,18 @@ static const struct {
 	  "        The time limit. The default is 300; 0 means no limit.\n"
 	  "\n"
 	  "Example: numaplace resize web1 limits.cpu=6 limits.memory=8GiB\n" },
+	{ "follow",
+	  "Usage: numaplace [OPTION...] follow [--watch]\n"
+	  "\n"
+	  "Compares the cpuset of each placed container with its record. If another program\n"
+	  "has written it, as `podman update --cpuset-cpus` does, the record gets these\n"
+	  "CPUs, and the memory moves to their nodes. If a runtime has written all CPUs or\n"
+	  "the pins of its configuration again, the container is placed again.\n"
+	  "\n"
+	  "  --watch\n"
+	  "        Wait for such writes until SIGTERM, as the service numaplace-follow does.\n"
+	  "\n"
+	  "Example: numaplace follow\n" },
 	{ "incus",
 	  "Usage: numaplace [OPTION...] incus place [--dry-run] [--project NAME] [--socket PATH] INSTANCE\n"
 	  "\n"

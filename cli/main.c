@@ -29,6 +29,7 @@ static const struct verb {
 	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, and where they should be" },
 	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
 	{ "resize", verb_resize, "ID KEY=VALUE...", "give a live container more or fewer resources" },
+	{ "follow", verb_follow, "[--watch]", "let records follow cpusets that another program has written" },
 	{ "rebalance", verb_rebalance, "[--dry-run]", "move containers to even the load or to join split ones" },
 	{ "doctor", verb_doctor, "", "check this host: what works, and what needs to be done" },
 	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and counts of the hooks" },

@@ -4,6 +4,7 @@
  */
 #include "place/follow.h"
 
+#include "cgroup/own.h"
 #include "place/message.h"
 #include "place/move.h"
 #include "plugin/base/util.h"
@@ -32,39 +33,69 @@ static void search_free(struct search *s)
 }
 #define cleanup_search __attribute__((cleanup(search_free)))
 
-/* Requests the CPUs and the memory nodes of @now where they differ from the record. */
-static bool compare(const struct record *r, const struct cpuset *now, struct request *changes)
+/* Whether the set that a program has written is the container's without numaplace: its pin, or all that is allowed. */
+static bool is_unplaced(struct ids set, struct ids pin, struct ids allowed)
 {
-	const bool cpus = strcmp(r->applied, PLACE_MEMS_ONLY) != 0 && !idset_empty(&now->cpus) &&
-			  !idset_equal(&now->cpus_effective, &r->placement.share.cpus);
-	const bool mems = r->placement.policy == POLICY_STRICT && !nodeset_empty(&now->mems) &&
-			  !nodeset_equal(&now->mems_effective, &r->placement.mems);
+	return ids_equal(set, pin) || ids_equal(set, allowed);
+}
+
+/*
+ * The change that lets the record follow the cpuset, or without keys the one that restores the cpuset. The configured sets
+ * count: the effective ones also change with a CPU that goes offline.
+ */
+static bool compare(const struct record *r, const struct cpuset *now, const struct idset *cpus_allowed,
+		    const struct nodeset *mems_allowed, struct request *changes)
+{
+	const struct idset *cpus = idset_empty(&now->cpus) ? cpus_allowed : &now->cpus;
+	const struct nodeset *mems = nodeset_empty(&now->mems) ? mems_allowed : &now->mems;
+	const bool cpus_differ = strcmp(r->applied, PLACE_MEMS_ONLY) != 0 && !idset_equal(cpus, &r->placement.share.cpus);
+	const bool mems_differ = r->placement.policy == POLICY_STRICT && !nodeset_equal(mems, &r->placement.mems);
 
 	request_init(changes);
-	if (cpus) {
+	if (cpus_differ && !is_unplaced(ids_of(cpus), ids_of(&r->request.pin_cpus), ids_of(cpus_allowed))) {
 		changes->given = 1U << KEY_CPU | 1U << KEY_CPU_NODES;
 		changes->cpu_listed = true;
-		changes->cpu_list = now->cpus_effective;
-		changes->cpu_count = idset_count(&now->cpus_effective);
+		changes->cpu_list = *cpus;
+		changes->cpu_count = idset_count(cpus);
 		changes->nodes_mode = NODES_BALANCED;
 	}
-	if (mems) {
+	if (mems_differ && !is_unplaced(ids_of(mems), ids_of(&r->request.pin_mems), ids_of(mems_allowed))) {
 		changes->given |= 1U << KEY_MEMORY_NODES;
-		changes->mem_nodes = now->mems_effective;
+		changes->mem_nodes = *mems;
 	}
-	return cpus || mems;
+	return cpus_differ || mems_differ;
+}
+
+static bool is_considered(const struct search *s, const struct record *r)
+{
+	return s->wanted(s->arg, r->id) && !record_is_reserved(r) && strcmp(r->runtime, "incus") != 0 &&
+	       strcmp(r->runtime, "lxd") != 0;
+}
+
+/* Opens the cgroup of a container whose placement is complete, and reads its cpuset and what its parent allows. */
+static bool read_cgroup(const struct search *s, const struct record *r, struct cpuset *now, struct idset *cpus_allowed,
+			struct nodeset *mems_allowed)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE, parent = CGROUP_DIR_NONE;
+	cleanup_own_mark struct record *mark = NULL;
+
+	return cgroup_open(s->env->mount, r->cgroup, &c, NULL) == 0 && c.inode == r->cgroup_inode &&
+	       own_read_mark(&c, &mark, NULL) > 0 && record_equal(mark, r) && cgroup_read_cpuset(&c, now, NULL) == 0 &&
+	       cgroup_parent(s->env->mount, &c, &parent, NULL) == 0 &&
+	       cgroup_read_effective(&parent, cpus_allowed, mems_allowed, NULL) == 0;
 }
 
 static int look_at(void *arg, const struct record *r)
 {
 	struct search *s = arg;
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	struct nodeset mems_allowed;
+	struct idset cpus_allowed;
 	struct changed *found;
 	struct request changes;
 	struct cpuset now;
 
-	if (!s->wanted(s->arg, r->id) || record_is_reserved(r) || cgroup_open(s->env->mount, r->cgroup, &c, NULL) < 0 ||
-	    c.inode != r->cgroup_inode || cgroup_read_cpuset(&c, &now, NULL) < 0 || !compare(r, &now, &changes))
+	if (!is_considered(s, r) || !read_cgroup(s, r, &now, &cpus_allowed, &mems_allowed) ||
+	    !compare(r, &now, &cpus_allowed, &mems_allowed, &changes))
 		return 0;
 	found = vec_push(s->found, s->n, s->room);
 	if (!found)
@@ -104,8 +135,8 @@ static void follow(struct place_env *env, const struct changed *c)
 	}
 	idset_format(&after.placement.share.cpus, cpus, sizeof(cpus));
 	nodeset_format(&after.placement.mems, mems, sizeof(mems));
-	place_say(env, "%s: another program has written its cpuset: it has the CPUs %.200s and the memory nodes %.200s now", c->id,
-		  cpus, mems);
+	place_say(env, "%s: another program has written its cpuset: %s the CPUs %.200s and the memory nodes %.200s", c->id,
+		  c->changes.given ? "it has now" : "it gets back", cpus, mems);
 }
 
 int place_follow(struct place_env *env, bool (*wanted)(const void *arg, const char *id), const void *arg,

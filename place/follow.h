@@ -9,10 +9,16 @@
 
 /*
  * Finds the placed containers whose id @wanted accepts and whose cpuset.cpus, or with the policy strict cpuset.mems, is not
- * that of their record. For each of them, the record gets exactly these CPUs, and the memory moves to their nodes, or to
- * the nodes that were written, as place_move() does. Reports what it has done, and a failure for each container, as
- * warnings of @env; a container that cannot follow keeps its record. Returns 0, or a negative errno if the ledger cannot
- * be read.
+ * that of their record:
+ * - If the written set is what the container has without numaplace (the pins of its runtime, or all that its parent
+ *   allows), an engine has written its own configuration again. Then the recorded request is placed again.
+ * - Otherwise the record gets exactly the written CPUs, and the memory moves to their nodes, or to the written ones, as
+ *   with place_move().
+ * Containers of Incus and LXD are not considered: their daemons assign CPUs themselves (see incus-agent). Nor are
+ * containers that are being placed or moved: their mark is not their record.
+ *
+ * Reports what it has done, and a failure for each container, as warnings of @env; a container that cannot follow keeps
+ * its record. Returns 0, or a negative errno if the ledger cannot be read.
  */
 int place_follow(struct place_env *env, bool (*wanted)(const void *arg, const char *id), const void *arg,
 		 struct error *err);

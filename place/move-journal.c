@@ -151,22 +151,6 @@ static bool is_at(const struct cpuset *c, const struct record *r)
 	       (strcmp(r->applied, PLACE_MEMS_ONLY) == 0 || idset_equal(&c->cpus, &r->placement.share.cpus));
 }
 
-static bool same_place(const struct record *a, const struct record *b)
-{
-	return nodeset_equal(&a->placement.mems, &b->placement.mems) &&
-	       idset_equal(&a->placement.share.cpus, &b->placement.share.cpus);
-}
-
-/* A resize may change the request alone. */
-static bool same_record(const struct record *a, const struct record *b)
-{
-	cleanup_free char *text_a = NULL, *text_b = NULL;
-	size_t len_a, len_b;
-
-	return same_place(a, b) && record_format(a, &text_a, &len_a, NULL) == 0 &&
-	       record_format(b, &text_b, &len_b, NULL) == 0 && len_a == len_b && memcmp(text_a, text_b, len_a) == 0;
-}
-
 static bool is_noted(int state, uint64_t inode)
 {
 	char name[32], id[RECORD_ID_MAX + 1];
@@ -190,7 +174,7 @@ bool move_journal_correct(int state, const struct cgroup_dir *c, struct record *
 	struct cpuset now;
 
 	if (!is_noted(state, c->inode) || cgroup_read_cpuset(c, &now, NULL) < 0 ||
-	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || same_record(r, mark) || is_forward(&now, r, mark))
+	    own_read_mark(c, &mark, NULL) <= 0 || strcmp(mark->id, r->id) != 0 || record_equal(r, mark) || is_forward(&now, r, mark))
 		return false;
 	record_free(r);
 	*r = *mark;
@@ -207,7 +191,7 @@ bool move_journal_left(int state, int mount, const struct record *r)
 	if (!is_noted(state, r->cgroup_inode) || cgroup_open(mount, r->cgroup, &c, NULL) < 0 ||
 	    c.inode != r->cgroup_inode || cgroup_read_cpuset(&c, &now, NULL) < 0)
 		return false;
-	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !same_record(mark, r));
+	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !record_equal(mark, r));
 }
 
 static int complete(const struct mender *m, const struct record *r, struct cgroup_dir *c, const struct cpuset *now,
@@ -232,7 +216,7 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 	if (cgroup_read_cpuset(c, &now, &why) < 0 || own_while_placed(m->env->mount, r, c, &why) < 0 ||
 	    own_read_mark(c, &mark, &why) <= 0)
 		return false;
-	if (same_record(r, mark))
+	if (record_equal(r, mark))
 		return is_at(&now, r);
 	if (is_forward(&now, r, mark)) {
 		rc = complete(m, r, c, &now, &why);

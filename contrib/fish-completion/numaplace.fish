@@ -38,7 +38,7 @@ complete -c numaplace -l json -d 'one JSON object on stdout'
 complete -c numaplace -l help
 complete -c numaplace -l version
 
-complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize rebalance doctor metrics simulate incus help'
+complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize follow rebalance doctor metrics simulate incus help'
 complete -c numaplace -n '__numaplace_is topology' -l nfd
 complete -c numaplace -n '__numaplace_is topology' -l nrt
 complete -c numaplace -n '__numaplace_is topology' -l node-name -x
@@ -46,6 +46,7 @@ complete -c numaplace -n '__numaplace_is status' -l watch
 complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
 complete -c numaplace -n '__numaplace_is rebalance' -l dry-run
 complete -c numaplace -n '__numaplace_is rebalance' -l max-move -x
+complete -c numaplace -n '__numaplace_is follow' -l watch
 complete -c numaplace -n '__numaplace_is move resize' -l dry-run
 complete -c numaplace -n '__numaplace_is move resize' -l timeout -x
 complete -c numaplace -n '__numaplace_is verify' -l watch

@@ -278,6 +278,28 @@ int record_format(const struct record *r, char **text, size_t *len, struct error
 	return ret < 0 ? error_errno(err, ret, "record of \"%s\"", quote(r->id).text) : 0;
 }
 
+/* Without the reasons, and without what the container has touched. */
+static char *format_decision(const struct record *r, size_t *len)
+{
+	cleanup_free struct record *brief = malloc(sizeof(*brief));
+	char *text;
+
+	if (!brief)
+		return NULL;
+	*brief = *r; /* a view; @r owns the pointers */
+	brief->reasons.n = 0;
+	brief->placement.share.nmem = 0;
+	return record_format(brief, &text, len, NULL) == 0 ? text : NULL;
+}
+
+bool record_equal(const struct record *a, const struct record *b)
+{
+	size_t len_a = 0, len_b = 0;
+	cleanup_free char *text_a = format_decision(a, &len_a), *text_b = format_decision(b, &len_b);
+
+	return text_a && text_b && len_a == len_b && memcmp(text_a, text_b, len_a) == 0;
+}
+
 bool record_is_expected_in(const struct record *r, const char *cgroup)
 {
 	size_t len = r->cgroup ? strlen(r->cgroup) : 0;

@@ -35,6 +35,12 @@ static inline bool record_is_reserved(const struct record *r)
 }
 
 /*
+ * Whether both have the same identity, request and place. A mark has the same as its record, but perhaps no reasons, and not
+ * what the container has touched since.
+ */
+bool record_equal(const struct record *a, const struct record *b);
+
+/*
  * Whether @r is a reservation for the container in @cgroup. A runtime in a cgroup namespace expects a path below that
  * namespace's root, and crun makes one more cgroup below the expected one: @cgroup has the expected path in it.
  */

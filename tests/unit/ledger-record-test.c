@@ -77,6 +77,42 @@ static void test_round_trip(void)
 	is_int(differ, 0, "round trip: records and texts are the same");
 }
 
+/* What a container touches, and the reasons, are not part of the decision; its request and its place are. */
+static void test_equal(void)
+{
+	uint64_t seed = 11;
+	int same = 0, differ = 0;
+
+	for (int i = 0; i < 500; i++) {
+		cleanup_record struct record r = { 0 }, other = { 0 };
+		uint64_t again = seed;
+
+		random_record(&seed, "web", 64, 8, &r);
+		random_record(&again, "web", 64, 8, &other);
+		for (unsigned int k = 0; k < other.placement.share.nmem; k++)
+			other.placement.share.mem[k].seen += 4096;
+		other.reasons.n = 0;
+		same += record_equal(&r, &other);
+		switch (i % 4) {
+		case 0:
+			other.request.memory += 4096;
+			other.request.given |= 1U << KEY_MEMORY;
+			break;
+		case 1:
+			idset_add(&other.placement.share.cpus, 99);
+			break;
+		case 2:
+			nodeset_add(&other.placement.mems, 9);
+			break;
+		default:
+			other.cgroup_inode++;
+		}
+		differ += !record_equal(&r, &other);
+	}
+	is_int(same, 500, "records that differ in touched memory and reasons are equal");
+	is_int(differ, 500, "records that differ in the request, the CPUs, the memory nodes or the cgroup are not");
+}
+
 /* A container whose limits leave nothing of its claim has a normal record. */
 static void test_cut_to_nothing(void)
 {
@@ -377,6 +413,7 @@ int main(void)
 	test_reservation();
 	test_crc();
 	test_round_trip();
+	test_equal();
 	test_cut_to_nothing();
 	test_lengths();
 	test_cut_and_flipped();

@@ -13,6 +13,7 @@ allowed() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$(ct_pid "$1")/status"; }
 everywhere() {
 	echo "$(np_cpus "$1") $(np_mems "$1")|$(effective "$1" cpus) $(effective "$1" mems)|$(allowed "$1" Cpus_allowed_list) $(allowed "$1" Mems_allowed_list)"
 }
+placed() { [ "$(everywhere "$1")" = "$2" ]; }
 same() { echo "$1 $2|$1 $2|$1 $2"; }
 ticks() { cut -d' ' -f22 "/proc/$1/stat"; }
 # refused STATUS TEXT ARGUMENT...: resize fails with the status and an error that has the text, and changes nothing.
@@ -95,6 +96,23 @@ for runtime in crun runc; do
 	is "$runtime: an update of the quota through numaplace-$runtime keeps the placement" "$(everywhere big)" "$(same 4-5 2)"
 	not_ok "$runtime: numaplace-$runtime update that the runtime refuses fails" numaplace-$runtime update --cpuset-cpus 99 big
 	is "$runtime: and the placement is kept" "$(everywhere big)" "$(same 4-5 2)"
+	$runtime update --cpuset-cpus 6-7 big
+	ok "$runtime: numaplace follow succeeds" numaplace follow
+	is "$runtime: the record and the memory have followed again" "$(everywhere big)" "$(same 6-7 3)"
+	numaplace follow --watch 2> /run/tests/follow &
+	follower=$!
+	eventually grep -q inotify "/proc/$follower/fdinfo/"*
+	$runtime update --cpuset-cpus 4-5 big
+	ok "$runtime: follow --watch follows an update" eventually placed big "$(same 4-5 2)"
+	numaplace resize big limits.cpu=2 > /dev/null
+	before=$(everywhere big)
+	numaplace move big 1 > /dev/null
+	$runtime update --cpuset-cpus 0-7 --cpuset-mems 0-3 big
+	ok "$runtime: follow --watch restores a placement that a runtime has replaced by all CPUs" eventually placed big "$(same 2-3 1)"
+	is "$runtime: follow --watch has left resize and move alone" "$(wc -l < /run/tests/follow) ${before#*|}" "2 $(same 4-5 2 | cut -d'|' -f2-)"
+	kill $follower
+	wait $follower
+	is "$runtime: follow --watch ends with status 0" $? 0
 	$runtime update --cpuset-cpus 1 big
 	ok "$runtime: a resize to the recorded request replaces them" numaplace resize big limits.cpu=2
 	is "$runtime: status, cgroup and process agree again" "$(everywhere big | grep -c '^\([0-9]-[0-9] [0-9]\)|\1|\1$')" 1

@@ -26,8 +26,8 @@ is "all four packages are installed" \
 is "the package depends on the libraries that the programs use" \
 	"$(dpkg-query -W -f '${Depends}' numaplace | grep -oE 'libnuma1|libyajl2' | xargs)" 'libnuma1 libyajl2'
 is "the package makes the state folder with mode 700" "$(stat -c '%a %U' /run/numaplace)" '700 root'
-is "the timers are installed and disabled" \
-	"$(systemctl is-enabled numaplace-rebalance.timer numaplace-metrics.timer 2>&1 | xargs)" 'disabled disabled'
+is "the timers and the service are installed and disabled" \
+	"$(systemctl is-enabled numaplace-rebalance.timer numaplace-metrics.timer numaplace-follow.service 2>&1 | xargs)" 'disabled disabled disabled'
 ok "the installed numaplace topology succeeds" numaplace topology
 ok "ldd finds all libraries of the installed programs" sh -c '! ldd /usr/bin/numaplace* /usr/libexec/numaplace/* | grep "not found"'
 
@@ -47,6 +47,11 @@ ok "numaplace-metrics.service starts with a folder of node-exporter" systemctl s
 like "numaplace-metrics.service writes metrics for node-exporter" "$(cat /var/lib/prometheus/node-exporter/numaplace.prom)" '^numaplace_containers'
 rm -rf /var/lib/prometheus
 ok "a timer can be enabled" systemctl enable --now numaplace-rebalance.timer
+ok "numaplace-follow.service can be enabled and starts" systemctl enable --now numaplace-follow.service
+podman update --cpuset-cpus 6-7 left > /dev/null
+recorded() { [ "$(numaplace status --json | jq -r '.containers[0] | .cpus + " " + .mems')" = "$1" ]; }
+ok "with the service, the record and the memory follow podman update --cpuset-cpus" eventually recorded '6-7 3'
+is "the service says so in the journal" "$(journalctl --boot -u numaplace-follow --no-pager | grep -c 'it has now the CPUs 6-7 and the memory nodes 3')" 1
 
 # --- a changed numaplace.conf is kept on remove and deleted on purge
 echo '# mine' >> /etc/numaplace/numaplace.conf
