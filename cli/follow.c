@@ -108,12 +108,18 @@ static int watch_all(struct follow *f, struct error *err)
 
 static void take_written(struct follow *f, int watch)
 {
-	for (size_t i = 0; i < f->n; i++) {
-		struct watched *w = f->file[i].watch == watch ? vec_push(f->written, f->nwritten, f->written_room) : NULL;
+	struct watched *w;
+	size_t i = 0;
 
-		if (w)
-			*w = f->file[i];
-	}
+	while (i < f->n && f->file[i].watch != watch)
+		i++;
+	if (i == f->n)
+		return;
+	w = vec_push(f->written, f->nwritten, f->written_room);
+	if (w)
+		*w = f->file[i];
+	else
+		f->all = true;
 }
 
 /* Reads all pending events; true if the ledger has changed. */
