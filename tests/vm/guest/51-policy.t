@@ -41,7 +41,10 @@ for rt in runc crun; do
 	ok "$np, strict: the verdict of verify is hit" verify strict
 	is "$np, strict: verify finds 50 MiB on node 2" "$(kind private)" "0 0 50 0"
 	is "$np, strict: verify and explain report that the cpuset applies the policy" "$(v_of applied)|$(explained strict)" "cpuset|strict, by cpuset"
-	is "$np, strict: config.json has the hook once" "$(grep -o 'oci-hook","createRuntime' $ct_dir/strict/config.json | wc -l)" 1
+	is "$np, strict: config.json has the hook once" \
+		"$(jq -c '[.hooks.createRuntime[] | select(.path | endswith("/oci-hook")) | .args[-1]]' $ct_dir/strict/config.json)" '["createRuntime"]'
+	is "$np, strict: the environment of the process has its place" "$(tr '\0' '\n' < "/proc/$(ct_pid strict)/environ" | grep ^NUMAPLACE_ | sort | xargs)" \
+		'NUMAPLACE_CPUS=4-5 NUMAPLACE_MEMORY_NODES=2 NUMAPLACE_NODES=2'
 	ct_delete strict
 	is "$np, strict: status shows no container after delete" "$(np_ids)" ""
 
@@ -135,7 +138,10 @@ bundle pre -a limits.cpu=2 -a limits.cpu.nodes=3 -h "createRuntime=$np_hook,crea
 ok "precreate: the hook writes a changed config" sh -c "$np_hook precreate < $ct_dir/pre/config.json > $ct_dir/pre/new"
 is "precreate: the config has CPUs and memory nodes as resources" "$(jq -c '.linux.resources.cpu' $ct_dir/pre/new)" '{"cpus":"6-7","mems":"3"}'
 is "precreate: the config has the nodes as an annotation" "$(jq -r '.annotations["volatile.cpu.nodes"]' $ct_dir/pre/new)" 3
-is "precreate: only resources, annotations and arguments of the hooks of numaplace change" "$(jq -S 'del(.linux.resources.cpu, .annotations["volatile.cpu.nodes"],
+is "precreate: the environment has the place" "$(jq -r '.process.env[]' $ct_dir/pre/new | grep ^NUMAPLACE_ | sort | xargs)" \
+	'NUMAPLACE_CPUS=6-7 NUMAPLACE_MEMORY_NODES=3 NUMAPLACE_NODES=3'
+is "precreate: only resources, annotations, these variables and arguments of the hooks of numaplace change" \
+	"$(jq -S '.process.env |= map(select(startswith("NUMAPLACE_") | not)) | del(.linux.resources.cpu, .annotations["volatile.cpu.nodes"],
 	.annotations["volatile.memory.nodes"], .hooks[][0].args)' $ct_dir/pre/new)" \
 	"$(jq -S 'del(.hooks[][0].args)' $ct_dir/pre/config.json)"
 mv $ct_dir/pre/new $ct_dir/pre/config.json
