@@ -21,8 +21,7 @@
 #include <string.h>
 #include <sys/inotify.h>
 
-#define CALM_MS 150   /* from the last write to the comparison: the program may write more files */
-#define LOOK_MS 60000 /* between comparisons of all containers without any event */
+#define CALM_MS 150 /* from the last write to the comparison: the program may write more files */
 
 /* A watched file of a container. */
 struct watched {
@@ -40,6 +39,7 @@ struct follow {
 	size_t nwritten, written_room;
 	struct watched *written; /* those that were written */
 	bool all;                /* compare all containers */
+	bool lost;               /* the ledger's folder was removed */
 };
 
 static volatile sig_atomic_t ended;
@@ -91,6 +91,19 @@ static int watch_container(void *arg, const struct record *r)
 	return rc < 0 || record_is_reserved(r) ? rc : watch_file(arg, r, "cpuset.mems");
 }
 
+/* A ledger that another program removes ends the program: systemd starts it again. */
+static int watch_ledger(struct follow *f, struct error *err)
+{
+	cleanup_free char *folder = NULL;
+
+	if (asprintf(&folder, "%s/containers", f->env.state_path) < 0) {
+		folder = NULL;
+		return error_errno(err, -ENOMEM, "follow");
+	}
+	f->ledger_watch = inotify_add_watch(f->notify, folder, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE);
+	return f->ledger_watch < 0 ? error_errno(err, -errno, "watch %s", folder) : 0;
+}
+
 /* Reads a copy of the ledger, so that no container start has to wait. */
 static int watch_all(struct follow *f, struct error *err)
 {
@@ -135,6 +148,8 @@ static bool drain(struct follow *f)
 
 			if (e->mask & IN_Q_OVERFLOW)
 				f->all = ledger = true;
+			else if (e->wd == f->ledger_watch && e->mask & IN_IGNORED)
+				f->lost = true;
 			else if (e->wd == f->ledger_watch)
 				ledger = true;
 			else if (e->mask & IN_MODIFY)
@@ -148,20 +163,14 @@ static bool drain(struct follow *f)
 static bool wait_for_events(struct follow *f)
 {
 	struct pollfd p = { .fd = f->notify, .events = POLLIN };
-	int ms = LOOK_MS;
+	const struct timespec calm = { .tv_nsec = CALM_MS * 1000000L }, *timeout = NULL;
 	bool ledger = false;
 
-	for (;;) {
-		const struct timespec t = { .tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000L };
-		int n = ppoll(&p, 1, &t, &f->waiting);
-
-		if (n == 0)
-			f->all |= ms == LOOK_MS;
-		if (n <= 0)
-			return ledger || f->all;
+	while (ppoll(&p, 1, timeout, &f->waiting) > 0) {
 		ledger |= drain(f);
-		ms = CALM_MS;
+		timeout = &calm;
 	}
+	return ledger;
 }
 
 static bool is_wanted(const void *arg, const char *id)
@@ -187,12 +196,12 @@ static void compare(struct follow *f)
 static int follow_run(struct follow *f, struct error *err)
 {
 	f->all = true;
-	while (!ended) {
+	while (!ended && !f->lost) {
 		compare(f);
-		if (wait_for_events(f) && watch_all(f, err) < 0)
+		if (wait_for_events(f) && !f->lost && watch_all(f, err) < 0)
 			cli_warn(err->text);
 	}
-	return 0;
+	return f->lost ? error_set(err, -ENOENT, "%s: the folder of the ledger was removed", f->env.state_path) : 0;
 }
 
 /* --- the start --- */
@@ -226,7 +235,6 @@ static int mend(struct follow *f, struct error *err)
 
 static int follow_begin(struct follow *f, struct error *err)
 {
-	cleanup_free char *folder = NULL;
 	int rc;
 
 	f->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -235,14 +243,9 @@ static int follow_begin(struct follow *f, struct error *err)
 	rc = cgroup_mount(&f->mount, f->mount_path, sizeof(f->mount_path), err);
 	if (rc == 0)
 		rc = mend(f, err);
-	if (rc < 0)
-		return rc;
-	if (asprintf(&folder, "%s/containers", f->env.state_path) < 0) {
-		folder = NULL;
-		return error_errno(err, -ENOMEM, "follow");
-	}
-	f->ledger_watch = inotify_add_watch(f->notify, folder, IN_CREATE | IN_CLOSE_WRITE | IN_MOVED_TO | IN_DELETE);
-	return f->ledger_watch < 0 ? error_errno(err, -errno, "watch %s", folder) : watch_all(f, err);
+	if (rc == 0)
+		rc = watch_ledger(f, err);
+	return rc < 0 ? rc : watch_all(f, err);
 }
 
 static bool everyone(const void *arg, const char *id)

@@ -8,7 +8,7 @@
 #include <errno.h>
 
 #define BIAS_DEVICE 1.0  /* per local distance to the device */
-#define BIAS_HOME 0.3    /* of nodes other than the last ones: of its pages, the page cache is still there */
+#define BIAS_HOME 0.3    /* of nodes other than the last ones, which still have its page cache */
 #define BIAS_UNKNOWN 1.0 /* of a node with unknown memory size */
 
 static uint64_t pending_less(uint64_t there, uint64_t pending)

@@ -120,6 +120,15 @@ for runtime in crun runc; do
 	is "$runtime: after the end, the ledger is empty" "$(np_ids)" ""
 done
 
+# --- the ledger of a watching process is removed
+numaplace --state /run/tests/other follow --watch 2> /run/tests/follow &
+follower=$!
+eventually grep -q inotify "/proc/$follower/fdinfo/"*
+rm -r /run/tests/other
+wait $follower
+is "follow --watch ends with status 1 when the ledger is removed" "$?" 1
+is "and gives the reason" "$(cat /run/tests/follow)" "numaplace: /run/tests/other: the folder of the ledger was removed"
+
 # --- hugepages
 reserve 16 16 0 0 > /dev/null
 ok "hugepages: a container with 4 hugepages on node 0 is created" np_create crun createRuntime huge limits.cpu=1 limits.cpu.nodes=0 \
