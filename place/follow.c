@@ -33,10 +33,13 @@ static void search_free(struct search *s)
 }
 #define cleanup_search __attribute__((cleanup(search_free)))
 
-/* Whether the set that a program has written is the container's without numaplace: its pin, or all that is allowed. */
-static bool is_unplaced(struct ids set, struct ids pin, struct ids allowed)
+/*
+ * Whether the set that a program has written is the container's without numaplace: its pin, or all that its parent allows.
+ * If the parent does not allow the recorded set, the program has written the parent's, too: podman does so with crun.
+ */
+static bool is_unplaced(struct ids set, struct ids pin, struct ids allowed, struct ids recorded)
 {
-	return ids_equal(set, pin) || ids_equal(set, allowed);
+	return ids_equal(set, pin) || (ids_equal(set, allowed) && ids_subset(recorded, allowed));
 }
 
 /*
@@ -52,14 +55,16 @@ static bool compare(const struct record *r, const struct cpuset *now, const stru
 	const bool mems_differ = r->placement.policy == POLICY_STRICT && !nodeset_equal(mems, &r->placement.mems);
 
 	request_init(changes);
-	if (cpus_differ && !is_unplaced(ids_of(cpus), ids_of(&r->request.pin_cpus), ids_of(cpus_allowed))) {
+	if (cpus_differ && !is_unplaced(ids_of(cpus), ids_of(&r->request.pin_cpus), ids_of(cpus_allowed),
+					ids_of(&r->placement.share.cpus))) {
 		changes->given = 1U << KEY_CPU | 1U << KEY_CPU_NODES;
 		changes->cpu_listed = true;
 		changes->cpu_list = *cpus;
 		changes->cpu_count = idset_count(cpus);
 		changes->nodes_mode = NODES_BALANCED;
 	}
-	if (mems_differ && !is_unplaced(ids_of(mems), ids_of(&r->request.pin_mems), ids_of(mems_allowed))) {
+	if (mems_differ && !is_unplaced(ids_of(mems), ids_of(&r->request.pin_mems), ids_of(mems_allowed),
+					ids_of(&r->placement.mems))) {
 		changes->given |= 1U << KEY_MEMORY_NODES;
 		changes->mem_nodes = *mems;
 	}
