@@ -88,8 +88,7 @@ void cli_json_comma(struct json_writer *w, const char *key, const char *list);
 void cli_json_reasons(struct json_writer *w, const struct numaplace_placement *p);
 
 /*
- * The predicted speed of a placement: *@out is NULL if there is none, because the container has ended. Declare it with
- * cleanup_prediction.
+ * Predicts the speed of a placement. If the container has ended, *@out becomes NULL. Declare it with cleanup_prediction.
  */
 int cli_predict(struct numaplace *np, const struct numaplace_placement *p, struct numaplace_prediction **out,
 		struct error *err);

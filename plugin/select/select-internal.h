@@ -216,7 +216,7 @@ double taste_later(const struct choice *c);
 /* Slowdown of computing on a shared core. */
 double taste_sharing(const struct choice *c);
 
-/* settle.c: the placement on the chosen set; that of the runner-up, left unchanged if there is none. */
+/* settle.c: settle() makes the placement on the chosen set. settle_second() makes that of the runner-up, if there is one. */
 int settle(struct choice *c, struct placement *out, struct error *err);
 int settle_second(struct choice *c, struct placement *out, struct error *err);
 
