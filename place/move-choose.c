@@ -129,19 +129,6 @@ static int check_use(const struct move_choice *c, const struct topology *t, cons
 
 /* --- the new record --- */
 
-/* The identity is the old one's. */
-static int begin_record(const struct record *old, struct record *out, struct error *err)
-{
-	memcpy(out->id, old->id, sizeof(out->id));
-	memcpy(out->runtime, old->runtime, sizeof(out->runtime));
-	memcpy(out->applied, old->applied, sizeof(out->applied));
-	out->cgroup_inode = old->cgroup_inode;
-	out->started = old->started;
-	out->request = old->request;
-	out->cgroup = strdup(old->cgroup);
-	return out->cgroup ? 0 : error_errno(err, -ENOMEM, "record the placement");
-}
-
 /* The present nodes must not count as preferred, nor a hint from the start. */
 static void clear_hints(struct request *r)
 {
@@ -235,12 +222,13 @@ static int choose_resized(struct move_choice *c, struct place_env *env, struct t
 int move_choose(struct move_choice *c, struct place_env *env, struct topology *t, struct ledger *l,
 		const struct record *old, struct record *out, struct error *err)
 {
-	int rc = begin_record(old, out, err);
+	int rc = record_begin(out, old, err);
 
 	if (rc < 0)
 		return rc;
 	free_own(c, t);
 	c->request = old->request;
 	clear_hints(&c->request);
+	out->request = old->request;
 	return c->job->changes ? choose_resized(c, env, t, l, old, out, err) : choose_on_nodes(c, env, t, l, old, out, err);
 }

@@ -32,17 +32,11 @@ static bool is_same(const struct request *old, const struct request *now)
 /* The new record has the identity of the old one, and what it can use of the request. */
 static int fill_in(const struct decision *d, const struct record *old, struct record *new, struct error *err)
 {
-	memcpy(new->id, old->id, sizeof(new->id));
-	memcpy(new->runtime, old->runtime, sizeof(new->runtime));
-	memcpy(new->applied, old->applied, sizeof(new->applied));
-	new->cgroup_inode = old->cgroup_inode;
-	new->started = old->started;
 	new->request = *d->request;
 	new->request.memory = d->limits.memory;
 	for (unsigned int i = 0; i < new->request.nhuge; i++)
 		new->request.huge[i].count = d->limits.huge_count[i];
-	new->cgroup = strdup(old->cgroup);
-	return new->cgroup ? 0 : error_errno(err, -ENOMEM, "record the placement");
+	return record_begin(new, old, err);
 }
 
 static int mark(struct place_env *env, const struct record *new, const char *text, size_t len, struct error *err)

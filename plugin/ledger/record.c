@@ -278,6 +278,17 @@ int record_format(const struct record *r, char **text, size_t *len, struct error
 	return ret < 0 ? error_errno(err, ret, "record of \"%s\"", quote(r->id).text) : 0;
 }
 
+int record_begin(struct record *r, const struct record *old, struct error *err)
+{
+	memcpy(r->id, old->id, sizeof(r->id));
+	memcpy(r->runtime, old->runtime, sizeof(r->runtime));
+	memcpy(r->applied, old->applied, sizeof(r->applied));
+	r->cgroup_inode = old->cgroup_inode;
+	r->started = old->started;
+	r->cgroup = strdup(old->cgroup);
+	return r->cgroup ? 0 : error_errno(err, -ENOMEM, "record the placement");
+}
+
 /* Without the reasons, and without what the container has touched. */
 static char *format_decision(const struct record *r, size_t *len)
 {

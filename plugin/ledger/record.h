@@ -46,6 +46,9 @@ bool record_equal(const struct record *a, const struct record *b);
  */
 bool record_is_expected_in(const struct record *r, const char *cgroup);
 
+/* Gives the zeroed record @r the identity of @old, for another placement of the same container. 0 or -ENOMEM. */
+int record_begin(struct record *r, const struct record *old, struct error *err);
+
 /* Frees what @r owns, not @r itself. */
 void record_free(struct record *r);
 static inline void cleanup_recordp(struct record *r)
