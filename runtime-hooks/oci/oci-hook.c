@@ -257,6 +257,21 @@ static int bad_id(bool asked, struct error *err)
 	return 0;
 }
 
+/* Adds the hook's options to @job, and places the container. */
+static int place_with_options(struct place_env *env, const struct options *o, const struct oci_state *s,
+			      struct place_job *job, struct error *err)
+{
+	int r = parse_plan(o, job, err);
+
+	if (r == 0)
+		r = check_applied(env, o, s, job, err);
+	if (r < 0)
+		return r;
+	if (runs_a_program(o))
+		confine_calls(0);
+	return place_container(env, job, NULL, NULL, err);
+}
+
 static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
@@ -275,14 +290,7 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 	if (r < 0)
 		return r;
 	job.runtime = runtime_name(env->root, s->status);
-	r = parse_plan(o, &job, err);
-	if (r == 0)
-		r = check_applied(env, o, s, &job, err);
-	if (r < 0)
-		return r;
-	if (runs_a_program(o))
-		confine_calls(0);
-	return place_container(env, &job, NULL, NULL, err);
+	return place_with_options(env, o, s, &job, err);
 }
 
 static int place_reserved(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
@@ -303,14 +311,7 @@ static int place_reserved(struct place_env *env, const struct options *o, const 
 		return r;
 	job.request = reserved.request;
 	job.runtime = reserved.runtime;
-	r = parse_plan(o, &job, err);
-	if (r == 0)
-		r = check_applied(env, o, s, &job, err);
-	if (r < 0)
-		return r;
-	if (runs_a_program(o))
-		confine_calls(0);
-	return place_container(env, &job, NULL, NULL, err);
+	return place_with_options(env, o, s, &job, err);
 }
 
 static int release(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
