@@ -13,6 +13,8 @@ allowed() { sed -n "s/^$2:[[:space:]]*//p" "/proc/$(ct_pid "$1")/status"; }
 everywhere() {
 	echo "$(np_cpus "$1") $(np_mems "$1")|$(effective "$1" cpus) $(effective "$1" mems)|$(allowed "$1" Cpus_allowed_list) $(allowed "$1" Mems_allowed_list)"
 }
+# watching PID: the process has an inotify descriptor; the list of its descriptors is read at each call.
+watching() { grep -qs inotify "/proc/$1/fdinfo/"*; }
 placed() { [ "$(everywhere "$1")" = "$2" ]; }
 same() { echo "$1 $2|$1 $2|$1 $2"; }
 ticks() { cut -d' ' -f22 "/proc/$1/stat"; }
@@ -101,7 +103,7 @@ for runtime in crun runc; do
 	is "$runtime: the record and the memory have followed again" "$(everywhere big)" "$(same 6-7 3)"
 	numaplace follow --watch 2> /run/tests/follow &
 	follower=$!
-	eventually grep -q inotify "/proc/$follower/fdinfo/"*
+	eventually watching $follower
 	$runtime update --cpuset-cpus 4-5 big
 	ok "$runtime: follow --watch follows an update" eventually placed big "$(same 4-5 2)"
 	numaplace resize big limits.cpu=2 > /dev/null
@@ -123,7 +125,7 @@ done
 # --- the ledger of a watching process is removed
 numaplace --state /run/tests/other follow --watch 2> /run/tests/follow &
 follower=$!
-eventually grep -q inotify "/proc/$follower/fdinfo/"*
+eventually watching $follower
 rm -r /run/tests/other
 wait $follower
 is "follow --watch ends with status 1 when the ledger is removed" "$?" 1
