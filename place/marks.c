@@ -79,6 +79,6 @@ void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c,
 {
 	struct error why;
 
-	if (systemd_set_cpuset(SYSTEMD_SOCKET, c->path, cpus, mems, SYSTEMD_MS, &why) < 0)
+	if (systemd_set_cpuset(SYSTEMD_SOCKET, systemd_unit_of(c->path), c->path, cpus, mems, SYSTEMD_MS, &why) < 0)
 		place_say(env, "%s: placed, but a daemon-reload may undo it", why.text);
 }

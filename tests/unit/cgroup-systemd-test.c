@@ -70,7 +70,7 @@ static pid_t serve(const char *greeting, const struct reply reply[2], const char
 	if (pid == 0) {
 		int c = accept(fd, NULL, NULL);
 
-		read_to(c, "30\r\n");
+		read_to(c, "\r\n");
 		say(c, greeting, strlen(greeting));
 		read_to(c, "BEGIN\r\n");
 		for (int i = 0; i < 2; i++) {
@@ -140,7 +140,7 @@ static int ask_of(const char *cgroup, const char *greeting, struct reply first, 
 	 * Only without a reply does a test wait for the time limit; otherwise it is long, as the machine may be slow or
 	 * emulated.
 	 */
-	r = systemd_set_cpuset(path, cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
+	r = systemd_set_cpuset(path, systemd_unit_of(cgroup), cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return r;
@@ -284,7 +284,7 @@ static void answers(const char *to)
 	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
 	       "rejected authentication is an error");
 	unlink(path);
-	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
+	is_int(systemd_set_cpuset(path, systemd_unit_of(CGROUP), CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
 	       "success without systemd");
 }
 
