@@ -15,7 +15,7 @@
 
 struct place_job {
 	const char *runtime;        /* as status shows it: "runc", "crun", "lxc", ... */
-	const char *runtime_class;  /* "oci", "lxc", "incus", "lxd" */
+	const char *runtime_class;  /* record_class_of() it */
 	const char *id;
 	pid_t pid;                  /* the container's first process, in its cgroup */
 	const char *inner;          /* LXC's container.inner, the cgroup that @pid is in; its parent is placed; NULL */
