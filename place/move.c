@@ -227,7 +227,7 @@ static int carry_out(struct move *m, struct error *err)
 		put_back(m);
 	} else {
 		m->finished = true;
-		marks_tell_systemd(m->env, &m->cgroup, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
+		marks_tell_systemd(m->env, &m->cgroup, m->new, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
 	page_move_tell(&m->pages);

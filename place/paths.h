@@ -20,4 +20,12 @@
  */
 const char *place_usual_state(bool bare);
 
+/* The systemd that manages the units of this process: the system's, or that of the user whose state folder is used. */
+struct place_systemd {
+	bool user;
+	char socket[256];
+	char control[256]; /* the folder of the properties that are set until reboot */
+};
+void place_systemd(struct place_systemd *out);
+
 #endif

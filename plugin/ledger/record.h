@@ -62,6 +62,7 @@ static inline void cleanup_recordp(struct record *r)
  * class is of that class, and all others are "oci".
  */
 #define RECORD_CLASS_MAX 8
+#define RECORD_NAMELESS "run-" /* begins the id of a command without a name */
 extern const char *const record_classes[];
 const char *record_class_of(const char *runtime);
 const char *record_class(const struct record *r);
