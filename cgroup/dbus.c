@@ -181,15 +181,15 @@ static int receive(const struct dbus_line *l, void *data, size_t len)
 	return 0;
 }
 
-/* The user's id as D-Bus writes it: the hexadecimal codes of its decimal digits. The kernel passes the id, too. */
-static int authenticate(const struct dbus_line *l)
+/* D-Bus writes an id as the hexadecimal codes of its decimal digits. */
+static int authenticate(const struct dbus_line *l, unsigned int uid)
 {
 	static const char begin[] = "BEGIN\r\n";
 	char hello[64] = "", digits[16], reply[128];
 	size_t n = 0, len;
 	int r;
 
-	snprintf(digits, sizeof(digits), "%u", own_uid());
+	snprintf(digits, sizeof(digits), "%u", uid);
 	len = 1 + (size_t)snprintf(hello + 1, sizeof(hello) - 1, "AUTH EXTERNAL ");
 	for (const char *p = digits; *p; p++)
 		len += (size_t)snprintf(hello + len, sizeof(hello) - len, "%02x", (unsigned char)*p);
@@ -205,7 +205,7 @@ static int authenticate(const struct dbus_line *l)
 	return r < 0 ? r : send_until(l->fd, begin, sizeof(begin) - 1, l->deadline);
 }
 
-int dbus_connect(struct dbus_line *l, const char *path, unsigned int timeout_ms)
+int dbus_connect(struct dbus_line *l, const char *path, unsigned int uid, unsigned int timeout_ms)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 
@@ -218,7 +218,7 @@ int dbus_connect(struct dbus_line *l, const char *path, unsigned int timeout_ms)
 	if (unix_connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
 		return -errno;
 	l->deadline = clock_ms() + timeout_ms;
-	return authenticate(l);
+	return authenticate(l, uid);
 }
 
 /* systemd sends the signals of all units on this connection: those that are longer than a message here are discarded. */

@@ -51,10 +51,10 @@ struct dbus_line {
 };
 
 /*
- * Connects, and authenticates as this user. Returns 0; -ENOENT or -ECONNREFUSED: nothing listens there; -EACCES: refused.
+ * Connects, and authenticates as the user @uid, whom the kernel names to the other side. Returns 0; -ENOENT or -ECONNREFUSED: nothing listens there; -EACCES: refused.
  * The caller closes @l->fd, also after a failure.
  */
-int dbus_connect(struct dbus_line *l, const char *path, unsigned int timeout_ms);
+int dbus_connect(struct dbus_line *l, const char *path, unsigned int uid, unsigned int timeout_ms);
 
 /*
  * Sends @m and reads up to its reply, which replaces it. -EREMOTEIO: the other side refused, and @said has its message;

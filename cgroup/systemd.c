@@ -78,7 +78,7 @@ static int ask_cgroup(const struct dbus_line *l, struct dbus_message *m, const c
 	char object[sizeof(OBJECTS) + 3 * SYSTEMD_UNIT_MAX + 4] = MANAGER;
 	const struct dbus_call get = { object, "org.freedesktop.DBus.Properties", "Get", "ss" };
 	const char *interface = unit ? interface_of(unit) : INTERFACES "Manager", *text;
-	size_t at;
+	size_t pos;
 	int r;
 
 	if (!interface || (unit && strlen(unit) >= SYSTEMD_UNIT_MAX))
@@ -93,8 +93,8 @@ static int ask_cgroup(const struct dbus_line *l, struct dbus_message *m, const c
 		return r;
 	if (m->n - m->body < 4 || memcmp(m->byte + m->body, "\1s", 3) != 0)
 		return -EPROTO;
-	at = m->body + 3;
-	text = dbus_text(m, &at);
+	pos = m->body + 3;
+	text = dbus_text(m, &pos);
 	if (!text)
 		return -EPROTO;
 	*out = text;
@@ -121,7 +121,7 @@ static int say(int status, const char *unit, const char *what, const char *said,
 	return status < 0 ? error_errno(err, status, "%s of %.200s", what, unit) : 0;
 }
 
-int systemd_set_cpuset(const char *socket_path, const char *unit, const char *cgroup, const struct idset *cpus,
+int systemd_set_cpuset(const struct systemd_at *at, const char *unit, const char *cgroup, const struct idset *cpus,
 		       const struct nodeset *mems, unsigned int timeout_ms, struct error *err)
 {
 	struct dbus_line l = { .fd = -1 };
@@ -132,7 +132,7 @@ int systemd_set_cpuset(const char *socket_path, const char *unit, const char *cg
 
 	if (!unit || (idset_empty(cpus) && nodeset_empty(mems)))
 		return 0;
-	r = dbus_connect(&l, socket_path, timeout_ms);
+	r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
 	if (r == 0)
 		r = ask_cgroup(&l, &m, unit, &now, said);
 	/* another init system, a container without one, or a cgroup that is named like a unit */
@@ -148,14 +148,14 @@ int systemd_set_cpuset(const char *socket_path, const char *unit, const char *cg
 	return say(r, unit, "AllowedCPUs", said, err);
 }
 
-int systemd_cgroup_of(const char *socket_path, const char *unit, char *out, size_t size, unsigned int timeout_ms,
+int systemd_cgroup_of(const struct systemd_at *at, const char *unit, char *out, size_t size, unsigned int timeout_ms,
 		      struct error *err)
 {
 	struct dbus_line l = { .fd = -1 };
 	struct dbus_message m;
 	char said[DBUS_SAID_MAX] = "";
 	const char *now = "";
-	int r = dbus_connect(&l, socket_path, timeout_ms);
+	int r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
 
 	if (r == 0)
 		r = ask_cgroup(&l, &m, unit, &now, said);
@@ -171,16 +171,16 @@ static int wait_for_job(const struct dbus_line *l, struct dbus_message *m, const
 {
 	for (;;) {
 		const char *of, *result;
-		size_t at;
+		size_t pos;
 		int r = dbus_signal(l, m);
 
 		if (r < 0)
 			return error_errno(err, r, "scope %.200s: wait for its start", unit);
-		at = m->body + 4;
-		of = dbus_text(m, &at);
-		if (!of || strcmp(of, job) != 0 || !dbus_text(m, &at))
+		pos = m->body + 4;
+		of = dbus_text(m, &pos);
+		if (!of || strcmp(of, job) != 0 || !dbus_text(m, &pos))
 			continue;
-		result = dbus_text(m, &at);
+		result = dbus_text(m, &pos);
 		if (!result) /* JobNew */
 			continue;
 		return strcmp(result, "done") == 0 ? 0 : error_set(err, -EREMOTEIO, "scope %.200s: systemd: %s", unit,
@@ -207,23 +207,23 @@ static void begin_start(struct dbus_message *m, const struct systemd_scope *s)
 	dbus_close_array(m);
 }
 
-int systemd_start_scope(const char *socket_path, const struct systemd_scope *scope, unsigned int timeout_ms,
+int systemd_start_scope(const struct systemd_at *at, const struct systemd_scope *scope, unsigned int timeout_ms,
 			struct error *err)
 {
 	struct dbus_line l = { .fd = -1 };
 	struct dbus_message m;
 	char said[DBUS_SAID_MAX] = "", job[DBUS_SAID_MAX];
 	const char *text = NULL;
-	size_t at;
-	int r = dbus_connect(&l, socket_path, timeout_ms);
+	size_t pos;
+	int r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
 
 	if (r == 0) {
 		begin_start(&m, scope);
 		r = dbus_exchange(&l, &m, said);
 	}
 	if (r == 0) {
-		at = m.body;
-		text = dbus_text(&m, &at);
+		pos = m.body;
+		text = dbus_text(&m, &pos);
 		r = text && strlen(text) < sizeof(job) ? 0 : -EPROTO;
 	}
 	if (r < 0) {

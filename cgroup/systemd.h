@@ -15,6 +15,12 @@
 #define SYSTEMD_SOCKET "/run/systemd/private"
 #define SYSTEMD_UNIT_MAX 256
 
+/* Where a systemd listens, and this user's id there: in a user namespace it is another one than geteuid(). */
+struct systemd_at {
+	char socket[256];
+	unsigned int uid;
+};
+
 /*
  * The name of the scope that @cgroup (a path below the mount) ends in, as "libpod-1.scope"; NULL: none. A tenant may
  * choose such a name, so systemd must confirm it. A cgroup below a scope, as crun's "container", is not a unit, and
@@ -28,14 +34,14 @@ const char *systemd_unit_of(const char *cgroup);
  * if it is not, or if systemd does not run here. -ETIMEDOUT: no answer within @timeout_ms; -EREMOTEIO: systemd refused,
  * with its message.
  */
-int systemd_set_cpuset(const char *socket_path, const char *unit, const char *cgroup, const struct idset *cpus,
+int systemd_set_cpuset(const struct systemd_at *at, const char *unit, const char *cgroup, const struct idset *cpus,
 		       const struct nodeset *mems, unsigned int timeout_ms, struct error *err);
 
 /*
  * Reads the cgroup of @unit, or the one that all units are below if @unit is NULL. "": it has none. -ENOENT or
  * -ECONNREFUSED: systemd does not run here; -EREMOTEIO: there is no such unit.
  */
-int systemd_cgroup_of(const char *socket_path, const char *unit, char *out, size_t size, unsigned int timeout_ms,
+int systemd_cgroup_of(const struct systemd_at *at, const char *unit, char *out, size_t size, unsigned int timeout_ms,
 		      struct error *err);
 
 /*
@@ -48,7 +54,7 @@ struct systemd_scope {
 	const struct idset *cpus;
 	const struct nodeset *mems;
 };
-int systemd_start_scope(const char *socket_path, const struct systemd_scope *scope, unsigned int timeout_ms,
+int systemd_start_scope(const struct systemd_at *at, const struct systemd_scope *scope, unsigned int timeout_ms,
 			struct error *err);
 
 #endif

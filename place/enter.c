@@ -6,6 +6,7 @@
 #include "place/enter.h"
 
 #include "cgroup/make.h"
+#include "cgroup/open.h"
 #include "cgroup/own.h"
 #include "cgroup/systemd.h"
 #include "place/message.h"
@@ -15,7 +16,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define ASK_MS 5000
+#define ASK_MS 20000
 #define START_MS 30000        /* as long as systemd lets a scope start on a busy machine */
 #define CONTROL ".control"    /* systemd's cgroup of control processes, below a unit's that is delegated */
 
@@ -75,7 +76,7 @@ static int find_site(const struct place_env *env, const char *id, struct site *s
 	rc = unit_name(id, s->unit, sizeof(s->unit), err);
 	if (rc < 0)
 		return rc;
-	rc = systemd_cgroup_of(s->sd.socket, NULL, top, sizeof(top), ASK_MS, err);
+	rc = systemd_cgroup_of(&s->sd.at, NULL, top, sizeof(top), ASK_MS, err);
 	s->scope = rc == 0;
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
 		return cgroup_own_path(env->mount, id, s->path, sizeof(s->path), err);
@@ -94,7 +95,7 @@ static int enter_site(const struct place_env *env, struct site *s, const char *c
 		.mems = p->policy == POLICY_PREFERRED ? &any : &p->mems,
 	};
 
-	return s->scope ? systemd_start_scope(s->sd.socket, &scope, START_MS, err) :
+	return s->scope ? systemd_start_scope(&s->sd.at, &scope, START_MS, err) :
 			  cgroup_enter_own(env->mount, s->path, s->back, err);
 }
 
@@ -141,7 +142,7 @@ static int open_unit(const struct place_env *env, const struct place_systemd *sd
 	int rc = cgroup_of_pid(env->mount, job->pid, &own, err);
 
 	if (rc == 0)
-		rc = systemd_cgroup_of(sd->socket, unit, of_unit, sizeof(of_unit), ASK_MS, err);
+		rc = systemd_cgroup_of(&sd->at, unit, of_unit, sizeof(of_unit), ASK_MS, err);
 	if (rc < 0)
 		return rc;
 	last = strrchr(own.path, '/') + 1;
@@ -180,6 +181,18 @@ static int read_pins(const struct place_systemd *sd, const char *unit, const str
 	return unit_read_pins(sd, unit, &before, &r->pin_cpus, &r->pin_mems, err);
 }
 
+/* CPUQuota= and MemoryMax= of the unit, for absent keys. */
+static void add_limits(const struct cgroup_dir *c, struct request *r)
+{
+	unsigned long long quota, period, memory;
+	char text[64];
+
+	if (read_beneath(c->fd, "cpu.max", text, sizeof(text)) > 0 && sscanf(text, "%llu %llu", &quota, &period) == 2)
+		request_fallback_cpus(r, (int64_t)quota, period);
+	if (read_beneath(c->fd, "memory.max", text, sizeof(text)) > 0 && sscanf(text, "%llu", &memory) == 1)
+		request_fallback_memory(r, (int64_t)memory);
+}
+
 /*
  * Gives systemd the reserved place. systemd applies it to the cgroup before it reads the next call, which is made here to
  * wait for that.
@@ -191,7 +204,7 @@ static int prepare(const struct place_systemd *sd, const char *unit, const struc
 	int rc = unit_set_cpuset(sd, unit, c->path, &r->placement.share.cpus, &r->placement.mems, &r->request.pin_cpus,
 				 &r->request.pin_mems, err);
 
-	return rc < 0 ? rc : systemd_cgroup_of(sd->socket, unit, path, sizeof(path), ASK_MS, err);
+	return rc < 0 ? rc : systemd_cgroup_of(&sd->at, unit, path, sizeof(path), ASK_MS, err);
 }
 
 /* Policies are attributes of processes, which systemd makes. */
@@ -238,6 +251,10 @@ int place_service(struct place_env *env, const char *unit, const struct request 
 		rc = open_env(env, err);
 	if (rc == 0)
 		rc = open_unit(env, &sd, unit, &job, &cgroup, err);
+	if (rc == 0) {
+		add_limits(&cgroup, &job.request);
+		rc = request_finish(&job.request, err);
+	}
 	if (rc == 0)
 		rc = is_placed(&cgroup, &job, &placed, err);
 	if (rc == 0 && !placed)

@@ -23,7 +23,8 @@ int place_run(struct place_env *env, const char *id, const char *command, const 
 
 /*
  * Places the service @unit of systemd, of which this process is a control process (ExecStartPre=), before systemd starts its
- * main process. systemd must confirm that this process is in the cgroup of the unit (-EPERM). @out as place_run().
+ * main process. systemd must confirm that this process is in the cgroup of the unit (-EPERM). @request is not finished:
+ * CPUQuota= and MemoryMax= of the unit replace absent keys. @out as place_run().
  */
 int place_service(struct place_env *env, const char *unit, const struct request *request, struct record *out,
 		  struct error *err);

@@ -4,7 +4,6 @@
  */
 #include "place/paths.h"
 
-#include "cgroup/systemd.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
 
@@ -54,10 +53,11 @@ const char *place_usual_state(bool bare)
 
 void place_systemd(struct place_systemd *out)
 {
-	char dir[sizeof(out->socket) - 32];
+	char dir[sizeof(out->at.socket) - 32];
 
 	out->user = runtime_folder(false, dir, sizeof(dir));
-	snprintf(out->socket, sizeof(out->socket), out->user ? "%s/systemd/private" : SYSTEMD_SOCKET, dir);
+	out->at.uid = out->user ? outer_uid() : own_uid();
+	snprintf(out->at.socket, sizeof(out->at.socket), out->user ? "%s/systemd/private" : SYSTEMD_SOCKET, dir);
 	snprintf(out->control, sizeof(out->control), out->user ? "%s/systemd/user.control" : "/run/systemd/system.control",
 		 dir);
 }

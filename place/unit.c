@@ -20,7 +20,7 @@
 #include <sys/stat.h>
 
 #define SYSTEMD_MS 1500 /* of a hook's few seconds, for systemd's answer */
-#define SERVICE_MS 5000 /* a service does not start without it */
+#define SERVICE_MS 20000 /* a service does not start without it */
 #define FILE_NAME "numaplace"
 #define FILE_MAX (4U * IDSET_TEXT_MAX)
 
@@ -100,24 +100,31 @@ static void add_line(struct strbuf *s, const char *word, const struct sets *sets
 	strbuf_printf(s, "%s %s %s\n", word, *cpus ? cpus : "-", *mems ? mems : "-");
 }
 
-/* Opens UNIT.d, and makes it if necessary, readable for all users as systemd's. */
+/* Opens a folder, and makes it if necessary, readable for all users as systemd's. */
+static int make_folder(const char *path)
+{
+	bool made = mkdir(path, 0755) == 0;
+	cleanup_close int fd = -1;
+
+	if (!made && errno != EEXIST)
+		return -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 || (made && fchmod(fd, 0755) < 0))
+		return -errno;
+	return steal_fd(&fd);
+}
+
+/* Opens UNIT.d. */
 static int open_folder(const struct place_systemd *sd, const char *unit)
 {
-	cleanup_close int dir = -1, control = -1;
-	char name[SYSTEMD_UNIT_MAX + 4];
+	char path[sizeof(sd->control) + SYSTEMD_UNIT_MAX + 8];
+	int control = make_folder(sd->control);
 
-	snprintf(name, sizeof(name), "%s.d", unit);
-	if (mkdir(sd->control, 0755) == 0)
-		chmod(sd->control, 0755);
-	control = open(sd->control, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (control < 0)
-		return -errno;
-	if (mkdirat(control, name, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	dir = openat(control, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (dir < 0 || fchmod(dir, 0755) < 0)
-		return -errno;
-	return steal_fd(&dir);
+		return control;
+	close(control);
+	snprintf(path, sizeof(path), "%s/%s.d", sd->control, unit);
+	return make_folder(path);
 }
 
 static int write_kept(const struct place_systemd *sd, const char *unit, const struct kept *k, struct error *err)
@@ -178,6 +185,6 @@ int unit_set_cpuset(const struct place_systemd *sd, const char *unit, const char
 		k->pin = (struct sets){ *pin_cpus, *pin_mems };
 		rc = write_kept(sd, unit, k, err);
 	}
-	return rc < 0 ? rc : systemd_set_cpuset(sd->socket, unit, cgroup, cpus, mems,
+	return rc < 0 ? rc : systemd_set_cpuset(&sd->at, unit, cgroup, cpus, mems,
 						  k ? SERVICE_MS : SYSTEMD_MS, err);
 }

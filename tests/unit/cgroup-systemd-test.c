@@ -27,6 +27,7 @@
 #define U32(v) BYTES(v, 0, 0, 0)
 
 static char path[64];
+static struct systemd_at mock;
 static struct error err;
 
 /* --- a mock systemd --- */
@@ -70,7 +71,7 @@ static pid_t serve(const char *greeting, const struct reply reply[2], const char
 	if (pid == 0) {
 		int c = accept(fd, NULL, NULL);
 
-		read_to(c, "\r\n");
+		read_to(c, "30\r\n");
 		say(c, greeting, strlen(greeting));
 		read_to(c, "BEGIN\r\n");
 		for (int i = 0; i < 2; i++) {
@@ -140,7 +141,7 @@ static int ask_of(const char *cgroup, const char *greeting, struct reply first, 
 	 * Only without a reply does a test wait for the time limit; otherwise it is long, as the machine may be slow or
 	 * emulated.
 	 */
-	r = systemd_set_cpuset(path, systemd_unit_of(cgroup), cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
+	r = systemd_set_cpuset(&mock, systemd_unit_of(cgroup), cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return r;
@@ -284,7 +285,7 @@ static void answers(const char *to)
 	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
 	       "rejected authentication is an error");
 	unlink(path);
-	is_int(systemd_set_cpuset(path, systemd_unit_of(CGROUP), CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
+	is_int(systemd_set_cpuset(&mock, systemd_unit_of(CGROUP), CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
 	       "success without systemd");
 }
 
@@ -305,6 +306,7 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof(path), "%s/socket", dir);
+	snprintf(mock.socket, sizeof(mock.socket), "%s", path);
 	snprintf(to, sizeof(to), "%s/call", dir);
 	units();
 	message(to);
