@@ -181,10 +181,12 @@ static int receive(const struct dbus_line *l, void *data, size_t len)
 	return 0;
 }
 
-/* D-Bus writes an id as the hexadecimal codes of its decimal digits. */
+/*
+ * D-Bus writes an id as the hexadecimal codes of its decimal digits. BEGIN is sent before the reply: if systemd read it
+ * together with the first call, it would answer that call only after another one.
+ */
 static int authenticate(const struct dbus_line *l, unsigned int uid)
 {
-	static const char begin[] = "BEGIN\r\n";
 	char hello[64] = "", digits[16], reply[128];
 	size_t n = 0, len;
 	int r;
@@ -193,16 +195,14 @@ static int authenticate(const struct dbus_line *l, unsigned int uid)
 	len = 1 + (size_t)snprintf(hello + 1, sizeof(hello) - 1, "AUTH EXTERNAL ");
 	for (const char *p = digits; *p; p++)
 		len += (size_t)snprintf(hello + len, sizeof(hello) - len, "%02x", (unsigned char)*p);
-	len += (size_t)snprintf(hello + len, sizeof(hello) - len, "\r\n");
+	len += (size_t)snprintf(hello + len, sizeof(hello) - len, "\r\nBEGIN\r\n");
 	r = send_until(l->fd, hello, len, l->deadline);
 	while (r == 0 && (n < 2 || reply[n - 1] != '\n')) {
 		if (n == sizeof(reply))
 			return -EPROTO;
 		r = receive(l, &reply[n++], 1);
 	}
-	if (r == 0 && strncmp(reply, "OK ", 3) != 0)
-		return -EACCES;
-	return r < 0 ? r : send_until(l->fd, begin, sizeof(begin) - 1, l->deadline);
+	return r == 0 && strncmp(reply, "OK ", 3) != 0 ? -EACCES : r;
 }
 
 int dbus_connect(struct dbus_line *l, const char *path, unsigned int uid, unsigned int timeout_ms)
