@@ -123,6 +123,8 @@ bench_objects = $(call objects,bench/select/*.c)
 
 man_pages = $(wildcard man/*.[1358])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
+# Examples of drop-ins, which an administrator copies.
+drop_ins = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.conf.in)))
 # Not in a folder that engines read by default: an administrator configures these folders.
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
@@ -306,6 +308,9 @@ install: all
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
 		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
+	@for f in $(drop_ins); do \
+		sed 's|@libexecdir@|$(libexecdir)|g' "contrib/systemd/$$f.in" > "$(O)/$$f" && \
+		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(datadir)/numaplace/systemd/'"$$f" || exit 1; done
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
 		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
@@ -330,7 +335,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
