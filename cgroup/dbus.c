@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The wire format, as far as a few calls of systemd need it.
+ * The parts of the wire format that a few calls of systemd need.
  */
 #include "cgroup/dbus.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes, enters and removes cgroups. The folder is locked meanwhile, as a cgroup without processes may be that of a process
- * that is about to enter it.
+ * Makes, enters and removes cgroups under a lock of their folder, as a cgroup without processes may be that of a process that
+ * is about to enter it.
  */
 #include "cgroup/make.h"
 

@@ -14,8 +14,8 @@
 
 /*
  * Places this process as the command @id: in a scope of systemd, or without systemd in a cgroup that this function makes.
- * Its pid, its runtime and ENTER_APPLIED are set here. After a failure the process is where it was, or its scope has nothing
- * but this process. @out: the record, as place_container(). Errors as place_container(); -EREMOTEIO, -EEXIST: a command of
+ * Its pid, its runtime and ENTER_APPLIED are set here. After a failure the process is in its previous cgroup, or in a
+ * scope of its own that ends with it. @out: the record, as place_container(). Errors as place_container(); -EREMOTEIO, -EEXIST: a command of
  * this name runs; -EACCES: no cgroup is delegated to this user.
  */
 int place_run(struct place_env *env, const char *id, const char *command, const struct request *request,
