@@ -124,6 +124,7 @@ for i in 1 2 3 4 5 6 7 8 9 10; do
 done
 settled() { [ $(($(cat /run/tests/many.* 2>/dev/null | grep -c Cpus) + $(cat /run/tests/refused.* | grep -c 'limits.cpu'))) = 10 ]; }
 ok "ten exclusive commands at once: each is placed or refused" eventually settled
+cat /run/tests/refused.*
 is "eight have each one CPU for themselves" "$(cat /run/tests/many.* | sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' | sort | xargs)" '0 1 2 3 4 5 6 7'
 is "and the ledger has eight records" "$(ids | wc -w)" 8
 end_all
