@@ -51,6 +51,20 @@ static bool may_have_cpusets(int mount, const char *path)
 	       read_beneath(dir, "cgroup.procs", procs, sizeof(procs)) == 0;
 }
 
+static int not_delegated(const char *path, struct error *err)
+{
+	return error_set(err, -EACCES,
+			 "cgroup %.200s is not delegated to this user with the cpuset controller: run this as root, or in a "
+			 "session of systemd with Delegate=cpu cpuset io memory pids for user@.service", path);
+}
+
+int cgroup_check_delegated(int mount, const char *path, struct error *err)
+{
+	cleanup_close int dir = open_beneath(mount, path, O_RDONLY | O_DIRECTORY);
+
+	return dir >= 0 && has_word(dir, "cgroup.controllers", "cpuset") ? 0 : not_delegated(path, err);
+}
+
 int cgroup_own_path(int mount, const char *name, char *out, size_t size, struct error *err)
 {
 	char own[CGROUP_PATH_MAX], base[CGROUP_PATH_MAX];
@@ -63,10 +77,7 @@ int cgroup_own_path(int mount, const char *name, char *out, size_t size, struct 
 		char *slash = strrchr(base, '/');
 
 		if (!slash || strcmp(base, "/") == 0)
-			return error_set(err, -EACCES,
-					 "cgroup %.200s is not delegated to this user with the cpuset controller: run this as "
-					 "root, or in a session of systemd with Delegate=cpu cpuset io memory pids for "
-					 "user@.service", own);
+			return not_delegated(own, err);
 		slash[slash == base] = '\0';
 	}
 	if ((size_t)snprintf(out, size, "%s" FOLDER "/%s", strcmp(base, "/") == 0 ? "" : base, name) >= size)

@@ -13,6 +13,9 @@
  */
 int cgroup_own_path(int mount, const char *name, char *out, size_t size, struct error *err);
 
+/* -EACCES: the cgroup @path, in which a user's systemd makes cgroups, has no cpuset controller. */
+int cgroup_check_delegated(int mount, const char *path, struct error *err);
+
 /*
  * Makes the cgroup @path of cgroup_own_path(), and moves this process into it. Removes the empty ones beside it: those of
  * processes that have ended. @back becomes the cgroup in which the process was. -EEXIST: it has processes.

@@ -80,6 +80,8 @@ static int find_site(const struct place_env *env, const char *id, struct site *s
 	s->scope = rc == 0;
 	if (rc == -ENOENT || rc == -ECONNREFUSED)
 		return cgroup_own_path(env->mount, id, s->path, sizeof(s->path), err);
+	if (rc == 0 && s->sd.user)
+		rc = cgroup_check_delegated(env->mount, top, err);
 	if (rc == 0)
 		snprintf(s->path, sizeof(s->path), "%s/%s/%s", strcmp(top, "/") == 0 ? "" : top, s->slice, s->unit);
 	return rc;

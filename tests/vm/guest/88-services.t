@@ -147,7 +147,7 @@ cp /run/tests/conf $conf
 unit limited 'CPUQuota=150%' 'MemoryMax=200M' "ExecStartPre=+$hook %n limits.cpu.nodes=3"
 ok "a service with limits and no numbers starts" start limited
 is "it has the CPUs of its quota" "$(sees limited)" '6-7 3'
-like "its memory is reserved" "$(numaplace explain limited.service)" '^asked limits.memory *200MiB$'
+like "its memory is reserved" "$(numaplace explain limited.service)" "^runtime's limit, memory *200MiB\$"
 systemctl stop limited
 unit delegated 'Delegate=yes' "ExecStartPre=+$hook %n limits.cpu=2 limits.cpu.nodes=2"
 ok "a delegated service starts" start delegated
