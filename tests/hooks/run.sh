@@ -62,4 +62,23 @@ hook web.service limits.cpus=1 2> "$tmp/err"
 ok $? 'service-hook with on-failure = warn: an error is exit status 0' "$(cat "$tmp/err")"
 grep -qF 'limits.cpus: no such key' "$tmp/err"
 ok $? 'service-hook with on-failure = warn: the message is printed' "$(cat "$tmp/err")"
+# --- doctor: the drop-ins of services
+units=$tmp/machine/etc/systemd/system
+mkdir -p "$units/web@.service.d" "$tmp/machine/proc" "$tmp/machine/hook"
+cp "$build/service-hook" "$tmp/machine/hook/service-hook"
+# says NAME PATTERN LINE: doctor reports this line of a drop-in.
+says() {
+	printf '[Service]\n%s\n' "$3" > "$units/web@.service.d/numaplace.conf"
+	"$build/numaplace" --sysroot "$tmp/machine" --json doctor > "$tmp/out" 2>&1
+	grep -q -- "$2" "$tmp/out"
+	ok $? "doctor: $1" "$(grep services "$tmp/out")"
+}
+says 'a drop-in that calls the hook' '"1 line in /etc/systemd/system calls service-hook' \
+	'ExecStartPre=+/hook/service-hook %n limits.cpu=4'
+says 'a line without +' '/etc/systemd/system/web@.service.d/numaplace.conf: .*write ExecStartPre=+/hook/service-hook' \
+	'ExecStartPre=/hook/service-hook %n limits.cpu=4'
+says 'a hook that does not exist' '/none/service-hook does not exist, so that the service does not start' \
+	'ExecStartPre=+/none/service-hook %n limits.cpu=4'
+says 'a line without the name of the unit' 'the first argument of /hook/service-hook must be %n' \
+	'ExecStartPre=+/hook/service-hook limits.cpu=4'
 done_testing
