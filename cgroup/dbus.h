@@ -51,8 +51,8 @@ struct dbus_line {
 };
 
 /*
- * Connects, and authenticates as the user @uid, whom the kernel names to the other side. Returns 0; -ENOENT or -ECONNREFUSED: nothing listens there; -EACCES: refused.
- * The caller closes @l->fd, also after a failure.
+ * Connects, and authenticates as the user @uid, whom the kernel names to the other side. Returns 0; -ENOENT or
+ * -ECONNREFUSED: nothing listens there; -EACCES: refused. The caller closes @l->fd, also after a failure.
  */
 int dbus_connect(struct dbus_line *l, const char *path, unsigned int uid, unsigned int timeout_ms);
 

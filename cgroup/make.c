@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Makes, enters and removes cgroups under a lock of their folder, as a cgroup without processes may be that of a process that
- * is about to enter it.
+ * Makes, enters and removes cgroups under a lock of their folder, as a cgroup without processes may be that of a
+ * process that is about to enter it.
  */
 #include "cgroup/make.h"
 
@@ -139,7 +139,8 @@ int cgroup_enter_own(int mount, const char *path, char back[CGROUP_PATH_MAX], st
 		return fd;
 	remove_empty(fd);
 	if (mkdirat(mount, path + 1, 0755) < 0)
-		return errno == EEXIST ? error_set(err, -EEXIST, "cgroup %.200s has processes: a command of this name runs", path) :
+		return errno == EEXIST ? error_set(err, -EEXIST, "cgroup %.200s has processes: a command of this "
+						   "name runs", path) :
 					 error_errno(err, -errno, "make the cgroup %.200s", path);
 	rc = cgroup_open(mount, path, &c, err);
 	if (rc == 0)

@@ -165,7 +165,10 @@ int systemd_cgroup_of(const struct systemd_at *at, const char *unit, char *out, 
 	return say(r, unit ? unit : "the manager", "the cgroup", said, err);
 }
 
-/* Waits for the end of the job that puts the process into its scope. JobRemoved has a number, the job, the unit, the result. */
+/*
+ * Waits for the end of the job that puts the process into its scope. JobRemoved has a number, the job, the unit, and the
+ * result; JobNew has no result.
+ */
 static int wait_for_job(const struct dbus_line *l, struct dbus_message *m, const char *job, const char *unit,
 			struct error *err)
 {
@@ -181,7 +184,7 @@ static int wait_for_job(const struct dbus_line *l, struct dbus_message *m, const
 		if (!of || strcmp(of, job) != 0 || !dbus_text(m, &pos))
 			continue;
 		result = dbus_text(m, &pos);
-		if (!result) /* JobNew */
+		if (!result)
 			continue;
 		return strcmp(result, "done") == 0 ? 0 : error_set(err, -EREMOTEIO, "scope %.200s: systemd: %s", unit,
 								   quote(result).text);

@@ -36,10 +36,11 @@ static void look_at_line(struct services *s, const char *path, const char *line)
 		return;
 	s->wrong++;
 	if (!memchr(line, '+', (size_t)(program - line)))
-		doctor_say(s->d, VERDICT_DO, "services", "/%.200s: " KEY "%.80s: write " KEY "+%.80s: without + the hook has the "
-			   "user and the sandbox of the service", path, name, name);
+		doctor_say(s->d, VERDICT_DO, "services", "/%.200s: " KEY "%.80s: write " KEY "+%.80s: without + the hook "
+			   "has the user and the sandbox of the service", path, name, name);
 	else if (*name != '/' || !doctor_has(s->d, name + 1))
-		doctor_say(s->d, VERDICT_DO, "services", "/%.200s: %.100s does not exist, so that the service does not start", path, name);
+		doctor_say(s->d, VERDICT_DO, "services", "/%.200s: %.100s does not exist, so that the service does not "
+			   "start", path, name);
 	else if (strncmp(program + len + strspn(program + len, " \t"), "%n ", 3) != 0)
 		doctor_say(s->d, VERDICT_DO, "services", "/%.200s: the first argument of %.100s must be %%n", path, name);
 	else {
@@ -66,7 +67,8 @@ static void look_at_folder(struct services *s, const char *folder)
 	char path[700];
 
 	while (list && (e = readdir(list)))
-		if (ends_with(e->d_name, ".conf") && (size_t)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name) < sizeof(path))
+		if (ends_with(e->d_name, ".conf") &&
+		    (size_t)snprintf(path, sizeof(path), "%s/%s", folder, e->d_name) < sizeof(path))
 			look_at_file(s, path);
 }
 
@@ -86,6 +88,6 @@ void doctor_check_services(struct doctor *d)
 			look_at_file(&s, path);
 	}
 	if (s.fine && !s.wrong)
-		doctor_say(d, VERDICT_FINE, "services", "%u line%s in /" UNITS " call%s service-hook", s.fine, s.fine == 1 ? "" : "s",
-			   s.fine == 1 ? "s" : "");
+		doctor_say(d, VERDICT_FINE, "services", "%u line%s in /" UNITS " call%s service-hook", s.fine,
+			   s.fine == 1 ? "" : "s", s.fine == 1 ? "s" : "");
 }
