@@ -110,21 +110,26 @@ is "policy weighted-interleave" "$(policy weighted-interleave 0-1)" 'weighted in
 
 # --- many at once
 end_all() {
-	for pid in $pids; do
-		kill "$pid"
-		wait "$pid"
+	for file in /run/tests/pid.*; do
+		kill "$(cat "$file")"
 	done
-	pids=''
+	wait
+	rm -f /run/tests/pid.*
 }
-pids=''
 rm -f /run/tests/many.*
 for i in 1 2 3 4 5 6 7 8 9 10; do
-	numaplace run limits.cpu=1 limits.cpu.exclusive=true -- sh -c "$allowed > /run/tests/many.$i; read l < /run/tests/never" 2> /run/tests/refused.$i &
-	pids="$pids $!"
+	{
+		numaplace run limits.cpu=1 limits.cpu.exclusive=true -- sh -c "echo \$$ > /run/tests/pid.$i
+$allowed > /run/tests/many.$i; read l < /run/tests/never"
+		echo "status $?"
+	} > /run/tests/said.$i 2>&1 &
 done
-settled() { [ $(($(cat /run/tests/many.* 2>/dev/null | grep -c Cpus) + $(cat /run/tests/refused.* | grep -c 'limits.cpu'))) = 10 ]; }
+settled() { [ $(($(cat /run/tests/many.* 2>/dev/null | grep -c Cpus) + $(cat /run/tests/said.* | grep -c '^status'))) = 10 ]; }
 ok "ten exclusive commands at once: each is placed or refused" eventually settled
-cat /run/tests/refused.*
+is "two are refused for lack of free cores" "$(cat /run/tests/said.* | sed 's/:.*exclusive.*/: exclusive/')" 'numaplace: limits.cpu.exclusive
+status 1
+numaplace: limits.cpu.exclusive
+status 1'
 is "eight have each one CPU for themselves" "$(cat /run/tests/many.* | sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' | sort | xargs)" '0 1 2 3 4 5 6 7'
 is "and the ledger has eight records" "$(ids | wc -w)" 8
 end_all
@@ -132,8 +137,7 @@ ok "the ledger is empty after they have ended" eventually ended
 
 i=0
 while [ $((i += 1)) -le 100 ]; do
-	numaplace run limits.cpu=1 -- sh -c "echo \$NUMAPLACE_CPUS > /run/tests/hundred.$i; read l < /run/tests/never" 2>> /run/tests/hundred.err &
-	pids="$pids $!"
+	numaplace run limits.cpu=1 -- sh -c "echo \$$ > /run/tests/pid.$i; echo \$NUMAPLACE_CPUS > /run/tests/hundred.$i; read l < /run/tests/never" 2>> /run/tests/hundred.err &
 done
 hundred() { [ "$(find /run/tests -name 'hundred.[0-9]*' -size +0 | wc -l)" = 100 ]; }
 ok "a hundred commands at once are all placed" within 400 hundred
