@@ -5,6 +5,7 @@
  * itself, so the program may be interrupted between any two. A move that fails ends the rebalance.
  */
 #include "place/move.h"
+#include "plugin/base/clock.h"
 #include "cli/engine.h"
 #include "cli/table.h"
 #include "cli/snapshot.h"
@@ -78,6 +79,7 @@ static int make_plan(struct rebalance *b, struct error *err)
 		.n = b->s.n,
 		.max_move = b->max_move,
 	};
+	int ret;
 
 	b->item = calloc(b->s.n + 1, sizeof(*b->item));
 	b->held = calloc((size_t)b->s.n * nodes + 1, sizeof(*b->held));
@@ -94,7 +96,8 @@ static int make_plan(struct rebalance *b, struct error *err)
 			b->item[i].held = held;
 	}
 	in.item = b->item;
-	return rebalance_plan(&in, &b->plan, err);
+	ret = rebalance_plan(&in, &b->plan, err);
+	return ret < 0 ? ret : rebalance_judge(&in, b->s.topology, clock_boot_seconds(), &b->plan, err);
 }
 
 /* --- output --- */
@@ -108,6 +111,7 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 	json_put_number(&o, "load_over_mean", b->plan.before);
 	json_put_number(&o, "load_over_mean_after", b->plan.after);
 	json_put_uint(&o, "bytes", b->plan.bytes);
+	json_put_uint(&o, "moves_not_worth_it", b->plan.dropped);
 	json_put_bool(&o, "dry_run", b->dry_run);
 	json_put_bool(&o, "interrupted", error && interrupted);
 	if (error)
@@ -123,6 +127,8 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 		json_put_uint(&o, "bytes", m->bytes);
 		json_put_number(&o, "load_over_mean", m->after);
 		json_put_bool(&o, "joins", m->joins);
+		json_put_number(&o, "gain_cpus", m->gain);
+		json_put_number(&o, "cost_cpu_seconds", m->cost);
 		json_put_bool(&o, "done", b->made && b->made[i]);
 		json_end(&o);
 	}
@@ -130,25 +136,51 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 	json_end(&o);
 }
 
-static int rebalance_print_plan(const struct rebalance *b, struct error *err)
+static const char *plural(unsigned int n)
 {
-	cleanup_table struct table t = { 0 };
+	return n == 1 ? "" : "s";
+}
+
+static void print_summary(const struct rebalance *b)
+{
+	double gain = 0, cost = 0;
 	char size[32];
 
 	printf("highest load of a node over the mean: %.2f", b->plan.before);
 	if (!b->plan.n) {
 		puts("; no move gains");
-		return 0;
+	} else {
+		size_human(b->plan.bytes, size, sizeof(size));
+		for (unsigned int i = 0; i < b->plan.n; i++) {
+			gain += b->plan.move[i].gain;
+			cost += b->plan.move[i].cost;
+		}
+		printf(", after %u move%s of %s in all: %.2f\n", b->plan.n, plural(b->plan.n), size, b->plan.after);
+		printf("predicted: as fast as with %.2f more CPUs, for %.1f CPU seconds of moving\n", gain, cost);
 	}
-	size_human(b->plan.bytes, size, sizeof(size));
-	printf(", after %u move%s of %s in all: %.2f\n\n", b->plan.n, b->plan.n == 1 ? "" : "s", size, b->plan.after);
-	table_init(&t, stdout, "lllrrl");
+	if (b->plan.dropped)
+		printf("%u more move%s would even the load, but would cost more than %s gain%s\n", b->plan.dropped,
+		       plural(b->plan.dropped), b->plan.dropped == 1 ? "it" : "they", b->plan.dropped == 1 ? "s" : "");
+}
+
+static int rebalance_print_plan(const struct rebalance *b, struct error *err)
+{
+	cleanup_table struct table t = { 0 };
+	char size[32];
+
+	print_summary(b);
+	if (!b->plan.n)
+		return 0;
+	putchar('\n');
+	table_init(&t, stdout, "lllrrrrl");
 	table_cell(&t, "CONTAINER");
 	table_cell(&t, "FROM");
 	table_cell(&t, "TO");
 	table_cell(&t, "MEMORY");
 	table_cell(&t, "LOAD");
-	table_cell(&t, "GAIN");
+	table_cell(&t, "CPUS GAINED");
+	table_cell(&t, "CPU SECONDS");
+	table_cell(&t, "WHY");
 	for (unsigned int i = 0; i < b->plan.n; i++) {
 		const struct rebalance_move *m = &b->plan.move[i];
 
@@ -158,6 +190,8 @@ static int rebalance_print_plan(const struct rebalance *b, struct error *err)
 		table_comma(&t, ids_of(&m->nodes));
 		table_cell(&t, "%s", size);
 		table_cell(&t, "%.2f", m->after);
+		table_cell(&t, "%+.2f", m->gain);
+		table_cell(&t, "%.1f", m->cost);
 		table_cell(&t, "%s", m->joins ? "together" : m->after < m->before ? "evener" : "makes room");
 	}
 	return table_print(&t, err);

@@ -507,6 +507,30 @@ int speed_predict(const struct speed_input *in, const struct placement *const *p
 	return r;
 }
 
+int speed_of_all(const struct speed_input *in, double *out)
+{
+	struct scene s;
+	int r = scene_init(&s, in);
+
+	if (r == 0)
+		r = find_others(&s);
+	for (unsigned int k = 0; k < in->n && r == 0; k++) {
+		const struct tenant *x = &s.tenant[k];
+		double mean = 0, threads = 0;
+
+		for (unsigned int i = 0; i < WORKS; i++) {
+			struct work work;
+
+			mean += weight_of(&s, x->work, i, &work) * x->speed[i];
+		}
+		for (unsigned int i = 0; i < x->nparts; i++)
+			threads += x->part[i].threads;
+		out[k] = threads * mean;
+	}
+	scene_free(&s);
+	return r;
+}
+
 unsigned int speed_percent(const struct speed *s)
 {
 	return (unsigned int)(s->part * 100 + 0.5);

@@ -104,6 +104,31 @@ static void test_alone(void)
 	scene_end(&s);
 }
 
+/* In CPUs, of all containers at once. */
+static void test_of_all(void)
+{
+	struct scene s = scene_of(four(1, 0));
+	struct speed_input in = { .topology = s.t, .neighbour = s.neighbour };
+	struct work_hint compute = { true, WORK_COMPUTE };
+	double alone, out[3] = { 0 };
+
+	beside(&s, "0-3", "0", compute);
+	in.n = 1;
+	is_int(speed_of_all(&in, out), 0, "speeds of all: predicted");
+	ok(out[0] > 3.9 && out[0] <= 4, "four threads that compute, alone: %.3f CPUs", out[0]);
+	alone = out[0];
+	beside(&s, "16-19", "1", compute);
+	beside(&s, "0-3", "0", compute);
+	in.n = 2;
+	speed_of_all(&in, out);
+	ok(out[0] == alone && out[1] == alone, "another container on another node changes nothing");
+	in.n = 3;
+	speed_of_all(&in, out);
+	ok(out[0] > 1.9 && out[0] < 2.1 && out[2] == out[0] && out[1] == alone,
+	   "two containers on the same four CPUs: half of the speed (%.3f)", out[0]);
+	scene_end(&s);
+}
+
 /* Other containers use one thing after the other, and nothing else. */
 static void test_causes(void)
 {
@@ -323,6 +348,7 @@ static void test_second(void)
 int main(void)
 {
 	test_alone();
+	test_of_all();
 	test_causes();
 	test_places();
 	test_faster();
