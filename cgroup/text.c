@@ -304,3 +304,39 @@ int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *er
 		return error_set(err, -EINVAL, "hugetlb numa_stat: malformed line \"%s\"", quote(text).text);
 	return 0;
 }
+
+/* Reads "@name" and a number from *@at, and moves *@at behind them. */
+static bool named_number(const char **at, const char *name, uint64_t *out)
+{
+	size_t len = strlen(name);
+	const char *p = *at + len;
+
+	if (strncmp(*at, name, len) != 0 || !number_prefix(&p, UINT64_MAX, out))
+		return false;
+	*at = p;
+	return true;
+}
+
+/* "some avg10=0.00 avg60=1.25 avg300=0.31 total=12345" */
+int pressure_parse(const char *text, struct pressure *out, struct error *err)
+{
+	uint64_t whole, hundredths, total;
+	const char *end = text + line_length(text);
+	const char *minute = strncmp(text, "some ", 5) == 0 ? strstr(text, " avg60=") : NULL;
+	const char *sum = minute ? strstr(minute, " total=") : NULL;
+
+	if (!sum || sum >= end || !named_number(&minute, " avg60=", &whole) || !named_number(&minute, ".", &hundredths) ||
+	    !named_number(&sum, " total=", &total) || sum != end || whole > 100 || hundredths > 99)
+		return error_set(err, -EINVAL, "pressure: malformed line \"%s\"", quote(text).text);
+	*out = (struct pressure){ .minute = (double)(whole * 100 + hundredths) / 10000, .total = total };
+	return 0;
+}
+
+int cpu_usage_parse(const char *text, uint64_t *usec, struct error *err)
+{
+	const char *p = text;
+
+	if (!named_number(&p, "usage_usec ", usec) || (*p && *p != '\n'))
+		return error_set(err, -EINVAL, "cpu.stat: malformed line \"%s\"", quote(text).text);
+	return 0;
+}

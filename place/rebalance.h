@@ -14,6 +14,8 @@ struct rebalance_item {
 	const struct record *record;
 	bool fixed;           /* must not be moved, for a reason that its record does not show */
 	const uint64_t *held; /* bytes on each node, by node index; NULL: as requested */
+	uint64_t astray;      /* bytes of its own memory that are on other nodes than its memory nodes */
+	double idle;          /* part of its requested CPU time that it neither uses nor waits for, 0 to 1 */
 };
 
 struct rebalance_input {
@@ -31,6 +33,7 @@ struct rebalance_move {
 	uint64_t bytes;         /* of its memory, now on other nodes */
 	double before, after;   /* highest load of a node over the mean, before and after this move */
 	bool joins;             /* it is on fewer or nearer nodes afterwards */
+	bool returns;           /* its pages come to its present nodes; added by rebalance_judge() */
 	double gain;            /* CPUs of predicted speed that all containers together gain; set by rebalance_judge() */
 	double cost;            /* CPU seconds that the move takes; set by rebalance_judge() */
 };
@@ -53,7 +56,7 @@ void rebalance_free(struct rebalance_plan *p);
 #define cleanup_rebalance __attribute__((cleanup(rebalance_free)))
 
 /*
- * Removes the last moves of @p that do not repay their cost: keeps the first moves whose gain, for as long as the
+ * Adds to @p the moves that bring pages home, and removes the last moves of @p that do not repay their cost: keeps the first moves whose gain, for as long as the
  * containers are expected to run, exceeds their cost most. Sets gain and cost of the moves that remain. @now:
  * CLOCK_BOOTTIME seconds. @t: in->topology; its free memory is changed, and restored before the return. 0 or -ENOMEM.
  */

@@ -12,6 +12,7 @@
 struct neighbour {
 	const struct placement *placement;
 	struct work_hint work;
+	double idle; /* part of the time in which its threads sleep, 0 to 1 */
 };
 
 struct speed_input {

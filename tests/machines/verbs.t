@@ -240,7 +240,7 @@ jq_is 'rebalance: never a move that does not gain' \
 	'[.moves[] | .load_over_mean] | . == (sort | reverse)' true
 run rebalance --dry-run
 has 'rebalance: the gain and the cost of all moves' '^predicted: as fast as with [0-9]+\.[0-9]{2} more CPUs, for 26\.8 CPU seconds of moving$'
-has 'rebalance: the gain and the cost of a move' '^c[1-4] +0 +[123] +1GiB +[0-9.]+ +\+[0-9.]+ +8\.9 +evener$'
+has 'rebalance: the gain and the cost of a move' '^c[1-4] +0 +[123] +- +1GiB +[0-9.]+ +\+[0-9.]+ +8\.9 +evener$'
 run rebalance --dry-run --max-move=2GiB --json
 jq_is 'rebalance: within --max-move' '[(.load_over_mean_after * 10 | round), .bytes, (.moves | length)]' '[24,2147483648,2]'
 run rebalance --dry-run --max-move=1MiB

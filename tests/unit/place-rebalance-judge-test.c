@@ -139,6 +139,46 @@ static void by_hand(void)
 	end(&w);
 }
 
+/* Containers whose pages are not where they should be, and containers that sleep. */
+static void measured(void)
+{
+	static const uint64_t far[4] = { 0, 0, GIB, 0 }, near[4] = { GIB, 0, 0, 0 };
+	struct world w;
+
+	begin(&w, 4);
+	put(&w, "0-1", 2, 0, GIB, 3600);
+	w.item[0].held = near;
+	is_int(judge(&w), 0, "pages on their node: no move");
+	w.item[0].held = far;
+	w.item[0].astray = GIB;
+	is_int(judge(&w), 1, "pages on a far node: one move");
+	ok(w.plan.n == 1 && w.plan.move[0].returns && nodeset_has(&w.plan.move[0].nodes, 0) && w.plan.bytes == GIB,
+	   "pages on a far node: they return to node 0");
+	ok(gain_of(&w) > 0.1 && gain_of(&w) < 1.5, "pages on a far node: two threads gain %.2f CPUs", gain_of(&w));
+	w.item[0].fixed = true;
+	is_int(judge(&w), 0, "pages of a container that must not be moved: no move");
+	w.item[0].fixed = false;
+	w.record[0].started = NOW - 1;
+	is_int(judge(&w), 0, "pages of a container that has just started: no move");
+	w.record[0].started = 0;
+	w.t->nodes[0].mem_free = GIB - 1;
+	is_int(judge(&w), 0, "pages on a far node, and no room on their own: no move");
+	w.t->nodes[0].mem_free = GIB;
+	is_int(judge(&w), 1, "pages on a far node, and just enough room on their own: one move");
+	end(&w);
+
+	crowd(&w, 0, 3600);
+	for (unsigned int i = 0; i < 4; i++)
+		w.item[i].idle = 0.99;
+	is_int(judge(&w), 3, "8 threads on 4 CPUs that sleep for 99 %% of the time: three moves even the load");
+	ok(gain_of(&w) < 0.1, "threads that sleep gain %.3f CPUs", gain_of(&w));
+	for (unsigned int i = 0; i < 4; i++)
+		w.item[i].idle = 1;
+	judge(&w);
+	is_int(w.plan.n, 0, "threads that always sleep: no move");
+	end(&w);
+}
+
 static double speed_now(const struct world *w, struct placement *const *place)
 {
 	struct neighbour neighbour[ITEMS] = { 0 };
@@ -241,6 +281,7 @@ static void beside_predictions(void)
 int main(void)
 {
 	by_hand();
+	measured();
 	beside_all_prefixes();
 	beside_predictions();
 	return done();

@@ -57,7 +57,7 @@ static struct placement on(const struct topology *t, const char *cpus, const cha
 static void beside(struct scene *s, const char *cpus, const char *mems, struct work_hint work)
 {
 	s->other[s->n] = on(s->t, cpus, mems);
-	s->neighbour[s->n] = (struct neighbour){ &s->other[s->n], work };
+	s->neighbour[s->n] = (struct neighbour){ .placement = &s->other[s->n], .work = work };
 	s->n++;
 }
 
@@ -252,7 +252,7 @@ static bool random_scene(struct rnd *r, struct scene *s)
 		if (select_in(&w, &q, &s->other[s->n]) < 0)
 			continue;
 		usage_add(w.u, &s->other[s->n].share);
-		s->neighbour[s->n] = (struct neighbour){ &s->other[s->n],
+		s->neighbour[s->n] = (struct neighbour){ .placement = &s->other[s->n], .work =
 							 { rnd_below(r, 2), (enum work_kind)rnd_below(r, WORK_KINDS) } };
 		s->n++;
 	}
