@@ -195,7 +195,7 @@ static double speed_now(const struct world *w, struct placement *const *place)
 
 static void random_world(struct world *w, struct rnd *r)
 {
-	unsigned int n = 2 + rnd_below(r, ITEMS - 1);
+	unsigned int n = 2 + rnd_below(r, 4);
 
 	begin(w, 4);
 	for (unsigned int i = 0; i < n; i++) {
