@@ -192,7 +192,8 @@ static int make(struct course *c, struct rebalance_move *m, struct placement *to
 static double net_of(const struct course *c, const struct rebalance_move *m)
 {
 	uint64_t started = c->in->item[m->item].record->started;
-	double age = c->now > started ? (double)(c->now - started) : 0;
+	/* whole seconds of both: the one that has begun counts */
+	double age = c->now > started ? (double)(c->now - started) + 1 : 1;
 
 	return m->gain * age - m->cost;
 }

@@ -212,7 +212,7 @@ static double net_of(const struct world *w, const struct rebalance_plan *p, unsi
 	double sum = 0;
 
 	for (unsigned int k = 0; k < n; k++)
-		sum += p->move[k].gain * (double)(NOW - w->record[p->move[k].item].started) - p->move[k].cost;
+		sum += p->move[k].gain * (double)(NOW - w->record[p->move[k].item].started + 1) - p->move[k].cost;
 	return sum;
 }
 
