@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define STAT_TEXT_MAX (1U << 20) /* about 40 kinds on 1024 nodes */
 
@@ -104,6 +105,20 @@ int pressure_read(int root, const char *resource, struct pressure *out, struct e
 	snprintf(path, sizeof(path), "proc/pressure/%.32s", resource);
 	n = file_read(root, path, text, sizeof(text));
 	return n < 0 ? error_errno(err, (int)n, "%s", path) : pressure_parse(text, out, err);
+}
+
+int pressure_trigger(int root, const char *resource, double part)
+{
+	cleanup_close int fd = -1;
+	char path[64], text[64];
+	int n;
+
+	snprintf(path, sizeof(path), "proc/pressure/%.32s", resource);
+	n = snprintf(text, sizeof(text), "some %u 1000000", (unsigned int)(part * 1e6));
+	fd = openat(root, path, O_RDWR | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, (size_t)n + 1) < 0)
+		return -errno;
+	return steal_fd(&fd);
 }
 
 int cgroup_read_cpu_usage(const struct cgroup_dir *c, uint64_t *usec, struct error *err)

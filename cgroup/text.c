@@ -317,18 +317,28 @@ static bool named_number(const char **at, const char *name, uint64_t *out)
 	return true;
 }
 
+/* Reads "@name" and a per cent number with two decimals. */
+static bool named_part(const char **at, const char *name, double *out)
+{
+	uint64_t whole, hundredths;
+
+	if (!named_number(at, name, &whole) || !named_number(at, ".", &hundredths) || whole > 100 || hundredths > 99)
+		return false;
+	*out = (double)(whole * 100 + hundredths) / 10000;
+	return true;
+}
+
 /* "some avg10=0.00 avg60=1.25 avg300=0.31 total=12345" */
 int pressure_parse(const char *text, struct pressure *out, struct error *err)
 {
-	uint64_t whole, hundredths, total;
-	const char *end = text + line_length(text);
-	const char *minute = strncmp(text, "some ", 5) == 0 ? strstr(text, " avg60=") : NULL;
-	const char *sum = minute ? strstr(minute, " total=") : NULL;
+	struct pressure p;
+	const char *at = text;
 
-	if (!sum || sum >= end || !named_number(&minute, " avg60=", &whole) || !named_number(&minute, ".", &hundredths) ||
-	    !named_number(&sum, " total=", &total) || sum != end || whole > 100 || hundredths > 99)
+	if (strncmp(at, "some", 4) == 0)
+		at += 4;
+	if (at == text || !named_part(&at, " avg10=", &p.now) || !named_part(&at, " avg60=", &p.minute) || *at != ' ')
 		return error_set(err, -EINVAL, "pressure: malformed line \"%s\"", quote(text).text);
-	*out = (struct pressure){ .minute = (double)(whole * 100 + hundredths) / 10000, .total = total };
+	*out = p;
 	return 0;
 }
 

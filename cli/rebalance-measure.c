@@ -4,11 +4,10 @@
  */
 #include "cli/rebalance-measure.h"
 
-#include "plugin/base/clock.h"
+#include <poll.h>
+#include <unistd.h>
 
-#include <errno.h>
-
-#define WINDOW_MS 1000
+#define WATCH_MS 1500 /* the kernel's window is a second */
 
 static void find_pages(const struct measure *m, const struct cgroup_dir *c, const struct record *r, uint64_t *held,
 		       struct measured *out)
@@ -52,30 +51,34 @@ void measure_container(const struct measure *m, const struct record *r, uint64_t
 	out->busy = find_busy(m, &c, r);
 }
 
-static bool read_totals(int root, uint64_t *cpu, uint64_t *memory)
-{
-	struct pressure p[2];
+const char *const stall_names[STALLS] = { "CPUs", "memory" };
+static const char *const resources[STALLS] = { "cpu", "memory" };
 
-	if (pressure_read(root, "cpu", &p[0], NULL) < 0 || pressure_read(root, "memory", &p[1], NULL) < 0)
-		return false;
-	*cpu = p[0].total;
-	*memory = p[1].total;
+bool measure_stalls(int root, double part[STALLS])
+{
+	for (int i = 0; i < STALLS; i++) {
+		struct pressure p;
+
+		if (pressure_read(root, resources[i], &p, NULL) < 0)
+			return false;
+		part[i] = p.now;
+	}
 	return true;
 }
 
-bool measure_stalls(int root, struct stalls *out)
+int watch_stalls(int root, const double most[STALLS])
 {
-	const struct timespec window = { .tv_sec = WINDOW_MS / 1000, .tv_nsec = WINDOW_MS % 1000 * 1000000L };
-	uint64_t cpu[2], memory[2], begin = clock_ns(CLOCK_MONOTONIC);
-	double usec;
+	struct pollfd fds[STALLS];
+	int found = -1;
 
-	if (!read_totals(root, &cpu[0], &memory[0]))
-		return false;
-	/* a signal ends the window early, as it shall end the command soon */
-	clock_nanosleep(CLOCK_MONOTONIC, 0, &window, NULL);
-	if (!read_totals(root, &cpu[1], &memory[1]))
-		return false;
-	usec = (double)(clock_ns(CLOCK_MONOTONIC) - begin) / 1000;
-	*out = (struct stalls){ (double)(cpu[1] - cpu[0]) / usec, (double)(memory[1] - memory[0]) / usec };
-	return true;
+	for (int i = 0; i < STALLS; i++)
+		fds[i] = (struct pollfd){ .fd = most[i] < 1 ? pressure_trigger(root, resources[i], most[i]) : -1,
+					  .events = POLLPRI };
+	if (poll(fds, STALLS, WATCH_MS) > 0)
+		for (int i = 0; i < STALLS && found < 0; i++)
+			found = fds[i].revents & POLLPRI ? i : -1;
+	for (int i = 0; i < STALLS; i++)
+		if (fds[i].fd >= 0)
+			close(fds[i].fd);
+	return found;
 }

@@ -25,10 +25,17 @@ struct measured {
 /* @held: zeroed, by node index. Leaves unknown what the kernel does not tell. */
 void measure_container(const struct measure *m, const struct record *r, uint64_t *held, struct measured *out);
 
-/* Part of a second, which this function takes, in which processes of the machine wait. False: the kernel does not tell. */
-struct stalls {
-	double cpu, memory;
-};
-bool measure_stalls(int root, struct stalls *out);
+/* What processes wait for. */
+enum stall { STALL_CPU, STALL_MEMORY, STALLS };
+extern const char *const stall_names[STALLS]; /* "CPUs", "memory" */
+
+/* Part of the last 10 seconds in which processes of the machine have waited. False: the kernel does not measure it. */
+bool measure_stalls(int root, double part[STALLS]);
+
+/*
+ * Watches the machine for a second. Returns for what its processes wait in more than @most of it, or -1. Ends early at a
+ * signal.
+ */
+int watch_stalls(int root, const double most[STALLS]);
 
 #endif

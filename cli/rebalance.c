@@ -234,28 +234,27 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 	return fflush(stdout) ? error_errno(err, -errno, "stdout") : 0;
 }
 
-/* Compares the machine with the time before the first move. */
-static int stop_if_worse(const struct rebalance *b, const struct stalls *before, struct error *err)
+/* Compares the machine with @before, the time before the first move. */
+static int stop_if_worse(const struct rebalance *b, const double before[STALLS], struct error *err)
 {
-	struct stalls now;
-	bool memory;
+	double most[STALLS];
+	int worse;
 
-	if (!measure_stalls(b->cli->root, &now))
-		return 0;
-	memory = now.memory - before->memory > now.cpu - before->cpu;
-	if ((memory ? now.memory - before->memory : now.cpu - before->cpu) <= WORSE)
+	for (int i = 0; i < STALLS; i++)
+		most[i] = before[i] + WORSE;
+	worse = watch_stalls(b->cli->root, most);
+	if (worse < 0)
 		return 0;
 	return error_set(err, -EBUSY,
-			 "rebalance: stopped after %u of %u moves: processes wait for %s %.0f %% of the time, %.0f %% before",
-			 b->done, b->plan.n, memory ? "memory" : "CPUs", (memory ? now.memory : now.cpu) * 100,
-			 (memory ? before->memory : before->cpu) * 100);
+			 "rebalance: stopped after %u of %u moves: processes wait for %s for more than %.0f %% of the time, %.0f %% before",
+			 b->done, b->plan.n, stall_names[worse], most[worse] * 100, before[worse] * 100);
 }
 
 static int move_all(struct rebalance *b, struct error *err)
 {
 	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	cleanup_env struct place_env env = CLI_ENV_NONE;
-	struct stalls before = { 0 };
+	double before[STALLS] = { 0 };
 	bool known;
 	int ret = cli_env(b->cli, &env, err);
 
@@ -268,10 +267,10 @@ static int move_all(struct rebalance *b, struct error *err)
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
 	/* a single move has no next one to stop */
-	known = ret == 0 && b->plan.n > 1 && measure_stalls(b->cli->root, &before);
+	known = ret == 0 && b->plan.n > 1 && measure_stalls(b->cli->root, before);
 	for (unsigned int i = 0; i < b->plan.n && ret == 0; i++) {
 		if (i && known && !interrupted)
-			ret = stop_if_worse(b, &before, err);
+			ret = stop_if_worse(b, before, err);
 		if (interrupted)
 			return error_set(err, -EINTR, "rebalance: interrupted after %u of %u moves", b->done, b->plan.n);
 		if (ret == 0)

@@ -52,7 +52,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (hugetlb_stat_parse(text, &stat, &err) == 0)
 		check_stat(&stat);
 	if (pressure_parse(text, &pressure, &err) == 0)
-		must(pressure.minute >= 0 && pressure.minute < 1.01);
+		must(pressure.now >= 0 && pressure.now < 1.01 && pressure.minute >= 0 && pressure.minute < 1.01);
 	cpu_usage_parse(text, &usec, &err);
 	pages.n = 0;
 	for (char *line; (line = strsep(&rest, "\n"));)
