@@ -3,6 +3,7 @@
 #
 # Moves of a live container to other nodes: all pages and the record move, and the container runs on. If a move fails, the
 # container is on its previous nodes. Layout: 4x2-pairs.
+# reads pressure
 # time limit: 900 s
 
 . /tests/memory.sh
