@@ -19,6 +19,7 @@
 #define USUAL_PATH "/usr/local/bin:/usr/bin:/bin"
 #define CANNOT_EXECUTE 126 /* as env(1), nohup(1) and shells */
 #define NOT_FOUND 127
+#define PATIENCE_MS 60000 /* for the lock, if many commands start at once; unlike a hook, a command may wait */
 
 struct run_options {
 	const char *name;
@@ -154,6 +155,7 @@ static int place(struct cli *cli, const struct run_options *o, struct record *ou
 	rc = cli_env(cli, &env, err);
 	if (rc < 0)
 		return rc;
+	env.timeout_ms = PATIENCE_MS;
 	env.writer.by_path = NULL; /* libcgroup reads all mounts of the host first */
 	/* Unlike the verbs that read: a first placement makes the ledger of this user. */
 	place_name_state(&env, cli->state, place_usual_state(false));
