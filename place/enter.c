@@ -16,8 +16,12 @@
 #include <errno.h>
 #include <string.h>
 
-#define ASK_MS 20000
-#define START_MS 30000        /* as long as systemd lets a scope start on a busy machine */
+/*
+ * systemd handles calls before it runs jobs: if many commands start at once, each waits for the calls of all. The hook of a
+ * service has a time limit of its own.
+ */
+#define ASK_MS 60000
+#define START_MS 120000
 #define CONTROL ".control"    /* systemd's cgroup of control processes, below a unit's that is delegated */
 
 static int open_env(struct place_env *env, struct error *err)
