@@ -133,8 +133,9 @@ is "and the ledger has eight records" "$(ids | wc -w)" 8
 end_all
 ok "the ledger is empty after they have ended" eventually ended
 
-# Each scope costs systemd half a second of an emulated CPU.
+# systemd needs long for a hundred scopes on an emulated machine.
 many=100 even='12 13' i=0
+[ -z "${systemd:-}" ] || many=24 even='3 3'
 while [ $((i += 1)) -le $many ]; do
 	numaplace run limits.cpu=1 -- sh -c "echo \$$ > /run/tests/pid.$i; echo \$NUMAPLACE_CPUS > /run/tests/hundred.$i; read l < /run/tests/never" 2>> /run/tests/hundred.err &
 done
