@@ -43,7 +43,7 @@ static void print_help(FILE *f)
 	fputs("Usage: numaplace [OPTION...] VERB [ARGUMENT...]\n\n"
 	      "Chooses NUMA nodes for containers. Verbs:\n", f);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
-		fprintf(f, "  %-10s%-14s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
+		fprintf(f, "  %-10s%-25s%s\n", verbs[i].name, verbs[i].arguments, verbs[i].summary);
 	fputs("\nOptions, before or after the verb:\n"
 	      "  --sysroot DIR  a recorded machine: the folder that holds its sys/ and proc/\n"
 	      "  --state DIR    the ledger's folder (" PLACE_STATE ")\n"
