@@ -8,6 +8,7 @@
 #include "place/claim.h"
 #include "place/message.h"
 #include "plugin/base/util.h"
+#include "plugin/machine/device-node.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,8 +22,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 	d->env = env;
 	d->topology = t;
 	d->request = request;
-	d->device_nodes = (struct nodeset){ { 0 } };
-	d->devices_unknown = 0;
+	d->devices = (struct device_nodes){ 0 };
 	d->whole = false;
 	d->without = NULL;
 	d->second = NULL;
@@ -43,12 +43,11 @@ int decision_begin(struct decision *d, struct place_env *env, struct topology *t
 	for (unsigned int i = 0; rc == 0 && i < request->ndevices; i++) {
 		int node;
 
-		rc = topology_device_node(env->root, request->device[i], &node, err);
-		if (rc == 0 && node >= 0)
-			nodeset_add(&d->device_nodes, (unsigned int)node);
-		else if (rc == 0)
-			d->devices_unknown |= 1U << i;
+		rc = device_node(env->root, request->device[i], &node, err);
+		if (rc == 0)
+			device_nodes_add(&d->devices, i, node);
 	}
+	device_nodes_add_found(&d->devices, request);
 	return rc;
 }
 
@@ -58,11 +57,11 @@ void decision_again(struct decision *d)
 	for (unsigned int i = 0; i < d->request->ndevices; i++) {
 		int node;
 
-		if (topology_device_node(d->env->root, d->request->device[i], &node, NULL) == 0 && node >= 0)
-			nodeset_add(&d->device_nodes, (unsigned int)node);
-		else
-			d->devices_unknown |= 1U << i;
+		if (device_node(d->env->root, d->request->device[i], &node, NULL) < 0)
+			node = -1;
+		device_nodes_add(&d->devices, i, node);
 	}
+	device_nodes_add_found(&d->devices, d->request);
 }
 
 void decision_limit_to_root(struct decision *d)
@@ -94,8 +93,7 @@ int decision_try(const struct decision *d, const struct usage *usage, struct pla
 		.request = d->request,
 		.policy = &d->env->conf.select,
 		.limits = &d->limits,
-		.device_nodes = d->device_nodes,
-		.devices_unknown = d->devices_unknown,
+		.devices = d->devices,
 		.whole = d->whole,
 	};
 	bool exclusive = d->request->exclusive;

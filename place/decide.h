@@ -15,8 +15,7 @@ struct decision {
 	struct topology *topology;
 	const struct request *request;
 	struct constraints limits;
-	struct nodeset device_nodes;
-	unsigned int devices_unknown;
+	struct device_nodes devices;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
 	struct placement *second; /* NULL, or becomes the placement of the runner-up: select_placements() */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
@@ -27,7 +26,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 
 /*
  * The same for a new container: checks the ceilings that need the topology, reduces the memory to the runtime's own
- * limit, and finds the nodes of the devices. -ENOSPC, or errors of topology_device_node().
+ * limit, and finds the nodes of the devices. -ENOSPC, or errors of device_node().
  */
 int decision_begin(struct decision *d, struct place_env *env, struct topology *t, const struct request *request,
 		   struct error *err);

@@ -162,6 +162,22 @@ static bool set_own_huge(struct record *r, const char *key, char *value)
 	return true;
 }
 
+/* "1 nvme0n1" */
+static bool set_own_device(struct record *r, const char *key, char *value)
+{
+	struct device_found *found = &r->request.found[r->request.nfound];
+	const char *p = value;
+	uint64_t node;
+
+	(void)key;
+	if (r->request.nfound == DEVICES_FOUND_MAX || !take_number(&p, NODE_ID_MAX - 1, &node) || !take_char(&p, ' ') ||
+	    !set_string(value + (p - value), found->name, sizeof(found->name)) || !*found->name)
+		return false;
+	found->node = (uint16_t)node;
+	r->request.nfound++;
+	return true;
+}
+
 static bool set_pin_cpus(struct record *r, const char *key, char *value)
 {
 	(void)key;
@@ -282,6 +298,7 @@ static const struct field {
 	{ "own.cpus", set_own_cpus, false, false },
 	{ "own.memory", set_own_memory, false, false },
 	{ "own.huge", set_own_huge, false, true },
+	{ "own.device", set_own_device, false, true },
 	{ "pin.cpus", set_pin_cpus, false, false },
 	{ "pin.mems", set_pin_mems, false, false },
 	{ "count", set_count, true, false },

@@ -185,6 +185,12 @@ static int put_request(struct text *t, const struct request *r)
 		put_number(t, r->huge[i].count);
 		put_byte(t, '\n');
 	}
+	for (unsigned int i = 0; i < r->nfound; i++) {
+		char found[DEVICE_FOUND_NAME + 8];
+
+		snprintf(found, sizeof(found), "%u %s", r->found[i].node, r->found[i].name);
+		put_escaped(t, "own.device", found);
+	}
 	put_set_if_any(t, "pin.cpus", ids_of(&r->pin_cpus));
 	put_set_if_any(t, "pin.mems", ids_of(&r->pin_mems));
 	return 0;

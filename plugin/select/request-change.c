@@ -23,6 +23,8 @@ static void change_key(struct request *r, enum request_key key, const struct req
 		r->exclusive = changes->exclusive;
 		break;
 	case KEY_CPU_DEVICE:
+		r->devices_mode = changes->devices_mode;
+		r->devices_required = changes->devices_required;
 		r->ndevices = changes->ndevices;
 		memcpy(r->device, changes->device, sizeof(r->device));
 		break;

@@ -5,6 +5,7 @@
  */
 #include "plugin/select/request.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -55,6 +56,37 @@ void request_init(struct request *r)
 	memset(r, 0, sizeof(*r));
 }
 
+int request_find_variable(const char *name, size_t len)
+{
+	static const char front[] = REQUEST_VARIABLE;
+	const size_t skip = strlen("NUMAPLACE_");
+
+	if (len < strlen(front) || memcmp(name, front, strlen(front)) != 0)
+		return -1;
+	for (int k = 0; k < KEY_COUNT; k++) {
+		const char *key = request_keys[k];
+		size_t i = 0;
+
+		while (skip + i < len && key[i] &&
+		       name[skip + i] == (key[i] == '.' ? '_' : (char)toupper((unsigned char)key[i])))
+			i++;
+		if (skip + i == len && !key[i])
+			return k;
+	}
+	return -ENOENT;
+}
+
+struct variable_name request_variable(enum request_key key)
+{
+	struct variable_name n;
+	size_t used = (size_t)snprintf(n.text, sizeof(n.text), "NUMAPLACE_");
+
+	for (const char *p = request_keys[key]; *p && used + 1 < sizeof(n.text); p++)
+		n.text[used++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
+	n.text[used] = '\0';
+	return n;
+}
+
 int request_find_key(const char *key)
 {
 	for (int i = 0; i < KEY_COUNT; i++)
@@ -103,6 +135,7 @@ int bool_parse(const char *text, bool *out, struct error *err)
 	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
 }
 
+#define REQUIRE "require:" /* of limits.cpu.device */
 #define A_LIST "a list like 0-3"
 
 /* Parses a list; an error also says what the key takes. */
@@ -214,7 +247,7 @@ static int add_device(struct request *r, const char *name, struct error *err)
 }
 
 /* "eth0,nvme0n1" */
-static int set_devices(struct request *r, const char *value, struct error *err)
+static int add_devices(struct request *r, const char *value, struct error *err)
 {
 	for (const char *p = value;;) {
 		size_t len = strcspn(p, ",");
@@ -231,6 +264,26 @@ static int set_devices(struct request *r, const char *value, struct error *err)
 			return ret;
 		p += len + 1;
 	}
+}
+
+/* "auto", "none" or names; "require:" in front of auto or names. */
+static int set_devices(struct request *r, const char *value, struct error *err)
+{
+	const char *what = value;
+
+	r->devices_required = strncmp(value, REQUIRE, strlen(REQUIRE)) == 0;
+	if (r->devices_required)
+		what += strlen(REQUIRE);
+	r->devices_mode = DEVICES_AUTO;
+	if (strcmp(what, "auto") == 0)
+		return 0;
+	r->devices_mode = DEVICES_NONE;
+	if (strcmp(what, "none") == 0)
+		return !r->devices_required ? 0 :
+					      error_set(err, -EINVAL, "\"%s\": names or auto are expected after " REQUIRE,
+							quote(value).text);
+	r->devices_mode = DEVICES_NAMED;
+	return add_devices(r, what, err);
 }
 
 static int set_memory(struct request *r, const char *value, struct error *err)
@@ -491,7 +544,8 @@ static size_t format_huge(const struct request *r, char *buf, size_t size)
 
 static void format_devices(const struct request *r, char *buf, size_t size)
 {
-	size_t used = 0;
+	static const char *const words[] = { [DEVICES_AUTO] = "auto", [DEVICES_NONE] = "none", [DEVICES_NAMED] = "" };
+	size_t used = (size_t)snprintf(buf, size, "%s%s", r->devices_required ? REQUIRE : "", words[r->devices_mode]);
 
 	for (unsigned int i = 0; i < r->ndevices && used < size; i++)
 		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", r->device[i]);

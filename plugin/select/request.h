@@ -10,6 +10,7 @@
 #include "plugin/base/idset.h"
 #include "plugin/base/size.h"
 #include "plugin/machine/device-name.h"
+#include "plugin/machine/device-ref.h"
 #include "plugin/select/work.h"
 
 #include <stdbool.h>
@@ -30,6 +31,12 @@ enum memory_policy {
 	POLICY_PREFERRED,
 	POLICY_INTERLEAVE,
 	POLICY_WEIGHTED,
+};
+
+enum devices_mode {
+	DEVICES_AUTO,   /* those in the container's configuration: request.found */
+	DEVICES_NONE,
+	DEVICES_NAMED,  /* request.device */
 };
 
 enum cpu_class {
@@ -75,8 +82,12 @@ struct request {
 	enum cpu_class cpu_class;
 	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
 	struct work_hint work;       /* from limits.cpu.work */
+	enum devices_mode devices_mode;
+	bool devices_required;       /* CPUs of the nodes of the devices, or none */
 	unsigned int ndevices;
 	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
+	unsigned int nfound;         /* no key: what the caller has found for DEVICES_AUTO */
+	struct device_found found[DEVICES_FOUND_MAX];
 	uint64_t memory;             /* bytes; 0: not given */
 	uint64_t memory_limit;       /* bytes; the runtime's own limit if it is below memory, else 0 */
 	struct nodeset mem_nodes;    /* from limits.memory.nodes; empty: not given */
@@ -96,6 +107,21 @@ void request_init(struct request *r);
 
 /* Number of the key with this name (without prefix), or -1. */
 int request_find_key(const char *key);
+
+/*
+ * Keys in the environment of a container: NUMAPLACE_LIMITS_CPU_NODES is limits.cpu.nodes. An empty value is none, so that
+ * a user can unset what an image has set.
+ */
+#define REQUEST_VARIABLE "NUMAPLACE_LIMITS_"
+
+/* The key of the variable whose name has @len bytes; -1: not a variable of that kind; -ENOENT: no such key. */
+int request_find_variable(const char *name, size_t len);
+
+/* The name of the variable of a key that is not a hint. */
+struct variable_name {
+	char text[48];
+};
+struct variable_name request_variable(enum request_key key);
 
 /* Whether it is a volatile key, which is a hint and never a request. */
 static inline bool request_key_is_hint(int key)
