@@ -81,7 +81,7 @@ place = $(O)/libplace.a $(cgroup)
 # The library as the command links it, without the cost of a shared library; other programs get $(library_objects).
 front = $(O)/libfront.a $(place)
 common = $(O)/libcommon.a $(place)
-oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
+oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-variables.c oci-devices.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
 plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
@@ -98,7 +98,7 @@ nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-ar
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
 	nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 cli_objects = $(call objects,cli/*.c)
 
