@@ -291,6 +291,8 @@ install: all
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
+	@sed 's|@libexecdir@|$(libexecdir)|g' contrib/cdi/numaplace.yaml.in > "$(O)/cdi.yaml"
+	$(INSTALL) -D -m 644 "$(O)/cdi.yaml" '$(DESTDIR)$(datadir)/numaplace/cdi/numaplace.yaml'
 	@for f in $(if $(lxc_hook),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
@@ -327,7 +329,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
