@@ -228,7 +228,7 @@ static void open_name(int root, const char *name, struct sought *s)
 	name_it(s, name);
 }
 
-/* Follows symbolic links, such as those of /dev/disk and /dev/mapper. A folder of devices is none. */
+/* Follows symbolic links, such as those of /dev/disk and /dev/mapper. A folder is not a device. */
 static void open_path(int root, const char *path, struct sought *s)
 {
 	const char *slash = strrchr(path, '/');

@@ -5,7 +5,6 @@
  */
 #include "plugin/select/request.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -54,37 +53,6 @@ static const char *const work_names[WORK_KINDS] = {
 void request_init(struct request *r)
 {
 	memset(r, 0, sizeof(*r));
-}
-
-int request_find_variable(const char *name, size_t len)
-{
-	static const char front[] = REQUEST_VARIABLE;
-	const size_t skip = strlen("NUMAPLACE_");
-
-	if (len < strlen(front) || memcmp(name, front, strlen(front)) != 0)
-		return -1;
-	for (int k = 0; k < KEY_COUNT; k++) {
-		const char *key = request_keys[k];
-		size_t i = 0;
-
-		while (skip + i < len && key[i] &&
-		       name[skip + i] == (key[i] == '.' ? '_' : (char)toupper((unsigned char)key[i])))
-			i++;
-		if (skip + i == len && !key[i])
-			return k;
-	}
-	return -ENOENT;
-}
-
-struct variable_name request_variable(enum request_key key)
-{
-	struct variable_name n;
-	size_t used = (size_t)snprintf(n.text, sizeof(n.text), "NUMAPLACE_");
-
-	for (const char *p = request_keys[key]; *p && used + 1 < sizeof(n.text); p++)
-		n.text[used++] = *p == '.' ? '_' : (char)toupper((unsigned char)*p);
-	n.text[used] = '\0';
-	return n;
 }
 
 int request_find_key(const char *key)

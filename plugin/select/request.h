@@ -109,8 +109,8 @@ void request_init(struct request *r);
 int request_find_key(const char *key);
 
 /*
- * Keys in the environment of a container: NUMAPLACE_LIMITS_CPU_NODES is limits.cpu.nodes. An empty value is none, so that
- * a user can unset what an image has set.
+ * Keys in the environment of a container: NUMAPLACE_LIMITS_CPU_NODES is limits.cpu.nodes. An empty value does not count,
+ * so that a user can unset what an image has set.
  */
 #define REQUEST_VARIABLE "NUMAPLACE_LIMITS_"
 

@@ -200,7 +200,7 @@ void lxc_keys_drop_variables(struct lxc_keys *k)
 	k->unknown = NULL;
 }
 
-/* The variable of a key. An empty one is none, and the command line wins over it as over the file. */
+/* The variable of a key. An empty one does not count, and the command line wins over it as over the file. */
 static const char *variable_of(const struct lxc_keys *k, int key)
 {
 	bool commanded = k->value[key] && !k->line[key];

@@ -159,7 +159,9 @@ static bool copy_paths(struct nri_arena *a, const Nri__Container *from, struct n
 
 static char type_of(const ProtobufCBinaryData *type)
 {
-	return type->len == 1 && memchr("abc", *type->data, 3) ? (char)*type->data : 0;
+	char c = type->len == 1 ? (char)*type->data : 0;
+
+	return c == 'a' || c == 'b' || c == 'c' ? c : 0;
 }
 
 /* The last rule for all devices counts. */

@@ -33,7 +33,7 @@ void oci_variables_free(struct oci_variables *v)
 	*v = (struct oci_variables){ 0 };
 }
 
-/* An empty value is none. */
+/* The value of a key; NULL also if it is empty. */
 static const char *given(const struct oci_variables *v, int key)
 {
 	return v->value[key] && *v->value[key] ? v->value[key] : NULL;

@@ -120,8 +120,6 @@ start() {
 }
 export -f machine start
 in_cell() { printed=$(NUMBERED=3 "$cell" 4 2 0 bash -c "machine; $1" 2>&1); }
-disk='{"linux":{"devices":[{"path":"/dev/d","type":"b","major":259,"minor":0}]}}'
-export disk
 has() { # NAME LINE: a line of $printed matches the pattern LINE
 	local line
 	while IFS= read -r line; do
@@ -134,7 +132,7 @@ has() { # NAME LINE: a line of $printed matches the pattern LINE
 }
 
 in_cell '
-start 0 "$disk"
+start 0 "{\"linux\":{\"devices\":[{\"path\":\"/dev/d\",\"type\":\"b\",\"major\":259,\"minor\":0}]}}"
 grep device /run/numaplace/containers/oci:web0 | sed "s/^/record: /"
 "$BUILD/../numaplace" --state /run/numaplace explain web0 | sed "s/^/explain: /"
 "$BUILD/../numaplace" --state /run/numaplace rebalance --dry-run | sed "s/^/rebalance: /"

@@ -256,7 +256,7 @@ static void test_lead(void)
 	is_str(plan("user.numaplace.mode=lead environment.PATH=/bin environment.NUMAPLACE_LIMITS_CPU=3", &conf),
 	       "ahead limits.cpu=3 limits.cpu.nodes=balanced", "lead: a variable is a key");
 	is_str(plan("user.numaplace.mode=lead environment.NUMAPLACE_LIMITS_CPU=3 environment.NUMAPLACE_LIMITS_MEMORY=", &conf),
-	       "ahead limits.cpu=3 limits.cpu.nodes=balanced", "lead: an empty variable is none");
+	       "ahead limits.cpu=3 limits.cpu.nodes=balanced", "lead: an empty variable does not count");
 	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=1GiB environment.NUMAPLACE_LIMITS_MEMORY=1024MiB",
 		    &conf),
 	       "ahead limits.cpu.nodes=balanced limits.memory=1GiB", "lead: a key and a variable with equal values");

@@ -196,7 +196,7 @@ static void variables(void)
 	ok(lxc_keys_ask(&k), "a variable is a request");
 	is_int(lxc_keys_request(&k, "", ~0U, &r, &err), 0, "it is valid %s", err.text);
 	is_int(r.cpu_count, 3, "the last line counts");
-	is_int(r.given, 1U << KEY_CPU, "a variable without a value is none");
+	is_int(r.given, 1U << KEY_CPU, "a variable without a value does not count");
 	is_int(lxc_keys_set(&k, "limits.cpu=5", &err), 0, "the command line sets the same key");
 	lxc_keys_request(&k, "", ~0U, &r, &err);
 	is_int(r.cpu_count, 5, "the command line wins over a variable");

@@ -256,14 +256,14 @@ static void variables(void)
 	ok(a.rc == 0 && a.asked && a.r.cpu_count == 3, "a variable is a request");
 	is_int((int)a.r.memory, 1 << 30, "the memory is the limit");
 	conf.environment = ENVIRONMENT_OFF;
-	ok(!asks(&p, &c, &conf), "environment-keys = false: it is none");
+	ok(!asks(&p, &c, &conf), "environment-keys = false: it does not count");
 	conf_init(&conf);
 	p = pod(own, 1);
 	a = ask(&p, &c, &conf);
 	ok(a.rc == -EINVAL && strstr(a.err.text, "limits.cpu is \"4\" but NUMAPLACE_LIMITS_CPU is \"3\""),
 	   "an annotation of the pod with another value is an error: %s", a.err.text);
 	c.variables = four;
-	ok(asks(&p, &c, &conf), "an annotation with the same value is none");
+	ok(asks(&p, &c, &conf), "an annotation with the same value is no error");
 	c.variables = nul;
 	is_int(ask(&p, &c, &conf).rc, -EINVAL, "a NUL in a variable is an error");
 }
