@@ -487,7 +487,7 @@ $(fuzz_programs): $(O)/%: $(O)/%.o
 $(call fuzz_of,state config spec-edit command): $(oci_parts)
 $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
-$(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
+$(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c

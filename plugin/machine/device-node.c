@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#define STACK_MAX 3  /* LVM on RAID on encryption */
 #define DEPTH_MAX 12 /* devices on top of each other: a partition of a disk behind USB has eight */
 
 static bool read_numa_node(int dir, int *node)
@@ -42,7 +43,7 @@ static int open_above(int dir, bool first)
 	return fd;
 }
 
-struct device_place device_place_of(int dir)
+static struct device_place place_above(int dir)
 {
 	struct device_place place = { .node = -1 };
 	int fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -63,6 +64,37 @@ struct device_place device_place_of(int dir)
 	if (fd >= 0)
 		close(fd);
 	return place;
+}
+
+/*
+ * The place that all devices share of which @dir is made: a disk of LVM or RAID has no node itself. Without one if they
+ * are on several nodes.
+ */
+static struct device_place place_below(int dir, unsigned int levels)
+{
+	const struct device_place none = { .node = -1 };
+	cleanup_closedir DIR *slaves = dir_list(openat(dir, "slaves", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	struct device_place place = none;
+
+	for (struct dirent *e; slaves && (e = readdir(slaves));) {
+		cleanup_close int fd = *e->d_name == '.' ? -1 : path_open(dirfd(slaves), O_PATH | O_DIRECTORY, "%s", e->d_name);
+		struct device_place one = fd < 0 ? none : place_above(fd);
+
+		if (fd >= 0 && one.node < 0 && levels > 1)
+			one = place_below(fd, levels - 1);
+		if (one.node >= 0 && place.node >= 0 && one.node != place.node)
+			return none;
+		if (one.node >= 0)
+			place = one;
+	}
+	return place;
+}
+
+struct device_place device_place_of(int dir)
+{
+	struct device_place place = place_above(dir);
+
+	return place.node < 0 ? place_below(dir, STACK_MAX) : place;
 }
 
 int device_open(int root, const char *name)
