@@ -177,6 +177,25 @@ int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, st
 int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct numa_stat *out, struct error *err);
 
 /*
+ * How much of the time at least one thread has waited for a resource (the kernel's PSI).
+ */
+struct pressure {
+	double now, minute; /* part of the last 10 seconds and of the last minute, 0 to 1 */
+};
+/* Of the cgroup's threads, for CPUs. -ENOENT or -EOPNOTSUPP: the kernel does not measure it. */
+int cgroup_read_cpu_pressure(const struct cgroup_dir *c, struct pressure *out, struct error *err);
+/* Of the whole machine; @resource: "cpu", "memory" or "io"; @root: descriptor of /. Errors as above. */
+int pressure_read(int root, const char *resource, struct pressure *out, struct error *err);
+/*
+ * A descriptor that poll() reports with POLLPRI when threads of the machine have waited for more than @part (below 1) of a
+ * second. The caller closes it. Needs root. -errno on failure.
+ */
+int pressure_trigger(int root, const char *resource, double part);
+
+/* Processor time that the cgroup has used, in microseconds. */
+int cgroup_read_cpu_usage(const struct cgroup_dir *c, uint64_t *usec, struct error *err);
+
+/*
  * Calls @each for every cgroup below the mount (not the root), parents before their children. Stops at the first
  * non-zero return and returns it.
  */

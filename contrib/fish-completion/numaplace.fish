@@ -45,6 +45,7 @@ complete -c numaplace -n '__numaplace_is topology' -l node-name -x
 complete -c numaplace -n '__numaplace_is status' -l watch
 complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
 complete -c numaplace -n '__numaplace_is rebalance' -l dry-run
+complete -c numaplace -n '__numaplace_is rebalance' -l by-use
 complete -c numaplace -n '__numaplace_is rebalance' -l max-move -x
 complete -c numaplace -n '__numaplace_is follow' -l watch
 complete -c numaplace -n '__numaplace_is move resize' -l dry-run

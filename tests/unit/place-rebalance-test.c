@@ -444,6 +444,8 @@ static void many(void)
 	is_int(rebalance_plan(&in, &p, NULL), 0, "300 containers on 3 of 8 nodes: a plan is made");
 	ok(p.after < 1.05 && p.before > 2,
 	   "300 containers on 3 of 8 nodes: from %.2f times the mean to %.2f in %u moves", p.before, p.after, p.n);
+	is_int(rebalance_judge(&in, t, 1, &p, NULL), 0, "300 containers on 3 of 8 nodes: the plan is judged");
+	ok(p.n > 100, "300 containers on 3 of 8 nodes: %u moves are worth it", p.n);
 	free(record);
 	free(item);
 	usage_free(u);
