@@ -100,6 +100,7 @@ nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-requ
 	nri-agent.c)) $(nri_wire) \
 	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
+service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -112,7 +113,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
+	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
 
 unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
@@ -122,6 +123,8 @@ bench_objects = $(call objects,bench/select/*.c)
 
 man_pages = $(wildcard man/*.[1358])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
+# Examples of drop-ins, which an administrator copies.
+drop_ins = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.conf.in)))
 # Not in a folder that engines read by default: an administrator configures these folders.
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
@@ -220,6 +223,8 @@ $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
 $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
+$(O)/service-hook: $(service_hook_objects) $(common)
+$(O)/service-hook: link_pkgs = yajl
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
 # The static ones are for a container image without a system (contrib/kubernetes).
@@ -305,6 +310,9 @@ install: all
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
 		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
+	@for f in $(drop_ins); do \
+		sed 's|@libexecdir@|$(libexecdir)|g' "contrib/systemd/$$f.in" > "$(O)/$$f" && \
+		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(datadir)/numaplace/systemd/'"$$f" || exit 1; done
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
 		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
@@ -320,7 +328,7 @@ install: all
 .PHONY: uninstall
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -329,7 +337,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :

@@ -5,6 +5,7 @@
  */
 #include "cli/doctor-report.h"
 #include "cli/doctor-runtimes.h"
+#include "cli/doctor-services.h"
 #include "cli/drift.h"
 
 #include "cgroup/cgroup.h"
@@ -299,6 +300,7 @@ int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
 	d->cli = cli;
 	check_host(d);
 	doctor_check_runtimes(d);
+	doctor_check_services(d);
 	doctor_check_traps(d);
 	for (unsigned int i = 0; i < d->n; i++)
 		cli->failed |= d->finding[i].verdict == VERDICT_DO;

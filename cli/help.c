@@ -205,6 +205,22 @@ static const struct {
 	  "        The time limit. The default is 300; 0 means no limit.\n"
 	  "\n"
 	  "Example: numaplace resize web1 limits.cpu=6 limits.memory=8GiB\n" },
+	{ "run",
+	  "Usage: numaplace [OPTION...] run [--name NAME] KEY=VALUE... -- COMMAND [ARG...]\n"
+	  "\n"
+	  "Places this process as a container with these keys would be placed, and then\n"
+	  "executes the command in its place, so that its exit status, signals, terminal and\n"
+	  "pipes are the command's own. The command gets a scope of systemd or, without\n"
+	  "systemd, a cgroup of its own, and the place in NUMAPLACE_CPUS, NUMAPLACE_NODES and\n"
+	  "NUMAPLACE_MEMORY_NODES. If it does not fit, it is not executed.\n"
+	  "\n"
+	  "  --name NAME\n"
+	  "        The id in the ledger. A command of the same name returns to the same nodes.\n"
+	  "\n"
+	  "Exit status: of the command; 1: it cannot be placed; 2: bad input; 126: it cannot be\n"
+	  "executed; 127: it is not found.\n"
+	  "\n"
+	  "Example: numaplace run limits.cpu=8 limits.memory=16GiB -- make -j8\n" },
 	{ "follow",
 	  "Usage: numaplace [OPTION...] follow [--watch]\n"
 	  "\n"

@@ -261,8 +261,8 @@ NUMAPLACE_API void numaplace_prediction_free(struct numaplace_prediction *p);
  * @pid:     its first process, in the cgroup of the container. The runtime holds it before its first instruction, and
  *           has not waited for it, so that the number is not reused.
  * @id:      its id: letters, digits and . _ + : @ -
- * @runtime: the runtime's name as `numaplace status` shows it, at most 15 bytes; NULL: "oci". "lxc", "incus" and "lxd"
- *           have ids of their own, all others share theirs.
+ * @runtime: the runtime's name as `numaplace status` shows it, at most 15 bytes; NULL: "oci". "lxc", "incus", "lxd",
+ *           "run" and "systemd" have ids of their own, all others share theirs.
  * @planned: an earlier placement from numaplace_plan(). The container gets the same memory nodes or -EAGAIN, and CPUs
  *           of that plan. A policy other than strict needs it, because only the runtime can set a memory policy: the
  *           caller promises that the process has, or gets, the policy numaplace_placement_policy() on these nodes.

@@ -62,8 +62,9 @@ int inspect_cgroup(struct inspection *in, const struct place_env *env, const str
 	if (rc == 0 && env->began)
 		rc = cgroup_pid_since(job->pid, env->began, err);
 	if (rc == 0)
-		rc = own_at_start(env->mount, job->pid, job->runtime_class, job->id, job->inner, &in->cgroup, &in->mark,
-				  err);
+		rc = own_at_start(env->mount,
+				  &(struct own_start){ job->pid, job->runtime_class, job->id, job->inner, job->control },
+				  &in->cgroup, &in->mark, err);
 	if (rc == 0)
 		rc = read_own(env, in, err);
 	if (rc == 0)

@@ -129,9 +129,10 @@ static int check_use(const struct move_choice *c, const struct topology *t, cons
 
 /* --- the new record --- */
 
-/* The present nodes must not count as preferred, nor a hint from the start. */
+/* The present nodes must not count as preferred, nor a hint from the start. A record with an empty hint is invalid. */
 static void clear_hints(struct request *r)
 {
+	r->given &= ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES);
 	nodeset_clear(&r->last_nodes);
 	nodeset_clear(&r->last_mems);
 }

@@ -132,11 +132,9 @@ struct mender {
 
 static const char *find_record(const struct mender *m, const char *id, uint64_t inode, struct record *out)
 {
-	static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
-		if (ledger_find_cgroup(m->l, classes[i], id, inode, out, NULL) == 0)
-			return classes[i];
+	for (size_t i = 0; record_classes[i]; i++)
+		if (ledger_find_cgroup(m->l, record_classes[i], id, inode, out, NULL) == 0)
+			return record_classes[i];
 	return NULL;
 }
 

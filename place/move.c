@@ -132,8 +132,6 @@ static void carry_back(struct move *m)
 
 /* --- the ledger --- */
 
-static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
-
 static int open_ledger(struct move *m, struct ledger **out, struct error *err)
 {
 	struct ledger_world world = liveness_world(&m->env->live);
@@ -145,9 +143,9 @@ static int find_record(struct move *m, struct ledger *l, struct record *out, str
 {
 	int rc = -ENOENT;
 
-	for (size_t i = 0; i < ARRAY_SIZE(classes) && rc == -ENOENT; i++) {
-		m->class = classes[i];
-		rc = ledger_find_cgroup(l, classes[i], m->job->id, m->job->cgroup_inode, out, err);
+	for (size_t i = 0; record_classes[i] && rc == -ENOENT; i++) {
+		m->class = record_classes[i];
+		rc = ledger_find_cgroup(l, m->class, m->job->id, m->job->cgroup_inode, out, err);
 	}
 	if (rc == -ENOENT)
 		return error_set(err, rc, "no container \"%s\" is placed", quote(m->job->id).text);
@@ -229,7 +227,7 @@ static int carry_out(struct move *m, struct error *err)
 		put_back(m);
 	} else {
 		m->finished = true;
-		marks_tell_systemd(m->env, &m->cgroup, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
+		marks_tell_systemd(m->env, &m->cgroup, m->new, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
 	page_move_tell(&m->pages);

@@ -202,7 +202,7 @@ void place_finish(struct placing *p, int status)
 	struct place_env *env = p->env;
 
 	if (status == 0 && p->written && !p->job->told)
-		marks_tell_systemd(env, &p->found.cgroup, &p->cpus, &p->mems);
+		marks_tell_systemd(env, &p->found.cgroup, NULL, &p->cpus, &p->mems);
 	if (status < 0 && p->written)
 		undo(p);
 	if (status < 0 && p->recorded)

@@ -329,12 +329,17 @@ bool record_is_expected_in(const struct record *r, const char *cgroup)
 	return false;
 }
 
+const char *const record_classes[] = { "oci", "lxc", "incus", "lxd", "run", "systemd", NULL };
+
+const char *record_class_of(const char *runtime)
+{
+	for (size_t i = 1; record_classes[i]; i++)
+		if (strcmp(runtime, record_classes[i]) == 0)
+			return record_classes[i];
+	return record_classes[0];
+}
+
 const char *record_class(const struct record *r)
 {
-	static const char *const own[] = { "lxc", "incus", "lxd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (strcmp(r->runtime, own[i]) == 0)
-			return own[i];
-	return "oci";
+	return record_class_of(r->runtime);
 }

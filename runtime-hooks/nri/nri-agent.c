@@ -408,7 +408,7 @@ static int handle_configure(void *ctx, const struct nri_configuration *c)
 	int64_t ms = c->request_ms > 0 && c->request_ms < 60000 ? c->request_ms : REQUEST_MS;
 
 	snprintf(a->runtime, sizeof(a->runtime), "%.15s", name_check_id(c->runtime.text, NULL) == 0 ? c->runtime.text : "oci");
-	if (strcmp(a->runtime, "lxc") == 0 || strcmp(a->runtime, "incus") == 0 || strcmp(a->runtime, "lxd") == 0)
+	if (strcmp(record_class_of(a->runtime), "oci") != 0)
 		snprintf(a->runtime, sizeof(a->runtime), "oci");
 	a->knows_policy = has_policy(c->nri_version.text);
 	a->wait_ms = (unsigned int)ms / 2;
