@@ -6,6 +6,8 @@
 # Layout: 4x2-pairs (two CPUs on each node). Linux 6.12 and later.
 # time limit: 900 s
 
+# shellcheck disable=SC2154 # np_hook: of placed.sh
+
 . /tests/memory.sh
 mem_setup
 cg=/sys/fs/cgroup
@@ -66,8 +68,7 @@ for rt in crun runc; do
 	is "$rt: the CPUs that it had are given back" "$(whole)|$(listed | grep -c 2-3)" '0-3,6-7|0'
 
 	$rt update --cpuset-cpus 0-7 ex
-	not_ok "$rt: after an update of the CPUs, verify fails or the kernel has kept the placement" \
-		sh -c 'numaplace verify ex && test "$(cat '"$(ct_cgroup ex)"'/cpuset.cpus)" != 0-7'
+	is "$rt: an update of the CPUs does not change the CPUs of a partition" "$(effective ex cpus)" 4-5
 	ok "$rt: follow restores the placement" numaplace follow
 	is_partition "$rt: it is a partition with its CPUs" ex root 4-5
 	is "$rt: its cpuset is that of the record" "$(slurp "$(ct_cgroup ex)/cpuset.cpus")" 4-5
@@ -151,7 +152,7 @@ is "after 48 exclusive containers, all CPUs are left, and no list has one" "$(wh
 # --- the hook is killed before its system calls
 mkdir -p $cg/k.slice/k.scope/c
 for d in $cg/k.slice $cg/k.slice/k.scope; do
-	echo '+cpuset' > $d/cgroup.subtree_control
+	echo '+cpuset' > "$d/cgroup.subtree_control"
 done
 # hook STAGE [COMMAND...]: runs the hook for the process $pid below k.slice.
 hook() {
@@ -159,7 +160,7 @@ hook() {
 		"$pid" > /run/tests/k.state
 	h_stage=$1
 	shift
-	"$@" $np_hook --timeout 60 "$h_stage" < /run/tests/k.state > /dev/null 2>&1
+	"$@" "$np_hook" --timeout 60 "$h_stage" < /run/tests/k.state > /dev/null 2>&1
 }
 lived=0
 for call in write fsetxattr fremovexattr renameat2 unlinkat; do
