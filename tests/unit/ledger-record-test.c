@@ -284,7 +284,7 @@ static void test_forged(void)
 		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.1024=10,2,0:0:0:0/0:0:0:0\n", "memory of a node id too large" },
 		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0\nmem.0=10,2,0:0:0:0/0:0:0:0\n",
 		  "memory of a node twice" },
-		{ "applied=\n", "applied=\npartition=member\n", "partition that is none" },
+		{ "applied=\n", "applied=\npartition=member\n", "partition of the kind member" },
 		{ "applied=\n", "applied=\npartition=root \n", "partition with a space" },
 		{ "numaplace-record 1\n", "numaplace-record 2\n", "unknown version" },
 	};

@@ -205,7 +205,7 @@ static void test_given_back(void)
 	add_partition(l, "c", 6);
 	is_int(given_back, 123, "partition: a successor with the same id takes its place: the CPUs are given back");
 	is_int(ledger_sweep(l, true, &err), 2, "partition: two containers are swept, although the CPUs of one cannot be given back");
-	is_int(given_back, 1234, "partition: the CPUs are given back, and nothing for a container that is none");
+	is_int(given_back, 1234, "partition: the CPUs are given back, and nothing for a container that is not one");
 	is_int(kit_count(l), 1, "partition: one container is left");
 	ledger_close(l);
 }

@@ -31,7 +31,9 @@ outside() {
 		[ "$o_last" != "$o_cpu" ] || return 1
 	done
 }
-# remove FOLDER: removes the cgroup and those below it, which runtimes leave there.
+# watching PID: the process has an inotify descriptor. remove FOLDER: removes the cgroup and those below it, which runtimes leave there.
+watching() { grep -qs inotify "/proc/$1/fdinfo/"*; }
+is_root() { [ "$(state_of "$1")" = root ]; }
 remove() { find "$1" -depth -type d -exec rmdir {} +; }
 start() { np_create "$@" -- /bin/touch-memory && "$1" start "$3"; }
 
@@ -80,13 +82,23 @@ for rt in crun runc; do
 		like "$rt: and names that" "$(numaplace verify ex)" 'drift: partition "root invalid'
 		like "$rt: doctor names it, too" "$(numaplace --json doctor | jq -r '.checks[] | select(.check == "placements").text')" '^ex: partition "root invalid'
 		is "$rt: no CPU is lost" "$(whole)" 0-7
-		numaplace follow 2> /run/tests/follow
+		numaplace resize ex limits.cpu.exclusive=true > /run/tests/follow 2>&1
 		like "$rt: while the other cgroup has its CPU, it cannot be a partition" "$(cat /run/tests/follow)|$(by ex)|$(state_of ex)" \
 			'cpuset.cpus.exclusive .* is refused.*\|placed containers\|member$'
 	fi
 	rmdir $cg/other
 	ok "$rt: a resize makes it a partition again" numaplace resize ex limits.cpu.exclusive=true
 	is_partition "$rt: it is a partition again" ex root 4-5
+	echo member > "$(ct_cgroup ex)/cpuset.cpus.partition"
+	ok "$rt: numaplace follow succeeds" numaplace follow
+	is_partition "$rt: it is a partition again, after another program has ended it" ex root 4-5
+	numaplace follow --watch 2> /run/tests/follow &
+	follower=$!
+	eventually watching $follower
+	echo member > "$(ct_cgroup ex)/cpuset.cpus.partition"
+	ok "$rt: follow --watch makes it a partition again" eventually is_root ex
+	kill $follower
+	wait $follower
 	ct_delete ex
 	is "$rt: after its end, all CPUs are left, and no list has one" "$(whole)|$(listed)|$(np_ids)" '0-7||'
 	eventually outside $loop 2-3 0 1 4 5 6 7
