@@ -17,6 +17,7 @@
 
 #define LIST "cpuset.cpus.exclusive"
 #define STATE "cpuset.cpus.partition"
+#define CGROUPS_SEARCHED 1000
 #define SAFE_SINCE 7 /* the major version of the kernel, see check_neighbours() */
 
 /* --- one cgroup --- */
@@ -219,21 +220,25 @@ int partition_leave(int mount, const char *path, uint64_t inode, const struct id
 
 /* --- before and after --- */
 
-/* A list of a cgroup that is not on the way to @c has CPUs that are now the container's: left from an interrupted move. */
+/*
+ * A list of a cgroup that is not on the way to @c has CPUs that are now the container's: left from an interrupted move.
+ * The search is bounded, as a tenant can make many cgroups; a cgroup comes before those below it.
+ */
 struct rest {
 	const struct cgroup_dir *c;
 	const struct idset *cpus;
+	unsigned int left;
 };
 
 static int take_rest(void *arg, const struct cgroup_dir *found)
 {
-	const struct rest *rest = arg;
+	struct rest *rest = arg;
 	size_t len = strlen(found->path);
 	bool on_way = strncmp(rest->c->path, found->path, len) == 0 && (!rest->c->path[len] || rest->c->path[len] == '/');
 
 	if (!on_way)
 		take(found, rest->cpus, NULL);
-	return 0;
+	return !rest->left--;
 }
 
 /*
@@ -281,7 +286,7 @@ static int check_entered(const struct cgroup_dir *c, const struct idset *cpus, e
 int partition_enter(int mount, const struct cgroup_dir *c, const struct idset *cpus, enum partition kind,
 		    const struct idset *held, struct error *err)
 {
-	const struct rest rest = { c, cpus };
+	struct rest rest = { c, cpus, CGROUPS_SEARCHED };
 	struct error lost;
 	int rc;
 
@@ -293,7 +298,7 @@ int partition_enter(int mount, const struct cgroup_dir *c, const struct idset *c
 	if (rc < 0)
 		return rc;
 	rc = give_all(mount, c, cpus, held, err);
-	if (rc == -EINVAL && cgroup_walk(mount, take_rest, (void *)(uintptr_t)&rest, &lost) == 0)
+	if (rc == -EINVAL && cgroup_walk(mount, take_rest, &rest, &lost) >= 0)
 		rc = give_all(mount, c, cpus, held, err);
 	/* A partition that was made invalid is made again only from a member. */
 	if (rc == 0 && !partition_is(c, PARTITION_MEMBER) && !partition_is(c, kind))
