@@ -71,7 +71,7 @@ is "podman: the ledger is empty after podman rm" "$(np_ids | xargs)" ''
 
 # --- exclusive CPUs: a partition in the scope that crun's container has for itself; before Linux 7.0, none beside other scopes
 partition() { cat "$cg$(sed -n 's/^0:://p' "/proc/$(podman inspect --format '{{.State.Pid}}' own)/cgroup")/cpuset.cpus.partition"; }
-lists() { find $cg -name cpuset.cpus.exclusive -exec cat {} + | xargs; }
+lists() { find $cg -name cpuset.cpus.exclusive -exec cat {} + | sort | xargs; }
 whole() { cat $cg/cpuset.cpus.effective; }
 by() { numaplace --json status | jq -r '.containers[].exclusive'; }
 exclusive() {
