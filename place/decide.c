@@ -190,6 +190,15 @@ static int see_partitions(struct decision *d, const struct ledger *l, struct err
 	return rc;
 }
 
+/* After a refusal: a partition may have ended since the cgroup was read, which was before the ledger was locked. */
+static bool allows_more(struct decision *d, const struct ledger *l)
+{
+	const struct idset before = d->limits.allowed_cpus;
+
+	d->env->live.gave_back = true;
+	return see_partitions(d, l, NULL) == 0 && !idset_subset(&d->limits.allowed_cpus, &before);
+}
+
 /* The usage without the container's own share: a copy, as the ledger's is read-only. */
 static int usage_without(const struct decision *d, const struct usage *all, struct usage **copy,
 			 const struct usage **out, struct error *err)
@@ -221,6 +230,11 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 	rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
 	if (rc == 0)
 		rc = decision_try(d, usage, out, why, err);
+	if (rc == -ENOSPC && d->cgroup && allows_more(d, l)) {
+		placement_free(out);
+		*out = (struct placement){ 0 };
+		rc = decision_try(d, usage, out, why, err);
+	}
 	if (decision_may_improve(d, ledger_usage(l), rc, out)) {
 		struct error sweep_err;
 		int gone;
