@@ -18,6 +18,7 @@ struct decision {
 	struct device_nodes devices;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
 	struct placement *second; /* NULL, or becomes the placement of the runner-up: select_placements() */
+	const char *cgroup;      /* the path of the container's, whose parent may allow more after a sweep; NULL */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
 };
 
@@ -58,6 +59,11 @@ int decision_make_near(struct decision *d, struct ledger *l, const struct nodese
 
 /* --- the parts, for a plan --- */
 
+/*
+ * Allows the CPUs that containers of @usage hold: as partitions, they are missing in the effective sets of all other
+ * cgroups. The selection leaves them out, and says why.
+ */
+void decision_allow_held(struct decision *d, const struct usage *usage);
 /* Chooses once. @usage: without the container's own share. */
 int decision_try(const struct decision *d, const struct usage *usage, struct placement *out, struct reasons *why,
 		 struct error *err);

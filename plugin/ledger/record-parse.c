@@ -118,6 +118,18 @@ static bool set_applied(struct record *r, const char *key, char *value)
 	return set_string(value, r->applied, sizeof(r->applied));
 }
 
+static bool set_partition(struct record *r, const char *key, char *value)
+{
+	(void)key;
+	for (enum partition p = PARTITION_ROOT; p <= PARTITION_ISOLATED; p++) {
+		if (strcmp(value, partition_name(p)) != 0)
+			continue;
+		r->partition = p;
+		return true;
+	}
+	return false;
+}
+
 static bool set_ask(struct record *r, const char *key, char *value)
 {
 	int k = request_find_key(key);
@@ -294,6 +306,7 @@ static const struct field {
 	{ "inode", set_inode, true, false },
 	{ "started", set_started, true, false },
 	{ "applied", set_applied, true, false },
+	{ "partition", set_partition, false, false },
 	{ "ask.", set_ask, false, true },
 	{ "own.cpus", set_own_cpus, false, false },
 	{ "own.memory", set_own_memory, false, false },

@@ -57,6 +57,8 @@ static const char *fault_of(const struct record *r)
 		return "the cgroup is not an absolute path";
 	if (r->placement.policy > POLICY_WEIGHTED)
 		return "the policy is unknown";
+	if (r->partition > PARTITION_ISOLATED)
+		return "the partition is unknown";
 	if (r->reasons.n > REASONS_MAX)
 		return "there are too many reasons";
 	if (!good_share(&r->placement.share))
@@ -246,6 +248,8 @@ static int put_record(struct text *t, const struct record *r)
 	put_count(t, "inode", r->cgroup_inode);
 	put_count(t, "started", r->started);
 	put_escaped(t, "applied", r->applied);
+	if (r->partition != PARTITION_MEMBER)
+		put_escaped(t, "partition", partition_name(r->partition));
 	ret = put_request(t, &r->request);
 	if (ret < 0)
 		return ret;

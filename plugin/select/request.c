@@ -90,6 +90,13 @@ const char *work_kind_name(enum work_kind k)
 	return work_names[k];
 }
 
+const char *partition_name(enum partition p)
+{
+	static const char *const names[] = { "member", "root", "isolated" };
+
+	return names[p];
+}
+
 int bool_parse(const char *text, bool *out, struct error *err)
 {
 	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
@@ -325,6 +332,18 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 	}
 }
 
+static int set_exclusive(struct request *r, const char *value, struct error *err)
+{
+	const bool isolated = strcasecmp(value, "isolated") == 0;
+	bool on = isolated;
+
+	if (!isolated && bool_parse(value, &on, NULL) < 0)
+		return error_set(err, -EINVAL, "\"%s\": not true, false or isolated", quote(value).text);
+	r->exclusive = on;
+	r->isolated = isolated;
+	return 0;
+}
+
 static int set_hugepages(struct request *r, const char *value, struct error *err)
 {
 	bool on;
@@ -344,7 +363,7 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	case KEY_CPU_NODES:
 		return set_nodes(r, value, err);
 	case KEY_CPU_EXCLUSIVE:
-		return bool_parse(value, &r->exclusive, err);
+		return set_exclusive(r, value, err);
 	case KEY_CPU_DEVICE:
 		return set_devices(r, value, err);
 	case KEY_CPU_CLASS:
@@ -482,7 +501,8 @@ bool request_asks(const struct request *r)
 int request_finish(struct request *r, struct error *err)
 {
 	if (r->exclusive && !r->cpu_count)
-		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"true\": needs limits.cpu to say how many");
+		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"%s\": needs limits.cpu to say how many",
+				 r->isolated ? "isolated" : "true");
 	if (r->one_thread && r->cpu_listed)
 		return error_set(err, -EINVAL, "limits.cpu.threads: \"one\": needs limits.cpu to be a number of cores");
 	if (r->cpu_class != CLASS_ANY && r->cpu_listed)
@@ -547,7 +567,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 			snprintf(buf, size, "balanced");
 		break;
 	case KEY_CPU_EXCLUSIVE:
-		snprintf(buf, size, "%s", r->exclusive ? "true" : "false");
+		snprintf(buf, size, "%s", r->isolated ? "isolated" : r->exclusive ? "true" : "false");
 		break;
 	case KEY_CPU_DEVICE:
 		format_devices(r, buf, size);

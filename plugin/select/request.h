@@ -46,6 +46,13 @@ enum cpu_class {
 	CLASS_ISOLATED,
 };
 
+/* How the kernel keeps the CPUs of a cgroup from all processes outside of it: cpuset.cpus.partition. */
+enum partition {
+	PARTITION_MEMBER,   /* not at all */
+	PARTITION_ROOT,
+	PARTITION_ISOLATED, /* and without load balancing */
+};
+
 struct huge_request {
 	uint64_t size;  /* bytes of a page */
 	uint64_t count; /* pages */
@@ -79,6 +86,7 @@ struct request {
 	struct nodeset nodes;
 	bool all_nodes;              /* CPUs on each of request.nodes, instead of on as few as suffice */
 	bool exclusive;
+	bool isolated;               /* exclusive, and without load balancing */
 	enum cpu_class cpu_class;
 	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
 	struct work_hint work;       /* from limits.cpu.work */
@@ -171,6 +179,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 /* Names as in the keys' values. memory_policy_parse() returns 0 or -EINVAL. */
 const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
+const char *partition_name(enum partition p); /* as in cpuset.cpus.partition */
 const char *work_kind_name(enum work_kind k);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 

@@ -63,9 +63,11 @@ static void test_cpu(void)
 	takes("limits.cpu.exclusive", "0", "false");
 	takes("limits.cpu.exclusive", "no", "false");
 	takes("limits.cpu.exclusive", "Off", "false");
-	refuses("limits.cpu.exclusive", "y", "not true or false");
-	refuses("limits.cpu.exclusive", "2", "not true or false");
-	refuses("limits.cpu.exclusive", "", "not true or false");
+	takes("limits.cpu.exclusive", "isolated", "isolated");
+	takes("limits.cpu.exclusive", "Isolated", "isolated");
+	refuses("limits.cpu.exclusive", "y", "not true, false or isolated");
+	refuses("limits.cpu.exclusive", "2", "not true, false or isolated");
+	refuses("limits.cpu.exclusive", "", "not true, false or isolated");
 	takes("limits.cpu.device", "0000:3b:00.0", "0000:3b:00.0");
 	refuses("limits.cpu.device", "../eth0", "not a device name");
 	refuses("limits.cpu.device", "a/b", "not a device name");
