@@ -164,7 +164,6 @@ static void carry_back(struct move *m)
 
 /* --- the ledger --- */
 
-
 static int find_record(struct move *m, struct ledger *l, struct record *out, struct error *err)
 {
 	int rc = -ENOENT;
