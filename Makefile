@@ -81,16 +81,16 @@ place = $(O)/libplace.a $(cgroup)
 # The library as the command links it, without the cost of a shared library; other programs get $(library_objects).
 front = $(O)/libfront.a $(place)
 common = $(O)/libcommon.a $(place)
-oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
+oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-variables.c oci-devices.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
 plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
-incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-backup.c yaml.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-devices.c incus-backup.c yaml.c))
 incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
-incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
+incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c incus-devices.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtime.c cgroups-path.c))
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
@@ -98,7 +98,7 @@ nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-ar
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
 	nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 cli_objects = $(call objects,cli/*.c)
@@ -296,6 +296,8 @@ install: all
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
+	@sed 's|@libexecdir@|$(libexecdir)|g' contrib/cdi/numaplace.yaml.in > "$(O)/cdi.yaml"
+	$(INSTALL) -D -m 644 "$(O)/cdi.yaml" '$(DESTDIR)$(datadir)/numaplace/cdi/numaplace.yaml'
 	@for f in $(if $(lxc_hook),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
@@ -335,7 +337,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
@@ -493,7 +495,7 @@ $(fuzz_programs): $(O)/%: $(O)/%.o
 $(call fuzz_of,state config spec-edit command): $(oci_parts)
 $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
-$(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
+$(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c

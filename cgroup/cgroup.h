@@ -18,6 +18,7 @@
 #define CGROUP_XATTR_NODES "trusted.volatile.cpu.nodes"
 #define CGROUP_XATTR_MEMS "trusted.volatile.memory.nodes"
 #define CGROUP_XATTR_RECORD "trusted.numaplace.record"
+#define CGROUP_XATTR_EXCLUSIVE "trusted.numaplace.exclusive" /* see cgroup/partition.h */
 #define CGROUP_XATTR_BEGUN "trusted.numaplace.begun" /* on the root cgroup: this boot has had a ledger */
 
 /* An open cgroup2 directory. Close it with cgroup_dir_close() or cleanup_cgroup_dir. */
@@ -89,6 +90,9 @@ struct cpuset {
 	struct nodeset mems, mems_effective;
 };
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err);
+
+/* Reads one file of the cpuset, a list. -ENOENT: there is no such file. */
+int cgroup_read_set(const struct cgroup_dir *c, const char *file, struct ids_out out, struct error *err);
 
 /* Reads the effective sets alone; the root cgroup has no others. */
 int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct nodeset *mems, struct error *err);

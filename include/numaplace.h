@@ -652,6 +652,8 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  * struct numaplace_cpuset - what the kernel allows a container now
  * @cpus: its CPUs, a list
  * @mems: its memory nodes, a list
+ * @partition: "member", "root", "isolated", or the last two with " invalid" and a reason of the kernel; "": the kernel has
+ *             no cpuset partitions
  *
  * They differ from its placement if another program has written its cpuset, or a CPU is offline.
  *
@@ -659,6 +661,7 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  */
 struct numaplace_cpuset {
 	const char *cpus, *mems;
+	const char *partition;
 };
 
 /**
@@ -831,6 +834,16 @@ NUMAPLACE_API int numaplace_placement_overcommitted(const struct numaplace_place
  * Since: 0.1
  */
 NUMAPLACE_API const char *numaplace_placement_held(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_exclusive - what keeps others from its CPUs
+ *
+ * Returns: "kernel": a cpuset partition, no process outside of the container runs there; "placed containers": numaplace
+ * gives them to no other container, and a reason says why the kernel does not keep other processes away; "": it is not
+ * exclusive, or a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_exclusive(const struct numaplace_placement *p);
 
 /**
  * numaplace_placement_count - the CPUs that it counts for

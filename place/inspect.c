@@ -104,6 +104,13 @@ static int open_ancestor(int mount, const char *path, struct cgroup_dir *out, st
 	return rc;
 }
 
+int inspect_allowed(const struct place_env *env, const char *path, struct constraints *limits, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir ancestor = CGROUP_DIR_NONE;
+
+	return open_ancestor(env->mount, path, &ancestor, limits, err);
+}
+
 int inspect_ahead(struct inspection *in, const struct place_env *env, const struct place_job *job,
 		  const char *path, const struct topology *t, struct constraints *limits, struct error *err)
 {

@@ -40,6 +40,11 @@ struct liveness {
 	bool (*begin)(void *ctx);
 	/* Called when a container has ended, before its record is dropped: removes its mark. May be NULL. */
 	int (*ended)(void *ctx, const struct record *r, struct error *err);
+	/*
+	 * Called before the record of a partition is dropped, for whatever reason: gives its CPUs back to the machine.
+	 * May be NULL.
+	 */
+	int (*give_back)(void *ctx, const struct record *r, struct error *err);
 };
 
 /* What the caller of ledger_open() knows about this boot. The ledger keeps a copy, and uses @ctx and @boot_id until it is closed. */

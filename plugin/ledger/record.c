@@ -57,6 +57,8 @@ static const char *fault_of(const struct record *r)
 		return "the cgroup is not an absolute path";
 	if (r->placement.policy > POLICY_WEIGHTED)
 		return "the policy is unknown";
+	if (r->partition > PARTITION_ISOLATED)
+		return "the partition is unknown";
 	if (r->reasons.n > REASONS_MAX)
 		return "there are too many reasons";
 	if (!good_share(&r->placement.share))
@@ -185,6 +187,12 @@ static int put_request(struct text *t, const struct request *r)
 		put_number(t, r->huge[i].count);
 		put_byte(t, '\n');
 	}
+	for (unsigned int i = 0; i < r->nfound; i++) {
+		char found[DEVICE_FOUND_NAME + 8];
+
+		snprintf(found, sizeof(found), "%u %s", r->found[i].node, r->found[i].name);
+		put_escaped(t, "own.device", found);
+	}
 	put_set_if_any(t, "pin.cpus", ids_of(&r->pin_cpus));
 	put_set_if_any(t, "pin.mems", ids_of(&r->pin_mems));
 	return 0;
@@ -240,6 +248,8 @@ static int put_record(struct text *t, const struct record *r)
 	put_count(t, "inode", r->cgroup_inode);
 	put_count(t, "started", r->started);
 	put_escaped(t, "applied", r->applied);
+	if (r->partition != PARTITION_MEMBER)
+		put_escaped(t, "partition", partition_name(r->partition));
 	ret = put_request(t, &r->request);
 	if (ret < 0)
 		return ret;

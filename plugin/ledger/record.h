@@ -20,6 +20,7 @@ struct record {
 	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another; 0: reserved */
 	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
 	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited" */
+	enum partition partition;  /* what keeps its exclusive CPUs from processes that are not placed */
 	struct request request;
 	struct placement placement;
 	struct reasons reasons;

@@ -61,8 +61,8 @@ static double device_distance(const struct choice *c, unsigned int i)
 	unsigned int n = 0;
 	double sum = 0;
 
-	nodeset_foreach(id, &c->in->device_nodes) {
-		int device = topology_find_node(t, id);
+	for (unsigned int k = 0; k < c->in->devices.n; k++) {
+		int device = topology_find_node(t, c->in->devices.node[k]);
 
 		if (device < 0)
 			continue;
@@ -257,7 +257,7 @@ static int add_costs(struct choice *c)
 	struct search *s = &c->search;
 	const struct nodeset *from = nodeset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
-	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
+	bool home = !nodeset_empty(&c->limits->last_nodes), device = c->in->devices.n > 0;
 	cleanup_free struct group *groups = find_groups(c);
 	double group_price = c->in->policy->prices->group * taste_later(c);
 	bool left_out = false;

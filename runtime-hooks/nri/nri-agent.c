@@ -99,6 +99,8 @@ static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_e
 		*rc = 0;
 		return false;
 	}
+	if (*rc == 0 && request_asks(&job->request))
+		nri_find_devices(env, &e->container, &job->request);
 	job->runtime = a->runtime;
 	job->runtime_class = CLASS;
 	job->id = e->container.id.text;
@@ -217,6 +219,8 @@ static int take_home(struct nri_agent *a, const struct nri_event *e, const struc
 	if (h || !a->homes_known || !nri_homes_have_room(&a->homes) ||
 	    nri_pod_request(&e->pod, &e->container, conf, &request, &why) < 0 || !request_asks(&request))
 		return 0;
+	request.nfound = job->request.nfound;
+	memcpy(request.found, job->request.found, sizeof(request.found));
 	rc = plan_pod(a, conf, &request, &p, &why);
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "the containers of its pod together: %.400s", why.text);

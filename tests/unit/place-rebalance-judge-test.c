@@ -258,7 +258,7 @@ static void beside_predictions(void)
 		if (w.plan.n) {
 			const struct rebalance_move *m = &w.plan.move[0];
 			struct request request = w.record[m->item].request;
-			struct select_input in = { w.t, w.usage, &request, &w.policy, NULL, { { 0 } }, 0, false };
+			struct select_input in = { .topology = w.t, .usage = w.usage, .request = &request, .policy = &w.policy };
 
 			usage_remove(w.usage, &place[m->item]->share);
 			w.t->nodes[place[m->item]->share.mem->id].mem_free += place[m->item]->share.mem->seen;

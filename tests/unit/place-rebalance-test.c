@@ -469,7 +469,9 @@ static void test_fixed(void)
 		{ "limits.cpu.threads", "one", "it has one thread of each core" },
 		{ "limits.cpu.device", "eth0", "it is near its device" },
 		{ "limits.cpu.device", "eth0,sda", "it is near its devices" },
+		{ "limits.cpu.device", "auto", NULL },
 	};
+	struct record found = { .applied = "cpuset", .cgroup_inode = 7 };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct record r = { .applied = "cpuset", .cgroup_inode = 7 };
@@ -480,6 +482,10 @@ static void test_fixed(void)
 		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "rebalance_fixed: %s=%s", cases[i].key,
 		       cases[i].value);
 	}
+	found.request.nfound = 1;
+	is_str(rebalance_fixed(&found), "it is near its device", "rebalance_fixed: a device that was found");
+	request_set(&found.request, "limits.cpu.device", "none", NULL);
+	ok(!rebalance_fixed(&found), "rebalance_fixed: a device that was found does not count with limits.cpu.device=none");
 	is_str(rebalance_fixed(&(struct record){ .applied = "cpuset" }), "it has no cgroup yet",
 	       "rebalance_fixed: a reservation");
 }
