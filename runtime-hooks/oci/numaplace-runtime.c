@@ -292,6 +292,8 @@ static int edit_bundle(struct work *w, struct bundle *b, const struct oci_config
 		oci_hook_option(edit.options, "--timeout", w->command->timeout);
 	if (oci_variables_ask(&config->variables, &w->env.conf))
 		oci_hook_option(edit.options, "--environment", NULL);
+	for (unsigned int i = 0; i < config->ndefaults; i++)
+		oci_hook_option(edit.options, "--default", config->defaults[i]);
 	if (config->devices.refs.n)
 		r = place_open(&w->env, PLACE_READ, err);
 	if (r < 0)

@@ -174,6 +174,34 @@ static int see_mount(void *arg, const struct json_value *v, struct error *err)
 	return device_refs_add_path(&((struct oci_config *)arg)->devices.refs, v->text, err);
 }
 
+static int add_default(struct oci_config *c, const char *text, struct error *err)
+{
+	for (unsigned int i = 0; i < c->ndefaults; i++)
+		if (strcmp(c->defaults[i], text) == 0)
+			return 0;
+	if (c->ndefaults == OCI_DEFAULTS_MAX)
+		return error_set(err, -EINVAL, "more than %d times --default", OCI_DEFAULTS_MAX);
+	c->defaults[c->ndefaults] = strdup(text);
+	return c->defaults[c->ndefaults++] ? 0 : error_set(err, -ENOMEM, "out of memory");
+}
+
+/*
+ * Not only the hook that has this option needs it: with an annotation, another hook of numaplace may be called first, or
+ * change the options.
+ */
+static int see_hook_arg(void *arg, const struct json_value *v, struct error *err)
+{
+	struct oci_config *c = arg;
+	bool now = c->in_hook && c->default_next;
+
+	if (v->index == 0) {
+		c->in_hook = strcmp(v->text, "oci-hook") == 0;
+		now = false;
+	}
+	c->default_next = strcmp(v->text, "--default") == 0;
+	return now ? add_default(c, v->text, err) : 0;
+}
+
 #define RESOURCES "linux/resources/"
 static const struct json_rule config_rules[] = {
 	{ .path = "linux/cgroupsPath", .types = JSON_STRING, .set = set_cgroups_path },
@@ -187,6 +215,7 @@ static const struct json_rule config_rules[] = {
 	{ .path = RESOURCES "hugepageLimits/#/limit", .types = JSON_NUMBER, .set = set_huge_limit },
 	{ .path = "linux/memoryPolicy/mode", .types = JSON_STRING, .set = set_policy_mode },
 	{ .path = "linux/memoryPolicy/nodes", .types = JSON_STRING, .set = set_policy_nodes },
+	{ .path = "hooks/createRuntime/#/args/#", .types = JSON_STRING, .set = see_hook_arg },
 	{ .path = "process/env/#", .types = JSON_STRING, .set = add_variable },
 	{ .path = "linux/devices/#", .types = JSON_OBJECT, .set = see_device },
 	{ .path = "linux/devices/#/type", .types = JSON_STRING, .set = set_device_type },
@@ -319,12 +348,42 @@ void oci_config_free(struct oci_config *c)
 	oci_annotations_free(&c->annotations);
 	oci_variables_free(&c->variables);
 	device_refs_free(&c->devices.refs);
+	for (unsigned int i = 0; i < c->ndefaults; i++)
+		free(c->defaults[i]);
 	*c = (struct oci_config){ 0 };
 }
 
 bool oci_config_asks(const struct oci_config *c, const struct conf *conf)
 {
-	return oci_annotations_ask(&c->annotations) || oci_variables_ask(&c->variables, conf);
+	return oci_annotations_ask(&c->annotations) || oci_variables_ask(&c->variables, conf) || c->ndefaults;
+}
+
+int oci_default_parse(void *defaults, const char *value, struct error *err)
+{
+	const char *equals = strchr(value, '=');
+	cleanup_free char *key = equals ? strndup(value, (size_t)(equals - value)) : NULL;
+	int k = key ? request_find_key(key) : -1;
+
+	if (k < 0 || request_key_is_hint(k))
+		return error_set(err, -EINVAL, "--default: \"%s\": KEY=VALUE with a known key is expected", quote(value).text);
+	return request_set(defaults, key, equals + 1, err);
+}
+
+int oci_config_add_defaults(const struct oci_config *c, const struct request *more, struct request *r, struct error *err)
+{
+	struct request all;
+	int ret = 0;
+
+	request_init(&all);
+	if (more)
+		all = *more;
+	for (unsigned int i = 0; i < c->ndefaults && ret == 0; i++)
+		ret = oci_default_parse(&all, c->defaults[i], err);
+	if (ret < 0 || !all.given)
+		return ret;
+	request_change(&all, r);
+	*r = all;
+	return 0;
 }
 
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err)
@@ -366,6 +425,8 @@ int oci_config_request(const struct oci_config *c, const struct conf *conf, stru
 	ret = oci_annotations_request(&c->annotations, conf->container_keys, &r, err);
 	if (ret == 0)
 		ret = oci_variables_request(&c->variables, &c->annotations, conf, &r, err);
+	if (ret == 0)
+		ret = oci_config_add_defaults(c, NULL, &r, err);
 	if (ret == 0 && oci_config_asks(c, conf))
 		ret = oci_config_fallback(c, &r, err);
 	else if (ret == 0)

@@ -13,6 +13,7 @@
 
 #define OCI_CONFIG_MAX (16U << 20)
 #define OCI_CONFIG_HELD_MAX (256U << 20) /* of a config that is passed on unchanged: no runtime accepts a larger one */
+#define OCI_DEFAULTS_MAX 4 /* keys of a device of CDI */
 #define OCI_HUGE_MAX   16 /* page sizes in hugepageLimits; no architecture has more */
 
 struct oci_huge {
@@ -32,6 +33,10 @@ struct oci_config {
 	struct oci_annotations annotations;
 	struct oci_variables variables;
 	struct oci_devices devices;
+	/* "KEY=VALUE" of the option --default of hooks in the spec: a device of CDI has put them there. */
+	char *defaults[OCI_DEFAULTS_MAX];
+	unsigned int ndefaults;
+	bool in_hook, default_next; /* while the arguments of a hook are read */
 	bool too_large;	      /* the config exceeds OCI_CONFIG_MAX and was not parsed */
 };
 
@@ -60,7 +65,13 @@ static inline void cleanup_oci_configp(struct oci_config *c)
  */
 const char *oci_config_id(const struct oci_config *c);
 
-/* Whether it has keys that are a request, in its annotations or its environment. */
+/* Adds "KEY=VALUE" to the struct request @defaults: for the option --default. */
+int oci_default_parse(void *defaults, const char *value, struct error *err);
+
+/* Replaces what @r leaves out by the defaults of the config and, if not NULL, by @more. */
+int oci_config_add_defaults(const struct oci_config *c, const struct request *more, struct request *r, struct error *err);
+
+/* Whether it has keys that are a request: in its annotations, its environment, or a device of CDI. */
 bool oci_config_asks(const struct oci_config *c, const struct conf *conf);
 
 /* Fills in what the keys in @r leave out. Call before request_finish(). */

@@ -55,18 +55,6 @@ static enum stage find_stage(const char *name)
 	return strcmp(name, "poststop") == 0 ? STAGE_RELEASE : STAGE_OTHER;
 }
 
-/* --default KEY=VALUE, in a file of CDI: the container was given the device, so that it asks for a placement. */
-static int set_default(void *defaults, const char *value, struct error *err)
-{
-	const char *equals = strchr(value, '=');
-	cleanup_free char *key = equals ? strndup(value, (size_t)(equals - value)) : NULL;
-	int k = key ? request_find_key(key) : -1;
-
-	if (k < 0 || request_key_is_hint(k))
-		return error_set(err, -EINVAL, "--default: \"%s\": KEY=VALUE with a known key is expected", quote(value).text);
-	return request_set(defaults, key, equals + 1, err);
-}
-
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	const struct option_rule rules[] = {
@@ -75,7 +63,7 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
 		{ .name = "applied", .value = &o->applied }, { .name = "reserved", .flag = &o->reserved },
 		{ .name = "environment", .flag = &o->environment },
-		{ .name = "default", .set = set_default, .arg = &o->defaults },
+		{ .name = "default", .set = oci_default_parse, .arg = &o->defaults },
 	};
 	const struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
 	int words = options_parse(&table, argc - 1, argv + 1, err);
@@ -120,17 +108,6 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
 
-/* Replaces the defaults of --default by what the container sets itself. */
-static void add_defaults(const struct request *defaults, struct request *r)
-{
-	struct request all = *defaults;
-
-	if (!defaults->given)
-		return;
-	request_change(&all, r);
-	*r = all;
-}
-
 /*
  * Uses the keys in the state, else those in the config, and those in the environment, else the defaults. The config's
  * annotations count only if the state has none at all. *@asked: there are keys.
@@ -152,12 +129,14 @@ static int make_request(const struct options *o, const struct oci_state *s, cons
 	}
 	if (r == 0 && !s->annotations.any)
 		r = oci_annotations_request(keys, conf->container_keys, out, err);
-	*asked |= oci_annotations_ask(keys) || oci_variables_ask(&config->variables, conf);
+	*asked |= oci_annotations_ask(keys) || oci_variables_ask(&config->variables, conf) || config->ndefaults;
 	if (r == 0)
 		r = oci_variables_request(&config->variables, keys, conf, out, err);
 	if (r < 0 || keys->sandbox)
 		return r;
-	add_defaults(&o->defaults, out);
+	r = oci_config_add_defaults(config, &o->defaults, out, err);
+	if (r < 0)
+		return r;
 	r = *asked ? oci_config_fallback(config, out, err) : oci_config_default(config, conf->without_keys, out, err);
 	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
 }
@@ -435,6 +414,8 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	edit.poststop = oci_variables_ask(&config.variables, &env->conf);
 	if (edit.poststop)
 		oci_hook_option(edit.options, "--environment", NULL);
+	for (unsigned int i = 0; i < config.ndefaults; i++)
+		oci_hook_option(edit.options, "--default", config.defaults[i]);
 	edit.cpus = plan.cpus;
 	edit.mems = request.policy == POLICY_PREFERRED ? NULL : plan.mems;
 	edit.cpu_nodes = plan.cpu_nodes;

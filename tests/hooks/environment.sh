@@ -39,7 +39,7 @@ variables() { jq -r '"env \(.process.env | join(" "))"' "b$1/config.json" | sed 
 start() {
 	local args
 	mapfile -t args < <(jq -r '.hooks.createRuntime[0].args[1:][]' "b$1/config.json")
-	jq -c --slurpfile c "b$1/config.json" '.annotations = $c[0].annotations' "keyed-$1" > state
+	jq -c --slurpfile c "b$1/config.json" --arg b "$PWD/b$1" '.annotations = $c[0].annotations | .bundle = $b' "keyed-$1" > state
 	"$BUILD/oci-hook" "${args[@]}" < state 2>&1
 	echo "start $1: $? $(cat "$CGROUP/c$1/cpuset.cpus") $(cat "$CGROUP/c$1/cpuset.mems")"
 }
@@ -103,4 +103,20 @@ line 'the hook then chooses the place' 'start 0' '0 0-1 0'
 line 'a container without keys has no place in its environment' 'env 1' 'A=1'
 line 'a cgroup that does not begin with a slice gives no place in the environment' 'env 2' 'A=1'
 line 'the hook then applies the list' 'start 2' '0 1,5 0,2'
+
+# Keys in the environment itself: the state that the hook gets has no annotation.
+in_cell '
+create 0 -- NUMAPLACE_LIMITS_CPU=2 NUMAPLACE_LIMITS_CPU_NODES=3
+start 0
+./poststop 0 < <(jq -c ".id = \"web0\"" keyed-0)
+create 1 limits.cpu=2 -- NUMAPLACE_LIMITS_CPU=1
+cgroups_path=../outside create 2 -- NUMAPLACE_LIMITS_CPU=1
+start 2
+'
+line 'a container with keys in its environment has its place there' 'env 0' \
+	'NUMAPLACE_CPUS=6-7 NUMAPLACE_NODES=3 NUMAPLACE_MEMORY_NODES=3 A=1 NUMAPLACE_LIMITS_CPU=2 NUMAPLACE_LIMITS_CPU_NODES=3'
+line 'the hook gives it this place' 'start 0' '0 6-7 3'
+line 'a key that differs from an annotation refuses the container before the runtime is called' 'create 1' \
+	'2 numaplace: container web1: limits.cpu is "2" but NUMAPLACE_LIMITS_CPU is "1"'
+line 'without a reservation, the hook reads the environment' 'start 2' '0 [0-7] [0-3]'
 done_testing

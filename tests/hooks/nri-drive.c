@@ -15,7 +15,8 @@
  * time N ID POD CGROUP [KEY=VALUE...]      nanoseconds of N times create, in turn without annotations, which places nothing,
  *                                          and with them, followed by remove: median and 99 % of each
  *
- * KEY=VALUE is an annotation of the pod, or one of its resources: pod.cpus, pod.memory; or of the container: cpus, memory.
+ * KEY=VALUE is an annotation of the pod, or one of its resources: pod.cpus, pod.memory; or of the container: cpus, memory,
+ * disk=MAJOR (minor 0), NUMAPLACE_...=VALUE in its environment.
  */
 #include "tests/hooks/nri-runtime.h"
 
@@ -81,6 +82,8 @@ struct event {
 	Nri__LinuxContainer linux_container;
 	Nri__Entry entry[WORDS_MAX], *list[WORDS_MAX];
 	struct resources of_pod, of_container;
+	Nri__Device disk, *disks;
+	ProtobufCBinaryData variable;
 };
 
 static void add_pair(struct event *e, char *pair)
@@ -90,8 +93,21 @@ static void add_pair(struct event *e, char *pair)
 
 	if (!value)
 		abort();
+	if (strncmp(pair, "NUMAPLACE_", 10) == 0) {
+		e->variable = bytes_of(pair);
+		e->c.env = &e->variable;
+		e->c.n_env = 1;
+		return;
+	}
 	*value++ = '\0';
-	if (strncmp(pair, "pod.", 4) == 0 && resources_set(&e->of_pod, pair + 4, value)) {
+	if (strcmp(pair, "disk") == 0) {
+		e->disk = (Nri__Device)NRI__DEVICE__INIT;
+		e->disk.type = bytes_of("b");
+		e->disk.major = atoi(value);
+		e->disks = &e->disk;
+		e->linux_container.devices = &e->disks;
+		e->linux_container.n_devices = 1;
+	} else if (strncmp(pair, "pod.", 4) == 0 && resources_set(&e->of_pod, pair + 4, value)) {
 		e->linux_pod.pod_resources = &e->of_pod.r;
 	} else if (!resources_set(&e->of_container, pair, value)) {
 		*entry = (Nri__Entry)NRI__ENTRY__INIT;

@@ -29,6 +29,28 @@ placed() {
 	local group=${CGROUP#/sys/fs/cgroup} pid place hook_command hook_status
 	coproc plugin { exec "$BUILD/../nri-drive" "$BUILD/numaplace-nri" --conf conf 2> "$tmp/said"; }
 
+	mount -t tmpfs none /sys/dev
+	mkdir -p /sys/dev/block/259:0
+	echo DEVNAME=nvme0n1 > /sys/dev/block/259:0/uevent
+	echo 2 > /sys/dev/block/259:0/numa_node
+	ask create disk p6 "$group/c2" limits.cpu=1 disk=259
+	place=$answer
+	[[ $answer == [45]' 2 '*' --reserved '* ]]
+	ok $? 'a container with a disk is placed on the node of the disk' "$answer" "$(cat "$tmp/said")"
+	[[ $("$BUILD/../numaplace" explain disk) == *"near nvme0n1 (node 2), found in the container's configuration"* ]]
+	ok $? 'explain names the disk'
+	ask remove disk p6
+	ask create keyless p7 "$group/c2" disk=259
+	[ "$answer" = nothing ]
+	ok $? 'a container with a disk and without a key is left alone' "$answer"
+	ask create variable p8 "$group/c2" NUMAPLACE_LIMITS_CPU=1
+	[[ $answer == [0-7]' '[0-3]' '*' --reserved '* ]]
+	ok $? 'a container with a key in its environment is placed' "$answer"
+	ask remove variable p8
+	ask create variable p9 "$group/c2" NUMAPLACE_LIMITS_CPU=1 limits.cpu=2
+	[[ $answer == 'error '*'limits.cpu is "2" but NUMAPLACE_LIMITS_CPU is "1"' ]]
+	ok $? 'a key in its environment that differs from an annotation of its pod refuses it' "$answer"
+
 	ask create web p1 "$group/c0" limits.cpu=2
 	place=${answer% /*} hook_command=/${answer#* /}
 	[[ $answer == '0-1 0 '*/oci-hook' --reserved --conf conf createRuntime' ]]

@@ -66,6 +66,18 @@ came_out '--default with an unknown key' 2 'numaplace: --default: "limits.cpus=1
 run_hook --default limits.cpu=0 createRuntime < /dev/null
 came_out '--default with a bad value' 2 'numaplace: limits.cpu: "0": no CPU at all*'
 
+# --- a device of CDI beside other keys: its hook is in the spec
+cdi='"hooks":{"createRuntime":[{"path":"/x/oci-hook","args":["other","--default","limits.cpu=7"]},{"path":"/x/oci-hook","args":["oci-hook","--default","limits.cpu.nodes=3","--default","limits.cpu.exclusive=true","createRuntime"]}]}'
+printf '{%s,"annotations":{"limits.cpu":"1"}}' "$cdi" > "$tmp/in"
+run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
+[ "$(jq -c '[.linux.resources.cpu.cpus, (.hooks.createRuntime[] | select(.args[0] == "oci-hook" and (.path | contains("/x/") | not)).args)]' <<< "$printed")" = \
+	'["6",["oci-hook","--default","limits.cpu.nodes=3","--default","limits.cpu.exclusive=true","--cpus","6","createRuntime"]]' ]
+ok $? 'precreate: the keys of a device of CDI count beside an annotation, and stay in the hook' "$said" "$printed"
+printf '{%s,"linux":{"resources":{"cpu":{"quota":100000,"period":100000}}}}' "$cdi" > "$tmp/in"
+run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
+[ "$(jq -r .linux.resources.cpu.cpus <<< "$printed")" = 6 ]
+ok $? 'precreate: a device of CDI alone is a request' "$said" "$printed"
+
 # --- placed containers
 need_cell
 # Run inside cell. start N FILTER [OPTION...]: places container N, without annotations, after FILTER has changed its config.
@@ -112,6 +124,10 @@ has '--default: a second hook finds the record of the first one' 'count: 2'
 has '--default: poststop removes the record' 'stop 0: 0 \*'
 in_cell "start 0 '$variable | .process.env += [\"NUMAPLACE_LIMITS_CPU_NODES=3\"]' $balanced --default limits.cpu=1"
 has '--default: what the container sets itself counts' 'start 0: 0 6-7 3'
+exclusive='.hooks.createRuntime = [{"path": "/x", "args": ["oci-hook", "--default", "limits.cpu.exclusive=true", "createRuntime"]}]'
+in_cell "jq -c '$exclusive' bundle/config.json > config && mv config bundle/config.json; \"\$BUILD/oci-hook\" --conf conf createRuntime < keyed-0
+grep -h exclusive /run/numaplace/containers/*"
+has 'a hook of hooks.d that is called before the one of CDI knows its keys' 'ask.limits.cpu.exclusive=true'
 in_cell "start 0 '$quota' $balanced --default limits.cpu.exclusive=true; start 1 '$quota' $balanced"
 has '--default: exclusive CPUs' 'start 0: 0 0-1 0'
 has '--default: another container does not get exclusive CPUs' 'start 1: 0 2-3 1'
