@@ -237,9 +237,11 @@ is "40 starts at once: no CPU is granted twice" "$(numaplace status --json | jq 
 tail -n 4 $np_log $ct_dir/c00/log
 is "40 starts at once: each of the other 32 is refused with one line" \
 	"$(grep -c 'numaplace: container c[0-9][0-9]: no CPU left on nodes 0-3' $np_log)" 32
+is "40 starts at once: the kernel leaves one CPU to the machine: one container cannot be a partition, and says so" \
+	"$(grep -c 'numaplace: container c[0-9][0-9]: limits.cpu.exclusive: .* only: ' $np_log)" 1
 is "40 starts at once: no other message, so no hook gave up or was killed" \
-	"$(grep numaplace: $np_log | grep -v 'container c[0-9][0-9]: no CPU left on nodes 0-3')" ''
+	"$(grep numaplace: $np_log | grep -v -e 'container c[0-9][0-9]: no CPU left on nodes 0-3' -e 'limits.cpu.exclusive: .* only: ')" ''
 ct_delete_all
-is "40 starts at once: the ledger is empty after all containers were deleted" "$(np_ids | xargs)" ""
+is "40 starts at once: the ledger is empty after all containers were deleted, and all CPUs are left" "$(np_ids | xargs)|$(slurp $cg/cpuset.cpus.effective)" '|0-7'
 rmdir $here
 done_testing
