@@ -71,10 +71,11 @@ static inline void cleanup_own_markp(struct record **mark)
  * Checks at a container's start that its cgroup is its own, and sets @c->owned. @c: from cgroup_of_pid(), for the
  * container's first process @pid, which the runtime holds back. @inner: the name of the cgroup that LXC made for the
  * process, below the one with the limits: @c is then replaced by that outer cgroup. NULL: there is no inner cgroup.
+ * *@restored: the caller knows that CRIU restores the container; becomes true if a CRIU is found beside its first process.
  * *@mark becomes the record on the cgroup, or NULL; the caller frees it. -EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH: it is not
  * the container's own.
  */
-int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner,
+int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner, bool *restored,
 		 struct cgroup_dir *c, struct record **mark, struct error *err);
 
 /*

@@ -221,14 +221,14 @@ static bool check(int c, bool lxc)
 	struct error err = { 0 };
 	char id[8], want[PATH_MAX];
 	int dir = container[c].at[0], rc;
-	bool wanted = model_owned(c, lxc);
+	bool wanted = model_owned(c, lxc), restored = false;
 
 	if (cgroup_of_pid(own.mount, container[c].pid[0], &found, &err) < 0) {
 		diag("cgroup_of_pid: %s", err.text);
 		return false;
 	}
 	snprintf(id, sizeof(id), "c%d", c);
-	rc = own_at_start(own.mount, container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", &found, &carried, &err);
+	rc = own_at_start(own.mount, container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", &restored, &found, &carried, &err);
 	if (dir >= 0) {
 		const char *last = strrchr(dirs[dir], '/');
 		bool out = wanted && lxc && last && strcmp(last, "/.inner") == 0;
@@ -308,8 +308,9 @@ static int start(pid_t pid, const char *class, const char *id, const char *inner
 {
 	cleanup_own_mark struct record *carried = NULL;
 	int rc = cgroup_of_pid(own.mount, pid, c, err);
+	bool restored = false;
 
-	return rc < 0 ? rc : own_at_start(own.mount, pid, class, id, inner, c, &carried, err);
+	return rc < 0 ? rc : own_at_start(own.mount, pid, class, id, inner, &restored, c, &carried, err);
 }
 
 static void put(const char *file, const char *text)
@@ -520,6 +521,83 @@ static void test_caller(void)
 	is_int(status, 0, "own_at_start: the cgroup of init is refused, although the hook is not in it");
 }
 
+/* Starts a child with this name. */
+static pid_t named(const char *name)
+{
+	int pipes[2];
+	pid_t pid;
+	char byte;
+
+	if (pipe(pipes) < 0)
+		return -1;
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_NAME, name);
+		if (write(pipes[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (read(pipes[0], &byte, 1) != 1)
+		diag("%s: not started", name);
+	close(pipes[0]);
+	close(pipes[1]);
+	return pid;
+}
+
+/* As start(), for a container that CRIU restores; *@restored in and out. */
+static int restore(pid_t pid, bool *restored, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_own_mark struct record *carried = NULL;
+	int rc = cgroup_of_pid(own.mount, pid, &c, err);
+
+	return rc < 0 ? rc : own_at_start(own.mount, pid, "oci", "c0", NULL, restored, &c, &carried, err);
+}
+
+static void test_restored(void)
+{
+	struct error err = { 0 };
+	bool restored = false;
+	pid_t criu, other;
+
+	begin(0);
+	begin(1);
+	move_to(0, container[0].pid[0]);
+	move_to(0, container[0].pid[1]);
+	criu = named("criu");
+	move_to(0, criu);
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: CRIU is a sibling in the container's cgroup (%s)",
+	       err.text);
+	ok(restored, "restored: that is found out");
+	other = named("crius");
+	move_to(0, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: a sibling with another name is a stranger");
+	move_to(-1, other);
+	move_to(0, container[1].pid[1]);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY,
+	       "restored: a process of another container beside CRIU is a stranger");
+	move_to(-1, container[1].pid[1]);
+	move_to(-1, criu);
+	restored = false;
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: without CRIU in the cgroup (%s)", err.text);
+	ok(!restored, "restored: without CRIU, it is a start");
+	mkdirat(own.folder, "a/.proxy-crun", 0755);
+	move_into("a/.proxy-crun", criu);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: at a start, no cgroup below may have processes");
+	restored = true;
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: crun's waiting process is below (%s)", err.text);
+	move_to(1, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: another cgroup below may have none");
+	kill(criu, SIGKILL);
+	kill(other, SIGKILL);
+	waitpid(criu, NULL, 0);
+	waitpid(other, NULL, 0);
+	unlinkat(own.folder, "a/.proxy-crun", AT_REMOVEDIR);
+	end(0);
+	end(1);
+}
+
 static void test_threaded(void)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -579,6 +657,7 @@ int main(void)
 	test_messages();
 	test_many_below();
 	test_caller();
+	test_restored();
 	test_threaded();
 	remove_all(home);
 	return done();
