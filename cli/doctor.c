@@ -193,7 +193,7 @@ static void check_ledger(struct doctor *d)
 	check_records(d, &env);
 }
 
-/* Containers whose cpuset another program has written. */
+/* Containers whose cpuset or memory limit another program has written. */
 static void check_cpusets(struct doctor *d)
 {
 	cleanup_numaplace struct numaplace *np = NULL;
@@ -208,9 +208,9 @@ static void check_cpusets(struct doctor *d)
 		struct drift drift = drift_of(np, p);
 		char text[1200];
 
-		if (drift.cpus || drift.mems) {
+		if (drift_any(&drift)) {
 			drift_describe(&drift, p, text, sizeof(text));
-			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cpuset: accept "
+			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cgroup: accept "
 				   "or replace it with numaplace resize", numaplace_placement_id(p), text);
 		}
 		drift_free(&drift);

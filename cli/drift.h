@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether another program has written the cpuset of a placed container.
+ * Whether another program has written the cpuset or the memory limit of a placed container.
  */
 #ifndef NUMAPLACE_CLI_DRIFT_H
 #define NUMAPLACE_CLI_DRIFT_H
@@ -13,7 +13,13 @@
 struct drift {
 	struct numaplace_cpuset *now; /* NULL: it cannot be read */
 	bool cpus, mems;              /* they differ from the placement */
+	bool memory;                  /* the memory limit, which is the request without limits.memory */
 };
+
+static inline bool drift_any(const struct drift *d)
+{
+	return d->cpus || d->mems || d->memory;
+}
 
 /*
  * Compares what numaplace wrote: not the CPUs if another program assigns them, and not the memory nodes with the policy

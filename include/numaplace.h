@@ -652,13 +652,15 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  * struct numaplace_cpuset - what the kernel allows a container now
  * @cpus: its CPUs, a list
  * @mems: its memory nodes, a list
+ * @memory: the bytes of memory that its cgroup and those above it allow; UINT64_MAX: no limit
  *
- * They differ from its placement if another program has written its cpuset, or a CPU is offline.
+ * They differ from its placement if another program has written its cgroup, or a CPU is offline.
  *
  * Since: 0.1
  */
 struct numaplace_cpuset {
 	const char *cpus, *mems;
+	uint64_t memory;
 };
 
 /**

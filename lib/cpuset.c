@@ -5,12 +5,13 @@
 #include "lib/context.h"
 
 #include "lib/placement.h"
+#include "place/claim.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
 
 static int read_effective(const struct numaplace *np, const struct numaplace_placement *p, struct idset *cpus,
-			  struct nodeset *mems, struct error *err)
+			  struct nodeset *mems, uint64_t *memory, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	cleanup_close int mount = -1;
@@ -21,6 +22,8 @@ static int read_effective(const struct numaplace *np, const struct numaplace_pla
 	rc = cgroup_open(mount, p->cgroup, &c, err);
 	if (rc == 0 && c.inode != p->inode)
 		rc = error_set(err, -ENOENT, "%s: the cgroup was replaced by another one", quote(p->cgroup).text);
+	if (rc == 0)
+		rc = claim_memory_limit(mount, &c, memory, err);
 	return rc < 0 ? rc : cgroup_read_effective(&c, cpus, mems, err);
 }
 
@@ -29,6 +32,7 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 	struct numaplace_cpuset *c;
 	struct nodeset mems;
 	struct idset cpus;
+	uint64_t memory;
 	struct error err = { 0 };
 	int rc;
 
@@ -36,13 +40,14 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 		return -EINVAL;
 	if (!p || !out)
 		return lib_missing(np, p ? "cpuset" : "placement");
-	rc = read_effective(np, p, &cpus, &mems, &err);
+	rc = read_effective(np, p, &cpus, &mems, &memory, &err);
 	if (rc < 0)
 		return lib_keep(np, rc, &err);
 	c = calloc(1, sizeof(*c));
 	if (c) {
 		c->cpus = lib_list_text(ids_of(&cpus));
 		c->mems = lib_list_text(ids_of(&mems));
+		c->memory = memory;
 	}
 	if (!c || !c->cpus || !c->mems) {
 		numaplace_cpuset_free(c);
