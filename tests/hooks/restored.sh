@@ -94,6 +94,12 @@ cases() {
 	copy "$first"
 	check 'CRIU beside the first process shows that the container is restored' same "$(hook $id "$pid" --cpus "$first" --pin-cpus '' --pin-mems '' "${asks[@]}")" ''
 	check 'the copy is on other CPUs' same "$([ "$(cpus_of pods/$id)" != "$first" ] && cpus_of pods/$id | wc -l)" 1
+	criu=
+	copy
+	mkdir given
+	echo '{"ociVersion":"1.0.2","annotations":{"limits.cpu":"2","limits.cpu.nodes":"balanced"}}' > given/config.json
+	check 'restored, the keys may be in config.json alone' like "$("$BUILD/oci-hook" --conf conf --restored createRuntime 2>&1 \
+		<<< "{\"ociVersion\":\"1.0.2\",\"id\":\"$id\",\"pid\":$pid,\"status\":\"created\",\"bundle\":\"$PWD/given\"}")" 'no CPU left on nodes 0-3: 8 are held'
 	# shellcheck disable=SC2046 # pids are words
 	kill $(jobs -p)
 	wait
@@ -109,6 +115,6 @@ while IFS= read -r line; do
 	esac
 	before=$line
 done < "$tmp/out"
-[ "$(grep -c 'ok - ' "$tmp/out")" = 11 ]
-ok $? 'all 11 checks inside cell have run' "$(cat "$tmp/out" "$tmp/err")"
+[ "$(grep -c 'ok - ' "$tmp/out")" = 12 ]
+ok $? 'all 12 checks inside cell have run' "$(cat "$tmp/out" "$tmp/err")"
 done_testing

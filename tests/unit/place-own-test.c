@@ -521,28 +521,39 @@ static void test_caller(void)
 	is_int(status, 0, "own_at_start: the cgroup of init is refused, although the hook is not in it");
 }
 
-/* Starts a child with this name. */
-static pid_t named(const char *name)
+/* Starts a process with this name: a child of this process, or with @parent, which gets its pid, of another one. */
+static pid_t named(const char *name, pid_t *parent)
 {
+	pid_t pid = 0, first;
 	int pipes[2];
-	pid_t pid;
-	char byte;
 
 	if (pipe(pipes) < 0)
 		return -1;
-	pid = fork();
-	if (pid == 0) {
+	first = fork();
+	if (first == 0) {
+		if (parent && fork())
+			for (;;)
+				pause();
 		prctl(PR_SET_NAME, name);
-		if (write(pipes[1], "", 1) != 1)
+		pid = getpid();
+		if (write(pipes[1], &pid, sizeof(pid)) != sizeof(pid))
 			_exit(1);
 		for (;;)
 			pause();
 	}
-	if (read(pipes[0], &byte, 1) != 1)
+	if (parent)
+		*parent = first;
+	if (read(pipes[0], &pid, sizeof(pid)) != sizeof(pid))
 		diag("%s: not started", name);
 	close(pipes[0]);
 	close(pipes[1]);
 	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 /* As start(), for a container that CRIU restores; *@restored in and out. */
@@ -559,18 +570,23 @@ static void test_restored(void)
 {
 	struct error err = { 0 };
 	bool restored = false;
-	pid_t criu, other;
+	pid_t criu, other, parent;
 
 	begin(0);
 	begin(1);
 	move_to(0, container[0].pid[0]);
 	move_to(0, container[0].pid[1]);
-	criu = named("criu");
+	other = named("criu", &parent);
+	move_to(0, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: CRIU with another parent is a stranger");
+	end_process(other);
+	end_process(parent);
+	criu = named("criu", NULL);
 	move_to(0, criu);
 	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: CRIU is a sibling in the container's cgroup (%s)",
 	       err.text);
 	ok(restored, "restored: that is found out");
-	other = named("crius");
+	other = named("crius", NULL);
 	move_to(0, other);
 	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: a sibling with another name is a stranger");
 	move_to(-1, other);
@@ -589,10 +605,8 @@ static void test_restored(void)
 	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: crun's waiting process is below (%s)", err.text);
 	move_to(1, other);
 	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: another cgroup below may have none");
-	kill(criu, SIGKILL);
-	kill(other, SIGKILL);
-	waitpid(criu, NULL, 0);
-	waitpid(other, NULL, 0);
+	end_process(criu);
+	end_process(other);
 	unlinkat(own.folder, "a/.proxy-crun", AT_REMOVEDIR);
 	end(0);
 	end(1);
