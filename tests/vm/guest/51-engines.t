@@ -98,10 +98,10 @@ for rt in crun runc; do
 	eventually watching $follower
 	systemctl set-property --runtime "$scope" AllowedCPUs=4-5
 	ok "set-property, $rt: follow --watch: record and memory follow" eventually has_place "4-5 2|4-5 2"
-	systemctl set-property --runtime "$scope" MemoryMax=150M
-	ok "set-property, $rt: follow --watch: the record counts the new MemoryMax" eventually counts 150MiB
 	podman --runtime $rt update --memory 120m upd
 	ok "set-property, $rt: follow --watch: the record counts the limit of podman update" eventually counts 120MiB
+	systemctl set-property --runtime "$scope" MemoryMax=80M
+	ok "set-property, $rt: follow --watch: the record counts the new MemoryMax" eventually counts 80MiB
 	is "set-property, $rt: the placement is kept" "$(place)" "4-5 2|4-5 2"
 	kill $follower
 	wait $follower
