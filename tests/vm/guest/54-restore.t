@@ -57,60 +57,52 @@ is "install: CRIU's configuration has the line" "$(cat /etc/criu/default.conf)" 
 /usr/share/numaplace/criu/install
 is "install: a second time changes nothing" "$(cat /etc/criu/default.conf)" "$criu_line"
 
-for rt in crun runc; do
-	for manager in systemd cgroupfs; do
-		what="$rt, $manager"
-		begin
-		ok "$what: podman container restore succeeds" pm container restore c
-		is "$what: the container is on its previous nodes" "$(placed "$(pid_of c)")" "$before"
-		is_whole "$what, restored" "$(pid_of c)" "$(id_of c)"
-		if [ $rt = runc ]; then
-			said=$(copy d 2>&1)
-			is "$what: a copy is refused, because this runc cannot restore it in its own cgroup" $? 125
-			echo "$said"
-			like "$what: the reason is in the log" "$(refusal)" 'runc before 1.2 cannot restore a copy on cgroup2, crun can'
-			is "$what: the first container keeps its place" "$(placed "$(pid_of c)")" "$before"
-			is "$what: it alone is placed" "$(live)" 1
-			pm rm -f -t 0 -a > /dev/null
-			continue
-		fi
-		ok "$what: a copy is restored beside it" copy d
-		is_whole "$what, copy" "$(pid_of d)" "$(id_of d)"
-		is "$what: both are placed" "$(live)" 2
-		unlike "$what: the copy has other CPUs than the first" "$(placed "$(pid_of d)")" "^$before\$"
-		if [ $manager = systemd ]; then
-			copy e > /dev/null
-			copy f > /dev/null
-			is "$what: four containers are placed" "$(live)" 4
-			copy g
-			is "$what: a fifth is refused" $? 125
-			like "$what: the refusal has the numbers" "$(refusal)" 'no CPU left on nodes 0-3: 8 are held by others'
-			is "$what: the refused one is not placed" "$(live)" 4
-		fi
+for combination in "crun systemd" "crun cgroupfs" "runc systemd"; do
+	rt=${combination% *} manager=${combination#* }
+	what="$rt, $manager"
+	begin
+	ok "$what: podman container restore succeeds" pm container restore c
+	is "$what: the container is on its previous nodes" "$(placed "$(pid_of c)")" "$before"
+	is_whole "$what, restored" "$(pid_of c)" "$(id_of c)"
+	if [ "$rt" = runc ]; then
+		said=$(copy d 2>&1)
+		is "$what: a copy is refused, because this runc cannot restore it in its own cgroup" $? 125
+		echo "$said"
+		like "$what: the reason is in the log" "$(refusal)" 'runc before 1.2 cannot restore a copy on cgroup2, crun can'
+		is "$what: the first container keeps its place" "$(placed "$(pid_of c)")" "$before"
+		is "$what: it alone is placed" "$(live)" 1
 		pm rm -f -t 0 -a > /dev/null
-		is "$what: after their end, no container is placed" "$(live)" 0
-	done
+		continue
+	fi
+	ok "$what: a copy is restored beside it" copy d
+	is_whole "$what, copy" "$(pid_of d)" "$(id_of d)"
+	is "$what: both are placed" "$(live)" 2
+	unlike "$what: the copy has other CPUs than the first" "$(placed "$(pid_of d)")" "^$before\$"
+	if [ "$manager" = systemd ]; then
+		copy e > /dev/null
+		copy f > /dev/null
+		is "$what: four containers are placed" "$(live)" 4
+		copy g
+		is "$what: a fifth is refused" $? 125
+		like "$what: the refusal has the numbers" "$(refusal)" 'no CPU left on nodes 0-3: 8 are held by others'
+		is "$what: the refused one is not placed" "$(live)" 4
+	fi
+	pm rm -f -t 0 -a > /dev/null
+	is "$what: after their end, no container is placed" "$(live)" 0
 done
 
 # --- precreate: the spec has the CPUs of the first container. crun gives them to the scope around a copy's cgroup, so that the
 # copy cannot have others.
 mkdir -p /etc/containers/containers.conf.d
 ln -s /usr/share/numaplace/podman/50-numaplace.conf /etc/containers/containers.conf.d/
-manager=systemd
-for rt in crun runc; do
-	what="precreate, $rt"
-	begin --cpuset-cpus 0-3
-	ok "$what: podman container restore succeeds" pm container restore c
-	is "$what: the container is on its previous nodes" "$(placed "$(pid_of c)")" "$before"
-	if [ $rt = runc ]; then
-		pm rm -f -t 0 -a > /dev/null
-		continue
-	fi
-	copy d
-	is "$what: a copy is refused beside it" $? 125
-	like "$what: the refusal has the numbers" "$(refusal)" 'no CPU left of cpuset.cpus "0-3" that may be used: 6 are not allowed here, 2 held by others'
-	pm rm -f -t 0 -a > /dev/null
-done
+rt=crun manager=systemd what=precreate
+begin --cpuset-cpus 0-3
+ok "$what: podman container restore succeeds" pm container restore c
+is "$what: the container is on its previous nodes" "$(placed "$(pid_of c)")" "$before"
+copy d
+is "$what: a copy is refused beside it" $? 125
+like "$what: the refusal has the numbers" "$(refusal)" 'no CPU left of cpuset.cpus "0-3" that may be used: 6 are not allowed here, 2 held by others'
+pm rm -f -t 0 -a > /dev/null
 rm /etc/containers/containers.conf.d/50-numaplace.conf
 
 # --- runc and crun alone
