@@ -20,6 +20,14 @@ static bool limit_differs(const struct numaplace_placement *p, uint64_t now)
 	return text && now != UINT64_MAX && size_parse(text, &counted, NULL) == 0 && counted / page != now / page;
 }
 
+static bool has_lost_partition(const struct numaplace_placement *p, const char *now)
+{
+	const char *asked = numaplace_placement_request(p, "limits.cpu.exclusive");
+
+	return strcmp(numaplace_placement_exclusive(p), "kernel") == 0 &&
+	       strcmp(now, asked && strcmp(asked, "isolated") == 0 ? "isolated" : "root") != 0;
+}
+
 struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 {
 	struct drift d = { 0 };
@@ -31,6 +39,7 @@ struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 	d.mems = strcmp(numaplace_placement_policy(p), "preferred") != 0 &&
 		 strcmp(d.now->mems, numaplace_placement_mems(p)) != 0;
 	d.memory = limit_differs(p, d.now->memory);
+	d.partition = has_lost_partition(p, d.now->partition);
 	return d;
 }
 
@@ -40,9 +49,20 @@ void drift_free(struct drift *d)
 	d->now = NULL;
 }
 
+/* The texts that are not empty, with commas between them. */
+static void join(char *buf, size_t size, const char *const *text, size_t n)
+{
+	size_t used = 0;
+
+	*buf = '\0';
+	for (size_t i = 0; i < n; i++)
+		if (*text[i] && used < size)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", used ? ", " : "", text[i]);
+}
+
 void drift_describe(const struct drift *d, const struct numaplace_placement *p, char *buf, size_t size)
 {
-	char cpus[1024] = "", mems[1024] = "", memory[128] = "", limit[32];
+	char cpus[1024] = "", mems[1024] = "", memory[128] = "", limit[32], partition[256] = "";
 
 	if (d->cpus)
 		snprintf(cpus, sizeof(cpus), "CPUs %.400s instead of %.400s", d->now->cpus, numaplace_placement_cpus(p));
@@ -54,6 +74,7 @@ void drift_describe(const struct drift *d, const struct numaplace_placement *p, 
 		snprintf(memory, sizeof(memory), "memory limit %s instead of %s", limit,
 			 numaplace_placement_limit(p, "limits.memory"));
 	}
-	snprintf(buf, size, "%s%s%s%s%s", cpus, d->cpus && d->mems ? ", " : "", mems,
-		 (d->cpus || d->mems) && d->memory ? ", " : "", memory);
+	if (d->partition)
+		snprintf(partition, sizeof(partition), "partition \"%.200s\"", d->now->partition);
+	join(buf, size, (const char *const[]){ cpus, mems, partition, memory }, 4);
 }

@@ -14,12 +14,8 @@ struct drift {
 	struct numaplace_cpuset *now; /* NULL: it cannot be read */
 	bool cpus, mems;              /* they differ from the placement */
 	bool memory;                  /* the memory limit, which is the request without limits.memory */
+	bool partition;               /* the kernel does not keep others from its exclusive CPUs any more */
 };
-
-static inline bool drift_any(const struct drift *d)
-{
-	return d->cpus || d->mems || d->memory;
-}
 
 /*
  * Compares what numaplace wrote: not the CPUs if another program assigns them, and not the memory nodes with the policy
@@ -28,7 +24,13 @@ static inline bool drift_any(const struct drift *d)
 struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p);
 void drift_free(struct drift *d);
 
-/* "CPUs 6-7 instead of 2-3" */
+/* Whether anything differs. */
+static inline bool drift_is(const struct drift *d)
+{
+	return d->cpus || d->mems || d->memory || d->partition;
+}
+
+/* "CPUs 6-7 instead of 2-3, partition "root invalid"" */
 void drift_describe(const struct drift *d, const struct numaplace_placement *p, char *buf, size_t size);
 
 #endif

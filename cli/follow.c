@@ -105,9 +105,15 @@ static int watch_container(void *arg, const struct record *r)
 {
 	const char *last = strrchr(r->cgroup, '/');
 	size_t above = last ? (size_t)(last - r->cgroup) : 0;
-	int rc = record_is_reserved(r) ? 0 : watch_folder(arg, r, strlen(r->cgroup));
+	int rc;
 
-	return rc < 0 || record_is_reserved(r) || !is_below_scope(r->cgroup, above) ? rc : watch_folder(arg, r, above);
+	if (record_is_reserved(r))
+		return 0;
+	rc = watch_folder(arg, r, strlen(r->cgroup));
+	if (rc == 0 && is_below_scope(r->cgroup, above))
+		rc = watch_folder(arg, r, above);
+	/* The kernel reports a partition that it ends. */
+	return rc < 0 || r->partition == PARTITION_MEMBER ? rc : watch_file(arg, r, r->cgroup, strlen(r->cgroup), "cpuset.cpus.partition");
 }
 
 /* A ledger that another program removes ends the program: systemd starts it again. */

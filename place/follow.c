@@ -9,6 +9,7 @@
 
 #include "cgroup/own.h"
 #include "place/claim.h"
+#include "place/exclusive.h"
 #include "place/message.h"
 #include "place/move.h"
 #include "plugin/base/util.h"
@@ -20,6 +21,7 @@
 struct changed {
 	char id[RECORD_ID_MAX + 1];
 	uint64_t inode;
+	bool lost;               /* its partition was made invalid; its cpuset is the placement */
 	struct request changes;
 	bool drift;      /* another program has written the cpuset */
 	struct nodeset nodes; /* a daemon has moved its CPUs to these nodes; empty: it has not */
@@ -31,6 +33,7 @@ struct changed {
 struct state {
 	struct cpuset now, parent;
 	uint64_t memory; /* UINT64_MAX: no limit */
+	bool lost;       /* its partition was made invalid */
 };
 
 struct search {
@@ -38,6 +41,7 @@ struct search {
 	const struct topology *topology;
 	bool (*wanted)(const void *arg, const char *id);
 	const void *arg;
+	struct idset held;       /* the CPUs that containers hold: partitions take them from the other cgroups */
 	struct changed *found;
 	size_t n, room;
 };
@@ -74,11 +78,24 @@ static struct nodeset allowed_mems(const struct state *s)
 	return both;
 }
 
+/* The same for CPUs. A program may have written the parent's as they were before others became partitions. */
+static bool are_unplaced_cpus(const struct idset *set, const struct record *r, const struct idset *allowed,
+			      const struct idset *held)
+{
+	struct idset plain = *set, rest = *allowed, recorded = r->placement.share.cpus;
+
+	idset_andnot(&plain, held);
+	idset_andnot(&rest, held);
+	idset_andnot(&recorded, held);
+	return idset_equal(set, &r->request.pin_cpus) ||
+	       (!idset_empty(&rest) && is_unplaced(ids_of(&plain), ids_of(&rest), ids_of(&rest), ids_of(&recorded)));
+}
+
 /*
  * The change that lets the record follow the cpuset, or without keys the one that restores the cpuset. The configured sets
  * count: the effective ones also change with a CPU that goes offline.
  */
-static bool compare(const struct record *r, const struct state *s, struct request *changes)
+static bool compare(const struct record *r, const struct state *s, const struct idset *held, struct request *changes)
 {
 	const struct idset cpus = allowed_cpus(s);
 	const struct nodeset mems = allowed_mems(s);
@@ -86,8 +103,7 @@ static bool compare(const struct record *r, const struct state *s, struct reques
 	const bool mems_differ = r->placement.policy == POLICY_STRICT && !nodeset_equal(&mems, &r->placement.mems);
 
 	request_init(changes);
-	if (cpus_differ && !is_unplaced(ids_of(&cpus), ids_of(&r->request.pin_cpus), ids_of(&s->parent.cpus_effective),
-					ids_of(&r->placement.share.cpus))) {
+	if (cpus_differ && !are_unplaced_cpus(&cpus, r, &s->parent.cpus_effective, held)) {
 		changes->given = 1U << KEY_CPU | 1U << KEY_CPU_NODES;
 		changes->cpu_listed = true;
 		changes->cpu_list = cpus;
@@ -160,8 +176,10 @@ static bool read_cgroup(const struct search *s, const struct record *r, struct s
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE, parent = CGROUP_DIR_NONE;
 	cleanup_own_mark struct record *mark = NULL;
 
-	return cgroup_open(s->env->mount, r->cgroup, &c, NULL) == 0 && c.inode == r->cgroup_inode &&
-	       own_read_mark(&c, &mark, NULL) > 0 && record_equal(mark, r) && cgroup_read_cpuset(&c, &out->now, NULL) == 0 &&
+	if (cgroup_open(s->env->mount, r->cgroup, &c, NULL) < 0 || c.inode != r->cgroup_inode)
+		return false;
+	out->lost = exclusive_lost(&c, r);
+	return own_read_mark(&c, &mark, NULL) > 0 && record_equal(mark, r) && cgroup_read_cpuset(&c, &out->now, NULL) == 0 &&
 	       cgroup_parent(s->env->mount, &c, &parent, NULL) == 0 && read_parent(&parent, &out->parent) == 0 &&
 	       claim_memory_limit(s->env->mount, &c, &out->memory, NULL) == 0;
 }
@@ -178,20 +196,21 @@ static int look_at(void *arg, const struct record *r)
 
 	if (!is_considered(s, r) || !read_cgroup(s, r, &state))
 		return 0;
-	drift = compare(r, &state, &changes);
+	drift = compare(r, &state, &s->held, &changes);
 	memory = new_limit(r, &state);
 	if (is_of_a_daemon(r)) {
 		request_init(&changes);
 		drift = false;
 		nodes = nodes_of_daemon(s->topology, r, &state);
 	}
-	if (!drift && !memory && nodeset_empty(&nodes))
+	if (!drift && !state.lost && !memory && nodeset_empty(&nodes))
 		return 0;
 	found = vec_push(s->found, s->n, s->room);
 	if (!found)
 		return -ENOMEM;
 	snprintf(found->id, sizeof(found->id), "%s", r->id);
 	found->inode = r->cgroup_inode;
+	found->lost = state.lost && !drift;
 	found->changes = changes;
 	found->drift = drift;
 	found->nodes = nodes;
@@ -213,8 +232,11 @@ static int look(struct search *s, struct error *err)
 		rc = machine_read(&machine, s->env, false, false, err);
 	if (rc == 0)
 		rc = place_look(s->env, machine.topology, &l, err);
+	if (rc < 0 || !l)
+		return rc;
 	s->topology = machine.topology;
-	return rc < 0 || !l ? rc : ledger_each(l, look_at, s, err);
+	exclusive_read_held(l, &s->held);
+	return ledger_each(l, look_at, s, err);
 }
 
 static void follow_limit(struct place_env *env, const struct changed *c)
@@ -259,6 +281,11 @@ static void follow_cpuset(struct place_env *env, const struct changed *c)
 		place_say(env, "%s: another program has written its cpuset, its record is unchanged: %s", c->id, err.text);
 		return;
 	}
+	if (c->lost) {
+		if (after.partition != PARTITION_MEMBER)
+			place_say(env, "%s: another program has ended its partition: it is one again", c->id);
+		return;
+	}
 	idset_format(&after.placement.share.cpus, cpus, sizeof(cpus));
 	nodeset_format(&after.placement.mems, mems, sizeof(mems));
 	place_say(env, "%s: another program has written its cpuset: %s the CPUs %.200s and the memory nodes %.200s", c->id,
@@ -282,7 +309,10 @@ int place_follow(struct place_env *env, bool (*wanted)(const void *arg, const ch
 	cleanup_search struct search s = { .env = env, .wanted = wanted, .arg = arg };
 	int rc = look(&s, err);
 
-	for (size_t i = 0; rc == 0 && i < s.n; i++)
-		follow(env, &s.found[i]);
+	/* A partition that a written cpuset has made invalid can be one again when that cpuset is in order. */
+	for (int lost = 0; lost < 2; lost++)
+		for (size_t i = 0; rc == 0 && i < s.n; i++)
+			if (s.found[i].lost == lost)
+				follow(env, &s.found[i]);
 	return rc;
 }

@@ -228,7 +228,8 @@ static bool check(int c, bool lxc)
 		return false;
 	}
 	snprintf(id, sizeof(id), "c%d", c);
-	rc = own_at_start(own.mount, container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", &restored, &found, &carried, &err);
+	rc = own_at_start(own.mount, &(struct own_start){ container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", false, &restored },
+			  &found, &carried, &err);
 	if (dir >= 0) {
 		const char *last = strrchr(dirs[dir], '/');
 		bool out = wanted && lxc && last && strcmp(last, "/.inner") == 0;
@@ -310,7 +311,8 @@ static int start(pid_t pid, const char *class, const char *id, const char *inner
 	int rc = cgroup_of_pid(own.mount, pid, c, err);
 	bool restored = false;
 
-	return rc < 0 ? rc : own_at_start(own.mount, pid, class, id, inner, &restored, c, &carried, err);
+	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, class, id, inner, false, &restored }, c, &carried,
+						     err);
 }
 
 static void put(const char *file, const char *text)
@@ -563,7 +565,8 @@ static int restore(pid_t pid, bool *restored, struct error *err)
 	cleanup_own_mark struct record *carried = NULL;
 	int rc = cgroup_of_pid(own.mount, pid, &c, err);
 
-	return rc < 0 ? rc : own_at_start(own.mount, pid, "oci", "c0", NULL, restored, &c, &carried, err);
+	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, "oci", "c0", NULL, false, restored },
+						     &c, &carried, err);
 }
 
 static void test_restored(void)
