@@ -81,12 +81,13 @@ place = $(O)/libplace.a $(cgroup)
 # The library as the command links it, without the cost of a shared library; other programs get $(library_objects).
 front = $(O)/libfront.a $(place)
 common = $(O)/libcommon.a $(place)
-oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-variables.c oci-devices.c oci-config.c spec-edit.c \
+oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-variables.c oci-devices.c oci-config.c spec-edit.c spec-hook.c \
 	runtime-version.c command.c bundle.c))
 plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
-lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
+criu_hook_objects = $(call objects,runtime-hooks/criu/criu-hook.c)
+lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c lxc-restored.c))
 incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-devices.c incus-backup.c yaml.c))
 incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
@@ -112,7 +113,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
-libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
+libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(criu_hook_objects),$(O)/criu-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
 	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
 
 unit_sources = $(wildcard tests/unit/*.c)
@@ -221,6 +222,8 @@ $(O)/oci-hook: link_static = $(static_pie)
 # For valgrind, which replaces the memory functions of a shared libc.
 $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
+$(O)/criu-hook: $(criu_hook_objects) $(oci_parts) $(common)
+$(O)/criu-hook: link_pkgs = yajl
 $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
 $(O)/service-hook: $(service_hook_objects) $(common)
@@ -310,6 +313,10 @@ install: all
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
 		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
+	@for f in criu.conf install; do \
+		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
+		sed 's|/usr/libexec/|$(libexecdir)/|g' "contrib/criu/$$f" > "$(O)/$$f" && \
+		$(INSTALL) -D -m $$mode "$(O)/$$f" '$(DESTDIR)$(datadir)/numaplace/criu/'"$$f" || exit 1; done
 	@for f in $(drop_ins); do \
 		sed 's|@libexecdir@|$(libexecdir)|g' "contrib/systemd/$$f.in" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(datadir)/numaplace/systemd/'"$$f" || exit 1; done
@@ -328,7 +335,7 @@ install: all
 .PHONY: uninstall
 uninstall:
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -337,7 +344,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/criu' '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :

@@ -60,9 +60,11 @@ enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char
 	return OWN_MARK_OTHER;
 }
 
-/* Names for the messages, besides the cgroup. */
+/* Names for the messages, besides the cgroup; and what is known of a restore. */
 struct own_names {
 	pid_t pid, stranger;
+	pid_t restorer; /* CRIU, in the same cgroup as the container that it restores; 0: none */
+	bool restored;
 	bool control; /* own_at_start() */
 	const char *id;
 	char child[NAME_MAX + 1];
@@ -148,16 +150,23 @@ int own_read_mark(const struct cgroup_dir *c, struct record **out, struct error 
 
 /* --- processes --- */
 
-/* 0: the process has ended, or is hidden. */
-static pid_t parent_of(pid_t pid)
+/* The parent, and in @text all of /proc/PID/stat. 0: the process has ended, or is hidden. */
+static pid_t read_stat(pid_t pid, char text[2048])
 {
-	char name[64], text[2048];
+	char name[64];
 	uint64_t parent;
 
 	snprintf(name, sizeof(name), "/proc/%d/stat", (int)pid);
-	if (file_read(AT_FDCWD, name, text, sizeof(text)) < 0 || !stat_parent_parse(text, &parent))
+	if (file_read(AT_FDCWD, name, text, 2048) < 0 || !stat_parent_parse(text, &parent))
 		return 0;
 	return (pid_t)parent;
+}
+
+static pid_t parent_of(pid_t pid)
+{
+	char text[2048];
+
+	return read_stat(pid, text);
 }
 
 static bool descends_from(pid_t pid, pid_t ancestor)
@@ -195,9 +204,49 @@ static bool lists_caller(const char *procs)
 }
 
 /*
- * A process that is not visible in our pid namespace is listed as 0 and counts as a stranger. The container's own are
- * visible: they are below its first process.
+ * runc starts CRIU in the container's cgroup. CRIU creates the first process as its own child or as that of runc: it is
+ * the parent or a sibling. Processes of other containers have another parent.
  */
+static bool is_restorer(pid_t pid, pid_t first)
+{
+	pid_t parent = parent_of(first);
+	char text[2048];
+	pid_t above = read_stat(pid, text);
+	const char *name = strchr(text, '(');
+
+	return parent > 1 && above > 0 && (pid == parent || above == parent) && name && strncmp(name, "(criu) ", 7) == 0;
+}
+
+static pid_t find_restorer(const char *procs, pid_t first)
+{
+	char *end;
+
+	for (const char *at = procs;; at = end) {
+		pid_t pid = (pid_t)strtol(at, &end, 10);
+
+		if (end == at)
+			return 0;
+		if (pid > 0 && pid != first && is_restorer(pid, first))
+			return pid;
+	}
+}
+
+/*
+ * A process that is not visible in our pid namespace is listed as 0 and counts as a stranger. The container's own are
+ * visible: they are below its first process, or below the CRIU that restores it.
+ */
+static bool is_stranger(const struct cgroup_dir *c, pid_t pid, const char *procs, struct own_names *n)
+{
+	if (pid <= 0)
+		return true;
+	if (descends_from(pid, n->pid))
+		return false;
+	if (!n->restorer)
+		n->restorer = find_restorer(procs, n->pid);
+	n->restored |= n->restorer > 0;
+	return !(n->restorer && descends_from(pid, n->restorer)) && still_listed(c, pid);
+}
+
 static void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, struct own_names *n)
 {
 	char procs[PROCS_TEXT_MAX], *at = procs, *end;
@@ -211,7 +260,7 @@ static void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, s
 
 		if (end == at)
 			break;
-		f->stranger = pid <= 0 || (!descends_from(pid, n->pid) && still_listed(c, pid));
+		f->stranger = is_stranger(c, pid, procs, n);
 		n->stranger = pid;
 	}
 }
@@ -229,6 +278,9 @@ static bool is_populated(const struct cgroup_dir *c, const char *child)
 		return false;
 	return n < 0 || !strstr(events, "populated 0");
 }
+
+/* crun's process that waits in this cgroup while CRIU restores the container. */
+#define CRUN_WAITS ".proxy-crun"
 
 /* The link count is 2 plus the number of child directories. */
 static int look_below(const struct cgroup_dir *c, const char *inner, struct own_facts *f, struct own_names *n,
@@ -248,7 +300,8 @@ static int look_below(const struct cgroup_dir *c, const char *inner, struct own_
 	}
 	while (errno = 0, e = readdir(dir)) {
 		if ((e->d_type != DT_DIR && e->d_type != DT_UNKNOWN) || strcmp(e->d_name, ".") == 0 ||
-		    strcmp(e->d_name, "..") == 0 || (inner && strcmp(e->d_name, inner) == 0))
+		    strcmp(e->d_name, "..") == 0 || (inner && strcmp(e->d_name, inner) == 0) ||
+		    (n->restored && strcmp(e->d_name, CRUN_WAITS) == 0))
 			continue;
 		if (!is_populated(c, e->d_name))
 			continue;
@@ -298,7 +351,7 @@ static int judge_at_start(struct cgroup_dir *c, const char *inner, enum own_mark
 int own_at_start(int mount, const struct own_start *s, struct cgroup_dir *c, struct record **mark, struct error *err)
 {
 	cleanup_own_mark struct record *found = NULL;
-	struct own_names n = { .pid = s->pid, .id = s->id, .control = s->control };
+	struct own_names n = { .pid = s->pid, .id = s->id, .control = s->control, .restored = s->restored && *s->restored };
 	const char *last = strrchr(c->path, '/'), *inner = s->inner;
 	int rc = 0;
 
@@ -319,6 +372,8 @@ int own_at_start(int mount, const struct own_start *s, struct cgroup_dir *c, str
 	if (rc < 0)
 		return rc;
 	c->owned = true;
+	if (s->restored)
+		*s->restored = n.restored;
 	*mark = steal_ptr(found);
 	return 0;
 }

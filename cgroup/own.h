@@ -81,6 +81,11 @@ struct own_start {
 	 * process of the unit, as the caller may be, and the cgroup may have other processes of the unit.
 	 */
 	bool control;
+	/*
+	 * In: the caller knows that CRIU restores the container. Out: so it is, or a CRIU was found beside its first
+	 * process. NULL: as false.
+	 */
+	bool *restored;
 };
 int own_at_start(int mount, const struct own_start *s, struct cgroup_dir *c, struct record **mark, struct error *err);
 

@@ -203,6 +203,24 @@ static void check_lxc(struct doctor *d)
 			   "hook: see /usr/share/numaplace/incus/README.md");
 }
 
+#define CRIU_HOOK "libexec/numaplace/criu-hook"
+
+/* crun and LXC call no hook at a restore, but CRIU does. A program that it does not find ends each checkpoint and restore. */
+static void check_criu(struct doctor *d)
+{
+	char path[128], conf[4096];
+	bool named = doctor_read(d, "etc/criu/default.conf", conf, sizeof(conf)) && strstr(conf, CRIU_HOOK);
+
+	if (named && !doctor_has(d, "usr/" CRIU_HOOK) && !doctor_has(d, "usr/local/" CRIU_HOOK))
+		doctor_say(d, VERDICT_DO, "criu", "/etc/criu/default.conf names a criu-hook that does not exist, so each checkpoint and "
+			   "restore fails: remove the line, or install numaplace again");
+	else if (named)
+		doctor_say(d, VERDICT_FINE, "criu", "restored containers are placed");
+	else if (*doctor_program(d, "criu", path, sizeof(path)))
+		doctor_say(d, VERDICT_NOTE, "criu", "restored containers of crun and LXC are not placed: "
+			   "/usr/share/numaplace/criu/install enables that");
+}
+
 void doctor_check_runtimes(struct doctor *d)
 {
 	unsigned int v[3];
@@ -225,6 +243,7 @@ void doctor_check_runtimes(struct doctor *d)
 	check_precreate(d);
 	check_docker(d);
 	check_lxc(d);
+	check_criu(d);
 }
 
 /* --- traps --- */

@@ -207,7 +207,7 @@ static void say_exclusive(struct doctor *d, const struct numaplace_placement *p)
 			doctor_say(d, VERDICT_NOTE, "exclusive", "%.80s: %.300s", numaplace_placement_id(p), why);
 }
 
-/* Containers whose cpuset another program has written. */
+/* Containers whose cpuset or memory limit another program has written. */
 static void check_cpusets(struct doctor *d)
 {
 	cleanup_numaplace struct numaplace *np = NULL;
@@ -224,7 +224,7 @@ static void check_cpusets(struct doctor *d)
 
 		if (drift_is(&drift)) {
 			drift_describe(&drift, p, text, sizeof(text));
-			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cpuset: accept "
+			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cgroup: accept "
 				   "or replace it with numaplace resize", numaplace_placement_id(p), text);
 		}
 		drift_free(&drift);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Whether another program has written the cpuset of a placed container.
+ * Whether another program has written the cpuset or the memory limit of a placed container.
  */
 #ifndef NUMAPLACE_CLI_DRIFT_H
 #define NUMAPLACE_CLI_DRIFT_H
@@ -13,6 +13,7 @@
 struct drift {
 	struct numaplace_cpuset *now; /* NULL: it cannot be read */
 	bool cpus, mems;              /* they differ from the placement */
+	bool memory;                  /* the memory limit, which is the request without limits.memory */
 	bool partition;               /* the kernel does not keep others from its exclusive CPUs any more */
 };
 
@@ -26,7 +27,7 @@ void drift_free(struct drift *d);
 /* Whether anything differs. */
 static inline bool drift_is(const struct drift *d)
 {
-	return d->cpus || d->mems || d->partition;
+	return d->cpus || d->mems || d->memory || d->partition;
 }
 
 /* "CPUs 6-7 instead of 2-3, partition "root invalid"" */

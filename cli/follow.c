@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace follow`: containers whose cpuset another program has written. Without --watch it looks at all of them once;
- * with it, it waits for writes to their cpusets, until SIGTERM or SIGINT.
+ * `numaplace follow`: containers whose cpuset or memory limit another program has written. Without --watch it looks at all
+ * of them once; with it, it waits for writes to these files, until SIGTERM or SIGINT.
  *
  * With --watch, a change of the ledger alone leads to no comparison: an engine that updates a container through
  * numaplace-nri writes the cpuset after the record.
@@ -62,20 +62,22 @@ static void follow_close(struct follow *f)
 
 /* --- what to watch --- */
 
-/* Adds or renews a watch: the kernel has one for each file, and drops it with the file. */
-static int watch_file(struct follow *f, const struct record *r, const char *name)
+static const char *const watched_files[] = { "cpuset.cpus", "cpuset.mems", "memory.max" };
+
+/* Adds or renews a watch: the kernel has one for each file, and drops it with the file. @folder: of @len bytes. */
+static int watch_file(struct follow *f, const struct record *r, const char *folder, size_t len, const char *name)
 {
 	cleanup_free char *path = NULL;
 	struct watched *w;
 	int watch;
 
-	if (asprintf(&path, "%s%s/%s", f->mount_path, r->cgroup, name) < 0) {
+	if (asprintf(&path, "%s%.*s/%s", f->mount_path, (int)len, folder, name) < 0) {
 		path = NULL;
 		return -ENOMEM;
 	}
 	watch = inotify_add_watch(f->notify, path, IN_MODIFY | IN_DONT_FOLLOW);
 	if (watch < 0)
-		return 0; /* it has ended */
+		return 0; /* it has ended, or its host does not have this controller */
 	w = vec_push(f->file, f->n, f->room);
 	if (!w)
 		return -ENOMEM;
@@ -84,17 +86,34 @@ static int watch_file(struct follow *f, const struct record *r, const char *name
 	return 0;
 }
 
+static int watch_folder(struct follow *f, const struct record *r, size_t len)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(watched_files) && rc == 0; i++)
+		rc = watch_file(f, r, r->cgroup, len, watched_files[i]);
+	return rc;
+}
+
+/* crun puts a container into a cgroup below its scope, and systemd writes to the scope. */
+static bool is_below_scope(const char *cgroup, size_t scope)
+{
+	return scope > strlen(".scope") && strncmp(cgroup + scope - strlen(".scope"), ".scope", strlen(".scope")) == 0;
+}
+
 static int watch_container(void *arg, const struct record *r)
 {
+	const char *last = strrchr(r->cgroup, '/');
+	size_t above = last ? (size_t)(last - r->cgroup) : 0;
 	int rc;
 
 	if (record_is_reserved(r))
 		return 0;
-	rc = watch_file(arg, r, "cpuset.cpus");
-	if (rc == 0)
-		rc = watch_file(arg, r, "cpuset.mems");
+	rc = watch_folder(arg, r, strlen(r->cgroup));
+	if (rc == 0 && is_below_scope(r->cgroup, above))
+		rc = watch_folder(arg, r, above);
 	/* The kernel reports a partition that it ends. */
-	return rc < 0 || r->partition == PARTITION_MEMBER ? rc : watch_file(arg, r, "cpuset.cpus.partition");
+	return rc < 0 || r->partition == PARTITION_MEMBER ? rc : watch_file(arg, r, r->cgroup, strlen(r->cgroup), "cpuset.cpus.partition");
 }
 
 /* A ledger that another program removes ends the program: systemd starts it again. */

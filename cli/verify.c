@@ -320,6 +320,8 @@ static void verify_print_json(const struct verify *v)
 			json_put_string(&o, "cpus_now", t->drift.now->cpus);
 			json_put_string(&o, "mems_now", t->drift.now->mems);
 			json_put_string(&o, "partition_now", t->drift.now->partition);
+			if (t->drift.now->memory != UINT64_MAX)
+				json_put_uint(&o, "memory_limit_now", t->drift.now->memory);
 		}
 		json_put_uint(&o, "hit", t->own - t->miss);
 		json_put_uint(&o, "miss", t->miss);
@@ -374,7 +376,7 @@ static void print_drift(const struct target *t)
 	if (!drift_is(&t->drift))
 		return;
 	drift_describe(&t->drift, t->placed, text, sizeof(text));
-	printf("drift: %s: another program has written its cpuset (see numaplace-resize(1))\n", text);
+	printf("drift: %s: another program has written its cgroup (see numaplace-resize(1))\n", text);
 }
 
 static int print_target(const struct verify *v, const struct target *t, struct error *err)

@@ -654,14 +654,16 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  * @mems: its memory nodes, a list
  * @partition: "member", "root", "isolated", or the last two with " invalid" and a reason of the kernel; "": the kernel has
  *             no cpuset partitions
+ * @memory: the bytes of memory that its cgroup and those above it allow; UINT64_MAX: no limit
  *
- * They differ from its placement if another program has written its cpuset, or a CPU is offline.
+ * They differ from its placement if another program has written its cgroup, or a CPU is offline.
  *
  * Since: 0.1
  */
 struct numaplace_cpuset {
 	const char *cpus, *mems;
 	const char *partition;
+	uint64_t memory;
 };
 
 /**

@@ -6,13 +6,15 @@
 
 #include "cgroup/partition.h"
 #include "lib/placement.h"
+#include "place/claim.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
 #include <string.h>
 
 static int read_effective(const struct numaplace *np, const struct numaplace_placement *p, struct idset *cpus,
-			  struct nodeset *mems, char state[PARTITION_STATE_MAX], struct error *err)
+			  struct nodeset *mems, char state[PARTITION_STATE_MAX], uint64_t *memory,
+			  struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	cleanup_close int mount = -1;
@@ -25,6 +27,8 @@ static int read_effective(const struct numaplace *np, const struct numaplace_pla
 		rc = error_set(err, -ENOENT, "%s: the cgroup was replaced by another one", quote(p->cgroup).text);
 	if (rc == 0)
 		partition_read(&c, state);
+	if (rc == 0)
+		rc = claim_memory_limit(mount, &c, memory, err);
 	return rc < 0 ? rc : cgroup_read_effective(&c, cpus, mems, err);
 }
 
@@ -33,6 +37,7 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 	struct numaplace_cpuset *c;
 	struct nodeset mems;
 	struct idset cpus;
+	uint64_t memory;
 	char state[PARTITION_STATE_MAX];
 	struct error err = { 0 };
 	int rc;
@@ -41,13 +46,14 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 		return -EINVAL;
 	if (!p || !out)
 		return lib_missing(np, p ? "cpuset" : "placement");
-	rc = read_effective(np, p, &cpus, &mems, state, &err);
+	rc = read_effective(np, p, &cpus, &mems, state, &memory, &err);
 	if (rc < 0)
 		return lib_keep(np, rc, &err);
 	c = calloc(1, sizeof(*c));
 	if (c) {
 		c->cpus = lib_list_text(ids_of(&cpus));
 		c->mems = lib_list_text(ids_of(&mems));
+		c->memory = memory;
 		c->partition = strdup(state);
 	}
 	if (!c || !c->cpus || !c->mems || !c->partition) {

@@ -107,6 +107,14 @@ static int check_overlap(struct ids pin, struct ids planned, const char *file, s
 	return error_set(err, -ENOSPC, "planned %s %s do not overlap the cgroup's %s", file, want, have);
 }
 
+int admit_restored(const struct place_job *job, struct error *err)
+{
+	if (job->request.policy == POLICY_STRICT)
+		return 0;
+	return error_set(err, -ENOTSUP, "limits.memory.policy: \"%s\": CRIU does not restore a memory policy: the container "
+			 "can be started, not restored", memory_policy_name(job->request.policy));
+}
+
 int admit_plan(const struct place_job *job, struct constraints *limits, struct error *err)
 {
 	int rc = check_overlap(ids_of(&limits->pin_cpus), ids_of(&job->planned_cpus), "cpuset.cpus", err);

@@ -24,6 +24,9 @@ int admit_request(const struct conf *conf, const struct place_job *job, struct e
  */
 int admit_claim(const struct conf *conf, const struct request *r, uint64_t huge_default, struct error *err);
 
+/* For a container that is restored from a checkpoint: CRIU restores no memory policy. -ENOTSUP. */
+int admit_restored(const struct place_job *job, struct error *err);
+
 /* Narrows the pins to the planned sets. -ENOSPC: they do not overlap. */
 int admit_plan(const struct place_job *job, struct constraints *limits, struct error *err);
 

@@ -89,6 +89,11 @@ static int effective_limit(int mount, const struct cgroup_dir *c, const char *fi
 	return rc;
 }
 
+int claim_memory_limit(int mount, const struct cgroup_dir *cgroup, uint64_t *out, struct error *err)
+{
+	return effective_limit(mount, cgroup, "memory.max", out, err);
+}
+
 /* Reduces *@count pages of @size bytes. */
 static int cut_pages(struct constraints *limits, int mount, const struct cgroup_dir *cgroup, uint64_t size,
 		     uint64_t *count, struct error *err)
@@ -134,7 +139,7 @@ int claim_cut(struct constraints *limits, const struct request *r, const struct 
 	if (r->huge_memory) {
 		rc = cut_huge_memory(limits, t, mount, cgroup, err);
 	} else if (limits->memory) {
-		rc = effective_limit(mount, cgroup, "memory.max", &limit, err);
+		rc = claim_memory_limit(mount, cgroup, &limit, err);
 		if (rc == 0)
 			cut_to(limits, limit, "memory.max");
 	}

@@ -21,4 +21,7 @@ void claim_cut_known(struct constraints *limits, const struct request *r);
 int claim_cut(struct constraints *limits, const struct request *r, const struct topology *t, int mount,
 	      const struct cgroup_dir *cgroup, struct error *err);
 
+/* The memory that @cgroup and its ancestors allow (memory.max); UINT64_MAX: no limit. -EINVAL: it cannot be parsed. */
+int claim_memory_limit(int mount, const struct cgroup_dir *cgroup, uint64_t *out, struct error *err);
+
 #endif

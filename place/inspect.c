@@ -6,6 +6,7 @@
 
 #include "cgroup/open.h"
 #include "cgroup/own.h"
+#include "place/admit.h"
 #include "place/claim.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
@@ -52,19 +53,42 @@ static int read_allowed(const struct place_env *env, const struct inspection *in
 	return rc < 0 ? rc : cgroup_read_effective(&parent, &limits->allowed_cpus, &limits->allowed_mems, err);
 }
 
+/*
+ * The cpuset as a pin. If a pin and the cgroup's own set are disjoint, the cgroup's set wins: the kernel enforces it. If
+ * Incus writes the CPUs and the nodes are given, the present CPUs are not a pin. Nor is an earlier plan that the runtime
+ * has written again for a container that is restored.
+ */
+static void add_pins(const struct inspection *in, const struct place_job *job, struct constraints *limits)
+{
+	const struct cpuset *before = &in->before;
+
+	if (in->restored && job->planned_in_spec && idset_equal(&before->cpus, &job->planned_cpus)) {
+		limits->pin_cpus = job->own_pin_cpus;
+		limits->pin_mems = job->own_pin_mems;
+		return;
+	}
+	if (!job->mems_only || job->request.nodes_mode != NODES_LIST)
+		idset_narrow(&limits->pin_cpus, &before->cpus);
+	nodeset_narrow(&limits->pin_mems, &before->mems);
+}
+
 int inspect_cgroup(struct inspection *in, const struct place_env *env, const struct place_job *job,
 		   const struct topology *t, struct constraints *limits, struct error *err)
 {
 	int rc = place_need_mount(env, err);
 
+	in->restored = job->restored;
 	if (rc == 0)
 		rc = cgroup_of_pid(env->mount, job->pid, &in->cgroup, err);
 	if (rc == 0 && env->began)
 		rc = cgroup_pid_since(job->pid, env->began, err);
 	if (rc == 0)
 		rc = own_at_start(env->mount,
-				  &(struct own_start){ job->pid, job->runtime_class, job->id, job->inner, job->control },
+				  &(struct own_start){ job->pid, job->runtime_class, job->id, job->inner, job->control,
+						       &in->restored },
 				  &in->cgroup, &in->mark, err);
+	if (rc == 0 && in->restored)
+		rc = admit_restored(job, err);
 	if (rc == 0)
 		rc = read_own(env, in, err);
 	if (rc == 0)
@@ -74,13 +98,7 @@ int inspect_cgroup(struct inspection *in, const struct place_env *env, const str
 	if (rc < 0)
 		return rc;
 	limits->limited = true;
-	/*
-	 * If a pin and the cgroup's own set are disjoint, the cgroup's set wins: the kernel enforces it. If Incus
-	 * writes the CPUs and the nodes are given, the present CPUs are not a pin.
-	 */
-	if (!job->mems_only || job->request.nodes_mode != NODES_LIST)
-		idset_narrow(&limits->pin_cpus, &in->before.cpus);
-	nodeset_narrow(&limits->pin_mems, &in->before.mems);
+	add_pins(in, job, limits);
 	return 0;
 }
 

@@ -14,6 +14,7 @@ struct inspection {
 	struct cgroup_dir cgroup;
 	struct record *mark;  /* record found on the cgroup, of any container; NULL: none */
 	struct cpuset before; /* the cgroup's cpuset, for the roll-back */
+	bool restored;        /* CRIU restores the container from a checkpoint */
 };
 void inspection_close(struct inspection *in);
 

@@ -185,6 +185,8 @@ static int begin_resize(struct move_choice *c, struct place_env *env, struct top
 	int rc = check_changes(c, err);
 
 	request_change(r, c->job->changes);
+	if (c->job->memory_limit)
+		r->memory = c->job->memory_limit;
 	if (rc == 0)
 		rc = request_finish(r, err);
 	if (rc == 0)
@@ -196,6 +198,14 @@ static int begin_resize(struct move_choice *c, struct place_env *env, struct top
 	if (rc == 0)
 		rc = read_allowed(c, env, &c->decision.limits, err);
 	return rc < 0 ? rc : claim_cut(&c->decision.limits, r, t, env->mount, c->cgroup, err);
+}
+
+/* For a new memory limit alone: the present CPUs and memory nodes. */
+static void stay(struct constraints *limits, const struct placement *now)
+{
+	limits->pin_cpus = now->share.cpus;
+	idset_or(&limits->pin_cpus, &now->share.held);
+	limits->pin_mems = now->mems;
 }
 
 static int choose_resized(struct move_choice *c, struct place_env *env, struct topology *t, struct ledger *l,
@@ -210,6 +220,8 @@ static int choose_resized(struct move_choice *c, struct place_env *env, struct t
 	d->cgroup = old->cgroup;
 	d->whole = c->mems_only && !c->request.cpu_listed;
 	d->limits.last_mems = old->placement.mems;
+	if (c->job->memory_limit)
+		stay(&d->limits, &old->placement);
 	rc = decision_make_near(d, l, &old->placement.nodes, &old->placement.mems, &out->placement, &out->reasons, err);
 	if (rc < 0)
 		return rc;

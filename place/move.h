@@ -14,6 +14,11 @@ struct move_job {
 	uint64_t cgroup_inode;    /* of its record: several containers may have the same id */
 	struct nodeset nodes;     /* the nodes to choose from; not used with @changes */
 	const struct request *changes; /* the keys to replace in its request, before request_finish(); NULL: none */
+	/*
+	 * With @changes without keys: the memory limit that its runtime has now, which is its request without limits.memory.
+	 * The container stays where it is. 0: as before.
+	 */
+	uint64_t memory_limit;
 	unsigned int seconds;     /* time limit for the whole move; 0: none */
 	bool dry_run;             /* choose only; move nothing */
 	/* Progress callback (may be NULL): bytes on the target nodes, and bytes to move in total. */

@@ -66,7 +66,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	if (rc >= 0)
 		rc = fill_record(p, d, out, err);
 	if (rc == 0)
-		rc = admit_plan(job, &d->limits, err);
+		rc = p->found.restored ? 0 : admit_plan(job, &d->limits, err);
 	if (rc == 0)
 		rc = nodeset_empty(&job->home) ?
 			     decision_make(d, l, &out->placement, &out->reasons, err) :

@@ -26,6 +26,14 @@ struct place_job {
 	bool told;                  /* the runtime tells systemd the cpuset, so that the placement need not */
 	const char *applied;        /* how a policy other than strict is put into effect; NULL: not at all */
 	/*
+	 * The container is restored from a checkpoint, as its caller knows; inspect_cgroup() may also find out. What
+	 * was planned for its start is of no account then; and if the program that planned wrote the plan into
+	 * the spec (@planned_in_spec), the pins are @own_pin_cpus and @own_pin_mems instead of the cpuset.
+	 */
+	bool restored, planned_in_spec;
+	struct idset own_pin_cpus;
+	struct nodeset own_pin_mems;
+	/*
 	 * An earlier choice, by the program that set that policy: the policy's nodes, and the CPUs to choose from.
 	 * Empty: none.
 	 */

@@ -64,19 +64,35 @@ static int find_interfaces(struct lxc_container *c, struct lxc_limits *out, stru
 	return r;
 }
 
-int lxc_config_read(const char *name, const char *file, struct lxc_limits *out, struct error *err)
+static int load(const char *name, const char *file, struct lxc_container **out, struct error *err)
 {
-	struct lxc_container *c __attribute__((cleanup(put_container))) = lxc_container_new(name, NO_CONTAINERS);
-	cleanup_lxc_limits struct lxc_limits l = { 0 };
-	cleanup_free char *cgroup2 = NULL, *mounts = NULL;
-	int r;
+	struct lxc_container *c = lxc_container_new(name, NO_CONTAINERS);
 
+	*out = c;
 	if (!c)
 		return error_set(err, -EIO, "%s: liblxc gives no handle", quote(name).text);
 	c->clear_config(c);
-	if (!c->load_config(c, file))
-		return error_set(err, -EIO, "%.300s: liblxc cannot load it", file);
-	r = get_item(c, "lxc.cgroup2", &cgroup2, err);
+	return c->load_config(c, file) ? 0 : error_set(err, -EIO, "%.300s: liblxc cannot load it", file);
+}
+
+int lxc_config_hooks(const char *name, const char *file, char **lines, struct error *err)
+{
+	struct lxc_container *c __attribute__((cleanup(put_container))) = NULL;
+	int r = load(name, file, &c, err);
+
+	*lines = NULL;
+	return r < 0 ? r : get_item(c, "lxc.hook.start-host", lines, err);
+}
+
+int lxc_config_read(const char *name, const char *file, struct lxc_limits *out, struct error *err)
+{
+	struct lxc_container *c __attribute__((cleanup(put_container))) = NULL;
+	cleanup_lxc_limits struct lxc_limits l = { 0 };
+	cleanup_free char *cgroup2 = NULL, *mounts = NULL;
+	int r = load(name, file, &c, err);
+
+	if (r == 0)
+		r = get_item(c, "lxc.cgroup2", &cgroup2, err);
 	if (r == 0)
 		r = get_item(c, "lxc.cgroup.dir.container.inner", &l.inner, err);
 	if (r == 0 && cgroup2)

@@ -45,6 +45,9 @@ int lxc_limits_fallback(const struct lxc_limits *l, struct request *r, struct er
 
 /* --- lxc-config.c: the only file that uses liblxc --- */
 
+/* The commands of lxc.hook.start-host, one a line; *@lines NULL: none. The caller frees it. */
+int lxc_config_hooks(const char *name, const char *file, char **lines, struct error *err);
+
 /* Reads @file through liblxc. Zero @out before. */
 int lxc_config_read(const char *name, const char *file, struct lxc_limits *out, struct error *err);
 

@@ -6,7 +6,7 @@
  * pre-start plans the placement and refuses before LXC builds anything; start-host places the container and checks its
  * first process; post-stop removes it from the ledger. A failure is one line on stderr, in syslog and in the
  * container's log. It stops the start unless numaplace.conf says on-failure = warn. For a container without keys, the
- * hook reads only its config file and the conf.
+ * hook reads only its config file and the conf. criu-hook calls it as "lxc-hook --restored" instead of LXC.
  */
 #include "cgroup/cgroup.h"
 #include "place/devices.h"
@@ -23,6 +23,7 @@
 #include "runtime-hooks/lxc/lxc-keys.h"
 #include "runtime-hooks/lxc/lxc-log.h"
 #include "runtime-hooks/lxc/lxc-record.h"
+#include "runtime-hooks/lxc/lxc-restored.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -505,6 +506,23 @@ static int run(struct place_env *env, struct options *o, struct error *err)
 	return 0;
 }
 
+/* Called by criu-hook: becomes the hook that the container's config names. */
+static int restored(void)
+{
+	const char *name = getenv("LXC_NAME"), *file = getenv("LXC_CONFIG_FILE");
+	struct error err = { 0 };
+	int r;
+
+	hook_begin();
+	if (!name || !file || name_check_id(name, NULL) < 0)
+		return 0;
+	hook_subject("container %s", name);
+	r = lxc_restored(name, file, &err);
+	if (r < 0)
+		hook_say(LOG_ERR, err.text);
+	return r < 0 ? error_exit_status(r) : 0;
+}
+
 int main(int argc, char **argv)
 {
 	struct options o = { .conf = PLACE_CONF };
@@ -512,6 +530,8 @@ int main(int argc, char **argv)
 	struct error err = { 0 };
 	int r;
 
+	if (argc == 2 && strcmp(argv[1], "--restored") == 0)
+		return restored();
 	hook_begin_place(&env);
 	r = parse_options(argc, argv, &o, &err);
 	if (r < 0) {

@@ -54,6 +54,22 @@ static const struct option of_create[] = {
 	{ "preserve-fds", NO_PLACE },
 };
 
+static const struct option of_restore[] = {
+	{ "bundle", PLACE(bundle) },
+	{ "b", PLACE(bundle) },
+	{ "config", PLACE(config) },
+	{ "console-socket", NO_PLACE },
+	{ "empty-ns", NO_PLACE },
+	{ "image-path", NO_PLACE },
+	{ "lsm-mount-context", NO_PLACE },
+	{ "lsm-profile", NO_PLACE },
+	{ "manage-cgroups-mode", NO_PLACE },
+	{ "network-lock", NO_PLACE },
+	{ "parent-path", NO_PLACE },
+	{ "pid-file", NO_PLACE },
+	{ "work-path", NO_PLACE },
+};
+
 static const char *const verbs[] = {
 	"checkpoint", "create", "delete", "events", "exec", "features", "init", "kill",	 "list",  "mounts", "pause",
 	"ps",	      "restore", "resume", "run",   "spec", "start",	"state", "update", "help", "help-man",
@@ -143,8 +159,8 @@ static int take_ours(struct command *c, char **argv, int *i, struct error *err)
 	return 1;
 }
 
-/* Parses the words after create or run. */
-static void parse_create(struct command *c, char **argv, int i)
+/* Parses the words after create, run or restore. */
+static void parse_container(struct command *c, const struct option *options, size_t n, char **argv, int i)
 {
 	for (; argv[i]; i++) {
 		if (strcmp(argv[i], "--") == 0)
@@ -152,7 +168,7 @@ static void parse_create(struct command *c, char **argv, int i)
 		if (argv[i][0] != '-' || !argv[i][1])
 			c->id = argv[i];
 		else
-			take(c, of_create, ARRAY_SIZE(of_create), argv, &i);
+			take(c, options, n, argv, &i);
 	}
 	if (argv[i] && argv[i + 1])
 		c->id = argv[i + 1];
@@ -185,9 +201,12 @@ int command_parse(int argc, char **argv, struct command *out, struct error *err)
 	out->updates = out->verb && strcmp(out->verb, "update") == 0;
 	for (i = 1; out->verb && argv[i] != out->verb; i++)
 		;
+	out->restores = out->verb && strcmp(out->verb, "restore") == 0;
 	out->rest = out->verb ? argv + i + 1 : NULL;
 	if (out->creates)
-		parse_create(out, argv, i + 1);
+		parse_container(out, of_create, ARRAY_SIZE(of_create), argv, i + 1);
+	else if (out->restores)
+		parse_container(out, of_restore, ARRAY_SIZE(of_restore), argv, i + 1);
 	return 0;
 }
 

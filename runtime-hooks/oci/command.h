@@ -18,8 +18,9 @@ struct command {
 	const char *verb;                        /* NULL: none */
 	bool creates;                            /* create or run */
 	bool updates;                            /* update; .rest names the container */
+	bool restores;                           /* restore */
 	char **rest;                             /* the words after the verb */
-	const char *bundle, *config, *id;        /* of create or run; NULL: not given */
+	const char *bundle, *config, *id;        /* of create, run or restore; NULL: not given */
 	const char *log, *log_format;
 };
 

@@ -4,7 +4,8 @@
  * config.json, and the place to the environment of the process. For a memory policy that a hook cannot set, it adds the
  * policy to config.json if the runtime knows linux.memoryPolicy; otherwise it sets the policy on its own process, which
  * then executes the runtime. After an update it looks whether the runtime has written another cpuset, and lets the record
- * and the memory follow. All other commands, and containers that request nothing, are passed on unchanged.
+ * and the memory follow. At a restore it lets CRIU call criu-hook. All other commands, and containers that request nothing,
+ * are passed on unchanged.
  */
 #include "cgroup/pages.h"
 #include "runtime-hooks/common/json-write.h"
@@ -500,6 +501,26 @@ static int update(const struct command *c, struct place_env *env)
 	return WEXITSTATUS(status);
 }
 
+/* --- restore --- */
+
+/* CRIU, which the runtime executes, reads a file that its environment names; it is installed beside this program. */
+static void name_criu_conf(void)
+{
+	static const char conf[] = "../share/numaplace/criu/criu.conf";
+	char self[PATH_MAX], path[2 * PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+
+	self[n < 0 ? 0 : n] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return;
+	snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self), self, conf);
+	/* CRIU ends with an error if the file does not exist. */
+	if (access(path, R_OK) == 0)
+		setenv("CRIU_CONFIG_FILE", path, 0);
+}
+
 /* 0: execute the runtime; else the exit status. */
 static int prepared(const struct command *c, struct work *w, unsigned int seconds)
 {
@@ -550,6 +571,8 @@ int main(int argc, char **argv)
 		if (status)
 			return status;
 	}
+	if (c.restores)
+		name_criu_conf();
 	if (c.updates) {
 		status = update(&c, &w.env);
 		if (status >= 0)

@@ -7,7 +7,8 @@
  *
  * A failure is one line on stderr and in syslog and stops the container, unless numaplace.conf says on-failure = warn.
  * For a container that requests nothing, the hook reads only the state and the conf. With --reserved, which numaplace-nri
- * writes into a spec, the engine has reserved a place: the hook applies it, and refuses a container without one.
+ * writes into a spec, the engine has reserved a place: the hook applies it, and refuses a container without one. With
+ * --restored, which criu-hook adds, the container is restored from a checkpoint, and the keys may be in its config alone.
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/pages.h"
@@ -24,6 +25,7 @@
 #include "runtime-hooks/oci/oci-plan.h"
 #include "runtime-hooks/oci/oci-state.h"
 #include "runtime-hooks/oci/runtime-version.h"
+#include "runtime-hooks/oci/spec-hook.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,9 +39,11 @@ struct options {
 	 * memory policy takes effect.
 	 */
 	const char *cpus, *mems, *applied;
+	const char *pin_cpus, *pin_mems; /* what the spec had before the planned sets; NULL: it still has it */
 	const char *timeout;
 	unsigned int seconds; /* parsed @timeout; 0: HOOK_SECONDS */
 	bool reserved;        /* the ledger has the request and the place */
+	bool restored;        /* CRIU restores the container */
 	bool environment;     /* the keys may be in the container's environment alone */
 	struct request defaults; /* keys of --default, for what the container does not set */
 };
@@ -62,6 +66,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
 		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
 		{ .name = "applied", .value = &o->applied }, { .name = "reserved", .flag = &o->reserved },
+		{ .name = "pin-cpus", .value = &o->pin_cpus }, { .name = "pin-mems", .value = &o->pin_mems },
+		{ .name = "restored", .flag = &o->restored },
 		{ .name = "environment", .flag = &o->environment },
 		{ .name = "default", .set = oci_default_parse, .arg = &o->defaults },
 	};
@@ -148,7 +154,19 @@ static int parse_plan(const struct options *o, struct place_job *job, struct err
 	if (r < 0)
 		return error_prefix(err, r, "--cpus");
 	r = o->mems ? nodeset_parse_kernel(o->mems, &job->planned_mems, err) : 0;
-	return r < 0 ? error_prefix(err, r, "--mems") : 0;
+	if (r < 0)
+		return error_prefix(err, r, "--mems");
+	job->restored = o->restored;
+	if (o->pin_cpus) {
+		struct request pins;
+
+		request_init(&pins);
+		request_pin(&pins, o->pin_cpus, o->pin_mems);
+		job->planned_in_spec = true;
+		job->own_pin_cpus = pins.pin_cpus;
+		job->own_pin_mems = pins.pin_mems;
+	}
+	return 0;
 }
 
 static int not_applied(const struct place_job *job, const char *why, struct error *err)
@@ -351,7 +369,7 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 		hook_warn(conf->err.text);
 		return release(env, o, s, err);
 	}
-	if (!o->reserved && !o->defaults.given && !oci_annotations_ask(&s->annotations)) {
+	if (!o->reserved && !o->restored && !o->defaults.given && !oci_annotations_ask(&s->annotations)) {
 		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)
 			hook_warn(conf->err.text);
@@ -377,12 +395,29 @@ static int print(const char *text, size_t len, struct error *err)
 	return 0;
 }
 
+/*
+ * The sets that the spec had before a precreate changed them: they are in the options of an earlier one, or still in the
+ * spec. A restore from a checkpoint needs them.
+ */
+static void add_pins(const struct spec_hook *earlier, const struct oci_config *config, struct spec_edit *edit)
+{
+	const char *cpus = spec_hook_option(earlier, "--pin-cpus"), *mems = spec_hook_option(earlier, "--pin-mems");
+
+	if (!cpus || !mems) {
+		cpus = config->cpus ? config->cpus : "";
+		mems = config->mems ? config->mems : "";
+	}
+	oci_hook_option(edit->plan, "--pin-cpus", cpus);
+	oci_hook_option(edit->plan, "--pin-mems", mems);
+}
+
 /* Makes the changed config; *@out stays NULL if the config needs no change. */
 static int plan_config(struct place_env *env, const struct options *o, const char *text, size_t len, char **out,
 		       size_t *out_len, struct error *err)
 {
 	cleanup_oci_config struct oci_config config = { 0 };
 	cleanup_oci_plan struct oci_plan plan = { 0 };
+	cleanup_spec_hook struct spec_hook earlier = { 0 };
 	struct spec_edit edit = { 0 };
 	struct request request;
 	char self[4096];
@@ -423,6 +458,10 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	oci_plan_variables(&plan, &edit);
 	oci_plan_policy(&plan, &edit);
 	oci_plan_options(&plan, edit.policy_mode ? APPLIED_SPEC : NULL, &edit);
+	r = spec_hook_find(text, len, self, &earlier, err);
+	if (r < 0)
+		return error_prefix(err, r, "config");
+	add_pins(&earlier, &config, &edit);
 	return spec_edit(text, len, &edit, out, out_len, err);
 }
 

@@ -32,7 +32,7 @@ refused() {
 
 odd='"z":[1.10,-0,1E+2,1e400,"\/\u00e9\ud83d\ude00\u2028"],"":{"":[[],{}]}'
 hooks() {
-	printf '"hooks":{"createRuntime":[{"path":"%s","args":["oci-hook","--cpus","%s","createRuntime"]}]}' "$(realpath "$hook")" "$1"
+	printf '"hooks":{"createRuntime":[{"path":"%s","args":["oci-hook","--cpus","%s","--pin-cpus","%s","--pin-mems","%s","createRuntime"]}]}' "$(realpath "$hook")" "$1" "${2:-}" "${3:-}"
 }
 nodes='"volatile.cpu.nodes":"0","volatile.memory.nodes":"0"'
 
@@ -60,11 +60,15 @@ asked() {
 		"{$(hooks 0),\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"0\",\"mems\":\"0\"}}},\"annotations\":{$nodes,\"limits.cpu\":\"1\"}}"
 	once=$printed
 	stays 'a second precreate changes nothing' "$once"
+	becomes 'a cpuset of the user is kept for a restore' '{"annotations":{"limits.cpu":"1"},"linux":{"resources":{"cpu":{"cpus":"2-3","mems":"0-1"}}}}' \
+		"{$(hooks 2 2-3 0-1),\"annotations\":{${nodes//\"0\"/\"1\"},\"limits.cpu\":\"1\"},\"linux\":{\"resources\":{\"cpu\":{\"cpus\":\"2\",\"mems\":\"1\"}}}}"
+	once=$printed
+	stays 'also by a second precreate' "$once"
 	becomes 'precreate keeps the parts of the config that it does not know' $'{ "annotations" :{\t"\\u006cimits.cpu":"0-1" } ,'"$odd"$', "linux":null}\n' \
 		"{$(hooks 0-1), \"annotations\" :{$nodes,"$'\t"\\u006cimits.cpu":"0-1" } ,'"$odd"$', "linux":{"resources":{"cpu":{"cpus":"0-1","mems":"0"}}}}\n'
 	becomes 'precreate renews its own annotations and cpuset, and keeps the hooks of other programs' \
 		'{"hooks":{"createRuntime":[{"path":"/x","args":null},null],"prestart":[]},"annotations":{"limits.cpu":"1","volatile.cpu.nodes":"3","volatile.memory.nodes":"0-1"},"linux":{"resources":{"cpu":{"shares":2,"cpus":""}}}}' \
-		'{"hooks":{"createRuntime":[{"path":"'"$(realpath "$hook")"'","args":["oci-hook","--cpus","6","createRuntime"]},{"path":"/x","args":null},null],"prestart":[]},"annotations":{"limits.cpu":"1","volatile.cpu.nodes":"3","volatile.memory.nodes":"3"},"linux":{"resources":{"cpu":{"mems":"3","shares":2,"cpus":"6"}}}}'
+		'{"hooks":{"createRuntime":[{"path":"'"$(realpath "$hook")"'","args":["oci-hook","--cpus","6","--pin-cpus","","--pin-mems","","createRuntime"]},{"path":"/x","args":null},null],"prestart":[]},"annotations":{"limits.cpu":"1","volatile.cpu.nodes":"3","volatile.memory.nodes":"3"},"linux":{"resources":{"cpu":{"mems":"3","shares":2,"cpus":"6"}}}}'
 	planned '{"annotations":{"limits.cpu":"1","limits.memory.policy":"interleave"}}'
 	[ "$(jq -c .linux.memoryPolicy <<< "$printed")" = '{"mode":"MPOL_INTERLEAVE","nodes":"0","flags":["MPOL_F_STATIC_NODES"]}' ]
 	ok $? 'precreate writes limits.memory.policy to linux.memoryPolicy' "$said" "$printed"

@@ -56,7 +56,7 @@ came_out 'a variable asks for no more than an annotation may' 1 'numaplace: limi
 : > "$tmp/conf"
 planned '"NUMAPLACE_LIMITS_CPU=2"' ''
 [ "$(jq -c '[.hooks | .createRuntime[0].args, .poststop[0].args]' <<< "$printed")" = \
-	'[["oci-hook","--environment","--cpus","0-1","createRuntime"],["oci-hook","--environment","poststop"]]' ]
+	'[["oci-hook","--environment","--cpus","0-1","--pin-cpus","","--pin-mems","","createRuntime"],["oci-hook","--environment","poststop"]]' ]
 ok $? 'the hooks of a container with a variable read its environment' "$printed"
 
 run_hook --default limits.cpu createRuntime < /dev/null

@@ -221,14 +221,14 @@ static bool check(int c, bool lxc)
 	struct error err = { 0 };
 	char id[8], want[PATH_MAX];
 	int dir = container[c].at[0], rc;
-	bool wanted = model_owned(c, lxc);
+	bool wanted = model_owned(c, lxc), restored = false;
 
 	if (cgroup_of_pid(own.mount, container[c].pid[0], &found, &err) < 0) {
 		diag("cgroup_of_pid: %s", err.text);
 		return false;
 	}
 	snprintf(id, sizeof(id), "c%d", c);
-	rc = own_at_start(own.mount, &(struct own_start){ container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", false },
+	rc = own_at_start(own.mount, &(struct own_start){ container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", false, &restored },
 			  &found, &carried, &err);
 	if (dir >= 0) {
 		const char *last = strrchr(dirs[dir], '/');
@@ -309,8 +309,9 @@ static int start(pid_t pid, const char *class, const char *id, const char *inner
 {
 	cleanup_own_mark struct record *carried = NULL;
 	int rc = cgroup_of_pid(own.mount, pid, c, err);
+	bool restored = false;
 
-	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, class, id, inner, false }, c, &carried,
+	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, class, id, inner, false, &restored }, c, &carried,
 						     err);
 }
 
@@ -522,6 +523,98 @@ static void test_caller(void)
 	is_int(status, 0, "own_at_start: the cgroup of init is refused, although the hook is not in it");
 }
 
+/* Starts a process with this name: a child of this process, or with @parent, which gets its pid, of another one. */
+static pid_t named(const char *name, pid_t *parent)
+{
+	pid_t pid = 0, first;
+	int pipes[2];
+
+	if (pipe(pipes) < 0)
+		return -1;
+	first = fork();
+	if (first == 0) {
+		if (parent && fork())
+			for (;;)
+				pause();
+		prctl(PR_SET_NAME, name);
+		pid = getpid();
+		if (write(pipes[1], &pid, sizeof(pid)) != sizeof(pid))
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	if (parent)
+		*parent = first;
+	if (read(pipes[0], &pid, sizeof(pid)) != sizeof(pid))
+		diag("%s: not started", name);
+	close(pipes[0]);
+	close(pipes[1]);
+	return pid;
+}
+
+static void end_process(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+/* As start(), for a container that CRIU restores; *@restored in and out. */
+static int restore(pid_t pid, bool *restored, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
+	cleanup_own_mark struct record *carried = NULL;
+	int rc = cgroup_of_pid(own.mount, pid, &c, err);
+
+	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, "oci", "c0", NULL, false, restored },
+						     &c, &carried, err);
+}
+
+static void test_restored(void)
+{
+	struct error err = { 0 };
+	bool restored = false;
+	pid_t criu, other, parent;
+
+	begin(0);
+	begin(1);
+	move_to(0, container[0].pid[0]);
+	move_to(0, container[0].pid[1]);
+	other = named("criu", &parent);
+	move_to(0, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: CRIU with another parent is a stranger");
+	end_process(other);
+	end_process(parent);
+	criu = named("criu", NULL);
+	move_to(0, criu);
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: CRIU is a sibling in the container's cgroup (%s)",
+	       err.text);
+	ok(restored, "restored: that is found out");
+	other = named("crius", NULL);
+	move_to(0, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: a sibling with another name is a stranger");
+	move_to(-1, other);
+	move_to(0, container[1].pid[1]);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY,
+	       "restored: a process of another container beside CRIU is a stranger");
+	move_to(-1, container[1].pid[1]);
+	move_to(-1, criu);
+	restored = false;
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: without CRIU in the cgroup (%s)", err.text);
+	ok(!restored, "restored: without CRIU, it is a start");
+	mkdirat(own.folder, "a/.proxy-crun", 0755);
+	move_into("a/.proxy-crun", criu);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: at a start, no cgroup below may have processes");
+	restored = true;
+	is_int(restore(container[0].pid[0], &restored, &err), 0, "restored: crun's waiting process is below (%s)", err.text);
+	move_to(1, other);
+	is_int(restore(container[0].pid[0], &restored, &err), -EBUSY, "restored: another cgroup below may have none");
+	end_process(criu);
+	end_process(other);
+	unlinkat(own.folder, "a/.proxy-crun", AT_REMOVEDIR);
+	end(0);
+	end(1);
+}
+
 static void test_threaded(void)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
@@ -581,6 +674,7 @@ int main(void)
 	test_messages();
 	test_many_below();
 	test_caller();
+	test_restored();
 	test_threaded();
 	remove_all(home);
 	return done();

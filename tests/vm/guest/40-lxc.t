@@ -126,6 +126,40 @@ is "a cpu.max of 2.5 CPUs gives three CPUs" "$(numaplace --json status | jq -r '
 	awk -F- '{ n += (NF > 1 ? $2 - $1 : 0) + 1 } END { print n }')" 3
 lx_stop quota
 
+# --- lxc-cgroup writes the cpuset and the memory limit of a running container
+lx_make live 'limits.cpu = 1' 'limits.cpu.nodes = 0' 'lxc.cgroup2.memory.max = 104857600'
+ok "a container on node 0 starts" lx_start live
+# counted: the CPUs, memory nodes and memory that the record counts, and what the process may use.
+counted() {
+	echo "$(numaplace --json explain live | jq -r '.cpus + " " + .mems + " " + .runtime_limits.memory')|$(sed -n 's/^\(Cpus\|Mems\)_allowed_list:[[:space:]]*//p' \
+		"/proc/$(lxc-info -n live -pH)/status" | xargs)"
+}
+counts() { [ "$(counted)" = "$1" ]; }
+watching() { grep -qs inotify "/proc/$1/fdinfo/"*; }
+before=$(counted)
+like "its record counts its CPU and its limit" "$before" '^([01]) 0 100MiB\|\1 0$'
+lxc-cgroup -n live cpuset.cpus 4-5
+lxc-cgroup -n live memory.max 209715200
+not_ok "after lxc-cgroup, verify fails" numaplace verify live
+like "verify names the CPUs and the limit" "$(numaplace verify live)" 'drift: CPUs 4-5 instead of [01], memory limit 200MiB instead of 100MiB'
+like "doctor names them, too" "$(numaplace --json doctor | jq -r '.checks[] | select(.check == "placements").text')" '^live: CPUs 4-5 instead of [01], memory limit 200MiB instead of 100MiB'
+ok "numaplace follow succeeds" numaplace follow
+is "follow: record, memory and process have followed lxc-cgroup" "$(counted)" '4-5 2 200MiB|4-5 2'
+ok "follow: verify succeeds" numaplace verify live
+numaplace follow --watch 2> /run/tests/follow &
+follower=$!
+eventually watching $follower
+lxc-cgroup -n live cpuset.cpus 6-7
+ok "follow --watch: record, memory and process follow lxc-cgroup" eventually counts '6-7 3 200MiB|6-7 3'
+lxc-cgroup -n live memory.max 157286400
+ok "follow --watch: the record follows the limit" eventually counts '6-7 3 150MiB|6-7 3'
+lxc-cgroup -n live cpu.max '50000 100000'
+lxc-cgroup -n live cpuset.mems 2
+ok "follow --watch: memory and record follow cpuset.mems" eventually counts '6-7 2 150MiB|6-7 2'
+kill $follower
+wait $follower
+lx_stop live
+
 # --- no keys, no change
 lx_make none
 cp $lx_path/none/config /run/tests/none.before

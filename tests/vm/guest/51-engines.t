@@ -77,6 +77,37 @@ updated "numaplace-runtime" --runtime /usr/local/bin/numaplace-crun --hooks-dir 
 is "numaplace-runtime: record and memory follow podman update --cpuset-cpus" \
 	"$(allowed "$pid")|$(np_cpus "$(podman inspect --format '{{.Id}}' upd | cut -c-12)") $(np_mems "$(podman inspect --format '{{.Id}}' upd | cut -c-12)")" "6-7 3|6-7 3"
 podman rm --force --time 0 upd
+
+# --- systemctl set-property on the scope of a placed container; with crun, the container's cgroup is below the scope
+# place: the record of the container upd, and what its process may use.
+place() { echo "$(np_cpus "${id%"${id#????????????}"}") $(np_mems "${id%"${id#????????????}"}")|$(allowed "$pid")"; }
+has_place() { [ "$(place)" = "$1" ]; }
+counts() { [ "$(numaplace --json explain "$id" | jq -r .runtime_limits.memory)" = "$1" ]; }
+watching() { grep -qs inotify "/proc/$1/fdinfo/"*; }
+for rt in crun runc; do
+	ok "set-property, $rt: podman runs a container on node 1" podman --runtime $rt $hooks run --detach --network none --name upd --memory 100m \
+		--annotation limits.cpu=2 --annotation limits.cpu.nodes=1 np sleep 1000
+	pid=$(podman inspect --format '{{.State.Pid}}' upd) id=$(podman inspect --format '{{.Id}}' upd) scope=libpod-$(podman inspect --format '{{.Id}}' upd).scope
+	ok "set-property, $rt: AllowedCPUs are set" systemctl set-property --runtime "$scope" AllowedCPUs=6-7
+	not_ok "set-property, $rt: without follow, verify reports the CPUs" verify "$id"
+	is "set-property, $rt: the drift is named" "$(v_of drift) $(v_of cpus_now)" "true 6-7"
+	numaplace follow
+	is "set-property, $rt: record and memory follow" "$(place)" "6-7 3|6-7 3"
+	numaplace follow --watch 2> /run/tests/follow &
+	follower=$!
+	eventually watching $follower
+	systemctl set-property --runtime "$scope" AllowedCPUs=4-5
+	ok "set-property, $rt: follow --watch: record and memory follow" eventually has_place "4-5 2|4-5 2"
+	podman --runtime $rt update --memory 120m upd
+	ok "set-property, $rt: follow --watch: the record counts the limit of podman update" eventually counts 120MiB
+	systemctl set-property --runtime "$scope" MemoryMax=80M
+	ok "set-property, $rt: follow --watch: the record counts the new MemoryMax" eventually counts 80MiB
+	is "set-property, $rt: the placement is kept" "$(place)" "4-5 2|4-5 2"
+	kill $follower
+	wait $follower
+	podman rm --force --time 0 upd
+done
+
 # podman may drop linux.memoryPolicy, or the runtime may not know it: the container must not silently run as strict.
 ok "precreate, interleave: the policy is in effect or the container is refused" sh -c "
 	out=\$(podman --runtime crun $precreate run --rm --network none --annotation limits.cpu=2 \

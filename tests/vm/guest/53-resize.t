@@ -124,6 +124,38 @@ for runtime in crun runc; do
 	is "$runtime: after the end, the ledger is empty" "$(np_ids)" ""
 done
 
+# --- the memory limit of the runtime is the request of a container without limits.memory
+# counted ID: the memory that its record counts, and its place.
+counted() { echo "$(numaplace --json explain "$1" | jq -r .runtime_limits.memory) $(np_cpus "$1") $(np_mems "$1")"; }
+counts() { [ "$(counted "$1")" = "$2" ]; }
+said() { grep -q "$1" /run/tests/follow; }
+for runtime in crun runc; do
+	ok "$runtime: a container with a memory limit of 100 MiB on node 0 is created" np_create $runtime createRuntime mem limits.cpu=1 \
+		limits.cpu.nodes=0 -j '.linux.resources.memory.limit = 104857600' -- /bin/touch-memory
+	place=$(counted mem)
+	like "$runtime: its record counts the limit" "$place" '^100MiB [01] 0$'
+	$runtime update --memory 209715200 --memory-swap -1 mem
+	not_ok "$runtime: after an update of the limit, verify fails" numaplace verify mem
+	like "$runtime: and shows the difference" "$(numaplace verify mem)" 'memory limit 200MiB instead of 100MiB'
+	like "$runtime: so does doctor" "$(numaplace --json doctor | jq -r '.checks[] | select(.check == "placements").text')" '^mem: memory limit 200MiB instead of 100MiB'
+	is "$runtime: without follow, the record stays" "$(counted mem)" "$place"
+	numaplace follow --watch 2> /run/tests/follow &
+	follower=$!
+	ok "$runtime: follow --watch counts the limit that was changed before its start" eventually counts mem "200MiB ${place#* }"
+	eventually watching $follower
+	$runtime update --memory 157286400 --memory-swap -1 mem
+	ok "$runtime: it counts a smaller limit" eventually counts mem "150MiB ${place#* }"
+	$runtime update --memory 8589934592 --memory-swap -1 mem
+	ok "$runtime: a limit that its node does not have is reported with both amounts" eventually said 'memory limit is now 8GiB, its record still counts 150MiB: .*limits.memory: 8GiB requested, '
+	is "$runtime: the record and the place stay" "$(counted mem)" "150MiB ${place#* }"
+	$runtime update --memory 104857600 --memory-swap -1 mem
+	ok "$runtime: it counts the first limit again" eventually counts mem "$place"
+	is "$runtime: it says what it does" "$(grep -c 'record counts that instead of' /run/tests/follow)" 3
+	kill $follower
+	wait $follower
+	ct_delete mem
+done
+
 # --- the ledger of a watching process is removed
 numaplace --state /run/tests/other follow --watch 2> /run/tests/follow &
 follower=$!

@@ -46,6 +46,25 @@ ok "follow: a move back succeeds" numaplace move f1 "$nodes"
 is "follow: after the move back, the cgroup has its first cpuset" "$(cgroup_says f1)" "0-3 0-1"
 cp /run/conf $conf
 
+# Live changes of the configuration. Incus writes the limit and the CPUs; follow lets record and memory follow.
+limit_of() { numaplace --json explain "$1" | jq -r .runtime_limits.memory; }
+is "live: the record counts limits.memory" "$(limit_of f1)" 400MiB
+ok "live: limits.memory is changed" inc_set f1 limits.memory=300MiB
+not_ok "live: verify fails" numaplace verify f1
+like "live: verify names the limit" "$(numaplace verify f1)" 'drift: memory limit 300MiB instead of 400MiB'
+ok "live: numaplace follow succeeds" numaplace follow
+is "live: the record counts the new limit" "$(limit_of f1)" 300MiB
+ok "live: limits.cpu.nodes is changed" inc_set f1 limits.cpu.nodes=2,3
+ok "live: Incus moves the CPUs" eventually inc_cpus_are f1 4-7
+numaplace follow
+is "live: the memory has followed" "$(cgroup_says f1)" "4-7 2-3"
+is "live: so has the record" "$(ledger_says f1 | cut -d' ' -f1,3)" "2,3 2-3"
+ok "live: verify finds no page on another node" numaplace verify f1
+inc_set f1 limits.cpu.nodes=0,1
+ok "live: Incus moves the CPUs back" eventually inc_cpus_are f1 0-3
+numaplace follow
+is "live: the memory is back" "$(cgroup_says f1)" "0-3 0-1"
+
 # lead: nodes 0 and 1 are busy. Incus counts instances and considers 2 and 3 busy, so it would take 0,1.
 inc_init l2 -c limits.cpu=1 -c limits.cpu.nodes=2,3 -c user.numaplace.mode=lead
 inc_init l1 -c limits.cpu=4 -c limits.cpu.nodes=balanced -c user.numaplace.mode=lead
