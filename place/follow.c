@@ -7,6 +7,7 @@
 #include "cgroup/own.h"
 #include "place/message.h"
 #include "place/move.h"
+#include "place/note.h"
 #include "plugin/base/util.h"
 #include "plugin/base/vec.h"
 
@@ -73,7 +74,7 @@ static bool compare(const struct record *r, const struct cpuset *now, const stru
 
 static bool is_considered(const struct search *s, const struct record *r)
 {
-	return s->wanted(s->arg, r->id) && !record_is_reserved(r) && strcmp(r->runtime, "incus") != 0 &&
+	return s->wanted(s->arg, r->id) && !record_is_reserved(r) && !note_is_foreign(r) && strcmp(r->runtime, "incus") != 0 &&
 	       strcmp(r->runtime, "lxd") != 0;
 }
 

@@ -120,7 +120,7 @@ int ledger_sweep_more(struct ledger *l, struct error *err);
 
 /*
  * Reads the record of this id; -ENOENT if it does not exist. The caller frees @out with record_free(). @runtime_class
- * is "oci", "lxc", "incus" or "lxd", as record_class(). Containers of different runtime roots may have the same id:
+ * is "oci", "lxc", "incus", "lxd" or "vm", as record_class(). Containers of different runtime roots may have the same id:
  * ledger_find() returns the first of them, ledger_find_cgroup() the one of that cgroup.
  */
 int ledger_find(struct ledger *l, const char *runtime_class, const char *id, struct record *out, struct error *err);

@@ -325,10 +325,10 @@ bool record_is_expected_in(const struct record *r, const char *cgroup)
 
 const char *record_class(const struct record *r)
 {
-	static const char *const own[] = { "lxc", "incus", "lxd" };
+	static const char *const own[][2] = { { "lxc", "lxc" }, { "incus", "incus" }, { "lxd", "lxd" }, { "libvirt", "vm" } };
 
 	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (strcmp(r->runtime, own[i]) == 0)
-			return own[i];
+		if (strcmp(r->runtime, own[i][0]) == 0)
+			return own[i][1];
 	return "oci";
 }

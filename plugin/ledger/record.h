@@ -15,11 +15,11 @@
 
 struct record {
 	char id[RECORD_ID_MAX + 1];
-	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd" */
+	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd", "libvirt" */
 	char *cgroup;              /* path below the cgroup2 mount, begins with / */
 	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another; 0: reserved */
 	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
-	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited" */
+	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited", "libvirt" */
 	struct request request;
 	struct placement placement;
 	struct reasons reasons;
@@ -57,7 +57,7 @@ static inline void cleanup_recordp(struct record *r)
 }
 #define cleanup_record __attribute__((cleanup(cleanup_recordp)))
 
-/* "lxc", "incus" or "lxd" for the runtime of that name, "oci" for all others. */
+/* "lxc", "incus" or "lxd" for the runtime of that name, "vm" for "libvirt", "oci" for all others. */
 const char *record_class(const struct record *r);
 
 /*
