@@ -524,6 +524,8 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
+$(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
+$(call fuzz_of,domain): link_pkgs = libxml-2.0
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa

@@ -80,7 +80,7 @@ static const char *class_of(const char *runtime)
 	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
 		if (strcmp(runtime, classes[i]) == 0)
 			return classes[i];
-	return "oci";
+	return strcmp(runtime, "libvirt") == 0 ? "vm" : "oci";
 }
 
 int numaplace_plan(struct numaplace *np, const struct numaplace_request *r, const char *id,
