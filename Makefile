@@ -587,6 +587,7 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make image            the static programs and the Dockerfile of an image for Kubernetes, in build/image'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
+	@echo 'make install-libvirt  the same, and the two links by which libvirt finds numad and the hook'
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'

@@ -178,12 +178,13 @@ static int share_memory(const struct note_job *job, const struct topology *t, st
 	const bool equal = job->request.policy == POLICY_INTERLEAVE;
 	unsigned int n = nodeset_count(&p->mems), i = 0;
 	cleanup_free uint64_t *weight = calloc(2 * (size_t)n + 1, sizeof(*weight));
-	uint64_t *part = weight + n;
 	struct share *s = &p->share;
+	uint64_t *part;
 
-	s->mem = calloc(n + 1, sizeof(*s->mem));
+	s->mem = calloc((size_t)n + 1, sizeof(*s->mem));
 	if (!weight || !s->mem)
 		return error_errno(err, -ENOMEM, "record the machine");
+	part = weight + n;
 	s->nmem = n;
 	nodeset_foreach(id, &p->mems) {
 		s->mem[i].id = (uint16_t)id;

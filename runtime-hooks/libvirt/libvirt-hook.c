@@ -58,8 +58,6 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 				 "OPERATION SUBOPERATION EXTRA");
 	o->name = argv[argc - WORDS];
 	o->operation = argv[argc - WORDS + 1];
-	if (argc == 1 + WORDS)
-		return 0;
 	argv[argc - WORDS] = NULL;
 	words = options_parse(&table, argc - 1 - WORDS, argv + 1, err);
 	if (words > 0)
@@ -77,6 +75,7 @@ static int reserve(struct place_env *env, const struct domain *d, struct error *
 	char cgroup[sizeof(LIBVIRT_SLICE) + NAME_ID_MAX + 1];
 	int rc = domain_request(d, &job.request, err);
 
+	/* Its cgroup does not exist yet: the name is only for the ledger. */
 	snprintf(cgroup, sizeof(cgroup), LIBVIRT_SLICE "/%s", job.id);
 	if (!d->auto_cpus)
 		job.request.pin_cpus = d->cpus;
@@ -90,8 +89,10 @@ static int note(struct place_env *env, const struct domain *d, struct error *err
 	struct note_job job = { .runtime = LIBVIRT_RUNTIME, .runtime_class = LIBVIRT_CLASS, .id = domain_id(d) };
 	cleanup_free struct qemu *q = calloc(1, sizeof(*q));
 	cleanup_record struct record r = { 0 };
-	int rc = q ? domain_request(d, &job.request, err) : error_errno(err, -ENOMEM, "domain");
+	int rc = domain_request(d, &job.request, err);
 
+	if (!q)
+		return error_errno(err, -ENOMEM, "domain");
 	if (rc == 0)
 		rc = qemu_look(env->root, d->name, q, err);
 	if (rc < 0)
@@ -136,8 +137,10 @@ static int run(struct place_env *env, const struct options *o, bool *refused, st
 	}
 	conf = conf_read(AT_FDCWD, o->conf, &env->conf, &conf_err);
 	rc = hook_read(STDIN_FILENO, DOMAIN_XML_MAX, &text, &len, err);
+	if (!d)
+		return error_errno(err, -ENOMEM, "domain");
 	if (rc == 0)
-		rc = d ? domain_parse(text, len, d, err) : error_errno(err, -ENOMEM, "domain");
+		rc = domain_parse(text, len, d, err);
 	if (rc < 0)
 		return rc;
 	hook_subject("domain %s", domain_id(d));

@@ -105,7 +105,7 @@ static void test_names(void)
 	   "a domain whose name is not plain has its UUID as id");
 	ok(parse_with(&d, "") == 0 && strcmp(domain_id(&d), "vm1") == 0, "another one its name");
 	ok(parse(&d, "<domain><name>vm1</name></domain>") == -EINVAL, "a domain without a UUID is refused");
-	ok(parse(&d, "<domain><name>vm1</name><uuid>../../x</uuid></domain>") == -EINVAL, "so is one whose UUID is none");
+	ok(parse(&d, "<domain><name>vm1</name><uuid>../../x</uuid></domain>") == -EINVAL, "so is one with another text as its UUID");
 }
 
 static void test_hostile(void)
