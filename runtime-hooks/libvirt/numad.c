@@ -97,6 +97,23 @@ static int advise(struct place_env *env, const struct request *request, struct n
 	return place_advise(env, &job, cgroup, nodes, err);
 }
 
+/* With on-failure = warn, a machine that does not fit gets all nodes that are not reserved. */
+static int advise_all(struct place_env *env, struct nodeset *nodes, struct error *err)
+{
+	cleanup_machine struct machine machine = { 0 };
+	int rc;
+
+	hook_warn(err->text);
+	rc = machine_read(&machine, env, false, false, err);
+	if (rc < 0)
+		return rc;
+	*nodes = machine.topology->cpu_nodes;
+	nodeset_or(nodes, &machine.topology->mem_nodes);
+	if (!nodeset_subset(nodes, &env->conf.select.reserved_nodes))
+		nodeset_andnot(nodes, &env->conf.select.reserved_nodes);
+	return 0;
+}
+
 static int run(struct place_env *env, const struct options *o, struct error *err)
 {
 	struct nodeset nodes = { { 0 } };
@@ -114,6 +131,8 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 	if (env->root < 0)
 		return error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text);
 	rc = advise(env, &request, &nodes, err);
+	if (rc == -ENOSPC && env->conf.warn_only)
+		rc = advise_all(env, &nodes, err);
 	if (rc < 0)
 		return rc;
 	nodeset_format(&nodes, text, sizeof(text));

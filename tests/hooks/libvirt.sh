@@ -100,6 +100,11 @@ advised() {
 	call big prepare 's/98304/98304000000/'
 	[ "$status" = 0 ] && grep -q requested "$tmp/said"
 	ok $? 'with on-failure = warn, it is a warning' "$(cat "$tmp/said")"
+	[ "$(ask 1:99999999 2> "$tmp/said")" = 0-3 ] && grep -q requested "$tmp/said"
+	ok $? 'numad then answers with all nodes' "$(cat "$tmp/said")"
+	printf 'on-failure = warn\nreserved-nodes = 0\n' > conf
+	[ "$(ask 1:99999999 2> "$tmp/said")" = 1-3 ]
+	ok $? 'but not with reserved ones' "$(cat "$tmp/said")"
 	echo 'no such key' > conf
 	call vm1 prepare
 	[ "$status" = 2 ]

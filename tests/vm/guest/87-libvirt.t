@@ -51,6 +51,7 @@ done
 # shellcheck disable=SC2154 # set by eval
 ok "three machines start at once" eval 'wait "$job1" && wait "$job2" && wait "$job3"'
 cat /run/tests/vm?.log
+diag "$(vir list)"; diag "$(numaplace status)"
 is "they are in the ledger" "$(ids)" 'vm1 vm2 vm3'
 is "they are on three nodes" "$(numaplace --json status | jq '[.containers[].nodes] | unique | length')" 3
 for n in 1 2 3; do
@@ -68,6 +69,7 @@ ct_delete beside
 
 # --- what the verbs say
 said=$(numaplace verify vm1)
+diag "$said"
 ok "verify finds the pages of the machine on its nodes" numaplace verify vm1
 echo "$said"
 said=$(numaplace explain vm1)
