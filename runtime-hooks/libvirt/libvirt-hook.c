@@ -183,7 +183,7 @@ int main(int argc, char **argv)
 	env.real = true;
 	place_name_state(&env, o.state, place_usual_state(true));
 	/* Before reading any byte that the user of a domain may have written. */
-	confine_privileges(CONFINE_LOOK);
+	confine_privileges(0);
 	confine_calls(0);
 	rc = run(&env, &o, &refused, &err);
 	if (rc == 0)
