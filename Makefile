@@ -82,16 +82,16 @@ place = $(O)/libplace.a $(cgroup)
 # The library as the command links it, without the cost of a shared library; other programs get $(library_objects).
 front = $(O)/libfront.a $(place)
 common = $(O)/libcommon.a $(place)
-oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-config.c spec-edit.c \
+oci_parts = $(call objects,$(addprefix runtime-hooks/oci/,oci-state.c oci-variables.c oci-devices.c oci-config.c spec-edit.c \
 	runtime-version.c command.c bundle.c))
 plan_parts = $(call objects,runtime-hooks/oci/oci-plan.c)
 oci_hook_objects = $(call objects,runtime-hooks/oci/oci-hook.c)
 lxc_parts = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-keys.c lxc-limits.c lxc-record.c lxc-log.c))
 lxc_hook_objects = $(call objects,$(addprefix runtime-hooks/lxc/,lxc-hook.c lxc-config.c))
-incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-backup.c yaml.c))
+incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start.c incus-config.c incus-devices.c incus-backup.c yaml.c))
 incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
-incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c))
+incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c incus-devices.c))
 incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
 wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtime.c cgroups-path.c))
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
@@ -99,12 +99,13 @@ nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-ar
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
 	nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-state.c cgroups-path.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 # libvirt runs both by paths of its own; see sbin_programs.
 libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c domain.c qemu.c))
 libvirt_hook_objects = $(call objects,runtime-hooks/libvirt/libvirt-hook.c)
 numad_objects = $(call objects,runtime-hooks/libvirt/numad.c)
+service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -117,7 +118,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
+	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
 
 # libvirtd runs them, and its AppArmor profile allows it no program of libexec.
 sbin_programs = $(if $(numad_objects),$(O)/numaplace-numad) $(if $(libvirt_hook_objects),$(O)/numaplace-libvirt-hook)
@@ -130,6 +131,8 @@ bench_objects = $(call objects,bench/select/*.c)
 
 man_pages = $(wildcard man/*.[1358])
 units = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.timer contrib/systemd/*.service.in)))
+# Examples of drop-ins, which an administrator copies.
+drop_ins = $(patsubst %.in,%,$(notdir $(wildcard contrib/systemd/*.conf.in)))
 # Not in a folder that engines read by default: an administrator configures these folders.
 more_hooks_d = $(patsubst runtime-hooks/oci/%.in,%,$(wildcard runtime-hooks/oci/hooks.d-*/*.json.in))
 hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json.in)))
@@ -233,6 +236,8 @@ $(O)/dynamic/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook $(O)/dynamic/oci-hook: link_pkgs = yajl
 $(O)/lxc-hook: $(lxc_hook_objects) $(lxc_parts) $$(lxc_incus_parts) $(common)
 $(O)/lxc-hook: link_pkgs = lxc $(if $(call has,yaml-0.1),yaml-0.1)
+$(O)/service-hook: $(service_hook_objects) $(common)
+$(O)/service-hook: link_pkgs = yajl
 $(O)/incus-agent: $(incus_agent_objects) $(incus_api_parts) $(common)
 $(O)/incus-agent: link_pkgs = libcgroup numa yajl
 # The static ones are for a container image without a system (contrib/kubernetes).
@@ -310,6 +315,8 @@ install: all
 		$(INSTALL) -D -m 644 "$(O)/hook.json" '$(DESTDIR)$(datadir)/numaplace/'"$$f" || exit 1; done
 	@sed 's|@datadir@|$(datadir)|g' runtime-hooks/oci/podman/50-numaplace.conf.in > "$(O)/podman.conf"
 	$(INSTALL) -D -m 644 "$(O)/podman.conf" '$(DESTDIR)$(datadir)/numaplace/podman/50-numaplace.conf'
+	@sed 's|@libexecdir@|$(libexecdir)|g' contrib/cdi/numaplace.yaml.in > "$(O)/cdi.yaml"
+	$(INSTALL) -D -m 644 "$(O)/cdi.yaml" '$(DESTDIR)$(datadir)/numaplace/cdi/numaplace.yaml'
 	@for f in $(if $(lxc_hook),lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf); do \
 		sed 's|@libexecdir@|$(libexecdir)|g; s|@datadir@|$(datadir)|g' \
 			"runtime-hooks/lxc/$${f##*/}.in" > "$(O)/$${f##*/}" && \
@@ -322,6 +329,9 @@ install: all
 		g="contrib/systemd/$$f"; [ -e "$$g" ] || g="$$g.in"; \
 		sed 's|@bindir@|$(bindir)|g; s|@libexecdir@|$(libexecdir)|g' "$$g" > "$(O)/$$f" && \
 		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(unitdir)/'"$$f" || exit 1; done
+	@for f in $(drop_ins); do \
+		sed 's|@libexecdir@|$(libexecdir)|g' "contrib/systemd/$$f.in" > "$(O)/$$f" && \
+		$(INSTALL) -D -m 644 "$(O)/$$f" '$(DESTDIR)$(datadir)/numaplace/systemd/'"$$f" || exit 1; done
 	@for f in $(if $(incus_agent_objects),$(notdir $(wildcard contrib/incus/*))); do \
 		case $$f in *.service) to='$(DESTDIR)$(unitdir)' ;; *) to='$(DESTDIR)$(datadir)/numaplace/incus' ;; esac; \
 		case $$f in install) mode=755 ;; *) mode=644 ;; esac; \
@@ -350,7 +360,7 @@ uninstall:
 		case $$(readlink "$$f") in '$(sbindir)'/numaplace-*) rm -f "$$f" ;; esac; done
 	rm -f $(foreach p,numaplace-numad numaplace-libvirt-hook,'$(DESTDIR)$(sbindir)/$(p)')
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook lxc-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -359,7 +369,7 @@ uninstall:
 		'$(DESTDIR)$(fishdir)/numaplace.fish' '$(DESTDIR)$(tmpfilesdir)/numaplace.conf' \
 		$(foreach f,$(units),'$(DESTDIR)$(unitdir)/$(f)')
 	rm -f $(foreach f,lxc/config/numaplace.conf numaplace/lxc/50-numaplace.conf,'$(DESTDIR)$(datadir)/$(f)')
-	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
+	rm -rf '$(DESTDIR)$(datadir)/numaplace/incus' '$(DESTDIR)$(datadir)/numaplace/podman' '$(DESTDIR)$(datadir)/numaplace/cdi' '$(DESTDIR)$(datadir)/numaplace/systemd' $(foreach f,$(sort $(dir $(more_hooks_d))),'$(DESTDIR)$(datadir)/numaplace/$(f)')
 	rm -f '$(DESTDIR)$(unitdir)/numaplace-incus-agent.service'
 	@rmdir '$(DESTDIR)$(libexecdir)/numaplace' '$(DESTDIR)$(datadir)/numaplace/lxc' \
 		'$(DESTDIR)$(datadir)/numaplace' 2>/dev/null || :
@@ -522,7 +532,7 @@ $(fuzz_programs): $(O)/%: $(O)/%.o
 $(call fuzz_of,state config spec-edit command): $(oci_parts)
 $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
-$(call fuzz_of,incus): $(call objects,runtime-hooks/incus/incus-config.c runtime-hooks/incus/incus-backup.c runtime-hooks/incus/yaml.c)
+$(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
 $(call fuzz_of,domain): link_pkgs = libxml-2.0

@@ -18,6 +18,7 @@
 #define CGROUP_XATTR_NODES "trusted.volatile.cpu.nodes"
 #define CGROUP_XATTR_MEMS "trusted.volatile.memory.nodes"
 #define CGROUP_XATTR_RECORD "trusted.numaplace.record"
+#define CGROUP_XATTR_EXCLUSIVE "trusted.numaplace.exclusive" /* see cgroup/partition.h */
 #define CGROUP_XATTR_BEGUN "trusted.numaplace.begun" /* on the root cgroup: this boot has had a ledger */
 
 /* An open cgroup2 directory. Close it with cgroup_dir_close() or cleanup_cgroup_dir. */
@@ -89,6 +90,9 @@ struct cpuset {
 	struct nodeset mems, mems_effective;
 };
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err);
+
+/* Reads one file of the cpuset, a list. -ENOENT: there is no such file. */
+int cgroup_read_set(const struct cgroup_dir *c, const char *file, struct ids_out out, struct error *err);
 
 /* Reads the effective sets alone; the root cgroup has no others. */
 int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct nodeset *mems, struct error *err);
@@ -175,6 +179,25 @@ int cgroup_read_numa_pages(const struct cgroup_dir *c, struct numa_stat *out, st
  * 5.17.
  */
 int cgroup_read_hugetlb_stat(const struct cgroup_dir *c, uint64_t size, struct numa_stat *out, struct error *err);
+
+/*
+ * How much of the time at least one thread has waited for a resource (the kernel's PSI).
+ */
+struct pressure {
+	double now, minute; /* part of the last 10 seconds and of the last minute, 0 to 1 */
+};
+/* Of the cgroup's threads, for CPUs. -ENOENT or -EOPNOTSUPP: the kernel does not measure it. */
+int cgroup_read_cpu_pressure(const struct cgroup_dir *c, struct pressure *out, struct error *err);
+/* Of the whole machine; @resource: "cpu", "memory" or "io"; @root: descriptor of /. Errors as above. */
+int pressure_read(int root, const char *resource, struct pressure *out, struct error *err);
+/*
+ * A descriptor that poll() reports with POLLPRI when threads of the machine have waited for more than @part (below 1) of a
+ * second. The caller closes it. Needs root. -errno on failure.
+ */
+int pressure_trigger(int root, const char *resource, double part);
+
+/* Processor time that the cgroup has used, in microseconds. */
+int cgroup_read_cpu_usage(const struct cgroup_dir *c, uint64_t *usec, struct error *err);
 
 /*
  * Calls @each for every cgroup below the mount (not the root), parents before their children. Stops at the first

@@ -16,7 +16,7 @@
 
 #define CONTROLLERS_MAX 4096
 
-static int read_set(const struct cgroup_dir *c, const char *file, struct ids_out out, struct error *err)
+int cgroup_read_set(const struct cgroup_dir *c, const char *file, struct ids_out out, struct error *err)
 {
 	char text[4096];
 	cleanup_free char *large = NULL;
@@ -40,11 +40,11 @@ static int read_set(const struct cgroup_dir *c, const char *file, struct ids_out
 int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct nodeset *mems, struct error *err)
 {
 	struct idset found;
-	int rc = read_set(c, "cpuset.cpus.effective", ids_into(&found), err);
+	int rc = cgroup_read_set(c, "cpuset.cpus.effective", ids_into(&found), err);
 
 	if (rc < 0)
 		return rc;
-	rc = read_set(c, "cpuset.mems.effective", ids_into(mems), err);
+	rc = cgroup_read_set(c, "cpuset.mems.effective", ids_into(mems), err);
 	if (rc < 0)
 		return rc;
 	*cpus = found;
@@ -54,10 +54,10 @@ int cgroup_read_effective(const struct cgroup_dir *c, struct idset *cpus, struct
 int cgroup_read_cpuset(const struct cgroup_dir *c, struct cpuset *out, struct error *err)
 {
 	struct cpuset found;
-	int rc = read_set(c, "cpuset.cpus", ids_into(&found.cpus), err);
+	int rc = cgroup_read_set(c, "cpuset.cpus", ids_into(&found.cpus), err);
 
 	if (rc == 0)
-		rc = read_set(c, "cpuset.mems", ids_into(&found.mems), err);
+		rc = cgroup_read_set(c, "cpuset.mems", ids_into(&found.mems), err);
 	if (rc == 0)
 		rc = cgroup_read_effective(c, &found.cpus_effective, &found.mems_effective, err);
 	if (rc < 0)
@@ -319,7 +319,7 @@ int cgroup_write_cpus(const struct cgroup_writer *w, const struct cgroup_dir *c,
 	rc = write_lists(w, c, text, "", err);
 	if (rc < 0)
 		return error_prefix(err, rc, "cgroup %.200s", c->path);
-	rc = read_set(c, "cpuset.cpus", ids_into(&now), err);
+	rc = cgroup_read_set(c, "cpuset.cpus", ids_into(&now), err);
 	return rc < 0 ? rc : check_set(c, "cpuset.cpus", ids_of(cpus), ids_of(&now), err);
 }
 

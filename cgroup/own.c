@@ -63,6 +63,7 @@ enum own_mark own_mark_of(const struct record *found, uint64_t inode, const char
 /* Names for the messages, besides the cgroup. */
 struct own_names {
 	pid_t pid, stranger;
+	bool control; /* own_at_start() */
 	const char *id;
 	char child[NAME_MAX + 1];
 	const struct record *mark;
@@ -204,7 +205,7 @@ static void look_at_processes(const struct cgroup_dir *c, struct own_facts *f, s
 	f->listed = read_beneath(c->fd, "cgroup.procs", procs, sizeof(procs)) >= 0;
 	if (!f->listed)
 		return;
-	f->caller = lists_caller(procs);
+	f->caller = !n->control && lists_caller(procs);
 	for (; !f->caller && !f->stranger; at = end) {
 		pid_t pid = (pid_t)strtol(at, &end, 10);
 
@@ -287,19 +288,21 @@ static int judge_at_start(struct cgroup_dir *c, const char *inner, enum own_mark
 	} else {
 		look_at_processes(c, &f, n);
 	}
+	/* Processes that an earlier start of the unit has left are the unit's, too. */
+	if (n->control && mark != OWN_MARK_OTHER)
+		f.stranger = false;
 	rc = look_below(c, inner, &f, n, err);
 	return rc < 0 ? rc : say_verdict(own_judge_start(&f), c, n, err);
 }
 
-int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner,
-		 struct cgroup_dir *c, struct record **mark, struct error *err)
+int own_at_start(int mount, const struct own_start *s, struct cgroup_dir *c, struct record **mark, struct error *err)
 {
 	cleanup_own_mark struct record *found = NULL;
-	struct own_names n = { .pid = pid, .id = id };
-	const char *last = strrchr(c->path, '/');
+	struct own_names n = { .pid = s->pid, .id = s->id, .control = s->control };
+	const char *last = strrchr(c->path, '/'), *inner = s->inner;
 	int rc = 0;
 
-	if (inner && (strcmp(runtime_class, "lxc") != 0 || !last || strcmp(last + 1, inner) != 0))
+	if (inner && ((strcmp(s->runtime_class, "lxc") != 0 && !s->control) || !last || strcmp(last + 1, inner) != 0))
 		inner = NULL;
 	if (inner) {
 		/* The inner cgroup must be the container's own before the outer one is considered. */
@@ -312,7 +315,7 @@ int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id
 	if (rc < 0)
 		return rc;
 	n.mark = found;
-	rc = judge_at_start(c, inner, own_mark_of(found, c->inode, runtime_class, id), &n, err);
+	rc = judge_at_start(c, inner, own_mark_of(found, c->inode, s->runtime_class, s->id), &n, err);
 	if (rc < 0)
 		return rc;
 	c->owned = true;

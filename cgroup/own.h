@@ -68,14 +68,21 @@ static inline void cleanup_own_markp(struct record **mark)
 #define cleanup_own_mark __attribute__((cleanup(cleanup_own_markp)))
 
 /*
- * Checks at a container's start that its cgroup is its own, and sets @c->owned. @c: from cgroup_of_pid(), for the
- * container's first process @pid, which the runtime holds back. @inner: the name of the cgroup that LXC made for the
- * process, below the one with the limits: @c is then replaced by that outer cgroup. NULL: there is no inner cgroup.
- * *@mark becomes the record on the cgroup, or NULL; the caller frees it. -EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH: it is not
- * the container's own.
+ * Checks at a container's start that its cgroup is its own, and sets @c->owned. @c: from cgroup_of_pid(), for @s->pid. If
+ * there is an inner cgroup, @c is replaced by the outer one. *@mark becomes the record on the cgroup, or NULL; the caller
+ * frees it. -EPERM, -EBUSY, -EOPNOTSUPP, -ESRCH: it is not the container's own.
  */
-int own_at_start(int mount, pid_t pid, const char *runtime_class, const char *id, const char *inner,
-		 struct cgroup_dir *c, struct record **mark, struct error *err);
+struct own_start {
+	pid_t pid;         /* its first process, which the runtime holds back */
+	const char *runtime_class, *id;
+	const char *inner; /* the name of the cgroup for the process, below the one with the limits; NULL: there is none */
+	/*
+	 * It is a unit of systemd, which has confirmed that the (outer) cgroup is the unit's. @pid is then a control
+	 * process of the unit, as the caller may be, and the cgroup may have other processes of the unit.
+	 */
+	bool control;
+};
+int own_at_start(int mount, const struct own_start *s, struct cgroup_dir *c, struct record **mark, struct error *err);
 
 /*
  * Checks that @c, opened by the recorded path, is the cgroup of the placed container @r, and sets @c->owned. Errors as

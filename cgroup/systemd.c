@@ -1,32 +1,21 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Two D-Bus method calls and their replies: Get of a unit's ControlGroup, and SetUnitProperties if that is the cgroup
- * in question. Messages are in the machine's byte order, as their header says; every length in a reply is checked
- * against what was read.
+ * Calls of systemd's Manager, and Get of a unit's ControlGroup.
  *
  * The cgroup's attribute user.invocation_id is not used instead: it does not name the unit, and in a delegated cgroup
  * the container can write it.
  */
 #include "cgroup/systemd.h"
 
-#include "plugin/base/clock.h"
+#include "cgroup/dbus.h"
 #include "plugin/base/util.h"
-#include "plugin/base/wait.h"
 
 #include <errno.h>
-#include <poll.h>
-#include <stdbool.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <time.h>
 
-#define SET_BYTES (IDSET_MAX / 8)
-#define MESSAGE_MAX (4096 + 2 * SET_BYTES)
-#define UNIT_MAX 256
-#define OBJECTS "/org/freedesktop/systemd1/unit/"
-#define TYPE_RETURN 2
-#define TYPE_ERROR 3
+#define MANAGER "/org/freedesktop/systemd1"
+#define OBJECTS MANAGER "/unit/"
+#define INTERFACES "org.freedesktop.systemd1."
 
 #define SUFFIX ".scope"
 
@@ -40,123 +29,7 @@ const char *systemd_unit_of(const char *cgroup)
 	const char *name = strrchr(cgroup, '/');
 	size_t len = name ? strlen(++name) : 0, end = strlen(SUFFIX);
 
-	return len > end && len < UNIT_MAX && strcmp(name + len - end, SUFFIX) == 0 ? name : NULL;
-}
-
-/* --- writing; positions are relative to the start of the message, which is aligned --- */
-
-struct message {
-	size_t n;
-	bool full;
-	_Alignas(8) unsigned char byte[MESSAGE_MAX];
-};
-
-static void put(struct message *m, const void *data, size_t len)
-{
-	if (len > sizeof(m->byte) - m->n) {
-		m->full = true;
-		return;
-	}
-	memcpy(m->byte + m->n, data, len);
-	m->n += len;
-}
-
-static void align(struct message *m, size_t to)
-{
-	static const unsigned char zero[8];
-
-	put(m, zero, (to - m->n % to) % to);
-}
-
-static void put_u32(struct message *m, uint32_t v)
-{
-	align(m, 4);
-	put(m, &v, sizeof(v));
-}
-
-static void put_string(struct message *m, const char *s)
-{
-	put_u32(m, (uint32_t)strlen(s));
-	put(m, s, strlen(s) + 1);
-}
-
-static void put_signature(struct message *m, const char *s)
-{
-	unsigned char len = (unsigned char)strlen(s);
-
-	put(m, &len, 1);
-	put(m, s, len + 1U);
-}
-
-static void put_field(struct message *m, unsigned char code, const char *type, const char *value)
-{
-	align(m, 8);
-	put(m, &code, 1);
-	put_signature(m, type);
-	if (*type == 'g')
-		put_signature(m, value);
-	else
-		put_string(m, value);
-}
-
-static void patch_u32(struct message *m, size_t at, size_t v)
-{
-	uint32_t value = (uint32_t)v;
-
-	memcpy(m->byte + at, &value, sizeof(value));
-}
-
-/* Writes a property (sv) whose value is a byte array (ay) with a bit per id. */
-static void put_set(struct message *m, const char *name, struct ids s)
-{
-	unsigned char bits[SET_BYTES] = { 0 };
-	uint32_t len = 0;
-
-	if (ids_empty(s))
-		return;
-	ids_foreach(id, s) {
-		bits[id / 8] = (unsigned char)(bits[id / 8] | 1U << (id % 8));
-		len = (uint32_t)id / 8 + 1;
-	}
-	align(m, 8);
-	put_string(m, name);
-	put_signature(m, "ay");
-	put_u32(m, len);
-	put(m, bits, len);
-}
-
-struct call {
-	const char *object, *interface, *member, *signature;
-};
-
-/* Writes everything before the body; *@body becomes the body's position. */
-static void begin_call(struct message *m, const struct call *c, uint32_t serial, size_t *body)
-{
-	const uint16_t one = 1;
-	unsigned char begin[4] = { *(const unsigned char *)&one ? 'l' : 'B', 1, 0, 1 };
-	size_t fields;
-
-	m->n = 0;
-	m->full = false;
-	put(m, begin, sizeof(begin));
-	put_u32(m, 0); /* length of the body */
-	put_u32(m, serial);
-	put_u32(m, 0); /* length of the fields */
-	fields = m->n;
-	put_field(m, 1, "o", c->object);
-	put_field(m, 2, "s", c->interface);
-	put_field(m, 3, "s", c->member);
-	put_field(m, 6, "s", "org.freedesktop.systemd1");
-	put_field(m, 8, "g", c->signature);
-	patch_u32(m, 12, m->n - fields);
-	align(m, 8);
-	*body = m->n;
-}
-
-static int end_call(struct message *m, size_t body)
-{
-	patch_u32(m, 4, m->n - body);
-	return m->full ? -E2BIG : 0;
+	return len > end && len < SYSTEMD_UNIT_MAX && strcmp(name + len - end, SUFFIX) == 0 ? name : NULL;
 }
 
 static bool is_alnum(char c, bool first)
@@ -181,207 +54,187 @@ static void object_of(const char *unit, char *out, size_t size)
 	out[n] = '\0';
 }
 
-static int make_question(struct message *m, const char *unit)
+/* The interface that has the cgroup of the unit; NULL: another kind of unit. */
+static const char *interface_of(const char *unit)
 {
-	char object[sizeof(OBJECTS) + 3 * UNIT_MAX + 4];
-	const struct call get = { object, "org.freedesktop.DBus.Properties", "Get", "ss" };
-	size_t body;
+	static const char *const kinds[][2] = {
+		{ ".scope", INTERFACES "Scope" }, { ".service", INTERFACES "Service" }, { ".slice", INTERFACES "Slice" },
+	};
+	const char *end = strrchr(unit, '.');
 
-	object_of(unit, object, sizeof(object));
-	begin_call(m, &get, 1, &body);
-	put_string(m, "org.freedesktop.systemd1.Scope");
-	put_string(m, "ControlGroup");
-	return end_call(m, body);
+	for (size_t i = 0; end && i < ARRAY_SIZE(kinds); i++)
+		if (strcmp(end, kinds[i][0]) == 0)
+			return kinds[i][1];
+	return NULL;
 }
 
-static int make_call(struct message *m, const char *unit, const struct idset *cpus, const struct nodeset *mems)
+/*
+ * Asks for the cgroup of @unit, or of the manager. The reply is a variant: the signature "s", then an aligned string, which
+ * *@out becomes. -EREMOTEIO: systemd has no such unit.
+ */
+static int ask_cgroup(const struct dbus_line *l, struct dbus_message *m, const char *unit, const char **out,
+		      char said[DBUS_SAID_MAX])
 {
-	static const struct call set = { "/org/freedesktop/systemd1", "org.freedesktop.systemd1.Manager",
-					 "SetUnitProperties", "sba(sv)" };
-	size_t body, array, items;
+	char object[sizeof(OBJECTS) + 3 * SYSTEMD_UNIT_MAX + 4] = MANAGER;
+	const struct dbus_call get = { object, "org.freedesktop.DBus.Properties", "Get", "ss" };
+	const char *interface = unit ? interface_of(unit) : INTERFACES "Manager", *text;
+	size_t pos;
+	int r;
 
-	begin_call(m, &set, 2, &body);
-	put_string(m, unit);
-	put_u32(m, 1); /* runtime only: nothing is written below /etc */
-	put_u32(m, 0); /* length of the array */
-	array = m->n - 4;
-	align(m, 8);
-	items = m->n;
-	put_set(m, "AllowedCPUs", ids_of(cpus));
-	put_set(m, "AllowedMemoryNodes", ids_of(mems));
-	patch_u32(m, array, m->n - items);
-	return end_call(m, body);
-}
-
-/* --- the socket --- */
-
-struct line {
-	int fd;
-	uint64_t deadline; /* of clock_ms() */
-};
-
-static int receive(const struct line *l, void *data, size_t len)
-{
-	char *p = data;
-
-	while (len) {
-		ssize_t n = read(l->fd, p, len); /* non-blocking socket; the hooks' seccomp filter has no recv */
-		int r = 0;
-
-		if (n == 0)
-			return -ECONNRESET;
-		if (n > 0) {
-			p += n;
-			len -= (size_t)n;
-		} else if (errno == EAGAIN) {
-			r = wait_until(l->fd, POLLIN, l->deadline);
-		} else if (errno != EINTR) {
-			r = -errno;
-		}
-		if (r < 0)
-			return r;
-	}
+	if (!interface || (unit && strlen(unit) >= SYSTEMD_UNIT_MAX))
+		return -EINVAL;
+	if (unit)
+		object_of(unit, object, sizeof(object));
+	dbus_begin(m, &get, 1);
+	dbus_put_string(m, interface);
+	dbus_put_string(m, "ControlGroup");
+	r = dbus_exchange(l, m, said);
+	if (r < 0)
+		return r;
+	if (m->n - m->body < 4 || memcmp(m->byte + m->body, "\1s", 3) != 0)
+		return -EPROTO;
+	pos = m->body + 3;
+	text = dbus_text(m, &pos);
+	if (!text)
+		return -EPROTO;
+	*out = text;
 	return 0;
 }
 
-/* The kernel passes our uid; "30" is the digit of root's uid, in hex. */
-static int authenticate(const struct line *l)
+static void begin_set(struct dbus_message *m, const char *unit, const struct idset *cpus, const struct nodeset *mems)
 {
-	static const char hello[] = "\0AUTH EXTERNAL 30\r\n", begin[] = "BEGIN\r\n";
-	char reply[128];
-	size_t n = 0;
-	int r = send_until(l->fd, hello, sizeof(hello) - 1, l->deadline);
+	static const struct dbus_call set = { MANAGER, INTERFACES "Manager", "SetUnitProperties", "sba(sv)" };
 
-	while (r == 0 && (n < 2 || reply[n - 1] != '\n')) {
-		if (n == sizeof(reply))
-			return -EPROTO;
-		r = receive(l, &reply[n++], 1);
-	}
-	if (r == 0 && strncmp(reply, "OK ", 3) != 0)
-		return -EACCES;
-	return r < 0 ? r : send_until(l->fd, begin, sizeof(begin) - 1, l->deadline);
+	dbus_begin(m, &set, 2);
+	dbus_put_string(m, unit);
+	dbus_put_u32(m, 1); /* runtime only: nothing is written below /etc */
+	dbus_open_array(m);
+	dbus_put_set(m, "AllowedCPUs", ids_of(cpus));
+	dbus_put_set(m, "AllowedMemoryNodes", ids_of(mems));
+	dbus_close_array(m);
 }
 
-/* The string at @at in the body, in place; NULL if it is incomplete or not terminated. */
-static const char *text_at(const struct message *m, size_t at, size_t end)
+static int say(int status, const char *unit, const char *what, const char *said, struct error *err)
 {
-	uint32_t len;
-
-	if (end < sizeof(len) || at > end - sizeof(len))
-		return NULL;
-	memcpy(&len, m->byte + at, sizeof(len));
-	at += sizeof(len);
-	if (len >= end - at || m->byte[at + len] || strlen((const char *)m->byte + at) != len)
-		return NULL;
-	return (const char *)m->byte + at;
+	if (status == -EREMOTEIO)
+		return error_set(err, status, "%s of %.200s: systemd: %s", what, unit, quote(said).text);
+	return status < 0 ? error_errno(err, status, "%s of %.200s", what, unit) : 0;
 }
 
-/*
- * Reads messages up to the reply and stores it in @m; its body is from *@body to *@end. -EREMOTEIO: @said is systemd's
- * error message.
- */
-static int answer(const struct line *l, struct message *m, size_t *body, size_t *end, char *said, size_t size)
-{
-	const uint16_t one = 1;
-
-	for (;;) {
-		struct {
-			unsigned char order, type, flags, version;
-			uint32_t body, serial, fields;
-		} head;
-		size_t fields, all;
-		const char *text;
-		int r = receive(l, &head, sizeof(head));
-
-		if (r < 0)
-			return r;
-		if (head.order != (*(const unsigned char *)&one ? 'l' : 'B'))
-			return -EPROTO;
-		fields = ((size_t)head.fields + 7) / 8 * 8;
-		all = fields + head.body;
-		if (head.fields > sizeof(m->byte) || head.body > sizeof(m->byte) || all > sizeof(m->byte))
-			return -EPROTO;
-		r = receive(l, m->byte, all);
-		if (r < 0)
-			return r;
-		*body = fields;
-		*end = all;
-		if (head.type == TYPE_RETURN)
-			return 0;
-		if (head.type != TYPE_ERROR)
-			continue;
-		text = text_at(m, fields, all);
-		snprintf(said, size, "%s", text ? text : "");
-		return -EREMOTEIO;
-	}
-}
-
-/*
- * Asks whether the unit's cgroup is @cgroup: 1 or 0. The reply is a variant: the signature "s", then an aligned string.
- */
-static int has_cgroup(const struct line *l, struct message *m, const char *unit, const char *cgroup)
-{
-	char said[256];
-	size_t body, end;
-	const char *text;
-	int r = make_question(m, unit);
-
-	if (r == 0)
-		r = send_until(l->fd, m->byte, m->n, l->deadline);
-	if (r == 0)
-		r = answer(l, m, &body, &end, said, sizeof(said));
-	if (r < 0) /* systemd has no such unit */
-		return r == -EREMOTEIO ? 0 : r;
-	if (end - body < 4 || memcmp(m->byte + body, "\1s", 3) != 0)
-		return -EPROTO;
-	text = text_at(m, body + 4, end);
-	return text ? strcmp(text, cgroup) == 0 : -EPROTO;
-}
-
-static int connect_to(const char *path, unsigned int timeout_ms, struct line *l)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
-	if (l->fd < 0)
-		return -errno;
-	if (strlen(path) >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	strcpy(address.sun_path, path);
-	if (unix_connect(l->fd, (const struct sockaddr *)&address, sizeof(address)) < 0)
-		return -errno;
-	l->deadline = clock_ms() + timeout_ms;
-	return authenticate(l);
-}
-
-int systemd_set_cpuset(const char *socket_path, const char *cgroup, const struct idset *cpus,
+int systemd_set_cpuset(const struct systemd_at *at, const char *unit, const char *cgroup, const struct idset *cpus,
 		       const struct nodeset *mems, unsigned int timeout_ms, struct error *err)
 {
-	const char *unit = systemd_unit_of(cgroup);
-	cleanup_close int fd = -1;
-	struct line l = { .fd = -1 };
-	struct message m;
-	size_t body, end;
-	char said[256];
+	struct dbus_line l = { .fd = -1 };
+	struct dbus_message m;
+	char said[DBUS_SAID_MAX] = "";
+	const char *now;
 	int r;
 
 	if (!unit || (idset_empty(cpus) && nodeset_empty(mems)))
 		return 0;
-	l.fd = fd = unix_socket(SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK);
-	r = connect_to(socket_path, timeout_ms, &l);
-	/* another init system, or a container without one */
-	if (r == -ENOENT || r == -ECONNREFUSED)
+	r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
+	if (r == 0)
+		r = ask_cgroup(&l, &m, unit, &now, said);
+	/* another init system, a container without one, or a cgroup that is named like a unit */
+	if (r == -ENOENT || r == -ECONNREFUSED || r == -EREMOTEIO || (r == 0 && strcmp(now, cgroup) != 0)) {
+		cleanup_closep(&l.fd);
 		return 0;
+	}
+	if (r == 0) {
+		begin_set(&m, unit, cpus, mems);
+		r = dbus_exchange(&l, &m, said);
+	}
+	cleanup_closep(&l.fd);
+	return say(r, unit, "AllowedCPUs", said, err);
+}
+
+int systemd_cgroup_of(const struct systemd_at *at, const char *unit, char *out, size_t size, unsigned int timeout_ms,
+		      struct error *err)
+{
+	struct dbus_line l = { .fd = -1 };
+	struct dbus_message m;
+	char said[DBUS_SAID_MAX] = "";
+	const char *now = "";
+	int r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
+
 	if (r == 0)
-		r = has_cgroup(&l, &m, unit, cgroup);
-	if (r == 0)
-		return 0;
-	if (r > 0)
-		r = make_call(&m, unit, cpus, mems);
-	if (r == 0)
-		r = send_until(l.fd, m.byte, m.n, l.deadline);
-	if (r == 0)
-		r = answer(&l, &m, &body, &end, said, sizeof(said));
-	if (r == -EREMOTEIO)
-		return error_set(err, r, "AllowedCPUs of %.200s: systemd: %s", unit, quote(said).text);
-	return r < 0 ? error_errno(err, r, "AllowedCPUs of %.200s", unit) : 0;
+		r = ask_cgroup(&l, &m, unit, &now, said);
+	cleanup_closep(&l.fd);
+	if (r == 0 && (size_t)snprintf(out, size, "%s", now) >= size)
+		r = -ENAMETOOLONG;
+	return say(r, unit ? unit : "the manager", "the cgroup", said, err);
+}
+
+/*
+ * Waits for the end of the job that puts the process into its scope. JobRemoved has a number, the job, the unit, and the
+ * result; JobNew has no result.
+ */
+static int wait_for_job(const struct dbus_line *l, struct dbus_message *m, const char *job, const char *unit,
+			struct error *err)
+{
+	for (;;) {
+		const char *of, *result;
+		size_t pos;
+		int r = dbus_signal(l, m);
+
+		if (r < 0)
+			return error_errno(err, r, "scope %.200s: wait for its start", unit);
+		pos = m->body + 4;
+		of = dbus_text(m, &pos);
+		if (!of || strcmp(of, job) != 0 || !dbus_text(m, &pos))
+			continue;
+		result = dbus_text(m, &pos);
+		if (!result)
+			continue;
+		return strcmp(result, "done") == 0 ? 0 : error_set(err, -EREMOTEIO, "scope %.200s: systemd: %s", unit,
+								   quote(result).text);
+	}
+}
+
+static void begin_start(struct dbus_message *m, const struct systemd_scope *s)
+{
+	static const struct dbus_call start = { MANAGER, INTERFACES "Manager", "StartTransientUnit", "ssa(sv)a(sa(sv))" };
+
+	dbus_begin(m, &start, 1);
+	dbus_put_string(m, s->unit);
+	dbus_put_string(m, "fail");
+	dbus_open_array(m);
+	dbus_put_text(m, "Description", s->description);
+	dbus_put_text(m, "Slice", s->slice);
+	dbus_put_text(m, "CollectMode", "inactive-or-failed");
+	dbus_put_number(m, "PIDs", (uint32_t)s->pid);
+	dbus_put_set(m, "AllowedCPUs", ids_of(s->cpus));
+	dbus_put_set(m, "AllowedMemoryNodes", ids_of(s->mems));
+	dbus_close_array(m);
+	dbus_open_array(m); /* of other units: none */
+	dbus_close_array(m);
+}
+
+int systemd_start_scope(const struct systemd_at *at, const struct systemd_scope *scope, unsigned int timeout_ms,
+			struct error *err)
+{
+	struct dbus_line l = { .fd = -1 };
+	struct dbus_message m;
+	char said[DBUS_SAID_MAX] = "", job[DBUS_SAID_MAX];
+	const char *text = NULL;
+	size_t pos;
+	int r = dbus_connect(&l, at->socket, at->uid, timeout_ms);
+
+	if (r == 0) {
+		begin_start(&m, scope);
+		r = dbus_exchange(&l, &m, said);
+	}
+	if (r == 0) {
+		pos = m.body;
+		text = dbus_text(&m, &pos);
+		r = text && strlen(text) < sizeof(job) ? 0 : -EPROTO;
+	}
+	if (r < 0) {
+		cleanup_closep(&l.fd);
+		return say(r, scope->unit, "start", said, err);
+	}
+	strcpy(job, text);
+	r = wait_for_job(&l, &m, job, scope->unit, err);
+	cleanup_closep(&l.fd);
+	return r;
 }

@@ -304,3 +304,49 @@ int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *er
 		return error_set(err, -EINVAL, "hugetlb numa_stat: malformed line \"%s\"", quote(text).text);
 	return 0;
 }
+
+/* Reads "@name" and a number from *@at, and moves *@at behind them. */
+static bool named_number(const char **at, const char *name, uint64_t *out)
+{
+	size_t len = strlen(name);
+	const char *p = *at + len;
+
+	if (strncmp(*at, name, len) != 0 || !number_prefix(&p, UINT64_MAX, out))
+		return false;
+	*at = p;
+	return true;
+}
+
+/* Reads "@name" and a per cent number with two decimals. */
+static bool named_part(const char **at, const char *name, double *out)
+{
+	uint64_t whole, hundredths;
+
+	if (!named_number(at, name, &whole) || !named_number(at, ".", &hundredths) || whole > 100 || hundredths > 99)
+		return false;
+	*out = (double)(whole * 100 + hundredths) / 10000;
+	return true;
+}
+
+/* "some avg10=0.00 avg60=1.25 avg300=0.31 total=12345" */
+int pressure_parse(const char *text, struct pressure *out, struct error *err)
+{
+	struct pressure p;
+	const char *at = text;
+
+	if (strncmp(at, "some", 4) == 0)
+		at += 4;
+	if (at == text || !named_part(&at, " avg10=", &p.now) || !named_part(&at, " avg60=", &p.minute) || *at != ' ')
+		return error_set(err, -EINVAL, "pressure: malformed line \"%s\"", quote(text).text);
+	*out = p;
+	return 0;
+}
+
+int cpu_usage_parse(const char *text, uint64_t *usec, struct error *err)
+{
+	const char *p = text;
+
+	if (!named_number(&p, "usage_usec ", usec) || (*p && *p != '\n'))
+		return error_set(err, -EINVAL, "cpu.stat: malformed line \"%s\"", quote(text).text);
+	return 0;
+}

@@ -39,4 +39,10 @@ void hugetlb_file(uint64_t size, const char *what, char *buf, size_t len);
 /* Parses hugetlb.SIZE.numa_stat, as "total=0 N0=0 N1=0" in bytes, into .anon. -EINVAL: it cannot be parsed. */
 int hugetlb_stat_parse(const char *text, struct numa_stat *out, struct error *err);
 
+/* Parses the line "some" of a *.pressure file. -EINVAL: it cannot be parsed. */
+int pressure_parse(const char *text, struct pressure *out, struct error *err);
+
+/* The processor time in cpu.stat, in microseconds. -EINVAL: it cannot be parsed. */
+int cpu_usage_parse(const char *text, uint64_t *usec, struct error *err);
+
 #endif

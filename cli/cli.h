@@ -23,6 +23,7 @@ struct cli {
 	const char *conf;    /* NULL: PLACE_CONF, below the sysroot if there is one */
 	bool json;
 	bool failed;         /* a verb's check failed: exit status 1 */
+	int status;          /* of a verb's failure, instead of 1 or 2; 0: not set */
 	int root;            /* the sysroot, opened */
 };
 
@@ -125,6 +126,7 @@ int verb_incus(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_plan(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_rebalance(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_resize(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_run(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err);

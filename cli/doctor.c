@@ -5,6 +5,7 @@
  */
 #include "cli/doctor-report.h"
 #include "cli/doctor-runtimes.h"
+#include "cli/doctor-services.h"
 #include "cli/drift.h"
 
 #include "cgroup/cgroup.h"
@@ -193,6 +194,19 @@ static void check_ledger(struct doctor *d)
 	check_records(d, &env);
 }
 
+/* Exclusive CPUs from which the kernel does not keep other processes. */
+static void say_exclusive(struct doctor *d, const struct numaplace_placement *p)
+{
+	static const char key[] = "limits.cpu.exclusive:";
+	const char *why;
+
+	if (strcmp(numaplace_placement_exclusive(p), "placed containers") != 0)
+		return;
+	for (unsigned int i = 0; (why = numaplace_placement_reason(p, i)); i++)
+		if (strncmp(why, key, strlen(key)) == 0)
+			doctor_say(d, VERDICT_NOTE, "exclusive", "%.80s: %.300s", numaplace_placement_id(p), why);
+}
+
 /* Containers whose cpuset another program has written. */
 static void check_cpusets(struct doctor *d)
 {
@@ -208,12 +222,13 @@ static void check_cpusets(struct doctor *d)
 		struct drift drift = drift_of(np, p);
 		char text[1200];
 
-		if (drift.cpus || drift.mems) {
+		if (drift_is(&drift)) {
 			drift_describe(&drift, p, text, sizeof(text));
 			doctor_say(d, VERDICT_DO, "placements", "%.80s: %.300s: another program has written its cpuset: accept "
 				   "or replace it with numaplace resize", numaplace_placement_id(p), text);
 		}
 		drift_free(&drift);
+		say_exclusive(d, p);
 	}
 }
 
@@ -299,6 +314,7 @@ int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
 	d->cli = cli;
 	check_host(d);
 	doctor_check_runtimes(d);
+	doctor_check_services(d);
 	doctor_check_traps(d);
 	for (unsigned int i = 0; i < d->n; i++)
 		cli->failed |= d->finding[i].verdict == VERDICT_DO;

@@ -7,6 +7,14 @@
 #include <stdio.h>
 #include <string.h>
 
+static bool has_lost_partition(const struct numaplace_placement *p, const char *now)
+{
+	const char *asked = numaplace_placement_request(p, "limits.cpu.exclusive");
+
+	return strcmp(numaplace_placement_exclusive(p), "kernel") == 0 &&
+	       strcmp(now, asked && strcmp(asked, "isolated") == 0 ? "isolated" : "root") != 0;
+}
+
 struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 {
 	struct drift d = { 0 };
@@ -19,6 +27,7 @@ struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 		 strcmp(d.now->cpus, numaplace_placement_cpus(p)) != 0;
 	d.mems = strcmp(numaplace_placement_policy(p), "preferred") != 0 &&
 		 strcmp(d.now->mems, numaplace_placement_mems(p)) != 0;
+	d.partition = has_lost_partition(p, d.now->partition);
 	return d;
 }
 
@@ -30,12 +39,15 @@ void drift_free(struct drift *d)
 
 void drift_describe(const struct drift *d, const struct numaplace_placement *p, char *buf, size_t size)
 {
-	char cpus[1024] = "", mems[1024] = "";
+	char cpus[1024] = "", mems[1024] = "", partition[256] = "";
 
 	if (d->cpus)
 		snprintf(cpus, sizeof(cpus), "CPUs %.400s instead of %.400s", d->now->cpus, numaplace_placement_cpus(p));
 	if (d->mems)
 		snprintf(mems, sizeof(mems), "memory nodes %.400s instead of %.400s", d->now->mems,
 			 numaplace_placement_mems(p));
-	snprintf(buf, size, "%s%s%s", cpus, d->cpus && d->mems ? ", " : "", mems);
+	if (d->partition)
+		snprintf(partition, sizeof(partition), "partition \"%.200s\"", d->now->partition);
+	snprintf(buf, size, "%s%s%s%s%s", cpus, d->cpus && d->mems ? ", " : "", mems,
+		 d->partition && (d->cpus || d->mems) ? ", " : "", partition);
 }

@@ -13,6 +13,7 @@
 struct drift {
 	struct numaplace_cpuset *now; /* NULL: it cannot be read */
 	bool cpus, mems;              /* they differ from the placement */
+	bool partition;               /* the kernel does not keep others from its exclusive CPUs any more */
 };
 
 /*
@@ -22,7 +23,13 @@ struct drift {
 struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p);
 void drift_free(struct drift *d);
 
-/* "CPUs 6-7 instead of 2-3" */
+/* Whether anything differs. */
+static inline bool drift_is(const struct drift *d)
+{
+	return d->cpus || d->mems || d->partition;
+}
+
+/* "CPUs 6-7 instead of 2-3, partition "root invalid"" */
 void drift_describe(const struct drift *d, const struct numaplace_placement *p, char *buf, size_t size);
 
 #endif

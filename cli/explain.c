@@ -77,6 +77,8 @@ static void explain_print_json(const struct numaplace_placement *p, const struct
 	json_put_string(&o, "cpus", numaplace_placement_cpus(p));
 	json_put_string(&o, "mems", numaplace_placement_mems(p));
 	json_put_string(&o, "held", numaplace_placement_held(p));
+	if (*numaplace_placement_exclusive(p))
+		json_put_string(&o, "exclusive", numaplace_placement_exclusive(p));
 	json_put_uint(&o, "counts_for", numaplace_placement_count(p));
 	json_memory(&o, p);
 	json_put_string(&o, "policy", numaplace_placement_policy(p));
@@ -136,6 +138,13 @@ static void fill_asked(struct table *t, const struct numaplace_placement *p)
 	list_row(t, "runtime's pin, memory", numaplace_placement_pinned_mems(p));
 }
 
+static const char *exclusive_text(const struct numaplace_placement *p)
+{
+	const char *by = numaplace_placement_exclusive(p);
+
+	return strcmp(by, "placed containers") == 0 ? "numaplace, from placed containers only" : *by ? "the kernel" : "";
+}
+
 static void fill_chosen(struct table *t, const struct numaplace_placement *p)
 {
 	const struct numaplace_node_memory *m;
@@ -145,6 +154,7 @@ static void fill_chosen(struct table *t, const struct numaplace_placement *p)
 	table_cell(t, "chosen CPUs");
 	table_list_text(t, numaplace_placement_cpus(p));
 	list_row(t, "held for itself", numaplace_placement_held(p));
+	list_row(t, "kept from others by", exclusive_text(p));
 	list_row(t, "chosen memory nodes", numaplace_placement_mems(p));
 	for (unsigned int i = 0; (m = numaplace_placement_memory(p, i)); i++) {
 		if (!m->requested)

@@ -86,9 +86,15 @@ static int watch_file(struct follow *f, const struct record *r, const char *name
 
 static int watch_container(void *arg, const struct record *r)
 {
-	int rc = record_is_reserved(r) ? 0 : watch_file(arg, r, "cpuset.cpus");
+	int rc;
 
-	return rc < 0 || record_is_reserved(r) ? rc : watch_file(arg, r, "cpuset.mems");
+	if (record_is_reserved(r))
+		return 0;
+	rc = watch_file(arg, r, "cpuset.cpus");
+	if (rc == 0)
+		rc = watch_file(arg, r, "cpuset.mems");
+	/* The kernel reports a partition that it ends. */
+	return rc < 0 || r->partition == PARTITION_MEMBER ? rc : watch_file(arg, r, "cpuset.cpus.partition");
 }
 
 /* A ledger that another program removes ends the program: systemd starts it again. */

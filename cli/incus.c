@@ -5,6 +5,7 @@
  * request is saved in user.numaplace.limits.cpu.nodes, so that the next call chooses again from it.
  */
 #include "cli/engine.h"
+#include "place/devices.h"
 #include "plugin/base/name.h"
 #include "runtime-hooks/incus/incus-api.h"
 #include "runtime-hooks/common/json-write.h"
@@ -57,7 +58,7 @@ static uint64_t machine_memory(const struct topology *t)
 	return sum;
 }
 
-static int incus_choose(const struct cli *cli, const struct incus_config *c, struct placement *out, struct reasons *why,
+static int incus_choose(const struct cli *cli, struct incus_config *c, struct placement *out, struct reasons *why,
 			struct error *err)
 {
 	cleanup_env struct place_env env = CLI_ENV_NONE;
@@ -68,10 +69,19 @@ static int incus_choose(const struct cli *cli, const struct incus_config *c, str
 	if (ret == 0)
 		ret = cli_topology(cli, &t, err);
 	if (ret == 0)
+		ret = incus_config_settle(c, &env.conf, err);
+	if (ret == 0)
 		ret = incus_plan_ahead(c, &env.conf, machine_memory(t), &request, err);
 	if (ret == 0)
 		incus_doubts(c, machine_memory(t), cli_warn);
-	return ret < 0 ? ret : place_plan(&env, &request, NULL, out, why, err);
+	if (ret < 0)
+		return ret;
+	if (c->devices.n)
+		ret = place_open(&env, PLACE_READ, err);
+	if (ret < 0)
+		return ret;
+	place_find_devices(&env, &c->devices, &request);
+	return place_plan(&env, &request, NULL, out, why, err);
 }
 
 static int write_nodes(const struct incus_options *o, const struct incus_config *c, const char *list, struct error *err)

@@ -29,6 +29,7 @@ static const struct verb {
 	{ "verify", verb_verify, "[ID|PID...]", "where their pages are, and where they should be" },
 	{ "move", verb_move, "ID NODES", "bring a live container, memory first, to other nodes" },
 	{ "resize", verb_resize, "ID KEY=VALUE...", "give a live container more or fewer resources" },
+	{ "run", verb_run, "KEY=VALUE... -- COMMAND", "place a command, and become it" },
 	{ "follow", verb_follow, "[--watch]", "let records follow cpusets that another program has written" },
 	{ "rebalance", verb_rebalance, "[--dry-run]", "move containers to even the load or to join split ones" },
 	{ "doctor", verb_doctor, "", "check this host: what works, and what needs to be done" },
@@ -145,7 +146,7 @@ int main(int argc, char **argv)
 	int status;
 
 	/* --json applies to errors in the options, too */
-	for (int i = 1; i < argc; i++)
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++)
 		if (!strcmp(argv[i], "--json"))
 			cli.json = true;
 	status = error_exit_status(run(&cli, argc - 1, argv + 1, &err));
@@ -158,6 +159,8 @@ int main(int argc, char **argv)
 	} else if (status) {
 		fprintf(stderr, "numaplace: %s\n", err.text);
 	}
+	if (status && cli.status)
+		status = cli.status;
 	if (!status && cli.failed)
 		status = 1;
 	if (fflush(stdout) || ferror(stdout)) {

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace rebalance [--dry-run] [--max-move BYTES]`: plans moves that even out the load or bring split containers
- * together, shows what each costs, then makes them one at a time and verifies each. Every move is an improvement by
- * itself, so the program may be interrupted between any two. A move that fails ends the rebalance.
+ * `numaplace rebalance [--dry-run] [--by-use] [--max-move BYTES]`: plans moves that even out the load, bring split
+ * containers together or pages home, shows what each gains and costs, then makes them one at a time and verifies each.
+ * Every move is an improvement by itself, so the program may be interrupted between any two. A move that fails ends the
+ * rebalance, and so does a machine whose processes wait for longer than before.
  */
 #include "place/move.h"
+#include "plugin/base/clock.h"
 #include "cli/engine.h"
+#include "cli/rebalance-measure.h"
 #include "cli/table.h"
 #include "cli/snapshot.h"
 #include "place/rebalance.h"
@@ -17,18 +20,21 @@
 #include <string.h>
 
 #define MOVE_SECONDS 300
+#define WORSE 0.1 /* part of the time: more waiting than before the first move ends the command */
 
 struct rebalance {
 	struct cli *cli;
 	struct snapshot s;
 	struct conf conf;
 	struct rebalance_item *item;
+	struct measured *measured; /* by item */
 	uint64_t *held;      /* by item and node index */
 	struct rebalance_plan plan;
 	uint64_t max_move;
 	unsigned int done;   /* number of moves made */
 	bool *made;          /* for each move: it was made */
 	bool dry_run, begun; /* begun: moves may have been made, even if an error followed */
+	bool by_use;         /* judge by the CPU time that containers use, not by what they have requested */
 };
 
 static volatile sig_atomic_t interrupted;
@@ -43,27 +49,10 @@ static void free_all(struct rebalance *b)
 {
 	snapshot_free(&b->s);
 	free(b->item);
+	free(b->measured);
 	free(b->held);
 	rebalance_free(&b->plan);
 	free(b->made);
-}
-
-/* Reads the memory per node from the container's cgroup: private, shared and file pages. */
-static bool read_held(const struct rebalance *b, int mount, const struct record *r, struct numa_stat *stat,
-		      uint64_t *held)
-{
-	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
-
-	if (mount < 0 || cgroup_open(mount, r->cgroup, &c, NULL) < 0 || c.inode != r->cgroup_inode ||
-	    cgroup_read_numa_stat(&c, stat, NULL) < 0)
-		return false;
-	for (unsigned int i = 0; i < stat->n; i++) {
-		int node = topology_find_node(b->s.topology, stat->node[i].id);
-
-		if (node >= 0)
-			held[node] = stat->node[i].anon + stat->node[i].file;
-	}
-	return true;
 }
 
 static int make_plan(struct rebalance *b, struct error *err)
@@ -71,6 +60,7 @@ static int make_plan(struct rebalance *b, struct error *err)
 	unsigned int nodes = b->s.topology->nnodes;
 	cleanup_free struct numa_stat *stat = malloc(sizeof(*stat));
 	cleanup_close int mount = -1;
+	struct measure measure = { .topology = b->s.topology, .now = clock_boot_seconds(), .stat = stat };
 	struct rebalance_input in = {
 		.topology = b->s.topology,
 		.usage = b->s.usage,
@@ -78,23 +68,28 @@ static int make_plan(struct rebalance *b, struct error *err)
 		.n = b->s.n,
 		.max_move = b->max_move,
 	};
+	int ret;
 
 	b->item = calloc(b->s.n + 1, sizeof(*b->item));
+	b->measured = calloc(b->s.n + 1, sizeof(*b->measured));
 	b->held = calloc((size_t)b->s.n * nodes + 1, sizeof(*b->held));
-	if (!b->item || !b->held || !stat)
+	if (!b->item || !b->measured || !b->held || !stat)
 		return error_set(err, -ENOMEM, "out of memory");
 	if (!b->cli->sysroot)
 		cgroup_mount(&mount, NULL, 0, NULL);
+	measure.mount = mount;
 	for (unsigned int i = 0; i < b->s.n; i++) {
-		const struct record *r = b->s.record[i];
-		uint64_t *held = &b->held[(size_t)i * nodes];
+		struct measured *m = &b->measured[i];
 
-		b->item[i].record = r;
-		if (read_held(b, mount, r, stat, held))
-			b->item[i].held = held;
+		measure_container(&measure, b->s.record[i], &b->held[(size_t)i * nodes], m);
+		b->item[i] = (struct rebalance_item){
+			.record = b->s.record[i], .held = m->held, .astray = m->astray,
+			.idle = b->by_use && m->busy >= 0 ? 1 - m->busy : 0,
+		};
 	}
 	in.item = b->item;
-	return rebalance_plan(&in, &b->plan, err);
+	ret = rebalance_plan(&in, &b->plan, err);
+	return ret < 0 ? ret : rebalance_judge(&in, b->s.topology, measure.now, &b->plan, err);
 }
 
 /* --- output --- */
@@ -108,6 +103,7 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 	json_put_number(&o, "load_over_mean", b->plan.before);
 	json_put_number(&o, "load_over_mean_after", b->plan.after);
 	json_put_uint(&o, "bytes", b->plan.bytes);
+	json_put_uint(&o, "moves_not_worth_it", b->plan.dropped);
 	json_put_bool(&o, "dry_run", b->dry_run);
 	json_put_bool(&o, "interrupted", error && interrupted);
 	if (error)
@@ -123,6 +119,11 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 		json_put_uint(&o, "bytes", m->bytes);
 		json_put_number(&o, "load_over_mean", m->after);
 		json_put_bool(&o, "joins", m->joins);
+		json_put_bool(&o, "returns", m->returns);
+		if (b->measured[m->item].busy >= 0)
+			json_put_number(&o, "busy", b->measured[m->item].busy);
+		json_put_number(&o, "gain_cpus", m->gain);
+		json_put_number(&o, "cost_cpu_seconds", m->cost);
 		json_put_bool(&o, "done", b->made && b->made[i]);
 		json_end(&o);
 	}
@@ -130,25 +131,61 @@ static void rebalance_print_json(const struct rebalance *b, const char *error)
 	json_end(&o);
 }
 
-static int rebalance_print_plan(const struct rebalance *b, struct error *err)
+static const char *plural(unsigned int n)
 {
-	cleanup_table struct table t = { 0 };
+	return n == 1 ? "" : "s";
+}
+
+static void print_summary(const struct rebalance *b)
+{
+	double gain = 0, cost = 0;
 	char size[32];
 
 	printf("highest load of a node over the mean: %.2f", b->plan.before);
 	if (!b->plan.n) {
 		puts("; no move gains");
-		return 0;
+	} else {
+		size_human(b->plan.bytes, size, sizeof(size));
+		for (unsigned int i = 0; i < b->plan.n; i++) {
+			gain += b->plan.move[i].gain;
+			cost += b->plan.move[i].cost;
+		}
+		printf(", after %u move%s of %s in all: %.2f\n", b->plan.n, plural(b->plan.n), size, b->plan.after);
+		printf("predicted: as fast as with %.2f more CPUs, for %.1f CPU seconds of moving\n", gain, cost);
 	}
-	size_human(b->plan.bytes, size, sizeof(size));
-	printf(", after %u move%s of %s in all: %.2f\n\n", b->plan.n, b->plan.n == 1 ? "" : "s", size, b->plan.after);
-	table_init(&t, stdout, "lllrrl");
+	if (b->plan.dropped)
+		printf("%u more move%s would even the load, but would cost more than %s gain%s\n", b->plan.dropped,
+		       plural(b->plan.dropped), b->plan.dropped == 1 ? "it" : "they", b->plan.dropped == 1 ? "s" : "");
+}
+
+static const char *why_moved(const struct rebalance_move *m)
+{
+	if (m->returns)
+		return "pages return";
+	if (m->joins)
+		return "together";
+	return m->after < m->before ? "evener" : "makes room";
+}
+
+static int rebalance_print_plan(const struct rebalance *b, struct error *err)
+{
+	cleanup_table struct table t = { 0 };
+	char size[32];
+
+	print_summary(b);
+	if (!b->plan.n)
+		return 0;
+	putchar('\n');
+	table_init(&t, stdout, "lllrrrrrl");
 	table_cell(&t, "CONTAINER");
 	table_cell(&t, "FROM");
 	table_cell(&t, "TO");
+	table_cell(&t, "BUSY");
 	table_cell(&t, "MEMORY");
 	table_cell(&t, "LOAD");
-	table_cell(&t, "GAIN");
+	table_cell(&t, "CPUS GAINED");
+	table_cell(&t, "CPU SECONDS");
+	table_cell(&t, "WHY");
 	for (unsigned int i = 0; i < b->plan.n; i++) {
 		const struct rebalance_move *m = &b->plan.move[i];
 
@@ -156,9 +193,15 @@ static int rebalance_print_plan(const struct rebalance *b, struct error *err)
 		table_id(&t, b->s.record[m->item]->id);
 		table_comma(&t, ids_of(&b->s.record[m->item]->placement.nodes));
 		table_comma(&t, ids_of(&m->nodes));
+		if (b->measured[m->item].busy >= 0)
+			table_cell(&t, "%.0f %%", b->measured[m->item].busy * 100);
+		else
+			table_cell(&t, "-");
 		table_cell(&t, "%s", size);
 		table_cell(&t, "%.2f", m->after);
-		table_cell(&t, "%s", m->joins ? "together" : m->after < m->before ? "evener" : "makes room");
+		table_cell(&t, "%+.2f", m->gain);
+		table_cell(&t, "%.1f", m->cost);
+		table_cell(&t, "%s", why_moved(m));
 	}
 	return table_print(&t, err);
 }
@@ -191,10 +234,28 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 	return fflush(stdout) ? error_errno(err, -errno, "stdout") : 0;
 }
 
+/* Compares the machine with @before, the time before the first move. */
+static int stop_if_worse(const struct rebalance *b, const double before[STALLS], struct error *err)
+{
+	double most[STALLS];
+	int worse;
+
+	for (int i = 0; i < STALLS; i++)
+		most[i] = before[i] + WORSE;
+	worse = watch_stalls(b->cli->root, most);
+	if (worse < 0)
+		return 0;
+	return error_set(err, -EBUSY,
+			 "rebalance: stopped after %u of %u moves: processes wait for %s for more than %.0f %% of the time, %.0f %% before",
+			 b->done, b->plan.n, stall_names[worse], most[worse] * 100, before[worse] * 100);
+}
+
 static int move_all(struct rebalance *b, struct error *err)
 {
 	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	cleanup_env struct place_env env = CLI_ENV_NONE;
+	double before[STALLS] = { 0 };
+	bool known;
 	int ret = cli_env(b->cli, &env, err);
 
 	if (ret == 0 && b->cli->sysroot)
@@ -205,10 +266,15 @@ static int move_all(struct rebalance *b, struct error *err)
 	b->begun = ret == 0;
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
+	/* a single move has no next one to stop */
+	known = ret == 0 && b->plan.n > 1 && measure_stalls(b->cli->root, before);
 	for (unsigned int i = 0; i < b->plan.n && ret == 0; i++) {
+		if (i && known && !interrupted)
+			ret = stop_if_worse(b, before, err);
 		if (interrupted)
 			return error_set(err, -EINTR, "rebalance: interrupted after %u of %u moves", b->done, b->plan.n);
-		ret = move_one(b, &env, i, err);
+		if (ret == 0)
+			ret = move_one(b, &env, i, err);
 	}
 	return ret;
 }
@@ -219,6 +285,7 @@ static int rebalance_parse(struct rebalance *b, int argc, char **argv, struct er
 	const struct option_rule rules[] = {
 		{ .name = "max-move", .value = &size },
 		{ .name = "dry-run", .flag = &b->dry_run },
+		{ .name = "by-use", .flag = &b->by_use },
 	};
 	int words = cli_options("rebalance", rules, ARRAY_SIZE(rules), argc, argv, err);
 

@@ -11,6 +11,7 @@
 #include "plugin/base/clock.h"
 #include "plugin/base/hash.h"
 #include "plugin/base/util.h"
+#include "plugin/machine/device-node.h"
 #include "runtime-hooks/common/json.h"
 #include "runtime-hooks/common/json-write.h"
 
@@ -226,11 +227,10 @@ static int simulate_place(struct simulation *s, struct line *l, struct placement
 	for (unsigned int i = 0; i < l->request.ndevices; i++) {
 		int node;
 
-		ret = topology_device_node(s->cli->root, l->request.device[i], &node, err);
+		ret = device_node(s->cli->root, l->request.device[i], &node, err);
 		if (ret < 0)
 			return ret;
-		if (node >= 0)
-			nodeset_add(&in.device_nodes, (unsigned int)node);
+		device_nodes_add(&in.devices, i, node);
 	}
 	start = clock_ns(CLOCK_MONOTONIC);
 	ret = select_placement(&in, p, NULL, err);

@@ -42,6 +42,8 @@ static void status_print_json(const struct numaplace_snapshot *s)
 		cli_json_comma(&o, "nodes", numaplace_placement_nodes(p));
 		json_put_string(&o, "cpus", numaplace_placement_cpus(p));
 		json_put_string(&o, "mems", numaplace_placement_mems(p));
+		if (*numaplace_placement_exclusive(p))
+			json_put_string(&o, "exclusive", numaplace_placement_exclusive(p));
 		json_end(&o);
 	}
 	json_end(&o);

@@ -205,7 +205,7 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 	}
 	if (t->placed && !t->pid)
 		t->drift = drift_of(v->np, t->placed);
-	if (t->drift.cpus || t->drift.mems)
+	if (drift_is(&t->drift))
 		v->cli->failed = true;
 	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
@@ -316,9 +316,10 @@ static void verify_print_json(const struct verify *v)
 		json_put_string(&o, "applied", applied_of(t));
 		json_put_string(&o, "verdict", verdict(v, t));
 		if (t->drift.now) {
-			json_put_bool(&o, "drift", t->drift.cpus || t->drift.mems);
+			json_put_bool(&o, "drift", drift_is(&t->drift));
 			json_put_string(&o, "cpus_now", t->drift.now->cpus);
 			json_put_string(&o, "mems_now", t->drift.now->mems);
+			json_put_string(&o, "partition_now", t->drift.now->partition);
 		}
 		json_put_uint(&o, "hit", t->own - t->miss);
 		json_put_uint(&o, "miss", t->miss);
@@ -370,7 +371,7 @@ static void print_drift(const struct target *t)
 {
 	char text[1200];
 
-	if (!t->drift.cpus && !t->drift.mems)
+	if (!drift_is(&t->drift))
 		return;
 	drift_describe(&t->drift, t->placed, text, sizeof(text));
 	printf("drift: %s: another program has written its cpuset (see numaplace-resize(1))\n", text);

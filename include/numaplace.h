@@ -261,8 +261,8 @@ NUMAPLACE_API void numaplace_prediction_free(struct numaplace_prediction *p);
  * @pid:     its first process, in the cgroup of the container. The runtime holds it before its first instruction, and
  *           has not waited for it, so that the number is not reused.
  * @id:      its id: letters, digits and . _ + : @ -
- * @runtime: the runtime's name as `numaplace status` shows it, at most 15 bytes; NULL: "oci". "lxc", "incus" and "lxd"
- *           have ids of their own, all others share theirs.
+ * @runtime: the runtime's name as `numaplace status` shows it, at most 15 bytes; NULL: "oci". "lxc", "incus", "lxd",
+ *           "run" and "systemd" have ids of their own, all others share theirs.
  * @planned: an earlier placement from numaplace_plan(). The container gets the same memory nodes or -EAGAIN, and CPUs
  *           of that plan. A policy other than strict needs it, because only the runtime can set a memory policy: the
  *           caller promises that the process has, or gets, the policy numaplace_placement_policy() on these nodes.
@@ -652,6 +652,8 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  * struct numaplace_cpuset - what the kernel allows a container now
  * @cpus: its CPUs, a list
  * @mems: its memory nodes, a list
+ * @partition: "member", "root", "isolated", or the last two with " invalid" and a reason of the kernel; "": the kernel has
+ *             no cpuset partitions
  *
  * They differ from its placement if another program has written its cpuset, or a CPU is offline.
  *
@@ -659,6 +661,7 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  */
 struct numaplace_cpuset {
 	const char *cpus, *mems;
+	const char *partition;
 };
 
 /**
@@ -831,6 +834,16 @@ NUMAPLACE_API int numaplace_placement_overcommitted(const struct numaplace_place
  * Since: 0.1
  */
 NUMAPLACE_API const char *numaplace_placement_held(const struct numaplace_placement *p);
+
+/**
+ * numaplace_placement_exclusive - what keeps others from its CPUs
+ *
+ * Returns: "kernel": a cpuset partition, no process outside of the container runs there; "placed containers": numaplace
+ * gives them to no other container, and a reason says why the kernel does not keep other processes away; "": it is not
+ * exclusive, or a plan.
+ * Since: 0.1
+ */
+NUMAPLACE_API const char *numaplace_placement_exclusive(const struct numaplace_placement *p);
 
 /**
  * numaplace_placement_count - the CPUs that it counts for

@@ -135,6 +135,8 @@ struct numaplace_placement *placement_of_record(const struct record *r)
 	out->runtime = strdup(r->runtime);
 	out->cgroup = strdup(r->cgroup ? r->cgroup : "");
 	memcpy(out->applied, r->applied, sizeof(out->applied));
+	if (r->request.exclusive)
+		out->exclusive = r->partition != PARTITION_MEMBER ? "kernel" : "placed containers";
 	out->inode = r->cgroup_inode;
 	out->decided = r->started;
 	return complete(out, copy_placement(out, &r->placement, &r->reasons) && copy_request(out, &r->request));
@@ -231,6 +233,11 @@ const char *numaplace_placement_reason(const struct numaplace_placement *p, unsi
 const char *numaplace_placement_held(const struct numaplace_placement *p)
 {
 	return p->held;
+}
+
+const char *numaplace_placement_exclusive(const struct numaplace_placement *p)
+{
+	return p->exclusive ? p->exclusive : "";
 }
 
 unsigned int numaplace_placement_count(const struct numaplace_placement *p)

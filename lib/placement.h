@@ -19,6 +19,7 @@ struct numaplace_placement {
 	char *nodes, *cpus, *mems, *held;
 	char *pinned_cpus, *pinned_mems;
 	char applied[32];
+	const char *exclusive;   /* as numaplace_placement_exclusive(); NULL: "" */
 	enum memory_policy policy;
 	bool overcommitted;
 	unsigned int count;

@@ -82,6 +82,8 @@ static void find_left_out(const struct numaplace *np, const struct numaplace_sna
 	for (unsigned int i = 0; usage && i < t->ncpus; i++)
 		if (t->cpus[i].id < usage->cpu_ids && usage->exclusive[t->cpus[i].id])
 			idset_add(&out->held, t->cpus[i].id);
+	/* A partition takes its CPUs from the root cgroup. */
+	idset_andnot(&out->not_allowed, &out->held);
 }
 
 /* --- filling the structs --- */

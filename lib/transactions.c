@@ -73,16 +73,6 @@ static int check_runtime(const char *runtime, struct error *err)
 	return 0;
 }
 
-static const char *class_of(const char *runtime)
-{
-	static const char *const classes[] = { "lxc", "incus", "lxd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
-		if (strcmp(runtime, classes[i]) == 0)
-			return classes[i];
-	return strcmp(runtime, "libvirt") == 0 ? "vm" : "oci";
-}
-
 int numaplace_plan(struct numaplace *np, const struct numaplace_request *r, const char *id,
 		   struct numaplace_placement **out)
 {
@@ -137,7 +127,7 @@ static int make_job(const struct numaplace_request *r, const struct numaplace_ta
 	rc = check_runtime(job->runtime, err);
 	if (rc < 0)
 		return rc;
-	job->runtime_class = class_of(job->runtime);
+	job->runtime_class = record_class_of(job->runtime);
 	job->id = t->id;
 	job->pid = t->pid;
 	if (t->planned) {
@@ -186,7 +176,7 @@ int numaplace_release(struct numaplace *np, const char *runtime, const char *id)
 	if (rc == 0)
 		rc = lib_check_writable(np, &err);
 	if (rc == 0)
-		rc = run_release(np, class_of(runtime), id, &err);
+		rc = run_release(np, record_class_of(runtime), id, &err);
 	return lib_keep(np, rc, &err);
 }
 

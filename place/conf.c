@@ -379,6 +379,23 @@ static int set_devices(struct conf *c, char *value, struct error *err)
 	return parse_switch(value, &c->devices_allowed, err);
 }
 
+static int set_environment_keys(struct conf *c, char *value, struct error *err)
+{
+	bool on;
+	int r = parse_switch(value, &on, err);
+
+	if (r == 0)
+		c->environment = on ? ENVIRONMENT_ON : ENVIRONMENT_OFF;
+	return r;
+}
+
+bool conf_takes_environment(const struct conf *c)
+{
+	if (c->environment == ENVIRONMENT_USUAL)
+		return c->container_keys == ALL_KEYS;
+	return c->environment == ENVIRONMENT_ON;
+}
+
 static int set_record(struct conf *c, char *value, struct error *err)
 {
 	static const char *const names[] = { "config", "file", "none", NULL };
@@ -414,6 +431,7 @@ static const struct conf_key {
 	{ "share-out", set_share_out },
 	{ "work", set_work },
 	{ "container-keys", set_container_keys },
+	{ "environment-keys", set_environment_keys },
 	{ "max-cpus", set_max_cpus },
 	{ "max-cpus-each", set_max_cpus_each },
 	{ "max-exclusive-cpus", set_max_exclusive },

@@ -14,11 +14,14 @@ enum conf_default { DEFAULT_NONE, DEFAULT_BALANCED, DEFAULT_FOLLOW_PINS, DEFAULT
 enum conf_record { RECORD_CONFIG, RECORD_FILE, RECORD_NONE };
 enum conf_incus_mode { INCUS_FOLLOW, INCUS_LEAD };
 
+enum conf_environment { ENVIRONMENT_USUAL, ENVIRONMENT_OFF, ENVIRONMENT_ON };
+
 struct conf {
 	enum conf_default without_keys;   /* default = none | balanced | follow-pins */
 	bool warn_only;                   /* on-failure = fail | warn */
 	struct select_policy select;      /* reserved-cpus, -nodes, -memory, balance, share-out */
 	unsigned int container_keys;      /* container-keys: bits 1 << enum request_key that containers may set */
+	enum conf_environment environment; /* environment-keys = true | false */
 	/* Limits; 0 = none. For one container, or with _each for all containers of a tenant together. */
 	unsigned int max_cpus, max_cpus_each;
 	unsigned int max_exclusive_each;
@@ -33,6 +36,12 @@ struct conf {
 	/* Names, separated by single spaces. Empty: all namespaces but kube-system; all runtime classes. */
 	char pod_namespaces[CONF_NAMES_MAX], pod_classes[CONF_NAMES_MAX];
 };
+
+/*
+ * Whether containers may set keys in their environment. An image, too, has an environment: without environment-keys,
+ * only where every key is allowed.
+ */
+bool conf_takes_environment(const struct conf *c);
 
 /* Sets the defaults. */
 void conf_init(struct conf *c);

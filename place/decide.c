@@ -6,8 +6,10 @@
 
 #include "place/admit.h"
 #include "place/claim.h"
+#include "place/inspect.h"
 #include "place/message.h"
 #include "plugin/base/util.h"
+#include "plugin/machine/device-node.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -21,10 +23,10 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 	d->env = env;
 	d->topology = t;
 	d->request = request;
-	d->device_nodes = (struct nodeset){ { 0 } };
-	d->devices_unknown = 0;
+	d->devices = (struct device_nodes){ 0 };
 	d->whole = false;
 	d->without = NULL;
+	d->cgroup = NULL;
 	d->second = NULL;
 	constraints_init(&d->limits, request);
 }
@@ -43,12 +45,11 @@ int decision_begin(struct decision *d, struct place_env *env, struct topology *t
 	for (unsigned int i = 0; rc == 0 && i < request->ndevices; i++) {
 		int node;
 
-		rc = topology_device_node(env->root, request->device[i], &node, err);
-		if (rc == 0 && node >= 0)
-			nodeset_add(&d->device_nodes, (unsigned int)node);
-		else if (rc == 0)
-			d->devices_unknown |= 1U << i;
+		rc = device_node(env->root, request->device[i], &node, err);
+		if (rc == 0)
+			device_nodes_add(&d->devices, i, node);
 	}
+	device_nodes_add_found(&d->devices, request);
 	return rc;
 }
 
@@ -58,11 +59,11 @@ void decision_again(struct decision *d)
 	for (unsigned int i = 0; i < d->request->ndevices; i++) {
 		int node;
 
-		if (topology_device_node(d->env->root, d->request->device[i], &node, NULL) == 0 && node >= 0)
-			nodeset_add(&d->device_nodes, (unsigned int)node);
-		else
-			d->devices_unknown |= 1U << i;
+		if (device_node(d->env->root, d->request->device[i], &node, NULL) < 0)
+			node = -1;
+		device_nodes_add(&d->devices, i, node);
 	}
+	device_nodes_add_found(&d->devices, d->request);
 }
 
 void decision_limit_to_root(struct decision *d)
@@ -94,8 +95,7 @@ int decision_try(const struct decision *d, const struct usage *usage, struct pla
 		.request = d->request,
 		.policy = &d->env->conf.select,
 		.limits = &d->limits,
-		.device_nodes = d->device_nodes,
-		.devices_unknown = d->devices_unknown,
+		.devices = d->devices,
 		.whole = d->whole,
 	};
 	bool exclusive = d->request->exclusive;
@@ -169,6 +169,34 @@ void decision_say_chosen(const struct decision *d, const struct placement *p, st
 			place_say(d->env, "%s", placement_warning((enum placement_warning)w));
 }
 
+void decision_allow_held(struct decision *d, const struct usage *usage)
+{
+	for (unsigned int i = 0; d->limits.limited && i < usage->cpu_ids; i++)
+		if (usage->exclusive[i])
+			idset_add(&d->limits.allowed_cpus, i);
+}
+
+/* After a sweep: the CPUs of partitions that have ended are allowed again. */
+static int see_partitions(struct decision *d, const struct ledger *l, struct error *err)
+{
+	int rc = 0;
+
+	if (d->env->live.gave_back && d->cgroup)
+		rc = inspect_allowed(d->env, d->cgroup, &d->limits, err);
+	d->env->live.gave_back = false;
+	decision_allow_held(d, ledger_usage(l));
+	return rc;
+}
+
+/* After a refusal: a partition may have ended since the cgroup was read, which was before the ledger was locked. */
+static bool allows_more(struct decision *d, const struct ledger *l)
+{
+	const struct idset before = d->limits.allowed_cpus;
+
+	d->env->live.gave_back = true;
+	return see_partitions(d, l, NULL) == 0 && !idset_subset(&d->limits.allowed_cpus, &before);
+}
+
 /* The usage without the container's own share: a copy, as the ledger's is read-only. */
 static int usage_without(const struct decision *d, const struct usage *all, struct usage **copy,
 			 const struct usage **out, struct error *err)
@@ -192,12 +220,19 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 	const struct usage *usage;
 	int rc = ledger_ready(l, err);
 
+	if (rc == 0)
+		rc = see_partitions(d, l, err);
 	if (rc < 0)
 		return rc;
 	decision_say_cut(d);
 	rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
 	if (rc == 0)
 		rc = decision_try(d, usage, out, why, err);
+	if (rc == -ENOSPC && d->cgroup && allows_more(d, l)) {
+		placement_free(out);
+		*out = (struct placement){ 0 };
+		rc = decision_try(d, usage, out, why, err);
+	}
 	if (decision_may_improve(d, ledger_usage(l), rc, out)) {
 		struct error sweep_err;
 		int gone;
@@ -208,7 +243,9 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 			return error_set(err, gone, "%s", sweep_err.text);
 		placement_free(out);
 		*out = (struct placement){ 0 };
-		rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
+		rc = see_partitions(d, l, err);
+		if (rc == 0)
+			rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
 		if (rc == 0)
 			rc = decision_try(d, usage, out, why, err);
 	}
@@ -266,10 +303,13 @@ int decision_make_near(struct decision *d, struct ledger *l, const struct nodese
 		       struct placement *out, struct reasons *why, struct error *err)
 {
 	cleanup_usage struct usage *copy = NULL;
-	const struct constraints wide = d->limits;
+	struct constraints wide;
 	const struct usage *usage;
 	int rc = ledger_ready(l, err);
 
+	if (rc == 0)
+		rc = see_partitions(d, l, err);
+	wide = d->limits;
 	if (rc == 0)
 		rc = usage_without(d, ledger_usage(l), &copy, &usage, err);
 	if (rc < 0)

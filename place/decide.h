@@ -15,10 +15,10 @@ struct decision {
 	struct topology *topology;
 	const struct request *request;
 	struct constraints limits;
-	struct nodeset device_nodes;
-	unsigned int devices_unknown;
+	struct device_nodes devices;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
 	struct placement *second; /* NULL, or becomes the placement of the runner-up: select_placements() */
+	const char *cgroup;      /* the path of the container's, whose parent may allow more after a sweep; NULL */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
 };
 
@@ -27,7 +27,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 
 /*
  * The same for a new container: checks the ceilings that need the topology, reduces the memory to the runtime's own
- * limit, and finds the nodes of the devices. -ENOSPC, or errors of topology_device_node().
+ * limit, and finds the nodes of the devices. -ENOSPC, or errors of device_node().
  */
 int decision_begin(struct decision *d, struct place_env *env, struct topology *t, const struct request *request,
 		   struct error *err);
@@ -59,6 +59,11 @@ int decision_make_near(struct decision *d, struct ledger *l, const struct nodese
 
 /* --- the parts, for a plan --- */
 
+/*
+ * Allows the CPUs that containers of @usage hold: as partitions, they are missing in the effective sets of all other
+ * cgroups. The selection leaves them out, and says why.
+ */
+void decision_allow_held(struct decision *d, const struct usage *usage);
 /* Chooses once. @usage: without the container's own share. */
 int decision_try(const struct decision *d, const struct usage *usage, struct placement *out, struct reasons *why,
 		 struct error *err);

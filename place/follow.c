@@ -5,6 +5,7 @@
 #include "place/follow.h"
 
 #include "cgroup/own.h"
+#include "place/exclusive.h"
 #include "place/message.h"
 #include "place/move.h"
 #include "place/note.h"
@@ -17,6 +18,7 @@
 struct changed {
 	char id[RECORD_ID_MAX + 1];
 	uint64_t inode;
+	bool lost;               /* its partition was made invalid; its cpuset is the placement */
 	struct request changes;
 };
 
@@ -24,6 +26,7 @@ struct search {
 	struct place_env *env;
 	bool (*wanted)(const void *arg, const char *id);
 	const void *arg;
+	struct idset held;       /* the CPUs that containers hold: partitions take them from the other cgroups */
 	struct changed *found;
 	size_t n, room;
 };
@@ -43,12 +46,25 @@ static bool is_unplaced(struct ids set, struct ids pin, struct ids allowed, stru
 	return ids_equal(set, pin) || (ids_equal(set, allowed) && ids_subset(recorded, allowed));
 }
 
+/* The same for CPUs. A program may have written the parent's as they were before others became partitions. */
+static bool are_unplaced_cpus(const struct idset *set, const struct record *r, const struct idset *allowed,
+			      const struct idset *held)
+{
+	struct idset plain = *set, rest = *allowed, recorded = r->placement.share.cpus;
+
+	idset_andnot(&plain, held);
+	idset_andnot(&rest, held);
+	idset_andnot(&recorded, held);
+	return idset_equal(set, &r->request.pin_cpus) ||
+	       (!idset_empty(&rest) && is_unplaced(ids_of(&plain), ids_of(&rest), ids_of(&rest), ids_of(&recorded)));
+}
+
 /*
  * The change that lets the record follow the cpuset, or without keys the one that restores the cpuset. The configured sets
  * count: the effective ones also change with a CPU that goes offline.
  */
 static bool compare(const struct record *r, const struct cpuset *now, const struct idset *cpus_allowed,
-		    const struct nodeset *mems_allowed, struct request *changes)
+		    const struct nodeset *mems_allowed, const struct idset *held, struct request *changes)
 {
 	const struct idset *cpus = idset_empty(&now->cpus) ? cpus_allowed : &now->cpus;
 	const struct nodeset *mems = nodeset_empty(&now->mems) ? mems_allowed : &now->mems;
@@ -56,8 +72,7 @@ static bool compare(const struct record *r, const struct cpuset *now, const stru
 	const bool mems_differ = r->placement.policy == POLICY_STRICT && !nodeset_equal(mems, &r->placement.mems);
 
 	request_init(changes);
-	if (cpus_differ && !is_unplaced(ids_of(cpus), ids_of(&r->request.pin_cpus), ids_of(cpus_allowed),
-					ids_of(&r->placement.share.cpus))) {
+	if (cpus_differ && !are_unplaced_cpus(cpus, r, cpus_allowed, held)) {
 		changes->given = 1U << KEY_CPU | 1U << KEY_CPU_NODES;
 		changes->cpu_listed = true;
 		changes->cpu_list = *cpus;
@@ -78,15 +93,20 @@ static bool is_considered(const struct search *s, const struct record *r)
 	       strcmp(r->runtime, "lxd") != 0;
 }
 
-/* Opens the cgroup of a container whose placement is complete, and reads its cpuset and what its parent allows. */
+/*
+ * Opens the cgroup of a container whose placement is complete, and reads its cpuset, what its parent allows, and whether
+ * it has lost its partition.
+ */
 static bool read_cgroup(const struct search *s, const struct record *r, struct cpuset *now, struct idset *cpus_allowed,
-			struct nodeset *mems_allowed)
+			struct nodeset *mems_allowed, bool *lost)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE, parent = CGROUP_DIR_NONE;
 	cleanup_own_mark struct record *mark = NULL;
 
-	return cgroup_open(s->env->mount, r->cgroup, &c, NULL) == 0 && c.inode == r->cgroup_inode &&
-	       own_read_mark(&c, &mark, NULL) > 0 && record_equal(mark, r) && cgroup_read_cpuset(&c, now, NULL) == 0 &&
+	if (cgroup_open(s->env->mount, r->cgroup, &c, NULL) < 0 || c.inode != r->cgroup_inode)
+		return false;
+	*lost = exclusive_lost(&c, r);
+	return own_read_mark(&c, &mark, NULL) > 0 && record_equal(mark, r) && cgroup_read_cpuset(&c, now, NULL) == 0 &&
 	       cgroup_parent(s->env->mount, &c, &parent, NULL) == 0 &&
 	       cgroup_read_effective(&parent, cpus_allowed, mems_allowed, NULL) == 0;
 }
@@ -99,15 +119,19 @@ static int look_at(void *arg, const struct record *r)
 	struct changed *found;
 	struct request changes;
 	struct cpuset now;
+	bool lost, differs;
 
-	if (!is_considered(s, r) || !read_cgroup(s, r, &now, &cpus_allowed, &mems_allowed) ||
-	    !compare(r, &now, &cpus_allowed, &mems_allowed, &changes))
+	if (!is_considered(s, r) || !read_cgroup(s, r, &now, &cpus_allowed, &mems_allowed, &lost))
+		return 0;
+	differs = compare(r, &now, &cpus_allowed, &mems_allowed, &s->held, &changes);
+	if (!differs && !lost)
 		return 0;
 	found = vec_push(s->found, s->n, s->room);
 	if (!found)
 		return -ENOMEM;
 	snprintf(found->id, sizeof(found->id), "%s", r->id);
 	found->inode = r->cgroup_inode;
+	found->lost = !differs;
 	found->changes = changes;
 	return 0;
 }
@@ -125,7 +149,10 @@ static int look(struct search *s, struct error *err)
 		rc = machine_read(&machine, s->env, false, false, err);
 	if (rc == 0)
 		rc = place_look(s->env, machine.topology, &l, err);
-	return rc < 0 || !l ? rc : ledger_each(l, look_at, s, err);
+	if (rc < 0 || !l)
+		return rc;
+	exclusive_read_held(l, &s->held);
+	return ledger_each(l, look_at, s, err);
 }
 
 static void follow(struct place_env *env, const struct changed *c)
@@ -137,6 +164,11 @@ static void follow(struct place_env *env, const struct changed *c)
 
 	if (place_move(env, &job, &before, &after, &err) < 0) {
 		place_say(env, "%s: another program has written its cpuset, its record is unchanged: %s", c->id, err.text);
+		return;
+	}
+	if (c->lost) {
+		if (after.partition != PARTITION_MEMBER)
+			place_say(env, "%s: another program has ended its partition: it is one again", c->id);
 		return;
 	}
 	idset_format(&after.placement.share.cpus, cpus, sizeof(cpus));
@@ -151,7 +183,10 @@ int place_follow(struct place_env *env, bool (*wanted)(const void *arg, const ch
 	cleanup_search struct search s = { .env = env, .wanted = wanted, .arg = arg };
 	int rc = look(&s, err);
 
-	for (size_t i = 0; rc == 0 && i < s.n; i++)
-		follow(env, &s.found[i]);
+	/* A partition that a written cpuset has made invalid can be one again when that cpuset is in order. */
+	for (int lost = 0; lost < 2; lost++)
+		for (size_t i = 0; rc == 0 && i < s.n; i++)
+			if (s.found[i].lost == lost)
+				follow(env, &s.found[i]);
 	return rc;
 }

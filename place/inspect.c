@@ -62,8 +62,9 @@ int inspect_cgroup(struct inspection *in, const struct place_env *env, const str
 	if (rc == 0 && env->began)
 		rc = cgroup_pid_since(job->pid, env->began, err);
 	if (rc == 0)
-		rc = own_at_start(env->mount, job->pid, job->runtime_class, job->id, job->inner, &in->cgroup, &in->mark,
-				  err);
+		rc = own_at_start(env->mount,
+				  &(struct own_start){ job->pid, job->runtime_class, job->id, job->inner, job->control },
+				  &in->cgroup, &in->mark, err);
 	if (rc == 0)
 		rc = read_own(env, in, err);
 	if (rc == 0)
@@ -101,6 +102,13 @@ static int open_ancestor(int mount, const char *path, struct cgroup_dir *out, st
 			rc = cgroup_read_effective(out, &limits->allowed_cpus, &limits->allowed_mems, err);
 	}
 	return rc;
+}
+
+int inspect_allowed(const struct place_env *env, const char *path, struct constraints *limits, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir ancestor = CGROUP_DIR_NONE;
+
+	return open_ancestor(env->mount, path, &ancestor, limits, err);
 }
 
 int inspect_ahead(struct inspection *in, const struct place_env *env, const struct place_job *job,

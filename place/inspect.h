@@ -32,4 +32,7 @@ int inspect_cgroup(struct inspection *in, const struct place_env *env, const str
 int inspect_ahead(struct inspection *in, const struct place_env *env, const struct place_job *job, const char *path,
 		  const struct topology *t, struct constraints *limits, struct error *err);
 
+/* Reads again what the parent of the cgroup @path allows, or the nearest ancestor that exists, after a partition has ended. */
+int inspect_allowed(const struct place_env *env, const char *path, struct constraints *limits, struct error *err);
+
 #endif

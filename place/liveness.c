@@ -6,6 +6,7 @@
 #include "place/liveness.h"
 
 #include "cgroup/cgroup.h"
+#include "cgroup/partition.h"
 #include "place/marks.h"
 #include "place/move-journal.h"
 #include "place/note.h"
@@ -145,6 +146,16 @@ static int live_ended(void *ctx, const struct record *r, struct error *err)
 	return rc < 0 || c.inode != r->cgroup_inode ? rc : marks_remove(&c, err);
 }
 
+static int live_give_back(void *ctx, const struct record *r, struct error *err)
+{
+	struct liveness_ctx *w = ctx;
+
+	if (w->mount < 0 || record_is_reserved(r))
+		return 0;
+	w->gave_back = true;
+	return partition_leave(w->mount, r->cgroup, r->cgroup_inode, &r->placement.share.cpus, err);
+}
+
 struct collector {
 	ledger_add_live *add;
 	void *add_arg;
@@ -202,7 +213,7 @@ void liveness_init(struct liveness_ctx *w, int root, int mount, const struct top
 struct ledger_world liveness_world(struct liveness_ctx *w)
 {
 	static const struct liveness with_mount = {
-		.life = live_life, .each_live = live_each, .begin = live_begin, .ended = live_ended
+		.life = live_life, .each_live = live_each, .begin = live_begin, .ended = live_ended, .give_back = live_give_back
 	};
 	static const struct liveness without = { .life = live_life, .begin = live_begin, .ended = live_ended };
 

@@ -16,6 +16,7 @@ struct liveness_ctx {
 	uint64_t now;             /* CLOCK_BOOTTIME seconds at liveness_init() */
 	unsigned int looks;       /* containers whose numa_stat may still be read; liveness_init() sets no limit */
 	uint64_t search_until;    /* deadline (cgroup_scan_clock) of the search for records; 0: it has not begun */
+	bool gave_back;           /* CPUs of a partition were given back: the cgroups allow more than before */
 	int state;                /* for reading: interrupted moves noted in this state folder are corrected; -1: not */
 };
 

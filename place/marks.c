@@ -4,13 +4,12 @@
  */
 #include "place/marks.h"
 
-#include "cgroup/systemd.h"
 #include "place/message.h"
+#include "place/unit.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
-
-#define SYSTEMD_MS 1500 /* of a hook's few seconds, for systemd's answer */
+#include <string.h>
 
 /* Stores the record on the cgroup; without its reasons, if an attribute cannot be that long. */
 static int set_record(const struct cgroup_dir *c, const struct record *r, const char *text, size_t len,
@@ -74,11 +73,18 @@ int marks_remove(const struct cgroup_dir *c, struct error *err)
 	return all;
 }
 
-void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
-			const struct nodeset *mems)
+void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct record *r,
+			const struct idset *cpus, const struct nodeset *mems)
 {
+	const bool service = r && strcmp(record_class(r), UNIT_CLASS) == 0;
+	const char *unit = unit_of_cgroup(service ? UNIT_CLASS : "", c->path);
+	struct place_systemd sd;
 	struct error why;
 
-	if (systemd_set_cpuset(SYSTEMD_SOCKET, c->path, cpus, mems, SYSTEMD_MS, &why) < 0)
+	if (!unit)
+		return;
+	place_systemd(&sd);
+	if (unit_set_cpuset(&sd, unit, c->path, cpus, mems, service ? &r->request.pin_cpus : NULL,
+			    service ? &r->request.pin_mems : NULL, &why) < 0)
 		place_say(env, "%s: placed, but a daemon-reload may undo it", why.text);
 }

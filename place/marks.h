@@ -20,9 +20,9 @@ int marks_remove(const struct cgroup_dir *c, struct error *err);
 
 /*
  * Gives systemd the cpuset that was written, if the cgroup is a unit's. A failure is only a warning: the cpuset stays
- * in effect until systemd reloads.
+ * in effect until systemd reloads. @r: its record; NULL: it is not a service.
  */
-void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct idset *cpus,
-			const struct nodeset *mems);
+void marks_tell_systemd(const struct place_env *env, const struct cgroup_dir *c, const struct record *r,
+			const struct idset *cpus, const struct nodeset *mems);
 
 #endif

@@ -129,9 +129,10 @@ static int check_use(const struct move_choice *c, const struct topology *t, cons
 
 /* --- the new record --- */
 
-/* The present nodes must not count as preferred, nor a hint from the start. */
+/* The present nodes must not count as preferred, nor a hint from the start. A record with an empty hint is invalid. */
 static void clear_hints(struct request *r)
 {
+	r->given &= ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES);
 	nodeset_clear(&r->last_nodes);
 	nodeset_clear(&r->last_mems);
 }
@@ -149,6 +150,7 @@ static int choose_on_nodes(struct move_choice *c, struct place_env *env, struct 
 	r->all_nodes = false;
 	decision_init(&c->decision, env, t, r);
 	c->decision.without = &old->placement.share;
+	c->decision.cgroup = old->cgroup;
 	/* As at its start: if Incus assigns the CPUs, the caller's nodes are a choice, and all of them are used. */
 	c->decision.whole = c->mems_only && !r->cpu_listed;
 	rc = read_allowed(c, env, &c->decision.limits, err);
@@ -205,6 +207,7 @@ static int choose_resized(struct move_choice *c, struct place_env *env, struct t
 	if (rc < 0)
 		return rc;
 	d->without = &old->placement.share;
+	d->cgroup = old->cgroup;
 	d->whole = c->mems_only && !c->request.cpu_listed;
 	d->limits.last_mems = old->placement.mems;
 	rc = decision_make_near(d, l, &old->placement.nodes, &old->placement.mems, &out->placement, &out->reasons, err);

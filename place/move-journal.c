@@ -5,6 +5,7 @@
  */
 #include "place/move-journal.h"
 
+#include "place/exclusive.h"
 #include "place/marks.h"
 #include "place/message.h"
 #include "place/place.h"
@@ -126,17 +127,15 @@ void move_journal_each(int state, void (*each)(void *arg, const char *id), void 
 /* --- repair --- */
 
 struct mender {
-	const struct place_env *env;
+	struct place_env *env;
 	struct ledger *l;
 };
 
 static const char *find_record(const struct mender *m, const char *id, uint64_t inode, struct record *out)
 {
-	static const char *const classes[] = { "oci", "lxc", "incus", "lxd" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(classes); i++)
-		if (ledger_find_cgroup(m->l, classes[i], id, inode, out, NULL) == 0)
-			return classes[i];
+	for (size_t i = 0; record_classes[i]; i++)
+		if (ledger_find_cgroup(m->l, record_classes[i], id, inode, out, NULL) == 0)
+			return record_classes[i];
 	return NULL;
 }
 
@@ -194,19 +193,43 @@ bool move_journal_left(int state, int mount, const struct record *r)
 	return !is_at(&now, r) || (own_read_mark(&c, &mark, NULL) > 0 && !record_equal(mark, r));
 }
 
-static int complete(const struct mender *m, const struct record *r, struct cgroup_dir *c, const struct cpuset *now,
-		    struct error *err)
+static int complete(const struct mender *m, struct record *r, const struct record *mark, struct cgroup_dir *c,
+		    const struct cpuset *now, struct error *err)
 {
 	const struct nodeset none = { { 0 } };
 	int rc = 0;
 
-	if (!is_at(now, r))
+	if (!is_at(now, r)) {
+		exclusive_leave(m->env, mark);
 		rc = cgroup_write_cpuset(&m->env->writer, c, NULL, &r->placement.share.cpus, &none, err);
+	}
+	if (rc == 0)
+		rc = exclusive_enter(m->env, m->l, c, r, err);
 	return rc < 0 ? rc : marks_set(m->env, c, r, NULL, 0, err);
 }
 
+/* Makes the partition of @r again if the change has ended it. The cgroup has the CPUs of @r. */
+static int enter_again(const struct mender *m, struct record *r, struct cgroup_dir *c, struct error *err)
+{
+	enum partition was = r->partition;
+	int rc = exclusive_lost(c, r) ? exclusive_enter(m->env, m->l, c, r, err) : 0;
+
+	return rc < 0 || r->partition == was ? rc : marks_set(m->env, c, r, NULL, 0, err);
+}
+
+/* The change has not begun, or has the same CPUs: the ledger gets the old record back. */
+static int step_back(const struct mender *m, const char *class, const struct record *r, struct record *mark,
+		     struct cgroup_dir *c, struct error *err)
+{
+	int rc;
+
+	exclusive_leave(m->env, r);
+	rc = ledger_add(m->l, class, mark, err);
+	return rc < 0 ? rc : enter_again(m, mark, c, err);
+}
+
 /* True: nothing is left to repair. */
-static bool mend_record(const struct mender *m, const char *class, const struct record *r, struct cgroup_dir *c)
+static bool mend_record(const struct mender *m, const char *class, struct record *r, struct cgroup_dir *c)
 {
 	cleanup_own_mark struct record *mark = NULL;
 	struct cpuset now;
@@ -217,13 +240,13 @@ static bool mend_record(const struct mender *m, const char *class, const struct 
 	    own_read_mark(c, &mark, &why) <= 0)
 		return false;
 	if (record_equal(r, mark))
-		return is_at(&now, r);
+		return enter_again(m, r, c, &why) == 0 && is_at(&now, r);
 	if (is_forward(&now, r, mark)) {
-		rc = complete(m, r, c, &now, &why);
+		rc = complete(m, r, mark, c, &now, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: completed an interrupted move or resize", r->id);
 	} else {
-		rc = ledger_add(m->l, class, mark, &why);
+		rc = step_back(m, class, r, mark, c, &why);
 		if (rc == 0)
 			place_say(m->env, "%s: its move or resize was interrupted: its old placement is recorded", r->id);
 		return false;
@@ -247,7 +270,7 @@ static void mend(void *arg, const char *name, const char *id)
 		unlinkat(m->env->state, name, 0);
 }
 
-void move_journal_mend(const struct place_env *env, struct ledger *l)
+void move_journal_mend(struct place_env *env, struct ledger *l)
 {
 	struct mender m = { env, l };
 

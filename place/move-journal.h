@@ -29,7 +29,7 @@ void move_journal_end(int state, struct move_journal *m, bool done);
  * the new record, and the change has begun, the cgroup gets the new CPUs and marks as well; else the ledger gets the old
  * record back from the cgroup, although some memory may be on the new nodes. Call it under the ledger's lock. Failures are reported as warnings.
  */
-void move_journal_mend(const struct place_env *env, struct ledger *l);
+void move_journal_mend(struct place_env *env, struct ledger *l);
 
 /* Calls @each for every container whose move was interrupted. Needs no lock. */
 void move_journal_each(int state, void (*each)(void *arg, const char *id), void *arg);

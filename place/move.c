@@ -10,6 +10,7 @@
 
 #include "cgroup/move-pages.h"
 #include "cgroup/own.h"
+#include "place/exclusive.h"
 #include "place/machine.h"
 #include "place/marks.h"
 #include "place/message.h"
@@ -34,7 +35,8 @@ struct move {
 	struct move_choice choice;
 	struct cgroup_dir cgroup;
 	struct cpuset cpuset;    /* before the move */
-	const struct record *old, *new;
+	const struct record *old;
+	struct record *new;
 	const char *class;
 	struct move_journal journal;
 	bool finished;
@@ -49,6 +51,13 @@ static void move_close(struct move *m)
 }
 #define cleanup_move __attribute__((cleanup(move_close)))
 
+static int open_ledger(struct move *m, struct ledger **out, struct error *err)
+{
+	struct ledger_world world = liveness_world(&m->env->live);
+
+	return ledger_open(m->env->state, m->machine.topology, &world, m->env->timeout_ms, out, err);
+}
+
 /* --- the cgroup --- */
 
 static int widen(struct move *m, struct error *err)
@@ -60,12 +69,35 @@ static int widen(struct move *m, struct error *err)
 	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL, &none, &both, err);
 }
 
+static int leave_partition(struct move *m, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = m->old->partition == PARTITION_MEMBER ? 0 : open_ledger(m, &l, err);
+
+	if (l)
+		exclusive_leave(m->env, m->old);
+	return rc;
+}
+
+static int enter_partition(struct move *m, struct error *err)
+{
+	cleanup_ledger struct ledger *l = NULL;
+	int rc = exclusive_wanted(m->new) == PARTITION_MEMBER ? 0 : open_ledger(m, &l, err);
+
+	return l ? exclusive_enter(m->env, l, &m->cgroup, m->new, err) : rc;
+}
+
+/* A partition keeps its CPUs whatever is in cpuset.cpus: it is ended before, and entered again after. */
 static int narrow_down(struct move *m, struct error *err)
 {
 	static const struct idset none;
+	const struct placement *to = &m->new->placement;
+	int rc = leave_partition(m, err);
 
-	return cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL,
-				   m->choice.mems_only ? &none : &m->new->placement.share.cpus, &m->new->placement.mems, err);
+	if (rc == 0)
+		rc = cgroup_write_cpuset(&m->env->writer, &m->cgroup, NULL, m->choice.mems_only ? &none : &to->share.cpus,
+					 &to->mems, err);
+	return rc < 0 ? rc : enter_partition(m, err);
 }
 
 /* Checks that no own pages are left on other nodes; retries pages that are busy for a short time. */
@@ -133,22 +165,13 @@ static void carry_back(struct move *m)
 
 /* --- the ledger --- */
 
-static const char *const classes[] = { "oci", "lxc", "incus", "lxd", "vm" };
-
-static int open_ledger(struct move *m, struct ledger **out, struct error *err)
-{
-	struct ledger_world world = liveness_world(&m->env->live);
-
-	return ledger_open(m->env->state, m->machine.topology, &world, m->env->timeout_ms, out, err);
-}
-
 static int find_record(struct move *m, struct ledger *l, struct record *out, struct error *err)
 {
 	int rc = -ENOENT;
 
-	for (size_t i = 0; i < ARRAY_SIZE(classes) && rc == -ENOENT; i++) {
-		m->class = classes[i];
-		rc = ledger_find_cgroup(l, classes[i], m->job->id, m->job->cgroup_inode, out, err);
+	for (size_t i = 0; record_classes[i] && rc == -ENOENT; i++) {
+		m->class = record_classes[i];
+		rc = ledger_find_cgroup(l, m->class, m->job->id, m->job->cgroup_inode, out, err);
 	}
 	if (rc == -ENOENT)
 		return error_set(err, rc, "no container \"%s\" is placed", quote(m->job->id).text);
@@ -199,21 +222,36 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	return rc;
 }
 
-static void put_back(struct move *m)
+/* Ends the new partition and makes the old one again. If that is not possible, the old record says so, too. */
+static int enter_again(struct move *m, struct ledger *l, struct record *old, struct error *err)
+{
+	enum partition was = old->partition;
+	int rc;
+
+	exclusive_leave(m->env, m->new);
+	if (was == PARTITION_MEMBER)
+		return 0;
+	rc = exclusive_enter(m->env, l, &m->cgroup, old, err);
+	return rc < 0 || old->partition == was ? rc : marks_set(m->env, &m->cgroup, old, NULL, 0, err);
+}
+
+static void put_back(struct move *m, struct record *old)
 {
 	cleanup_ledger struct ledger *l = NULL;
 	struct error why;
 	int rc = open_ledger(m, &l, &why);
 
 	if (rc == 0)
-		rc = ledger_add(l, m->class, m->old, &why);
+		rc = ledger_add(l, m->class, old, &why);
+	if (rc == 0)
+		rc = enter_again(m, l, old, &why);
 	if (rc < 0) {
 		m->journal.keep = true;
 		place_say(m->env, "the ledger still records %s on the new nodes: %s", m->old->id, why.text);
 	}
 }
 
-static int carry_out(struct move *m, struct error *err)
+static int carry_out(struct move *m, struct record *old, struct error *err)
 {
 	static const struct idset none;
 	int rc;
@@ -230,10 +268,10 @@ static int carry_out(struct move *m, struct error *err)
 		rc = marks_set(m->env, &m->cgroup, m->new, NULL, 0, err);
 	if (rc < 0) {
 		carry_back(m);
-		put_back(m);
+		put_back(m, old);
 	} else {
 		m->finished = true;
-		marks_tell_systemd(m->env, &m->cgroup, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
+		marks_tell_systemd(m->env, &m->cgroup, m->new, m->choice.mems_only ? &none : &m->new->placement.share.cpus,
 				   &m->new->placement.mems);
 	}
 	page_move_tell(&m->pages);
@@ -264,7 +302,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;
-	rc = job->dry_run ? 0 : carry_out(&m, err);
+	rc = job->dry_run ? 0 : carry_out(&m, &old, err);
 	if (rc < 0)
 		return error_prefix(err, rc, job->changes ? "%s is not resized" : "%s stays on its nodes", old.id);
 	*before = old;

@@ -35,7 +35,7 @@ static inline bool note_offer_ended(const struct record *r, uint64_t now)
 /* A machine that runs. */
 struct note_job {
 	const char *runtime;       /* "libvirt" */
-	const char *runtime_class; /* "vm" */
+	const char *runtime_class;
 	const char *id;
 	pid_t pid;                 /* its process, in @cgroup or below it */
 	const char *cgroup;        /* that holds the whole machine and nothing else */

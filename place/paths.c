@@ -11,6 +11,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 /* This user's id outside the user namespace. */
@@ -25,17 +26,38 @@ static unsigned int outer_uid(void)
 	return own_uid();
 }
 
-const char *place_usual_state(bool bare)
+/* Writes the folder of this process for files of this boot to @out; false: it is /run. */
+static bool runtime_folder(bool bare, char *out, size_t size)
 {
-	static char path[PATH_MAX];
 	const char *dir = getenv("XDG_RUNTIME_DIR");
 	struct stat run;
 
 	if ((own_uid() == 0 && !dir && !bare) || stat("/run", &run) < 0 || run.st_uid == own_uid())
-		return PLACE_STATE;
+		return false;
 	if (dir)
-		snprintf(path, sizeof(path), "%s/numaplace", dir);
+		snprintf(out, size, "%s", dir);
 	else
-		snprintf(path, sizeof(path), "/run/user/%u/numaplace", outer_uid());
+		snprintf(out, size, "/run/user/%u", outer_uid());
+	return true;
+}
+
+const char *place_usual_state(bool bare)
+{
+	static char path[PATH_MAX];
+
+	if (!runtime_folder(bare, path, sizeof(path) - strlen("/numaplace")))
+		return PLACE_STATE;
+	strcat(path, "/numaplace");
 	return path;
+}
+
+void place_systemd(struct place_systemd *out)
+{
+	char dir[sizeof(out->at.socket) - 32];
+
+	out->user = runtime_folder(false, dir, sizeof(dir));
+	out->at.uid = out->user ? outer_uid() : own_uid();
+	snprintf(out->at.socket, sizeof(out->at.socket), out->user ? "%s/systemd/private" : SYSTEMD_SOCKET, dir);
+	snprintf(out->control, sizeof(out->control), out->user ? "%s/systemd/user.control" : "/run/systemd/system.control",
+		 dir);
 }

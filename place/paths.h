@@ -5,6 +5,8 @@
 #ifndef NUMAPLACE_PATHS_H
 #define NUMAPLACE_PATHS_H
 
+#include "cgroup/systemd.h"
+
 #include <stdbool.h>
 
 #define PLACE_STATE "/run/numaplace"
@@ -19,5 +21,13 @@
  * precreate and poststop may run without any environment.
  */
 const char *place_usual_state(bool bare);
+
+/* The systemd that manages the units of this process: the system's, or that of the user whose state folder is used. */
+struct place_systemd {
+	bool user;
+	struct systemd_at at;
+	char control[256]; /* the folder of the properties that are set until reboot */
+};
+void place_systemd(struct place_systemd *out);
 
 #endif

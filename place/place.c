@@ -7,6 +7,7 @@
 
 #include "place/admit.h"
 #include "place/decide.h"
+#include "place/exclusive.h"
 #include "place/known.h"
 #include "place/marks.h"
 #include "place/message.h"
@@ -59,6 +60,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	const struct place_job *job = p->job;
 	int rc;
 
+	d->cgroup = p->found.cgroup.path;
 	decision_hint_home(d, l, job->runtime_class, job->id);
 	liveness_look_at_few(&env->live);
 	rc = ledger_sweep(l, false, err);
@@ -160,9 +162,23 @@ static struct nodeset mems_to_write(const struct placing *p, const struct constr
 	return mems;
 }
 
+/* Makes the cgroup of an exclusive container a partition. The text of its record may change. */
+static int enter_partition(struct placing *p, struct record *r, struct error *err)
+{
+	struct place_env *env = p->env;
+	struct ledger_world world = liveness_world(&env->live);
+	cleanup_ledger struct ledger *l = NULL;
+	int rc;
+
+	if (exclusive_wanted(r) == PARTITION_MEMBER)
+		return 0;
+	free(steal_ptr(p->text));
+	rc = ledger_open(env->state, p->machine.topology, &world, env->timeout_ms, &l, err);
+	return rc < 0 ? rc : exclusive_enter(env, l, &p->found.cgroup, r, err);
+}
+
 /* Writes the cpuset, reads it back and marks the cgroup. */
-static int apply(struct placing *p, const struct constraints *limits, const struct record *r,
-		 struct error *err)
+static int apply(struct placing *p, const struct constraints *limits, struct record *r, struct error *err)
 {
 	const struct cgroup_dir *cgroup = &p->found.cgroup;
 	int rc;
@@ -176,7 +192,9 @@ static int apply(struct placing *p, const struct constraints *limits, const stru
 	if (rc < 0)
 		return rc;
 	p->written = true;
-	rc = marks_set(p->env, cgroup, r, p->text, p->text_len, err);
+	rc = enter_partition(p, r, err);
+	if (rc == 0)
+		rc = marks_set(p->env, cgroup, r, p->text, p->text_len, err);
 	if (rc == 0 && !p->job->mems_only)
 		cgroup_widen_affinity(p->job->pid);
 	return rc;
@@ -204,7 +222,7 @@ void place_finish(struct placing *p, int status)
 	struct place_env *env = p->env;
 
 	if (status == 0 && p->written && !p->job->told)
-		marks_tell_systemd(env, &p->found.cgroup, &p->cpus, &p->mems);
+		marks_tell_systemd(env, &p->found.cgroup, NULL, &p->cpus, &p->mems);
 	if (status < 0 && p->written)
 		undo(p);
 	if (status < 0 && p->recorded)

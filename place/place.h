@@ -15,10 +15,11 @@
 
 struct place_job {
 	const char *runtime;        /* as status shows it: "runc", "crun", "lxc", ... */
-	const char *runtime_class;  /* "oci", "lxc", "incus", "lxd" */
+	const char *runtime_class;  /* record_class_of() it */
 	const char *id;
 	pid_t pid;                  /* the container's first process, in its cgroup */
 	const char *inner;          /* LXC's container.inner, the cgroup that @pid is in; its parent is placed; NULL */
+	bool control;               /* @pid is a control process of a unit of systemd, which has confirmed its cgroup */
 	struct request request;     /* finished (request_finish) */
 	bool mems_only;             /* Incus chose the nodes (follow) and writes cpuset.cpus; write cpuset.mems alone */
 	struct nodeset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */

@@ -51,6 +51,7 @@ static int plan_on_copy(struct decision *d, const struct ledger_world *world, bo
 		decision_hint_home(d, l, "oci", oci_id);
 	placement_free(out);
 	*out = (struct placement){ 0 };
+	decision_allow_held(d, ledger_usage(l));
 	rc = decision_try(d, ledger_usage(l), out, why, err);
 	*better = decision_may_improve(d, ledger_usage(l), rc, out);
 	return rc;

@@ -165,7 +165,7 @@ static int predict(struct decision *d, const struct crowd *c, const struct place
 	if (!neighbour)
 		return -ENOMEM;
 	for (unsigned int i = 0; i < c->n; i++)
-		neighbour[i] = (struct neighbour){ &c->tenant[i].placement, c->tenant[i].work };
+		neighbour[i] = (struct neighbour){ .placement = &c->tenant[i].placement, .work = c->tenant[i].work };
 	in.neighbour = neighbour;
 	rc = speed_predict(&in, p->place, p->n, p->places_idle, speed);
 	if (rc < 0)

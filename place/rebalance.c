@@ -284,6 +284,8 @@ static void keep_fewest(struct plan *p, struct item *item)
 
 const char *rebalance_fixed(const struct record *r)
 {
+	unsigned int near = r->request.devices_mode == DEVICES_AUTO ? r->request.nfound : r->request.ndevices;
+
 	if (record_is_reserved(r))
 		return "it has no cgroup yet";
 	if (r->request.cpu_listed)
@@ -296,8 +298,8 @@ const char *rebalance_fixed(const struct record *r)
 		return "it has one thread of each core";
 	if (r->request.all_nodes || !nodeset_empty(&r->request.mem_nodes))
 		return "its nodes were named";
-	if (r->request.ndevices)
-		return r->request.ndevices > 1 ? "it is near its devices" : "it is near its device";
+	if (near)
+		return near > 1 ? "it is near its devices" : "it is near its device";
 	if (r->request.nhuge || r->request.huge_memory)
 		return "its hugepages cannot be moved";
 	if (r->placement.policy != POLICY_STRICT)

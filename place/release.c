@@ -69,7 +69,7 @@ struct lost {
 	bool (*keep)(const void *arg, const char *id);
 	const void *arg;
 	char id[RECORD_ID_MAX + 1]; /* of the first one; "": none */
-	char runtime_class[8];
+	char runtime_class[RECORD_CLASS_MAX];
 };
 
 static int find_lost(void *arg, const struct record *r)

@@ -8,6 +8,7 @@
 #include "cgroup/own.h"
 #include "place/admit.h"
 #include "place/decide.h"
+#include "place/exclusive.h"
 #include "place/marks.h"
 #include "place/message.h"
 #include "plugin/base/util.h"
@@ -39,7 +40,22 @@ static int fill_in(const struct decision *d, const struct record *old, struct re
 	return record_begin(new, old, err);
 }
 
-static int mark(struct place_env *env, const struct record *new, const char *text, size_t len, struct error *err)
+/*
+ * A partition has its CPUs whatever the runtime writes, so its CPUs are changed here. It stays as it is if it has the same
+ * CPUs.
+ */
+static int change_partition(struct place_env *env, struct ledger *l, const struct cgroup_dir *c, const struct record *old,
+			    struct record *new, struct error *err)
+{
+	static const struct nodeset none;
+	int rc;
+
+	exclusive_leave(env, old);
+	rc = cgroup_write_cpuset(&env->writer, c, NULL, &new->placement.share.cpus, &none, err);
+	return rc < 0 ? rc : exclusive_enter(env, l, c, new, err);
+}
+
+static int mark(struct place_env *env, struct ledger *l, const struct record *old, struct record *new, struct error *err)
 {
 	cleanup_cgroup_dir struct cgroup_dir c = CGROUP_DIR_NONE;
 	int rc;
@@ -49,18 +65,19 @@ static int mark(struct place_env *env, const struct record *new, const char *tex
 	rc = cgroup_open(env->mount, new->cgroup, &c, err);
 	if (rc == 0)
 		rc = own_while_placed(env->mount, new, &c, err);
-	return rc < 0 ? rc : marks_set(env, &c, new, text, len, err);
+	if (rc == 0 && old->partition != new->partition)
+		rc = change_partition(env, l, &c, old, new, err);
+	return rc < 0 ? rc : marks_set(env, &c, new, NULL, 0, err);
 }
 
 static int change(struct place_env *env, const struct place_job *job, struct decision *d, struct ledger *l,
 		  const struct record *old, struct record *new, struct error *err)
 {
-	cleanup_free char *text = NULL;
 	struct error lost;
-	size_t len;
 	int rc;
 
 	d->without = &old->placement.share;
+	d->cgroup = old->cgroup;
 	d->limits.last_mems = old->placement.mems;
 	rc = fill_in(d, old, new, err);
 	if (rc == 0)
@@ -68,13 +85,13 @@ static int change(struct place_env *env, const struct place_job *job, struct dec
 					&new->reasons, err);
 	if (rc == 0)
 		rc = admit_placement(l, d->topology, &env->conf, job, new, err);
+	if (rc == 0 && idset_equal(&old->placement.share.cpus, &new->placement.share.cpus))
+		new->partition = old->partition;
 	if (rc == 0)
-		rc = record_format(new, &text, &len, err);
-	if (rc == 0)
-		rc = ledger_add_text(l, job->runtime_class, new, text, len, err);
+		rc = ledger_add(l, job->runtime_class, new, err);
 	if (rc < 0)
 		return rc;
-	rc = mark(env, new, text, len, err);
+	rc = mark(env, l, old, new, err);
 	if (rc < 0 && ledger_add(l, job->runtime_class, old, &lost) < 0)
 		place_say(env, "%s", lost.text);
 	return rc;

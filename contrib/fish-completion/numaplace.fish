@@ -38,22 +38,24 @@ complete -c numaplace -l json -d 'one JSON object on stdout'
 complete -c numaplace -l help
 complete -c numaplace -l version
 
-complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize follow rebalance doctor metrics simulate incus help'
+complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize run follow rebalance doctor metrics simulate incus help'
 complete -c numaplace -n '__numaplace_is topology' -l nfd
 complete -c numaplace -n '__numaplace_is topology' -l nrt
 complete -c numaplace -n '__numaplace_is topology' -l node-name -x
 complete -c numaplace -n '__numaplace_is status' -l watch
 complete -c numaplace -n '__numaplace_is map metrics' -s o -r -F
 complete -c numaplace -n '__numaplace_is rebalance' -l dry-run
+complete -c numaplace -n '__numaplace_is rebalance' -l by-use
 complete -c numaplace -n '__numaplace_is rebalance' -l max-move -x
 complete -c numaplace -n '__numaplace_is follow' -l watch
 complete -c numaplace -n '__numaplace_is move resize' -l dry-run
 complete -c numaplace -n '__numaplace_is move resize' -l timeout -x
+complete -c numaplace -n '__numaplace_is run' -l name -x
 complete -c numaplace -n '__numaplace_is verify' -l watch
 complete -c numaplace -n '__numaplace_is verify' -l nodes
 complete -c numaplace -n '__numaplace_is incus' -l dry-run
 complete -c numaplace -n '__numaplace_is incus' -l project -x
 complete -c numaplace -n '__numaplace_is incus' -l socket -r -F
 complete -c numaplace -n '__numaplace_is incus' -a place
-complete -c numaplace -n '__numaplace_is plan resize' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive=true limits.cpu.device= limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
+complete -c numaplace -n '__numaplace_is plan resize run' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive={true,false,isolated} limits.cpu.device={auto,none,require:} limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
 complete -c numaplace -n '__numaplace_is explain verify move resize' -a '(__numaplace_ids)'

@@ -17,14 +17,23 @@
 
 #define HOMES_DIR "homes"
 #define HOMES 1024
+#define HOME_WHO_MAX (RECORD_CLASS_MAX + 1 + NAME_ID_MAX + 1)
 #define HOME_TEXT_MAX 1024 /* boot id, nodes, container id; longer ones are not saved */
 
-/* False for runtimes that keep the nodes in the container's configuration. */
-static bool home_name(const char *runtime_class, const char *id, char name[24])
+/*
+ * False for runtimes that keep the nodes in the container's configuration, and for commands without a name, which are never
+ * started again. An entry names a command or a service as CLASS/ID: an id has no slash.
+ */
+static bool home_name(const char *runtime_class, const char *id, char name[24], char who[HOME_WHO_MAX])
 {
-	if (strcmp(runtime_class, "oci") != 0)
+	bool oci = strcmp(runtime_class, "oci") == 0, command = strcmp(runtime_class, "run") == 0;
+
+	if (!oci && !command && strcmp(runtime_class, "systemd") != 0)
 		return false;
-	snprintf(name, 24, HOMES_DIR "/%03x", (unsigned int)(crc32_of(id, strlen(id)) % HOMES));
+	if (command && strncmp(id, RECORD_NAMELESS, strlen(RECORD_NAMELESS)) == 0)
+		return false;
+	snprintf(who, HOME_WHO_MAX, "%s%s%s", oci ? "" : runtime_class, oci ? "" : "/", id);
+	snprintf(name, 24, HOMES_DIR "/%03x", (unsigned int)(crc32_of(who, strlen(who)) % HOMES));
 	return true;
 }
 
@@ -42,13 +51,13 @@ static int open_homes(int ledger)
 void last_place_save(struct ledger *l, const struct record *r)
 {
 	cleanup_close int dir = -1;
-	char name[24], nodes[HOME_TEXT_MAX], text[HOME_TEXT_MAX];
+	char name[24], who[HOME_WHO_MAX], nodes[HOME_TEXT_MAX], text[HOME_TEXT_MAX];
 	const char *base = name + strlen(HOMES_DIR "/");
 	size_t len = nodeset_format(&r->placement.nodes, nodes, sizeof(nodes));
 
-	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(record_class(r), r->id, name))
+	if (!len || len >= sizeof(nodes) || !l->world.boot_id[0] || !home_name(record_class(r), r->id, name, who))
 		return;
-	if ((size_t)snprintf(text, sizeof(text), "%s %s %s", l->world.boot_id, nodes, r->id) >= sizeof(text))
+	if ((size_t)snprintf(text, sizeof(text), "%s %s %s", l->world.boot_id, nodes, who) >= sizeof(text))
 		return;
 	dir = open_homes(l->dir);
 	if (dir >= 0 && (unlinkat(dir, base, 0) == 0 || errno == ENOENT))
@@ -57,20 +66,20 @@ void last_place_save(struct ledger *l, const struct record *r)
 
 bool ledger_home(const struct ledger *l, const char *runtime_class, const char *id, struct nodeset *nodes)
 {
-	char name[24], text[HOME_TEXT_MAX], *list, *who;
+	char name[24], who[HOME_WHO_MAX], text[HOME_TEXT_MAX], *list, *found;
 	ssize_t n;
 
-	if (!l->world.boot_id || !home_name(runtime_class, id, name))
+	if (!l->world.boot_id || !home_name(runtime_class, id, name, who))
 		return false;
 	n = readlinkat(l->dir, name, text, sizeof(text));
 	if (n <= 0 || n == sizeof(text))
 		return false;
 	text[n] = '\0';
 	list = strchr(text, ' ');
-	who = list ? strchr(list + 1, ' ') : NULL;
-	if (!who)
+	found = list ? strchr(list + 1, ' ') : NULL;
+	if (!found)
 		return false;
-	*list++ = *who++ = '\0';
-	return strcmp(text, l->world.boot_id) == 0 && strcmp(who, id) == 0 &&
+	*list++ = *found++ = '\0';
+	return strcmp(text, l->world.boot_id) == 0 && strcmp(found, who) == 0 &&
 	       nodeset_parse_kernel(list, nodes, NULL) == 0;
 }

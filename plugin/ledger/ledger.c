@@ -72,7 +72,10 @@ static int choose_slot(struct ledger *l, const char *base, const struct record *
 	if (dead < LEDGER_SLOTS) {
 		slot_name(base, dead, name);
 		*slot = dead;
-		return file_load(l, name, old, err);
+		ret = file_load(l, name, old, err);
+		if (ret == 0)
+			give_back(l, old);
+		return ret;
 	}
 	if (at == LEDGER_SLOTS)
 		return error_set(err, -EBUSY, "ledger: %d live containers have the id \"%s\"", LEDGER_SLOTS,
@@ -153,6 +156,8 @@ static int remove_slots(struct ledger *l, const char *base, const uint64_t *inod
 		/* A removal by cgroup is of a container that failed to start or was replaced: it has not ended. */
 		if (ret == 0 && !inode)
 			ret = part_from(l, &r, err);
+		else if (ret == 0)
+			give_back(l, &r);
 		if (ret == 0)
 			ret = change_drop(l, base, n, used, &r.placement.share, err);
 		if (ret == 0)

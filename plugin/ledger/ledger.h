@@ -40,6 +40,11 @@ struct liveness {
 	bool (*begin)(void *ctx);
 	/* Called when a container has ended, before its record is dropped: removes its mark. May be NULL. */
 	int (*ended)(void *ctx, const struct record *r, struct error *err);
+	/*
+	 * Called before the record of a partition is dropped, for whatever reason: gives its CPUs back to the machine.
+	 * May be NULL.
+	 */
+	int (*give_back)(void *ctx, const struct record *r, struct error *err);
 };
 
 /* What the caller of ledger_open() knows about this boot. The ledger keeps a copy, and uses @ctx and @boot_id until it is closed. */
@@ -120,7 +125,7 @@ int ledger_sweep_more(struct ledger *l, struct error *err);
 
 /*
  * Reads the record of this id; -ENOENT if it does not exist. The caller frees @out with record_free(). @runtime_class
- * is "oci", "lxc", "incus", "lxd" or "vm", as record_class(). Containers of different runtime roots may have the same id:
+ * is one of record_classes, as record_class() says. Containers of different runtime roots may have the same id:
  * ledger_find() returns the first of them, ledger_find_cgroup() the one of that cgroup.
  */
 int ledger_find(struct ledger *l, const char *runtime_class, const char *id, struct record *out, struct error *err);

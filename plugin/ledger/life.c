@@ -6,6 +6,7 @@
 
 #include "plugin/ledger/handle.h"
 #include "plugin/ledger/last-place.h"
+#include "plugin/ledger/notes.h"
 
 static bool is_dead(const struct ledger *l, enum life life, const struct record *r)
 {
@@ -20,8 +21,18 @@ bool ask_dead(const struct ledger *l, struct record *r, bool *changed)
 	return is_dead(l, l->world.liveness->life ? l->world.liveness->life(l->world.ctx, r, changed) : LIFE_UNKNOWN, r);
 }
 
+void give_back(struct ledger *l, const struct record *r)
+{
+	struct error why;
+
+	if (r->partition != PARTITION_MEMBER && l->world.liveness->give_back &&
+	    l->world.liveness->give_back(l->world.ctx, r, &why) < 0)
+		ledger_note(l, "container %s: its exclusive CPUs are not all given back: %s", r->id, why.text);
+}
+
 int part_from(struct ledger *l, const struct record *r, struct error *err)
 {
 	last_place_save(l, r);
+	give_back(l, r);
 	return l->world.liveness->ended ? l->world.liveness->ended(l->world.ctx, r, err) : 0;
 }

@@ -16,4 +16,10 @@ bool ask_dead(const struct ledger *l, struct record *r, bool *changed);
  */
 int part_from(struct ledger *l, const struct record *r, struct error *err);
 
+/*
+ * Gives back what the kernel withholds from others for the container of @r, before its record is dropped. A failure is a
+ * message: it must not keep the record of a dead container.
+ */
+void give_back(struct ledger *l, const struct record *r);
+
 #endif

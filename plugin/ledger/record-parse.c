@@ -118,6 +118,18 @@ static bool set_applied(struct record *r, const char *key, char *value)
 	return set_string(value, r->applied, sizeof(r->applied));
 }
 
+static bool set_partition(struct record *r, const char *key, char *value)
+{
+	(void)key;
+	for (enum partition p = PARTITION_ROOT; p <= PARTITION_ISOLATED; p++) {
+		if (strcmp(value, partition_name(p)) != 0)
+			continue;
+		r->partition = p;
+		return true;
+	}
+	return false;
+}
+
 static bool set_ask(struct record *r, const char *key, char *value)
 {
 	int k = request_find_key(key);
@@ -159,6 +171,22 @@ static bool set_own_huge(struct record *r, const char *key, char *value)
 		if (r->request.huge[i].size == h.size)
 			return false;
 	r->request.huge[r->request.nhuge++] = h;
+	return true;
+}
+
+/* "1 nvme0n1" */
+static bool set_own_device(struct record *r, const char *key, char *value)
+{
+	struct device_found *found = &r->request.found[r->request.nfound];
+	const char *p = value;
+	uint64_t node;
+
+	(void)key;
+	if (r->request.nfound == DEVICES_FOUND_MAX || !take_number(&p, NODE_ID_MAX - 1, &node) || !take_char(&p, ' ') ||
+	    !set_string(value + (p - value), found->name, sizeof(found->name)) || !*found->name)
+		return false;
+	found->node = (uint16_t)node;
+	r->request.nfound++;
 	return true;
 }
 
@@ -278,10 +306,12 @@ static const struct field {
 	{ "inode", set_inode, true, false },
 	{ "started", set_started, true, false },
 	{ "applied", set_applied, true, false },
+	{ "partition", set_partition, false, false },
 	{ "ask.", set_ask, false, true },
 	{ "own.cpus", set_own_cpus, false, false },
 	{ "own.memory", set_own_memory, false, false },
 	{ "own.huge", set_own_huge, false, true },
+	{ "own.device", set_own_device, false, true },
 	{ "pin.cpus", set_pin_cpus, false, false },
 	{ "pin.mems", set_pin_mems, false, false },
 	{ "count", set_count, true, false },

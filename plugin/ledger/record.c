@@ -57,6 +57,8 @@ static const char *fault_of(const struct record *r)
 		return "the cgroup is not an absolute path";
 	if (r->placement.policy > POLICY_WEIGHTED)
 		return "the policy is unknown";
+	if (r->partition > PARTITION_ISOLATED)
+		return "the partition is unknown";
 	if (r->reasons.n > REASONS_MAX)
 		return "there are too many reasons";
 	if (!good_share(&r->placement.share))
@@ -185,6 +187,12 @@ static int put_request(struct text *t, const struct request *r)
 		put_number(t, r->huge[i].count);
 		put_byte(t, '\n');
 	}
+	for (unsigned int i = 0; i < r->nfound; i++) {
+		char found[DEVICE_FOUND_NAME + 8];
+
+		snprintf(found, sizeof(found), "%u %s", r->found[i].node, r->found[i].name);
+		put_escaped(t, "own.device", found);
+	}
 	put_set_if_any(t, "pin.cpus", ids_of(&r->pin_cpus));
 	put_set_if_any(t, "pin.mems", ids_of(&r->pin_mems));
 	return 0;
@@ -240,6 +248,8 @@ static int put_record(struct text *t, const struct record *r)
 	put_count(t, "inode", r->cgroup_inode);
 	put_count(t, "started", r->started);
 	put_escaped(t, "applied", r->applied);
+	if (r->partition != PARTITION_MEMBER)
+		put_escaped(t, "partition", partition_name(r->partition));
 	ret = put_request(t, &r->request);
 	if (ret < 0)
 		return ret;
@@ -323,12 +333,17 @@ bool record_is_expected_in(const struct record *r, const char *cgroup)
 	return false;
 }
 
+const char *const record_classes[] = { "oci", "lxc", "incus", "lxd", "run", "systemd", "libvirt", NULL };
+
+const char *record_class_of(const char *runtime)
+{
+	for (size_t i = 1; record_classes[i]; i++)
+		if (strcmp(runtime, record_classes[i]) == 0)
+			return record_classes[i];
+	return record_classes[0];
+}
+
 const char *record_class(const struct record *r)
 {
-	static const char *const own[][2] = { { "lxc", "lxc" }, { "incus", "incus" }, { "lxd", "lxd" }, { "libvirt", "vm" } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(own); i++)
-		if (strcmp(r->runtime, own[i][0]) == 0)
-			return own[i][1];
-	return "oci";
+	return record_class_of(r->runtime);
 }

@@ -15,11 +15,12 @@
 
 struct record {
 	char id[RECORD_ID_MAX + 1];
-	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd", "libvirt" */
+	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd"; "run": a command; "systemd": a service; "libvirt" */
 	char *cgroup;              /* path below the cgroup2 mount, begins with / */
 	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another; 0: reserved */
 	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
 	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited", "libvirt" */
+	enum partition partition;  /* what keeps its exclusive CPUs from processes that are not placed */
 	struct request request;
 	struct placement placement;
 	struct reasons reasons;
@@ -57,7 +58,14 @@ static inline void cleanup_recordp(struct record *r)
 }
 #define cleanup_record __attribute__((cleanup(cleanup_recordp)))
 
-/* "lxc", "incus" or "lxd" for the runtime of that name, "vm" for "libvirt", "oci" for all others. */
+/*
+ * The runtime classes, up to a NULL. Two containers of different classes may have the same id. A runtime with the name of a
+ * class is of that class, and all others are "oci".
+ */
+#define RECORD_CLASS_MAX 8
+#define RECORD_NAMELESS "run-" /* begins the id of a command without a name */
+extern const char *const record_classes[];
+const char *record_class_of(const char *runtime);
 const char *record_class(const struct record *r);
 
 /*

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Computes derived fields of a topology, looks up nodes and CPUs, and finds the node of a device.
+ * Computes derived fields of a topology, and looks up nodes and CPUs.
  */
 #include "plugin/machine/topology-internal.h"
 
@@ -255,65 +255,4 @@ void topology_allowed(int root, const struct topology *t, struct idset *cpus, st
 	if (!read_allowed(root, "sys/fs/cgroup/cpuset.mems.effective", "sys/fs/cgroup/cpuset/cpuset.effective_mems",
 			  ids_into(mems)))
 		*mems = t->mem_nodes;
-}
-
-static bool read_numa_node(int dir, int *node)
-{
-	char text[32], *end;
-	long v;
-
-	if (file_read(dir, "numa_node", text, sizeof(text)) <= 0)
-		return false;
-	v = strtol(text, &end, 10);
-	if (end == text || v < -1 || v >= NODE_ID_MAX)
-		return false;
-	*node = (int)v;
-	return true;
-}
-
-/*
- * Node of the nearest numa_node file, from the device upwards: virtio and nvme devices sit below the PCI function
- * that has it.
- */
-static int node_above(int dir)
-{
-	int fd = openat(dir, "device", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int node = -1;
-
-	if (fd < 0)
-		fd = openat(dir, ".", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	for (int depth = 0; fd >= 0 && depth < 8; depth++) {
-		int above;
-
-		if (read_numa_node(fd, &node) && node >= 0)
-			break;
-		if (faccessat(fd, "numa_node", F_OK, 0) != 0 && faccessat(fd, "uevent", F_OK, 0) != 0)
-			break; /* above the device tree */
-		above = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-		close(fd);
-		fd = above;
-	}
-	if (fd >= 0)
-		close(fd);
-	return node;
-}
-
-int topology_device_node(int root, const char *device, int *node, struct error *err)
-{
-	static const char *const folders[] = {
-		"sys/class/net", "sys/class/block",      "sys/class/nvme", "sys/bus/pci/devices",
-		"sys/class/drm", "sys/class/infiniband", "sys/class/dax",
-	};
-
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		cleanup_close int dir = path_open(root, O_RDONLY | O_DIRECTORY, "%s/%s", folders[i], device);
-
-		if (dir < 0)
-			continue;
-		if (!read_numa_node(dir, node) || *node < 0)
-			*node = node_above(dir);
-		return 0;
-	}
-	return error_set(err, -EINVAL, "limits.cpu.device: \"%s\": no such network, block or PCI device",
-			 quote(device).text);
 }

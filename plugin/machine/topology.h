@@ -159,10 +159,4 @@ void topology_offline_of(int root, const struct topology *t, unsigned int node, 
  */
 void topology_allowed(int root, const struct topology *t, struct idset *cpus, struct nodeset *mems);
 
-/*
- * Node id of a device: a network, block, nvme, drm, infiniband or dax device, or a PCI address, looked up below
- * @root. Returns 0 with *@node (-1: the kernel does not know), or -EINVAL if there is no such device.
- */
-int topology_device_node(int root, const char *device, int *node, struct error *err);
-
 #endif

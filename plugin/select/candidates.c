@@ -6,6 +6,7 @@
 #include "plugin/select/select-internal.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 
 static void all_nodes(const struct topology *t, struct nodeset *out)
@@ -27,6 +28,58 @@ static int refuse_nodes(const struct choice *c, struct error *err)
 		snprintf(text, sizeof(text), "; %u CPUs of these nodes are offline", offline);
 	return error_set(err, -EINVAL, "limits.cpu.nodes: \"%s\": no node with CPUs among them (CPUs are on %s%s)",
 			 list_text(&c->req->nodes).text, list_text(&c->t->cpu_nodes).text, text);
+}
+
+/* The node of a device, or the nearest nodes with CPUs if it has none. */
+static void add_near(const struct topology *t, unsigned int id, struct nodeset *near)
+{
+	int device = topology_find_node(t, (int)id);
+	const uint16_t *row = device < 0 ? NULL : &t->near[(unsigned int)device * t->nnodes];
+	unsigned int least = UINT_MAX;
+
+	if (nodeset_has(&t->cpu_nodes, id))
+		nodeset_add(near, id);
+	if (!row || nodeset_has(&t->cpu_nodes, id))
+		return;
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (t->nodes[i].ncpus && row[i] < least)
+			least = row[i];
+	for (unsigned int i = 0; i < t->nnodes; i++)
+		if (t->nodes[i].ncpus && row[i] == least)
+			nodeset_add(near, t->nodes[i].id);
+}
+
+/* For "require:": leaves only the nodes of the devices. On a machine with one node, they are all there. */
+static int require_devices(struct choice *c, struct error *err)
+{
+	const struct device_nodes *d = &c->in->devices;
+	struct nodeset near = { { 0 } }, others;
+
+	if (!c->req->devices_required || nodeset_count(&c->t->cpu_nodes) < 2)
+		return 0;
+	for (unsigned int i = 0; i < c->req->ndevices; i++)
+		if (d->unknown >> i & 1)
+			return error_set(err, -ENOSPC,
+					 "limits.cpu.device: \"%s\": it is required, but the kernel reports no node for it",
+					 quote(c->req->device[i]).text);
+	for (unsigned int i = 0; i < d->n; i++)
+		add_near(c->t, d->node[i], &near);
+	if (nodeset_empty(&near))
+		return error_set(err, -ENOSPC,
+				 "limits.cpu.device: \"require:auto\": no device with a node is in the container's configuration");
+	if (c->req->cpu_listed) {
+		topology_nodes_of(c->t, &c->req->cpu_list, &others);
+		nodeset_andnot(&others, &near);
+		if (!nodeset_empty(&others))
+			return error_set(err, -EINVAL, "limits.cpu: \"%s\": has CPUs of nodes %s, limits.cpu.device requires nodes %s",
+					 list_text(&c->req->cpu_list).text, list_text(&others).text, list_text(&near).text);
+	}
+	nodeset_and(&c->nodes, &near);
+	if (nodeset_empty(&c->nodes))
+		return error_set(err, -ENOSPC,
+				 "limits.cpu.device: requires nodes %s, which are reserved or not in limits.cpu.nodes",
+				 list_text(&near).text);
+	return 0;
 }
 
 int candidates_allow_nodes(struct choice *c, struct error *err)
@@ -58,7 +111,7 @@ int candidates_allow_nodes(struct choice *c, struct error *err)
 		reasons_add(c->why, "of the chosen nodes, nodes %s are reserved: their memory is not used",
 			    list_text(&c->in->policy->reserved_nodes).text);
 	nodeset_andnot(&c->nodes, &c->in->policy->reserved_nodes);
-	return 0;
+	return require_devices(c, err);
 }
 
 /* Determines the CPU ids that may be given, held or not. */

@@ -407,11 +407,48 @@ static const char *why_lost(const struct choice *c, const struct verdict *a, con
 		return "more loaded";
 	if (b->memory > a->memory + 0.5)
 		return "with less free memory";
-	if (c->req->ndevices || !nodeset_empty(&c->limits->last_nodes))
+	if (c->in->devices.n || c->req->ndevices || !nodeset_empty(&c->limits->last_nodes))
 		return "farther from its device or its last place";
 	if (b->load < a->load - 0.5)
 		return "emptier, and kept for larger ones";
 	return "slightly worse overall";
+}
+
+/* "sda, sdb and 3 more" of those on @node */
+static void found_text(const struct request *r, unsigned int node, char *buf, size_t size)
+{
+	unsigned int named = 0, more = 0;
+	size_t used = 0;
+
+	for (unsigned int i = 0; i < r->nfound; i++) {
+		if (r->found[i].node != node)
+			continue;
+		if (named < 2 && used < size)
+			used += (size_t)snprintf(buf + used, size - used, "%s%s", named++ ? ", " : "", r->found[i].name);
+		else
+			more++;
+	}
+	if (more && used < size)
+		snprintf(buf + used, size - used, " and %u more", more);
+}
+
+void explain_devices(const struct choice *c, const struct nodeset *chosen)
+{
+	const struct request *r = c->req;
+	struct nodeset told = { { 0 } };
+	char names[110];
+
+	for (unsigned int i = 0; c->why && r->devices_mode == DEVICES_AUTO && i < r->nfound; i++) {
+		unsigned int node = r->found[i].node;
+		bool near = nodeset_has(chosen, node);
+
+		if (nodeset_has(&told, node))
+			continue;
+		nodeset_add(&told, node);
+		found_text(r, node, names, sizeof(names));
+		reasons_add(c->why, "%s %s (node %u), found in the container's configuration%s", near ? "near" : "not near", names,
+			    node, near ? "" : ": other costs weigh more");
+	}
 }
 
 void explain_choice(const struct choice *c)

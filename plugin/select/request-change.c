@@ -21,8 +21,11 @@ static void change_key(struct request *r, enum request_key key, const struct req
 		break;
 	case KEY_CPU_EXCLUSIVE:
 		r->exclusive = changes->exclusive;
+		r->isolated = changes->isolated;
 		break;
 	case KEY_CPU_DEVICE:
+		r->devices_mode = changes->devices_mode;
+		r->devices_required = changes->devices_required;
 		r->ndevices = changes->ndevices;
 		memcpy(r->device, changes->device, sizeof(r->device));
 		break;

@@ -90,6 +90,13 @@ const char *work_kind_name(enum work_kind k)
 	return work_names[k];
 }
 
+const char *partition_name(enum partition p)
+{
+	static const char *const names[] = { "member", "root", "isolated" };
+
+	return names[p];
+}
+
 int bool_parse(const char *text, bool *out, struct error *err)
 {
 	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
@@ -103,6 +110,7 @@ int bool_parse(const char *text, bool *out, struct error *err)
 	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
 }
 
+#define REQUIRE "require:" /* of limits.cpu.device */
 #define A_LIST "a list like 0-3"
 
 /* Parses a list; an error also says what the key takes. */
@@ -214,7 +222,7 @@ static int add_device(struct request *r, const char *name, struct error *err)
 }
 
 /* "eth0,nvme0n1" */
-static int set_devices(struct request *r, const char *value, struct error *err)
+static int add_devices(struct request *r, const char *value, struct error *err)
 {
 	for (const char *p = value;;) {
 		size_t len = strcspn(p, ",");
@@ -231,6 +239,26 @@ static int set_devices(struct request *r, const char *value, struct error *err)
 			return ret;
 		p += len + 1;
 	}
+}
+
+/* "auto", "none" or names; "require:" in front of auto or names. */
+static int set_devices(struct request *r, const char *value, struct error *err)
+{
+	const char *what = value;
+
+	r->devices_required = strncmp(value, REQUIRE, strlen(REQUIRE)) == 0;
+	if (r->devices_required)
+		what += strlen(REQUIRE);
+	r->devices_mode = DEVICES_AUTO;
+	if (strcmp(what, "auto") == 0)
+		return 0;
+	r->devices_mode = DEVICES_NONE;
+	if (strcmp(what, "none") == 0)
+		return !r->devices_required ? 0 :
+					      error_set(err, -EINVAL, "\"%s\": names or auto are expected after " REQUIRE,
+							quote(value).text);
+	r->devices_mode = DEVICES_NAMED;
+	return add_devices(r, what, err);
 }
 
 static int set_memory(struct request *r, const char *value, struct error *err)
@@ -304,6 +332,18 @@ static int parse_huge_list(struct request *r, const char *value, struct error *e
 	}
 }
 
+static int set_exclusive(struct request *r, const char *value, struct error *err)
+{
+	const bool isolated = strcasecmp(value, "isolated") == 0;
+	bool on = isolated;
+
+	if (!isolated && bool_parse(value, &on, NULL) < 0)
+		return error_set(err, -EINVAL, "\"%s\": not true, false or isolated", quote(value).text);
+	r->exclusive = on;
+	r->isolated = isolated;
+	return 0;
+}
+
 static int set_hugepages(struct request *r, const char *value, struct error *err)
 {
 	bool on;
@@ -323,7 +363,7 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 	case KEY_CPU_NODES:
 		return set_nodes(r, value, err);
 	case KEY_CPU_EXCLUSIVE:
-		return bool_parse(value, &r->exclusive, err);
+		return set_exclusive(r, value, err);
 	case KEY_CPU_DEVICE:
 		return set_devices(r, value, err);
 	case KEY_CPU_CLASS:
@@ -461,7 +501,8 @@ bool request_asks(const struct request *r)
 int request_finish(struct request *r, struct error *err)
 {
 	if (r->exclusive && !r->cpu_count)
-		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"true\": needs limits.cpu to say how many");
+		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"%s\": needs limits.cpu to say how many",
+				 r->isolated ? "isolated" : "true");
 	if (r->one_thread && r->cpu_listed)
 		return error_set(err, -EINVAL, "limits.cpu.threads: \"one\": needs limits.cpu to be a number of cores");
 	if (r->cpu_class != CLASS_ANY && r->cpu_listed)
@@ -491,7 +532,8 @@ static size_t format_huge(const struct request *r, char *buf, size_t size)
 
 static void format_devices(const struct request *r, char *buf, size_t size)
 {
-	size_t used = 0;
+	static const char *const words[] = { [DEVICES_AUTO] = "auto", [DEVICES_NONE] = "none", [DEVICES_NAMED] = "" };
+	size_t used = (size_t)snprintf(buf, size, "%s%s", r->devices_required ? REQUIRE : "", words[r->devices_mode]);
 
 	for (unsigned int i = 0; i < r->ndevices && used < size; i++)
 		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", r->device[i]);
@@ -525,7 +567,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 			snprintf(buf, size, "balanced");
 		break;
 	case KEY_CPU_EXCLUSIVE:
-		snprintf(buf, size, "%s", r->exclusive ? "true" : "false");
+		snprintf(buf, size, "%s", r->isolated ? "isolated" : r->exclusive ? "true" : "false");
 		break;
 	case KEY_CPU_DEVICE:
 		format_devices(r, buf, size);

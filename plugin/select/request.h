@@ -10,6 +10,7 @@
 #include "plugin/base/idset.h"
 #include "plugin/base/size.h"
 #include "plugin/machine/device-name.h"
+#include "plugin/machine/device-ref.h"
 #include "plugin/select/work.h"
 
 #include <stdbool.h>
@@ -32,11 +33,24 @@ enum memory_policy {
 	POLICY_WEIGHTED,
 };
 
+enum devices_mode {
+	DEVICES_AUTO,   /* those in the container's configuration: request.found */
+	DEVICES_NONE,
+	DEVICES_NAMED,  /* request.device */
+};
+
 enum cpu_class {
 	CLASS_ANY,
 	CLASS_PERFORMANCE,
 	CLASS_EFFICIENT,
 	CLASS_ISOLATED,
+};
+
+/* How the kernel keeps the CPUs of a cgroup from all processes outside of it: cpuset.cpus.partition. */
+enum partition {
+	PARTITION_MEMBER,   /* not at all */
+	PARTITION_ROOT,
+	PARTITION_ISOLATED, /* and without load balancing */
 };
 
 struct huge_request {
@@ -72,11 +86,16 @@ struct request {
 	struct nodeset nodes;
 	bool all_nodes;              /* CPUs on each of request.nodes, instead of on as few as suffice */
 	bool exclusive;
+	bool isolated;               /* exclusive, and without load balancing */
 	enum cpu_class cpu_class;
 	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
 	struct work_hint work;       /* from limits.cpu.work */
+	enum devices_mode devices_mode;
+	bool devices_required;       /* CPUs of the nodes of the devices, or none */
 	unsigned int ndevices;
 	char device[REQUEST_DEVICES_MAX][DEVICE_NAME_MAX];
+	unsigned int nfound;         /* no key: what the caller has found for DEVICES_AUTO */
+	struct device_found found[DEVICES_FOUND_MAX];
 	uint64_t memory;             /* bytes; 0: not given */
 	uint64_t memory_limit;       /* bytes; the runtime's own limit if it is below memory, else 0 */
 	struct nodeset mem_nodes;    /* from limits.memory.nodes; empty: not given */
@@ -96,6 +115,21 @@ void request_init(struct request *r);
 
 /* Number of the key with this name (without prefix), or -1. */
 int request_find_key(const char *key);
+
+/*
+ * Keys in the environment of a container: NUMAPLACE_LIMITS_CPU_NODES is limits.cpu.nodes. An empty value does not count,
+ * so that a user can unset what an image has set.
+ */
+#define REQUEST_VARIABLE "NUMAPLACE_LIMITS_"
+
+/* The key of the variable whose name has @len bytes; -1: not a variable of that kind; -ENOENT: no such key. */
+int request_find_variable(const char *name, size_t len);
+
+/* The name of the variable of a key that is not a hint. */
+struct variable_name {
+	char text[48];
+};
+struct variable_name request_variable(enum request_key key);
 
 /* Whether it is a volatile key, which is a hint and never a request. */
 static inline bool request_key_is_hint(int key)
@@ -145,6 +179,7 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 /* Names as in the keys' values. memory_policy_parse() returns 0 or -EINVAL. */
 const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
+const char *partition_name(enum partition p); /* as in cpuset.cpus.partition */
 const char *work_kind_name(enum work_kind k);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 

@@ -248,6 +248,8 @@ int refuse_listed(const struct choice *c, unsigned int cpu, struct error *err);
 int refuse_core(const struct choice *c, unsigned int cpu, struct error *err);
 int no_candidates(const struct choice *c, struct error *err);
 void explain_choice(const struct choice *c);
+/* Says of the devices that were found in the configuration whether the chosen nodes are theirs. */
+void explain_devices(const struct choice *c, const struct nodeset *chosen);
 /* "; node 2 has 4GiB and no CPUs: limits.cpu.nodes=0-2": memory that is used only if named; "" if there is none. */
 void unused_memory(const struct choice *c, char *buf, size_t size);
 

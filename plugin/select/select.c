@@ -438,7 +438,7 @@ static int prepare(struct choice *c, struct error *err)
 	if (r < 0)
 		return error_errno(err, r, "selection");
 	for (unsigned int i = 0; i < c->req->ndevices; i++)
-		if (c->in->devices_unknown >> i & 1)
+		if (c->in->devices.unknown >> i & 1)
 			reasons_add(c->why,
 				    "limits.cpu.device: \"%s\": the kernel reports no node for it: ignored",
 				    quote(c->req->device[i]).text);
@@ -472,8 +472,15 @@ static int choose(struct choice *c, struct placement *out, struct error *err)
 		placement_free(&placed);
 		return r;
 	}
+	explain_devices(c, &placed.nodes);
 	*out = placed;
 	return 0;
+}
+
+void device_nodes_add_found(struct device_nodes *d, const struct request *r)
+{
+	for (unsigned int i = 0; r->devices_mode == DEVICES_AUTO && i < r->nfound; i++)
+		d->node[d->n++] = r->found[i].node;
 }
 
 void constraints_init(struct constraints *c, const struct request *r)

@@ -68,14 +68,32 @@ struct constraints {
 /* Makes the constraints that the request itself sets. */
 void constraints_init(struct constraints *c, const struct request *r);
 
+/* Where the devices are that the container should be near. */
+struct device_nodes {
+	unsigned int n;                   /* devices with a known node, each of which counts */
+	uint16_t node[DEVICES_FOUND_MAX]; /* ids */
+	unsigned int unknown;             /* bit i: the kernel knows no node for request.device[i] */
+};
+_Static_assert(DEVICES_FOUND_MAX >= REQUEST_DEVICES_MAX, "named devices have room");
+
+/* Adds a device; @node -1: the kernel knows none for request.device[@i]. */
+static inline void device_nodes_add(struct device_nodes *d, unsigned int i, int node)
+{
+	if (node >= 0)
+		d->node[d->n++] = (uint16_t)node;
+	else
+		d->unknown |= 1U << i;
+}
+/* Adds those of @r->found, which have a node each. */
+void device_nodes_add_found(struct device_nodes *d, const struct request *r);
+
 struct select_input {
 	const struct topology *topology;
 	const struct usage *usage;
 	const struct request *request;
 	const struct select_policy *policy;
 	const struct constraints *limits; /* NULL: those of the request alone */
-	struct nodeset device_nodes;      /* node ids of the request's devices; empty: none known */
-	unsigned int devices_unknown;     /* bit i: the kernel knows no node for request.device[i] */
+	struct device_nodes devices;
 	/*
 	 * The nodes or CPUs of the request were chosen by another program (Incus): use all of them, even if in use.
 	 * Only memory and hugepages have to fit.

@@ -61,8 +61,8 @@ static double device_distance(const struct choice *c, unsigned int i)
 	unsigned int n = 0;
 	double sum = 0;
 
-	nodeset_foreach(id, &c->in->device_nodes) {
-		int device = topology_find_node(t, id);
+	for (unsigned int k = 0; k < c->in->devices.n; k++) {
+		int device = topology_find_node(t, c->in->devices.node[k]);
 
 		if (device < 0)
 			continue;
@@ -198,6 +198,29 @@ static int weigh_computing(struct choice *c)
 	return 0;
 }
 
+/*
+ * Of sets that cost the same, the one with more whole cores is better, whatever the numbers of its nodes: each candidate on
+ * a core with a thread that is no candidate costs a millionth.
+ */
+static int weigh_half_cores(struct choice *c)
+{
+	cleanup_free bool *half = calloc(c->t->ncores + 1U, sizeof(*half));
+
+	if (!half)
+		return -ENOMEM;
+	for (unsigned int i = 0; i < c->t->ncpus; i++)
+		if (!c->candidate[i])
+			half[c->t->cpus[i].core] = true;
+	for (unsigned int k = 0; k < c->search.nsites; k++) {
+		struct site *x = &c->search.sites[k];
+		const struct topo_node *node = &c->t->nodes[x->node];
+
+		for (unsigned int i = node->first_cpu; i < node->first_cpu + node->ncpus; i++)
+			x->bias += c->candidate[i] && half[c->t->cpus[i].core];
+	}
+	return 0;
+}
+
 /* Nodes that are twins: of one socket or pair, say. */
 struct group {
 	double room, cpus;
@@ -234,9 +257,10 @@ static int add_costs(struct choice *c)
 	struct search *s = &c->search;
 	const struct nodeset *from = nodeset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
-	bool home = !nodeset_empty(&c->limits->last_nodes), device = !nodeset_empty(&c->in->device_nodes);
+	bool home = !nodeset_empty(&c->limits->last_nodes), device = c->in->devices.n > 0;
 	cleanup_free struct group *groups = find_groups(c);
 	double group_price = c->in->policy->prices->group * taste_later(c);
+	bool left_out = false;
 
 	if (!groups)
 		return -ENOMEM;
@@ -257,9 +281,12 @@ static int add_costs(struct choice *c)
 		if (s->need.memory && !node->mem_known)
 			bias += BIAS_UNKNOWN;
 		x->bias = bias > 0 ? (int64_t)(bias * 1e6) : 0;
+		left_out |= x->ncpus && x->ncpus < node->ncpus;
 		x->slow = slowness(c, node);
 	}
-	return weigh_computing(c) < 0 ? -ENOMEM : find_homes(c, from);
+	if (weigh_computing(c) < 0 || (left_out && weigh_half_cores(c) < 0))
+		return -ENOMEM;
+	return find_homes(c, from);
 }
 
 int sites_find(struct choice *c)

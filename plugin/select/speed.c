@@ -46,18 +46,18 @@ struct scene {
 
 /* --- loads --- */
 
-/* As the ledger counts it. */
-static double load_of(const struct share *s)
+/* On each of its CPUs, as the ledger counts it, for a container that sleeps for a part of the time. */
+static double load_of(const struct share *s, double idle)
 {
 	unsigned int n = idset_count(&s->cpus);
 	uint64_t load = n ? (uint64_t)s->count * LOAD_ONE / n : 0;
 
-	return (double)load / LOAD_ONE;
+	return (double)load / LOAD_ONE * (1 - idle);
 }
 
-static void add_load(struct scene *s, const struct share *share)
+static void add_load(struct scene *s, const struct share *share, double idle)
 {
-	double load = load_of(share);
+	double load = load_of(share, idle);
 
 	idset_foreach(id, &share->cpus) {
 		int i = topology_find_cpu(s->t, id);
@@ -168,16 +168,16 @@ static void add_pages(struct scene *s, struct tenant *x, const struct placement 
 }
 
 /* Fills @x->part for a container whose load is included in the loads. */
-static void find_parts(struct scene *s, struct tenant *x, const struct placement *p)
+static void find_parts(struct scene *s, struct tenant *x, const struct placement *p, double idle)
 {
-	double load = load_of(&p->share), threads = 0;
+	double load = load_of(&p->share, idle), threads = 0;
 
 	x->nparts = 0;
 	own_caches(s, &p->share, load);
 	idset_foreach(id, &p->share.cpus) {
 		int i = topology_find_cpu(s->t, id);
 
-		if (i >= 0)
+		if (i >= 0 && load > 0)
 			add_threads(s, x, (unsigned int)i, load);
 	}
 	for (unsigned int i = 0; i < x->nparts; i++) {
@@ -394,13 +394,13 @@ static int seat_find(struct scene *s, struct seat *seat, const struct placement 
 	if (tenant_init(s, &seat->now, s->in->work) < 0 || tenant_init(s, &seat->alone, s->in->work) < 0)
 		return -ENOMEM;
 	clear_loads(s);
-	add_load(s, &p->share);
-	find_parts(s, &seat->alone, p);
+	add_load(s, &p->share, 0);
+	find_parts(s, &seat->alone, p, 0);
 	clear_traffic(s, &s->others);
 	seat->speed_alone = seat->alone.nparts ? mean_speed(s, &seat->alone, &s->others) : 0;
 	for (unsigned int k = 0; k < s->in->n; k++)
-		add_load(s, &s->in->neighbour[k].placement->share);
-	find_parts(s, &seat->now, p);
+		add_load(s, &s->in->neighbour[k].placement->share, s->in->neighbour[k].idle);
+	find_parts(s, &seat->now, p, 0);
 	return 0;
 }
 
@@ -408,11 +408,11 @@ static int find_others(struct scene *s)
 {
 	clear_loads(s);
 	for (unsigned int k = 0; k < s->in->n; k++)
-		add_load(s, &s->in->neighbour[k].placement->share);
+		add_load(s, &s->in->neighbour[k].placement->share, s->in->neighbour[k].idle);
 	for (unsigned int k = 0; k < s->in->n; k++) {
 		if (tenant_init(s, &s->tenant[k], s->in->neighbour[k].work) < 0)
 			return -ENOMEM;
-		find_parts(s, &s->tenant[k], s->in->neighbour[k].placement);
+		find_parts(s, &s->tenant[k], s->in->neighbour[k].placement, s->in->neighbour[k].idle);
 		tenant_shrink(&s->tenant[k]);
 	}
 	settle_others(s);
@@ -502,6 +502,30 @@ int speed_predict(const struct speed_input *in, const struct placement *const *p
 	for (unsigned int k = 0; k < n; k++) {
 		free(seat[k].now.part);
 		free(seat[k].alone.part);
+	}
+	scene_free(&s);
+	return r;
+}
+
+int speed_of_all(const struct speed_input *in, double *out)
+{
+	struct scene s;
+	int r = scene_init(&s, in);
+
+	if (r == 0)
+		r = find_others(&s);
+	for (unsigned int k = 0; k < in->n && r == 0; k++) {
+		const struct tenant *x = &s.tenant[k];
+		double mean = 0, threads = 0;
+
+		for (unsigned int i = 0; i < WORKS; i++) {
+			struct work work;
+
+			mean += weight_of(&s, x->work, i, &work) * x->speed[i];
+		}
+		for (unsigned int i = 0; i < x->nparts; i++)
+			threads += x->part[i].threads;
+		out[k] = threads * mean;
 	}
 	scene_free(&s);
 	return r;

@@ -12,6 +12,7 @@
 struct neighbour {
 	const struct placement *placement;
 	struct work_hint work;
+	double idle; /* part of the time in which its threads sleep, 0 to 1 */
 };
 
 struct speed_input {
@@ -47,6 +48,13 @@ struct speed {
  */
 int speed_predict(const struct speed_input *in, const struct placement *const *place, unsigned int n, unsigned int idle,
 		  struct speed *out);
+
+/*
+ * Predicts the speed of all containers of @in beside each other, in CPUs: @out[i] is the CPU count of container i if each
+ * of its threads is as fast as one that is alone on an idle machine, on its own core, with all pages on its node. Less if
+ * not; 0 if the machine has none of its CPUs. @in->work is not used. 0 or -ENOMEM.
+ */
+int speed_of_all(const struct speed_input *in, double *out);
 
 /* In whole per cent. */
 unsigned int speed_percent(const struct speed *s);

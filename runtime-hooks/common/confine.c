@@ -114,8 +114,8 @@ static const int allowed[] = {
 #ifdef SYS_sigreturn
 	SYS_sigreturn, /* how a handler without SA_SIGINFO ends on s390x */
 #endif
-	/* identity, exit, the container's affinity, the holder of the lock */
-	SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
+	/* identity, the version of the kernel, exit, the container's affinity, the holder of the lock */
+	SYS_uname, SYS_getpid, SYS_gettid, SYS_getppid, SYS_getuid, SYS_geteuid, SYS_getgid, SYS_getegid, SYS_getrandom,
 	SYS_prlimit64, SYS_sched_setaffinity, SYS_sched_getaffinity, SYS_tgkill, SYS_exit, SYS_exit_group,
 	SYS_pidfd_open, SYS_pidfd_send_signal,
 	/* syslog's socket; the filter checks socket()'s family */

@@ -171,6 +171,22 @@ static int take_config(void *arg, const struct json_value *v, struct error *err)
 	return incus_config_add(&a->config, v->key, v->text, err);
 }
 
+/* A device begins where the one before ends. */
+static int begin_device(void *arg, const struct json_value *v, struct error *err)
+{
+	struct incus_answer *a = arg;
+
+	(void)v;
+	return incus_device_end(&a->config, err);
+}
+
+static int take_property(void *arg, const struct json_value *v, struct error *err)
+{
+	struct incus_answer *a = arg;
+
+	return incus_device_set(&a->config, v->key, v->text, err);
+}
+
 static int take_status(void *arg, const struct json_value *v, struct error *err)
 {
 	struct incus_answer *a = arg;
@@ -205,9 +221,12 @@ static int parse_answer(const char *text, size_t len, struct incus_answer *out, 
 		{ "metadata/status", JSON_STRING, NULL, take_status },
 		{ "metadata/type", JSON_STRING, NULL, take_type },
 		{ "metadata/expanded_config/*", JSON_STRING, NULL, take_config },
+		{ "metadata/expanded_devices/*", JSON_OBJECT, NULL, begin_device },
+		{ "metadata/expanded_devices/*/*", JSON_STRING, NULL, take_property },
 	};
+	int r = json_parse(text, len, ANSWER_MAX, rules, ARRAY_SIZE(rules), out, err);
 
-	return json_parse(text, len, ANSWER_MAX, rules, ARRAY_SIZE(rules), out, err);
+	return r < 0 ? r : incus_device_end(&out->config, err);
 }
 
 /* Extracts the daemon's error message from its answer. */

@@ -23,6 +23,17 @@ static const struct {
 	{ "limits.hugepages.1GB", 1ULL << 30 },
 };
 
+static int add_variable(struct incus_config *c, const char *name, const char *value, struct error *err)
+{
+	int k = request_find_variable(name, strlen(name));
+
+	if (k == -1)
+		return 0;
+	if (k >= 0)
+		return string_keep(&c->variable[k], value, err);
+	return c->unknown ? 0 : string_keep(&c->unknown, name, err);
+}
+
 int incus_config_add(struct incus_config *c, const char *key, const char *value, struct error *err)
 {
 	size_t prefix = strlen(INCUS_PREFIX);
@@ -32,6 +43,8 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 	/* Incus treats an empty value as unset. */
 	if (!*value)
 		return 0;
+	if (strncmp(key, INCUS_ENVIRONMENT, strlen(INCUS_ENVIRONMENT)) == 0)
+		return add_variable(c, key + strlen(INCUS_ENVIRONMENT), value, err);
 	if (k >= 0)
 		return string_keep(ours ? &c->asked[k] : &c->native[k], value, err);
 	if (ours && strcmp(key + prefix, "mode") == 0)
@@ -44,14 +57,60 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 	return 0;
 }
 
+/* Where the key was given, for messages. */
+static struct variable_name name_of(const struct incus_config *c, int key)
+{
+	struct variable_name name = { "" };
+
+	if (c->by_variable >> key & 1)
+		return request_variable((enum request_key)key);
+	snprintf(name.text, sizeof(name.text), INCUS_PREFIX "%s", request_keys[key]);
+	return name;
+}
+
+/* Whether two values of a key mean the same. */
+static bool is_same(int key, const char *a, const char *b)
+{
+	struct request r;
+
+	request_init(&r);
+	return strcmp(a, b) == 0 ||
+	       (request_set(&r, request_keys[key], a, NULL) == 0 && request_set(&r, request_keys[key], b, NULL) == 0);
+}
+
+int incus_config_settle(struct incus_config *c, const struct conf *conf, struct error *err)
+{
+	if (!conf_takes_environment(conf))
+		return 0;
+	if (c->unknown)
+		return error_set(err, -EINVAL, INCUS_ENVIRONMENT "%s: no such key", quote(c->unknown).text);
+	for (int k = 0; k < KEY_COUNT; k++) {
+		if (!c->variable[k])
+			continue;
+		if (c->asked[k] && !is_same(k, c->asked[k], c->variable[k]))
+			return error_set(err, -EINVAL, INCUS_PREFIX "%s is \"%s\" but %s is \"%s\"", request_keys[k],
+					 quote(c->asked[k]).text, request_variable((enum request_key)k).text,
+					 quote(c->variable[k]).text);
+		if (c->asked[k])
+			continue;
+		c->asked[k] = steal_ptr(c->variable[k]);
+		c->by_variable |= 1U << k;
+	}
+	return 0;
+}
+
 void incus_config_free(struct incus_config *c)
 {
 	for (int k = 0; k < KEY_COUNT; k++) {
 		free(c->native[k]);
 		free(c->asked[k]);
+		free(c->variable[k]);
 	}
 	for (int i = 0; i < INCUS_HUGE_SIZES; i++)
 		free(c->huge[i]);
+	device_refs_free(&c->devices);
+	incus_device_free(&c->device);
+	free(c->unknown);
 	free(c->mode);
 	free(c->name);
 	free(c->type);
@@ -86,12 +145,12 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	if (!value || request_key_is_hint(key))
 		return 0;
 	if (!(allowed & 1U << key))
-		return error_set(err, -EINVAL, INCUS_PREFIX "%s: \"%s\": containers may not set this key (container-keys)",
-				 request_keys[key], quote(value).text);
+		return error_set(err, -EINVAL, "%s: \"%s\": containers may not set this key (container-keys)",
+				 name_of(c, key).text, quote(value).text);
 	if (key == KEY_MEMORY) {
 		ret = memory_of(value, host_memory, &bytes, err);
 		if (ret < 0)
-			return error_prefix(err, ret, INCUS_PREFIX "%s", request_keys[key]);
+			return error_prefix(err, ret, "%s", name_of(c, key).text);
 		if (strchr(value, '%')) {
 			snprintf(number, sizeof(number), "%llu", (unsigned long long)bytes);
 			value = number;
@@ -101,7 +160,10 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 	if (ret < 0 && strncmp(err->text, "limits.", 7) == 0) {
 		struct error text = *err;
 
-		ret = error_set(err, ret, INCUS_PREFIX "%s", text.text);
+		if (c->by_variable >> key & 1)
+			ret = error_set(err, ret, "%s: %s", name_of(c, key).text, text.text);
+		else
+			ret = error_set(err, ret, INCUS_PREFIX "%s", text.text);
 	}
 	return ret;
 }
@@ -222,9 +284,8 @@ static int refuse_choice(const struct incus_config *c, struct error *err)
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_keys); i++)
 		if (c->asked[cpu_keys[i]] && !(cpu_keys[i] == KEY_CPU_NODES && c->native[KEY_CPU_NODES]))
 			return error_set(err, -EINVAL,
-					 INCUS_PREFIX "%s: \"%s\": needs " INCUS_PREFIX "mode = lead: with follow the daemon "
-						      "chooses the CPUs",
-					 request_keys[cpu_keys[i]], quote(c->asked[cpu_keys[i]]).text);
+					 "%s: \"%s\": needs " INCUS_PREFIX "mode = lead: with follow the daemon chooses the CPUs",
+					 name_of(c, cpu_keys[i]).text, quote(c->asked[cpu_keys[i]]).text);
 	return 0;
 }
 

@@ -6,6 +6,7 @@
  */
 #include "runtime-hooks/incus/incus-hook.h"
 
+#include "place/devices.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
 #include "plugin/base/number.h"
@@ -121,6 +122,8 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 	int r = read_config(env, i, &c, err);
 
 	if (r == 0)
+		r = incus_config_settle(&c, &env->conf, err);
+	if (r == 0)
 		r = incus_plan(&c, &env->conf, host_memory(env->root), &way, &job.request, err);
 	if (r < 0 || way == INCUS_LEAVE)
 		return r;
@@ -132,6 +135,8 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 	}
 	if (env->message)
 		incus_doubts(&c, host_memory(env->root), env->message);
+	if (way == INCUS_AHEAD)
+		place_find_devices(env, &c.devices, &job.request);
 	job.mems_only = way == INCUS_BEHIND;
 	if (way == INCUS_AHEAD)
 		r = check_agent(env, err);

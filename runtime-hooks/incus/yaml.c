@@ -20,6 +20,7 @@ struct level {
 	bool value;         /* in a mapping: the next event is a value */
 	unsigned int live;  /* rules whose path leads through this level */
 	unsigned int here;  /* of these, the rules that match the current key */
+	unsigned int whole; /* rules for the mapping of this level as a whole */
 	char *key;          /* the current key if a rule matches it */
 	char **seen;
 	unsigned int nseen, seen_room;
@@ -142,7 +143,7 @@ static int take_value(struct reader *r, struct level *l, const yaml_event_t *e)
 			continue;
 		if (memchr(text, '\0', len))
 			return fault(r, e->start_mark.line, "%s: contains a NUL", quote(l->key).text);
-		if (!ends(r, i)) {
+		if (!ends(r, i) || r->rules[i].end) {
 			if (len && strcmp(text, "null") != 0 && strcmp(text, "~") != 0)
 				return fault(r, e->start_mark.line, "%s: a mapping is expected", quote(l->key).text);
 			continue;
@@ -180,14 +181,29 @@ static int open_level(struct reader *r, const yaml_event_t *e, bool mapping)
 		if (!above->value)
 			return fault(r, e->start_mark.line, "a key that is not text");
 		for (unsigned int i = 0; i < r->nrules; i++)
-			if ((above->here >> i & 1) && (!mapping || ends(r, i)))
+			if ((above->here >> i & 1) && (!mapping || (ends(r, i) && !r->rules[i].end)))
 				return fault(r, e->start_mark.line, "%s: a %s is expected", quote(above->key).text,
 					     ends(r, i) ? "text" : "mapping");
 		now.live = above->here;
+		for (unsigned int i = 0; i < r->nrules; i++)
+			if ((above->here >> i & 1) && ends(r, i))
+				now.whole |= 1U << i;
 		above->value = false;
 	}
 	r->level[r->depth++] = now;
 	return 0;
+}
+
+static int close_level(struct reader *r)
+{
+	const unsigned int whole = r->level[r->depth - 1].whole;
+	int ret = 0;
+
+	pop(r);
+	for (unsigned int i = 0; ret == 0 && i < r->nrules; i++)
+		if (whole >> i & 1)
+			ret = r->rules[i].end(r->arg, r->err);
+	return ret;
 }
 
 static int take_event(struct reader *r, const yaml_event_t *e)
@@ -212,8 +228,7 @@ static int take_event(struct reader *r, const yaml_event_t *e)
 		return open_level(r, e, false);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
-		pop(r);
-		return 0;
+		return close_level(r);
 	case YAML_ALIAS_EVENT:
 		break;
 	default:

@@ -19,13 +19,15 @@
 #define YAML_KEYS_MAX  4096 /* keys of one mapping that match rules */
 
 /*
- * Slashes separate the parts of a path; a star as the last part matches every key. A collection where a rule expects
- * text is an error. Text where a rule expects a collection is an error, too, unless the text is empty or null.
+ * Slashes separate the parts of a path; a star matches every key. A collection where a rule expects
+ * text is an error, unless the rule has @end. Text where a rule expects a collection is an error, too, unless the text is empty or null.
  */
 struct yaml_rule {
 	const char *path;
 	/* @key: the path's last part, or the key that the star matches. A failure ends the parse. */
 	int (*set)(void *arg, const char *key, const char *value, struct error *err);
+	/* Instead: the path is of a mapping, which is complete. */
+	int (*end)(void *arg, struct error *err);
 };
 
 /* Parses all of @text. -EINVAL: malformed, or over @max bytes; -ENOMEM; or the error of a set function. */

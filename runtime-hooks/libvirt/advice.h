@@ -6,7 +6,7 @@
 #define NUMAPLACE_LIBVIRT_ADVICE_H
 
 #define LIBVIRT_RUNTIME "libvirt"
-#define LIBVIRT_CLASS "vm"
+#define LIBVIRT_CLASS "libvirt"
 /* Where the cgroups of virtual machines are; a reservation names one below it. */
 #define LIBVIRT_SLICE "/machine.slice"
 

@@ -313,7 +313,7 @@ int domain_parse(const char *text, size_t len, struct domain *out, struct error 
 
 const char *domain_id(const struct domain *d)
 {
-	return name_check_id(d->name, NULL) == 0 ? d->name : d->uuid;
+	return strlen(d->name) <= DOMAIN_ID_MAX && name_check_id(d->name, NULL) == 0 ? d->name : d->uuid;
 }
 
 bool domain_asks(const struct domain *d)

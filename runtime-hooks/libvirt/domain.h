@@ -10,6 +10,7 @@
 #define DOMAIN_XML_MAX (4U << 20) /* bytes; a whole number of MiB */
 #define DOMAIN_CELLS_MAX 128      /* of the guest; more are one, for hugepages */
 #define DOMAIN_NAME_MAX 255
+#define DOMAIN_ID_MAX 64          /* a longer name is no id: with its class, it may not fit in the name of a file */
 
 struct domain {
 	char name[DOMAIN_NAME_MAX + 1];
@@ -27,7 +28,7 @@ struct domain {
 /* Parses a domain's XML. -EINVAL: malformed, without a name or a UUID, or with a value that cannot be. */
 int domain_parse(const char *text, size_t len, struct domain *out, struct error *err);
 
-/* Its id in the ledger: its name, or its UUID if the name is not plain (name_check_id()). */
+/* Its id in the ledger: its name, or its UUID if the name is long or not plain (name_check_id()). */
 const char *domain_id(const struct domain *d);
 
 /* Whether libvirt asks for advice. */

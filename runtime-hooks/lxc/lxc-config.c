@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define NO_CONTAINERS "/run/numaplace/no-containers"
+#define INTERFACES_MAX 32 /* numbers of network interfaces that are looked for */
 
 static void put_container(struct lxc_container **c)
 {
@@ -42,11 +43,32 @@ static int get_item(struct lxc_container *c, const char *key, char **out, struct
 	return 0;
 }
 
+/* Network interfaces that LXC moves into the container. */
+static int find_interfaces(struct lxc_container *c, struct lxc_limits *out, struct error *err)
+{
+	int r = 0;
+
+	for (unsigned int i = 0; i < INTERFACES_MAX && r == 0; i++) {
+		cleanup_free char *type = NULL, *link = NULL;
+		char key[32];
+
+		snprintf(key, sizeof(key), "lxc.net.%u.type", i);
+		r = get_item(c, key, &type, err);
+		if (r < 0 || !type || strcmp(type, "phys") != 0)
+			continue;
+		snprintf(key, sizeof(key), "lxc.net.%u.link", i);
+		r = get_item(c, key, &link, err);
+		if (r == 0 && link)
+			r = device_refs_add_name(&out->devices, link, err);
+	}
+	return r;
+}
+
 int lxc_config_read(const char *name, const char *file, struct lxc_limits *out, struct error *err)
 {
 	struct lxc_container *c __attribute__((cleanup(put_container))) = lxc_container_new(name, NO_CONTAINERS);
 	cleanup_lxc_limits struct lxc_limits l = { 0 };
-	cleanup_free char *cgroup2 = NULL;
+	cleanup_free char *cgroup2 = NULL, *mounts = NULL;
 	int r;
 
 	if (!c)
@@ -59,6 +81,12 @@ int lxc_config_read(const char *name, const char *file, struct lxc_limits *out, 
 		r = get_item(c, "lxc.cgroup.dir.container.inner", &l.inner, err);
 	if (r == 0 && cgroup2)
 		r = lxc_limits_parse(cgroup2, &l, err);
+	if (r == 0)
+		r = get_item(c, "lxc.mount.entry", &mounts, err);
+	if (r == 0 && mounts)
+		r = lxc_mounts_parse(mounts, &l, err);
+	if (r == 0)
+		r = find_interfaces(c, &l, err);
 	if (r < 0)
 		return r;
 	*out = l;

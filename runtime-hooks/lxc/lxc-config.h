@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * Settings of a container's complete configuration, with all included files, that apply where numaplace's keys are not
- * set: the lxc.cgroup2 lines, and the inner cgroup's name.
+ * set: the lxc.cgroup2 lines, the devices, and the inner cgroup's name.
  */
 #ifndef NUMAPLACE_LXC_CONFIG_H
 #define NUMAPLACE_LXC_CONFIG_H
 
+#include "plugin/machine/device-ref.h"
 #include "plugin/select/request.h"
 
 #define LXC_HUGE_MAX 16
@@ -19,6 +20,7 @@ struct lxc_limits {
 	struct {
 		uint64_t page_size, limit;
 	} huge[LXC_HUGE_MAX]; /* of hugetlb.SIZE.max */
+	struct device_refs devices; /* of cgroup2 rules, mount entries and network interfaces that move */
 	char *inner;	      /* lxc.cgroup.dir.container.inner; NULL: not set */
 };
 
@@ -27,6 +29,10 @@ struct lxc_limits {
  * that are not understood are skipped; LXC validates them.
  */
 int lxc_limits_parse(const char *text, struct lxc_limits *out, struct error *err);
+
+/* Adds the device nodes of liblxc's text for "lxc.mount.entry": lines of fstab(5). */
+int lxc_mounts_parse(const char *text, struct lxc_limits *out, struct error *err);
+
 void lxc_limits_free(struct lxc_limits *l);
 static inline void cleanup_lxc_limitsp(struct lxc_limits *l)
 {

@@ -9,6 +9,7 @@
  * hook reads only its config file and the conf.
  */
 #include "cgroup/cgroup.h"
+#include "place/devices.h"
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
@@ -222,6 +223,11 @@ static int read_keys(struct options *o, enum conf_record where, struct error *er
 		o->keys.value[i] = steal_ptr(keys.value[i]);
 		o->keys.line[i] = keys.line[i];
 	}
+	for (int i = 0; i < KEY_COUNT; i++) {
+		o->keys.variable[i] = steal_ptr(keys.variable[i]);
+		o->keys.variable_line[i] = keys.variable_line[i];
+	}
+	o->keys.unknown = steal_ptr(keys.unknown);
 	o->keys.origin = steal_ptr(keys.origin);
 	return 0;
 }
@@ -248,7 +254,7 @@ static int apply_default(enum conf_default what, const struct lxc_limits *limits
 	return ret < 0 ? ret : lxc_limits_fallback(limits, r, err);
 }
 
-static int make_request(const struct place_env *env, struct options *o, struct request *out, struct lxc_limits *limits,
+static int make_request(struct place_env *env, struct options *o, struct request *out, struct lxc_limits *limits,
 			struct error *err)
 {
 	bool asked = lxc_keys_ask(&o->keys);
@@ -262,7 +268,10 @@ static int make_request(const struct place_env *env, struct options *o, struct r
 	if (r < 0)
 		return r;
 	r = asked ? lxc_limits_fallback(limits, out, err) : apply_default(env->conf.without_keys, limits, out, err);
-	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
+	if (r < 0 || !request_asks(out))
+		return r;
+	place_find_devices(env, &limits->devices, out);
+	return request_finish(out, err);
 }
 
 /* Parses a field of /proc/PID/status as a set. */
@@ -407,6 +416,8 @@ static int start(struct place_env *env, struct options *o, const struct conf_rea
 	r = read_keys(o, env->conf.record, err);
 	if (r < 0)
 		return r;
+	if (!conf_takes_environment(&env->conf))
+		lxc_keys_drop_variables(&o->keys);
 	if (!lxc_keys_ask(&o->keys)) {
 		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)

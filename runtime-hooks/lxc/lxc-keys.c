@@ -117,6 +117,26 @@ static bool is_utf16(const char *text, size_t len)
 	return len >= 2 && (memcmp(text, "\xff\xfe", 2) == 0 || memcmp(text, "\xfe\xff", 2) == 0);
 }
 
+static bool is_environment(const struct lxc_line *l)
+{
+	return lxc_line_is(l, "lxc.environment") || lxc_line_is(l, "lxc.environment.runtime");
+}
+
+/* NAME=VALUE; a name alone takes the value of LXC's own environment. */
+static int take_variable(const struct lxc_line *l, unsigned int number, struct lxc_keys *out, struct error *err)
+{
+	const char *equals = memchr(l->value, '=', l->value_len);
+	size_t name = equals ? (size_t)(equals - l->value) : 0;
+	int key = request_find_variable(l->value, name);
+
+	if (key == -1)
+		return 0;
+	if (key < 0)
+		return out->unknown ? 0 : string_keep_part(&out->unknown, l->value, name, err);
+	out->variable_line[key] = number;
+	return string_keep_part(&out->variable[key], equals + 1, l->value_len - name - 1, err);
+}
+
 int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_keys *out, struct error *err)
 {
 	const char *at = text + byte_order_mark(text, len);
@@ -132,6 +152,10 @@ int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_ke
 
 		number++;
 		key = check_front(&l, err);
+		if (key == 0 && is_environment(&l))
+			r = take_variable(&l, number, out, err);
+		if (r < 0)
+			return error_prefix(err, r, "%.300s:%u", file, number);
 		if (key == 0 && !begins(&l, "limits.") && !begins(&l, "volatile."))
 			continue;
 		if (key == 0)
@@ -166,12 +190,63 @@ int lxc_keys_set(struct lxc_keys *k, const char *assignment, struct error *err)
 	return r;
 }
 
+void lxc_keys_drop_variables(struct lxc_keys *k)
+{
+	for (int i = 0; i < KEY_COUNT; i++) {
+		free(k->variable[i]);
+		k->variable[i] = NULL;
+	}
+	free(k->unknown);
+	k->unknown = NULL;
+}
+
+/* The variable of a key. An empty one does not count, and the command line wins over it as over the file. */
+static const char *variable_of(const struct lxc_keys *k, int key)
+{
+	bool commanded = k->value[key] && !k->line[key];
+
+	return k->variable[key] && *k->variable[key] && !commanded ? k->variable[key] : NULL;
+}
+
 bool lxc_keys_ask(const struct lxc_keys *k)
 {
+	if (k->unknown)
+		return true;
 	for (int i = 0; i < KEY_COUNT; i++)
-		if (k->value[i] && !request_key_is_hint(i))
+		if ((k->value[i] && !request_key_is_hint(i)) || variable_of(k, i))
 			return true;
 	return false;
+}
+
+static int set_variable(const struct lxc_keys *k, enum request_key key, unsigned int allowed, struct request *r,
+			struct error *err)
+{
+	const struct variable_name name = request_variable(key);
+	const char *value = variable_of(k, (int)key);
+	struct error fault;
+	int ret;
+
+	if (!value)
+		return 0;
+	if (!(allowed & 1U << key))
+		return error_set(err, -EINVAL, "%s: \"%s\": containers may not set this key (container-keys)", name.text,
+				 quote(value).text);
+	ret = request_set(r, request_keys[key], value, &fault);
+	if (ret < 0 && k->value[key])
+		return error_set(err, ret, "%s is \"%s\" but %s is \"%s\"", request_keys[key], quote(k->value[key]).text,
+				 name.text, quote(value).text);
+	return ret < 0 ? error_set(err, ret, "%s: %s", name.text, fault.text) : 0;
+}
+
+static int set_variables(const struct lxc_keys *k, unsigned int allowed, struct request *r, struct error *err)
+{
+	int ret = 0;
+
+	if (k->unknown)
+		return error_set(err, -EINVAL, "lxc.environment: %s: no such key", quote(k->unknown).text);
+	for (int i = 0; i < KEY_COUNT && ret == 0; i++)
+		ret = set_variable(k, (enum request_key)i, allowed, r, err);
+	return ret;
 }
 
 int lxc_keys_request(const struct lxc_keys *k, const char *origin, unsigned int allowed, struct request *out,
@@ -198,6 +273,8 @@ int lxc_keys_request(const struct lxc_keys *k, const char *origin, unsigned int 
 		if (status < 0)
 			return status;
 	}
+	if (set_variables(k, allowed, &r, err) < 0)
+		return -EINVAL;
 	*out = r;
 	return 0;
 }
@@ -205,7 +282,13 @@ int lxc_keys_request(const struct lxc_keys *k, const char *origin, unsigned int 
 void lxc_keys_locate(const struct lxc_keys *k, const char *file, struct error *err)
 {
 	for (int i = 0; i < KEY_COUNT; i++) {
-		size_t len = strlen(request_keys[i]);
+		const struct variable_name variable = request_variable((enum request_key)i);
+		size_t len = strlen(request_keys[i]), name = strlen(variable.text);
+
+		if (k->variable[i] && strncmp(err->text, variable.text, name) == 0 && err->text[name] == ':') {
+			error_prefix(err, err->status, "%.300s:%u", file, k->variable_line[i]);
+			return;
+		}
 
 		if (!k->value[i] || strncmp(err->text, request_keys[i], len) != 0 || err->text[len] != ':')
 			continue;
@@ -221,6 +304,7 @@ void lxc_keys_free(struct lxc_keys *k)
 {
 	for (int i = 0; i < KEY_COUNT; i++)
 		free(k->value[i]);
+	lxc_keys_drop_variables(k);
 	free(k->origin);
 	*k = (struct lxc_keys){ 0 };
 }

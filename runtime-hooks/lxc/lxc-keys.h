@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * numaplace's lines in a container's own config file: `limits.*` are requests, `volatile.*` are lines that numaplace
- * wrote. LXC ignores lines that do not begin with "lxc." and keeps them when it rewrites the file.
+ * wrote. LXC ignores lines that do not begin with "lxc." and keeps them when it rewrites the file. Lines `lxc.environment`
+ * may have the same requests as variables.
  */
 #ifndef NUMAPLACE_LXC_KEYS_H
 #define NUMAPLACE_LXC_KEYS_H
@@ -27,6 +28,9 @@ bool lxc_line_is(const struct lxc_line *l, const char *key);
 struct lxc_keys {
 	char *value[KEY_COUNT];	      /* indexed by enum request_key, as written; NULL: not given */
 	unsigned int line[KEY_COUNT]; /* in the file; 0: from the command line */
+	char *variable[KEY_COUNT];    /* in lxc.environment */
+	unsigned int variable_line[KEY_COUNT];
+	char *unknown;                /* the first such variable that is no key; NULL: none */
 	char *origin;		      /* identifies the container of the volatile lines; NULL: not given */
 };
 
@@ -38,6 +42,9 @@ int lxc_keys_parse(const char *text, size_t len, const char *file, struct lxc_ke
 
 /* Adds "KEY=VALUE" from the command line, which wins over the file. */
 int lxc_keys_set(struct lxc_keys *k, const char *assignment, struct error *err);
+
+/* Drops the variables, on a host where they do not count. */
+void lxc_keys_drop_variables(struct lxc_keys *k);
 
 /* Whether at least one key is a request. */
 bool lxc_keys_ask(const struct lxc_keys *k);

@@ -82,6 +82,10 @@ static int set_limit(const char *key, const char *value, struct lxc_limits *out,
 		return string_keep(&out->cpus, value, err);
 	if (strcmp(key, "cpuset.mems") == 0)
 		return string_keep(&out->mems, value, err);
+	if (strcmp(key, "devices.allow") == 0)
+		return device_refs_add_rule(&out->devices, value, err);
+	if (strcmp(key, "devices.deny") == 0 && *value == 'a')
+		out->devices.all = false;
 	if (strcmp(key, "memory.max") == 0)
 		out->memory_limit = (int64_t)parse_bytes(value);
 	else if (strcmp(key, "cpu.max") == 0)
@@ -113,11 +117,34 @@ int lxc_limits_parse(const char *text, struct lxc_limits *out, struct error *err
 	return 0;
 }
 
+int lxc_mounts_parse(const char *text, struct lxc_limits *out, struct error *err)
+{
+	for (const char *line = text; *line;) {
+		size_t len = strcspn(line, "\n"), word;
+		cleanup_free char *path = NULL;
+		int r;
+
+		while (*line == ' ' || *line == '\t')
+			line++, len--;
+		word = strcspn(line, " \t\n");
+		path = strndup(line, word);
+		if (!path)
+			return error_set(err, -ENOMEM, "out of memory");
+		r = device_refs_add_path(&out->devices, path, err);
+		if (r < 0)
+			return r;
+		line += len;
+		line += *line == '\n';
+	}
+	return 0;
+}
+
 void lxc_limits_free(struct lxc_limits *l)
 {
 	free(l->cpus);
 	free(l->mems);
 	free(l->inner);
+	device_refs_free(&l->devices);
 	*l = (struct lxc_limits){ 0 };
 }
 

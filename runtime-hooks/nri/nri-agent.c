@@ -99,6 +99,8 @@ static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_e
 		*rc = 0;
 		return false;
 	}
+	if (*rc == 0 && request_asks(&job->request))
+		nri_find_devices(env, &e->container, &job->request);
 	job->runtime = a->runtime;
 	job->runtime_class = CLASS;
 	job->id = e->container.id.text;
@@ -217,6 +219,8 @@ static int take_home(struct nri_agent *a, const struct nri_event *e, const struc
 	if (h || !a->homes_known || !nri_homes_have_room(&a->homes) ||
 	    nri_pod_request(&e->pod, &e->container, conf, &request, &why) < 0 || !request_asks(&request))
 		return 0;
+	request.nfound = job->request.nfound;
+	memcpy(request.found, job->request.found, sizeof(request.found));
 	rc = plan_pod(a, conf, &request, &p, &why);
 	if (rc == -ENOSPC)
 		return error_set(err, rc, "the containers of its pod together: %.400s", why.text);
@@ -404,7 +408,7 @@ static int handle_configure(void *ctx, const struct nri_configuration *c)
 	int64_t ms = c->request_ms > 0 && c->request_ms < 60000 ? c->request_ms : REQUEST_MS;
 
 	snprintf(a->runtime, sizeof(a->runtime), "%.15s", name_check_id(c->runtime.text, NULL) == 0 ? c->runtime.text : "oci");
-	if (strcmp(a->runtime, "lxc") == 0 || strcmp(a->runtime, "incus") == 0 || strcmp(a->runtime, "lxd") == 0)
+	if (strcmp(record_class_of(a->runtime), "oci") != 0)
 		snprintf(a->runtime, sizeof(a->runtime), "oci");
 	a->knows_policy = has_policy(c->nri_version.text);
 	a->wait_ms = (unsigned int)ms / 2;

@@ -6,6 +6,7 @@
 #include "runtime-hooks/nri/nri-message.h"
 
 #include "plugin/base/util.h"
+#include "plugin/select/request.h"
 #include "runtime-hooks/nri/nri-frame.h"
 #include "runtime-hooks/nri/nri.pb-c.h"
 
@@ -118,6 +119,85 @@ static bool copy_pod(struct nri_arena *a, const Nri__Pod *from, struct nri_pod *
 	       copy_resources(a, from->spec ? from->spec->pod_resources : NULL, &out->resources);
 }
 
+static bool begins(const ProtobufCBinaryData *b, const char *text)
+{
+	return b->len >= strlen(text) && memcmp(b->data, text, strlen(text)) == 0;
+}
+
+/* Of the environment, which every container has, few or no variables are copied. */
+static bool copy_variables(struct nri_arena *a, const Nri__Container *from, struct nri_container *out)
+{
+	struct nri_text *variables;
+	size_t n = 0;
+
+	for (size_t i = 0; i < from->n_env; i++)
+		n += begins(&from->env[i], REQUEST_VARIABLE);
+	variables = nri_arena_get(a, n * sizeof(*variables));
+	out->variables = variables;
+	out->nvariables = 0;
+	for (size_t i = 0; variables && i < from->n_env; i++)
+		if (begins(&from->env[i], REQUEST_VARIABLE) && !copy(a, &from->env[i], &variables[out->nvariables++]))
+			return false;
+	return variables;
+}
+
+static bool copy_paths(struct nri_arena *a, const Nri__Container *from, struct nri_container *out)
+{
+	struct nri_text *paths;
+	size_t n = 0;
+
+	for (size_t i = 0; i < from->n_mounts; i++)
+		n += begins(&from->mounts[i]->source, "/dev/");
+	paths = nri_arena_get(a, n * sizeof(*paths));
+	out->paths = paths;
+	out->npaths = 0;
+	for (size_t i = 0; paths && i < from->n_mounts; i++)
+		if (begins(&from->mounts[i]->source, "/dev/") && !copy(a, &from->mounts[i]->source, &paths[out->npaths++]))
+			return false;
+	return paths;
+}
+
+static char type_of(const ProtobufCBinaryData *type)
+{
+	char c = type->len == 1 ? (char)*type->data : 0;
+
+	return c == 'a' || c == 'b' || c == 'c' ? c : 0;
+}
+
+/* The last rule for all devices counts. */
+static bool allows_all(const Nri__Resources *r)
+{
+	bool all = false;
+
+	for (size_t i = 0; r && i < r->n_devices; i++) {
+		const Nri__DeviceRule *rule = r->devices[i];
+		bool some = (rule->major && rule->major->value >= 0) || (rule->minor && rule->minor->value >= 0);
+
+		if ((!rule->type.len || type_of(&rule->type) == 'a') && !some)
+			all = rule->allow;
+	}
+	return all;
+}
+
+static bool copy_devices(struct nri_arena *a, const Nri__LinuxContainer *from, struct nri_container *out)
+{
+	struct nri_device *devices = nri_arena_get(a, from->n_devices * sizeof(*devices));
+	struct nri_text *names = nri_arena_get(a, from->n_net_devices * sizeof(*names));
+
+	out->devices = devices;
+	out->ndevices = from->n_devices;
+	out->interfaces = names;
+	out->ninterfaces = from->n_net_devices;
+	out->all_devices = allows_all(from->resources);
+	for (size_t i = 0; devices && i < from->n_devices; i++)
+		devices[i] = (struct nri_device){ .type = type_of(&from->devices[i]->type),
+						  .major = from->devices[i]->major, .minor = from->devices[i]->minor };
+	for (size_t i = 0; names && i < from->n_net_devices; i++)
+		if (!copy(a, &from->net_devices[i]->key, &names[i]))
+			return false;
+	return devices && names;
+}
+
 static bool copy_container(struct nri_arena *a, const Nri__Container *from, struct nri_container *out)
 {
 	static const Nri__Container none = NRI__CONTAINER__INIT;
@@ -132,6 +212,7 @@ static bool copy_container(struct nri_arena *a, const Nri__Container *from, stru
 	return copy(a, &from->id, &out->id) && copy(a, &from->pod_sandbox_id, &out->pod) &&
 	       copy(a, &from->name, &out->name) && copy(a, &spec->cgroups_path, &out->cgroups_path) &&
 	       copy_entries(a, from->n_annotations, from->annotations, &out->annotations) &&
+	       copy_variables(a, from, out) && copy_paths(a, from, out) && copy_devices(a, spec, out) &&
 	       copy_resources(a, spec->resources, &out->resources);
 }
 

@@ -68,9 +68,23 @@ struct nri_pod {
 	struct nri_resources resources;
 };
 
+struct nri_device {
+	char type; /* 'b' or 'c'; 0: another one */
+	int64_t major, minor;
+};
+
 struct nri_container {
 	struct nri_text id, pod, name, cgroups_path;
 	uint32_t pid; /* 0: not known */
+	size_t nvariables; /* of the environment: those that may be keys of numaplace */
+	const struct nri_text *variables;
+	size_t ndevices;
+	const struct nri_device *devices;
+	size_t npaths;     /* sources of mounts below /dev */
+	const struct nri_text *paths;
+	size_t ninterfaces;
+	const struct nri_text *interfaces;
+	bool all_devices;  /* it may use every device */
 	size_t nannotations;
 	const struct nri_entry *annotations;
 	struct nri_resources resources;

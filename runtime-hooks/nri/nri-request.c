@@ -85,6 +85,49 @@ static int collect_all(const struct nri_pod *pod, const struct nri_container *c,
 	return rc;
 }
 
+/* --- environment and devices --- */
+
+static int collect_variables(const struct nri_container *c, struct oci_variables *out, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->nvariables && rc == 0; i++) {
+		const struct nri_text *v = &c->variables[i];
+
+		rc = strlen(v->text) == v->len ? oci_variables_add(out, v->text, v->len, err) :
+						 error_set(err, -EINVAL, "a NUL in the value");
+		if (rc < 0)
+			error_prefix(err, rc, "environment");
+	}
+	return rc;
+}
+
+static int collect_devices(const struct nri_container *c, struct device_refs *out, struct error *err)
+{
+	int rc = 0;
+
+	out->all = c->all_devices;
+	for (size_t i = 0; i < c->ndevices && rc == 0; i++)
+		if (c->devices[i].type == 'b' || c->devices[i].type == 'c')
+			rc = device_refs_add_number(out, c->devices[i].type == 'b', c->devices[i].major,
+						    c->devices[i].minor, err);
+	for (size_t i = 0; i < c->npaths && rc == 0; i++)
+		rc = device_refs_add_path(out, c->paths[i].text, err);
+	for (size_t i = 0; i < c->ninterfaces && rc == 0; i++)
+		rc = device_refs_add_name(out, c->interfaces[i].text, err);
+	return rc;
+}
+
+void nri_find_devices(struct place_env *env, const struct nri_container *c, struct request *r)
+{
+	cleanup_device_refs struct device_refs refs = { 0 };
+	struct error err;
+
+	if ((c->ndevices || c->npaths || c->ninterfaces) && collect_devices(c, &refs, &err) == 0 && refs.n &&
+	    place_open(env, PLACE_READ, &err) == 0)
+		place_find_devices(env, &refs, r);
+}
+
 /* --- resources --- */
 
 bool nri_is_guaranteed(const struct nri_resources *r)
@@ -178,9 +221,13 @@ int nri_request(const struct nri_pod *pod, const struct nri_container *c, const 
 
 	request_init(&r);
 	*out = r;
-	*asked = oci_annotations_ask(&config.annotations);
+	if (rc == 0)
+		rc = collect_variables(c, &config.variables, err);
+	*asked = oci_config_asks(&config, conf);
 	if (rc == 0)
 		rc = oci_annotations_request(&config.annotations, conf->container_keys, &r, err);
+	if (rc == 0)
+		rc = oci_variables_request(&config.variables, &config.annotations, conf, &r, err);
 	if (rc < 0) {
 		*asked = true;
 		return rc;
@@ -227,7 +274,9 @@ int nri_pod_request(const struct nri_pod *pod, const struct nri_container *c, co
 	if (!pod->resources.given || names_container(pod) || c->resources.cpus.len || c->resources.mems.len)
 		return 0;
 	rc = collect(c->annotations, c->nannotations, NULL, &own.annotations, err);
-	if (rc < 0 || oci_annotations_ask(&own.annotations))
+	if (rc == 0)
+		rc = collect_variables(c, &own.variables, err);
+	if (rc < 0 || oci_config_asks(&own, conf))
 		return rc;
 	rc = collect(pod->annotations, pod->nannotations, NULL, &config.annotations, err);
 	if (rc == 0)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a container of a pod requests: the keys in its annotations and in those of its pod, its resources where no key
- * says otherwise, and the host's default for pods.
+ * What a container of a pod requests: the keys in its annotations, in those of its pod and in its environment, its
+ * resources where no key says otherwise, its devices, and the host's default for pods.
  */
 #ifndef NUMAPLACE_NRI_REQUEST_H
 #define NUMAPLACE_NRI_REQUEST_H
 
 #include "place/conf.h"
+#include "place/devices.h"
 #include "runtime-hooks/nri/nri-message.h"
 
 /*
@@ -15,6 +16,9 @@
  */
 int nri_request(const struct nri_pod *pod, const struct nri_container *c, const struct conf *conf, struct request *out,
 		bool *asked, struct error *err);
+
+/* Adds the devices of the container to the request, which asks for a placement. */
+void nri_find_devices(struct place_env *env, const struct nri_container *c, struct request *r);
 
 /*
  * Makes the request of the whole pod from its resources, as a kubelet sums them up, when @c is its first container. Empty

@@ -10,6 +10,7 @@
 #include "runtime-hooks/common/json-write.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/name.h"
+#include "place/devices.h"
 #include "place/follow.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/oci/bundle.h"
@@ -264,7 +265,7 @@ static int reserve(struct work *w, const struct oci_config *config, struct spec_
 	if (!job.id || name_check_id(job.id, NULL) < 0 || expected_cgroup(w, config, cgroup, sizeof(cgroup)) < 0)
 		return 0;
 	r = oci_plan_reserve(&w->env, &job, cgroup, &w->plan, err);
-	if (r == -ENOSPC && oci_annotations_ask(&config->annotations))
+	if (r == -ENOSPC && oci_config_asks(config, &w->env.conf))
 		return r;
 	if (r < 0)
 		return 0;
@@ -289,6 +290,13 @@ static int edit_bundle(struct work *w, struct bundle *b, const struct oci_config
 		oci_hook_option(edit.options, "--state", w->command->state);
 	if (w->command->timeout)
 		oci_hook_option(edit.options, "--timeout", w->command->timeout);
+	if (oci_variables_ask(&config->variables, &w->env.conf))
+		oci_hook_option(edit.options, "--environment", NULL);
+	if (config->devices.refs.n)
+		r = place_open(&w->env, PLACE_READ, err);
+	if (r < 0)
+		return r;
+	place_find_devices(&w->env, &config->devices.refs, &w->request);
 	r = w->request.policy == POLICY_STRICT ? reserve(w, config, &edit, err) : plan_policy(w, &edit, err);
 	if (r == 0)
 		r = spec_edit(b->text, b->len, &edit, &text, &len, err);
@@ -349,14 +357,14 @@ static int prepare_container(struct work *w, const char *id, struct bundle *b, s
 	int r = oci_config_request(config, &w->env.conf, &w->request, err);
 
 	/* The hook would fail with this error later, with the container half created. */
-	if (r == 0 && request_asks(&w->request) && id && oci_annotations_ask(&config->annotations) &&
+	if (r == 0 && request_asks(&w->request) && id && oci_config_asks(config, &w->env.conf) &&
 	    name_check_id(id, err) < 0)
 		return error_prefix(err, -EINVAL, "id");
 	if (r == 0 && request_asks(&w->request))
 		r = edit_bundle(w, b, config, err);
 	if (r == 0)
 		r = take_policy(w, err);
-	if (r < 0 && !oci_annotations_ask(&config->annotations)) {
+	if (r < 0 && !oci_config_asks(config, &w->env.conf)) {
 		hook_warn(err->text);
 		return 0;
 	}
@@ -382,7 +390,7 @@ static int prepare(struct work *w, struct error *err)
 	r = read_config(w, &b, &config, err);
 	if (r)
 		return r < 0 ? r : 0;
-	if (conf < 0 && !oci_annotations_ask(&config.annotations)) {
+	if (conf < 0 && !oci_config_asks(&config, &w->env.conf)) {
 		/* An error in the conf must not stop containers that request nothing. */
 		hook_warn(conf_err.text);
 		return 0;

@@ -119,6 +119,61 @@ static int see_annotations(void *arg, const struct json_value *v, struct error *
 	return 0;
 }
 
+static int add_variable(void *arg, const struct json_value *v, struct error *err)
+{
+	return oci_variables_add(&((struct oci_config *)arg)->variables, v->text, v->len, err);
+}
+
+static int see_device(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)v;
+	return oci_devices_see_device(&((struct oci_config *)arg)->devices, err);
+}
+
+static int see_rule(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)v;
+	return oci_devices_see_rule(&((struct oci_config *)arg)->devices, err);
+}
+
+static int set_device_type(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	oci_devices_set_type(&((struct oci_config *)arg)->devices, v->text);
+	return 0;
+}
+
+static int set_major(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->devices.now.major = v->integer;
+	return 0;
+}
+
+static int set_minor(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->devices.now.minor = v->integer;
+	return 0;
+}
+
+static int set_allow(void *arg, const struct json_value *v, struct error *err)
+{
+	(void)err;
+	((struct oci_config *)arg)->devices.now.allow = v->boolean;
+	return 0;
+}
+
+static int see_interface(void *arg, const struct json_value *v, struct error *err)
+{
+	return device_refs_add_name(&((struct oci_config *)arg)->devices.refs, v->key, err);
+}
+
+static int see_mount(void *arg, const struct json_value *v, struct error *err)
+{
+	return device_refs_add_path(&((struct oci_config *)arg)->devices.refs, v->text, err);
+}
+
 #define RESOURCES "linux/resources/"
 static const struct json_rule config_rules[] = {
 	{ .path = "linux/cgroupsPath", .types = JSON_STRING, .set = set_cgroups_path },
@@ -132,6 +187,18 @@ static const struct json_rule config_rules[] = {
 	{ .path = RESOURCES "hugepageLimits/#/limit", .types = JSON_NUMBER, .set = set_huge_limit },
 	{ .path = "linux/memoryPolicy/mode", .types = JSON_STRING, .set = set_policy_mode },
 	{ .path = "linux/memoryPolicy/nodes", .types = JSON_STRING, .set = set_policy_nodes },
+	{ .path = "process/env/#", .types = JSON_STRING, .set = add_variable },
+	{ .path = "linux/devices/#", .types = JSON_OBJECT, .set = see_device },
+	{ .path = "linux/devices/#/type", .types = JSON_STRING, .set = set_device_type },
+	{ .path = "linux/devices/#/major", .types = JSON_INTEGER, .set = set_major },
+	{ .path = "linux/devices/#/minor", .types = JSON_INTEGER, .set = set_minor },
+	{ .path = RESOURCES "devices/#", .types = JSON_OBJECT, .set = see_rule },
+	{ .path = RESOURCES "devices/#/allow", .types = JSON_BOOL, .set = set_allow },
+	{ .path = RESOURCES "devices/#/type", .types = JSON_STRING, .set = set_device_type },
+	{ .path = RESOURCES "devices/#/major", .types = JSON_INTEGER, .set = set_major },
+	{ .path = RESOURCES "devices/#/minor", .types = JSON_INTEGER, .set = set_minor },
+	{ .path = "linux/netDevices/*", .types = JSON_OBJECT, .set = see_interface },
+	{ .path = "mounts/#/source", .types = JSON_STRING, .set = see_mount },
 	{ .path = "annotations", .types = JSON_OBJECT, .set = see_annotations },
 	{ .path = "annotations/*", .types = JSON_STRING, .wants = oci_annotation_wanted, .set = set_annotation },
 };
@@ -144,9 +211,12 @@ static int check_size(size_t size, struct oci_config *out, struct error *err)
 
 int oci_config_parse(const char *text, size_t len, struct oci_config *out, struct error *err)
 {
+	int r;
+
 	if (check_size(len, out, err) < 0)
 		return -EINVAL;
-	return json_parse(text, len, OCI_CONFIG_MAX, config_rules, ARRAY_SIZE(config_rules), out, err);
+	r = json_parse(text, len, OCI_CONFIG_MAX, config_rules, ARRAY_SIZE(config_rules), out, err);
+	return r < 0 ? r : oci_devices_flush(&out->devices, err);
 }
 
 /* Whether the string that begins at @quote is a member's name. */
@@ -169,7 +239,7 @@ bool oci_config_looks_asking(const char *text, size_t len)
 		for (const char *p = text; (p = memmem(p, (size_t)(end - p), begin[i], strlen(begin[i]))); p++)
 			if (is_member(p, end))
 				return true;
-	return false;
+	return memmem(text, len, "\"" REQUEST_VARIABLE, strlen("\"" REQUEST_VARIABLE)) != NULL;
 }
 
 /* Opens the file. -ENOENT without a message: there is none; other errors have a message. */
@@ -247,7 +317,14 @@ void oci_config_free(struct oci_config *c)
 	free(c->policy_mode);
 	free(c->policy_nodes);
 	oci_annotations_free(&c->annotations);
+	oci_variables_free(&c->variables);
+	device_refs_free(&c->devices.refs);
 	*c = (struct oci_config){ 0 };
+}
+
+bool oci_config_asks(const struct oci_config *c, const struct conf *conf)
+{
+	return oci_annotations_ask(&c->annotations) || oci_variables_ask(&c->variables, conf);
 }
 
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err)
@@ -287,7 +364,9 @@ int oci_config_request(const struct oci_config *c, const struct conf *conf, stru
 	if (c->annotations.sandbox)
 		return 0;
 	ret = oci_annotations_request(&c->annotations, conf->container_keys, &r, err);
-	if (ret == 0 && oci_annotations_ask(&c->annotations))
+	if (ret == 0)
+		ret = oci_variables_request(&c->variables, &c->annotations, conf, &r, err);
+	if (ret == 0 && oci_config_asks(c, conf))
 		ret = oci_config_fallback(c, &r, err);
 	else if (ret == 0)
 		ret = oci_config_default(c, conf->without_keys, &r, err);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The parts of a bundle's config.json that numaplace reads: linux.resources, for limits that no key sets, and the
- * annotations, for runtimes that leave them out of the state.
+ * The parts of a bundle's config.json that numaplace reads: linux.resources, for limits that no key sets; the
+ * annotations, for runtimes that leave them out of the state; keys in the environment; devices.
  */
 #ifndef NUMAPLACE_OCI_CONFIG_H
 #define NUMAPLACE_OCI_CONFIG_H
 
 #include "place/conf.h"
+#include "runtime-hooks/oci/oci-devices.h"
 #include "runtime-hooks/oci/oci-state.h"
+#include "runtime-hooks/oci/oci-variables.h"
 
 #define OCI_CONFIG_MAX (16U << 20)
 #define OCI_CONFIG_HELD_MAX (256U << 20) /* of a config that is passed on unchanged: no runtime accepts a larger one */
@@ -28,6 +30,8 @@ struct oci_config {
 	char *cgroups_path;   /* as written; NULL: none */
 	char *policy_mode, *policy_nodes; /* linux.memoryPolicy, as written; NULL: none */
 	struct oci_annotations annotations;
+	struct oci_variables variables;
+	struct oci_devices devices;
 	bool too_large;	      /* the config exceeds OCI_CONFIG_MAX and was not parsed */
 };
 
@@ -55,6 +59,9 @@ static inline void cleanup_oci_configp(struct oci_config *c)
  * name.
  */
 const char *oci_config_id(const struct oci_config *c);
+
+/* Whether it has keys that are a request, in its annotations or its environment. */
+bool oci_config_asks(const struct oci_config *c, const struct conf *conf);
 
 /* Fills in what the keys in @r leave out. Call before request_finish(). */
 int oci_config_fallback(const struct oci_config *c, struct request *r, struct error *err);

@@ -11,6 +11,7 @@
  */
 #include "cgroup/cgroup.h"
 #include "cgroup/pages.h"
+#include "place/devices.h"
 #include "place/place.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
@@ -39,6 +40,8 @@ struct options {
 	const char *timeout;
 	unsigned int seconds; /* parsed @timeout; 0: HOOK_SECONDS */
 	bool reserved;        /* the ledger has the request and the place */
+	bool environment;     /* the keys may be in the container's environment alone */
+	struct request defaults; /* keys of --default, for what the container does not set */
 };
 
 enum stage { STAGE_PLACE, STAGE_RELEASE, STAGE_PLAN, STAGE_OTHER };
@@ -52,6 +55,18 @@ static enum stage find_stage(const char *name)
 	return strcmp(name, "poststop") == 0 ? STAGE_RELEASE : STAGE_OTHER;
 }
 
+/* --default KEY=VALUE, in a file of CDI: the container was given the device, so that it asks for a placement. */
+static int set_default(void *defaults, const char *value, struct error *err)
+{
+	const char *equals = strchr(value, '=');
+	cleanup_free char *key = equals ? strndup(value, (size_t)(equals - value)) : NULL;
+	int k = key ? request_find_key(key) : -1;
+
+	if (k < 0 || request_key_is_hint(k))
+		return error_set(err, -EINVAL, "--default: \"%s\": KEY=VALUE with a known key is expected", quote(value).text);
+	return request_set(defaults, key, equals + 1, err);
+}
+
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
 	const struct option_rule rules[] = {
@@ -59,6 +74,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		{ .name = "sysroot", .value = &o->sysroot }, { .name = "timeout", .value = &o->timeout },
 		{ .name = "cpus", .value = &o->cpus },	     { .name = "mems", .value = &o->mems },
 		{ .name = "applied", .value = &o->applied }, { .name = "reserved", .flag = &o->reserved },
+		{ .name = "environment", .flag = &o->environment },
+		{ .name = "default", .set = set_default, .arg = &o->defaults },
 	};
 	const struct option_table table = { .empty_values = true, .rule = rules, .n = ARRAY_SIZE(rules) };
 	int words = options_parse(&table, argc - 1, argv + 1, err);
@@ -72,7 +89,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 		return err->status;
 	if (!o->stage)
 		return error_set(err, -EINVAL,
-				 "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] [--timeout SECONDS] STAGE");
+				 "usage: oci-hook [--conf FILE] [--state DIR] [--sysroot DIR] [--timeout SECONDS] "
+				 "[--environment] [--default KEY=VALUE...] STAGE");
 	return 0;
 }
 
@@ -102,34 +120,45 @@ static int open_root(struct place_env *env, const struct options *o, struct erro
 	return env->root < 0 ? error_errno(err, -errno, "%s", quote(o->sysroot ? o->sysroot : "/").text) : 0;
 }
 
-/*
- * Uses the keys in the state, else those in the config, else the conf's default. The config's annotations count only if
- * the state has none at all.  *@asked: there are keys.
- */
-static int make_request(const struct oci_state *s, const struct conf *conf, struct request *out, bool *asked,
-			struct error *err)
+/* Replaces the defaults of --default by what the container sets itself. */
+static void add_defaults(const struct request *defaults, struct request *r)
 {
-	cleanup_oci_config struct oci_config config = { 0 };
+	struct request all = *defaults;
+
+	if (!defaults->given)
+		return;
+	request_change(&all, r);
+	*r = all;
+}
+
+/*
+ * Uses the keys in the state, else those in the config, and those in the environment, else the defaults. The config's
+ * annotations count only if the state has none at all. *@asked: there are keys.
+ */
+static int make_request(const struct options *o, const struct oci_state *s, const struct conf *conf,
+			struct oci_config *config, struct request *out, bool *asked, struct error *err)
+{
+	const struct oci_annotations *keys = s->annotations.any ? &s->annotations : &config->annotations;
 	int r;
 
-	*asked = oci_annotations_ask(&s->annotations);
+	*asked = oci_annotations_ask(&s->annotations) || o->defaults.given;
 	/* The container's own keys first: an error in the file must not hide an error in them. */
 	r = oci_annotations_request(&s->annotations, conf->container_keys, out, err);
 	if (r == 0)
-		r = oci_config_read(s->bundle, &config, err);
-	if (r < 0 && config.too_large && !*asked) {
+		r = oci_config_read(s->bundle, config, err);
+	if (r < 0 && config->too_large && !*asked) {
 		hook_warn(err->text);
 		return 0;
 	}
-	if (r == 0 && !s->annotations.any && oci_annotations_ask(&config.annotations)) {
-		*asked = true;
-		r = oci_annotations_request(&config.annotations, conf->container_keys, out, err);
-	}
-	if (r < 0)
+	if (r == 0 && !s->annotations.any)
+		r = oci_annotations_request(keys, conf->container_keys, out, err);
+	*asked |= oci_annotations_ask(keys) || oci_variables_ask(&config->variables, conf);
+	if (r == 0)
+		r = oci_variables_request(&config->variables, keys, conf, out, err);
+	if (r < 0 || keys->sandbox)
 		return r;
-	if (config.annotations.sandbox && !s->annotations.any)
-		return 0;
-	r = *asked ? oci_config_fallback(&config, out, err) : oci_config_default(&config, conf->without_keys, out, err);
+	add_defaults(&o->defaults, out);
+	r = *asked ? oci_config_fallback(config, out, err) : oci_config_default(config, conf->without_keys, out, err);
 	return r < 0 || !request_asks(out) ? r : request_finish(out, err);
 }
 
@@ -275,13 +304,14 @@ static int place_with_options(struct place_env *env, const struct options *o, co
 static int place(struct place_env *env, const struct options *o, const struct oci_state *s, struct error *err)
 {
 	struct place_job job = { .runtime_class = "oci", .id = s->id, .pid = s->pid };
+	cleanup_oci_config struct oci_config config = { 0 };
 	bool asked;
 	int r;
 
 	if (s->pid <= 0)
 		return error_set(err, -EINVAL, "pid: %d: no process to place at stage %s", (int)s->pid,
 				 quote(o->stage).text);
-	r = make_request(s, &env->conf, &job.request, &asked, err);
+	r = make_request(o, s, &env->conf, &config, &job.request, &asked, err);
 	if (r < 0 || !request_asks(&job.request))
 		return r;
 	if (name_check_id(s->id, err) < 0)
@@ -289,6 +319,7 @@ static int place(struct place_env *env, const struct options *o, const struct oc
 	r = open_root(env, o, err);
 	if (r < 0)
 		return r;
+	place_find_devices(env, &config.devices.refs, &job.request);
 	job.runtime = runtime_name(env->root, s->status);
 	return place_with_options(env, o, s, &job, err);
 }
@@ -341,11 +372,12 @@ static int handle_state(struct place_env *env, const struct options *o, const st
 		hook_warn(conf->err.text);
 		return release(env, o, s, err);
 	}
-	if (!o->reserved && !oci_annotations_ask(&s->annotations)) {
+	if (!o->reserved && !o->defaults.given && !oci_annotations_ask(&s->annotations)) {
 		/* An error in the conf must not stop containers that request nothing. */
 		if (conf->status < 0)
 			hook_warn(conf->err.text);
-		if (conf->status < 0 || env->conf.without_keys == DEFAULT_NONE)
+		if (conf->status < 0 || (env->conf.without_keys == DEFAULT_NONE &&
+					 !(o->environment && conf_takes_environment(&env->conf))))
 			return 0;
 	}
 	if (conf->status < 0) {
@@ -391,12 +423,18 @@ static int plan_config(struct place_env *env, const struct options *o, const cha
 	if (r < 0 || !request_asks(&request))
 		return r;
 	r = open_root(env, o, err);
-	if (r == 0)
+	if (r == 0) {
+		place_find_devices(env, &config.devices.refs, &request);
 		r = oci_plan_make(env, &request, oci_config_id(&config), &plan, err);
+	}
 	if (r < 0)
 		return r;
 	self[n < 0 ? 0 : n] = '\0';
 	edit.hook = self;
+	/* The later stages see no annotation of such a container, and podman calls them for no other reason. */
+	edit.poststop = oci_variables_ask(&config.variables, &env->conf);
+	if (edit.poststop)
+		oci_hook_option(edit.options, "--environment", NULL);
 	edit.cpus = plan.cpus;
 	edit.mems = request.policy == POLICY_PREFERRED ? NULL : plan.mems;
 	edit.cpu_nodes = plan.cpu_nodes;

@@ -35,7 +35,7 @@ void oci_plan_policy(const struct oci_plan *p, struct spec_edit *edit);
 /* Sets the environment variables that give the process its place. The plan keeps the texts. */
 void oci_plan_variables(const struct oci_plan *p, struct spec_edit *edit);
 
-/* Appends an option and its value to @options: edit->options or edit->plan. */
+/* Appends an option and its value (NULL: it has none) to @options: edit->options or edit->plan. */
 void oci_hook_option(const char **options, const char *name, const char *value);
 
 /* Adds the hook's options for the plan; @applied NULL: for the CPUs only. */

@@ -35,7 +35,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cleanup_free char *text = fuzz_text(data, size);
 	char path[CGROUP_PATH_MAX], small[32], *rest = text;
 	struct cgroup_mounts mounts;
+	struct pressure pressure;
 	struct error err = { 0 };
+	uint64_t usec;
 
 	if (membership_parse(text, path, sizeof(path)) == 0) {
 		must(path_is_plain(path));
@@ -49,6 +51,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_stat(&stat);
 	if (hugetlb_stat_parse(text, &stat, &err) == 0)
 		check_stat(&stat);
+	if (pressure_parse(text, &pressure, &err) == 0)
+		must(pressure.now >= 0 && pressure.now < 1.01 && pressure.minute >= 0 && pressure.minute < 1.01);
+	cpu_usage_parse(text, &usec, &err);
 	pages.n = 0;
 	for (char *line; (line = strsep(&rest, "\n"));)
 		pages_add_line(&pages, line);

@@ -32,6 +32,10 @@ static void check_limits(const char *text)
 	struct request request;
 	int r = lxc_limits_parse(text, &limits, &err);
 
+	if (r == 0)
+		r = lxc_mounts_parse(text, &limits, &err);
+	must(limits.devices.n <= DEVICE_REFS_MAX);
+
 	fuzz_check_error(r, &err);
 	if (r < 0)
 		return;

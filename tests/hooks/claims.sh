@@ -77,8 +77,8 @@ start next /next limits.cpu=1
 echo files: $(ls /run/numaplace/containers) damaged: $(ls -A /run/numaplace/damaged 2>&1 | wc -w)
 grep -h ^held= /run/numaplace/containers/* | sort | uniq -d | sed "s/^/twice: /"
 '
-said memory 'memory: 0, *counted as 0B: hugetlb.2MB.max allows no more' 'hugepages of a container whose hugetlb limit is 0 are counted as 0 bytes'
-said pages 'pages: 0, *counted as 0: hugetlb.2MB.max allows no more' 'a number of pages of a container whose hugetlb limit is 0 is counted as 0'
+said memory 'memory: 0, *counted as 0B: hugetlb.2MB.max allows no more*' 'hugepages of a container whose hugetlb limit is 0 are counted as 0 bytes'
+said pages 'pages: 0, *counted as 0: hugetlb.2MB.max allows no more*' 'a number of pages of a container whose hugetlb limit is 0 is counted as 0'
 said next 'next: 0, *|*, ' 'after two claims that were counted as 0, the next container starts without a warning'
 said files 'files: oci:memory oci:next oci:pages damaged: *' 'after two claims that were counted as 0, each of three containers has its record'
 ! grep -q '^twice' <<< "$printed"

@@ -190,6 +190,47 @@ logs() {
 	ok $? 'with log level FATAL the hook does not write to the log' "$(cat "$tmp/log")"
 }
 
+# The devices of a configuration, as liblxc reads it with its includes.
+devices() {
+	local here machine=$tmp/machine needs=('limits.cpu = 2' 'limits.cpu.device = require:auto')
+	here=$(cd "${0%/*}" && pwd)
+	cat "$here/../machines/plain-4x2-pairs.machine" - > "$tmp/described" << 'END'
+file sys/dev/block/259:0/uevent DEVNAME=nvme0n1
+file sys/dev/block/259:0/numa_node 1
+file sys/class/net/ens5/device/numa_node 2
+file sys/class/block/sda/device/numa_node 3
+END
+	awk -v "root=$machine" -f "$here/../machines/make-machine" "$tmp/described"
+	# near NAME LINE...: a container with these lines has a device with a node.
+	near() { hook_at "$@" && came_out "$1" 0 ''; }
+	# away NAME LINE...: it has none.
+	away() {
+		hook_at "$@"
+		came_out "$1" 1 'numaplace: container web1: *limits.cpu.device: "require:auto": no device with a node *'
+	}
+	hook_at() {
+		printf '%s\n' "${needs[@]}" "${@:2}" > "$config"
+		LXC_CONFIG_FILE=$config run_hook --sysroot "$machine" web1 lxc pre-start
+	}
+	away 'devices: none'
+	near 'devices: a rule for a disk' 'lxc.cgroup2.devices.allow = b 259:0 rwm'
+	away 'devices: a rule for every device' 'lxc.cgroup2.devices.allow = b 259:0 rwm' 'lxc.cgroup2.devices.allow = a'
+	near 'devices: a mounted disk' 'lxc.mount.entry = /x y none bind' 'lxc.mount.entry = /dev/sda dev/sda none bind,create=file 0 0'
+	near 'devices: a network interface that is moved' 'lxc.net.3.type = phys' 'lxc.net.3.link = ens5'
+	away 'devices: a bridge on a network interface' 'lxc.net.0.type = veth' 'lxc.net.0.link = ens5'
+	echo 'lxc.cgroup2.devices.allow = b 259:0 rwm' > "$tmp/included"
+	near 'devices: in an included file' "lxc.include = $tmp/included"
+	needs=('lxc.environment = NUMAPLACE_LIMITS_CPU=2' 'limits.cpu.device = require:auto')
+	near 'devices: of a container with a variable' 'lxc.cgroup2.devices.allow = b 259:0 rwm'
+	needs=('lxc.environment = NUMAPLACE_LIMITS_CPU=x')
+	hook_at ''
+	came_out 'a bad variable' 2 "numaplace: container web1: $config:1: NUMAPLACE_LIMITS_CPU: limits.cpu: *"
+	echo 'environment-keys = false' > "$tmp/conf"
+	hook_at ''
+	came_out 'environment-keys = false: a bad variable' 0 ''
+	: > "$tmp/conf"
+}
+
 # liblxc waits forever for an included FIFO. The hook ends by its own timeout.
 alarms() {
 	local began=$SECONDS
@@ -216,5 +257,6 @@ bad_lines
 names
 encodings
 logs
+devices
 alarms
 done_testing

@@ -60,6 +60,16 @@ ok $? 'the first hook after a boot reads the CPU topology, the next one does not
 at_most 'a second createRuntime of the same container' small.again 147
 at_most 'poststop' small.poststop 100
 
+cat > "$tmp/ordinary.jq" << 'END'
+.linux.devices = [[1, 3], [1, 5], [5, 0], [10, 200], [10, 229], [10, 232], [136, 1] |
+	{path: "/dev/x", type: "c", major: .[0], minor: .[1]}]
+END
+# shellcheck disable=SC2016 # the shell inside cell expands it
+"$cell" 4 4 0 bash -c 'jq -c -f "$tmp/ordinary.jq" bundle/config.json > config && mv config bundle/config.json && placed ordinary'
+[ "$(calls ordinary)" = "$(calls small)" ] && [ "$(wc -c < "$tmp/ordinary")" -gt 1000 ]
+ok $? 'ordinary device nodes in config.json (/dev/null, /dev/net/tun, /dev/fuse, /dev/kvm, terminals) cost no system call' \
+	"$(calls ordinary), without them $(calls small)"
+
 "$cell" 64 4 0 bash -c 'placed wide'
 grown=$(($(calls wide) - $(calls small)))
 [ "$grown" -ge 180 ] && [ "$grown" -le 185 ]

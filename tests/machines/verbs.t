@@ -233,8 +233,14 @@ record "$tmp/uneven/state" listed 4 0-3 0 0 ask.limits.cpu=0-3
 run rebalance --dry-run --json
 jq_is 'rebalance: three of five on one node go elsewhere' '[(.load_over_mean * 10 | round), (.load_over_mean_after * 10 | round), .bytes,
 	([.moves[] | .id] | unique | length), ([.moves[] | .to | select(. == "0")] | length)]' '[40,16,3221225472,3,0]'
+jq_is 'rebalance: 20 threads on 8 CPUs: the moves gain CPUs, and their cost has seconds' \
+	'[(.moves | map(.gain_cpus) | add | . > 4 and . < 12), ([.moves[].cost_cpu_seconds * 100 | round] | unique), .moves_not_worth_it]' \
+	'[true,[895],0]'
 jq_is 'rebalance: never a move that does not gain' \
 	'[.moves[] | .load_over_mean] | . == (sort | reverse)' true
+run rebalance --dry-run
+has 'rebalance: the gain and the cost of all moves' '^predicted: as fast as with [0-9]+\.[0-9]{2} more CPUs, for 26\.8 CPU seconds of moving$'
+has 'rebalance: the gain and the cost of a move' '^c[1-4] +0 +[123] +- +1GiB +[0-9.]+ +\+[0-9.]+ +8\.9 +evener$'
 run rebalance --dry-run --max-move=2GiB --json
 jq_is 'rebalance: within --max-move' '[(.load_over_mean_after * 10 | round), .bytes, (.moves | length)]' '[24,2147483648,2]'
 run rebalance --dry-run --max-move=1MiB

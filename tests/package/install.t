@@ -42,7 +42,7 @@ names_programs usr /usr
 files usr > "$tmp/log"
 for f in ./usr/bin/numaplace{,-runtime} ./usr/libexec/numaplace/{oci,lxc}-hook \
 	./usr/share/containers/oci/hooks.d/50-numaplace.json ./usr/share/lxc/config/numaplace.conf \
-	./usr/share/numaplace/lxc/50-numaplace.conf ./usr/share/numaplace/podman/50-numaplace.conf \
+	./usr/share/numaplace/lxc/50-numaplace.conf ./usr/share/numaplace/cdi/numaplace.yaml ./usr/share/numaplace/podman/50-numaplace.conf \
 	./usr/share/man/man1/numaplace-map.1 ./usr/share/man/man8/numaplace-{oci,lxc}-hook.8 \
 	./usr/share/man/man5/numaplace.conf.5 ./usr/share/man/man3/numaplace_{open,close}.3 ./usr/include/numaplace.h \
 	./usr/lib/libnumaplace.so{,.0} ./usr/lib/pkgconfig/numaplace.pc ./etc/numaplace/numaplace.conf; do
@@ -70,6 +70,16 @@ ok $? 'the precreate hook is not in a folder that CRI-O reads'
 files usr > "$tmp/log"
 ! grep -q common.conf.d "$tmp/log"
 ok $? 'the drop-in for all LXC containers is installed and not enabled'
+{ "${CC:-cc}" -o "$tmp/yaml-json" tests/lint/yaml-json.c -lyaml &&
+	"$tmp/yaml-json" < "$tmp/usr/usr/share/numaplace/cdi/numaplace.yaml" > "$tmp/cdi"; } > "$tmp/log" 2>&1
+jq -e '.cdiVersion == "0.5.0" and .kind == "numaplace.org/place" and [.devices[].name] == ["balanced", "exclusive"] and
+	all(.devices[].containerEdits.hooks; [.[].hookName] == ["createRuntime", "poststop"])' "$tmp/cdi" >> "$tmp/log" 2>&1
+ok $? 'the file for CDI has two devices, with two hooks each' "$(cat "$tmp/log")"
+while IFS=$'\t' read -r path args; do
+	# shellcheck disable=SC2086 # words
+	"$tmp/usr$path" --conf /dev/null --state "$tmp/state" $args <<< '{"id":"a","annotations":{"io.kubernetes.cri.container-type":"sandbox"}}'
+	ok $? "the hook of the file for CDI accepts: $args"
+done < <(jq -r '.devices[].containerEdits.hooks[] | .path + "\t" + (.args[1:] | join(" "))' "$tmp/cdi")
 # links PROGRAM LIBRARY...: tests that the program is linked with these libraries and with no other one of the project.
 links() {
 	readelf -d "$tmp/usr/usr/$1" | sed -n 's/.*NEEDED.*\[lib\(.*\)\.so.*/\1/p' | grep -vxF c | sort | xargs > "$tmp/log"

@@ -334,6 +334,7 @@ static void test_placement_details(const struct numaplace_placement *p)
 	is_str(numaplace_placement_pinned_cpus(p), "0-3", "placement: pinned CPUs");
 	is_str(numaplace_placement_pinned_mems(p), "", "placement: no pinned memory nodes");
 	is_str(numaplace_placement_held(p), "", "placement: nothing is held");
+	is_str(numaplace_placement_exclusive(p), "", "placement: it is not exclusive");
 	is_str(numaplace_placement_applied(p), "cpuset", "placement: what applies the policy");
 	is_int((int)numaplace_placement_count(p), 2, "placement: the CPUs that it counts for");
 	is_int((int)numaplace_placement_decided(p), 1, "placement: when it was chosen");

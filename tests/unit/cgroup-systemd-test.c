@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * systemd_set_cpuset() against a mock systemd on a socket: the bytes of its two calls (query the unit's cgroup, set the
- * cpuset), and its results for replies, refusals, silence and malformed replies.
+ * The calls of cgroup/systemd.h against a mock systemd on a socket: the bytes of systemd_set_cpuset()'s two calls (query the
+ * unit's cgroup, set the cpuset) and of systemd_start_scope(), and the results for replies, refusals, silence and malformed
+ * replies.
  */
 #include "cgroup/systemd.h"
 #include "plugin/base/util.h"
@@ -27,6 +28,7 @@
 #define U32(v) BYTES(v, 0, 0, 0)
 
 static char path[64];
+static struct systemd_at mock;
 static struct error err;
 
 /* --- a mock systemd --- */
@@ -70,9 +72,9 @@ static pid_t serve(const char *greeting, const struct reply reply[2], const char
 	if (pid == 0) {
 		int c = accept(fd, NULL, NULL);
 
-		read_to(c, "30\r\n");
+		/* systemd that reads BEGIN together with a call forgets the call: a client sends it before the greeting. */
+		read_to(c, "30\r\nBEGIN\r\n");
 		say(c, greeting, strlen(greeting));
-		read_to(c, "BEGIN\r\n");
 		for (int i = 0; i < 2; i++) {
 			char buf[8192];
 			ssize_t n = read(c, buf, sizeof(buf));
@@ -140,7 +142,7 @@ static int ask_of(const char *cgroup, const char *greeting, struct reply first, 
 	 * Only without a reply does a test wait for the time limit; otherwise it is long, as the machine may be slow or
 	 * emulated.
 	 */
-	r = systemd_set_cpuset(path, cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
+	r = systemd_set_cpuset(&mock, systemd_unit_of(cgroup), cgroup, &cpus, &mems, silent ? 300 : 30000, &err);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
 	return r;
@@ -284,8 +286,100 @@ static void answers(const char *to)
 	is_int(ask_of(CGROUP, "REJECTED\r\n", variant(CGROUP), plain(2, 0, NULL, 0), to), -EACCES,
 	       "rejected authentication is an error");
 	unlink(path);
-	is_int(systemd_set_cpuset(path, CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
+	is_int(systemd_set_cpuset(&mock, systemd_unit_of(CGROUP), CGROUP, &(struct idset){ { 1 } }, &(struct nodeset){ { 1 } }, 300, &err), 0,
 	       "success without systemd");
+}
+
+/* --- a scope --- */
+
+/* Appends a message of @type with a number, if @number is not 0, and up to three strings. Returns the new length. */
+static size_t add_message(unsigned char *to, size_t n, unsigned char type, uint32_t number, const char *const *text)
+{
+	const uint16_t one = 1;
+	unsigned char *head = to + n;
+	size_t body = n + 16, at = body;
+	uint32_t len;
+
+	memset(head, 0, 16);
+	memcpy(head, (const unsigned char[]){ *(const unsigned char *)&one ? 'l' : 'B', type, 0, 1 }, 4);
+	if (number) {
+		memcpy(to + at, &number, 4);
+		at += 4;
+	}
+	for (; *text; text++) {
+		while ((at - body) % 4)
+			to[at++] = 0;
+		len = (uint32_t)strlen(*text);
+		memcpy(to + at, &len, 4);
+		memcpy(to + at + 4, *text, len + 1);
+		at += 4 + len + 1;
+	}
+	len = (uint32_t)(at - body);
+	memcpy(head + 4, &len, 4);
+	return at;
+}
+
+#define JOB "/org/freedesktop/systemd1/job/7"
+#define SCOPE "numaplace-web.scope"
+
+/* Starts a scope; systemd replies with the job, then sends signals: of another job, that ours is queued, and its @result. */
+static int start(const char *result, const char *to)
+{
+	static unsigned char m[1024];
+	struct idset cpus;
+	struct nodeset mems;
+	const struct systemd_scope scope = { .unit = SCOPE, .slice = "system.slice", .description = "web", .pid = 77,
+					     .cpus = &cpus, .mems = &mems };
+	size_t n = add_message(m, 0, 2, 0, (const char *const[]){ JOB, NULL });
+	pid_t pid;
+	int r;
+
+	n = add_message(m, n, 4, 6, (const char *const[]){ JOB "1", SCOPE, "failed", NULL });
+	n = add_message(m, n, 4, 7, (const char *const[]){ JOB, SCOPE, NULL });
+	if (result)
+		n = add_message(m, n, 4, 7, (const char *const[]){ JOB, SCOPE, result, NULL });
+	idset_parse("0-3,9", &cpus, NULL);
+	nodeset_parse("1", &mems, NULL);
+	pid = serve("OK 1\r\n", (const struct reply[]){ { m, n }, { NULL, 0 } }, to);
+	r = systemd_start_scope(&mock, &scope, result ? 30000 : 300, &err);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	return r;
+}
+
+static void scopes(const char *to)
+{
+	unsigned char m[8192];
+	size_t n;
+
+	is_int(start("done", to), 0, "scope: success after its own job is done");
+	n = sent(to, 1, m, sizeof(m));
+	is_message(m, n, "scope");
+	ok(holds_counted(m, n, sizeof(SCOPE) - 1, SCOPE, sizeof(SCOPE)), "scope: the unit's name with its length");
+	ok(holds(m, n, "PIDs\0\2au", 9), "scope: property PIDs");
+	ok(holds(m, n, (const uint32_t[]){ 4, 77 }, 8), "scope: one process");
+	ok(holds_counted(m, n, 2, "\x0f\x02", 2), "scope: CPUs 0-3,9 as bits");
+	is_int(start("failed", to), -EREMOTEIO, "scope: a job that fails is an error");
+	ok(strstr(err.text, "failed") != NULL, "scope: the message has the result: %s", err.text);
+	is_int(start(NULL, to), -ETIMEDOUT, "scope: no result of its job: time-out");
+}
+
+static void cgroup_of(const char *to)
+{
+	const struct reply reply[2] = { variant("/system.slice/web.service"), { NULL, 0 } };
+	char text[64] = "";
+	unsigned char m[8192];
+	pid_t pid = serve("OK 1\r\n", reply, to);
+	size_t n;
+
+	is_int(systemd_cgroup_of(&mock, "web.service", text, sizeof(text), 30000, &err), 0, "the cgroup of a service");
+	is_str(text, "/system.slice/web.service", "the cgroup of a service: the path");
+	n = sent(to, 1, m, sizeof(m));
+	ok(holds(m, n, "org.freedesktop.systemd1.Service", 33), "the cgroup of a service: interface of a service");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	is_int(systemd_cgroup_of(&mock, "web.socket", text, sizeof(text), 300, &err), -ECONNREFUSED,
+	       "the cgroup of a unit without systemd is an error");
 }
 
 static void units(void)
@@ -305,10 +399,13 @@ int main(void)
 	if (!mkdtemp(dir))
 		return 1;
 	snprintf(path, sizeof(path), "%s/socket", dir);
+	snprintf(mock.socket, sizeof(mock.socket), "%s", path);
 	snprintf(to, sizeof(to), "%s/call", dir);
 	units();
 	message(to);
 	others(to);
+	scopes(to);
+	cgroup_of(to);
 	answers(to);
 	unlink(to);
 	snprintf(to, sizeof(to), "%s/call.2", dir);

@@ -168,6 +168,33 @@ static void test_words(void)
 	"file_mapped N0=9 N1=9 N12=9\ninactive_anon N0=9 N1=9 N12=9\nslab_reclaimable N0=4 N1=0 N12=0\n"               \
 	"slab_unreclaimable N0=8 N1=0 N12=0\nworkingset_refault_anon N0=9 N1=9 N12=9\n"
 
+#define SOME "some avg10=0.30 avg60=12.05 avg300=0.31 total=12345678901\n"
+
+static void test_pressure(void)
+{
+	static const char *const bad[] = {
+		"", "some\n", "full avg10=0.00 avg60=0.00 avg300=0.00 total=0\n", "some avg10=0.00 avg300=0.00 total=0\n",
+		"some avg10=0.00\nfull avg60=0.00 avg300=0.00 total=0\n", "some avg10=0.00 avg60=101.00 total=0\n",
+		"some avg10=-1.00 avg60=0.00 total=0\n", "some avg10=1 avg60=1 total=0\n", "some avg10=0.100 avg60=0.00 ",
+		"some avg10=0.00 avg60=0.00x avg300=0.00\n",
+	};
+	struct pressure p = { 0 };
+	uint64_t usec = 7;
+	struct error err;
+
+	is_int(pressure_parse(SOME "full avg10=9.00 avg60=9.00 avg300=9.00 total=9\n", &p, &err), 0,
+	       "pressure_parse: the kernel's text");
+	ok(p.now > 0.002999 && p.now < 0.003001, "pressure_parse: 0.30 %% is %.4f", p.now);
+	ok(p.minute > 0.120499 && p.minute < 0.120501, "pressure_parse: 12.05 %% is %.4f", p.minute);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		is_int(pressure_parse(bad[i], &p, &err), -EINVAL, "pressure_parse: malformed text %zu", i);
+	ok(p.minute > 0.120499 && p.minute < 0.120501, "pressure_parse: malformed texts change nothing");
+	is_int(cpu_usage_parse("usage_usec 123\nuser_usec 100\n", &usec, &err), 0, "cpu_usage_parse: the kernel's text");
+	is_int((int64_t)usec, 123, "cpu_usage_parse: the number");
+	is_int(cpu_usage_parse("user_usec 100\nusage_usec 123\n", &usec, &err), -EINVAL, "cpu_usage_parse: another first line");
+	is_int(cpu_usage_parse("usage_usec 1x\n", &usec, &err), -EINVAL, "cpu_usage_parse: text after the number");
+}
+
 static void test_numa_stat(void)
 {
 	struct numa_stat *s = malloc(sizeof(*s));
@@ -232,6 +259,7 @@ int main(void)
 	test_mountinfo();
 	test_words();
 	test_numa_stat();
+	test_pressure();
 	test_plain();
 	return done();
 }

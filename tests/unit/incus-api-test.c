@@ -85,13 +85,16 @@ static void test_get(void)
 	pid_t pid = serve(
 		"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 		"{\"type\":\"sync\",\"error\":\"\",\"metadata\":{\"status\":\"Stopped\",\"type\":\"virtual-machine\","
-		"\"config\":{\"limits.cpu\":\"2\"},\"expanded_config\":{\"limits.cpu\":\"4\",\"x\":\"y\"}}}");
+		"\"config\":{\"limits.cpu\":\"2\"},\"expanded_config\":{\"limits.cpu\":\"4\",\"x\":\"y\"},"
+		"\"expanded_devices\":{\"data\":{\"type\":\"disk\",\"source\":\"/dev/sda\"},\"root\":{\"type\":\"disk\",\"path\":\"/\"},"
+		"\"gpu0\":{\"pci\":\"0000:3b:00.0\",\"type\":\"gpu\"}}}}");
 	int r = incus_get(socket_path, "default", "v1", &a, &err);
 
 	is_int(r, 0, "get: an instance: %s", err.text);
 	is_str(a.status, "Stopped", "get: status");
 	is_str(a.config.type, "virtual-machine", "get: type");
 	is_str(a.config.native[KEY_CPU], "4", "get: the expanded configuration");
+	is_int(a.config.devices.n, 2, "get: the devices that are hardware of the host");
 	ok(strncmp(was_asked(pid), "GET /1.0/instances/v1?project=default HTTP/1.0\r\n", 48) == 0,
 	   "get: the request line");
 	incus_config_free(&a.config);

@@ -5,10 +5,13 @@
 #include "runtime-hooks/incus/incus-api.h"
 #include "runtime-hooks/incus/incus-config.h"
 #include "runtime-hooks/incus/incus-hook.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 /* As written by Incus 6.0.4; a container's top-level key is "container". */
 static const char backup[] =
@@ -52,6 +55,51 @@ static void test_backup(void)
 	incus_config_free(&c);
 }
 
+/* One line for each device of the instance that is looked up below a root that has them. */
+static void test_devices(void)
+{
+	static const char text[] =
+		"instance:\n"
+		"  expanded_devices:\n"
+		"    root: { path: /, pool: default, type: disk }\n"
+		"    data: { path: /data, source: /dev/sda, type: disk }\n"
+		"    share: { path: /s, source: /srv, type: disk }\n"
+		"    eth0: { name: eth0, network: incusbr0, type: nic }\n"
+		"    eth1: { nictype: physical, parent: ens1, type: nic }\n"
+		"    eth2: { nictype: macvlan, parent: ens2, type: nic }\n"
+		"    ib0: { type: infiniband, parent: ib1, nictype: sriov }\n"
+		"    gpu0: { type: gpu, pci: \"0000:3b:00.0\" }\n"
+		"    gpu1: { type: gpu, id: \"1\" }\n"
+		"    gpus: { type: gpu }\n"
+		"    vf: { type: pci, address: \"0000:5e:00.1\" }\n"
+		"    kvm: { type: unix-char, path: /dev/kvm }\n"
+		"    ssd: { type: unix-block, source: /dev/sdb, path: /dev/x }\n"
+		"  name: c1\n";
+	static const char *const found[] = { "sda", "ens1", "ib1", "0000:3b:00.0", "card1", "0000:5e:00.1", "sdb" };
+	static char dir[] = "/tmp/numaplace-incus-XXXXXX";
+	struct device_found out[DEVICES_FOUND_MAX];
+	struct incus_config c = { 0 };
+	struct error err = { 0 };
+	unsigned int n;
+	int root;
+
+	if (!mkdtemp(dir))
+		abort();
+	shell_in(dir, "mkdir -p sys/class/net sys/class/drm sys/class/block sys/bus/pci/devices && "
+		      "for d in net/ens1 net/ens2 net/ib1 net/incusbr0 drm/card1 block/sda block/sdb; do mkdir sys/class/$d; "
+		      "echo 1 > sys/class/$d/numa_node; done; for d in 0000:3b:00.0 0000:5e:00.1; do mkdir "
+		      "sys/bus/pci/devices/$d; echo 1 > sys/bus/pci/devices/$d/numa_node; done");
+	root = open(dir, O_PATH | O_DIRECTORY);
+	is_int(incus_config_parse(text, strlen(text), "backup.yaml", &c, &err), 0, "devices of an instance: %s", err.text);
+	n = device_refs_find(root, &c.devices, out);
+	is_int(n, sizeof(found) / sizeof(*found), "the devices that are hardware of the host");
+	for (unsigned int i = 0; i < n && i < sizeof(found) / sizeof(*found); i++)
+		is_str(out[i].name, found[i], "device %u of an instance", i);
+	incus_config_free(&c);
+	close(root);
+	shell_in("/tmp", "rm -rf numaplace-incus-??????");
+}
+
 static void refused(const char *text, size_t len, const char *message)
 {
 	struct incus_config c = { 0 };
@@ -75,6 +123,8 @@ static void test_hostile(void)
 	refused("text", 4, "b: a mapping is expected (line 1)");
 	refused("instance: 5\n", 12, "b: instance: a mapping is expected (line 1)");
 	refused("instance:\n- a\n", 14, "b: instance: a mapping is expected (line 2)");
+	refused("instance: {expanded_devices: {a: b}}", 36, "b: a: a mapping is expected (line 1)");
+	refused("instance: {expanded_devices: {a: {type: [b]}}}", 46, "b: type: a text is expected (line 1)");
 	refused("instance: {name: [a]}", 21, "b: name: a text is expected (line 1)");
 	refused("instance: {name: a, name: b}", 28, "b: name: given twice (line 1)");
 	refused("instance: {name: a}\ninstance: {name: b}", 39, "b: instance: given twice (line 2)");
@@ -117,6 +167,8 @@ static const char *plan(const char *keys, const struct conf *conf)
 		status = incus_config_add(&c, word, equals + 1, &err);
 	}
 	free(copy);
+	if (status == 0)
+		status = incus_config_settle(&c, conf, &err);
 	if (status == 0)
 		status = incus_plan(&c, conf, 1ULL << 30, &way, &r, &err);
 	incus_config_free(&c);
@@ -201,6 +253,27 @@ static void test_lead(void)
 	       "user.numaplace.limits.memory: \"lots\": a size like 30GiB, 1.5GiB, 512MB or a number of bytes is "
 	       "expected",
 	       "a bad value: the message has the full key");
+	is_str(plan("user.numaplace.mode=lead environment.PATH=/bin environment.NUMAPLACE_LIMITS_CPU=3", &conf),
+	       "ahead limits.cpu=3 limits.cpu.nodes=balanced", "lead: a variable is a key");
+	is_str(plan("user.numaplace.mode=lead environment.NUMAPLACE_LIMITS_CPU=3 environment.NUMAPLACE_LIMITS_MEMORY=", &conf),
+	       "ahead limits.cpu=3 limits.cpu.nodes=balanced", "lead: an empty variable does not count");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.memory=1GiB environment.NUMAPLACE_LIMITS_MEMORY=1024MiB",
+		    &conf),
+	       "ahead limits.cpu.nodes=balanced limits.memory=1GiB", "lead: a key and a variable with equal values");
+	is_str(plan("user.numaplace.mode=lead user.numaplace.limits.cpu=2 environment.NUMAPLACE_LIMITS_CPU=3", &conf),
+	       "user.numaplace.limits.cpu is \"2\" but NUMAPLACE_LIMITS_CPU is \"3\"",
+	       "a key and a variable with different values are refused");
+	is_str(plan("user.numaplace.mode=lead environment.NUMAPLACE_LIMITS_CPU=0", &conf),
+	       "NUMAPLACE_LIMITS_CPU: limits.cpu: \"0\": no CPU at all; leave the key out, or ask for 1 or more",
+	       "a bad value of a variable: the message has its name");
+	is_str(plan("environment.NUMAPLACE_LIMITS_CPUS=0", &conf), "environment.NUMAPLACE_LIMITS_CPUS: no such key",
+	       "a variable that is no key is refused");
+	is_str(plan("environment.NUMAPLACE_LIMITS_CPU=2", &conf),
+	       "NUMAPLACE_LIMITS_CPU: \"2\": needs user.numaplace.mode = lead: with follow the daemon chooses the CPUs",
+	       "follow: a variable for the CPUs is refused");
+	conf.environment = ENVIRONMENT_OFF;
+	is_str(plan("environment.NUMAPLACE_LIMITS_CPU=2", &conf), "leave", "environment-keys = false: variables do not count");
+	conf.environment = ENVIRONMENT_USUAL;
 	conf.incus_mode = INCUS_LEAD;
 	is_str(plan("limits.cpu=4", &conf), "leave", "incus-mode = lead: an instance without keys is not placed");
 	is_str(plan("limits.cpu=4 limits.cpu.nodes=balanced", &conf), "ahead limits.cpu=4 limits.cpu.nodes=balanced",
@@ -337,6 +410,7 @@ static void test_names(void)
 int main(void)
 {
 	test_backup();
+	test_devices();
 	test_hostile();
 	test_follow();
 	test_lead();

@@ -165,6 +165,7 @@ static char *example(size_t *len, struct record *r)
 	snprintf(r->reasons.text[0], sizeof(r->reasons.text[0]), "two nodes\nheld=0-63");
 	r->reasons.n = 1;
 	r->placement.share.held = r->placement.share.cpus;
+	r->partition = PARTITION_ISOLATED;
 	record_format(r, &text, len, NULL);
 	return text;
 }
@@ -199,6 +200,7 @@ static void test_cut_and_flipped(void)
 	is_int(grown, 0, "damaged: one byte too many: refused");
 	is_int(parse(text, len, NULL), 0, "damaged: the original is parsed");
 	ok(strstr(text, "applied=a%25%0Ab\n") != NULL, "escapes: a newline in a value starts no line");
+	ok(strstr(text, "partition=isolated\n") != NULL, "a partition has a line");
 	ok(strstr(text, "why=two nodes%0Aheld=0-63\n") != NULL, "escapes: a newline in a reason starts no line");
 }
 
@@ -267,6 +269,11 @@ static void test_forged(void)
 		{ "count=2\n", "own.memory=0\ncount=2\n", "runtime's limit of 0 bytes" },
 		{ "count=2\n", "own.huge=1\ncount=2\n", "incomplete hugepage line" },
 		{ "count=2\n", "own.huge=1,1\nown.huge=1,2\ncount=2\n", "page size twice" },
+		{ "count=2\n", "own.device=1024 sda\ncount=2\n", "device on a node id too large" },
+		{ "count=2\n", "own.device=1\ncount=2\n", "device without a name" },
+		{ "count=2\n", "own.device=1 \ncount=2\n", "device with an empty name" },
+		{ "count=2\n", "own.device=1 0123456789012345678901234567890123456789\ncount=2\n",
+		  "device whose name is too long" },
 		{ "cpus=1-2\n", "cpus=1-8192\n", "CPU id too large" },
 		{ "cpus=1-2\n", "cpus=2-1\n", "backward range" },
 		{ "nodes=0\n", "nodes=1024\n", "node id too large" },
@@ -282,6 +289,8 @@ static void test_forged(void)
 		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.1024=10,2,0:0:0:0/0:0:0:0\n", "memory of a node id too large" },
 		{ "mem.0=10,2,0:0:0:0/0:0:0:0\n", "mem.0=10,2,0:0:0:0/0:0:0:0\nmem.0=10,2,0:0:0:0/0:0:0:0\n",
 		  "memory of a node twice" },
+		{ "applied=\n", "applied=\npartition=member\n", "partition of the kind member" },
+		{ "applied=\n", "applied=\npartition=root \n", "partition with a space" },
 		{ "numaplace-record 1\n", "numaplace-record 2\n", "unknown version" },
 	};
 	struct share_node mem = { .id = 0, .memory = 10, .seen = 2 };

@@ -163,6 +163,53 @@ static void test_ended(void)
 	ledger_close(l);
 }
 
+static uint64_t given_back;
+
+static int hear_given_back(void *arg, const struct record *r, struct error *err)
+{
+	(void)arg;
+	given_back = given_back * 10 + r->cgroup_inode;
+	return r->cgroup_inode == 4 ? error_set(err, -EIO, "a list stays") : 0;
+}
+
+static void add_partition(struct ledger *l, const char *id, uint64_t inode)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+
+	kit_record(id, inode, &r);
+	r.partition = PARTITION_ROOT;
+	is_int(ledger_add(l, "oci", &r, &err), 0, "partition %d: is added", (int)inode);
+}
+
+/* The CPUs of a partition are given back in each way in which a record is dropped. */
+static void test_given_back(void)
+{
+	struct error err = { 0 };
+	struct ledger *l;
+
+	kit_fresh();
+	kit.liveness.give_back = hear_given_back;
+	l = kit_open();
+	for (uint64_t inode = 1; inode <= 4; inode++)
+		add_partition(l, (const char *[]){ "a", "b", "c", "d" }[inode - 1], inode);
+	kit_add(l, "e", 5, &err);
+	add_partition(l, "a", 1);
+	is_int(given_back, 0, "partition: nothing is given back while the containers live");
+	is_int(ledger_remove_cgroup(l, "oci", "a", 1, &err), 0, "partition: a placement that failed is dropped");
+	is_int(given_back, 1, "partition: its CPUs are given back");
+	for (uint64_t inode = 2; inode <= 5; inode++)
+		kit_fate(inode, LIFE_GONE, 0);
+	is_int(ledger_remove(l, "oci", "b", &err), 0, "partition: a container is released");
+	is_int(given_back, 12, "partition: its CPUs are given back");
+	add_partition(l, "c", 6);
+	is_int(given_back, 123, "partition: a successor with the same id takes its place: the CPUs are given back");
+	is_int(ledger_sweep(l, true, &err), 2, "partition: two containers are swept, although the CPUs of one cannot be given back");
+	is_int(given_back, 1234, "partition: the CPUs are given back, and nothing for a container that is not one");
+	is_int(kit_count(l), 1, "partition: one container is left");
+	ledger_close(l);
+}
+
 static void test_twins(void)
 {
 	cleanup_record struct record r = { 0 };
@@ -976,6 +1023,7 @@ int main(void)
 	test_names();
 	test_release();
 	test_ended();
+	test_given_back();
 	test_twins();
 	test_reservations();
 	test_sweep();

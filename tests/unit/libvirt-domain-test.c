@@ -103,6 +103,9 @@ static void test_names(void)
 	ok(parse(&d, "<domain><name>a b$(x)</name><uuid>78c29c17-b93d-4bd8-9612-6428356e11cd</uuid></domain>") == 0 &&
 		   strcmp(domain_id(&d), d.uuid) == 0,
 	   "a domain whose name is not plain has its UUID as id");
+	ok(parse(&d, "<domain><name>aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa</name>"
+		      "<uuid>78c29c17-b93d-4bd8-9612-6428356e11cd</uuid></domain>") == 0 && strcmp(domain_id(&d), d.uuid) == 0,
+	   "so has one with a name of 65 bytes");
 	ok(parse_with(&d, "") == 0 && strcmp(domain_id(&d), "vm1") == 0, "another one its name");
 	ok(parse(&d, "<domain><name>vm1</name></domain>") == -EINVAL, "a domain without a UUID is refused");
 	ok(parse(&d, "<domain><name>vm1</name><uuid>../../x</uuid></domain>") == -EINVAL, "so is one with another text as its UUID");

@@ -170,6 +170,79 @@ static void limits(void)
 	ok(!request_asks(&r), "follow-pins ignores a container whose memory is pinned, too");
 }
 
+static const char *refusal(const char *text, unsigned int allowed)
+{
+	static struct error err;
+	cleanup_lxc_keys struct lxc_keys k = { 0 };
+	struct request r;
+
+	err.text[0] = '\0';
+	if (lxc_keys_parse(text, strlen(text), "config", &k, &err) == 0 &&
+	    lxc_keys_request(&k, "", allowed, &r, &err) < 0)
+		lxc_keys_locate(&k, "config", &err);
+	return err.text;
+}
+
+static void variables(void)
+{
+	static const char text[] = "lxc.environment = PATH=/bin\nlxc.environment = NUMAPLACE_LIMITS_CPU=2\n"
+				   "lxc.environment.runtime = NUMAPLACE_LIMITS_CPU=3\nlxc.environment = NUMAPLACE_LIMITS_MEMORY\n"
+				   "lxc.environment = NUMAPLACE_LIMITS_CPU_NODES=\nlxc.environment = NUMAPLACE_CPUS=0\n";
+	cleanup_lxc_keys struct lxc_keys k = { 0 };
+	struct error err = { 0 };
+	struct request r;
+
+	is_int(lxc_keys_parse(text, strlen(text), "config", &k, &err), 0, "variables are parsed %s", err.text);
+	ok(lxc_keys_ask(&k), "a variable is a request");
+	is_int(lxc_keys_request(&k, "", ~0U, &r, &err), 0, "it is valid %s", err.text);
+	is_int(r.cpu_count, 3, "the last line counts");
+	is_int(r.given, 1U << KEY_CPU, "a variable without a value does not count");
+	is_int(lxc_keys_set(&k, "limits.cpu=5", &err), 0, "the command line sets the same key");
+	lxc_keys_request(&k, "", ~0U, &r, &err);
+	is_int(r.cpu_count, 5, "the command line wins over a variable");
+	lxc_keys_free(&k);
+	lxc_keys_parse(text, strlen(text), "config", &k, &err);
+	lxc_keys_drop_variables(&k);
+	ok(!lxc_keys_ask(&k), "dropped variables are no request");
+	is_str(refusal("\nlxc.environment = NUMAPLACE_LIMITS_MEMORY_POLICY=lax\n", ~0U),
+	       "config:2: NUMAPLACE_LIMITS_MEMORY_POLICY: limits.memory.policy: \"lax\": not strict, preferred, interleave or "
+	       "weighted-interleave",
+	       "a bad value: the message has the line and the variable");
+	is_str(refusal("limits.cpu = 2\nlxc.environment = NUMAPLACE_LIMITS_CPU=3\n", ~0U),
+	       "limits.cpu is \"2\" but NUMAPLACE_LIMITS_CPU is \"3\"", "a line and a variable with different values");
+	is_str(refusal("limits.cpu = 2\nlxc.environment = NUMAPLACE_LIMITS_CPU=2\n", ~0U), "",
+	       "a line and a variable with the same value");
+	is_str(refusal("lxc.environment = NUMAPLACE_LIMITS_CPUS=2\n", ~0U),
+	       "lxc.environment: NUMAPLACE_LIMITS_CPUS: no such key", "an unknown key in a variable");
+	is_str(refusal("lxc.environment = NUMAPLACE_LIMITS_CPU=2\n", 0),
+	       "config:1: NUMAPLACE_LIMITS_CPU: \"2\": containers may not set this key (container-keys)",
+	       "a variable whose key is not allowed");
+}
+
+static void devices(void)
+{
+	cleanup_lxc_limits struct lxc_limits l = { 0 };
+	struct error err = { 0 };
+
+	lxc_limits_parse("lxc.cgroup2.devices.deny = a\nlxc.cgroup2.devices.allow = c 1:3 rwm\n"
+			 "lxc.cgroup2.devices.allow = c 136:* rwm\nlxc.cgroup2.devices.allow = c *:* m\n"
+			 "lxc.cgroup2.devices.allow = c 10:200 rwm\n",
+			 &l, &err);
+	is_int(l.devices.n, 0, "the rules of LXC's own configuration name no device that has a node");
+	lxc_limits_parse("lxc.cgroup2.devices.allow = b 259:0 rwm\nlxc.cgroup2.devices.allow = c 226:128 rw\n"
+			 "lxc.cgroup2.devices.allow = b 259:0 r\nlxc.cgroup2.devices.allow = b259:0 r\n",
+			 &l, &err);
+	is_int(l.devices.n, 2, "rules for a disk and a GPU");
+	lxc_mounts_parse("proc proc proc\n  /dev/nvme0n1 dev/d none bind,create=file 0 0\n/dev/../etc x none bind\n/devices x none bind\n\n/dev/sda x",
+			 &l, &err);
+	is_int(l.devices.n, 4, "mounts of two device nodes");
+	ok(!l.devices.all, "not every device is allowed");
+	lxc_limits_parse("lxc.cgroup2.devices.allow = a\n", &l, &err);
+	ok(l.devices.all, "every device is allowed");
+	lxc_limits_parse("lxc.cgroup2.devices.deny = a\n", &l, &err);
+	ok(!l.devices.all, "the last rule for every device counts");
+}
+
 int main(void)
 {
 	lines_of_ours();
@@ -178,5 +251,7 @@ int main(void)
 	slips();
 	hints();
 	limits();
+	variables();
+	devices();
 	return done();
 }

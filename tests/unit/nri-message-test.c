@@ -116,8 +116,30 @@ static size_t pack_event(uint8_t *out, bool change)
 	Nri__Int64 limit = NRI__INT64__INIT, quota = NRI__INT64__INIT;
 	Nri__UInt64 period = NRI__UINT64__INIT, shares = NRI__UINT64__INIT;
 	Nri__HugepageLimit huge = NRI__HUGEPAGE_LIMIT__INIT, *huges = &huge;
-	Nri__Entry entry = NRI__ENTRY__INIT, *entries = &entry;
+	Nri__Entry entry = NRI__ENTRY__INIT, *entries = &entry, net = NRI__ENTRY__INIT, *nets = &net;
+	Nri__Device device = NRI__DEVICE__INIT, fifo = NRI__DEVICE__INIT, *devices[] = { &device, &fifo };
+	Nri__DeviceRule rule = NRI__DEVICE_RULE__INIT, *rules = &rule;
+	Nri__Mount mount = NRI__MOUNT__INIT, other = NRI__MOUNT__INIT, *mounts[] = { &other, &mount };
+	ProtobufCBinaryData env[] = { bytes("PATH=/bin"), bytes("NUMAPLACE_LIMITS_CPU=2"), bytes("NUMAPLACE_CPUS=0") };
 
+	device.type = bytes("b");
+	device.major = 259;
+	device.minor = 1;
+	fifo.type = bytes("p");
+	spec.devices = devices;
+	spec.n_devices = 2;
+	rule.allow = true;
+	r.devices = &rules;
+	r.n_devices = 1;
+	net.key = bytes("ens5");
+	spec.net_devices = &nets;
+	spec.n_net_devices = 1;
+	mount.source = bytes("/dev/sda");
+	other.source = bytes("/var/lib");
+	c.mounts = mounts;
+	c.n_mounts = 2;
+	c.env = env;
+	c.n_env = 3;
 	pod.id = bytes("pod1");
 	pod.namespace_ = bytes("default");
 	pod.runtime_handler = bytes("runc");
@@ -182,6 +204,16 @@ static void events(void)
 	is_int(e.container.resources.memory_limit, 1 << 30, "memory limit");
 	is_int(e.container.resources.quota, 200000, "quota");
 	is_int((int)e.container.resources.period, 100000, "period");
+	is_int((int)e.container.nvariables, 1, "of the environment, only what may be a key is kept");
+	is_str(e.container.variables[0].text, "NUMAPLACE_LIMITS_CPU=2", "the variable");
+	is_int((int)e.container.ndevices, 2, "two devices");
+	ok(e.container.devices[0].type == 'b' && e.container.devices[0].major == 259 && e.container.devices[0].minor == 1,
+	   "a block device");
+	is_int(e.container.devices[1].type, 0, "a FIFO is no device with numbers");
+	ok(e.container.npaths == 1 && strcmp(e.container.paths[0].text, "/dev/sda") == 0,
+	   "of the mounts, only those of /dev are kept");
+	ok(e.container.ninterfaces == 1 && strcmp(e.container.interfaces[0].text, "ens5") == 0, "a network interface");
+	ok(e.container.all_devices, "a rule without numbers allows every device");
 	is_str(e.container.resources.cpus.text, "0-1", "cpus");
 	is_str(e.container.resources.huge[0].page_size.text, "2MB", "size of hugepages");
 	is_int((int)e.container.resources.huge[0].limit, 4 << 20, "limit of hugepages");

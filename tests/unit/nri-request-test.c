@@ -5,11 +5,13 @@
 #include "runtime-hooks/nri/nri-request.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 
 #include "plugin/base/util.h"
 #include "cgroup/cgroup.h"
 #include "runtime-hooks/oci/cgroups-path.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 static struct nri_text text(const char *t)
@@ -237,6 +239,73 @@ static void guaranteed(void)
 	}
 }
 
+static void variables(void)
+{
+	const struct nri_entry own[] = { { text("limits.cpu"), text("4") } };
+	const struct nri_text three[] = { text("NUMAPLACE_LIMITS_CPU=3") }, four[] = { text("NUMAPLACE_LIMITS_CPU=4") };
+	const struct nri_text nul[] = { { "NUMAPLACE_LIMITS_CPU=4\0x", 24 } };
+	struct nri_container c = container();
+	struct nri_pod p = pod(NULL, 0);
+	struct conf conf;
+	struct asked a;
+
+	conf_init(&conf);
+	c.variables = three;
+	c.nvariables = 1;
+	a = ask(&p, &c, &conf);
+	ok(a.rc == 0 && a.asked && a.r.cpu_count == 3, "a variable is a request");
+	is_int((int)a.r.memory, 1 << 30, "the memory is the limit");
+	conf.environment = ENVIRONMENT_OFF;
+	ok(!asks(&p, &c, &conf), "environment-keys = false: it does not count");
+	conf_init(&conf);
+	p = pod(own, 1);
+	a = ask(&p, &c, &conf);
+	ok(a.rc == -EINVAL && strstr(a.err.text, "limits.cpu is \"4\" but NUMAPLACE_LIMITS_CPU is \"3\""),
+	   "an annotation of the pod with another value is an error: %s", a.err.text);
+	c.variables = four;
+	ok(asks(&p, &c, &conf), "an annotation with the same value is no error");
+	c.variables = nul;
+	is_int(ask(&p, &c, &conf).rc, -EINVAL, "a NUL in a variable is an error");
+}
+
+static void devices(void)
+{
+	static char dir[] = "/tmp/numaplace-nri-XXXXXX";
+	const struct nri_device ordinary[] = { { 'c', 1, 3 }, { 0, 0, 0 } }, disk[] = { { 'b', 259, 0 } };
+	const struct nri_text paths[] = { text("/dev/sda") }, net[] = { text("ens5") };
+	struct place_env env = PLACE_ENV_NONE;
+	struct nri_container c = container();
+	struct request r;
+
+	if (!mkdtemp(dir))
+		abort();
+	shell_in(dir, "mkdir -p sys/dev/block/259:0 sys/class/net/ens5/device sys/class/block/sda && "
+		      "echo DEVNAME=nvme0n1 > sys/dev/block/259:0/uevent && echo 1 > sys/dev/block/259:0/numa_node && "
+		      "echo 2 > sys/class/net/ens5/device/numa_node && echo 3 > sys/class/block/sda/numa_node");
+	conf_init(&env.conf);
+	env.root = open(dir, O_PATH | O_DIRECTORY);
+	request_init(&r);
+	c.devices = ordinary;
+	c.ndevices = 2;
+	nri_find_devices(&env, &c, &r);
+	is_int((int)r.nfound, 0, "ordinary devices have no node");
+	c.devices = disk;
+	c.ndevices = 1;
+	c.paths = paths;
+	c.interfaces = net;
+	c.npaths = c.ninterfaces = 1;
+	nri_find_devices(&env, &c, &r);
+	is_int((int)r.nfound, 3, "a disk, a mounted disk and an interface are found");
+	ok(strcmp(r.found[0].name, "nvme0n1") == 0 && r.found[0].node == 1 && r.found[1].node == 3 && r.found[2].node == 2,
+	   "with their nodes");
+	request_init(&r);
+	c.all_devices = true;
+	nri_find_devices(&env, &c, &r);
+	is_int((int)r.nfound, 0, "the devices of a privileged container do not count");
+	close(env.root);
+	shell_in("/tmp", "rm -rf numaplace-nri-??????");
+}
+
 static void cgroups(void)
 {
 	static const struct {
@@ -286,6 +355,8 @@ int main(void)
 	defaults();
 	whole_pod();
 	guaranteed();
+	variables();
+	devices();
 	cgroups();
 	return done();
 }

@@ -24,7 +24,7 @@ static void is_default(const struct conf *c, const char *what)
 		   idset_empty(&c->select.reserved_cpus) && nodeset_empty(&c->select.reserved_nodes) &&
 		   !c->select.nreserved_memory && !c->max_cpus_each && !c->max_exclusive_each && !c->max_memory &&
 		   !c->max_memory_each && !c->max_hugepages && !c->max_hugepages_each && !*c->tenants &&
-		   c->container_keys == (1U << KEY_COUNT) - 1 && !c->max_cpus && !c->max_exclusive_cpus &&
+		   c->container_keys == (1U << KEY_COUNT) - 1 && conf_takes_environment(c) && !c->max_cpus && !c->max_exclusive_cpus &&
 		   c->devices_allowed && c->record == RECORD_CONFIG && c->incus_mode == INCUS_FOLLOW,
 	   "%s: the defaults", what);
 }
@@ -67,6 +67,7 @@ static void test_whole(void)
 	is_int(c.container_keys,
 	       1U << KEY_CPU | 1U << KEY_MEMORY | 1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES,
 	       "key container-keys: the given ones, and the hints that numaplace writes");
+	ok(!conf_takes_environment(&c), "key container-keys: keys in the environment do not count");
 	ok(c.select.nreserved_memory == 2 && reserved_memory_of(&c.select, 0) == 4ULL << 30 &&
 		   !reserved_memory_of(&c.select, 1) && reserved_memory_of(&c.select, 3) == 512ULL << 20 &&
 		   !reserved_memory_of(&c.select, 4),
@@ -99,6 +100,11 @@ static void test_values(void)
 	ok(!(c.container_keys & ~(1U << KEY_VOLATILE_CPU_NODES | 1U << KEY_VOLATILE_MEMORY_NODES)) &&
 		   idset_empty(&c.select.reserved_cpus),
 	   "container-keys = none and an empty reserved-cpus: no keys, no CPUs");
+	is_int(conf_parse("environment-keys = false\n", "t", &c, NULL), 0, "environment-keys = false: parsed");
+	ok(!conf_takes_environment(&c), "environment-keys = false: keys in the environment do not count");
+	is_int(conf_parse("environment-keys = true\ncontainer-keys = limits.cpu\n", "t", &c, NULL), 0,
+	       "environment-keys = true beside container-keys: parsed");
+	ok(conf_takes_environment(&c), "environment-keys = true beside container-keys: keys in the environment count");
 	is_int(conf_parse("work = any\n", "t", &c, NULL), 0, "work = any: parsed");
 	ok(!c.select.work.given, "work = any: the work is unknown");
 	is_int(conf_parse("balance = 0\n", "t", &c, NULL), 0, "balance = 0: parsed");

@@ -228,7 +228,8 @@ static bool check(int c, bool lxc)
 		return false;
 	}
 	snprintf(id, sizeof(id), "c%d", c);
-	rc = own_at_start(own.mount, container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", &found, &carried, &err);
+	rc = own_at_start(own.mount, &(struct own_start){ container[c].pid[0], lxc ? "lxc" : "oci", id, ".inner", false },
+			  &found, &carried, &err);
 	if (dir >= 0) {
 		const char *last = strrchr(dirs[dir], '/');
 		bool out = wanted && lxc && last && strcmp(last, "/.inner") == 0;
@@ -309,7 +310,8 @@ static int start(pid_t pid, const char *class, const char *id, const char *inner
 	cleanup_own_mark struct record *carried = NULL;
 	int rc = cgroup_of_pid(own.mount, pid, c, err);
 
-	return rc < 0 ? rc : own_at_start(own.mount, pid, class, id, inner, c, &carried, err);
+	return rc < 0 ? rc : own_at_start(own.mount, &(struct own_start){ pid, class, id, inner, false }, c, &carried,
+						     err);
 }
 
 static void put(const char *file, const char *text)

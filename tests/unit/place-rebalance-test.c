@@ -444,6 +444,8 @@ static void many(void)
 	is_int(rebalance_plan(&in, &p, NULL), 0, "300 containers on 3 of 8 nodes: a plan is made");
 	ok(p.after < 1.05 && p.before > 2,
 	   "300 containers on 3 of 8 nodes: from %.2f times the mean to %.2f in %u moves", p.before, p.after, p.n);
+	is_int(rebalance_judge(&in, t, 1, &p, NULL), 0, "300 containers on 3 of 8 nodes: the plan is judged");
+	ok(p.n > 100, "300 containers on 3 of 8 nodes: %u moves are worth it", p.n);
 	free(record);
 	free(item);
 	usage_free(u);
@@ -467,7 +469,9 @@ static void test_fixed(void)
 		{ "limits.cpu.threads", "one", "it has one thread of each core" },
 		{ "limits.cpu.device", "eth0", "it is near its device" },
 		{ "limits.cpu.device", "eth0,sda", "it is near its devices" },
+		{ "limits.cpu.device", "auto", NULL },
 	};
+	struct record found = { .applied = "cpuset", .cgroup_inode = 7 };
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
 		struct record r = { .applied = "cpuset", .cgroup_inode = 7 };
@@ -478,6 +482,10 @@ static void test_fixed(void)
 		is_str(why ? why : "", cases[i].why ? cases[i].why : "", "rebalance_fixed: %s=%s", cases[i].key,
 		       cases[i].value);
 	}
+	found.request.nfound = 1;
+	is_str(rebalance_fixed(&found), "it is near its device", "rebalance_fixed: a device that was found");
+	request_set(&found.request, "limits.cpu.device", "none", NULL);
+	ok(!rebalance_fixed(&found), "rebalance_fixed: a device that was found does not count with limits.cpu.device=none");
 	is_str(rebalance_fixed(&(struct record){ .applied = "cpuset" }), "it has no cgroup yet",
 	       "rebalance_fixed: a reservation");
 }

@@ -90,6 +90,7 @@ static void holder(const char *id, uint64_t inode, const char *cgroup, const cha
 	kit_record(id, inode, r);
 	free(r->cgroup);
 	r->cgroup = strdup(cgroup);
+	idset_clear(&r->placement.share.held); /* of a random record; "" is no list */
 	idset_parse(held, &r->placement.share.held, NULL);
 	r->placement.share.cpus = r->placement.share.held;
 	free(r->placement.share.mem);

@@ -242,6 +242,13 @@ static void test_plan(void)
 	r = want("2", NULL, NULL);
 	is_int(plan(&env, &r, nodes, &err), 0, "plan: on an empty ledger (%s)", err.text);
 	is_str(nodes, "0", "plan: an empty ledger gives the same nodes");
+	r.nfound = 1;
+	r.found[0] = (struct device_found){ "nvme0n1", 1 };
+	is_int(plan(&env, &r, nodes, &err), 0, "plan: with a device of node 1 (%s)", err.text);
+	is_str(nodes, "1", "plan: the node of a device that was found is preferred");
+	r.devices_mode = DEVICES_NONE;
+	plan(&env, &r, nodes, &err);
+	is_str(nodes, "0", "plan: limits.cpu.device=none: a device that was found does not count");
 	close_env(&env);
 }
 

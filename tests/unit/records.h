@@ -75,6 +75,12 @@ static inline void random_request(uint64_t *seed, struct request *r)
 		request_fallback_memory(r, (int64_t)random_below(seed, 1ULL << 40));
 	if (random_below(seed, 2))
 		request_fallback_hugepages(r, 2U << 20, random_below(seed, 1ULL << 40), NULL);
+	for (unsigned int n = (unsigned int)random_below(seed, 2) * 3; r->nfound < n; r->nfound++) {
+		struct device_found *f = &r->found[r->nfound];
+
+		snprintf(f->name, sizeof(f->name), "vfio group %u", (unsigned int)random_below(seed, 90));
+		f->node = (uint16_t)random_below(seed, NODE_ID_MAX);
+	}
 	if (random_below(seed, 2))
 		random_set(seed, IDSET_MAX, 5, ids_into(&r->pin_cpus));
 	if (random_below(seed, 2))
@@ -148,8 +154,12 @@ static inline bool same_share(const struct share *a, const struct share *b)
 
 static inline bool same_devices(const struct request *a, const struct request *b)
 {
-	if (a->ndevices != b->ndevices)
+	if (a->ndevices != b->ndevices || a->devices_mode != b->devices_mode ||
+	    a->devices_required != b->devices_required || a->nfound != b->nfound)
 		return false;
+	for (unsigned int i = 0; i < a->nfound; i++)
+		if (a->found[i].node != b->found[i].node || strcmp(a->found[i].name, b->found[i].name) != 0)
+			return false;
 	for (unsigned int i = 0; i < a->ndevices; i++)
 		if (strcmp(a->device[i], b->device[i]) != 0)
 			return false;

@@ -63,9 +63,11 @@ static void test_cpu(void)
 	takes("limits.cpu.exclusive", "0", "false");
 	takes("limits.cpu.exclusive", "no", "false");
 	takes("limits.cpu.exclusive", "Off", "false");
-	refuses("limits.cpu.exclusive", "y", "not true or false");
-	refuses("limits.cpu.exclusive", "2", "not true or false");
-	refuses("limits.cpu.exclusive", "", "not true or false");
+	takes("limits.cpu.exclusive", "isolated", "isolated");
+	takes("limits.cpu.exclusive", "Isolated", "isolated");
+	refuses("limits.cpu.exclusive", "y", "not true, false or isolated");
+	refuses("limits.cpu.exclusive", "2", "not true, false or isolated");
+	refuses("limits.cpu.exclusive", "", "not true, false or isolated");
 	takes("limits.cpu.device", "0000:3b:00.0", "0000:3b:00.0");
 	refuses("limits.cpu.device", "../eth0", "not a device name");
 	refuses("limits.cpu.device", "a/b", "not a device name");
@@ -110,6 +112,13 @@ static void test_places(void)
 	refuses("limits.cpu.device", "eth0,../sda", "not a device name");
 	refuses("limits.cpu.device", "eth0, sda", "not a device name");
 	refuses("limits.cpu.device", "e\xc2\x9b", "not a device name");
+	takes("limits.cpu.device", "auto", "auto");
+	takes("limits.cpu.device", "none", "none");
+	takes("limits.cpu.device", "require:auto", "require:auto");
+	takes("limits.cpu.device", "require:eth0,3b:00.0", "require:eth0,0000:3b:00.0");
+	refuses("limits.cpu.device", "require:none", "expected after require:");
+	refuses("limits.cpu.device", "require:", "1 to 127 characters");
+	refuses("limits.cpu.device", "require:require:eth0", "not a PCI address");
 }
 
 static void test_pci(void)
@@ -239,7 +248,56 @@ static void test_twice(void)
 	is_int(request_set(&r, "limits.cpu.nodes", "all:0-3", &err), -EINVAL, "all:NODES beside NODES is refused");
 	request_set(&r, "limits.cpu.device", "eth0,sda", NULL);
 	is_int(request_set(&r, "limits.cpu.device", "eth0", &err), -EINVAL, "a shorter list of devices is refused");
+	is_int(request_set(&r, "limits.cpu.device", "auto", &err), -EINVAL, "auto beside a list of devices is refused");
+	is_int(request_set(&r, "limits.cpu.device", "require:eth0,sda", &err), -EINVAL,
+	       "a list of devices that is required beside one that is not is refused");
 	ok(request_set(&r, "limits.cpu.node", "1", &err) == -ENOENT, "an unknown key is reported as -ENOENT");
+}
+
+static void test_variables(void)
+{
+	static const struct {
+		const char *name;
+		int key;
+	} cases[] = {
+		{ "NUMAPLACE_LIMITS_CPU", KEY_CPU },
+		{ "NUMAPLACE_LIMITS_CPU_NODES", KEY_CPU_NODES },
+		{ "NUMAPLACE_LIMITS_CPU_", -ENOENT },
+		{ "NUMAPLACE_LIMITS_CPU.NODES", -ENOENT },
+		{ "NUMAPLACE_LIMITS_cpu", -ENOENT },
+		{ "NUMAPLACE_LIMITS_", -ENOENT },
+		{ "NUMAPLACE_LIMITS", -1 },
+		{ "NUMAPLACE_CPUS", -1 },
+		{ "NUMAPLACE_VOLATILE_CPU_NODES", -1 },
+		{ "", -1 },
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		is_int(request_find_variable(cases[i].name, strlen(cases[i].name)), cases[i].key, "variable \"%s\"",
+		       cases[i].name);
+	is_int(request_find_variable("NUMAPLACE_LIMITS_CPU_NODES=1", 20), KEY_CPU, "a variable ends where its length says");
+	for (int k = 0; k < KEY_COUNT; k++) {
+		struct variable_name name = request_variable((enum request_key)k);
+
+		if (!request_key_is_hint(k))
+			is_int(request_find_variable(name.text, strlen(name.text)), k, "variable %s", name.text);
+	}
+}
+
+static void test_change_devices(void)
+{
+	struct request r, changes;
+	char text[200];
+
+	request_init(&r);
+	request_init(&changes);
+	request_set(&r, "limits.cpu.device", "eth0,sda", NULL);
+	r.nfound = 1;
+	request_set(&changes, "limits.cpu.device", "require:auto", NULL);
+	request_change(&r, &changes);
+	request_format(&r, KEY_CPU_DEVICE, text, sizeof(text));
+	is_str(text, "require:auto", "a change of limits.cpu.device replaces names by require:auto");
+	is_int(r.nfound, 1, "a change of limits.cpu.device keeps the devices that were found");
 }
 
 static void test_together(void)
@@ -335,6 +393,8 @@ int main(void)
 	test_pci();
 	test_memory();
 	test_twice();
+	test_variables();
+	test_change_devices();
 	test_together();
 	test_change();
 	test_sizes();

@@ -57,7 +57,7 @@ static struct placement on(const struct topology *t, const char *cpus, const cha
 static void beside(struct scene *s, const char *cpus, const char *mems, struct work_hint work)
 {
 	s->other[s->n] = on(s->t, cpus, mems);
-	s->neighbour[s->n] = (struct neighbour){ &s->other[s->n], work };
+	s->neighbour[s->n] = (struct neighbour){ .placement = &s->other[s->n], .work = work };
 	s->n++;
 }
 
@@ -101,6 +101,31 @@ static void test_alone(void)
 	is_int(percent(&s, "0,2,4,6", "0", "0,2,4,6", "0"), 100, "others on another node: 100 %%");
 	is_str(s.reason, "", "others on another node: no reason");
 	is_int(percent(&s, "0-15", "0", "0-15", "0"), 100, "all threads of an idle node: 100 %% of the same alone");
+	scene_end(&s);
+}
+
+/* In CPUs, of all containers at once. */
+static void test_of_all(void)
+{
+	struct scene s = scene_of(four(1, 0));
+	struct speed_input in = { .topology = s.t, .neighbour = s.neighbour };
+	struct work_hint compute = { true, WORK_COMPUTE };
+	double alone, out[3] = { 0 };
+
+	beside(&s, "0-3", "0", compute);
+	in.n = 1;
+	is_int(speed_of_all(&in, out), 0, "speeds of all: predicted");
+	ok(out[0] > 3.9 && out[0] <= 4, "four threads that compute, alone: %.3f CPUs", out[0]);
+	alone = out[0];
+	beside(&s, "16-19", "1", compute);
+	beside(&s, "0-3", "0", compute);
+	in.n = 2;
+	speed_of_all(&in, out);
+	ok(out[0] == alone && out[1] == alone, "another container on another node changes nothing");
+	in.n = 3;
+	speed_of_all(&in, out);
+	ok(out[0] > 1.9 && out[0] < 2.1 && out[2] == out[0] && out[1] == alone,
+	   "two containers on the same four CPUs: half of the speed (%.3f)", out[0]);
 	scene_end(&s);
 }
 
@@ -227,7 +252,7 @@ static bool random_scene(struct rnd *r, struct scene *s)
 		if (select_in(&w, &q, &s->other[s->n]) < 0)
 			continue;
 		usage_add(w.u, &s->other[s->n].share);
-		s->neighbour[s->n] = (struct neighbour){ &s->other[s->n],
+		s->neighbour[s->n] = (struct neighbour){ .placement = &s->other[s->n], .work =
 							 { rnd_below(r, 2), (enum work_kind)rnd_below(r, WORK_KINDS) } };
 		s->n++;
 	}
@@ -323,6 +348,7 @@ static void test_second(void)
 int main(void)
 {
 	test_alone();
+	test_of_all();
 	test_causes();
 	test_places();
 	test_faster();

@@ -182,4 +182,16 @@ ok "a container whose config is a symlink starts" lx_start rec -l WARN
 like "the log warns that the symlink is not followed" "$(lx_said rec)" 'WARN .*config: a symlink: not followed'
 ok "the target of a config that is a symlink is unchanged" cmp $lx_path/rec/real /run/tests/rec.before
 lx_stop rec
+
+# --- exclusive CPUs: a partition, where the kernel has them
+lx_make ex 'limits.cpu = 2' 'limits.cpu.exclusive = true' 'limits.cpu.nodes = 1'
+ok "an exclusive container starts" lx_start ex -l WARN
+by=$(numaplace --json status | jq -r '.containers[] | select(.id == "ex").exclusive')
+if [ -e "$(lx_cgroup ex)/cpuset.cpus.exclusive" ]; then
+	is "an exclusive container is a partition" "$(cat "$(lx_cgroup ex)/cpuset.cpus.partition")|$(cat /sys/fs/cgroup/cpuset.cpus.effective)|$by" 'root|0-1,4-7|kernel'
+else
+	like "the log of an exclusive container has the reason why it is no partition" "$(lx_said ex)|$by" 'only: the kernel has no .*\|placed containers$'
+fi
+lx_stop ex
+is "after the end of an exclusive container, all CPUs are left" "$(cat /sys/fs/cgroup/cpuset.cpus.effective)" 0-7
 done_testing

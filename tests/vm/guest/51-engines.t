@@ -119,7 +119,14 @@ like "containerd: a refusal names the key" "$(ctr run --detach --rootfs --runc-b
 	--annotation limits.memory=9GiB --annotation limits.memory.policy=interleave $ct_root c2 /bin/true 2>&1)" \
 	'limits.memory: 9GiB requested'
 
+ctr run --detach --rootfs --runc-binary /usr/bin/numaplace-runtime --env NUMAPLACE_LIMITS_CPU=2 $ct_root c3 /bin/sleep 1000
+like "containerd: a key in the environment counts" "$(allowed "$(ctr task ls | awk '$1 == "c3" { print $2 }')")" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+ctr task kill --signal KILL c3
+
 # --- the Docker engine, through its API, because the image has no client
+mkdir -p /etc/cdi /etc/docker
+ln -s /usr/share/numaplace/cdi/numaplace.yaml /etc/cdi/
+echo '{"features": {"cdi": true}}' > /etc/docker/daemon.json # not needed from Docker 28 on
 dockerd --add-runtime numaplace=/usr/bin/numaplace-runtime --iptables=false --bridge=none --storage-driver=vfs \
 	--containerd /run/containerd/containerd.sock > /run/tests/dockerd.log 2>&1 &
 for _ in 1 2 3 4 5 6; do
@@ -164,6 +171,14 @@ echo '{"CpusetCpus": "6-7"}' > /run/tests/update.json
 docker POST /containers/d2/update application/json /run/tests/update.json
 is "docker: record and memory follow an update of the CPUs" "$(allowed "$pid")|$(np_cpus "$id") $(np_mems "$id")" "6-7 3|6-7 3"
 docker DELETE '/containers/d2?force=1'
+jq '.Cmd = ["/bin/sleep", "1000"] | .HostConfig = {NetworkMode: "none", NanoCpus: 2000000000,
+	DeviceRequests: [{Driver: "cdi", DeviceIDs: ["numaplace.org/place=balanced"]}]}' /run/tests/create.json > /run/tests/create3.json
+id=$(docker POST '/containers/create?name=d3' application/json /run/tests/create3.json | jq -r .Id)
+docker POST /containers/d3/start
+like "docker: a container with a device of CDI is placed without a runtime of numaplace" \
+	"$(allowed "$(head -n 1 "/sys/fs/cgroup/system.slice/docker-$id.scope/cgroup.procs")")" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+docker DELETE '/containers/d3?force=1'
+is "docker: the hook of CDI removes its record" "$(np_ids)" ""
 tail -n 5 /run/tests/dockerd.log
 kill %2 %1 2>/dev/null
 done_testing

@@ -3,6 +3,7 @@
 #
 # Moves of a live container to other nodes: all pages and the record move, and the container runs on. If a move fails, the
 # container is on its previous nodes. Layout: 4x2-pairs.
+# reads pressure
 # time limit: 900 s
 
 . /tests/memory.sh
@@ -178,5 +179,45 @@ is "interrupted rebalance --json: status has the completed move" "$(np_status "$
 ok "after an interrupted rebalance, the next one succeeds" sh -c 'numaplace --json rebalance > /run/tests/said'
 is "after an interrupted rebalance, the next one reports the remaining move" "$(jq -c '[.interrupted, .error, [.moves[].done]]' /run/tests/said)" '[false,null,[true]]'
 is "after both rebalances, no move is planned" "$(numaplace --json rebalance --dry-run | jq -c .moves)" "[]"
+
+# --- rebalance by what the kernel measures
+home=$(np_mems r1)
+far=$(((home + 2) % 4))
+ok "rebalance: migratepages moves the pages of r1 to a far node" migratepages "$(ct_pid r1)" "$home" "$far"
+not_ok "rebalance: then verify finds pages on another node" verify r1
+is "rebalance --dry-run plans to bring the pages of r1 home, and nothing else" \
+	"$(numaplace --json rebalance --dry-run | jq -c '[.moves[] | [.id, .to, .returns, .gain_cpus > 0, .bytes >= 10485760]]')" \
+	"$(jq -nc --arg home "$home" '[["r1", $home, true, true, true]]')"
+ok "rebalance brings them home" numaplace rebalance
+ok "rebalance: then verify finds no page on another node" verify r1
+
+for n in 1 2 3; do
+	ok "rebalance: container r$n is moved to node 0 again" numaplace move r$n 0
+done
+is "rebalance --by-use plans nothing for containers that sleep" "$(numaplace --json rebalance --by-use --dry-run | jq -c '[.moves, .moves_not_worth_it]')" '[[],2]'
+is "rebalance --dry-run shows that they sleep" "$(numaplace --json rebalance --dry-run | jq -c '[.moves[] | .busy < 0.5]')" '[true,true]'
+
+# busy loops outside of the containers begin after the first move
+mkfifo /run/tests/moves
+numaplace rebalance > /run/tests/moves 2> /run/tests/warned &
+rebalance=$!
+loops=
+while read -r line; do
+	echo "# $line"
+	case $line in
+	moved*) for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16; do
+		(while :; do :; done) &
+		loops="$loops $!"
+	done ;;
+	esac
+done < /run/tests/moves
+wait "$rebalance"
+is "rebalance beside a new load: exit status 1" $? 1
+# shellcheck disable=SC2086 # one word for each loop
+kill $loops
+like "rebalance beside a new load: it stops after the first move, and says why" "$(cat /run/tests/warned)" \
+	'^numaplace: rebalance: stopped after 1 of 2 moves: processes wait for CPUs for more than [0-9]+ % of the time, [0-9]+ % before$'
+is "rebalance beside a new load: 16 loops began, once" "$(echo "$loops" | wc -w)" 16
+is "rebalance beside a new load: two containers are still on node 0" "$(printf '%s\n' "$(np_nodes r1)" "$(np_nodes r2)" "$(np_nodes r3)" | grep -cx 0)" 2
 ct_delete r1 r2 r3
 done_testing

@@ -2,11 +2,15 @@
 # shellcheck shell=dash source-path=SCRIPTDIR
 #
 # doctor asks programs for their version: runc before 1.1.6 is a problem under systemd on machines with more than 8 CPUs,
-# and only there.
+# and only there. A kernel without cpuset partitions keeps exclusive CPUs from placed containers only.
 # Layout: 8x2, on a suite with such a runc (bookworm).
 
 # shellcheck source=lib.sh
 . /tests/lib.sh
+# shellcheck source=containers.sh
+. /tests/containers.sh
+# shellcheck source=placed.sh
+. /tests/placed.sh
 
 doctor() { COLUMNS=400 numaplace doctor > /run/tests/said; echo "status $?" >> /run/tests/said; cat /run/tests/said; }
 
@@ -26,4 +30,13 @@ ok "doctor ends within 30 s if runc does not print its version" [ $(($(cut -d. -
 like "doctor lists a runc that does not print its version" "$(cat /run/tests/said)" '^fine +runc +/usr/local/sbin/runc$'
 rm /usr/local/sbin/runc
 rmdir /run/systemd/system
+
+np_syslog
+reason='limits.cpu.exclusive: the CPUs are kept from other placed containers only: the kernel has no cpuset.cpus.exclusive, as Linux has since 6.7'
+ok "an exclusive container starts" np_run crun createRuntime ex limits.cpu=2 limits.cpu.exclusive=isolated
+is "status says that placed containers are kept from its CPUs" "$(numaplace --json status | jq -r '.containers[0].exclusive')" 'placed containers'
+like "the message has the reason" "$(ct_said ex)" "$reason"
+like "explain has the reason" "$(numaplace explain ex)" "$reason"
+like "doctor has the reason" "$(doctor)" "^note +exclusive +ex: $reason"
+ct_delete ex
 done_testing

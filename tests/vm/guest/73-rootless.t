@@ -79,6 +79,10 @@ ok "without cpuset, on-failure = warn: a container with a key starts" pm crun "$
 is "without cpuset, on-failure = warn: the container is not placed" "$(sees Cpus) $(sees Mems)" '0-7 0-3'
 is "without cpuset, on-failure = warn: the journal has one more line with the reason" "$(journal | sed '1,2d; s/^container [0-9a-f]*: //')" "$why"
 cp /run/tests/conf $conf
+not_ok "without cpuset: a command is refused" as numaplace run limits.cpu=1 -- touch $home/ran
+is "without cpuset: the message has the remedy" "$(as numaplace run limits.cpu=1 -- true 2>&1)" \
+	"numaplace: cgroup ${session#/sys/fs/cgroup} is not delegated to this user with the cpuset controller: run this as root, or in a session of systemd with Delegate=cpu cpuset io memory pids for user@.service"
+not_ok "without cpuset: the command is not executed" [ -e $home/ran ]
 not_ok "without cpuset: no state folder is made" [ -e $ledger ]
 
 # --- the remedy
@@ -102,7 +106,16 @@ is "with the remedy, crun: the journal has no message" "$(journal | sed 1,3d)" '
 ok "with the remedy, runc: a container starts" pm runc "$allowed"
 like "with the remedy, runc: the container has the CPUs and memory of one node" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
 is "with the remedy, runc: the record is removed when the container ends" "$(find $ledger/containers -type f | wc -l)" 0
-like "with the remedy, runc: the journal warns that systemd does not have the CPUs" "$(journal | sed 1,3d)" 'AllowedCPUs of libpod-.*placed, but a daemon-reload may undo it$'
+is "with the remedy, runc: the journal has no message: the user's systemd has the CPUs" "$(journal | sed 1,3d)" ''
+
+ok "with the remedy: a command of the user is placed" as sh -c 'numaplace run limits.cpu=2 -- sh -c "grep allowed_list /proc/self/status
+cat /proc/self/cgroup; numaplace status
+systemctl --user show -p AllowedCPUs -p AllowedMemoryNodes \$(basename \$(cat /proc/self/cgroup))" > $HOME/said'
+cp $home/said $said
+like "with the remedy: the command has the CPUs and memory of one node" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+like "with the remedy: the command is in a scope of the user's systemd" "$(cat $said)" '^0::/user.slice/user-1002.slice/user@1002.service/app.slice/numaplace-run-.*scope$'
+is "with the remedy: the user's systemd has the CPUs of the command" "$(sed -n 's/^Allowed[A-Za-z]*=//p' $said | xargs)" "$(sees Cpus) $(sees Mems)"
+like "with the remedy: the ledger of the user has the command" "$(cat $said)" '^run-[0-9a-f-]* *run *[0-3] '
 
 # --- a second user with a container of the same name and cgroup names of the same form
 # records_of UID: how many records the ledger of this user has.

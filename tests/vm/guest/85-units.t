@@ -69,6 +69,40 @@ like "podman: systemd has the cpuset of the container's scope" "$(told "$scope")
 podman rm --force --time 0 own
 is "podman: the ledger is empty after podman rm" "$(np_ids | xargs)" ''
 
+# --- exclusive CPUs: a partition in the scope that crun's container has for itself; before Linux 7.0, none beside other scopes
+partition() { cat "$cg$(sed -n 's/^0:://p' "/proc/$(podman inspect --format '{{.State.Pid}}' own)/cgroup")/cpuset.cpus.partition"; }
+lists() { find $cg -name cpuset.cpus.exclusive -exec cat {} + | sort | xargs; }
+whole() { cat $cg/cpuset.cpus.effective; }
+by() { numaplace --json status | jq -r '.containers[].exclusive'; }
+exclusive() {
+	# shellcheck disable=SC2086 # words
+	podman --runtime "$1" --cgroup-manager systemd $hooks run --detach --network none --name own --annotation limits.cpu=2 \
+		--annotation limits.cpu.exclusive=true --annotation limits.cpu.nodes=1 np /bin/sleep 1000
+}
+ok "a service with a busy loop on CPUs 2-3 starts" systemd-run --unit=loop.service --property=CPUAffinity=2-3 sh -c 'while :; do :; done'
+loop=$(systemctl show -p MainPID --value loop.service)
+away() { [ "$(sed -n 's/^Cpus_allowed_list:[[:space:]]*//p' "/proc/$loop/status")" = 0-1,4-7 ] && case $(cut -d' ' -f39 "/proc/$loop/stat") in 2 | 3) false ;; esac; }
+ok "podman with crun: an exclusive container starts" exclusive crun
+ok "podman with crun: within a second, the busy loop runs on other CPUs" within 1 away
+is "podman with crun: it is a partition" "$(partition)|$(whole)|$(by)|$(lists)" 'root|0-1,4-7|kernel|2-3 2-3 2-3'
+systemctl daemon-reload
+is "podman with crun: after a daemon-reload it is a partition" "$(partition)|$(whole)" 'root|0-1,4-7'
+ok "podman with crun: a container without keys, bound to CPUs 0-3, runs" podman run --rm --network none --cpuset-cpus 0-3 np true
+systemctl set-property --runtime system.slice CPUWeight=100
+is "podman with crun: after its end, and a property of a slice, it is a partition" "$(partition)|$(whole)" 'root|0-1,4-7'
+podman rm --force --time 0 own
+is "podman with crun: after its end, all CPUs are left, and no list has one" "$(whole)|$(lists)" '0-7|'
+ok "podman with runc: an exclusive container starts" exclusive runc
+if [ "$(uname -r | cut -d. -f1)" -lt 7 ]; then
+	is "podman with runc: it is no partition, and status says so" "$(partition)|$(whole)|$(by)|$(lists)" 'member|0-7|placed containers|'
+	like "podman with runc: the journal has the reason" "$(journalctl --boot --no-pager -t numaplace | grep exclusive)" 'only: .*in /machine.slice, needs Linux 7.0'
+else
+	is "podman with runc: it is a partition" "$(partition)|$(whole)|$(by)" 'root|0-1,4-7|kernel'
+fi
+podman rm --force --time 0 own
+systemctl stop loop.service
+is "podman with runc: after its end, all CPUs are left" "$(whole)|$(np_ids | xargs)" '0-7|'
+
 # --- containerd
 containerd > /run/tests/containerd.log 2>&1 &
 eventually ctr version > /dev/null

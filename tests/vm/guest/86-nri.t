@@ -3,8 +3,10 @@
 #
 # numaplace-nri under a real containerd, whose CRI is called as a kubelet does: pods with and without annotations, refusals,
 # an update of resources, pins, a kill of the plugin and restarts of both sides.
+# Then a disk without a key that names it, a key in the environment, and CDI.
 # Layout: 4x2-pairs, systemd.
-# time limit: 600 s
+# disk on node 3
+# time limit: 700 s
 
 # shellcheck source=lib.sh
 . /tests/lib.sh
@@ -185,6 +187,31 @@ stop "$again" > /dev/null
 stop "$second" > /dev/null
 stop "$first_app" > /dev/null
 is "the ledger is empty when all placed containers are removed" "$(placed)" 0
+
+# --- a disk, a key in the environment, and CDI
+disk=$(basename "$(dirname "$(grep -l '^onnode3$' /sys/block/*/serial)")")
+ok "a pod with limits.cpu starts" pod disk limits.cpu=2
+more="devices { container_path: \"/dev/d\" host_path: \"/dev/$disk\" permissions: \"rwm\" }"
+ok "its container with a disk is created" create app "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "it is on the node of the disk" "$(first disk app Cpus) $(first disk app Mems)" "6-7 3"
+like "explain names the disk" "$(numaplace explain "$ctr")" "near $disk \\(node 3\\), found in the container's configuration"
+stop > /dev/null
+ok "a pod without keys starts" pod keyless
+more='envs { key: "NUMAPLACE_LIMITS_CPU" value: "2" }'
+ok "its container with a key in the environment is created" create variable "$limits" /bin/sh -c "$show"
+ok "it starts" start
+like "it is placed" "$(first keyless variable Cpus) $(first keyless variable Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+stop > /dev/null
+mkdir -p /etc/cdi
+ln -s /usr/share/numaplace/cdi/numaplace.yaml /etc/cdi/
+more='cdi_devices { name: "numaplace.org/place=balanced" }'
+ok "its container with a device of CDI is created" create cdi "$limits" /bin/sh -c "$show"
+is "the plugin does not place it" "$(place_of "$ctr")" ""
+ok "it starts" start
+like "the hook of CDI places it" "$(first keyless cdi Cpus) $(first keyless cdi Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+stop > /dev/null
+is "the hook of CDI removes its record" "$(placed)" 0
 # The first processes of the other containers ignore SIGTERM, for which systemd would wait.
 for f in /sys/fs/cgroup/kubepods*/cgroup.kill; do
 	echo 1 > "$f"

@@ -61,6 +61,7 @@ cri_up() {
 		  disable = false
 		[plugins."io.containerd.grpc.v1.cri"]
 		  sandbox_image = "local.test/np:1"
+		  enable_cdi = true
 		[plugins."io.containerd.grpc.v1.cri".containerd]
 		  snapshotter = "native"
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
@@ -96,7 +97,9 @@ pod() {
 	[ "$pod" ]
 }
 
-# create NAME RESOURCES COMMAND...: creates a container in the last pod; its id is in $ctr, what containerd answers in $said.
+# create NAME RESOURCES COMMAND...: creates a container in the last pod; its id is in $ctr, what containerd answers in $said. $more:
+# other fields of its configuration.
+more=
 create() {
 	c_name=$1 c_resources=$2 c_command=
 	shift 2
@@ -105,7 +108,7 @@ create() {
 	done
 	said=$(cri CreateContainer CreateContainerRequest Id "pod_sandbox_id: \"$pod\" sandbox_config { $pod_config }
 		config { metadata { name: \"$c_name\" } image { image: \"local.test/np:1\" } log_path: \"$c_name.log\"
-			$c_command linux { resources { $c_resources } } }")
+			$c_command $more linux { resources { $c_resources } } }")
 	ctr=$(echo "$said" | cri_id)
 	[ "$ctr" ]
 }
