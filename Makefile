@@ -11,6 +11,7 @@ VERSION = 0.1.0
 prefix = /usr/local
 exec_prefix = $(prefix)
 bindir = $(exec_prefix)/bin
+sbindir = $(exec_prefix)/sbin
 libdir = $(exec_prefix)/lib
 includedir = $(prefix)/include
 pkgconfigdir = $(libdir)/pkgconfig
@@ -101,6 +102,10 @@ nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-requ
 	nri-agent.c)) $(nri_wire) \
 	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
+# libvirt runs both by paths of its own; see sbin_programs.
+libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c domain.c qemu.c))
+libvirt_hook_objects = $(call objects,runtime-hooks/libvirt/libvirt-hook.c)
+numad_objects = $(call objects,runtime-hooks/libvirt/numad.c)
 service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 cli_objects = $(call objects,cli/*.c)
 
@@ -115,6 +120,9 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(criu_hook_objects),$(O)/criu-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
 	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
+
+# libvirtd runs them, and its AppArmor profile allows it no program of libexec.
+sbin_programs = $(if $(numad_objects),$(O)/numaplace-numad) $(if $(libvirt_hook_objects),$(O)/numaplace-libvirt-hook)
 
 unit_sources = $(wildcard tests/unit/*.c)
 unit_programs = $(patsubst %.c,$(O)/%,$(unit_sources))
@@ -135,16 +143,20 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
 nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
 libexec_found = $(filter-out %/lxc-hook %/numaplace-nri,$(libexec_programs)) $(lxc_hook) $(nri_plugin)
+libvirt_hook = $(if $(call has,libxml-2.0),$(filter %/numaplace-libvirt-hook,$(sbin_programs)))
+sbin_found = $(filter-out %/numaplace-libvirt-hook,$(sbin_programs)) $(libvirt_hook)
+without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook is left out: libxml2 is not installed (make deps))
 without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
 without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
 
 .SECONDEXPANSION:
 .PHONY: all left-out
-all: $(bin_programs) $$(libexec_found) $(library) left-out
+all: $(bin_programs) $$(libexec_found) $$(sbin_found) $(library) left-out
 left-out:
 	@$(if $(without_lxc),echo >&2 'numaplace: $(without_lxc)',:)
 	@$(if $(without_nri),echo >&2 'numaplace: $(without_nri)',:)
+	@$(if $(without_libvirt),echo >&2 'numaplace: $(without_libvirt)',:)
 
 # The one file of each room that uses a library.
 $(O)/cgroup/libcgroup.o: cc_pkgs = libcgroup
@@ -152,6 +164,7 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
+$(O)/runtime-hooks/libvirt/xml.o: cc_pkgs = libxml-2.0
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
 	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
 	tests/hooks/nri-drive.c)
@@ -235,6 +248,9 @@ image_programs = $(addprefix $(O)/image/,numaplace-nri numaplace)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
 $(image_programs): link_static = -static-pie -s
+$(O)/numaplace-libvirt-hook: $(libvirt_hook_objects) $(libvirt_parts) $(common)
+$(O)/numaplace-libvirt-hook: link_pkgs = libxml-2.0
+$(O)/numaplace-numad: $(numad_objects) $(common)
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
 
@@ -245,6 +261,8 @@ $(call unit_of,oci-*.c spec-*.c runtime-*.c): link_pkgs = yajl
 $(call unit_of,lxc-*.c): $(lxc_parts) $(place)
 $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
+$(call unit_of,libvirt-*.c): $(libvirt_parts) $(common)
+$(call unit_of,libvirt-*.c): link_pkgs = libxml-2.0
 $(call unit_of,nri-*.c): $(nri_parts) $(common)
 $(call unit_of,nri-*.c): link_pkgs = libprotobuf-c yajl
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
@@ -281,6 +299,7 @@ install: libexec = $(DESTDIR)$(libexecdir)/numaplace
 install: all
 	$(foreach p,$(bin_programs),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(bindir)/$(notdir $(p))' &&) :
 	$(foreach p,$(libexec_found),$(INSTALL) -D -m 755 $(p) '$(libexec)/$(notdir $(p))' &&) :
+	$(foreach p,$(sbin_found),$(INSTALL) -D -m 755 $(p) '$(DESTDIR)$(sbindir)/$(notdir $(p))' &&) :
 	$(if $(library),$(INSTALL) -D -m 644 $(library) '$(DESTDIR)$(libdir)/$(notdir $(library))' && \
 		ln -sf $(notdir $(library)) '$(DESTDIR)$(libdir)/$(soname)' && \
 		ln -sf $(soname) '$(DESTDIR)$(libdir)/libnumaplace.so' && \
@@ -332,8 +351,21 @@ install: all
 	*) echo 'podman and CRI-O look for hooks in /usr/share/containers/oci/hooks.d, not in $(hooksdir):' \
 		'install with prefix=/usr, or tell them (hooks_dir)' ;; esac
 
+# The two places where libvirt looks. Not a part of `install`, because numad may be another program there.
+.PHONY: install-libvirt
+install-libvirt: install
+	@for f in '$(DESTDIR)/usr/bin/numad' '$(DESTDIR)$(sysconfdir)/libvirt/hooks/qemu.d/numaplace'; do \
+		if [ -e "$$f" ] && ! [ -L "$$f" ]; then echo >&2 "$$f: is another program"; exit 1; fi; done
+	@mkdir -p '$(DESTDIR)/usr/bin' '$(DESTDIR)$(sysconfdir)/libvirt/hooks/qemu.d'
+	ln -sfn '$(sbindir)/numaplace-numad' '$(DESTDIR)/usr/bin/numad'
+	$(if $(libvirt_hook),ln -sfn '$(sbindir)/numaplace-libvirt-hook' \
+		'$(DESTDIR)$(sysconfdir)/libvirt/hooks/qemu.d/numaplace')
+
 .PHONY: uninstall
 uninstall:
+	@for f in '$(DESTDIR)/usr/bin/numad' '$(DESTDIR)$(sysconfdir)/libvirt/hooks/qemu.d/numaplace'; do \
+		case $$(readlink "$$f") in '$(sbindir)'/numaplace-*) rm -f "$$f" ;; esac; done
+	rm -f $(foreach p,numaplace-numad numaplace-libvirt-hook,'$(DESTDIR)$(sbindir)/$(p)')
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
 	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
@@ -359,7 +391,8 @@ run_tiers = tests/run -b $(abspath $(O))
 parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 # Beside the programs themselves.
-hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri numaplace-runtime stage drive) \
+hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri numaplace-runtime numaplace-numad \
+	numaplace-libvirt-hook stage drive) \
 	$(O)/at-each-call $(O)/made-containerd $(O)/nri-drive
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
@@ -473,14 +506,18 @@ $(O)/bench-hook/numaplace-runtime: link_libs = $(call pkg-libs,libcgroup numa ya
 $(O)/at-each-call: $(O)/tests/tools/at-each-call.o
 $(O)/bench-hook/numaplace-nri: $(call objects,bench/hook/wrap.c) $(nri_objects) $(nri_parts) $(common)
 $(O)/bench-hook/numaplace-nri: link_libs = $(call pkg-libs,libprotobuf-c yajl) $(wrap_options)
+$(O)/bench-hook/numaplace-libvirt-hook: $(call objects,bench/hook/wrap.c) $(libvirt_hook_objects) $(libvirt_parts) $(common)
+$(O)/bench-hook/numaplace-libvirt-hook: link_libs = $(call pkg-libs,libxml-2.0) $(wrap_options)
+$(O)/bench-hook/numaplace-numad: $(call objects,bench/hook/wrap.c) $(numad_objects) $(common)
+$(O)/bench-hook/numaplace-numad: link_libs = $(wrap_options)
 $(O)/made-containerd $(O)/nri-drive: $(O)/%: $(O)/tests/hooks/%.o $(nri_wire) $(base)
 $(O)/made-containerd $(O)/nri-drive: link_pkgs = libprotobuf-c
 
 # --- linking -----------------------------------------------------------------
 
-linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
-	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-nri numaplace-runtime) $(O)/at-each-call \
-	$(O)/made-containerd $(O)/nri-drive \
+linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(sbin_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
+	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-nri numaplace-runtime numaplace-numad \
+	numaplace-libvirt-hook) $(O)/at-each-call $(O)/made-containerd $(O)/nri-drive \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
@@ -504,6 +541,8 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
+$(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
+$(call fuzz_of,domain): link_pkgs = libxml-2.0
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
@@ -565,6 +604,7 @@ help:
 	@echo 'make deps             install what building and testing need (Debian 12 or 13, as root)'
 	@echo 'make image            the static programs and the Dockerfile of an image for Kubernetes, in build/image'
 	@echo 'make install          prefix=/usr sysconfdir=/etc DESTDIR= as usual; make uninstall takes it away'
+	@echo 'make install-libvirt  the same, and the two links by which libvirt finds numad and the hook'
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'

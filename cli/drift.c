@@ -32,7 +32,9 @@ struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 {
 	struct drift d = { 0 };
 
-	if (numaplace_cpuset_read(np, p, &d.now) < 0)
+	/* Its runtime writes the cpusets, below this one. */
+	if (strcmp(numaplace_placement_applied(p), numaplace_placement_runtime(p)) == 0 ||
+	    numaplace_cpuset_read(np, p, &d.now) < 0)
 		return d;
 	d.cpus = strcmp(numaplace_placement_applied(p), "cpuset.mems") != 0 &&
 		 strcmp(d.now->cpus, numaplace_placement_cpus(p)) != 0;

@@ -12,6 +12,7 @@
 #include "place/exclusive.h"
 #include "place/message.h"
 #include "place/move.h"
+#include "place/note.h"
 #include "plugin/base/util.h"
 #include "plugin/base/vec.h"
 
@@ -133,7 +134,7 @@ static uint64_t new_limit(const struct record *r, const struct state *s)
 
 static bool is_considered(const struct search *s, const struct record *r)
 {
-	return s->wanted(s->arg, r->id) && !record_is_reserved(r);
+	return s->wanted(s->arg, r->id) && !record_is_reserved(r) && !note_is_foreign(r);
 }
 
 /* These daemons assign CPUs themselves: their agent keeps those that numaplace has chosen. */

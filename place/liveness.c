@@ -9,6 +9,7 @@
 #include "cgroup/partition.h"
 #include "place/marks.h"
 #include "place/move-journal.h"
+#include "place/note.h"
 #include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/util.h"
@@ -108,10 +109,10 @@ static enum life live_life(void *ctx, struct record *r, bool *changed)
 	ssize_t n;
 	int rc;
 
+	if (record_is_reserved(r))
+		return note_offer_ended(r, w->now) ? LIFE_GONE : LIFE_PENDING;
 	if (w->mount < 0)
 		return LIFE_UNKNOWN;
-	if (record_is_reserved(r))
-		return LIFE_PENDING;
 	rc = cgroup_open(w->mount, r->cgroup, &c, NULL);
 	if (rc == -ENOENT || rc == -ENODEV)
 		return LIFE_GONE;

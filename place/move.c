@@ -14,6 +14,7 @@
 #include "place/machine.h"
 #include "place/marks.h"
 #include "place/message.h"
+#include "place/note.h"
 #include "place/move-choose.h"
 #include "place/move-journal.h"
 #include "place/place.h"
@@ -181,6 +182,9 @@ static int open_cgroup(struct move *m, const struct record *r, struct error *err
 {
 	int rc;
 
+	if (note_is_foreign(r))
+		return error_set(err, -ENOTSUP, "%s has placed it and would not know: use its own tools (virsh vcpupin, "
+				 "emulatorpin and numatune)", r->runtime);
 	if (record_is_reserved(r))
 		return error_set(err, -EAGAIN, "it has no cgroup yet: it can be moved when it has started");
 	rc = cgroup_open(m->env->mount, r->cgroup, &m->cgroup, err);

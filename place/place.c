@@ -32,7 +32,9 @@ static int fill_record(const struct placing *p, const struct decision *d, struct
 		return error_errno(err, -ENOMEM, "record the placement");
 	snprintf(out->id, sizeof(out->id), "%s", job->id);
 	snprintf(out->runtime, sizeof(out->runtime), "%s", job->runtime);
-	if (job->mems_only)
+	if (job->offered)
+		applied = job->offered;
+	else if (job->mems_only)
 		applied = PLACE_MEMS_ONLY;
 	else if (job->request.policy != POLICY_STRICT && job->applied)
 		applied = job->applied;

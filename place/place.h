@@ -23,6 +23,7 @@ struct place_job {
 	struct request request;     /* finished (request_finish) */
 	bool mems_only;             /* Incus chose the nodes (follow) and writes cpuset.cpus; write cpuset.mems alone */
 	struct nodeset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */
+	const char *offered;        /* a reservation for another program, which applies it (place/note.h); NULL: not */
 	bool told;                  /* the runtime tells systemd the cpuset, so that the placement need not */
 	const char *applied;        /* how a policy other than strict is put into effect; NULL: not at all */
 	/*

@@ -333,7 +333,7 @@ bool record_is_expected_in(const struct record *r, const char *cgroup)
 	return false;
 }
 
-const char *const record_classes[] = { "oci", "lxc", "incus", "lxd", "run", "systemd", NULL };
+const char *const record_classes[] = { "oci", "lxc", "incus", "lxd", "run", "systemd", "libvirt", NULL };
 
 const char *record_class_of(const char *runtime)
 {

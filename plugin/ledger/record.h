@@ -15,11 +15,11 @@
 
 struct record {
 	char id[RECORD_ID_MAX + 1];
-	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd"; "run": a command; "systemd": a service */
+	char runtime[16];          /* "runc", "crun", "oci", "lxc", "incus", "lxd"; "run": a command; "systemd": a service; "libvirt" */
 	char *cgroup;              /* path below the cgroup2 mount, begins with / */
 	uint64_t cgroup_inode;     /* of its directory: a new cgroup of the same name has another; 0: reserved */
 	uint64_t started;          /* CLOCK_BOOTTIME seconds at the decision */
-	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited" */
+	char applied[32];          /* what applies the memory policy: "cpuset", "memoryPolicy", "inherited", "libvirt" */
 	enum partition partition;  /* what keeps its exclusive CPUs from processes that are not placed */
 	struct request request;
 	struct placement placement;

@@ -37,7 +37,7 @@ planted 'two circles' $'circle low/x low/y\ncircle mid/x mid/y' \
 front_door='cli explain find left-out map map-load metrics move nrt plan status svg svg-distances svg-text table term topology verify'
 
 # inner_headers < FILE.d: the headers of a dependency file that only cli/engine.h may include.
-inner_headers() { tr ' ' '\n' | grep -E '^(plugin/(machine|select|ledger)|cgroup|place|lib|runtime-hooks/(oci|lxc|incus))/|^cli/engine\.h$' | sort -u; }
+inner_headers() { tr ' ' '\n' | grep -E '^(plugin/(machine|select|ledger)|cgroup|place|lib|runtime-hooks/(oci|lxc|incus|libvirt))/|^cli/engine\.h$' | sort -u; }
 # inner_symbols FILE < "FILE U|D SYMBOL" lines: the symbols of inner folders that FILE uses.
 inner_symbols() {
 	awk -v file="$1" '

@@ -50,6 +50,9 @@ dpkg-deb -c "$tmp"/one/numaplace-nri_*.deb > "$tmp/log"
 grep -q ' \./usr/libexec/numaplace/numaplace-nri$' "$tmp/log" &&
 	grep -Eq ' \./(usr/)?lib/systemd/system/numaplace-nri\.service$' "$tmp/log"
 ok $? "the package numaplace-nri has the plugin and its service"
+dpkg-deb -c "$tmp"/one/numaplace-numad_*.deb > "$tmp/log"
+grep -q ' \./usr/bin/numad -> ' "$tmp/log" && grep -q ' \./etc/libvirt/hooks/qemu\.d/numaplace -> ' "$tmp/log"
+ok $? "the package numaplace-numad has the two links that libvirt follows"
 dpkg-deb -c "$tmp"/one/libnumaplace0_*.deb > "$tmp/log"
 grep -q ' \./usr/lib/[^/]*-linux-gnu[^/]*/libnumaplace\.so\.0 -> ' "$tmp/log" && ! grep -q '\.so -> ' "$tmp/log"
 ok $? 'libnumaplace0 has the library for every architecture at once, without the link for the linker'

@@ -90,6 +90,8 @@ links bin/numaplace cgroup numa yajl
 links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
 links libexec/numaplace/numaplace-nri protobuf-c yajl
+links sbin/numaplace-libvirt-hook xml2
+links sbin/numaplace-numad
 links lib/libnumaplace.so.0 numa
 # Linked statically, or with yajl only.
 readelf -d "$tmp/usr/usr/libexec/numaplace/oci-hook" | grep NEEDED > "$tmp/log"
@@ -125,7 +127,7 @@ without() {
 		done
 	done
 	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
-	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o "$apart"/runtime-hooks/libvirt/xml.o
 	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
 }
 without lxc
@@ -143,6 +145,13 @@ ok $? 'without libprotobuf-c: make says once that numaplace-nri is left out'
 (cd "$apart/root" && find . -name '*nri*' ! -path '*/man/*') > "$tmp/log"
 [ ! -s "$tmp/log" ] && [ -x "$apart/root/usr/libexec/numaplace/lxc-hook" ] && [ -x "$apart/root/usr/bin/numaplace" ]
 ok $? 'without libprotobuf-c: all other programs are installed, and nothing that names numaplace-nri'
+without libxml-2.0
+ok $? 'without libxml2, make install'
+[ "$(grep -c libxml2 "$tmp/log")" = 1 ] &&
+	grep -qx 'numaplace: numaplace-libvirt-hook is left out: libxml2 is not installed (make deps)' "$tmp/log"
+ok $? 'without libxml2: make says once that numaplace-libvirt-hook is left out'
+[ ! -e "$apart/root/usr/sbin/numaplace-libvirt-hook" ] && [ -x "$apart/root/usr/sbin/numaplace-numad" ]
+ok $? 'without libxml2: numaplace-numad is installed'
 without yaml-0.1
 ok $? 'without libyaml, make install'
 [ "$(grep -c libyaml "$tmp/log")" = 1 ] &&

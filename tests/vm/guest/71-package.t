@@ -20,16 +20,18 @@ is "before the installation, no file of numaplace exists" "$(ours)" ''
 systemctl daemon-reload
 
 ok "dpkg -i installs the packages" dpkg -i /tests/deb/*.deb
-is "all four packages are installed" \
-	"$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc libnumaplace0 libnumaplace-dev)" \
-	'installed installed installed installed '
+is "all packages are installed" \
+	"$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc numaplace-numad libnumaplace0 libnumaplace-dev)" \
+	'installed installed installed installed installed '
+unlike "numad of Debian is removed" "$(dpkg-query -W -f '${db:Status-Status}' numad)" '^installed'
+like "numad is ours" "$(numad -w 1 2>&1)" '^[0-3]$'
 is "the package depends on the libraries that the programs use" \
 	"$(dpkg-query -W -f '${Depends}' numaplace | grep -oE 'libnuma1|libyajl2' | xargs)" 'libnuma1 libyajl2'
 is "the package makes the state folder with mode 700" "$(stat -c '%a %U' /run/numaplace)" '700 root'
 is "the timers and the service are installed and disabled" \
 	"$(systemctl is-enabled numaplace-rebalance.timer numaplace-metrics.timer numaplace-follow.service 2>&1 | xargs)" 'disabled disabled disabled'
 ok "the installed numaplace topology succeeds" numaplace topology
-ok "ldd finds all libraries of the installed programs" sh -c '! ldd /usr/bin/numaplace* /usr/libexec/numaplace/* | grep "not found"'
+ok "ldd finds all libraries of the installed programs" sh -c '! ldd /usr/bin/numaplace* /usr/sbin/numaplace* /usr/libexec/numaplace/* | grep "not found"'
 
 # --- used: podman finds the hook by itself
 ct_setup
@@ -57,13 +59,13 @@ ok "the service says so in the journal" eventually logged
 
 # --- a changed numaplace.conf is kept on remove and deleted on purge
 echo '# mine' >> /etc/numaplace/numaplace.conf
-ok "dpkg -r removes the packages" dpkg -r numaplace-nri numaplace-lxc numaplace
+ok "dpkg -r removes the packages" dpkg -r numaplace-numad numaplace-nri numaplace-lxc numaplace
 ok "dpkg -r keeps a changed numaplace.conf" grep -q mine /etc/numaplace/numaplace.conf
 is "after dpkg -r, a container starts on all CPUs" \
 	"$(podman run --rm --network none --annotation limits.cpu=4 np grep Cpus_allowed_list /proc/self/status | xargs)" \
 	'Cpus_allowed_list: 0-7'
 ok "after dpkg -r, a placed container can be removed" podman rm -f -t 0 left
-ok "dpkg -P purges the packages" dpkg -P numaplace-nri numaplace-lxc numaplace libnumaplace-dev libnumaplace0
+ok "dpkg -P purges the packages" dpkg -P numaplace-numad numaplace-nri numaplace-lxc numaplace libnumaplace-dev libnumaplace0
 systemctl daemon-reload
 is "dpkg -P leaves no file" "$(ours)" ''
 is "dpkg -P leaves no timer" "$(systemctl list-timers --all --no-legend | grep -c numaplace)" 0
