@@ -17,7 +17,8 @@ static bool is_plain(char c)
 	       c == '.';
 }
 
-_Static_assert(sizeof("incus:~7f") + NAME_ID_MAX <= LEDGER_NAME_MAX, "each id that is accepted has a file name");
+/* The longest names of units, which have a longer class, are refused. */
+_Static_assert(sizeof("incus:~7f") + NAME_ID_MAX <= LEDGER_NAME_MAX, "each id of a container has a file name");
 
 /* "class:id~7f" must fit in a directory entry. */
 int file_name(const char *runtime_class, const char *id, char name[LEDGER_NAME_MAX], struct error *err)

@@ -103,7 +103,7 @@ int spec_hook_find(const char *text, size_t len, const char *path, struct spec_h
 	int rc = json_parse(text, len, OCI_CONFIG_MAX, rules, ARRAY_SIZE(rules), &s, err);
 
 	*out = (struct spec_hook){ 0 };
-	for (int i = 0; i < STAGES; i++) {
+	for (enum stage i = 0; i < STAGES; i++) {
 		end_hook(&s, i);
 		if (rc == 0 && s.found[i].n && !out->n)
 			*out = s.found[i];
