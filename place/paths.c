@@ -26,10 +26,20 @@ static unsigned int outer_uid(void)
 	return own_uid();
 }
 
+/* The library does not read the environment of its process. */
+static const char *runtime_variable(void)
+{
+#ifdef NUMAPLACE_LIBRARY
+	return NULL;
+#else
+	return getenv("XDG_RUNTIME_DIR");
+#endif
+}
+
 /* Writes the folder of this process for files of this boot to @out; false: it is /run. */
 static bool runtime_folder(bool bare, char *out, size_t size)
 {
-	const char *dir = getenv("XDG_RUNTIME_DIR");
+	const char *dir = runtime_variable();
 	struct stat run;
 
 	if ((own_uid() == 0 && !dir && !bare) || stat("/run", &run) < 0 || run.st_uid == own_uid())

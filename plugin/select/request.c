@@ -30,26 +30,6 @@ const char *const request_keys[KEY_COUNT] = {
 	[KEY_VOLATILE_MEMORY_NODES] = "volatile.memory.nodes",
 };
 
-static const char *const policy_names[] = {
-	[POLICY_STRICT] = "strict",
-	[POLICY_PREFERRED] = "preferred",
-	[POLICY_INTERLEAVE] = "interleave",
-	[POLICY_WEIGHTED] = "weighted-interleave",
-};
-
-static const char *const class_names[] = {
-	[CLASS_ANY] = "any",
-	[CLASS_PERFORMANCE] = "performance",
-	[CLASS_EFFICIENT] = "efficient",
-	[CLASS_ISOLATED] = "isolated",
-};
-
-static const char *const work_names[WORK_KINDS] = {
-	[WORK_COMPUTE] = "compute",
-	[WORK_LATENCY] = "latency",
-	[WORK_BANDWIDTH] = "bandwidth",
-};
-
 void request_init(struct request *r)
 {
 	memset(r, 0, sizeof(*r));
@@ -63,54 +43,6 @@ int request_find_key(const char *key)
 	return -1;
 }
 
-const char *cpu_class_name(enum cpu_class c)
-{
-	return class_names[c];
-}
-
-const char *memory_policy_name(enum memory_policy p)
-{
-	return policy_names[p];
-}
-
-int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(policy_names); i++) {
-		if (strcmp(text, policy_names[i]) == 0) {
-			*out = (enum memory_policy)i;
-			return 0;
-		}
-	}
-	return error_set(err, -EINVAL, "\"%s\": not strict, preferred, interleave or weighted-interleave",
-			 quote(text).text);
-}
-
-const char *work_kind_name(enum work_kind k)
-{
-	return work_names[k];
-}
-
-const char *partition_name(enum partition p)
-{
-	static const char *const names[] = { "member", "root", "isolated" };
-
-	return names[p];
-}
-
-int bool_parse(const char *text, bool *out, struct error *err)
-{
-	static const char *const words[] = { "false", "true", "0", "1", "no", "yes", "off", "on" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		if (strcasecmp(text, words[i]) == 0) {
-			*out = i & 1;
-			return 0;
-		}
-	}
-	return error_set(err, -EINVAL, "\"%s\": not true or false", quote(text).text);
-}
-
-#define REQUIRE "require:" /* of limits.cpu.device */
 #define A_LIST "a list like 0-3"
 
 /* Parses a list; an error also says what the key takes. */
@@ -179,9 +111,9 @@ static int set_nodes(struct request *r, const char *value, struct error *err)
 
 static int set_class(struct request *r, const char *value, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(class_names); i++) {
-		if (strcmp(value, class_names[i]) == 0) {
-			r->cpu_class = (enum cpu_class)i;
+	for (enum cpu_class i = 0; i <= CLASS_ISOLATED; i++) {
+		if (strcmp(value, cpu_class_name(i)) == 0) {
+			r->cpu_class = i;
 			return 0;
 		}
 	}
@@ -198,9 +130,9 @@ static int set_threads(struct request *r, const char *value, struct error *err)
 
 static int set_work(struct request *r, const char *value, struct error *err)
 {
-	for (unsigned int i = 0; i < WORK_KINDS; i++) {
-		if (strcmp(value, work_names[i]) == 0) {
-			r->work = (struct work_hint){ .given = true, .kind = (enum work_kind)i };
+	for (enum work_kind i = 0; i < WORK_KINDS; i++) {
+		if (strcmp(value, work_kind_name(i)) == 0) {
+			r->work = (struct work_hint){ .given = true, .kind = i };
 			return 0;
 		}
 	}
@@ -246,16 +178,16 @@ static int set_devices(struct request *r, const char *value, struct error *err)
 {
 	const char *what = value;
 
-	r->devices_required = strncmp(value, REQUIRE, strlen(REQUIRE)) == 0;
+	r->devices_required = strncmp(value, REQUEST_REQUIRE, strlen(REQUEST_REQUIRE)) == 0;
 	if (r->devices_required)
-		what += strlen(REQUIRE);
+		what += strlen(REQUEST_REQUIRE);
 	r->devices_mode = DEVICES_AUTO;
 	if (strcmp(what, "auto") == 0)
 		return 0;
 	r->devices_mode = DEVICES_NONE;
 	if (strcmp(what, "none") == 0)
 		return !r->devices_required ? 0 :
-					      error_set(err, -EINVAL, "\"%s\": names or auto are expected after " REQUIRE,
+					      error_set(err, -EINVAL, "\"%s\": names or auto are expected after " REQUEST_REQUIRE,
 							quote(value).text);
 	r->devices_mode = DEVICES_NAMED;
 	return add_devices(r, what, err);
@@ -512,95 +444,4 @@ int request_finish(struct request *r, struct error *err)
 		return error_set(err, -EINVAL,
 				 "limits.memory.hugepages: \"true\": needs limits.memory to say how much");
 	return 0;
-}
-
-static size_t format_huge(const struct request *r, char *buf, size_t size)
-{
-	size_t used = 0;
-
-	if (!r->nhuge)
-		return (size_t)snprintf(buf, size, "%s", r->huge_memory ? "true" : "false");
-	for (unsigned int i = 0; i < r->nhuge && used < size; i++) {
-		char page[32];
-
-		size_format(r->huge[i].size, page, sizeof(page));
-		used += (size_t)snprintf(buf + used, size - used, "%s%s=%llu", i ? "," : "", page,
-					 (unsigned long long)r->huge[i].count);
-	}
-	return used;
-}
-
-static void format_devices(const struct request *r, char *buf, size_t size)
-{
-	static const char *const words[] = { [DEVICES_AUTO] = "auto", [DEVICES_NONE] = "none", [DEVICES_NAMED] = "" };
-	size_t used = (size_t)snprintf(buf, size, "%s%s", r->devices_required ? REQUIRE : "", words[r->devices_mode]);
-
-	for (unsigned int i = 0; i < r->ndevices && used < size; i++)
-		used += (size_t)snprintf(buf + used, size - used, "%s%s", i ? "," : "", r->device[i]);
-}
-
-bool request_format(const struct request *r, enum request_key key, char *buf, size_t size)
-{
-	if (!(r->given >> key & 1))
-		return false;
-	switch (key) {
-	case KEY_CPU:
-		if (r->cpu_listed) {
-			size_t n = idset_format(&r->cpu_list, buf, size);
-
-			/* a single CPU would be parsed as a count: write "3-3" */
-			if (!strpbrk(buf, ",-") && n * 2 + 2 <= size) {
-				buf[n] = '-';
-				memcpy(buf + n + 1, buf, n);
-				buf[2 * n + 1] = '\0';
-			}
-		} else {
-			snprintf(buf, size, "%u", r->cpu_count);
-		}
-		break;
-	case KEY_CPU_NODES:
-		if (r->nodes_mode == NODES_LIST && r->all_nodes && size > 4)
-			nodeset_format(&r->nodes, stpcpy(buf, "all:"), size - 4);
-		else if (r->nodes_mode == NODES_LIST)
-			nodeset_format(&r->nodes, buf, size);
-		else
-			snprintf(buf, size, "balanced");
-		break;
-	case KEY_CPU_EXCLUSIVE:
-		snprintf(buf, size, "%s", r->isolated ? "isolated" : r->exclusive ? "true" : "false");
-		break;
-	case KEY_CPU_DEVICE:
-		format_devices(r, buf, size);
-		break;
-	case KEY_CPU_CLASS:
-		snprintf(buf, size, "%s", cpu_class_name(r->cpu_class));
-		break;
-	case KEY_CPU_THREADS:
-		snprintf(buf, size, "%s", r->one_thread ? "one" : "all");
-		break;
-	case KEY_CPU_WORK:
-		snprintf(buf, size, "%s", work_kind_name(r->work.kind));
-		break;
-	case KEY_MEMORY:
-		size_format(r->memory, buf, size);
-		break;
-	case KEY_MEMORY_NODES:
-		nodeset_format(&r->mem_nodes, buf, size);
-		break;
-	case KEY_MEMORY_HUGEPAGES:
-		format_huge(r, buf, size);
-		break;
-	case KEY_MEMORY_POLICY:
-		snprintf(buf, size, "%s", memory_policy_name(r->policy));
-		break;
-	case KEY_VOLATILE_CPU_NODES:
-		nodeset_format_comma(&r->last_nodes, buf, size);
-		break;
-	case KEY_VOLATILE_MEMORY_NODES:
-		nodeset_format_comma(&r->last_mems, buf, size);
-		break;
-	case KEY_COUNT:
-		return false;
-	}
-	return true;
 }

@@ -18,6 +18,7 @@
 
 #define CPU_COUNT_MAX 1000000U /* larger numbers are mistakes */
 #define HUGE_REQUEST_MAX 4
+#define REQUEST_REQUIRE "require:" /* of limits.cpu.device */
 #define REQUEST_DEVICES_MAX 8
 
 enum nodes_mode {

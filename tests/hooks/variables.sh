@@ -71,7 +71,7 @@ cdi='"hooks":{"createRuntime":[{"path":"/x/oci-hook","args":["other","--default"
 printf '{%s,"annotations":{"limits.cpu":"1"}}' "$cdi" > "$tmp/in"
 run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
 [ "$(jq -c '[.linux.resources.cpu.cpus, (.hooks.createRuntime[] | select(.args[0] == "oci-hook" and (.path | contains("/x/") | not)).args)]' <<< "$printed")" = \
-	'["6",["oci-hook","--default","limits.cpu.nodes=3","--default","limits.cpu.exclusive=true","--cpus","6","createRuntime"]]' ]
+	'["6",["oci-hook","--default","limits.cpu.nodes=3","--default","limits.cpu.exclusive=true","--cpus","6","--pin-cpus","","--pin-mems","","createRuntime"]]' ]
 ok $? 'precreate: the keys of a device of CDI count beside an annotation, and stay in the hook' "$said" "$printed"
 printf '{%s,"linux":{"resources":{"cpu":{"quota":100000,"period":100000}}}}' "$cdi" > "$tmp/in"
 run_hook --timeout 60 --sysroot "$tmp/machine" precreate < "$tmp/in"
