@@ -111,14 +111,14 @@ int device_refs_add_path(struct device_refs *r, const char *path, struct error *
 
 int device_refs_add_rule(struct device_refs *r, const char *rule, struct error *err)
 {
-	const char *p = rule + 1;
 	uint64_t major, minor;
+	const char *p;
 
-	p += strspn(p, " \t");
 	if (*rule == 'a')
 		r->all = true;
-	if ((*rule != 'b' && *rule != 'c') || p == rule + 1)
+	if ((*rule != 'b' && *rule != 'c') || (rule[1] != ' ' && rule[1] != '\t'))
 		return 0;
+	p = rule + 1 + strspn(rule + 1, " \t");
 	/* A rule with a star is for a kind of devices, not for one. */
 	if (!number_prefix(&p, UINT32_MAX, &major) || *p++ != ':' || !number_prefix(&p, UINT32_MAX, &minor))
 		return 0;

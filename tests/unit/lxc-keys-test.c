@@ -237,6 +237,9 @@ static void devices(void)
 			 &l, &err);
 	is_int(l.devices.n, 4, "mounts of two device nodes");
 	ok(!l.devices.all, "not every device is allowed");
+	/* the value is a copy of its size, so that the sanitizers see a read behind it */
+	is_int(lxc_limits_parse("lxc.cgroup2.devices.allow =\nlxc.cgroup2.devices.allow = c\n", &l, &err), 0,
+	       "device rules without a number are left out");
 	lxc_limits_parse("lxc.cgroup2.devices.allow = a\n", &l, &err);
 	ok(l.devices.all, "every device is allowed");
 	lxc_limits_parse("lxc.cgroup2.devices.deny = a\n", &l, &err);
