@@ -24,7 +24,6 @@ is "all packages are installed" \
 	"$(dpkg-query -W -f '${db:Status-Status} ' numaplace numaplace-lxc numaplace-numad libnumaplace0 libnumaplace-dev)" \
 	'installed installed installed installed installed '
 unlike "numad of Debian is removed" "$(dpkg-query -W -f '${db:Status-Status}' numad)" '^installed'
-like "numad is ours" "$(numad -w 1 2>&1)" '^[0-3]$'
 is "the package depends on the libraries that the programs use" \
 	"$(dpkg-query -W -f '${Depends}' numaplace | grep -oE 'libnuma1|libyajl2' | xargs)" 'libnuma1 libyajl2'
 is "the package makes the state folder with mode 700" "$(stat -c '%a %U' /run/numaplace)" '700 root'
@@ -56,6 +55,9 @@ recorded() { [ "$(numaplace status --json | jq -r '.containers[0] | .cpus + " " 
 ok "with the service, the record and the memory follow podman update --cpuset-cpus" eventually recorded "$to"
 logged() { journalctl --boot -u numaplace-follow --no-pager | grep -q "it has now the CPUs ${to% *} and the memory nodes ${to#* }"; }
 ok "the service says so in the journal" eventually logged
+
+# its offer is in the ledger for 30 seconds
+like "numad is ours" "$(numad -w 1 2>&1)" '^[0-3]$'
 
 # --- a changed numaplace.conf is kept on remove and deleted on purge
 echo '# mine' >> /etc/numaplace/numaplace.conf
