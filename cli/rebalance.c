@@ -15,9 +15,11 @@
 #include "runtime-hooks/common/json-write.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/file.h>
 
 #define MOVE_SECONDS 300
 #define WORSE 0.1 /* part of the time: more waiting than before the first move ends the command */
@@ -234,6 +236,23 @@ static int move_one(struct rebalance *b, struct place_env *env, unsigned int i, 
 	return fflush(stdout) ? error_errno(err, -errno, "stdout") : 0;
 }
 
+/* Only one rebalance may move containers of a ledger: each has planned on what the other one changes. */
+static int take_lock(struct place_env *env, int *lock, struct error *err)
+{
+	int ret = place_open(env, PLACE_WRITE, err);
+
+	if (ret == 0)
+		ret = place_need_state(env, err);
+	if (ret < 0)
+		return ret;
+	*lock = openat(env->state, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (*lock >= 0 && flock(*lock, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	if (errno == EWOULDBLOCK)
+		return error_set(err, -EBUSY, "rebalance: another rebalance is running");
+	return error_errno(err, -errno, "rebalance: lock the folder of the ledger");
+}
+
 /* Compares the machine with @before, the time before the first move. */
 static int stop_if_worse(const struct rebalance *b, const double before[STALLS], struct error *err)
 {
@@ -255,11 +274,14 @@ static int move_all(struct rebalance *b, struct error *err)
 	struct sigaction stop = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
 	cleanup_env struct place_env env = CLI_ENV_NONE;
 	double before[STALLS] = { 0 };
+	cleanup_close int lock = -1;
 	bool known;
 	int ret = cli_env(b->cli, &env, err);
 
 	if (ret == 0 && b->cli->sysroot)
 		return error_set(err, -EINVAL, "rebalance: containers of a recorded machine cannot be moved: --dry-run");
+	if (ret == 0)
+		ret = take_lock(&env, &lock, err);
 	b->made = calloc(b->plan.n, sizeof(*b->made));
 	if (ret == 0 && !b->made)
 		return error_set(err, -ENOMEM, "out of memory");
