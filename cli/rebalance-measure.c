@@ -9,9 +9,17 @@
 
 #define WATCH_MS 1500 /* the kernel's window is a second */
 
+/* The kernel adds to these counters in batches of 64 pages for each CPU: less is unknown. */
+static uint64_t inexact(const struct measure *m)
+{
+	return (uint64_t)64 * m->topology->ncpus * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
 static void find_pages(const struct measure *m, const struct cgroup_dir *c, const struct record *r, uint64_t *held,
 		       struct measured *out)
 {
+	uint64_t sum = 0;
+
 	if (cgroup_read_numa_stat(c, m->stat, NULL) < 0)
 		return;
 	for (unsigned int i = 0; i < m->stat->n; i++) {
@@ -20,10 +28,13 @@ static void find_pages(const struct measure *m, const struct cgroup_dir *c, cons
 		if (node < 0)
 			continue;
 		held[node] = m->stat->node[i].anon + m->stat->node[i].file;
+		sum += held[node];
 		if (!nodeset_has(&r->placement.mems, m->stat->node[i].id))
 			out->astray += m->stat->node[i].anon;
 	}
-	out->held = held;
+	out->held = sum > inexact(m) ? held : NULL;
+	if (out->astray <= inexact(m))
+		out->astray = 0;
 }
 
 static double find_busy(const struct measure *m, const struct cgroup_dir *c, const struct record *r)

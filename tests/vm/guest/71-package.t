@@ -53,8 +53,11 @@ case $(numaplace status --json | jq -r '.containers[0].cpus') in 6-7) to='0-1 0'
 podman update --cpuset-cpus "${to% *}" left > /dev/null
 recorded() { [ "$(numaplace status --json | jq -r '.containers[0] | .cpus + " " + .mems')" = "$1" ]; }
 ok "with the service, the record and the memory follow podman update --cpuset-cpus" eventually recorded "$to"
-logged() { journalctl --boot -u numaplace-follow --no-pager | grep -q "it has now the CPUs ${to% *} and the memory nodes ${to#* }"; }
-ok "the service says so in the journal" eventually logged
+journal() { journalctl --boot -u numaplace-follow --no-pager; }
+says="it has now the CPUs ${to% *} and the memory nodes ${to#* }"
+logged() { journal | grep -q "$says"; }
+eventually logged
+like "the service says so in the journal" "$(journal)" "$says"
 
 # its offer is in the ledger for 30 seconds
 like "numad is ours" "$(numad -w 1 2>&1)" '^[0-3]$'
