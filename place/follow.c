@@ -296,7 +296,7 @@ static void follow_cpuset(struct place_env *env, const struct changed *c)
 /* The limit last: it counts on the nodes on which the container is then. */
 static void follow(struct place_env *env, const struct changed *c)
 {
-	if (c->drift)
+	if (c->drift || c->lost)
 		follow_cpuset(env, c);
 	if (!nodeset_empty(&c->nodes))
 		follow_daemon(env, c);
