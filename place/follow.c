@@ -89,7 +89,7 @@ static bool are_unplaced_cpus(const struct idset *set, const struct record *r, c
 	idset_andnot(&rest, held);
 	idset_andnot(&recorded, held);
 	return idset_equal(set, &r->request.pin_cpus) ||
-	       (!idset_empty(&rest) && is_unplaced(ids_of(&plain), ids_of(&rest), ids_of(&rest), ids_of(&recorded)));
+	       (!idset_empty(&rest) && idset_equal(&plain, &rest) && idset_subset(&recorded, &rest));
 }
 
 /*
