@@ -14,6 +14,8 @@
 trap 'ct_delete_all; lx_end' EXIT
 
 np_syslog
+# of the tests before this one
+rm -rf /run/numaplace
 conf=/etc/numaplace/numaplace.conf
 cp $conf /run/tests/conf
 cg=/sys/fs/cgroup
