@@ -9,7 +9,7 @@
 
 /*
  * Finds the cgroup BASE, the nearest one, from that of this process upwards, in which this process may make cgroups that
- * have a cpuset, and writes BASE/numaplace-run/NAME to @out. -EACCES: there is none, because no cgroup is delegated.
+ * have a cpuset, and writes BASE/numaplace-run/NAME to @out. -EACCES: no cgroup is delegated.
  */
 int cgroup_own_path(int mount, const char *name, char *out, size_t size, struct error *err);
 

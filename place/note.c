@@ -70,7 +70,7 @@ static int consider(void *arg, const struct record *r)
 	return 0;
 }
 
-/* Reads the oldest reservation into @out. -ENOENT: there is none. */
+/* Reads the oldest reservation into @out. -ENOENT: nothing is reserved. */
 static int find_oldest(struct ledger *l, struct search *s, const char *runtime_class, struct record *out,
 		       struct error *err)
 {
