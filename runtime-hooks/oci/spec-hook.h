@@ -18,8 +18,8 @@ struct spec_hook {
 
 /*
  * Finds the first hook with this path in createRuntime, or without one in prestart. Returns 1 and the arguments, or 0 if
- * the text has no such hook. -EINVAL: the text is malformed, or has too many arguments. Zeroes @out first; free it after a failure,
- * too.
+ * the text has no such hook. -EINVAL: the text is malformed, or has too many arguments. Zeroes @out first; free it after
+ * a failure, too.
  */
 int spec_hook_find(const char *text, size_t len, const char *path, struct spec_hook *out, struct error *err);
 
