@@ -75,7 +75,8 @@ static inline void cleanup_own_markp(struct record **mark)
 struct own_start {
 	pid_t pid;         /* its first process, which the runtime holds back */
 	const char *runtime_class, *id;
-	const char *inner; /* the name of the cgroup for the process, below the one with the limits; NULL: the container has no such cgroup */
+	/* The name of the cgroup for the process, below the one with the limits; NULL: the container has no such cgroup. */
+	const char *inner;
 	/*
 	 * It is a unit of systemd, which has confirmed that the (outer) cgroup is the unit's. @pid is then a control
 	 * process of the unit, as the caller may be, and the cgroup may have other processes of the unit.
