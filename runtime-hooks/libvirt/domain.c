@@ -48,11 +48,24 @@ static int set_name(void *arg, const char *value, struct error *err)
 	return 0;
 }
 
+/* 8-4-4-4-12 digits: domain_id() may return it, and an id begins with no dash. */
+static bool is_uuid(const char *text)
+{
+	static const char shape[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
+
+	if (strlen(text) != sizeof(shape) - 1)
+		return false;
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == '-' ? text[i] != '-' : !strchr("0123456789abcdef", text[i]))
+			return false;
+	return true;
+}
+
 static int set_uuid(void *arg, const char *value, struct error *err)
 {
 	struct parse *p = arg;
 
-	if (strlen(value) != 36 || value[strspn(value, "0123456789abcdef-")])
+	if (!is_uuid(value))
 		return error_set(err, -EINVAL, "\"%s\": not a UUID", quote(value).text);
 	snprintf(p->d->uuid, sizeof(p->d->uuid), "%s", value);
 	return 0;

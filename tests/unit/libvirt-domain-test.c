@@ -109,6 +109,10 @@ static void test_names(void)
 	ok(parse_with(&d, "") == 0 && strcmp(domain_id(&d), "vm1") == 0, "another one its name");
 	ok(parse(&d, "<domain><name>vm1</name></domain>") == -EINVAL, "a domain without a UUID is refused");
 	ok(parse(&d, "<domain><name>vm1</name><uuid>../../x</uuid></domain>") == -EINVAL, "so is one with another text as its UUID");
+	ok(parse(&d, "<domain><name>a b</name><uuid>-8c29c17-b93d-4bd8-9612-6428356e11cd</uuid></domain>") == -EINVAL,
+	   "and one whose UUID begins with a dash, which is no id of a record");
+	ok(parse(&d, "<domain><name>a b</name><uuid>78c29c17cb93d-4bd8-9612-6428356e11cd</uuid></domain>") == -EINVAL,
+	   "and one whose UUID has a digit in the place of a dash");
 }
 
 static void test_hostile(void)
