@@ -29,8 +29,9 @@ starts() {
 	done
 }
 
-# run KIND WORDS WANTED: runs the command and adds a line to $tmp/said for jq: KIND, exit status and output, and a line to
-# $tmp/cases: what is tested.
+# run KIND WORDS WANTED: runs the command and adds a line to $tmp/said for jq: KIND, exit status (of topology: the number of
+# the path in $paths) and output, and a line to $tmp/cases: what is tested.
+paths=() # jq's, as alternatives of an "if"
 run() {
 	local kind=$1 want=$3 got status=0
 	# shellcheck disable=SC2086 # words are words
@@ -42,10 +43,14 @@ run() {
 		got=$(ask simulate 2>&1 < <(starts "$@")) || status=$?
 		[ $status != 0 ] || got=${got##*$'\n'}
 		;;
-	topology) got=$(ask topology 2> /dev/null | jq -r "$1" 2>&1) ;;
+	topology)
+		got=$(ask topology 2> /dev/null) || got="status $?"
+		status=${#paths[@]}
+		paths+=("if \$number == \"$status\" then ($1) el")
+		;;
 	esac
 	case $kind in
-	topology | simulate) got=${got//$'\n'/$'\036'} ;;
+	simulate) got=${got//$'\n'/$'\036'} ;;
 	*) got=${got//$'\n'/ } ;; # JSON
 	esac
 	printf '%s %d %s\n' "$kind" "$status" "$got" >> "$tmp/said"
@@ -55,9 +60,11 @@ run() {
 
 # results: what each line of $tmp/said says; jq starts once, because its start takes longer than a plan.
 results() {
-	jq -Rr '(index(" ")) as $a | .[:$a] as $kind | .[$a + 1:] | (index(" ")) as $b | .[:$b] as $status | .[$b + 1:] as $said |
+	jq -Rr "def field(\$number): $(printf '%s' "${paths[@]}")se error(\"no such path\") end;"'
+		(index(" ")) as $a | .[:$a] as $kind | .[$a + 1:] | (index(" ")) as $b | .[:$b] as $status | .[$b + 1:] as $said |
 		(try ($said | fromjson) catch {error: "no JSON: \($said)"}) as $j |
-		if $kind == "topology" or ($kind == "simulate" and $status != "0") then $said
+		if $kind == "topology" then (try ($j | field($status)) catch .)
+		elif $kind == "simulate" and $status != "0" then $said
 		elif $kind == "refuse" then "\($status) \($j.error)"
 		elif $kind == "reason" then $j.error // ($j.reasons | join("\u001f"))
 		else $j.error // "\($j.nodes)|\($j.cpus)|\($j.mems)" end' "$tmp/said"
@@ -77,9 +84,9 @@ judge() {
 	ok $? 'each case has a result' "$tests of $(wc -l < "$tmp/cases")"
 }
 
+"$here/make-machine" -v roots="$tmp" "$here"/*.machine
 for file in "$here"/*.machine; do
 	name=${file##*/} name=${name%.machine}
-	"$here/make-machine" -v root="$tmp/$name" "$file"
 	while IFS= read -r line; do
 		case $line in
 		plan\ * | refuse\ * | reason\ * | simulate\ * | topology\ *)
