@@ -120,16 +120,6 @@ start() {
 }
 export -f machine start
 in_cell() { printed=$(NUMBERED=3 "$cell" 4 2 0 bash -c "machine; $1" 2>&1); }
-has() { # NAME LINE: a line of $printed matches the pattern LINE
-	local line
-	while IFS= read -r line; do
-		# shellcheck disable=SC2053 # a pattern
-		[[ $line != $2 ]] || break
-	done <<< "$printed"
-	# shellcheck disable=SC2053
-	[[ $line == $2 ]]
-	ok $? "$1" "want: $2" "$printed"
-}
 
 in_cell '
 start 0 "{\"linux\":{\"devices\":[{\"path\":\"/dev/d\",\"type\":\"b\",\"major\":259,\"minor\":0}]}}"

@@ -6,20 +6,13 @@
 # the kernel; the processes and their cgroups in /proc are real. With real runtimes: tests/vm/guest/84-ownership.t.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # cell calls the functions
 . "${0%/*}/tap.bash"
+# shellcheck source=tests/hooks/cases.bash
+. "${0%/*}/cases.bash"
 
 need_cell
 
 # --- run inside cell
 
-# group NAME PID...: makes a cgroup with these processes and moves the first one there.
-group() {
-	mkdir -p "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1" "$CGROUP/$1"
-	"$BUILD/stage" cgroup /sys/fs/cgroup "${CGROUP#/sys/fs/cgroup}/$1" "${2:-0}"
-	[ $# = 1 ] || {
-		printf '%s\n' "${@:2}" > "$CGROUP/$1/cgroup.procs"
-		echo "$2" > "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1/cgroup.procs"
-	}
-}
 # sleeper: starts a process and sets $pid.
 sleeper() {
 	sleep infinity &
@@ -35,14 +28,6 @@ hook() {
 	"$BUILD/oci-hook" --conf conf "$stage" \
 		<<< "{\"ociVersion\":\"1.0.2\",\"id\":\"$id\",\"pid\":$of,\"status\":\"created\",\"annotations\":{${keys#,}}}" 2>&1
 }
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	"$@" && echo "ok - $name" || echo "not ok - $name"
-}
-same() { [ "$1" = "$2" ] || { echo "# $1"; echo "# instead of $2"; return 1; }; }
-like() { [[ $1 =~ $2 ]] || { echo "# $1"; return 1; }; }
 set_of() { cat "$CGROUP/$1/cpuset.cpus" "$CGROUP/$1/cpuset.mems"; }
 records() { grep -lsx -- "id=$1" /run/numaplace/containers/* | wc -l; }
 mark() { "$BUILD/stage" marked "$CGROUP/$1"; }
@@ -102,15 +87,6 @@ cases() {
 		rmdir "/mnt/v2${CGROUP#/sys/fs/cgroup}/$at"
 	done
 }
-export -f group sleeper hook check same like set_of records mark cases
-"$cell" 4 2 0 bash -c cases > "$tmp/out" 2> "$tmp/err"
-while IFS= read -r line; do
-	case $line in
-	'ok - '*) ok 0 "${line#ok - }" ;;
-	'not ok - '*) ok 1 "${line#not ok - }" "$before" ;;
-	esac
-	before=$line
-done < "$tmp/out"
-[ "$(grep -c 'ok - ' "$tmp/out")" = 16 ]
-ok $? 'all 16 checks inside cell have run' "$(cat "$tmp/out" "$tmp/err")"
+export -f sleeper hook set_of records mark cases
+run_cases 16
 done_testing

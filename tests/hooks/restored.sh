@@ -6,6 +6,8 @@
 # the machine and its cgroups, a process named criu the restorer. With the real ones: tests/vm/guest/54-restore.t.
 # shellcheck source=tests/hooks/tap.bash disable=SC2317 # cell calls the functions
 . "${0%/*}/tap.bash"
+# shellcheck source=tests/hooks/cases.bash
+. "${0%/*}/cases.bash"
 
 need_cell
 # Programs with these names.
@@ -15,15 +17,6 @@ cp /bin/sleep "$tmp/bin/other"
 
 # --- run inside cell
 
-# group NAME PID...: makes a cgroup with these processes and moves the first one there.
-group() {
-	mkdir -p "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1" "$CGROUP/$1"
-	"$BUILD/stage" cgroup /sys/fs/cgroup "${CGROUP#/sys/fs/cgroup}/$1" "${2:-0}"
-	[ $# = 1 ] || {
-		printf '%s\n' "${@:2}" > "$CGROUP/$1/cgroup.procs"
-		echo "$2" > "/mnt/v2${CGROUP#/sys/fs/cgroup}/$1/cgroup.procs"
-	}
-}
 sleeper() {
 	local program=${1:-sleep} name=
 	"$program" infinity &
@@ -45,14 +38,6 @@ hook() {
 	"$BUILD/oci-hook" --conf conf "${options[@]}" createRuntime \
 		<<< "{\"ociVersion\":\"1.0.2\",\"id\":\"$id\",\"pid\":$of,\"status\":\"created\",\"annotations\":{${keys#,}}}" 2>&1 | grep -v 'the kernel has no cpuset.cpus.exclusive'
 }
-# check NAME COMMAND...
-check() {
-	local name=$1
-	shift
-	"$@" && echo "ok - $name" || echo "not ok - $name"
-}
-same() { [ "$1" = "$2" ] || { echo "# $1"; echo "# instead of $2"; return 1; }; }
-like() { [[ $1 =~ $2 ]] || { echo "# $1"; return 1; }; }
 cpus_of() { cat "$CGROUP/$1/cpuset.cpus"; }
 
 # copy [CPUS]: makes the cgroup of a copy, with this cpuset; sets $id and $pid.
@@ -105,16 +90,7 @@ cases() {
 	wait
 	rmdir "/mnt/v2${CGROUP#/sys/fs/cgroup}/pods"/*/ "/mnt/v2${CGROUP#/sys/fs/cgroup}/pods"
 }
-export -f group sleeper hook check same like cpus_of copy cases
+export -f sleeper hook cpus_of copy cases
 export n=0
-"$cell" 4 2 0 bash -c cases > "$tmp/out" 2> "$tmp/err"
-while IFS= read -r line; do
-	case $line in
-	'ok - '*) ok 0 "${line#ok - }" ;;
-	'not ok - '*) ok 1 "${line#not ok - }" "$before" ;;
-	esac
-	before=$line
-done < "$tmp/out"
-[ "$(grep -c 'ok - ' "$tmp/out")" = 12 ]
-ok $? 'all 12 checks inside cell have run' "$(cat "$tmp/out" "$tmp/err")"
+run_cases 12
 done_testing

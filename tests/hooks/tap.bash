@@ -65,3 +65,15 @@ need_cell() {
 	echo "1..0 # SKIP cannot make a mount namespace: $(tail -n 1 "$tmp/why")"
 	exit
 }
+
+# has NAME LINE: a line of $printed matches the pattern LINE.
+has() {
+	local line
+	while IFS= read -r line; do
+		# shellcheck disable=SC2053 # a pattern
+		[[ $line != $2 ]] || break
+	done <<< "$printed"
+	# shellcheck disable=SC2053
+	[[ $line == $2 ]]
+	ok $? "$1" "want: $2" "$printed"
+}

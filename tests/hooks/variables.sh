@@ -95,16 +95,6 @@ stop() { # N [OPTION...]
 }
 export -f start stop
 in_cell() { printed=$(NUMBERED=2 "$cell" 4 2 0 bash -c "$1" 2>&1); }
-has() { # NAME LINE: a line of $printed matches the pattern LINE
-	local line
-	while IFS= read -r line; do
-		# shellcheck disable=SC2053 # a pattern
-		[[ $line != $2 ]] || break
-	done <<< "$printed"
-	# shellcheck disable=SC2053
-	[[ $line == $2 ]]
-	ok $? "$1" "want: $2" "$printed"
-}
 
 variable='.process.env += ["NUMAPLACE_LIMITS_CPU=2"]'
 in_cell "start 0 '$variable'; ls /run/numaplace"
