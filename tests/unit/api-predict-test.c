@@ -5,8 +5,7 @@
  */
 #include "include/numaplace.h"
 
-#include "plugin/base/util.h"
-#include "plugin/ledger/ledger.h"
+#include "tests/unit/machine-ledger.h"
 #include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
@@ -18,14 +17,6 @@
 
 static char dir[] = "/tmp/numaplace-api-XXXXXX";
 static char machine[64], state[64];
-
-static enum life placed(void *arg, struct record *r, bool *changed)
-{
-	(void)arg;
-	(void)r;
-	(void)changed;
-	return LIFE_PLACED;
-}
 
 static void add(struct ledger *l, const char *id, uint64_t inode, const char *cpus, unsigned int node)
 {
@@ -48,22 +39,8 @@ static void add(struct ledger *l, const char *id, uint64_t inode, const char *cp
 }
 
 /* Node 0 has two streaming containers, node 1 one, nodes 2 and 3 none. */
-static void fill_ledger(void)
+static void fill_ledger(struct ledger *l)
 {
-	static const struct liveness liveness = { .life = placed };
-	const struct ledger_world world = { .liveness = &liveness, .boot_id = BOOT, .now = 2, .patience = 600 };
-	cleanup_close int root = open(machine, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	cleanup_topology struct topology *t = NULL;
-	cleanup_ledger struct ledger *l = NULL;
-	struct error err = { 0 };
-
-	mkdir(state, 0700);
-	fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (topology_read(root, &t, &err) < 0 || ledger_folder_mark(fd, &err) < 0 ||
-	    ledger_open(fd, t, &world, 1000, &l, &err) < 0) {
-		diag("ledger: %s", err.text);
-		return;
-	}
 	add(l, "web", 7, "0-1", 0);
 	add(l, "db", 8, "2-3", 0);
 	add(l, "lone", 9, "8-9", 1);
@@ -184,7 +161,7 @@ int main(void)
 	snprintf(machine, sizeof(machine), "%s/machine", dir);
 	snprintf(state, sizeof(state), "%s/state", dir);
 	make_machine();
-	fill_ledger();
+	fill_machine_ledger(machine, state, BOOT, fill_ledger);
 	np = open_machine(state);
 	test_plan(np);
 	test_placed(np);

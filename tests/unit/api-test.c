@@ -5,8 +5,7 @@
  */
 #include "include/numaplace.h"
 
-#include "plugin/base/util.h"
-#include "plugin/ledger/ledger.h"
+#include "tests/unit/machine-ledger.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -210,14 +209,6 @@ static void test_plan(void)
 
 /* --- a ledger --- */
 
-static enum life placed(void *arg, struct record *r, bool *changed)
-{
-	(void)arg;
-	(void)r;
-	(void)changed;
-	return LIFE_PLACED;
-}
-
 static void add(struct ledger *l, const char *id, const char *runtime, uint64_t inode, const char *cpus, unsigned int node)
 {
 	struct record r = { .cgroup_inode = inode, .started = 1, .applied = "cpuset" };
@@ -241,22 +232,8 @@ static void add(struct ledger *l, const char *id, const char *runtime, uint64_t 
 	record_free(&r);
 }
 
-static void fill_ledger(void)
+static void fill_ledger(struct ledger *l)
 {
-	static const struct liveness liveness = { .life = placed };
-	const struct ledger_world world = { .liveness = &liveness, .boot_id = BOOT, .now = 2, .patience = 600 };
-	cleanup_close int root = open(machine, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fd = -1;
-	cleanup_topology struct topology *t = NULL;
-	cleanup_ledger struct ledger *l = NULL;
-	struct error err = { 0 };
-
-	mkdir(state, 0700);
-	fd = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (topology_read(root, &t, &err) < 0 || ledger_folder_mark(fd, &err) < 0 ||
-	    ledger_open(fd, t, &world, 1000, &l, &err) < 0) {
-		diag("ledger: %s", err.text);
-		return;
-	}
 	add(l, "web", "crun", 7, "0-1", 0);
 	add(l, "db", "lxc", 8, "4-5", 2);
 	add(l, "twice", "runc", 9, "6", 3);
@@ -436,7 +413,7 @@ static void test_ledger(void)
 	is_int(numaplace_list(np, note, &all), 0, "list: without a state folder");
 	is_refused(np, numaplace_find(np, "web", &p), -ENOENT, "web: no such container", "find: without a state folder");
 	numaplace_close(np);
-	fill_ledger();
+	fill_machine_ledger(machine, state, BOOT, fill_ledger);
 	sh("cd %s && find . -printf '%%p %%m %%T@ %%s\\n' | sort > ../before", state);
 	np = open_machine(state);
 	all.np = two.np = np;

@@ -6,6 +6,7 @@
 #include "place/admit.h"
 #include "place/claim.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -17,18 +18,7 @@
 
 static char dir[] = "/tmp/numaplace-claim-XXXXXX";
 
-static void sh(const char *fmt, ...)
-{
-	char line[1024];
-	int n = snprintf(line, sizeof(line), "cd %s && ", dir);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
-	va_end(ap);
-	if (system(line) != 0)
-		diag("failed: %s", line);
-}
+#define sh(...) shell_in_format(dir, __VA_ARGS__)
 
 static struct request want(const char *memory, const char *huge)
 {

@@ -5,6 +5,7 @@
  */
 #include "place/place.h"
 #include "plugin/base/util.h"
+#include "tests/unit/shell.h"
 #include "tests/unit/tap.h"
 
 #include <errno.h>
@@ -21,19 +22,7 @@ struct side {
 	struct ledger *ledger;
 };
 
-static void sh(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-static void sh(const char *fmt, ...)
-{
-	char line[2048];
-	int n = snprintf(line, sizeof(line), "cd %s && ", dir);
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(line + n, sizeof(line) - (size_t)n, fmt, ap);
-	va_end(ap);
-	if (system(line) != 0)
-		diag("failed: %s", line);
-}
+#define sh(...) shell_in_format(dir, __VA_ARGS__)
 
 /* A machine with @nodes nodes of one CPU and 1 GiB each, in the boot that begins with @boot. */
 static void make_machine(const char *name, unsigned int nodes, char boot)

@@ -7,16 +7,29 @@
 
 #include "tests/unit/tap.h"
 
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 static inline void shell_in(const char *dir, const char *command)
 {
-	char line[2048];
+	char line[2560];
 
 	snprintf(line, sizeof(line), "cd %s && %s", dir, command);
 	if (system(line) != 0)
 		diag("failed: %s", command);
+}
+
+static inline void shell_in_format(const char *dir, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+static inline void shell_in_format(const char *dir, const char *fmt, ...)
+{
+	char command[2048];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(command, sizeof(command), fmt, ap);
+	va_end(ap);
+	shell_in(dir, command);
 }
 
 #endif
