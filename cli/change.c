@@ -59,7 +59,8 @@ int change_options(struct change *c, int argc, char **argv, struct error *err)
 	return cli_options(c->verb, rules, ARRAY_SIZE(rules), argc, argv, err);
 }
 
-int change_open(struct change *c, const struct cli *cli, struct error *err)
+/* Finds .before by .id. -EINVAL on a recorded machine, or without such a container. */
+static int change_open(struct change *c, const struct cli *cli, struct error *err)
 {
 	int r = cli->sysroot ? error_set(err, -EINVAL, "%s: not on a recorded machine", c->verb) : 0;
 
@@ -70,7 +71,7 @@ int change_open(struct change *c, const struct cli *cli, struct error *err)
 	return r < 0 ? r : find_container(c->snapshot, c->verb, c->id, &c->before, err);
 }
 
-void change_print_json(const struct change *c)
+static void change_print_json(const struct change *c)
 {
 	struct json_writer o = JSON_TO(stdout);
 
@@ -83,6 +84,22 @@ void change_print_json(const struct change *c)
 	json_put_string(&o, "cpus_before", numaplace_placement_cpus(c->before));
 	json_put_string(&o, "mems_before", numaplace_placement_mems(c->before));
 	json_end(&o);
+}
+
+int change_run(struct change *c, const struct cli *cli, int (*act)(void *verb, struct error *err), void *verb,
+	       void (*print_text)(const struct change *c), struct error *err)
+{
+	int r = change_open(c, cli, err);
+
+	if (r == 0)
+		r = act(verb, err);
+	if (r < 0)
+		return r;
+	if (cli->json)
+		change_print_json(c);
+	else
+		print_text(c);
+	return 0;
 }
 
 bool change_mems_only(const struct change *c)

@@ -20,17 +20,19 @@ struct change {
 void change_close(struct change *c);
 #define cleanup_change __attribute__((cleanup(change_close)))
 
+/*
+ * Finds the container, changes it with @act and prints the result: JSON, or what @print_text prints. @verb is the argument of
+ * @act, which sets .after.
+ */
+int change_run(struct change *c, const struct cli *cli, int (*act)(void *verb, struct error *err), void *verb,
+	       void (*print_text)(const struct change *c), struct error *err);
+
 /* Sets .seconds and .dry_run, and returns the number of words that are left in @argv. -EINVAL. */
 int change_options(struct change *c, int argc, char **argv, struct error *err);
-
-/* Opens the context, and finds .before by .id. -EINVAL on a recorded machine, or without such a container. */
-int change_open(struct change *c, const struct cli *cli, struct error *err);
 
 /* A progress callback: shows it if stderr is a terminal. change_result() ends that line, and takes the error of .np. */
 void change_progress(void *change, uint64_t done, uint64_t total);
 int change_result(struct change *c, int status, struct error *err);
-
-void change_print_json(const struct change *c);
 
 /* Whether another program writes the container's CPUs. */
 bool change_mems_only(const struct change *c);

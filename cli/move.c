@@ -28,8 +28,9 @@ static int move_parse(struct move_options *o, int argc, char **argv, struct erro
 	return nodeset_parse(o->nodes, &nodes, err) < 0 ? error_prefix(err, -EINVAL, "move: nodes") : 0;
 }
 
-static int move_container(struct move_options *o, struct error *err)
+static int move_container(void *verb, struct error *err)
 {
+	struct move_options *o = verb;
 	struct change *c = &o->change;
 	const char *cgroup = numaplace_placement_cgroup(c->before);
 	int r = c->dry_run ? numaplace_move_plan(c->np, cgroup, o->nodes, &c->after) :
@@ -45,28 +46,13 @@ static void move_print_text(const struct change *c)
 	       change_mems_only(c) ? "are its runtime's" : numaplace_placement_cpus(c->after), change_remark(c));
 }
 
-static int move_run(struct cli *cli, struct move_options *o, int argc, char **argv, struct error *err)
-{
-	int r = move_parse(o, argc, argv, err);
-
-	if (r == 0)
-		r = change_open(&o->change, cli, err);
-	if (r == 0)
-		r = move_container(o, err);
-	if (r < 0)
-		return r;
-	if (cli->json)
-		change_print_json(&o->change);
-	else
-		move_print_text(&o->change);
-	return 0;
-}
-
 int verb_move(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	struct move_options o = { .change = { .verb = "move" } };
-	int r = move_run(cli, &o, argc, argv, err);
+	int r = move_parse(&o, argc, argv, err);
 
+	if (r == 0)
+		r = change_run(&o.change, cli, move_container, &o, move_print_text, err);
 	change_close(&o.change);
 	return r;
 }

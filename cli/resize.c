@@ -27,9 +27,10 @@ static int resize_parse(struct resize_options *o, int argc, char **argv, struct 
 	return 0;
 }
 
-static int resize_container(struct resize_options *o, struct error *err)
+static int resize_container(void *verb, struct error *err)
 {
 	cleanup_numaplace_request struct numaplace_request *changes = NULL;
+	struct resize_options *o = verb;
 	struct change *c = &o->change;
 	const char *cgroup = numaplace_placement_cgroup(c->before);
 	int r = cli_result(c->np, numaplace_request_new(c->np, &changes), err);
@@ -54,28 +55,13 @@ static void resize_print_text(const struct change *c)
 		       change_remark(c));
 }
 
-static int resize_run(struct cli *cli, struct resize_options *o, int argc, char **argv, struct error *err)
-{
-	int r = resize_parse(o, argc, argv, err);
-
-	if (r == 0)
-		r = change_open(&o->change, cli, err);
-	if (r == 0)
-		r = resize_container(o, err);
-	if (r < 0)
-		return r;
-	if (cli->json)
-		change_print_json(&o->change);
-	else
-		resize_print_text(&o->change);
-	return 0;
-}
-
 int verb_resize(struct cli *cli, int argc, char **argv, struct error *err)
 {
 	struct resize_options o = { .change = { .verb = "resize" } };
-	int r = resize_run(cli, &o, argc, argv, err);
+	int r = resize_parse(&o, argc, argv, err);
 
+	if (r == 0)
+		r = change_run(&o.change, cli, resize_container, &o, resize_print_text, err);
 	change_close(&o.change);
 	return r;
 }
