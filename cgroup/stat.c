@@ -16,13 +16,15 @@
 
 #define STAT_TEXT_MAX (1U << 20) /* about 40 kinds on 1024 nodes */
 
-/* The position after the first @lines lines of @text; NULL: there are fewer. */
-static char *end_of_lines(char *text, unsigned int lines)
+/* Cuts @text after its first @lines lines; false: there are fewer. */
+static bool cut_lines(char *text, unsigned int lines)
 {
 	while (text && lines--) {
 		text = strchr(text, '\n');
 		text = text ? text + 1 : NULL;
 	}
+	if (text)
+		*text = '\0';
 	return text;
 }
 
@@ -32,34 +34,11 @@ static char *end_of_lines(char *text, unsigned int lines)
 static int read_stat(const struct cgroup_dir *c, const char *file, unsigned int lines, char **text, struct error *err)
 {
 	cleanup_close int fd = open_beneath(c->fd, file, O_RDONLY);
-	cleanup_free char *buf = NULL;
-	size_t size = 8192, used = 0;
+	const struct file_growth how = { .first = 8192, .max = STAT_TEXT_MAX - 2, .read = file_read_value,
+					 .enough = lines ? cut_lines : NULL, .lines = lines };
+	ssize_t n = fd < 0 ? fd : file_read_growing(fd, &how, text);
 
-	if (fd < 0)
-		return error_errno(err, fd, "cgroup %.200s: %s", c->path, file);
-	for (;;) {
-		char *bigger = realloc(buf, size), *end;
-		ssize_t n;
-
-		if (!bigger)
-			return error_errno(err, -ENOMEM, "cgroup %.200s: %s", c->path, file);
-		buf = bigger;
-		n = file_read_value(fd, buf + used, size - 1 - used);
-		if (n < 0)
-			return error_errno(err, (int)n, "cgroup %.200s: %s", c->path, file);
-		used += (size_t)n;
-		buf[used] = '\0';
-		end = lines ? end_of_lines(buf, lines) : NULL;
-		if (end)
-			*end = '\0';
-		if (end || used < size - 1)
-			break;
-		if (size == STAT_TEXT_MAX)
-			return error_errno(err, -EFBIG, "cgroup %.200s: %s", c->path, file);
-		size = size < STAT_TEXT_MAX / 4 ? size * 4 : STAT_TEXT_MAX;
-	}
-	*text = steal_ptr(buf);
-	return 0;
+	return n < 0 ? error_errno(err, (int)n, "cgroup %.200s: %s", c->path, file) : 0;
 }
 
 int cgroup_read_numa_stat(const struct cgroup_dir *c, struct numa_stat *out, struct error *err)

@@ -79,19 +79,11 @@ int file_open(int dir, const char *path)
 	return is_regular(fd) ? steal_fd(&fd) : -EINVAL;
 }
 
-ssize_t file_read_all(int dir, const char *path, size_t max, char **out)
+ssize_t file_read_growing(int fd, const struct file_growth *how, char **out)
 {
-	cleanup_close int fd = openat(dir, path, READ_FLAGS);
 	cleanup_free char *buf = NULL;
-	size_t used = 0, size = 0;
-	struct stat st;
+	size_t used = 0, size = how->first;
 
-	if (fd < 0)
-		return -errno;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size <= max)
-		size = (size_t)st.st_size + 2;
-	if (size < 4096)
-		size = 4096;
 	for (;;) {
 		char *bigger = realloc(buf, size);
 		ssize_t n;
@@ -99,19 +91,33 @@ ssize_t file_read_all(int dir, const char *path, size_t max, char **out)
 		if (!bigger)
 			return -ENOMEM;
 		buf = bigger;
-		n = file_read_fd(fd, buf + used, size - 1 - used);
+		n = how->read(fd, buf + used, size - 1 - used);
 		if (n < 0)
 			return n;
 		used += (size_t)n;
-		if (used > max)
+		if (used > how->max)
 			return -EFBIG;
-		if (used < size - 1)
+		buf[used] = '\0';
+		if ((how->enough && how->enough(buf, how->lines)) || used < size - 1)
 			break;
-		size = size * 2 < max + 2 ? size * 2 : max + 2;
+		size = size < how->max / 4 ? size * 4 : how->max + 2;
 	}
-	buf[used] = '\0';
 	*out = steal_ptr(buf);
 	return (ssize_t)used;
+}
+
+ssize_t file_read_all(int dir, const char *path, size_t max, char **out)
+{
+	cleanup_close int fd = openat(dir, path, READ_FLAGS);
+	struct file_growth how = { .first = 4096, .max = max, .read = file_read_fd };
+	struct stat st;
+
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && (size_t)st.st_size <= max &&
+	    (size_t)st.st_size + 2 > how.first)
+		how.first = (size_t)st.st_size + 2;
+	return file_read_growing(fd, &how, out);
 }
 
 int file_pwrite_all(int fd, const void *data, size_t len, off_t offset)

@@ -5,6 +5,7 @@
 #ifndef NUMAPLACE_FILE_H
 #define NUMAPLACE_FILE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -26,6 +27,22 @@ int file_open(int dir, const char *path);
  * -EFBIG if it is more than @max bytes, or another negative errno.
  */
 ssize_t file_read_all(int dir, const char *path, size_t max, char **out);
+
+/* How file_read_growing() reads. */
+struct file_growth {
+	size_t first, max; /* bytes: of the first buffer (at least 2), and of the longest text */
+	/* Reads up to @size bytes and returns their number or a negative errno; fewer are the end of the file. */
+	ssize_t (*read)(int fd, char *buf, size_t size);
+	/* Whether the text so far has @lines lines, which ends the reading; it may cut the text. NULL: read to the end. */
+	bool (*enough)(char *text, unsigned int lines);
+	unsigned int lines;
+};
+
+/*
+ * Reads @fd into a new buffer *@out with a NUL at the end; the caller frees it. Returns the number of bytes that were
+ * read, -EFBIG if there are more than .max, or another negative errno.
+ */
+ssize_t file_read_growing(int fd, const struct file_growth *how, char **out);
 
 /* Reads @fd up to its end or @size bytes. Returns the length or a negative errno. */
 ssize_t file_read_fd(int fd, char *buf, size_t size);

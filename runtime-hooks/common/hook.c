@@ -8,6 +8,7 @@
 #include "plugin/base/clock.h"
 #include "plugin/base/file.h"
 #include "plugin/base/number.h"
+#include "plugin/base/options.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -178,6 +179,22 @@ int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *er
 	return 0;
 }
 
+int hook_options_parse(struct hook_options *o, int argc, char **argv, struct error *err)
+{
+	const char *timeout = NULL;
+	const struct option_rule rules[] = {
+		{ .name = "conf", .value = &o->conf },
+		{ .name = "state", .value = &o->state },
+		{ .name = "timeout", .value = &timeout },
+	};
+	const struct option_table table = { .rule = rules, .n = ARRAY_SIZE(rules) };
+	int words = options_parse(&table, argc, argv, err);
+
+	if (words < 0)
+		return words;
+	return timeout && hook_timeout_parse(timeout, &o->seconds, err) < 0 ? err->status : words;
+}
+
 void hook_time_limit(unsigned int seconds, struct place_env *env)
 {
 	if (!seconds)
@@ -250,6 +267,21 @@ static ssize_t read_some(int fd, char *buf, size_t size)
 	}
 }
 
+/* Up to @size bytes; fewer only at the end. */
+static ssize_t read_full(int fd, char *buf, size_t size)
+{
+	size_t used = 0;
+	ssize_t n = 1;
+
+	while (n && used < size) {
+		n = read_some(fd, buf + used, size - used);
+		if (n < 0)
+			return n;
+		used += (size_t)n;
+	}
+	return (ssize_t)used;
+}
+
 void hook_drain(int fd)
 {
 	char scrap[4096];
@@ -260,32 +292,17 @@ void hook_drain(int fd)
 
 int hook_read(int fd, size_t max, char **text, size_t *len, struct error *err)
 {
-	cleanup_free char *buf = NULL;
-	size_t used = 0, size = 8192;
+	const struct file_growth how = { .first = 8192, .max = max, .read = read_full };
+	ssize_t n = file_read_growing(fd, &how, text);
 
-	for (;;) {
-		char *bigger = realloc(buf, size);
-		ssize_t n;
-
-		if (!bigger)
-			return error_set(err, -ENOMEM, "out of memory");
-		buf = bigger;
-		do {
-			n = read_some(fd, buf + used, size - 1 - used);
-			if (n < 0)
-				return error_errno(err, (int)n, "read");
-			used += (size_t)n;
-		} while (n && used < size - 1);
-		if (used > max) {
-			hook_drain(fd);
-			return error_set(err, -EINVAL, "more than %zu MiB", max >> 20);
-		}
-		if (!n)
-			break;
-		size = size * 2 < max + 2 ? size * 2 : max + 2;
+	if (n == -ENOMEM)
+		return error_set(err, -ENOMEM, "out of memory");
+	if (n == -EFBIG) {
+		hook_drain(fd);
+		return error_set(err, -EINVAL, "more than %zu MiB", max >> 20);
 	}
-	buf[used] = '\0';
-	*text = steal_ptr(buf);
-	*len = used;
+	if (n < 0)
+		return error_errno(err, (int)n, "read");
+	*len = (size_t)n;
 	return 0;
 }

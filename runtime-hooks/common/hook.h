@@ -28,6 +28,15 @@ uint64_t hook_begin(void);
 /* Parses the value of --timeout; -EINVAL unless it is 1 to 999 seconds. */
 int hook_timeout_parse(const char *text, unsigned int *seconds, struct error *err);
 
+/* The options that every hook has. */
+struct hook_options {
+	const char *conf, *state; /* unchanged if absent */
+	unsigned int seconds;     /* of --timeout; unchanged if absent */
+};
+
+/* Parses a command line with these options only. Returns the number of words, as options_parse(). */
+int hook_options_parse(struct hook_options *o, int argc, char **argv, struct error *err);
+
 /*
  * Restarts the time limit with @seconds in place of HOOK_SECONDS, and gives @env the same share of it to wait for the
  * ledger's lock; for tests and very slow machines. 0: changes nothing.

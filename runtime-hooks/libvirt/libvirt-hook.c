@@ -10,7 +10,6 @@
  * on stdout, where libvirt would read a changed XML.
  */
 #include "place/note.h"
-#include "plugin/base/options.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -26,8 +25,7 @@
 #define WORDS 4 /* from libvirt */
 
 struct options {
-	const char *conf, *state, *timeout;
-	unsigned int seconds;
+	struct hook_options common;
 	const char *name, *operation;
 };
 
@@ -45,12 +43,6 @@ static enum operation find_operation(const char *name)
 /* A domain may be named like an option: the last four words are never options. */
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	const struct option_rule rules[] = {
-		{ .name = "conf", .value = &o->conf },
-		{ .name = "state", .value = &o->state },
-		{ .name = "timeout", .value = &o->timeout },
-	};
-	const struct option_table table = { .rule = rules, .n = ARRAY_SIZE(rules) };
 	int words;
 
 	if (argc < 1 + WORDS)
@@ -59,12 +51,8 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	o->name = argv[argc - WORDS];
 	o->operation = argv[argc - WORDS + 1];
 	argv[argc - WORDS] = NULL;
-	words = options_parse(&table, argc - 1 - WORDS, argv + 1, err);
-	if (words > 0)
-		return error_set(err, -EINVAL, "%s: not an option", quote(argv[1]).text);
-	if (words < 0)
-		return words;
-	return o->timeout ? hook_timeout_parse(o->timeout, &o->seconds, err) : 0;
+	words = hook_options_parse(&o->common, argc - 1 - WORDS, argv + 1, err);
+	return words > 0 ? error_set(err, -EINVAL, "%s: not an option", quote(argv[1]).text) : words;
 }
 
 static int reserve(struct place_env *env, const struct domain *d, struct error *err)
@@ -135,7 +123,7 @@ static int run(struct place_env *env, const struct options *o, bool *refused, st
 		hook_drain(STDIN_FILENO);
 		return 0;
 	}
-	conf = conf_read(AT_FDCWD, o->conf, &env->conf, &conf_err);
+	conf = conf_read(AT_FDCWD, o->common.conf, &env->conf, &conf_err);
 	rc = hook_read(STDIN_FILENO, DOMAIN_XML_MAX, &text, &len, err);
 	if (!d)
 		return error_errno(err, -ENOMEM, "domain");
@@ -163,7 +151,7 @@ static int run(struct place_env *env, const struct options *o, bool *refused, st
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = PLACE_CONF };
+	struct options o = { .common.conf = PLACE_CONF };
 	struct place_env env = {
 		.root = -1, .state = -1, .mount = -1, .timeout_ms = HOOK_LOCK_SECONDS * 1000, .message = hook_warn
 	};
@@ -179,9 +167,9 @@ int main(int argc, char **argv)
 		hook_say(LOG_ERR, err.text);
 		return error_exit_status(rc);
 	}
-	hook_time_limit(o.seconds, &env);
+	hook_time_limit(o.common.seconds, &env);
 	env.real = true;
-	place_name_state(&env, o.state, place_usual_state(true));
+	place_name_state(&env, o.common.state, place_usual_state(true));
 	/* Before reading any byte that the user of a domain may have written. */
 	confine_privileges(0);
 	confine_calls(0);

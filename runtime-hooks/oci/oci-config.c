@@ -8,6 +8,7 @@
 #include "runtime-hooks/oci/oci-config.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/json.h"
 
@@ -95,14 +96,14 @@ static int set_huge_size(void *arg, const struct json_value *v, struct error *er
 static int set_huge_limit(void *arg, const struct json_value *v, struct error *err)
 {
 	struct oci_config *c = arg;
-	char *end;
-	long long limit;
+	int64_t limit;
 
-	errno = 0;
-	limit = strtoll(v->text, &end, 10);
-	if (*end || (errno && *v->text == '-'))
-		return error_set(err, -EINVAL, "a whole number is expected");
-	c->huge[v->index].limit = errno || limit < 0 ? 0 : (uint64_t)limit;
+	if (!number_parse_signed(v->text, INT64_MIN, INT64_MAX, &limit)) {
+		if (v->text[strspn(v->text, "0123456789")])
+			return error_set(err, -EINVAL, "a whole number is expected");
+		limit = 0;
+	}
+	c->huge[v->index].limit = limit < 0 ? 0 : (uint64_t)limit;
 	return 0;
 }
 

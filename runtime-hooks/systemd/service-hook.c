@@ -7,7 +7,6 @@
  * on-failure = warn. There is no hook for the end: the next sweep drops a service whose cgroup is gone.
  */
 #include "place/enter.h"
-#include "plugin/base/options.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/confine.h"
 #include "runtime-hooks/common/hook.h"
@@ -19,26 +18,18 @@
 #define SECONDS 60 /* systemd may be busy with the start of many services */
 
 struct options {
-	const char *conf, *state, *timeout, *unit;
-	unsigned int seconds;
+	struct hook_options common;
+	const char *unit;
 	int nkeys;
 	char **keys;
 };
 
 static int parse_options(int argc, char **argv, struct options *o, struct error *err)
 {
-	const struct option_rule rules[] = {
-		{ .name = "conf", .value = &o->conf },
-		{ .name = "state", .value = &o->state },
-		{ .name = "timeout", .value = &o->timeout },
-	};
-	const struct option_table table = { .rule = rules, .n = ARRAY_SIZE(rules) };
-	int words = options_parse(&table, argc - 1, argv + 1, err);
+	int words = hook_options_parse(&o->common, argc - 1, argv + 1, err);
 
 	if (words < 0)
 		return words;
-	if (o->timeout && hook_timeout_parse(o->timeout, &o->seconds, err) < 0)
-		return err->status;
 	if (words < 2)
 		return error_set(err, -EINVAL, "usage: service-hook [--conf FILE] [--state DIR] [--timeout SECONDS] UNIT "
 				 "KEY=VALUE...");
@@ -78,7 +69,7 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 {
 	cleanup_record struct record r = { 0 };
 	struct request request;
-	int rc = conf_read(AT_FDCWD, o->conf, &env->conf, err);
+	int rc = conf_read(AT_FDCWD, o->common.conf, &env->conf, err);
 
 	if (rc < 0)
 		return rc;
@@ -87,13 +78,13 @@ static int run(struct place_env *env, const struct options *o, struct error *err
 	rc = make_request(o, &request, err);
 	if (rc < 0)
 		return rc;
-	place_name_state(env, o->state, place_usual_state(false));
+	place_name_state(env, o->common.state, place_usual_state(false));
 	return place_service(env, o->unit, &request, &r, err);
 }
 
 int main(int argc, char **argv)
 {
-	struct options o = { .conf = PLACE_CONF, .seconds = SECONDS };
+	struct options o = { .common = { .conf = PLACE_CONF, .seconds = SECONDS } };
 	struct place_env env = {
 		.root = -1, .real = true, .state = -1, .mount = -1, .message = hook_warn,
 	};
@@ -107,7 +98,7 @@ int main(int argc, char **argv)
 		return error_exit_status(rc);
 	}
 	hook_subject("service %s", quote(o.unit).text);
-	hook_time_limit(o.seconds, &env);
+	hook_time_limit(o.common.seconds, &env);
 	confine_privileges(0);
 	confine_calls(0);
 	rc = run(&env, &o, &err);
