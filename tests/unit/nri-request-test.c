@@ -294,9 +294,13 @@ static void cdi(void)
 	a = ask(&p, &c, &conf);
 	ok(a.rc == 0 && a.r.cpu_count == 4 && a.r.exclusive && !nodeset_has(&a.r.nodes, 1),
 	   "annotations of the pod count before them, and leave the other keys");
+	p = pod(own + 1, 1);
 	p.resources = c.resources;
-	is_int(nri_pod_request(&p, &c, &conf, &whole, &err), 0, "a pod with such a container");
-	ok(!request_asks(&whole), "is not looked at as a whole");
+	ok(nri_pod_request(&p, &c, &conf, &whole, &err) == 0 && !request_asks(&whole),
+	   "a pod with such a container is not looked at as a whole");
+	c.nhooks = 0;
+	ok(nri_pod_request(&p, &c, &conf, &whole, &err) == 0 && request_asks(&whole), "without the device, it is");
+	c.nhooks = 2;
 	p = pod(shared, 1);
 	a = ask(&p, &c, &conf);
 	ok(a.rc == 0 && !a.r.exclusive, "exclusive = false in an annotation counts before exclusive = true of the device");
