@@ -25,6 +25,7 @@ struct doctor {
 		const char *subject;
 		char text[400];
 	} finding[FINDINGS_MAX];
+	bool nri; /* numaplace-nri is used: doctor_check_nri() */
 	bool docker, containerd, podman, crio, lxc, incus, lxd; /* found by doctor_check_runtimes() */
 	bool many_cpus;   /* more than 8 */
 	bool runc_scopes; /* runc before 1.1.6: with over 8 CPUs its systemd scopes get wrong CPUs */

@@ -184,10 +184,10 @@ static void check_docker(struct doctor *d)
 			   "names numaplace-runtime as a runtime (README, Docker)");
 	else if (d->docker)
 		doctor_say(d, VERDICT_FINE, "docker", "has numaplace-runtime as a runtime");
-	if (d->containerd && !d->docker &&
+	if (d->containerd && !d->docker && !d->nri &&
 	    (!doctor_read(d, "etc/containerd/config.toml", json, sizeof(json)) || !strstr(json, "numaplace-runtime")))
 		doctor_say(d, VERDICT_NOTE, "containerd", "has no hooks.d: containers are placed once its config.toml names "
-			   "numaplace-runtime as BinaryName (README, containerd)");
+			   "numaplace-runtime as BinaryName (README, containerd), or numaplace-nri is enabled");
 }
 
 static void check_lxc(struct doctor *d)

@@ -3,6 +3,7 @@
  * `numaplace doctor`: one finding per check, which says that it is fine or what to do. Changes nothing. The exit status
  * is 1 if something must be done.
  */
+#include "cli/doctor-nri.h"
 #include "cli/doctor-report.h"
 #include "cli/doctor-runtimes.h"
 #include "cli/doctor-services.h"
@@ -313,6 +314,7 @@ int verb_doctor(struct cli *cli, int argc, char **argv, struct error *err)
 		return ret;
 	d->cli = cli;
 	check_host(d);
+	doctor_check_nri(d);
 	doctor_check_runtimes(d);
 	doctor_check_services(d);
 	doctor_check_traps(d);

@@ -27,6 +27,7 @@ void decision_init(struct decision *d, struct place_env *env, struct topology *t
 	d->whole = false;
 	d->without = NULL;
 	d->cgroup = NULL;
+	d->near_devices = false;
 	d->second = NULL;
 	constraints_init(&d->limits, request);
 }
@@ -299,6 +300,44 @@ static void hint_near(struct decision *d, const struct nodeset *nodes)
 			nodeset_add(&d->limits.last_nodes, t->nodes[i].id);
 }
 
+/* Mean distance of the nodes of @p from the devices, in the unit of topology.near. */
+static double distance_from_devices(const struct decision *d, const struct placement *p)
+{
+	const struct topology *t = d->topology;
+	unsigned int n = 0;
+	double sum = 0;
+
+	for (unsigned int k = 0; k < d->devices.n; k++) {
+		int device = topology_find_node(t, d->devices.node[k]);
+
+		for (unsigned int i = 0; device >= 0 && i < t->nnodes; i++) {
+			if (!nodeset_has(&p->nodes, t->nodes[i].id))
+				continue;
+			sum += t->near[i * t->nnodes + (unsigned int)device];
+			n++;
+		}
+	}
+	return n ? sum / n : 0;
+}
+
+/* Whether a choice among all nodes is nearer to the devices than @there, which is on @nodes alone. */
+static bool devices_are_elsewhere(struct decision *d, const struct usage *usage, const struct nodeset *nodes,
+				  const struct placement *there)
+{
+	cleanup_placement struct placement p = { 0 };
+	const struct nodeset last = d->limits.last_nodes;
+	struct error err;
+	bool elsewhere;
+
+	if (!d->near_devices || !d->devices.n)
+		return false;
+	hint_near(d, nodes);
+	elsewhere = decision_try(d, usage, &p, NULL, &err) == 0 && !p.overcommitted &&
+		    distance_from_devices(d, &p) < distance_from_devices(d, there);
+	d->limits.last_nodes = last;
+	return elsewhere;
+}
+
 int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
 		       struct placement *out, struct reasons *why, struct error *err)
 {
@@ -317,7 +356,8 @@ int decision_make_near(struct decision *d, struct ledger *l, const struct nodese
 	rc = narrow_to(d, nodes, mems) ? decision_try(d, usage, out, why, err) : -ENOSPC;
 	d->limits = wide;
 	/* A request for more CPUs than there are gets all of them: not here, if other nodes have more. */
-	if (rc == 0 && !out->overcommitted && idset_count(&out->share.cpus) >= admit_cpus_asked(d->request)) {
+	if (rc == 0 && !out->overcommitted && idset_count(&out->share.cpus) >= admit_cpus_asked(d->request) &&
+	    !devices_are_elsewhere(d, usage, nodes, out)) {
 		decision_say_chosen(d, out, why);
 		return 0;
 	}

@@ -17,6 +17,7 @@ struct decision {
 	struct constraints limits;
 	struct device_nodes devices;
 	bool whole;              /* select_input.whole: nodes or CPUs were chosen outside of numaplace */
+	bool near_devices;       /* its devices count before the nodes of decision_make_near() */
 	struct placement *second; /* NULL, or becomes the placement of the runner-up: select_placements() */
 	const char *cgroup;      /* the path of the container's, whose parent may allow more after a sweep; NULL */
 	const struct share *without; /* the container's present share, to subtract from the usage; NULL */
@@ -52,7 +53,8 @@ int decision_make(struct decision *d, struct ledger *l, struct placement *out, s
 
 /*
  * The same for a container that belongs to @nodes and @mems: chooses there alone if there is room without sharing CPUs,
- * else as decision_make(), and then preferably on the nearest nodes.
+ * else as decision_make(), and then preferably on the nearest nodes. With @near_devices, also if it would be nearer to its
+ * devices then.
  */
 int decision_make_near(struct decision *d, struct ledger *l, const struct nodeset *nodes, const struct nodeset *mems,
 		       struct placement *out, struct reasons *why, struct error *err);

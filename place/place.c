@@ -61,6 +61,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	int rc;
 
 	d->cgroup = p->found.cgroup.path;
+	d->near_devices = true;
 	decision_hint_home(d, l, job->runtime_class, job->id);
 	liveness_look_at_few(&env->live);
 	rc = ledger_sweep(l, false, err);

@@ -22,7 +22,8 @@ struct place_job {
 	bool control;               /* @pid is a control process of a unit of systemd, which has confirmed its cgroup */
 	struct request request;     /* finished (request_finish) */
 	bool mems_only;             /* Incus chose the nodes (follow) and writes cpuset.cpus; write cpuset.mems alone */
-	struct nodeset home, home_mems; /* the nodes of its pod, where it belongs if there is room; empty: none */
+	/* The nodes of its pod, where it belongs if there is room and its devices are not nearer to others; empty: none. */
+	struct nodeset home, home_mems;
 	const char *offered;        /* a reservation for another program, which applies it (place/note.h); NULL: not */
 	bool told;                  /* the runtime tells systemd the cpuset, so that the placement need not */
 	const char *applied;        /* how a policy other than strict is put into effect; NULL: not at all */

@@ -157,6 +157,27 @@ static bool copy_paths(struct nri_arena *a, const Nri__Container *from, struct n
 	return paths;
 }
 
+/* The words are in the arena already, and have no NUL in them. */
+static bool copy_hooks(struct nri_arena *a, const Nri__Hooks *from, struct nri_container *out)
+{
+	size_t n = from ? from->n_create_runtime : 0;
+	struct nri_words *hooks = nri_arena_get(a, n * sizeof(*hooks));
+
+	out->hooks = hooks;
+	out->nhooks = n;
+	for (size_t i = 0; hooks && i < n; i++) {
+		const Nri__Hook *h = from->create_runtime[i];
+		struct nri_text *word = nri_arena_get(a, h->n_args * sizeof(*word));
+
+		if (!word)
+			return false;
+		for (size_t k = 0; k < h->n_args; k++)
+			word[k] = view(h->args[k]);
+		hooks[i] = (struct nri_words){ .n = h->n_args, .word = word };
+	}
+	return hooks;
+}
+
 static char type_of(const ProtobufCBinaryData *type)
 {
 	char c = type->len == 1 ? (char)*type->data : 0;
@@ -212,8 +233,8 @@ static bool copy_container(struct nri_arena *a, const Nri__Container *from, stru
 	return copy(a, &from->id, &out->id) && copy(a, &from->pod_sandbox_id, &out->pod) &&
 	       copy(a, &from->name, &out->name) && copy(a, &spec->cgroups_path, &out->cgroups_path) &&
 	       copy_entries(a, from->n_annotations, from->annotations, &out->annotations) &&
-	       copy_variables(a, from, out) && copy_paths(a, from, out) && copy_devices(a, spec, out) &&
-	       copy_resources(a, spec->resources, &out->resources);
+	       copy_variables(a, from, out) && copy_hooks(a, from->hooks, out) && copy_paths(a, from, out) &&
+	       copy_devices(a, spec, out) && copy_resources(a, spec->resources, &out->resources);
 }
 
 int nri_decode_call(struct nri_arena *a, const uint8_t *bytes, size_t n, struct nri_call *out, struct error *err)

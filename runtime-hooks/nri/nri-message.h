@@ -73,11 +73,19 @@ struct nri_device {
 	int64_t major, minor;
 };
 
+/* The arguments of a hook; the first one is its name. */
+struct nri_words {
+	size_t n;
+	const struct nri_text *word;
+};
+
 struct nri_container {
 	struct nri_text id, pod, name, cgroups_path;
 	uint32_t pid; /* 0: not known */
 	size_t nvariables; /* of the environment: those that may be keys of numaplace */
 	const struct nri_text *variables;
+	size_t nhooks; /* of the stage createRuntime, also those of CDI */
+	const struct nri_words *hooks;
 	size_t ndevices;
 	const struct nri_device *devices;
 	size_t npaths;     /* sources of mounts below /dev */

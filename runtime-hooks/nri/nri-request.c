@@ -85,7 +85,7 @@ static int collect_all(const struct nri_pod *pod, const struct nri_container *c,
 	return rc;
 }
 
-/* --- environment and devices --- */
+/* --- environment, devices of CDI, and other devices --- */
 
 static int collect_variables(const struct nri_container *c, struct oci_variables *out, struct error *err)
 {
@@ -99,6 +99,17 @@ static int collect_variables(const struct nri_container *c, struct oci_variables
 		if (rc < 0)
 			error_prefix(err, rc, "environment");
 	}
+	return rc;
+}
+
+/* A device of CDI that stands for a placement has put a hook with its keys into the spec. */
+static int collect_defaults(const struct nri_container *c, struct oci_config *out, struct error *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < c->nhooks; i++)
+		for (size_t k = 0; k < c->hooks[i].n && rc == 0; k++)
+			rc = oci_config_add_hook_arg(out, k, c->hooks[i].word[k].text, err);
 	return rc;
 }
 
@@ -223,11 +234,15 @@ int nri_request(const struct nri_pod *pod, const struct nri_container *c, const 
 	*out = r;
 	if (rc == 0)
 		rc = collect_variables(c, &config.variables, err);
+	if (rc == 0)
+		rc = collect_defaults(c, &config, err);
 	*asked = oci_config_asks(&config, conf);
 	if (rc == 0)
 		rc = oci_annotations_request(&config.annotations, conf->container_keys, &r, err);
 	if (rc == 0)
 		rc = oci_variables_request(&config.variables, &config.annotations, conf, &r, err);
+	if (rc == 0)
+		rc = oci_config_add_defaults(&config, NULL, &r, err);
 	if (rc < 0) {
 		*asked = true;
 		return rc;
@@ -276,6 +291,8 @@ int nri_pod_request(const struct nri_pod *pod, const struct nri_container *c, co
 	rc = collect(c->annotations, c->nannotations, NULL, &own.annotations, err);
 	if (rc == 0)
 		rc = collect_variables(c, &own.variables, err);
+	if (rc == 0)
+		rc = collect_defaults(c, &own, err);
 	if (rc < 0 || oci_config_asks(&own, conf))
 		return rc;
 	rc = collect(pod->annotations, pod->nannotations, NULL, &config.annotations, err);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a container of a pod requests: the keys in its annotations, in those of its pod and in its environment, its
- * resources where no key says otherwise, its devices, and the host's default for pods.
+ * What a container of a pod requests: the keys in its annotations, in those of its pod and in its environment, those
+ * of a device of CDI, its resources where no key says otherwise, its devices, and the host's default for pods.
  */
 #ifndef NUMAPLACE_NRI_REQUEST_H
 #define NUMAPLACE_NRI_REQUEST_H

@@ -190,17 +190,21 @@ static int add_default(struct oci_config *c, const char *text, struct error *err
  * Not only the hook that has this option needs it: with an annotation, another hook of numaplace may be called first, or
  * change the options.
  */
-static int see_hook_arg(void *arg, const struct json_value *v, struct error *err)
+int oci_config_add_hook_arg(struct oci_config *c, size_t index, const char *text, struct error *err)
 {
-	struct oci_config *c = arg;
 	bool now = c->in_hook && c->default_next;
 
-	if (v->index == 0) {
-		c->in_hook = strcmp(v->text, "oci-hook") == 0;
+	if (index == 0) {
+		c->in_hook = strcmp(text, "oci-hook") == 0;
 		now = false;
 	}
-	c->default_next = strcmp(v->text, "--default") == 0;
-	return now ? add_default(c, v->text, err) : 0;
+	c->default_next = strcmp(text, "--default") == 0;
+	return now ? add_default(c, text, err) : 0;
+}
+
+static int see_hook_arg(void *arg, const struct json_value *v, struct error *err)
+{
+	return oci_config_add_hook_arg(arg, v->index, v->text, err);
 }
 
 #define RESOURCES "linux/resources/"

@@ -65,6 +65,9 @@ static inline void cleanup_oci_configp(struct oci_config *c)
  */
 const char *oci_config_id(const struct oci_config *c);
 
+/* Takes the next argument of a hook of the stage createRuntime, the @index-th from 0: those of --default become defaults. */
+int oci_config_add_hook_arg(struct oci_config *c, size_t index, const char *text, struct error *err);
+
 /* Adds "KEY=VALUE" to the struct request @defaults: for the option --default. */
 int oci_default_parse(void *defaults, const char *value, struct error *err);
 

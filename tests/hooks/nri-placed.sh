@@ -40,6 +40,44 @@ placed() {
 	[[ $("$BUILD/../numaplace" explain disk) == *"near nvme0n1 (node 2), found in the container's configuration"* ]]
 	ok $? 'explain names the disk'
 	ask remove disk p6
+
+	ask create first p10 "$group/c2" limits.cpu=1 limits.cpu.nodes=0
+	ask create near p10 "$group/c2" limits.cpu=1 disk=259
+	[[ $answer == [45]' 2 '* ]]
+	ok $? 'a container with a disk leaves the home of its pod for the node of the disk' "$answer"
+	ask remove near p10
+	ask create near p10 "$group/c2" limits.cpu=1 limits.cpu.device=require:auto disk=259
+	[[ $answer == [45]' 2 '* ]]
+	ok $? 'so does one that requires that node' "$answer"
+	ask remove near p10
+	ask create at-home p10 "$group/c2" limits.cpu=1 limits.cpu.device=none disk=259
+	[[ $answer == 1' 0 '* ]]
+	ok $? 'one whose devices do not count stays' "$answer"
+	ask remove at-home p10
+	ask create at-home p10 "$group/c2" limits.cpu=1
+	[[ $answer == 1' 0 '* ]]
+	ok $? 'the home stays where it was' "$answer"
+	ask remove at-home p10
+	ask remove first p10
+	# Node 0 would be as good as the home.
+	ask create full p11 "$group/c2" limits.cpu=2 limits.cpu.nodes=2
+	ask create half p11 "$group/c2" limits.cpu=1 limits.cpu.nodes=0
+	ask create first p13 "$group/c2" limits.cpu=1 limits.cpu.nodes=3
+	ask create near p13 "$group/c2" limits.cpu=1 disk=259
+	[[ $answer == 7' 3 '* ]]
+	ok $? 'a container stays at home if the node of the disk is full' "$answer"
+	ask remove near p13
+	ask remove first p13
+	ask remove full p11
+	ask remove half p11
+	ask create first p12 "$group/c2" limits.cpu.nodes=balanced cpus=1 pod.cpus=2
+	place=${answer% /*}
+	ask create near p12 "$group/c2" limits.cpu.nodes=balanced cpus=1 pod.cpus=2 disk=259
+	[[ $place != *' 2' && $answer == [45]' 2 '* ]]
+	ok $? 'a place for the whole pod is a home that a container with a disk leaves, too' "$place" "$answer"
+	ask remove near p12
+	ask remove first p12
+
 	ask create keyless p7 "$group/c2" disk=259
 	[ "$answer" = nothing ]
 	ok $? 'a container with a disk and without a key is left alone' "$answer"

@@ -390,7 +390,36 @@ echo numad > "$tmp/four/proc/77/comm"
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +numad' <<< "$out"
 ok $? 'doctor: a running numad is reported'
-rm -r "$tmp/four/proc/77"
+rm "$tmp/four/proc/77/comm"
+# A plugin of NRI that sets CPUs is no problem without numaplace-nri.
+mkdir -p "$tmp/four/proc/78" "$tmp/four/opt/nri/plugins" "$tmp/four/etc/containerd"
+nri_is() { # STATUS NAME TEXT
+	[ "$got" = "$1" ] && [ "$(jq -r '.checks[] | select(.check == "nri") | .verdict + " " + .text' <<< "$out")" = "$3" ]
+	ok $? "doctor: $2" "$out"
+}
+printf '/bin/dracpu\0--flag\0' > "$tmp/four/proc/77/cmdline"
+touch "$tmp/four/opt/nri/plugins/"{10-balloons,20-logger,README} "$tmp/four/usr/bin/containerd"
+run doctor --json
+nri_is 0 'without numaplace-nri, other plugins of NRI are not reported' ''
+jq_is 'doctor: containerd that does not place' '[.checks[] | select(.check == "containerd") | .verdict]' '["fine","note"]'
+printf '/usr/libexec/numaplace/numaplace-nri\0' > "$tmp/four/proc/78/cmdline"
+conflict='can set the CPUs of containers, and the runtime refuses a container whose CPUs two plugins set: use one plugin'
+others='if one of them sets CPUs, the runtime refuses each container that numaplace-nri places, too'
+run doctor --json
+nri_is 1 'two plugins of NRI that set CPUs' "do beside numaplace-nri, 10-balloons, dracpu $conflict
+note the runtime also launches 20-logger from /opt/nri/plugins: $others"
+[ "$(jq -r '.checks[] | select(.check == "containerd") | .verdict' <<< "$out")" = fine ]
+ok $? 'doctor: containerd with numaplace-nri'
+rm -r "$tmp/four/proc/7"[78]
+mkdir "$tmp/four/opt/nri/mine"
+touch "$tmp/four/opt/nri/mine/"{40-numaplace,30-topology-aware}
+printf '[plugins."io.containerd.nri.v1.nri"]\n  plugin_path = "/opt/nri/mine"\n' > "$tmp/four/etc/containerd/config.toml"
+run doctor --json
+nri_is 1 'plugins that containerd launches from another folder' "do beside numaplace-nri, 30-topology-aware $conflict"
+rm "$tmp/four/opt/nri/mine/30-topology-aware"
+run doctor --json
+nri_is 0 'numaplace-nri alone' 'fine numaplace-nri is used; no other plugin is known to set CPUs'
+rm -r "$tmp/four/opt" "$tmp/four/etc/containerd" "$tmp/four/usr/bin/containerd"
 echo '{"policyName":"static"}' > "$tmp/four/var/lib/kubelet/cpu_manager_state"
 run doctor --json
 [ "$got" = 1 ] && [ "$(jq -r '.checks[] | select(.verdict == "do") | .check' <<< "$out")" = kubelet ]

@@ -120,6 +120,9 @@ static size_t pack_event(uint8_t *out, bool change)
 	Nri__Device device = NRI__DEVICE__INIT, fifo = NRI__DEVICE__INIT, *devices[] = { &device, &fifo };
 	Nri__DeviceRule rule = NRI__DEVICE_RULE__INIT, *rules = &rule;
 	Nri__Mount mount = NRI__MOUNT__INIT, other = NRI__MOUNT__INIT, *mounts[] = { &other, &mount };
+	char *args[] = { (char *)(uintptr_t) "oci-hook", (char *)(uintptr_t) "createRuntime" };
+	Nri__Hook hook = NRI__HOOK__INIT, *hook_list = &hook;
+	Nri__Hooks hooks = NRI__HOOKS__INIT;
 	ProtobufCBinaryData env[] = { bytes("PATH=/bin"), bytes("NUMAPLACE_LIMITS_CPU=2"), bytes("NUMAPLACE_CPUS=0") };
 
 	device.type = bytes("b");
@@ -140,6 +143,11 @@ static size_t pack_event(uint8_t *out, bool change)
 	c.n_mounts = 2;
 	c.env = env;
 	c.n_env = 3;
+	hook.args = args;
+	hook.n_args = 2;
+	hooks.create_runtime = &hook_list;
+	hooks.n_create_runtime = 1;
+	c.hooks = &hooks;
 	pod.id = bytes("pod1");
 	pod.namespace_ = bytes("default");
 	pod.runtime_handler = bytes("runc");
@@ -206,6 +214,8 @@ static void events(void)
 	is_int((int)e.container.resources.period, 100000, "period");
 	is_int((int)e.container.nvariables, 1, "of the environment, only what may be a key is kept");
 	is_str(e.container.variables[0].text, "NUMAPLACE_LIMITS_CPU=2", "the variable");
+	ok(e.container.nhooks == 1 && e.container.hooks[0].n == 2 &&
+	   strcmp(e.container.hooks[0].word[1].text, "createRuntime") == 0, "a hook with its arguments");
 	is_int((int)e.container.ndevices, 2, "two devices");
 	ok(e.container.devices[0].type == 'b' && e.container.devices[0].major == 259 && e.container.devices[0].minor == 1,
 	   "a block device");

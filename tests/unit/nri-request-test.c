@@ -268,6 +268,48 @@ static void variables(void)
 	is_int(ask(&p, &c, &conf).rc, -EINVAL, "a NUL in a variable is an error");
 }
 
+static void cdi(void)
+{
+	const struct nri_text exclusive[] = { text("oci-hook"), text("--default"), text("limits.cpu.nodes=1"), text("--default"),
+					      text("limits.cpu.exclusive=true"), text("createRuntime") };
+	const struct nri_text other[] = { text("other-hook"), text("--default"), text("limits.cpu=8") };
+	const struct nri_text bad[] = { text("oci-hook"), text("--default"), text("limits.cpu=many") };
+	const struct nri_words both[] = { { 3, other }, { 6, exclusive } }, wrong[] = { { 3, bad } };
+	const struct nri_entry own[] = { { text("limits.cpu"), text("4") }, { text("limits.cpu.nodes"), text("balanced") } };
+	const struct nri_entry shared[] = { { text("limits.cpu.exclusive"), text("false") } };
+	struct nri_container c = container();
+	struct nri_pod p = pod(NULL, 0);
+	struct request whole;
+	struct conf conf;
+	struct error err;
+	struct asked a;
+
+	conf_init(&conf);
+	c.hooks = both;
+	c.nhooks = 2;
+	a = ask(&p, &c, &conf);
+	ok(a.rc == 0 && a.asked && a.r.exclusive && nodeset_has(&a.r.nodes, 1), "the keys of a device of CDI are a request");
+	is_int((int)a.r.cpu_count, 2, "with the limits of the container, and not with the options of other hooks");
+	p = pod(own, 2);
+	a = ask(&p, &c, &conf);
+	ok(a.rc == 0 && a.r.cpu_count == 4 && a.r.exclusive && !nodeset_has(&a.r.nodes, 1),
+	   "annotations of the pod count before them, and leave the other keys");
+	p = pod(own + 1, 1);
+	p.resources = c.resources;
+	ok(nri_pod_request(&p, &c, &conf, &whole, &err) == 0 && !request_asks(&whole),
+	   "a pod with such a container is not looked at as a whole");
+	c.nhooks = 0;
+	ok(nri_pod_request(&p, &c, &conf, &whole, &err) == 0 && request_asks(&whole), "without the device, it is");
+	c.nhooks = 2;
+	p = pod(shared, 1);
+	a = ask(&p, &c, &conf);
+	ok(a.rc == 0 && !a.r.exclusive, "exclusive = false in an annotation counts before exclusive = true of the device");
+	c.hooks = wrong;
+	c.nhooks = 1;
+	a = ask(&p, &c, &conf);
+	ok(a.rc == -EINVAL && a.asked && strstr(a.err.text, "many"), "a bad value is an error: %s", a.err.text);
+}
+
 static void devices(void)
 {
 	static char dir[] = "/tmp/numaplace-nri-XXXXXX";
@@ -356,6 +398,7 @@ int main(void)
 	whole_pod();
 	guaranteed();
 	variables();
+	cdi();
 	devices();
 	cgroups();
 	return done();

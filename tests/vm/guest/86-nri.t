@@ -3,7 +3,7 @@
 #
 # numaplace-nri under a real containerd, whose CRI is called as a kubelet does: pods with and without annotations, refusals,
 # an update of resources, pins, a kill of the plugin and restarts of both sides.
-# Then a disk without a key that names it, a key in the environment, and CDI.
+# Then a second plugin that sets CPUs, crun, a disk without a key that names it, a key in the environment, and CDI.
 # Layout: 4x2-pairs, systemd.
 # disk on node 3
 # time limit: 700 s
@@ -188,15 +188,56 @@ stop "$second" > /dev/null
 stop "$first_app" > /dev/null
 is "the ledger is empty when all placed containers are removed" "$(placed)" 0
 
+# --- a second plugin that sets CPUs, called before and after this one
+other=/run/tests/other
+mkdir -p $other
+cp /tests/bin/nri-other /run/tests/dracpu
+ok "a pod starts" pod two limits.cpu.nodes/container.both=balanced
+for index in 30 50; do
+	rm -f $other/*
+	/run/tests/dracpu $index 0 $other &
+	ok "a second plugin connects, with the index $index" eventually [ -e $other/connected ]
+	not_ok "a container is refused if both plugins set its CPUs" create both "$limits" /bin/sh -c "$show"
+	like "CRI names both plugins" "$said" 'plugins "(30|40|50)-[a-z]+" and "(30|40|50)-[a-z]+" both tried to set CPU pinning'
+	is "nothing is left of it in the ledger" "$(placed)" 0
+	[ $index = 50 ] || kill $!
+done
+ok "a container without keys is created" create single "$limits" /bin/sh -c "$show"
+ok "it starts" start
+is "on the CPUs of the second plugin" "$(first two single Cpus) $(place_of "$ctr")" '0 '
+stop > /dev/null
+like "doctor knows the second plugin by its name" "$(COLUMNS=400 numaplace doctor)" '^do +nri +beside numaplace-nri, dracpu can set the CPUs'
+kill $!
+
+# --- crun
+handler=crun
+ok "a pod of crun starts" pod crun limits.cpu.nodes=balanced
+ok "its container is created" create app "$limits" /bin/sh -c "$show"
+reserved=$(place_of "$ctr")
+like "it is reserved" "$reserved" '^[0-7]-[0-7] [0-3]$'
+ok "it starts" start
+is "its first instruction sees its CPUs and memory nodes" "$(first crun app Cpus) $(first crun app Mems)" "$reserved"
+cgroup=$(numaplace --json status | jq -r '.containers[0].cgroup')
+is "its cgroup is marked" "$(getfattr --only-values -n trusted.volatile.memory.nodes "/sys/fs/cgroup$cgroup" 2> /dev/null)" \
+	"${reserved#* }"
+stop > /dev/null
+is "it is removed from the ledger" "$(placed)" 0
+handler=
+
 # --- a disk, a key in the environment, and CDI
 disk=$(basename "$(dirname "$(grep -l '^onnode3$' /sys/block/*/serial)")")
-ok "a pod with limits.cpu starts" pod disk limits.cpu=2
+ok "a pod with limits.cpu starts" pod disk limits.cpu=1 limits.cpu.nodes/container.first=0
+ok "its first container is created" create first "$limits" /bin/sh -c "$show"
+is "on its node" "$(place_of "$ctr")" "0 0"
+first_one=$ctr
 more="devices { container_path: \"/dev/d\" host_path: \"/dev/$disk\" permissions: \"rwm\" }"
-ok "its container with a disk is created" create app "$limits" /bin/sh -c "$show"
+ok "a container with a disk is created" create app "$limits" /bin/sh -c "$show"
 ok "it starts" start
-is "it is on the node of the disk" "$(first disk app Cpus) $(first disk app Mems)" "6-7 3"
+is "it is on the node of the disk" "$(first disk app Cpus) $(first disk app Mems)" "6 3"
 like "explain names the disk" "$(numaplace explain "$ctr")" "near $disk \\(node 3\\), found in the container's configuration"
 stop > /dev/null
+more=
+stop "$first_one" > /dev/null
 ok "a pod without keys starts" pod keyless
 more='envs { key: "NUMAPLACE_LIMITS_CPU" value: "2" }'
 ok "its container with a key in the environment is created" create variable "$limits" /bin/sh -c "$show"
@@ -207,11 +248,28 @@ mkdir -p /etc/cdi
 ln -s /usr/share/numaplace/cdi/numaplace.yaml /etc/cdi/
 more='cdi_devices { name: "numaplace.org/place=balanced" }'
 ok "its container with a device of CDI is created" create cdi "$limits" /bin/sh -c "$show"
-is "the plugin does not place it" "$(place_of "$ctr")" ""
+reserved=$(place_of "$ctr")
+like "the plugin reserves its place" "$reserved" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
 ok "it starts" start
-like "the hook of CDI places it" "$(first keyless cdi Cpus) $(first keyless cdi Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
+is "on that place" "$(first keyless cdi Cpus) $(first keyless cdi Mems)" "$reserved"
+stop > /dev/null
+is "its record is removed" "$(placed)" 0
+ok "the plugin stops" systemctl stop numaplace-nri.service
+ok "without it, a container with a device of CDI is created" create alone "$limits" /bin/sh -c "$show"
+ok "it starts" start
+like "the hook of CDI places it" "$(first keyless alone Cpus) $(first keyless alone Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
 stop > /dev/null
 is "the hook of CDI removes its record" "$(placed)" 0
+ok "the plugin starts" systemctl start numaplace-nri.service
+ok "it connects" eventually connected
+ok "a pod with an annotation starts" pod annotated limits.cpu=1
+more='cdi_devices { name: "numaplace.org/place=exclusive" }'
+ok "its container with a device of CDI for exclusive CPUs is created" create cdi "$limits" /bin/sh -c "$show"
+ok "it starts" start
+like "it has the CPUs of the annotation" "$(first annotated cdi Cpus)" '^[0-7]$'
+is "and they are exclusive" "$(numaplace --json status | jq -r '.containers[0].exclusive != null')" true
+stop > /dev/null
+is "its record is removed" "$(placed)" 0
 # The first processes of the other containers ignore SIGTERM, for which systemd would wait.
 for f in /sys/fs/cgroup/kubepods*/cgroup.kill; do
 	echo 1 > "$f"

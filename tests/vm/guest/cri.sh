@@ -68,6 +68,11 @@ cri_up() {
 		  runtime_type = "io.containerd.runc.v2"
 		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc.options]
 		  SystemdCgroup = true
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun]
+		  runtime_type = "io.containerd.runc.v2"
+		[plugins."io.containerd.grpc.v1.cri".containerd.runtimes.crun.options]
+		  BinaryName = "/usr/bin/crun"
+		  SystemdCgroup = true
 	END
 	systemctl restart containerd.service && eventually ctr version > /dev/null
 }
@@ -87,11 +92,12 @@ pod_config() {
 		$p_annotations"
 }
 
-# pod NAME [ANNOTATION=VALUE...]: starts a pod; its id is in $pod, its configuration in $pod_config.
+# pod NAME [ANNOTATION=VALUE...]: starts a pod; its id is in $pod, its configuration in $pod_config. $handler: its runtime.
+handler=
 pod() {
 	pod_config=$(pod_config "$@")
 	mkdir -p "/run/tests/logs/$1"
-	said=$(cri RunPodSandbox RunPodSandboxRequest Id "config { $pod_config }")
+	said=$(cri RunPodSandbox RunPodSandboxRequest Id "config { $pod_config } runtime_handler: \"$handler\"")
 	pod=$(echo "$said" | cri_id)
 	echo "$said"
 	[ "$pod" ]
