@@ -445,6 +445,11 @@ test-fuzz: fuzz-build fuzz-afl-build
 test-vm:
 	@$(run_tiers) vm
 
+# Not a part of `make test`: a real kube-apiserver, which is built from Debian 12's source (see tests/kube/build-apiserver), and etcd.
+.PHONY: test-kube
+test-kube: all
+	@NUMAPLACE_BUILD=$(abspath $(O)) tests/kube/run
+
 # HOST=1: on this machine itself, which needs several nodes and cgroup v2.
 .PHONY: demo
 demo:
@@ -632,6 +637,7 @@ help:
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'
+	@echo 'make test-kube        numaplace-kube with etcd and a kube-apiserver 1.20.2, which is built; not a part of make test'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'

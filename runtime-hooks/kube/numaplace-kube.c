@@ -99,7 +99,7 @@ static void say_success(struct kube *k)
 
 /* --- requests --- */
 
-/* A request that can succeed later without a change: -EAGAIN. */
+/* -EAGAIN: the same request can succeed later; -EPERM: it cannot. */
 static int refused(const struct kube *k, const char *path, struct error *err)
 {
 	long status = k->answer.status;
@@ -107,11 +107,11 @@ static int refused(const struct kube *k, const char *path, struct error *err)
 	char said[ANSWER_SAID_MAX];
 
 	answer_message(k->answer.text, k->answer.len, k->token, said);
-	return error_set(err, later ? -EAGAIN : -EINVAL, "%.100s: PATCH %.120s: HTTP status %ld%s%s", k->server, path, status,
+	return error_set(err, later ? -EAGAIN : -EPERM, "%.100s: PATCH %.120s: HTTP status %ld%s%s", k->server, path, status,
 			 *said ? ": " : "", said);
 }
 
-/* Server-side apply of one object. Returns 0, -EAGAIN, -EINVAL, or another negative errno for a failure of the network. */
+/* Server-side apply of one object. Returns 0, -EAGAIN, -EPERM, or another negative errno for a failure of the network. */
 static int apply(struct kube *k, const char *path, const struct json_writer *o, struct error *err)
 {
 	sigset_t held;
@@ -241,7 +241,7 @@ static void send_event(struct kube *k, struct kube_event *e)
 	rc = apply(k, path, &o, &err);
 	if (rc < 0 && !ended)
 		say_failure(k, &err);
-	if (rc < 0 && rc != -EINVAL) {
+	if (rc < 0 && rc != -EPERM) {
 		schedule_failed(&k->refusals, clock_ms());
 		return;
 	}
