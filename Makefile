@@ -100,13 +100,17 @@ nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-ar
 # What reads pods as an OCI hook reads containers, and places them.
 nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-request.c nri-home.c nri-moves.c nri-patience.c nri-state.c \
 	nri-agent.c)) $(nri_wire) \
-	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
+	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c)) \
+	$(call objects,$(addprefix runtime-hooks/kube/,refusal.c kube-name.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 # libvirt runs both by paths of its own; see sbin_programs.
 libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c domain.c qemu.c))
 libvirt_hook_objects = $(call objects,runtime-hooks/libvirt/libvirt-hook.c)
 numad_objects = $(call objects,runtime-hooks/libvirt/numad.c)
 service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
+# What the API of Kubernetes gets: a room between the library and the other programs. Only https.c uses libcurl.
+kube_room = $(O)/libkube.a $(O)/libcommon.a $(front)
+kube_objects = $(call objects,$(addprefix runtime-hooks/kube/,numaplace-kube.c https.c))
 cli_objects = $(call objects,cli/*.c)
 
 # libnumaplace is made of the same sources, compiled once more: for a shared library, and for callers with threads,
@@ -119,7 +123,7 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(criu_hook_objects),$(O)/criu-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
+	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri) $(if $(kube_objects),$(O)/numaplace-kube)
 
 # libvirtd runs them, and its AppArmor profile allows it no program of libexec.
 sbin_programs = $(if $(numad_objects),$(O)/numaplace-numad) $(if $(libvirt_hook_objects),$(O)/numaplace-libvirt-hook)
@@ -142,13 +146,15 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 # asks nothing.
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
 nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
-libexec_found = $(filter-out %/lxc-hook %/numaplace-nri,$(libexec_programs)) $(lxc_hook) $(nri_plugin)
+kube_program = $(if $(call has,libcurl),$(filter %/numaplace-kube,$(libexec_programs)))
+libexec_found = $(filter-out %/lxc-hook %/numaplace-nri %/numaplace-kube,$(libexec_programs)) $(lxc_hook) $(nri_plugin) $(kube_program)
 libvirt_hook = $(if $(call has,libxml-2.0),$(filter %/numaplace-libvirt-hook,$(sbin_programs)))
 sbin_found = $(filter-out %/numaplace-libvirt-hook,$(sbin_programs)) $(libvirt_hook)
 without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook is left out: libxml2 is not installed (make deps))
 without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
 without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
+without_kube = $(if $(kube_program),,numaplace-kube is left out: libcurl is not installed (make deps))
 
 .SECONDEXPANSION:
 .PHONY: all left-out
@@ -156,6 +162,7 @@ all: $(bin_programs) $$(libexec_found) $$(sbin_found) $(library) left-out
 left-out:
 	@$(if $(without_lxc),echo >&2 'numaplace: $(without_lxc)',:)
 	@$(if $(without_nri),echo >&2 'numaplace: $(without_nri)',:)
+	@$(if $(without_kube),echo >&2 'numaplace: $(without_kube)',:)
 	@$(if $(without_libvirt),echo >&2 'numaplace: $(without_libvirt)',:)
 
 # The one file of each room that uses a library.
@@ -165,6 +172,7 @@ $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
 $(O)/runtime-hooks/libvirt/xml.o: cc_pkgs = libxml-2.0
+$(O)/runtime-hooks/kube/https.o: cc_pkgs = libcurl
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
 	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
 	tests/hooks/nri-drive.c)
@@ -211,6 +219,7 @@ $(O)/libcgrouproom.a: $(call objects,cgroup/*.c)
 $(O)/libplace.a: $(call objects,place/*.c)
 $(O)/libfront.a: $(call objects,lib/*.c)
 $(O)/libcommon.a: $(call objects,runtime-hooks/common/*.c)
+$(O)/libkube.a: $(filter-out $(kube_objects),$(call objects,runtime-hooks/kube/*.c))
 # Not libcgroup.c, whose library keeps its state in variables of the whole process.
 $(library_rooms): $(patsubst %.c,$(O)/pic/%.o,$(filter-out cgroup/libcgroup.c,\
 	$(wildcard plugin/*/*.c cgroup/*.c place/*.c)))
@@ -228,7 +237,7 @@ $(O)/libnumaplace.so.$(VERSION): $(library_objects) $(library_rooms) lib/libnuma
 	ln -sf $(@F) $(O)/$(soname)
 	ln -sf $(soname) $(O)/libnumaplace.so
 
-$(O)/numaplace $(O)/image/numaplace: $(cli_objects) $(incus_api_parts) $(O)/libcommon.a $(front)
+$(O)/numaplace $(O)/image/numaplace: $(cli_objects) $(incus_api_parts) $(kube_room)
 $(O)/numaplace $(O)/image/numaplace: link_pkgs = libcgroup numa yajl
 $(O)/oci-hook: $(oci_hook_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/oci-hook: link_static = $(static_pie)
@@ -248,6 +257,8 @@ image_programs = $(addprefix $(O)/image/,numaplace-nri numaplace)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: $(nri_objects) $(nri_parts) $(common)
 $(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
 $(image_programs): link_static = -static-pie -s
+$(O)/numaplace-kube: $(kube_objects) $(kube_room)
+$(O)/numaplace-kube: link_pkgs = libcurl libcgroup numa yajl
 $(O)/numaplace-libvirt-hook: $(libvirt_hook_objects) $(libvirt_parts) $(common)
 $(O)/numaplace-libvirt-hook: link_pkgs = libxml-2.0
 $(O)/numaplace-numad: $(numad_objects) $(common)
@@ -263,6 +274,8 @@ $(call unit_of,incus-*.c): $(sort $(incus_parts) $(incus_api_parts)) $(common)
 $(call unit_of,incus-*.c): link_pkgs = libcgroup numa yajl yaml-0.1
 $(call unit_of,libvirt-*.c): $(libvirt_parts) $(common)
 $(call unit_of,libvirt-*.c): link_pkgs = libxml-2.0
+$(call unit_of,kube-*.c): $(kube_room)
+$(call unit_of,kube-*.c): link_pkgs = libcgroup numa yajl
 $(call unit_of,nri-*.c): $(nri_parts) $(common)
 $(call unit_of,nri-*.c): link_pkgs = libprotobuf-c yajl
 # What a user of the library links, but for the symbol file: a test finds each of its functions.
@@ -367,7 +380,7 @@ uninstall:
 		case $$(readlink "$$f") in '$(sbindir)'/numaplace-*) rm -f "$$f" ;; esac; done
 	rm -f $(foreach p,numaplace-numad numaplace-libvirt-hook,'$(DESTDIR)$(sbindir)/$(p)')
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri numaplace-kube,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -393,7 +406,7 @@ parallel = -s $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # Beside the programs themselves.
 hook_test_programs = $(O)/dynamic/oci-hook $(addprefix $(O)/bench-hook/,oci-hook lxc-hook numaplace-nri numaplace-runtime numaplace-numad \
 	numaplace-libvirt-hook stage drive) \
-	$(O)/at-each-call $(O)/made-containerd $(O)/nri-drive
+	$(O)/at-each-call $(O)/made-containerd $(O)/made-apiserver $(O)/nri-drive
 
 .PHONY: test check test-lint test-package test-corpus test-unit test-machines test-hooks test-cross test-san test-fuzz test-vm \
 	unit-programs
@@ -432,6 +445,11 @@ test-fuzz: fuzz-build fuzz-afl-build
 test-vm:
 	@$(run_tiers) vm
 
+# Not a part of `make test`: a real kube-apiserver, which is built from Debian 12's source (see tests/kube/build-apiserver), and etcd.
+.PHONY: test-kube
+test-kube: all
+	@NUMAPLACE_BUILD=$(abspath $(O)) tests/kube/run
+
 # HOST=1: on this machine itself, which needs several nodes and cgroup v2.
 .PHONY: demo
 demo:
@@ -441,8 +459,12 @@ demo:
 
 # What contrib/kubernetes/Dockerfile copies, and that file.
 .PHONY: image
-image: $(image_programs)
+image: $(image_programs) $(O)/numaplace-kube
 	cp contrib/kubernetes/Dockerfile $(O)/image/
+	rm -rf $(O)/image/kube
+	mkdir $(O)/image/kube
+	$(INSTALL) -s -m 755 $(O)/numaplace-kube $(O)/image/kube/
+	ldd $(O)/numaplace-kube | sed -n 's/.*[[:space:]]\(\/[^ ]*\) (0x.*/\1/p' | xargs cp -L --parents -t $(O)/image/kube
 
 # BENCH='--quick --rows ...': options of the first, HOOK_BENCH of the second, VM_BENCH of the third, MOVE_BENCH of the fourth,
 # LOCALITY_BENCH of the fifth.
@@ -510,14 +532,19 @@ $(O)/bench-hook/numaplace-libvirt-hook: $(call objects,bench/hook/wrap.c) $(libv
 $(O)/bench-hook/numaplace-libvirt-hook: link_libs = $(call pkg-libs,libxml-2.0) $(wrap_options)
 $(O)/bench-hook/numaplace-numad: $(call objects,bench/hook/wrap.c) $(numad_objects) $(common)
 $(O)/bench-hook/numaplace-numad: link_libs = $(wrap_options)
-$(O)/made-containerd $(O)/nri-drive: $(O)/%: $(O)/tests/hooks/%.o $(nri_wire) $(base)
-$(O)/made-containerd $(O)/nri-drive: link_pkgs = libprotobuf-c
+$(O)/nri-drive: $(O)/tests/hooks/nri-drive.o $(nri_wire) $(base)
+$(O)/nri-drive: link_pkgs = libprotobuf-c
+$(O)/made-containerd: $(O)/tests/hooks/made-containerd.o $(nri_wire) $(O)/libkube.a $(common)
+$(O)/made-containerd: link_pkgs = libprotobuf-c yajl
+$(O)/tests/hooks/made-apiserver.o: cc_pkgs = openssl
+$(O)/made-apiserver: $(O)/tests/hooks/made-apiserver.o $(kube_room)
+$(O)/made-apiserver: link_pkgs = openssl yajl
 
 # --- linking -----------------------------------------------------------------
 
 linked_programs = $(image_programs) $(bin_programs) $(libexec_programs) $(sbin_programs) $(unit_programs) $(O)/dynamic/oci-hook $(O)/bench-select \
 	$(hook_bench_programs) $(addprefix $(O)/bench-hook/,lxc-hook numaplace-nri numaplace-runtime numaplace-numad \
-	numaplace-libvirt-hook) $(O)/at-each-call $(O)/made-containerd $(O)/nri-drive \
+	numaplace-libvirt-hook) $(O)/at-each-call $(O)/made-containerd $(O)/made-apiserver $(O)/nri-drive \
 	$(O)/bench-locality/kubelet
 link_libs = $(call pkg-libs,$(link_pkgs))
 $(linked_programs):
@@ -543,6 +570,8 @@ $(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-con
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
 $(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
 $(call fuzz_of,domain): link_pkgs = libxml-2.0
+$(call fuzz_of,kube): $(O)/libkube.a $(O)/libcommon.a $(front)
+$(call fuzz_of,kube): link_pkgs = yajl
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c
 $(call fuzz_of,kernel): link_pkgs = libcgroup numa
@@ -608,6 +637,7 @@ help:
 	@echo 'make check            unit, machines and hooks: a minute and a half, without root and without guests'
 	@echo 'make test             every tier; STRICT=1 takes a skipped test for a failed one'
 	@echo 'make test-unit        one tier; so are test-lint, -machines, -hooks, -package, -corpus, -cross, -san, -fuzz and -vm'
+	@echo 'make test-kube        numaplace-kube with etcd and a kube-apiserver 1.20.2, which is built; not a part of make test'
 	@echo 'make fuzz             RUNS=N PARSERS=... SEED=N|random: libFuzzer on the parsers; make fuzz-afl: AFL++'
 	@echo 'make analyze          gcc -fanalyzer'
 	@echo 'make demo             six containers on a virtual 4-node machine (HOST=1: on this one)'

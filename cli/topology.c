@@ -5,9 +5,9 @@
  */
 #include "cli/cli.h"
 #include "cli/left-out.h"
-#include "cli/nrt.h"
 #include "cli/table.h"
 #include "plugin/base/size.h"
+#include "runtime-hooks/kube/nrt.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -307,13 +307,15 @@ static int show_labels(const struct cli *cli, struct error *err)
 static int show_nrt(const struct cli *cli, const char *node_name, struct error *err)
 {
 	cleanup_snapshot struct numaplace_snapshot *s = NULL;
-	char name[NRT_NAME_MAX + 1];
-	int ret = nrt_node_name(cli, node_name, name, err);
+	struct json_writer o = JSON_TO(stdout);
+	char name[KUBE_NAME_MAX + 1];
+	int ret = nrt_node_name(cli->root, node_name, name, err);
 
+	if (ret < 0)
+		return error_prefix(err, ret, "topology");
+	ret = cli_snapshot(cli, &s, err);
 	if (ret == 0)
-		ret = cli_snapshot(cli, &s, err);
-	if (ret == 0)
-		nrt_print(s, name);
+		nrt_write(&o, s, name);
 	return ret;
 }
 

@@ -10,6 +10,7 @@
 #include "plugin/base/util.h"
 #include "plugin/base/vec.h"
 #include "runtime-hooks/common/hook.h"
+#include "runtime-hooks/kube/refusal.h"
 #include "runtime-hooks/nri/nri-patience.h"
 #include "runtime-hooks/nri/nri-request.h"
 #include "runtime-hooks/nri/nri-state.h"
@@ -109,14 +110,39 @@ static bool wants(struct nri_agent *a, const struct nri_event *e, struct place_e
 	return *rc == 0 && request_asks(&job->request);
 }
 
+static bool keep_name(char *to, size_t size, const struct nri_text *from)
+{
+	if (from->len >= size)
+		return false;
+	memcpy(to, from->text, from->len + 1);
+	return true;
+}
+
+/* Leaves the refusal to numaplace-kube, if that runs on this node: the runtime must not wait for the network. */
+static void report(const struct nri_agent *a, const struct nri_event *e, const struct error *why)
+{
+	struct refusal r = { .time = clock_ns(CLOCK_REALTIME) / 1000000000 };
+	struct error err;
+
+	if (!keep_name(r.namespace, sizeof(r.namespace), &e->pod.namespace) || !keep_name(r.pod, sizeof(r.pod), &e->pod.name) ||
+	    !keep_name(r.uid, sizeof(r.uid), &e->pod.uid) ||
+	    !keep_name(r.container, sizeof(r.container), &e->container.name))
+		return;
+	snprintf(r.message, sizeof(r.message), "%s", why->text);
+	if (refusal_leave(a->env.state_path, &r, &err) < 0)
+		hook_warn(err.text);
+}
+
 /* The failure becomes the answer, or with on-failure = warn a message. */
-static int conclude(const struct place_env *env, const struct nri_event *e, int rc, struct error *err)
+static int conclude(const struct nri_agent *a, const struct place_env *env, const struct nri_event *e, int rc, struct error *err)
 {
 	if (rc == 0)
 		return 0;
 	if (e->container.name.len && e->container.name.len < 100)
 		error_prefix(err, rc, "container %s", quote(e->container.name.text).text);
 	hook_say(env->conf.warn_only ? LOG_WARNING : LOG_ERR, err->text);
+	if (!env->conf.warn_only)
+		report(a, e, err);
 	return env->conf.warn_only ? 0 : rc;
 }
 
@@ -256,7 +282,7 @@ static int on_create(struct nri_agent *a, const struct nri_event *e, struct nri_
 			add_hook(a, &r.placement, out);
 		}
 	}
-	return conclude(&env, e, rc, err);
+	return conclude(a, &env, e, rc, err);
 }
 
 /* Not every runtime tells the pid before the start: the cgroup then holds the first process alone. */
@@ -301,7 +327,7 @@ static int on_start(struct nri_agent *a, const struct nri_event *e, struct error
 		if (rc == 0)
 			join_home(a, e, &job, false, &r.placement);
 	}
-	return conclude(&env, e, rc, err);
+	return conclude(a, &env, e, rc, err);
 }
 
 /* What the update leaves out stays as it is. */
@@ -343,7 +369,7 @@ static int on_update(struct nri_agent *a, const struct nri_event *e, struct nri_
 		else if (rc == 0)
 			tell(&r, out);
 	}
-	return conclude(&env, e, rc, err);
+	return conclude(a, &env, e, rc, err);
 }
 
 static int on_gone(struct nri_agent *a, const struct nri_event *e, struct error *err)

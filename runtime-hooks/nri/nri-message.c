@@ -114,7 +114,7 @@ static bool copy_pod(struct nri_arena *a, const Nri__Pod *from, struct nri_pod *
 		from = &none;
 	out->nannotations = from->n_annotations;
 	return copy(a, &from->id, &out->id) && copy(a, &from->name, &out->name) &&
-	       copy(a, &from->namespace_, &out->namespace) && copy(a, &from->runtime_handler, &out->handler) &&
+	       copy(a, &from->uid, &out->uid) && copy(a, &from->namespace_, &out->namespace) && copy(a, &from->runtime_handler, &out->handler) &&
 	       copy_entries(a, from->n_annotations, from->annotations, &out->annotations) &&
 	       copy_resources(a, from->spec ? from->spec->pod_resources : NULL, &out->resources);
 }

@@ -62,7 +62,7 @@ struct nri_resources {
 };
 
 struct nri_pod {
-	struct nri_text id, name, namespace, handler;
+	struct nri_text id, name, uid, namespace, handler;
 	size_t nannotations;
 	const struct nri_entry *annotations;
 	struct nri_resources resources;

@@ -6,6 +6,8 @@
  */
 #include "tests/hooks/nri-runtime.h"
 
+#include "runtime-hooks/kube/refusal.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/un.h>
@@ -66,6 +68,13 @@ static bool connected(void)
 	return accepted() && registered("numaplace", "40") && configure() == 0 && synchronize() == 0;
 }
 
+static ProtobufCBinaryData bytes_of(const char *text)
+{
+	return (ProtobufCBinaryData){ .len = strlen(text), .data = (uint8_t *)(uintptr_t)text };
+}
+
+static const char *pod_name = "web-0";
+
 /* CreateContainer of a pod with limits.cpu = @value, or without annotations. */
 static Nri__Response *create(const char *value, size_t step)
 {
@@ -74,10 +83,13 @@ static Nri__Response *create(const char *value, size_t step)
 	Nri__Container c = NRI__CONTAINER__INIT;
 	Nri__Entry entry = NRI__ENTRY__INIT, *list = &entry;
 
-	c.id = (ProtobufCBinaryData){ .len = 3, .data = (uint8_t *)(uintptr_t) "web" };
-	c.name = (ProtobufCBinaryData){ .len = 3, .data = (uint8_t *)(uintptr_t) "app" };
-	entry.key = (ProtobufCBinaryData){ .len = 10, .data = (uint8_t *)(uintptr_t) "limits.cpu" };
-	entry.value = (ProtobufCBinaryData){ .len = strlen(value), .data = (uint8_t *)(uintptr_t)value };
+	c.id = bytes_of("web");
+	c.name = bytes_of("app");
+	entry.key = bytes_of("limits.cpu");
+	entry.value = bytes_of(value);
+	pod.namespace_ = bytes_of("shop");
+	pod.name = bytes_of(pod_name);
+	pod.uid = bytes_of("0b5c2bb4-9f3a-4f43-a7f4-6a6a6a6a6a6a");
 	pod.annotations = &list;
 	pod.n_annotations = *value ? 1 : 0;
 	e.pod = &pod;
@@ -97,6 +109,48 @@ static void is_served(const char *when)
 		nri__response__free_unpacked(r, NULL);
 }
 
+static struct refusal left;
+static unsigned int nleft;
+
+static void note(void *arg, const struct refusal *r)
+{
+	(void)arg;
+	left = *r;
+	nleft++;
+}
+
+static void bad(const char *line)
+{
+	diag("%s", line);
+}
+
+/* What the plugin leaves to numaplace-kube. */
+static void reports(void)
+{
+	char folder_of[96];
+	struct error err;
+	int dir;
+
+	snprintf(folder_of, sizeof(folder_of), "%s/" REFUSALS_FOLDER, state);
+	ok(access(folder_of, F_OK) < 0, "without numaplace-kube, a refusal is not written");
+	dir = refusals_open(state, &err);
+	is_served("with numaplace-kube");
+	refusals_take(dir, note, bad, NULL);
+	is_int(nleft, 1, "with numaplace-kube, the refusal is left to it");
+	ok(!strcmp(left.namespace, "shop") && !strcmp(left.pod, "web-0") && !strcmp(left.container, "app") &&
+	   !strcmp(left.uid, "0b5c2bb4-9f3a-4f43-a7f4-6a6a6a6a6a6a") && left.time > 1700000000, "with the pod and the time");
+	is_str(left.message, "container app: limits.cpu: list \"many\": a number is missing at \"many\"; a whole number of CPUs "
+	       "or a list like 0-3,8 is expected", "and the message of the refusal");
+	pod_name = "../web";
+	is_served("a pod with a hostile name");
+	refusals_take(dir, note, bad, NULL);
+	is_int(nleft, 1, "a pod whose name is not one is not reported");
+	pod_name = "web-0";
+	close(dir);
+	if (unlinkat(AT_FDCWD, folder_of, AT_REMOVEDIR) < 0)
+		diag("cannot remove %s", folder_of);
+}
+
 static void external(void)
 {
 	Nri__Response *r;
@@ -105,6 +159,7 @@ static void external(void)
 	if (!ok(connected(), "the plugin connects, and the handshake succeeds"))
 		return;
 	is_served("first");
+	reports();
 	r = create("", SIZE_MAX / 2);
 	ok(r && r->status && r->status->code == 0 && r->payload.len == 0, "a container without keys is left alone");
 	if (r)

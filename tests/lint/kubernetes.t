@@ -61,8 +61,10 @@ fi
 # --- agreement with the source
 # defined FILE NAME: the string that a #define gives NAME.
 defined() { sed -n "s/^#define $2 *\"\(.*\)\".*/\1/p" "$1"; }
-# one FILTER: a value of the DaemonSet.
-one() { jq -r "select(.kind == \"DaemonSet\") | .spec.template.spec as \$pod | \$pod.containers[0] as \$c | $1" "$tmp/all"; }
+# of NAME FILTER: a value of the DaemonSet; $c is its container NAME.
+of() { jq -r "select(.kind == \"DaemonSet\") | .spec.template.spec as \$pod | \$pod.containers[] | select(.name == \"$1\") as \$c | $2" "$tmp/all"; }
+one() { of numaplace-nri "$1"; }
+kube() { of numaplace-kube "$1"; }
 # same NAME GOT WANT
 same() {
 	[ -n "$2" ] && [ "$2" = "$3" ]
@@ -84,8 +86,10 @@ same 'the ConfigMaps have the file of the configuration' \
 	"$(jq -r 'select(.kind == "ConfigMap") | .data | keys[]' "$tmp/all" | sort -u | xargs)" "${conf##*/}"
 program=$(one '$c.command[0]')
 same 'the image runs the program of the DaemonSet' "$(sed -n 's/^ENTRYPOINT \["\(.*\)"\]/\1/p' $folder/Dockerfile)" "$program"
-same 'the image has the programs that make builds for it' "$(sed -n 's,^COPY \(.*\) /$,\1,p' $folder/Dockerfile)" \
+same 'the image has the static programs that make builds for it' "$(sed -n 's,^COPY \(numaplace.*\) /$,\1,p' $folder/Dockerfile)" \
 	"$(sed -n 's,^image_programs = $(addprefix $(O)/image/\,\(.*\))$,\1,p' Makefile)"
+same 'the image has the folder of numaplace-kube that make fills' "$(sed -n 's,^COPY \(.*\)/ /$,\1,p' $folder/Dockerfile)" \
+	"$(sed -n 's,^	$(INSTALL) -s -m 755 $(O)/numaplace-kube $(O)/image/\(.*\)/$,\1,p' Makefile)"
 same 'one of them is the program of the DaemonSet' "$(sed -n 's/^COPY //p' $folder/Dockerfile | tr ' ' '\n' | grep -x "${program#/}")" "${program#/}"
 same 'the image has the version of numaplace' "$(one '$c.image | sub(".*:"; "")')" "$(sed -n 's/^VERSION = //p' Makefile)"
 # SYS_PTRACE: cgroup_enter_host(), which the service does not need.
@@ -95,14 +99,34 @@ same 'the capabilities are those of the systemd service, and SYS_PTRACE' "$(one 
 same 'the container is not privileged, and has no other capability' \
 	"$(one '[$c.securityContext | .privileged, .allowPrivilegeEscalation, .readOnlyRootFilesystem, .capabilities.drop[]] | join(" ")')" \
 	'false false true ALL'
-same 'the pods of the DaemonSet have the labels that it selects' "$(jq -c 'select(.kind == "DaemonSet") | .spec.selector.matchLabels' "$tmp/all")" \
-	"$(jq -c 'select(.kind == "DaemonSet") | .spec.template.metadata.labels' "$tmp/all")"
+same 'the pods of the DaemonSet have the labels that it selects' "$(jq -c 'select(.kind == "DaemonSet") | .spec.selector // empty | .matchLabels' "$tmp/all")" \
+	"$(jq -c 'select(.kind == "DaemonSet") | .spec.template.metadata // empty | .labels' "$tmp/all")"
 same 'the pods use the service account' "$(one '$pod.serviceAccountName')" "$(jq -r 'select(.kind == "ServiceAccount") | .metadata.name' "$tmp/all")"
-grep -q "getenv(\"$(one '$c.env[0].name')\")" cli/nrt.c
-ok $? 'the variable with the name of the node is the one that topology --nrt reads'
-api=$(sed -n 's/.*"apiVersion", "\(.*\)".*/\1/p' cli/nrt.c) kind=$(sed -n 's/.*"kind", "\(.*\)".*/\1/p' cli/nrt.c)
-same 'the role is for the objects of topology --nrt' "$(jq -r 'select(.kind == "ClusterRole") | .rules[] | .apiGroups[0] + " " + .resources[0]' "$tmp/all")" \
-	"${api%/*} $(tr '[:upper:]' '[:lower:]' <<< "${kind%y}")ies"
+for container in numaplace-nri numaplace-kube; do
+	grep -q "getenv(\"$(of $container '$c.env[0].name')\")" runtime-hooks/kube/nrt.c
+	ok $? "$container: the variable with the name of the node is the one that the source reads"
+done
+# --- numaplace-kube
+same 'numaplace-kube has the image of the plugin' "$(kube '$c.image')" "$(one '$c.image')"
+same 'numaplace-kube: its program is in the folder that the image copies' "$(kube '$c.command[0]')" \
+	"/$(sed -n 's,^	$(INSTALL) -s -m 755 $(O)/\(.*\) $(O)/image/kube/$,\1,p' Makefile)"
+same 'numaplace-kube: no capability' "$(kube '[$c.securityContext | .privileged, .allowPrivilegeEscalation, .readOnlyRootFilesystem, .capabilities.drop[], .capabilities.add] | map(tostring) | join(" ")')" \
+	'false false true ALL null'
+same 'numaplace-kube: only the ledger can be written' "$(kube '[$c.volumeMounts[] | select(.readOnly | not).mountPath] | join(" ")')" \
+	"$(defined place/paths.h PLACE_STATE)"
+same 'numaplace-kube: the paths of volumes that the plugin has, too' \
+	"$(kube '[$c.volumeMounts[] | select(.name != "account") | .name + " " + .mountPath] | sort | join(", ")')" \
+	"$(one '[$c.volumeMounts[] | select(.name != "nri") | .name + " " + .mountPath] | sort | join(", ")')"
+same 'numaplace-kube: the account is mounted where it is read' "$(kube '$c.volumeMounts[] | select(.name == "account").mountPath')" \
+	"$(defined runtime-hooks/kube/account.h ACCOUNT_FOLDER)"
+same 'numaplace-kube: the files of the account have the names that it reads' \
+	"$(kube '[$pod.volumes[] | select(.name == "account").projected.sources[] | .serviceAccountToken.path // .configMap.items[0].path] | join(" ")')" \
+	"$(sed -n 's/.*"%s\/\(.*\)", folder.*/\1/p' runtime-hooks/kube/account.c) $(sed -n 's/.*"%s\/\(.*\)", k->account.*/\1/p' runtime-hooks/kube/numaplace-kube.c)"
+[ -z "$(one '$c.volumeMounts[] | select(.name == "account")')" ]
+ok $? 'numaplace-nri gets no token'
+same 'the role: the objects that numaplace-kube writes, and no other verb than server-side apply needs' \
+	"$(jq -r 'select(.kind == "ClusterRole") | .rules[] | .apiGroups[0] + " " + .resources[0] + " " + (.verbs | join(" "))' "$tmp/all" | paste -sd ,)" \
+	"$(defined runtime-hooks/kube/nrt.h NRT_GROUP) $(defined runtime-hooks/kube/nrt.h NRT_RESOURCE) create patch, events create patch"
 same 'the role is bound to the service account' "$(jq -r 'select(.kind == "ClusterRoleBinding") | .roleRef.name + " " + (.subjects[] | .name + " " + .namespace)' "$tmp/all")" \
 	"$(jq -r 'select(.kind == "ClusterRole") | .metadata.name' "$tmp/all") $(one '$pod.serviceAccountName') $(jq -r 'select(.kind == "Namespace") | .metadata.name' "$tmp/all")"
 mkdir "$tmp/machine"

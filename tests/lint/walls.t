@@ -8,7 +8,7 @@
 . "${0%/*}/../tap.bash"
 cd "${0%/*}/../.." || exit
 build=${NUMAPLACE_BUILD:-build}
-rooms='base machine select ledger cgroup place lib=runtime-hooks/common runtime-hooks=cli'
+rooms='base machine select ledger cgroup place lib=runtime-hooks/common runtime-hooks/kube runtime-hooks=cli'
 
 # found ROOMS < "FILE U|D SYMBOL" lines
 found() { awk -v rooms="$1" -f tests/lint/walls.awk; }
@@ -32,9 +32,9 @@ planted 'a circle of three files' 'circle low/x low/y low/z' \
 planted 'two circles' $'circle low/x low/y\ncircle mid/x mid/y' \
 	'low/x U f\nlow/y D f\nlow/y U g\nlow/x D g\nmid/x U k\nmid/y D k\nmid/y U m\nmid/x D m\n'
 
-# --- files of cli/ that use the library: what they include and call is in include/, lib/ (numaplace_*), plugin/base/,
-# runtime-hooks/common/ and cli/.
-front_door='cli explain find left-out map map-load metrics move nrt plan status svg svg-distances svg-text table term topology verify'
+# --- files of cli/, and nrt.c of numaplace-kube, that use the library: what they include and call is in include/, lib/
+# (numaplace_*), plugin/base/, runtime-hooks/common/, runtime-hooks/kube/ and cli/.
+front_door='cli explain find left-out map map-load metrics move plan status svg svg-distances svg-text table term topology verify'
 
 # inner_headers < FILE.d: the headers of a dependency file that only cli/engine.h may include.
 inner_headers() { tr ' ' '\n' | grep -E '^(plugin/(machine|select|ledger)|cgroup|place|lib|runtime-hooks/(oci|lxc|incus|libvirt))/|^cli/engine\.h$' | sort -u; }
@@ -117,9 +117,9 @@ ok $? 'each line of walls.allowed is needed' "$(cat "$tmp/unused" 2> /dev/null)"
 ! grep -vE '^#|	.' tests/lint/walls.allowed > "$tmp/part"
 ok $? 'each line of walls.allowed has a reason' "$(cat "$tmp/part")"
 
-for name in $front_door; do
-	inner_headers < "$build/cli/$name.d" | sed "s|^|cli/$name.c includes |"
-	inner_symbols "cli/$name" < "$tmp/symbols" | sed "s|^|cli/$name.c uses |"
+for name in $(printf 'cli/%s ' $front_door) runtime-hooks/kube/nrt; do
+	inner_headers < "$build/$name.d" | sed "s|^|$name.c includes |"
+	inner_symbols "$name" < "$tmp/symbols" | sed "s|^|$name.c uses |"
 done > "$tmp/part" 2>&1
 [ ! -s "$tmp/part" ]
 ok $? "files of cli/ that use the library use nothing below it" "$(cat "$tmp/part")"

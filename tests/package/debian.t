@@ -50,6 +50,9 @@ dpkg-deb -c "$tmp"/one/numaplace-nri_*.deb > "$tmp/log"
 grep -q ' \./usr/libexec/numaplace/numaplace-nri$' "$tmp/log" &&
 	grep -Eq ' \./(usr/)?lib/systemd/system/numaplace-nri\.service$' "$tmp/log"
 ok $? "the package numaplace-nri has the plugin and its service"
+dpkg-deb -c "$tmp"/one/numaplace-kube_*.deb > "$tmp/log"
+grep -q ' \./usr/libexec/numaplace/numaplace-kube$' "$tmp/log" && ! dpkg-deb -f "$tmp"/one/numaplace-nri_*.deb Depends | grep -q libcurl
+ok $? "the package numaplace-kube has its program, and numaplace-nri does not depend on libcurl"
 dpkg-deb -c "$tmp"/one/numaplace-numad_*.deb > "$tmp/log"
 grep -q ' \./usr/bin/numad -> ' "$tmp/log" && grep -q ' \./etc/libvirt/hooks/qemu\.d/numaplace -> ' "$tmp/log"
 ok $? "the package numaplace-numad has the two links that libvirt follows"

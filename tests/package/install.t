@@ -90,6 +90,7 @@ links bin/numaplace cgroup numa yajl
 links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
 links libexec/numaplace/numaplace-nri protobuf-c yajl
+links libexec/numaplace/numaplace-kube curl yajl
 links sbin/numaplace-libvirt-hook xml2
 links sbin/numaplace-numad
 links lib/libnumaplace.so.0 numa
@@ -127,7 +128,7 @@ without() {
 		done
 	done
 	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
-	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o "$apart"/runtime-hooks/libvirt/xml.o
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o "$apart"/runtime-hooks/libvirt/xml.o "$apart"/runtime-hooks/kube/https.o
 	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
 }
 without lxc
@@ -152,6 +153,12 @@ ok $? 'without libxml2, make install'
 ok $? 'without libxml2: make says once that numaplace-libvirt-hook is left out'
 [ ! -e "$apart/root/usr/sbin/numaplace-libvirt-hook" ] && [ -x "$apart/root/usr/sbin/numaplace-numad" ]
 ok $? 'without libxml2: numaplace-numad is installed'
+without libcurl
+ok $? 'without libcurl, make install'
+[ "$(grep -c libcurl "$tmp/log")" = 1 ] && grep -qx 'numaplace: numaplace-kube is left out: libcurl is not installed (make deps)' "$tmp/log"
+ok $? 'without libcurl: make says once that numaplace-kube is left out'
+[ ! -e "$apart/root/usr/libexec/numaplace/numaplace-kube" ] && [ -x "$apart/root/usr/libexec/numaplace/numaplace-nri" ]
+ok $? 'without libcurl: numaplace-nri is installed'
 without yaml-0.1
 ok $? 'without libyaml, make install'
 [ "$(grep -c libyaml "$tmp/log")" = 1 ] &&

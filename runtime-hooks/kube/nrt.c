@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * `numaplace topology --nrt`: an object of the API topology.node.k8s.io/v1alpha2, one zone for each NUMA node.
+ * An object of the API topology.node.k8s.io/v1alpha2, one zone for each NUMA node.
  *
  * The capacity is what the hardware has, the allocatable amount what containers can get without naming it, and the
  * available amount what placed containers and other processes leave of that.
  */
-#include "cli/nrt.h"
+#include "runtime-hooks/kube/nrt.h"
 
-#include "cli/left-out.h"
 #include "plugin/base/file.h"
 
 #include <ctype.h>
@@ -21,52 +20,34 @@ struct amounts {
 
 /* --- the name of the node --- */
 
-/* A DNS subdomain: parts of lower-case letters, digits and inner dashes, with a dot between them. */
-static bool is_node_name(const char *name)
-{
-	size_t len = strlen(name);
-
-	if (!len || len > NRT_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < len; i++) {
-		bool inner = i && i + 1 < len && name[i - 1] != '.' && name[i + 1] != '.' &&
-			     (name[i] == '-' || name[i - 1] != '-');
-
-		if (!islower((unsigned char)name[i]) && !isdigit((unsigned char)name[i]) &&
-		    !(inner && (name[i] == '-' || name[i] == '.')))
-			return false;
-	}
-	return true;
-}
-
 /* Of the machine that is shown, which may be a recorded one. */
-static int read_host_name(const struct cli *cli, char *out, size_t size, struct error *err)
+static int read_host_name(int root, char *out, size_t size, struct error *err)
 {
-	ssize_t n = file_read(cli->root, "proc/sys/kernel/hostname", out, size);
+	ssize_t n = file_read(root, "proc/sys/kernel/hostname", out, size);
 
 	if (n < 0)
-		return error_set(err, -EINVAL, "topology: the name of the host is not known: give --node-name");
+		return error_set(err, -EINVAL, "the name of the host is not known: give --node-name");
 	out[strcspn(out, "\n")] = '\0';
 	for (char *p = out; *p; p++)
 		*p = (char)tolower((unsigned char)*p);
 	return 0;
 }
 
-int nrt_node_name(const struct cli *cli, const char *option, char out[NRT_NAME_MAX + 1], struct error *err)
+int nrt_node_name(int root, const char *option, char out[KUBE_NAME_MAX + 1], struct error *err)
 {
 	const char *given = option ? option : getenv("NODE_NAME");
 	const char *from = option ? "--node-name" : given ? "NODE_NAME" : "the name of the host";
-	char name[NRT_NAME_MAX + 2];
+	char name[KUBE_NAME_MAX + 2];
 	int rc = 0;
 
 	if (given)
 		snprintf(name, sizeof(name), "%s", given);
 	else
-		rc = read_host_name(cli, name, sizeof(name), err);
+		rc = read_host_name(root, name, sizeof(name), err);
 	if (rc < 0)
 		return rc;
-	if (!is_node_name(name))
-		return error_set(err, -EINVAL, "topology: %s: \"%s\": not the name of a node of Kubernetes (lower-case letters, digits, - and .)",
+	if (!kube_is_name(name))
+		return error_set(err, -EINVAL, "%s: \"%s\": not the name of a node of Kubernetes (lower-case letters, digits, - and .)",
 				 from, quote(name).text);
 	memcpy(out, name, strlen(name) + 1);
 	return 0;
@@ -84,10 +65,18 @@ static uint64_t least(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+static struct idset set_of(const char *list)
+{
+	struct idset set = { { 0 } };
+
+	idset_parse_kernel(list, &set, NULL);
+	return set;
+}
+
 /* In thousandths of a CPU. CPUs that a container holds exclusively are not available, whatever their load is. */
 static struct amounts cpus_of(const struct numaplace_snapshot *s, const struct numaplace_node *n)
 {
-	struct idset usable = cli_set(n->usable), held = cli_set(n->held);
+	struct idset usable = set_of(n->usable), held = set_of(n->held);
 	struct amounts a = { .capacity = n->ncpus * 1000ULL, .allocatable = (uint64_t)idset_count(&usable) * 1000 };
 	char list[IDSET_TEXT_MAX];
 	double load;
@@ -102,7 +91,7 @@ static struct amounts cpus_of(const struct numaplace_snapshot *s, const struct n
 /* Containers get memory of another kind, and its hugepages, only if they name the node. */
 static bool is_given(const struct numaplace_node *n)
 {
-	return n->memory_allowed && !left_out_kind(n);
+	return n->memory_allowed && (!strcmp(n->memory_kind, "ordinary") || !strcmp(n->memory_kind, "none"));
 }
 
 /* Hugepages are resources of their own, so they are no part of the allocatable memory. */
@@ -223,24 +212,22 @@ static void put_attribute(struct json_writer *o, const char *name, const char *v
 	json_end(o);
 }
 
-void nrt_print(const struct numaplace_snapshot *s, const char *node_name)
+void nrt_write(struct json_writer *o, const struct numaplace_snapshot *s, const char *node_name)
 {
-	struct json_writer o = JSON_TO(stdout);
-
-	json_begin_object(&o, NULL);
-	json_put_string(&o, "apiVersion", "topology.node.k8s.io/v1alpha2");
-	json_put_string(&o, "kind", "NodeResourceTopology");
-	json_begin_object(&o, "metadata");
-	json_put_string(&o, "name", node_name);
-	json_end(&o);
+	json_begin_object(o, NULL);
+	json_put_string(o, "apiVersion", NRT_GROUP "/" NRT_VERSION);
+	json_put_string(o, "kind", "NodeResourceTopology");
+	json_begin_object(o, "metadata");
+	json_put_string(o, "name", node_name);
+	json_end(o);
 	/* The kubelet's managers, which these describe, do nothing on a node of numaplace. */
-	json_begin_array(&o, "attributes");
-	put_attribute(&o, "topologyManagerPolicy", "none");
-	put_attribute(&o, "topologyManagerScope", "container");
-	json_end(&o);
-	json_begin_array(&o, "zones");
+	json_begin_array(o, "attributes");
+	put_attribute(o, "topologyManagerPolicy", "none");
+	put_attribute(o, "topologyManagerScope", "container");
+	json_end(o);
+	json_begin_array(o, "zones");
 	for (unsigned int i = 0; numaplace_snapshot_node(s, i); i++)
-		put_zone(&o, s, i);
-	json_end(&o);
-	json_end(&o);
+		put_zone(o, s, i);
+	json_end(o);
+	json_end(o);
 }
