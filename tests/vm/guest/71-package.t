@@ -64,13 +64,13 @@ like "numad is ours" "$(numad -w 1 2>&1)" '^[0-3]$'
 
 # --- a changed numaplace.conf is kept on remove and deleted on purge
 echo '# mine' >> /etc/numaplace/numaplace.conf
-ok "dpkg -r removes the packages" dpkg -r numaplace-numad numaplace-nri numaplace-lxc numaplace
+ok "dpkg -r removes the packages" dpkg -r numaplace-kube numaplace-numad numaplace-nri numaplace-lxc numaplace
 ok "dpkg -r keeps a changed numaplace.conf" grep -q mine /etc/numaplace/numaplace.conf
 is "after dpkg -r, a container starts on all CPUs" \
 	"$(podman run --rm --network none --annotation limits.cpu=4 np grep Cpus_allowed_list /proc/self/status | xargs)" \
 	'Cpus_allowed_list: 0-7'
 ok "after dpkg -r, a placed container can be removed" podman rm -f -t 0 left
-ok "dpkg -P purges the packages" dpkg -P numaplace-numad numaplace-nri numaplace-lxc numaplace libnumaplace-dev libnumaplace0
+ok "dpkg -P purges the packages" dpkg -P numaplace-kube numaplace-numad numaplace-nri numaplace-lxc numaplace libnumaplace-dev libnumaplace0
 systemctl daemon-reload
 is "dpkg -P leaves no file" "$(ours)" ''
 is "dpkg -P leaves no timer" "$(systemctl list-timers --all --no-legend | grep -c numaplace)" 0

@@ -115,6 +115,6 @@ is "it is no longer in the ledger" "$(numaplace status --json | jq -c .container
 
 echo 1 > $root/many/cgroup.kill
 eventually rmdir $root/many $root
-ok "the packages can be removed" dpkg -P libnumaplace-dev libnumaplace0 numaplace-numad numaplace-lxc numaplace-nri numaplace
+ok "the packages can be removed" dpkg -P libnumaplace-dev libnumaplace0 numaplace-kube numaplace-numad numaplace-lxc numaplace-nri numaplace
 rm -f /run/place /run/place.c /run/more /run/more.c
 done_testing
