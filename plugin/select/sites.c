@@ -280,6 +280,7 @@ static int add_costs(struct choice *c)
 		return -ENOMEM;
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
+	s->memory_named = c->req->nodes_mode == NODES_LIST || !nodeset_empty(&c->limits->pin_mems);
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
