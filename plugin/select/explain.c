@@ -8,6 +8,7 @@
 #include "plugin/base/util.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -393,12 +394,31 @@ static struct verdict judge(const struct choice *c, const struct site_set *set)
 	return v;
 }
 
+/* The lowest node of @set that is not in @other. */
+static unsigned int lowest_of(const struct search *s, const struct site_set *set, const struct site_set *other)
+{
+	unsigned int lowest = UINT_MAX;
+
+	for (unsigned int i = 0; i < set->n; i++) {
+		unsigned int node = s->sites[set->site[i]].node;
+		bool in = false;
+
+		for (unsigned int k = 0; k < other->n; k++)
+			in |= other->site[k] == set->site[i];
+		if (!in && node < lowest)
+			lowest = node;
+	}
+	return lowest;
+}
+
 static const char *why_lost(const struct choice *c, const struct verdict *a, const struct verdict *b)
 {
 	const struct search *s = &c->search;
 
 	if (s->second.cost - s->best.cost < 1e-9)
-		return "as good, with higher numbers";
+		return lowest_of(s, &s->best, &s->second) < lowest_of(s, &s->second, &s->best)
+			       ? "as good, with higher numbers"
+			       : "as good";
 	if (b->away > a->away + 0.05)
 		return "its memory is elsewhere";
 	if (b->distance > a->distance + 0.05)

@@ -8,7 +8,6 @@
 #include "plugin/base/util.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 
 /* With less, a process does not even start: its runtime alone needs some ten MiB. */
@@ -226,43 +225,53 @@ int add_memory(struct choice *c)
 	return r;
 }
 
-/* Sum of near of a node (index) and the given CPUs. */
-static unsigned long away_from(const struct choice *c, const struct idset *cpus, unsigned int node)
-{
-	unsigned long sum = 0;
+/* Over the given CPUs: sums of near of a node (index), and of its square, which grows with the farthest CPUs. */
+struct away {
+	uint64_t sum, square;
+};
 
-	idset_foreach(id, cpus)
-		sum += c->t->near[c->t->cpus[c->t->cpu_index[id]].node * c->t->nnodes + node];
-	return sum;
+static struct away away_from(const struct choice *c, const struct idset *cpus, unsigned int node)
+{
+	struct away away = { 0 };
+
+	idset_foreach(id, cpus) {
+		uint64_t near = c->t->near[c->t->cpus[c->t->cpu_index[id]].node * c->t->nnodes + node];
+
+		away.sum += near;
+		away.square += near * near;
+	}
+	return away;
 }
 
 /*
  * Index of the node with memory nearest to @cpus and not in @mems; among equally near ones, the one with most memory
- * available; -1 if none. @roomy: only nodes of c->roomy. @usable: only memory that the kernel can use for itself.
+ * available, then the one nearest to the farthest of @cpus; -1 if none. @roomy: only nodes of c->roomy. @usable: only memory that the kernel can use for itself.
  */
 static int nearest_memory(const struct choice *c, const struct idset *cpus, const struct nodeset *mems, bool roomy,
 			  bool usable)
 {
-	unsigned long least = ULONG_MAX;
+	struct away least = { UINT64_MAX, 0 };
 	uint64_t most = 0;
 	int best = -1;
 
 	for (unsigned int j = 0; j < c->t->nnodes; j++) {
 		const struct topo_node *node = &c->t->nodes[j];
 		const struct site *x;
-		unsigned long d;
+		struct away d;
+		uint64_t avail;
 
 		if (!nodeset_has(roomy ? &c->roomy : &c->mems, node->id) || nodeset_has(mems, node->id) ||
 		    (usable && node->movable_only))
 			continue;
 		d = away_from(c, cpus, j);
-		if (d > least)
+		if (d.sum > least.sum)
 			continue;
 		x = site_of(&c->search, j);
-		if (d == least && (x ? x->avail : 0) <= most)
+		avail = x ? x->avail : 0;
+		if (d.sum == least.sum && (avail < most || (avail == most && d.square >= least.square)))
 			continue;
 		least = d;
-		most = x ? x->avail : 0;
+		most = avail;
 		best = (int)j;
 	}
 	return best;
@@ -426,8 +435,6 @@ int settle_mems(struct choice *c, struct placement *out, struct error *err)
 	}
 	if (c->mems_named)
 		mems = c->mems;
-	else
-		add_named_memory(c, &out->nodes, &mems);
 	if (spread && c->req->nodes_mode == NODES_LIST && !c->mems_elsewhere)
 		nodeset_or(&mems, &c->mems);
 	if (nodeset_empty(&mems)) {
@@ -436,6 +443,8 @@ int settle_mems(struct choice *c, struct placement *out, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	if (!c->mems_named)
+		add_named_memory(c, &out->nodes, &mems);
 	if (!c->asked.memory && c->req->policy != POLICY_PREFERRED && !has_room(c, &mems))
 		add_room(c, out, &mems);
 	if (all_movable(c, &mems))

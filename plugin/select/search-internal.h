@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Shared by the files of the search only: search.c, cost.c, site-set.c, greedy.c and bound.c.
+ * Shared by the files of the search only: search.c, cost.c, site-set.c, order.c, greedy.c and bound.c.
  */
 #ifndef NUMAPLACE_SEARCH_INTERNAL_H
 #define NUMAPLACE_SEARCH_INTERNAL_H
@@ -82,8 +82,21 @@ void set_copy(struct site_set *to, const uint16_t *site, unsigned int n, double 
 void set_consider(struct search *s, const uint16_t *site, unsigned int n, const struct sums *sum);
 /* For qsort() of the sites of a set. */
 int site_compare(const void *a, const void *b);
+
+/* --- order.c --- */
+
+/* For sorting, most room first; 0: they offer the same. */
+int sites_by_offer(const struct search *s, const struct site *a, const struct site *b);
 /* Whether choosing one or the other makes no difference. */
 bool sites_equivalent(const struct search *s, unsigned int a, unsigned int b);
+#define ORDER_MOST 64 /* longer lists stay in order of numbers: the time grows with the square of the length */
+
+/* Hash of what the sites of a set offer, and of the distances between them; the order of @site makes no difference. */
+uint64_t order_hash(struct search *s, const uint16_t *site, unsigned int n);
+/* Puts ascending positions of sites in an order that is by number only between sites that are alike. */
+void order_set(struct search *s, uint16_t *site, unsigned int n);
+/* The same for s->sites, which are sorted; bounds change with it. */
+void order_sites(struct search *s);
 
 /* --- bound.c --- */
 

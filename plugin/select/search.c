@@ -12,32 +12,14 @@
 
 #define EXACT_WORK 20000UL /* steps of branch and bound at one set size */
 
-static int compare_u64(uint64_t a, uint64_t b)
-{
-	return a < b ? 1 : a > b ? -1 : 0;
-}
-
 /* Sorts by room first, so that sums of the next sites bound the rest; equivalent sites become adjacent. */
 static int by_room(const void *pa, const void *pb, void *arg)
 {
 	const struct site *a = pa, *b = pb;
 	const struct search *s = arg;
 	const uint16_t *twin = s->topology->twin;
-	int c;
+	int c = sites_by_offer(s, a, b);
 
-	if (a->room != b->room)
-		return a->room < b->room ? 1 : -1;
-	c = s->need.memory ? compare_u64(a->avail, b->avail) : 0;
-	if (!c)
-		c = (int)a->level - (int)b->level;
-	if (!c)
-		c = a->load != b->load ? (a->load > b->load ? 1 : -1) : 0;
-	if (!c)
-		c = a->bias != b->bias ? (a->bias > b->bias ? 1 : -1) : 0;
-	if (!c)
-		c = a->away != b->away ? (a->away > b->away ? 1 : -1) : 0;
-	if (!c)
-		c = a->slow != b->slow ? (a->slow > b->slow ? 1 : -1) : 0;
 	if (!c && twin)
 		c = (int)twin[a->node] - (int)twin[b->node];
 	return c ? c : (int)a->node - (int)b->node;
@@ -58,23 +40,37 @@ static void search_singles(struct search *s)
 	}
 }
 
+/* Whether branch and bound may end before it has seen all sets of @k sites. */
+static bool is_bounded(const struct search *s, unsigned int k)
+{
+	double sets = 1, steps = 0;
+
+	for (unsigned int d = 1; d <= k && steps < EXACT_WORK; d++) {
+		sets *= (double)(s->nsites - d + 1) / d;
+		steps += sets * d;
+	}
+	return steps >= EXACT_WORK;
+}
+
 static void search_size(struct search *s, const struct bounds *b, struct greedy *g, unsigned int k)
 {
-	if (k == 1) {
-		search_singles(s);
-		return;
-	}
 	if (s->nsites > 8 && s->work)
 		search_greedily(s, b, g, k);
 	search_exactly(s, b, k, EXACT_WORK);
 }
 
-static int search_sizes(struct search *s, const struct bounds *b, struct greedy *g)
+static int search_sizes(struct search *s, struct bounds *b, struct greedy *g)
 {
-	unsigned int all = s->nsites;
+	unsigned int all = s->nsites, fewest = bounds_fewest(s, b);
 	unsigned int covered = all;
+	bool ordered = false;
 	struct sums sum;
 
+	if (fewest == 1) {
+		search_singles(s);
+		if (s->best.n)
+			return 0;
+	}
 	/* the greedy cover is the largest set that is needed */
 	greedy_reset(s, g);
 	while (g->n < all && !search_fits(s, &g->sum)) {
@@ -88,7 +84,13 @@ static int search_sizes(struct search *s, const struct bounds *b, struct greedy 
 	if (!search_fits(s, &sum))
 		return -ENOSPC;
 	covered = g->n ? g->n : 1;
-	for (unsigned int k = bounds_fewest(s, b); k <= covered; k++) {
+	for (unsigned int k = fewest > 1 ? fewest : 2; k <= covered; k++) {
+		if (!ordered && is_bounded(s, k)) {
+			/* sets that are not seen must not depend on numbers */
+			order_sites(s);
+			bounds_fill(s, b);
+			ordered = true;
+		}
 		s->work = WORK_MAX;
 		search_size(s, b, g, k);
 		if (s->best.n)
@@ -186,14 +188,18 @@ int search_run(struct search *s)
 	if (r == 0) {
 		bounds_fill(s, &x.b);
 		s->best.n = s->second.n = 0;
+		s->hashed = false;
 		r = s->nsites ? search_sizes(s, &x.b, &x.g) : -ENOSPC;
 	}
 	if (r == 0 && s->want_second)
 		find_second(s, &x.g);
-	if (r == 0)
+	if (r == 0) {
+		order_set(s, s->best.site, s->best.n);
+		order_set(s, s->second.site, s->second.n);
 		r = sets_keep(s);
-	else
+	} else {
 		s->best.site = s->second.site = NULL;
+	}
 	free(x.block);
 	return r;
 }

@@ -33,6 +33,7 @@ struct site {
 	uint64_t total;        /* bytes of the node; 0: not counted */
 	unsigned int level;    /* used fraction of total, quantised to 1/LEVELS */
 	uint64_t huge[HUGE_SIZES_MAX]; /* pages available */
+	uint64_t hash;         /* of what it offers; see order.c */
 };
 
 struct need {
@@ -77,6 +78,7 @@ struct site_set {
 	uint16_t *site;        /* indices in search.sites, ascending */
 	double cost;
 	uint64_t apart;        /* sum of near over its pairs, once a tie was looked at; else 0 */
+	uint64_t hash;         /* order_hash(), once a tie of apart was looked at; else 0 */
 };
 
 struct search {
@@ -86,6 +88,7 @@ struct search {
 	unsigned int nsites;
 	struct site *sites;
 	bool bare;                    /* some sites with CPUs lack usable memory (away) */
+	bool memory_named;            /* limits.cpu.nodes or a pin may name nodes that have memory alone */
 	bool pages_named;             /* pages are on the nodes of limits.memory.nodes, not on those of a set */
 	/*
 	 * If bare or pages_named, [a * nnodes + b]: near of threads on node a to the pages of threads on node b, which
@@ -95,6 +98,7 @@ struct search {
 	bool want_second;             /* keep the second best, for explanations */
 	struct site_set best, second; /* second: best other set seen; n is 0 if none */
 	unsigned long work;           /* steps left */
+	bool hashed;                  /* the sites have their hash */
 };
 
 /*

@@ -12,7 +12,7 @@ void set_copy(struct site_set *to, const uint16_t *site, unsigned int n, double 
 	memcpy(to->site, site, n * sizeof(*site));
 	to->n = n;
 	to->cost = cost;
-	to->apart = 0;
+	to->apart = to->hash = 0;
 }
 
 int site_compare(const void *a, const void *b)
@@ -33,15 +33,23 @@ static uint64_t apart(const struct search *s, const uint16_t *site, unsigned int
 
 /*
  * Of two sets that cost the same, the one whose nodes are nearer to each other: the cost weighs nodes by what they
- * offer, but the container may take equal parts of them; and it does not weigh nodes whose memory is elsewhere.
+ * offer, but the container may take equal parts of them; and it does not weigh nodes whose memory is elsewhere. Of two
+ * sets that are as near, the one with the smaller hash, so that numbers decide between sets alone that are alike.
  */
 static bool wins_tie(struct search *s, const uint16_t *site, unsigned int n, double cost)
 {
+	uint64_t here;
+
 	if (s->best.n != n || n == 1 || n > DEPTH_MAX || cost >= s->best.cost + COST_SAME)
 		return false;
 	if (!s->best.apart)
 		s->best.apart = apart(s, s->best.site, n);
-	return apart(s, site, n) < s->best.apart;
+	here = apart(s, site, n);
+	if (here != s->best.apart)
+		return here < s->best.apart;
+	if (!s->best.hash)
+		s->best.hash = order_hash(s, s->best.site, n);
+	return order_hash(s, site, n) < s->best.hash;
 }
 
 void set_consider(struct search *s, const uint16_t *site, unsigned int n, const struct sums *sum)
@@ -68,17 +76,4 @@ void set_consider(struct search *s, const uint16_t *site, unsigned int n, const 
 	} else {
 		set_copy(&s->second, p, n, cost);
 	}
-}
-
-bool sites_equivalent(const struct search *s, unsigned int a, unsigned int b)
-{
-	const struct site *x = &s->sites[a], *y = &s->sites[b];
-	const uint16_t *twin = s->topology->twin;
-
-	return twin && twin[x->node] == twin[y->node] && x->room == y->room && x->load == y->load &&
-	       x->ncpus == y->ncpus && x->cpus == y->cpus && x->weight == y->weight &&
-	       x->mem_weight == y->mem_weight && x->bias == y->bias && x->slow == y->slow && x->away == y->away &&
-	       x->level == y->level &&
-	       !x->total == !y->total && (!s->need.memory || (x->avail == y->avail && x->total == y->total)) &&
-	       !memcmp(x->huge, y->huge, sizeof(x->huge));
 }

@@ -227,28 +227,41 @@ struct group {
 	unsigned int nodes;
 };
 
-/* By twin number. */
-static struct group *find_groups(const struct choice *c)
+/*
+ * By twin number; @nodes becomes the number of all their nodes. A node that has nothing left for the request is no site,
+ * but belongs to its group, which is not free as a whole then.
+ */
+static struct group *find_groups(const struct choice *c, unsigned int *nodes)
 {
 	struct group *groups = calloc(c->t->nnodes, sizeof(*groups));
+	unsigned int k = 0;
 
-	for (unsigned int k = 0; groups && k < c->search.nsites; k++) {
-		const struct site *x = &c->search.sites[k];
-		struct group *g = &groups[c->t->twin[x->node]];
+	*nodes = 0;
+	for (unsigned int i = 0; groups && i < c->t->nnodes; i++) {
+		struct group *g = &groups[c->t->twin[i]];
+		struct site full = { .node = i };
+		const struct site *x = &full;
 
+		if (k < c->search.nsites && c->search.sites[k].node == i)
+			x = &c->search.sites[k++];
+		else
+			site_cpus(c, &c->t->nodes[i], &full);
+		if (x == &full && !x->cpus)
+			continue;
 		g->room += (double)x->room / LOAD_ONE;
 		g->cpus += x->cpus;
 		g->nodes++;
+		++*nodes;
 	}
 	return groups;
 }
 
 /* Cost of breaking up a group that is free as a whole. A single node, or nodes that are all alike, are no group. */
-static double group_bias(const struct group *g, unsigned int nsites, double price)
+static double group_bias(const struct group *g, unsigned int nodes, double price)
 {
 	double free = g->cpus > 0 ? g->room / g->cpus : 0;
 
-	return g->nodes > 1 && g->nodes < nsites ? price * free * free * free : 0;
+	return g->nodes > 1 && g->nodes < nodes ? price * free * free * free : 0;
 }
 
 /* Sets the cost of each site apart from distances within the set. */
@@ -258,7 +271,8 @@ static int add_costs(struct choice *c)
 	const struct nodeset *from = nodeset_empty(&c->roomy) ? &c->mems : &c->roomy;
 	bool no_size = s->need.pages <= 0 && !nodeset_intersects(&c->t->merged, &c->mems);
 	bool home = !nodeset_empty(&c->limits->last_nodes), device = c->in->devices.n > 0;
-	cleanup_free struct group *groups = find_groups(c);
+	unsigned int nodes;
+	cleanup_free struct group *groups = find_groups(c, &nodes);
 	double group_price = c->in->policy->prices->group * taste_later(c);
 	bool left_out = false;
 
@@ -266,11 +280,12 @@ static int add_costs(struct choice *c)
 		return -ENOMEM;
 	s->bare = false;
 	s->pages_named = no_size && c->mems_named;
+	s->memory_named = c->req->nodes_mode == NODES_LIST || !nodeset_empty(&c->limits->pin_mems);
 	for (unsigned int k = 0; k < s->nsites; k++) {
 		struct site *x = &s->sites[k];
 		const struct topo_node *node = &c->t->nodes[x->node];
 		unsigned int nearest = no_size ? nearest_of(c, x->node, from) : 0;
-		double bias = group_bias(&groups[c->t->twin[x->node]], s->nsites, group_price);
+		double bias = group_bias(&groups[c->t->twin[x->node]], nodes, group_price);
 
 		x->away = nearest > 20 ? nearest - 20 : 0;
 		s->bare |= x->away > 0;
