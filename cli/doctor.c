@@ -10,6 +10,7 @@
 #include "cli/drift.h"
 
 #include "cgroup/cgroup.h"
+#include "place/irq.h"
 #include "place/move-journal.h"
 #include "cli/term.h"
 #include "plugin/base/path.h"
@@ -140,6 +141,25 @@ static void count_cut_off(void *arg, const char *id)
 	++*(unsigned int *)arg;
 }
 
+/* Interrupts that were moved for containers with limits.cpu.irq. */
+static void check_interrupts(struct doctor *d, int state, struct ledger *l)
+{
+	struct irq_left left = { 0 };
+	struct error err = { 0 };
+
+	if (irq_look_left(state, l, &left, &err) < 0)
+		doctor_say(d, VERDICT_DO, "interrupts", "%.300s", err.text);
+	else if (left.lost || (left.changes && !left.containers))
+		doctor_say(d, VERDICT_DO, "interrupts", "%u affinities are not restored, of containers that have ended: the next "
+			   "placement does it: run numaplace run limits.cpu=1 true", left.changes);
+	else if (left.containers)
+		doctor_say(d, VERDICT_FINE, "interrupts", "%u affinities are changed, for %u containers", left.changes,
+			   left.containers);
+	if (left.containers && doctor_runs(d, "irqbalance"))
+		doctor_say(d, VERDICT_NOTE, "interrupts", "irqbalance runs, and may move interrupts back to the CPUs of containers "
+			   "with limits.cpu.irq: stop it, or name these CPUs in IRQBALANCE_BANNED_CPULIST");
+}
+
 /* Checks the records in a copy of the ledger, as all reading verbs do. */
 static void check_records(struct doctor *d, struct place_env *env)
 {
@@ -160,6 +180,7 @@ static void check_records(struct doctor *d, struct place_env *env)
 	}
 	for (unsigned int i = 0; (line = ledger_message(l, i)); i++)
 		doctor_say(d, VERDICT_NOTE, "ledger", "%.300s", line);
+	check_interrupts(d, env->state, l);
 	move_journal_each(env->state, count_cut_off, &notes);
 	if (!notes || !env->real || cgroup_mount(&mount, NULL, 0, NULL) < 0)
 		return;

@@ -42,6 +42,7 @@ struct drift drift_of(struct numaplace *np, const struct numaplace_placement *p)
 		 strcmp(d.now->mems, numaplace_placement_mems(p)) != 0;
 	d.memory = limit_differs(p, d.now->memory);
 	d.partition = has_lost_partition(p, d.now->partition);
+	d.interrupts = *d.now->interrupts;
 	return d;
 }
 
@@ -64,7 +65,7 @@ static void join(char *buf, size_t size, const char *const *text, size_t n)
 
 void drift_describe(const struct drift *d, const struct numaplace_placement *p, char *buf, size_t size)
 {
-	char cpus[1024] = "", mems[1024] = "", memory[128] = "", limit[32], partition[256] = "";
+	char cpus[1024] = "", mems[1024] = "", memory[128] = "", limit[32], partition[256] = "", interrupts[192] = "";
 
 	if (d->cpus)
 		snprintf(cpus, sizeof(cpus), "CPUs %.400s instead of %.400s", d->now->cpus, numaplace_placement_cpus(p));
@@ -78,5 +79,7 @@ void drift_describe(const struct drift *d, const struct numaplace_placement *p, 
 	}
 	if (d->partition)
 		snprintf(partition, sizeof(partition), "partition \"%.200s\"", d->now->partition);
-	join(buf, size, (const char *const[]){ cpus, mems, partition, memory }, 4);
+	if (d->interrupts)
+		snprintf(interrupts, sizeof(interrupts), "interrupts %.120s on its CPUs", d->now->interrupts);
+	join(buf, size, (const char *const[]){ cpus, mems, partition, memory, interrupts }, 5);
 }

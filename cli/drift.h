@@ -15,6 +15,7 @@ struct drift {
 	bool cpus, mems;              /* they differ from the placement */
 	bool memory;                  /* the memory limit, which is the request without limits.memory */
 	bool partition;               /* the kernel does not keep others from its exclusive CPUs any more */
+	bool interrupts;              /* some that were moved away are on its CPUs again */
 };
 
 /*
@@ -27,7 +28,7 @@ void drift_free(struct drift *d);
 /* Whether anything differs. */
 static inline bool drift_is(const struct drift *d)
 {
-	return d->cpus || d->mems || d->memory || d->partition;
+	return d->cpus || d->mems || d->memory || d->partition || d->interrupts;
 }
 
 /* "CPUs 6-7 instead of 2-3, partition "root invalid"" */

@@ -44,6 +44,8 @@ static void status_print_json(const struct numaplace_snapshot *s)
 		json_put_string(&o, "mems", numaplace_placement_mems(p));
 		if (*numaplace_placement_exclusive(p))
 			json_put_string(&o, "exclusive", numaplace_placement_exclusive(p));
+		if (numaplace_placement_request(p, "limits.cpu.irq"))
+			json_put_string(&o, "irq", numaplace_placement_request(p, "limits.cpu.irq"));
 		json_end(&o);
 	}
 	json_end(&o);

@@ -320,6 +320,8 @@ static void verify_print_json(const struct verify *v)
 			json_put_string(&o, "cpus_now", t->drift.now->cpus);
 			json_put_string(&o, "mems_now", t->drift.now->mems);
 			json_put_string(&o, "partition_now", t->drift.now->partition);
+			if (t->drift.interrupts)
+				json_put_string(&o, "interrupts_now", t->drift.now->interrupts);
 			if (t->drift.now->memory != UINT64_MAX)
 				json_put_uint(&o, "memory_limit_now", t->drift.now->memory);
 		}

@@ -655,6 +655,8 @@ NUMAPLACE_API const struct numaplace_counters *numaplace_snapshot_counters(const
  * @partition: "member", "root", "isolated", or the last two with " invalid" and a reason of the kernel; "": the kernel has
  *             no cpuset partitions
  * @memory: the bytes of memory that its cgroup and those above it allow; UINT64_MAX: no limit
+ * @interrupts: with limits.cpu.irq = away, the interrupts that numaplace has moved away from its CPUs and another program has
+ *              moved back, with commas (the first of them, if there are many); ""
  *
  * They differ from its placement if another program has written its cgroup, or a CPU is offline.
  *
@@ -664,6 +666,7 @@ struct numaplace_cpuset {
 	const char *cpus, *mems;
 	const char *partition;
 	uint64_t memory;
+	const char *interrupts;
 };
 
 /**

@@ -5,6 +5,7 @@
 #include "lib/context.h"
 
 #include "cgroup/partition.h"
+#include "place/irq.h"
 #include "lib/placement.h"
 #include "place/claim.h"
 #include "plugin/base/util.h"
@@ -32,6 +33,22 @@ static int read_effective(const struct numaplace *np, const struct numaplace_pla
 	return rc < 0 ? rc : cgroup_read_effective(&c, cpus, mems, err);
 }
 
+/* Only the key away keeps interrupts from the CPUs of the placement. */
+static int read_interrupts(struct numaplace *np, const struct numaplace_placement *p, struct irq_drift *out, struct error *err)
+{
+	cleanup_env struct place_env env = lib_env(np);
+	struct idset cpus;
+	int rc;
+
+	*out = (struct irq_drift){ 0 };
+	if (!p->value[KEY_CPU_IRQ] || strcmp(p->value[KEY_CPU_IRQ], irq_mode_name(IRQ_AWAY)) != 0)
+		return 0;
+	rc = lib_parse_list(p->cpus, "cpus", ids_into(&cpus), err);
+	if (rc == 0)
+		rc = place_open(&env, PLACE_READ, err);
+	return rc < 0 || env.state < 0 ? rc : irq_look(env.root, env.state, &cpus, out, err);
+}
+
 int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement *p, struct numaplace_cpuset **out)
 {
 	struct numaplace_cpuset *c;
@@ -39,6 +56,7 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 	struct idset cpus;
 	uint64_t memory;
 	char state[PARTITION_STATE_MAX];
+	struct irq_drift irqs;
 	struct error err = { 0 };
 	int rc;
 
@@ -47,6 +65,8 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 	if (!p || !out)
 		return lib_missing(np, p ? "cpuset" : "placement");
 	rc = read_effective(np, p, &cpus, &mems, state, &memory, &err);
+	if (rc == 0)
+		rc = read_interrupts(np, p, &irqs, &err);
 	if (rc < 0)
 		return lib_keep(np, rc, &err);
 	c = calloc(1, sizeof(*c));
@@ -55,8 +75,9 @@ int numaplace_cpuset_read(struct numaplace *np, const struct numaplace_placement
 		c->mems = lib_list_text(ids_of(&mems));
 		c->memory = memory;
 		c->partition = strdup(state);
+		c->interrupts = strdup(irqs.list);
 	}
-	if (!c || !c->cpus || !c->mems || !c->partition) {
+	if (!c || !c->cpus || !c->mems || !c->partition || !c->interrupts) {
 		numaplace_cpuset_free(c);
 		return lib_keep(np, error_set(&err, -ENOMEM, "out of memory"), &err);
 	}
@@ -71,5 +92,6 @@ void numaplace_cpuset_free(struct numaplace_cpuset *c)
 	free((void *)(uintptr_t)c->cpus);
 	free((void *)(uintptr_t)c->mems);
 	free((void *)(uintptr_t)c->partition);
+	free((void *)(uintptr_t)c->interrupts);
 	free(c);
 }

@@ -89,6 +89,9 @@ int admit_request(const struct conf *conf, const struct place_job *job, struct e
 
 	if (name_check_id(job->id, err) < 0)
 		return error_prefix(err, -EINVAL, "id");
+	if (job->offered && job->request.irq != IRQ_NONE)
+		return error_set(err, -ENOTSUP, "limits.cpu.irq: \"%s\": not supported where %s applies the placement",
+				 irq_mode_name(job->request.irq), job->offered);
 	rc = admit_claim(conf, &job->request, 0, err);
 	return rc < 0 ? rc : check_policy(job, err);
 }

@@ -5,6 +5,7 @@
 #include "place/exclusive.h"
 
 #include "cgroup/partition.h"
+#include "place/irq.h"
 #include "place/message.h"
 #include "place/place.h"
 #include "plugin/base/util.h"
@@ -28,16 +29,17 @@ void exclusive_read_held(const struct ledger *l, struct idset *out)
 			idset_add(out, i);
 }
 
-int exclusive_enter(struct place_env *env, struct ledger *l, const struct cgroup_dir *c, struct record *r,
-		    struct error *err)
+bool exclusive_asks(const struct record *r)
+{
+	return exclusive_wanted(r) != PARTITION_MEMBER || r->request.irq != IRQ_NONE;
+}
+
+static int enter(struct place_env *env, struct ledger *l, const struct cgroup_dir *c, struct record *r, struct error *err)
 {
 	struct idset held;
 	struct error why;
 	int rc;
 
-	r->partition = exclusive_wanted(r);
-	if (r->partition == PARTITION_MEMBER)
-		return 0;
 	rc = ledger_add(l, record_class(r), r, err);
 	if (rc < 0)
 		return rc;
@@ -49,6 +51,16 @@ int exclusive_enter(struct place_env *env, struct ledger *l, const struct cgroup
 	reasons_add(&r->reasons, EXCLUSIVE_PLACED_ONLY ": %s", why.text);
 	place_say(env, EXCLUSIVE_PLACED_ONLY ": %s", why.text);
 	return ledger_add(l, record_class(r), r, err);
+}
+
+int exclusive_enter(struct place_env *env, struct ledger *l, const struct cgroup_dir *c, struct record *r,
+		    struct error *err)
+{
+	int rc;
+
+	r->partition = exclusive_wanted(r);
+	rc = r->partition == PARTITION_MEMBER ? 0 : enter(env, l, c, r, err);
+	return rc < 0 ? rc : irq_follow(env, l, r, err);
 }
 
 void exclusive_leave(struct place_env *env, const struct record *r)

@@ -18,17 +18,20 @@
 /* The partition that the request of @r asks for. */
 enum partition exclusive_wanted(const struct record *r);
 
+/* Whether exclusive_enter() has something to do for @r: a partition, or interrupts. */
+bool exclusive_asks(const struct record *r);
+
 /*
- * Both are called under the lock of the ledger, as the lists of the cgroups above a container are shared.
+ * These are called under the lock of the ledger, as the lists of the cgroups above a container are shared.
  *
  * Makes the partition that the request of @r asks for, if any, of its cgroup @c, which has the CPUs of @r already. Stores
- * @r, with .partition as it is now, in @l. Returns 0 also without a partition; then a reason in @r says why. The caller
- * marks the cgroup afterwards.
+ * @r, with .partition as it is now, in @l. Returns 0 also without a partition; then a reason in @r says why. Then the
+ * interrupts follow (place/irq.h). The caller marks the cgroup afterwards.
  */
 int exclusive_enter(struct place_env *env, struct ledger *l, const struct cgroup_dir *c, struct record *r,
 		    struct error *err);
 
-/* Ends the partition of @r, if it is one; its record is unchanged. A failure is reported as a message. */
+/* Ends the partition of @r, if it is one; its record and interrupts are unchanged. A failure is reported as a message. */
 void exclusive_leave(struct place_env *env, const struct record *r);
 
 /* The CPUs that the containers of @l hold. */

@@ -7,6 +7,7 @@
 
 #include "cgroup/cgroup.h"
 #include "cgroup/partition.h"
+#include "place/irq.h"
 #include "place/marks.h"
 #include "place/move-journal.h"
 #include "place/note.h"
@@ -149,11 +150,18 @@ static int live_ended(void *ctx, const struct record *r, struct error *err)
 static int live_give_back(void *ctx, const struct record *r, struct error *err)
 {
 	struct liveness_ctx *w = ctx;
+	struct error why;
+	int rc = 0, all = 0;
 
 	if (w->mount < 0 || record_is_reserved(r))
 		return 0;
-	w->gave_back = true;
-	return partition_leave(w->mount, r->cgroup, r->cgroup_inode, &r->placement.share.cpus, err);
+	if (r->partition != PARTITION_MEMBER) {
+		w->gave_back = true;
+		all = partition_leave(w->mount, r->cgroup, r->cgroup_inode, &r->placement.share.cpus, err);
+	}
+	if (r->request.irq != IRQ_NONE)
+		rc = irq_release(w->root, w->folder, w->boot_id, r->cgroup_inode, &why);
+	return rc < 0 && all == 0 ? error_set(err, rc, "%s", why.text) : all;
 }
 
 struct collector {
@@ -195,9 +203,11 @@ static bool live_begin(void *ctx)
 	       cgroup_set_xattr(&root, CGROUP_XATTR_BEGUN, "1", 1, NULL) == 0;
 }
 
-void liveness_init(struct liveness_ctx *w, int root, int mount, const struct topology *t, const char *boot_id)
+void liveness_init(struct liveness_ctx *w, int root, int mount, int folder, const struct topology *t, const char *boot_id)
 {
 	memset(w, 0, sizeof(*w));
+	w->root = root;
+	w->folder = folder;
 	w->mount = mount;
 	w->state = -1;
 	w->t = t;

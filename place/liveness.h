@@ -9,6 +9,7 @@
 #include "plugin/ledger/ledger.h"
 
 struct liveness_ctx {
+	int root, folder;         /* descriptors of the root and of the state folder; -1: none */
 	int mount;                /* cgroup2 mount, kept open by the caller; -1: none, all are LIFE_UNKNOWN */
 	const struct topology *t; /* for the sizes of hugepages */
 	char boot_id[64];
@@ -20,8 +21,8 @@ struct liveness_ctx {
 	int state;                /* for reading: interrupted moves noted in this state folder are corrected; -1: not */
 };
 
-/* @boot_id NULL: it is read from proc/ below @root. */
-void liveness_init(struct liveness_ctx *w, int root, int mount, const struct topology *t, const char *boot_id);
+/* @root and @folder stay open until the ledger is closed. @boot_id NULL: it is read from proc/ below @root. */
+void liveness_init(struct liveness_ctx *w, int root, int mount, int folder, const struct topology *t, const char *boot_id);
 
 /* For ledger_open() and ledger_look(). @w must stay until the ledger is closed. */
 struct ledger_world liveness_world(struct liveness_ctx *w);

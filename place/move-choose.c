@@ -6,6 +6,7 @@
 
 #include "place/admit.h"
 #include "place/claim.h"
+#include "place/irq.h"
 #include "plugin/base/util.h"
 
 #include <errno.h>
@@ -14,7 +15,7 @@
 
 #define CPU_KEYS \
 	(1U << KEY_CPU | 1U << KEY_CPU_NODES | 1U << KEY_CPU_EXCLUSIVE | 1U << KEY_CPU_DEVICE | 1U << KEY_CPU_CLASS | \
-	 1U << KEY_CPU_THREADS)
+	 1U << KEY_CPU_THREADS | 1U << KEY_CPU_IRQ)
 
 /*
  * A memory policy names its nodes, and only the process itself can change it; preferred would continue to prefer the
@@ -189,6 +190,8 @@ static int begin_resize(struct move_choice *c, struct place_env *env, struct top
 		r->memory = c->job->memory_limit;
 	if (rc == 0)
 		rc = request_finish(r, err);
+	if (rc == 0 && c->job->changes->given >> KEY_CPU_IRQ & 1)
+		rc = irq_admit(env, r, err);
 	if (rc == 0)
 		rc = admit_claim(&env->conf, r, 0, err);
 	if (rc == 0)

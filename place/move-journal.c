@@ -6,6 +6,7 @@
 #include "place/move-journal.h"
 
 #include "place/exclusive.h"
+#include "place/irq.h"
 #include "place/marks.h"
 #include "place/message.h"
 #include "place/place.h"
@@ -212,7 +213,7 @@ static int complete(const struct mender *m, struct record *r, const struct recor
 static int enter_again(const struct mender *m, struct record *r, struct cgroup_dir *c, struct error *err)
 {
 	enum partition was = r->partition;
-	int rc = exclusive_lost(c, r) ? exclusive_enter(m->env, m->l, c, r, err) : 0;
+	int rc = exclusive_lost(c, r) ? exclusive_enter(m->env, m->l, c, r, err) : irq_follow(m->env, m->l, r, err);
 
 	return rc < 0 || r->partition == was ? rc : marks_set(m->env, c, r, NULL, 0, err);
 }

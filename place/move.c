@@ -11,6 +11,7 @@
 #include "cgroup/move-pages.h"
 #include "cgroup/own.h"
 #include "place/exclusive.h"
+#include "place/irq.h"
 #include "place/machine.h"
 #include "place/marks.h"
 #include "place/message.h"
@@ -82,7 +83,7 @@ static int leave_partition(struct move *m, struct error *err)
 static int enter_partition(struct move *m, struct error *err)
 {
 	cleanup_ledger struct ledger *l = NULL;
-	int rc = exclusive_wanted(m->new) == PARTITION_MEMBER ? 0 : open_ledger(m, &l, err);
+	int rc = exclusive_asks(m->new) || m->old->request.irq != IRQ_NONE ? open_ledger(m, &l, err) : 0;
 
 	return l ? exclusive_enter(m->env, l, &m->cgroup, m->new, err) : rc;
 }
@@ -222,7 +223,10 @@ static int decide(struct move *m, struct record *old, struct record *new, struct
 	return rc;
 }
 
-/* Ends the new partition and makes the old one again. If that is not possible, the old record says so, too. */
+/*
+ * Ends the new partition and makes the old one again. If that is not possible, the old record says so, too. Interrupts that
+ * have followed come back.
+ */
 static int enter_again(struct move *m, struct ledger *l, struct record *old, struct error *err)
 {
 	enum partition was = old->partition;
@@ -230,7 +234,7 @@ static int enter_again(struct move *m, struct ledger *l, struct record *old, str
 
 	exclusive_leave(m->env, m->new);
 	if (was == PARTITION_MEMBER)
-		return 0;
+		return irq_follow(m->env, l, old, err);
 	rc = exclusive_enter(m->env, l, &m->cgroup, old, err);
 	return rc < 0 || old->partition == was ? rc : marks_set(m->env, &m->cgroup, old, NULL, 0, err);
 }
@@ -298,7 +302,7 @@ int place_move(struct place_env *env, const struct move_job *job, struct record 
 		rc = place_need_state(env, err);
 	if (rc < 0)
 		return rc;
-	liveness_init(&env->live, env->root, env->mount, m.machine.topology, machine_boot_id(&m.machine));
+	liveness_init(&env->live, env->root, env->mount, env->state, m.machine.topology, machine_boot_id(&m.machine));
 	rc = decide(&m, &old, &new, err);
 	if (rc < 0)
 		return rc;

@@ -86,7 +86,7 @@ static int find_oldest(struct ledger *l, struct search *s, const char *runtime_c
 static int open_ledger(struct place_env *env, const struct machine *machine, struct ledger_world *world,
 		       struct ledger **out, struct error *err)
 {
-	liveness_init(&env->live, env->root, env->mount, machine->topology, machine_boot_id(machine));
+	liveness_init(&env->live, env->root, env->mount, env->state, machine->topology, machine_boot_id(machine));
 	*world = liveness_world(&env->live);
 	return ledger_open(env->state, machine->topology, world, env->timeout_ms, out, err);
 }

@@ -8,6 +8,7 @@
 #include "place/admit.h"
 #include "place/decide.h"
 #include "place/exclusive.h"
+#include "place/irq.h"
 #include "place/known.h"
 #include "place/marks.h"
 #include "place/message.h"
@@ -65,6 +66,7 @@ static int choose(struct placing *p, struct decision *d, struct ledger *l, struc
 	decision_hint_home(d, l, job->runtime_class, job->id);
 	liveness_look_at_few(&env->live);
 	rc = ledger_sweep(l, false, err);
+	irq_mend(env, l);
 	*out = (struct record){ 0 };
 	if (rc >= 0)
 		rc = fill_record(p, d, out, err);
@@ -119,7 +121,7 @@ static int lock_ledger(struct placing *p, const struct decision *d, struct ledge
 {
 	struct place_env *env = p->env;
 
-	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(&p->machine));
+	liveness_init(&env->live, env->root, env->mount, env->state, d->topology, machine_boot_id(&p->machine));
 	*world = liveness_world(&env->live);
 	return ledger_open(env->state, d->topology, world, env->timeout_ms, out, err);
 }
@@ -163,7 +165,7 @@ static struct nodeset mems_to_write(const struct placing *p, const struct constr
 	return mems;
 }
 
-/* Makes the cgroup of an exclusive container a partition. The text of its record may change. */
+/* Makes the cgroup of an exclusive container a partition, and moves interrupts. The text of its record may change. */
 static int enter_partition(struct placing *p, struct record *r, struct error *err)
 {
 	struct place_env *env = p->env;
@@ -171,7 +173,7 @@ static int enter_partition(struct placing *p, struct record *r, struct error *er
 	cleanup_ledger struct ledger *l = NULL;
 	int rc;
 
-	if (exclusive_wanted(r) == PARTITION_MEMBER)
+	if (!exclusive_asks(r))
 		return 0;
 	free(steal_ptr(p->text));
 	rc = ledger_open(env->state, p->machine.topology, &world, env->timeout_ms, &l, err);
@@ -235,6 +237,13 @@ void place_finish(struct placing *p, int status)
 	free(p->text);
 }
 
+static int admit(const struct place_env *env, const struct place_job *job, struct error *err)
+{
+	int rc = admit_request(&env->conf, job, err);
+
+	return rc < 0 ? rc : irq_admit(env, &job->request, err);
+}
+
 int place_container(struct place_env *env, const struct place_job *job, struct record *out, struct placing *held,
 		    struct error *err)
 {
@@ -248,7 +257,7 @@ int place_container(struct place_env *env, const struct place_job *job, struct r
 	*p = placing_begin(env, job);
 	rc = place_open(env, PLACE_WRITE, err);
 	if (rc == 0) /* 1. admit: what the request alone forbids */
-		rc = admit_request(&env->conf, job, err);
+		rc = admit(env, job, err);
 	if (rc == 0) /* 2. machine: its topology, cached or read */
 		rc = machine_read(&p->machine, env, true, huge, err);
 	if (rc == 0)
@@ -307,7 +316,7 @@ int place_reserve(struct place_env *env, const struct place_job *job, const char
 	p = placing_begin(env, job);
 	rc = place_open(env, PLACE_WRITE, err);
 	if (rc == 0)
-		rc = admit_request(&env->conf, job, err);
+		rc = admit(env, job, err);
 	if (rc == 0)
 		rc = machine_read(&p.machine, env, true, huge, err);
 	if (rc == 0)

@@ -6,6 +6,7 @@
 
 #include "place/admit.h"
 #include "place/decide.h"
+#include "place/irq.h"
 #include "place/message.h"
 #include "place/move-journal.h"
 #include "plugin/base/util.h"
@@ -15,7 +16,7 @@
 /* For a ledger that is only read: every record is shown where its container is. */
 static struct ledger_world world_for_reading(struct place_env *env, const struct topology *t, const char *boot_id)
 {
-	liveness_init(&env->live, env->root, env->mount, t, boot_id);
+	liveness_init(&env->live, env->root, env->mount, env->state, t, boot_id);
 	env->live.state = env->state;
 	env->live.any_boot = !env->real;
 	return liveness_world(&env->live);
@@ -113,14 +114,16 @@ static int open_and_repair(struct place_env *env, const struct topology *t, stru
 	struct ledger_world world;
 	int rc;
 
-	liveness_init(&env->live, env->root, env->mount, t, NULL);
+	liveness_init(&env->live, env->root, env->mount, env->state, t, NULL);
 	world = liveness_world(&env->live);
 	rc = ledger_open(env->state, t, &world, env->timeout_ms, l, err);
 	if (rc == 0)
 		rc = ledger_sweep(*l, true, err);
-	if (rc == 0)
-		move_journal_mend(env, *l);
-	return rc;
+	if (rc < 0)
+		return rc;
+	move_journal_mend(env, *l);
+	irq_mend(env, *l);
+	return 0;
 }
 
 /* *@out is NULL if there is no state folder. */

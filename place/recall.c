@@ -41,7 +41,7 @@ int place_recall(struct place_env *env, const char *runtime_class, const char *i
 	if (rc == 0)
 		rc = machine_read(&machine, env, false, false, err);
 	if (rc == 0) {
-		liveness_init(&env->live, env->root, env->mount, machine.topology, machine_boot_id(&machine));
+		liveness_init(&env->live, env->root, env->mount, env->state, machine.topology, machine_boot_id(&machine));
 		world = liveness_world(&env->live);
 		rc = ledger_open(env->state, machine.topology, &world, env->timeout_ms, &l, err);
 	}

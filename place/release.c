@@ -27,7 +27,7 @@ static int open_ledger(struct place_env *env, struct machine *machine, struct le
 	if (rc < 0)
 		return rc;
 	/* Without a mount, no container can be found to be dead; but such a host places none. */
-	liveness_init(&env->live, env->root, env->mount, machine->topology, machine_boot_id(machine));
+	liveness_init(&env->live, env->root, env->mount, env->state, machine->topology, machine_boot_id(machine));
 	world = liveness_world(&env->live);
 	return ledger_open(env->state, machine->topology, &world, env->timeout_ms, out, err);
 }

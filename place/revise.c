@@ -9,6 +9,7 @@
 #include "place/admit.h"
 #include "place/decide.h"
 #include "place/exclusive.h"
+#include "place/irq.h"
 #include "place/marks.h"
 #include "place/message.h"
 #include "plugin/base/util.h"
@@ -67,6 +68,8 @@ static int mark(struct place_env *env, struct ledger *l, const struct record *ol
 		rc = own_while_placed(env->mount, new, &c, err);
 	if (rc == 0 && old->partition != new->partition)
 		rc = change_partition(env, l, &c, old, new, err);
+	else if (rc == 0)
+		rc = irq_follow(env, l, new, err);
 	return rc < 0 ? rc : marks_set(env, &c, new, NULL, 0, err);
 }
 
@@ -106,7 +109,7 @@ static int revise(struct place_env *env, const struct place_job *job, struct mac
 	struct ledger_world world;
 	int rc;
 
-	liveness_init(&env->live, env->root, env->mount, d->topology, machine_boot_id(machine));
+	liveness_init(&env->live, env->root, env->mount, env->state, d->topology, machine_boot_id(machine));
 	world = liveness_world(&env->live);
 	rc = ledger_open(env->state, d->topology, &world, env->timeout_ms, &l, err);
 	if (rc == 0)

@@ -57,5 +57,5 @@ complete -c numaplace -n '__numaplace_is incus' -l dry-run
 complete -c numaplace -n '__numaplace_is incus' -l project -x
 complete -c numaplace -n '__numaplace_is incus' -l socket -r -F
 complete -c numaplace -n '__numaplace_is incus' -a place
-complete -c numaplace -n '__numaplace_is plan resize run' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive={true,false,isolated} limits.cpu.device={auto,none,require:} limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
+complete -c numaplace -n '__numaplace_is plan resize run' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive={true,false,isolated} limits.cpu.device={auto,none,require:} limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.cpu.irq={none,away,near} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
 complete -c numaplace -n '__numaplace_is explain verify move resize' -a '(__numaplace_ids)'

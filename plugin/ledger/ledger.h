@@ -41,7 +41,8 @@ struct liveness {
 	/* Called when a container has ended, before its record is dropped: removes its mark. May be NULL. */
 	int (*ended)(void *ctx, const struct record *r, struct error *err);
 	/*
-	 * Called before the record of a partition is dropped, for whatever reason: gives its CPUs back to the machine.
+	 * Called before the record of a partition, or of a container with limits.cpu.irq, is dropped, for whatever reason: gives
+	 * its CPUs back to the machine, and its interrupts back to their CPUs.
 	 * May be NULL.
 	 */
 	int (*give_back)(void *ctx, const struct record *r, struct error *err);

@@ -25,7 +25,7 @@ void give_back(struct ledger *l, const struct record *r)
 {
 	struct error why;
 
-	if (r->partition != PARTITION_MEMBER && l->world.liveness->give_back &&
+	if ((r->partition != PARTITION_MEMBER || r->request.irq != IRQ_NONE) && l->world.liveness->give_back &&
 	    l->world.liveness->give_back(l->world.ctx, r, &why) < 0)
 		ledger_note(l, "container %s: its exclusive CPUs are not all given back: %s", r->id, why.text);
 }

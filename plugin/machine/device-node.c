@@ -31,8 +31,7 @@ static bool read_numa_node(int dir, int *node)
 	return true;
 }
 
-/* The folder of the device that @dir belongs to or is below of; -1: @dir is no device. The first @dir always is one. */
-static int open_above(int dir, bool first)
+int device_open_above(int dir, bool first)
 {
 	bool device = first || faccessat(dir, "uevent", F_OK, 0) == 0;
 	/* A PCI function has a file of this name, and a class has only folders of devices, which may have it. */
@@ -57,7 +56,7 @@ static struct device_place place_above(int dir)
 			place.inode = st.st_ino;
 			break;
 		}
-		above = open_above(fd, depth == 0);
+		above = device_open_above(fd, depth == 0);
 		close(fd);
 		fd = above;
 	}

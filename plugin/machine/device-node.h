@@ -8,6 +8,7 @@
 
 #include "plugin/base/error.h"
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /* What has a node: two devices with the same one are parts of the same piece of hardware. */
@@ -20,6 +21,12 @@ struct device_place {
 /* Opens the folder in sysfs of the device with this name: a network, block, nvme, drm, infiniband or dax device, or a
  * PCI address. -ENOENT: none has it. */
 int device_open(int root, const char *name);
+
+/*
+ * Opens the folder of the device that @dir belongs to or is below of. -1: @dir is no device; the @first of a walk always is
+ * one.
+ */
+int device_open_above(int dir, bool first);
 
 /* The place of the device with the folder @dir. */
 struct device_place device_place_of(int dir);

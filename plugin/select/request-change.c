@@ -38,6 +38,9 @@ static void change_key(struct request *r, enum request_key key, const struct req
 	case KEY_CPU_WORK:
 		r->work = changes->work;
 		break;
+	case KEY_CPU_IRQ:
+		r->irq = changes->irq;
+		break;
 	case KEY_MEMORY:
 		r->memory = changes->memory;
 		break;

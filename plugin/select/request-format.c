@@ -77,6 +77,9 @@ bool request_format(const struct request *r, enum request_key key, char *buf, si
 	case KEY_CPU_WORK:
 		snprintf(buf, size, "%s", work_kind_name(r->work.kind));
 		break;
+	case KEY_CPU_IRQ:
+		snprintf(buf, size, "%s", irq_mode_name(r->irq));
+		break;
 	case KEY_MEMORY:
 		size_format(r->memory, buf, size);
 		break;

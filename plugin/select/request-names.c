@@ -57,6 +57,13 @@ const char *work_kind_name(enum work_kind k)
 	return work_names[k];
 }
 
+const char *irq_mode_name(enum irq_mode m)
+{
+	static const char *const names[] = { [IRQ_NONE] = "none", [IRQ_AWAY] = "away", [IRQ_NEAR] = "near" };
+
+	return names[m];
+}
+
 const char *partition_name(enum partition p)
 {
 	static const char *const names[] = { "member", "root", "isolated" };

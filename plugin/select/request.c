@@ -22,6 +22,7 @@ const char *const request_keys[KEY_COUNT] = {
 	[KEY_CPU_CLASS] = "limits.cpu.class",
 	[KEY_CPU_THREADS] = "limits.cpu.threads",
 	[KEY_CPU_WORK] = "limits.cpu.work",
+	[KEY_CPU_IRQ] = "limits.cpu.irq",
 	[KEY_MEMORY] = "limits.memory",
 	[KEY_MEMORY_NODES] = "limits.memory.nodes",
 	[KEY_MEMORY_HUGEPAGES] = "limits.memory.hugepages",
@@ -137,6 +138,17 @@ static int set_work(struct request *r, const char *value, struct error *err)
 		}
 	}
 	return error_set(err, -EINVAL, "\"%s\": not compute, latency or bandwidth", quote(value).text);
+}
+
+static int set_irq(struct request *r, const char *value, struct error *err)
+{
+	for (enum irq_mode i = 0; i <= IRQ_NEAR; i++) {
+		if (strcmp(value, irq_mode_name(i)) == 0) {
+			r->irq = i;
+			return 0;
+		}
+	}
+	return error_set(err, -EINVAL, "\"%s\": not none, away or near", quote(value).text);
 }
 
 static int add_device(struct request *r, const char *name, struct error *err)
@@ -304,6 +316,8 @@ static int set_key(struct request *r, enum request_key key, const char *value, s
 		return set_threads(r, value, err);
 	case KEY_CPU_WORK:
 		return set_work(r, value, err);
+	case KEY_CPU_IRQ:
+		return set_irq(r, value, err);
 	case KEY_MEMORY:
 		return set_memory(r, value, err);
 	case KEY_MEMORY_NODES:
@@ -435,6 +449,12 @@ int request_finish(struct request *r, struct error *err)
 	if (r->exclusive && !r->cpu_count)
 		return error_set(err, -EINVAL, "limits.cpu.exclusive: \"%s\": needs limits.cpu to say how many",
 				 r->isolated ? "isolated" : "true");
+	if (r->irq == IRQ_AWAY && !r->exclusive)
+		return error_set(err, -EINVAL, "limits.cpu.irq: \"away\": needs limits.cpu.exclusive: interrupts are not moved "
+				 "away from CPUs that others use");
+	if (r->irq == IRQ_NEAR && r->devices_mode == DEVICES_NONE)
+		return error_set(err, -EINVAL, "limits.cpu.irq: \"near\": not allowed beside limits.cpu.device = none: no "
+				 "device is left whose interrupts could be moved");
 	if (r->one_thread && r->cpu_listed)
 		return error_set(err, -EINVAL, "limits.cpu.threads: \"one\": needs limits.cpu to be a number of cores");
 	if (r->cpu_class != CLASS_ANY && r->cpu_listed)

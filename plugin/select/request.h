@@ -40,6 +40,13 @@ enum devices_mode {
 	DEVICES_NAMED,  /* request.device */
 };
 
+/* Where the interrupts of the machine are handled: limits.cpu.irq. */
+enum irq_mode {
+	IRQ_NONE, /* as they are */
+	IRQ_AWAY, /* not on the container's CPUs, which must be exclusive */
+	IRQ_NEAR, /* those of the container's devices on its CPUs */
+};
+
 enum cpu_class {
 	CLASS_ANY,
 	CLASS_PERFORMANCE,
@@ -68,6 +75,7 @@ enum request_key {
 	KEY_CPU_CLASS,
 	KEY_CPU_THREADS,
 	KEY_CPU_WORK,
+	KEY_CPU_IRQ,
 	KEY_MEMORY,
 	KEY_MEMORY_NODES,
 	KEY_MEMORY_HUGEPAGES,
@@ -91,6 +99,7 @@ struct request {
 	enum cpu_class cpu_class;
 	bool one_thread;             /* cpu_count counts cores, one thread of each is used */
 	struct work_hint work;       /* from limits.cpu.work */
+	enum irq_mode irq;
 	enum devices_mode devices_mode;
 	bool devices_required;       /* CPUs of the nodes of the devices, or none */
 	unsigned int ndevices;
@@ -182,6 +191,7 @@ const char *cpu_class_name(enum cpu_class c);
 const char *memory_policy_name(enum memory_policy p);
 const char *partition_name(enum partition p); /* as in cpuset.cpus.partition */
 const char *work_kind_name(enum work_kind k);
+const char *irq_mode_name(enum irq_mode m);
 int memory_policy_parse(const char *text, enum memory_policy *out, struct error *err);
 
 /* Parses Incus's booleans, in any case: true, 1, yes, on; false, 0, no, off. Returns 0 or -EINVAL. */

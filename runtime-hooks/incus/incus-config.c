@@ -279,7 +279,8 @@ static int chosen_nodes(const struct incus_config *c, const char **out, struct e
 static int refuse_choice(const struct incus_config *c, struct error *err)
 {
 	static const int cpu_keys[] = { KEY_CPU,        KEY_CPU_NODES, KEY_CPU_EXCLUSIVE,
-					KEY_CPU_DEVICE, KEY_CPU_CLASS, KEY_CPU_THREADS, KEY_CPU_WORK };
+					KEY_CPU_DEVICE, KEY_CPU_CLASS, KEY_CPU_THREADS, KEY_CPU_WORK,
+					KEY_CPU_IRQ };
 
 	for (size_t i = 0; i < ARRAY_SIZE(cpu_keys); i++)
 		if (c->asked[cpu_keys[i]] && !(cpu_keys[i] == KEY_CPU_NODES && c->native[KEY_CPU_NODES]))

@@ -38,6 +38,7 @@ static void check_format(const struct request *r)
 	must(again.nhuge == r->nhuge && again.exclusive == r->exclusive && again.policy == r->policy);
 	must(again.work.given == r->work.given && again.work.kind == r->work.kind);
 	must(nodeset_equal(&again.nodes, &r->nodes) && idset_equal(&again.cpu_list, &r->cpu_list));
+	must(again.irq == r->irq);
 	must(again.all_nodes == r->all_nodes && nodeset_equal(&again.mem_nodes, &r->mem_nodes));
 	must(again.cpu_class == r->cpu_class && again.one_thread == r->one_thread && again.ndevices == r->ndevices);
 	for (unsigned int i = 0; i < r->ndevices; i++)

@@ -114,6 +114,8 @@ bash_and_zsh() {
 		called_with "$shell: values of limits.cpu.class are completed" plan limits.cpu.class=efficient
 		in_shell $shell 'numaplace plan limits.cpu.wo\tband\t\nexit\n'
 		called_with "$shell: values of limits.cpu.work are completed" plan limits.cpu.work=bandwidth
+		in_shell $shell 'numaplace plan limits.cpu.ir\taw\t\nexit\n'
+		called_with "$shell: values of limits.cpu.irq are completed" plan limits.cpu.irq=away
 		printf 'a:b@c\n' > "$tmp/ids"
 		in_shell $shell 'numaplace explain a:b\t\nexit\n'
 		called_with "$shell: an id that readline splits into several words is completed" explain a:b@c

@@ -66,6 +66,10 @@ bad_keys() {
 		<<< "$(state '"org.numaplace.limits.cpus":"4"')"
 	refused 'limits.cpu.work that is not a kind of work' 2 \
 		'container web1: limits.cpu.work: "disk": not compute, latency or bandwidth' <<< "$(state '"limits.cpu.work":"disk"')"
+	refused 'limits.cpu.irq that is not a word of it' 2 \
+		'container web1: limits.cpu.irq: "far": not none, away or near' <<< "$(state '"limits.cpu.irq":"far"')"
+	refused 'limits.cpu.irq = away without exclusive CPUs' 2 'container web1: limits.cpu.irq: "away": needs limits.cpu.exclusive*' \
+		<<< "$(state '"limits.cpu":"2","limits.cpu.irq":"away"')"
 	refused 'limits.cpu.nodes that is not a list' 2 'container web1: limits.cpu.nodes: *' \
 		<<< "$(state '"limits.cpu.nodes":"balance"')"
 	refused 'limits.memory with an unknown unit' 2 'container web1: limits.memory: *' <<< "$(state '"limits.memory":"9EiBs"')"

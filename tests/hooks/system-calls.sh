@@ -57,6 +57,8 @@ at_most 'placement on 4 nodes, no other container' small 153
 ok $? 'placement on 4 nodes, no other container: CPUs 0 and 2 (one thread of two cores) and node 0' "$(cat "$tmp/small.cpuset")"
 grep -q 'cpu0/topology' "$tmp/small.first" && ! grep -q 'cpu0/topology' "$tmp/small"
 ok $? 'the first hook after a boot reads the CPU topology, the next one does not'
+[ "$(grep -c '"interrupts"' "$tmp/small")" = 1 ] && ! grep -q 'proc/irq' "$tmp/small" "$tmp/small.keyless" "$tmp/small.poststop" && ! grep -q '"interrupts"' "$tmp/small.keyless"
+ok $? 'without limits.cpu.irq, a placement looks once whether interrupts were moved, and reads none' "$(grep -e '"interrupts"' -e proc/irq "$tmp/small")"
 at_most 'a second createRuntime of the same container' small.again 147
 at_most 'poststop' small.poststop 100
 

@@ -339,6 +339,10 @@ static void test_words(void)
 	       "user.numaplace.limits.cpu.work: \"compute\": needs user.numaplace.mode = lead: with follow the "
 	       "daemon chooses the CPUs",
 	       "follow: the kind of work chooses no CPUs");
+	is_str(plan("user.numaplace.limits.cpu.irq=near", &conf),
+	       "user.numaplace.limits.cpu.irq: \"near\": needs user.numaplace.mode = lead: with follow the "
+	       "daemon chooses the CPUs",
+	       "follow: interrupts are not moved to CPUs that the daemon changes");
 	is_str(plan("user.numaplace.limits.cpu.class=efficient", &conf),
 	       "user.numaplace.limits.cpu.class: \"efficient\": needs user.numaplace.mode = lead: with follow the "
 	       "daemon chooses the CPUs",

@@ -178,11 +178,23 @@ static void add_partition(struct ledger *l, const char *id, uint64_t inode)
 	struct error err = { 0 };
 
 	kit_record(id, inode, &r);
-	r.partition = PARTITION_ROOT;
+	r.partition = inode == 3 ? PARTITION_MEMBER : PARTITION_ROOT;
+	r.request.irq = inode == 3 ? IRQ_AWAY : IRQ_NONE;
+	r.request.given |= 1U << KEY_CPU_IRQ;
 	is_int(ledger_add(l, "oci", &r, &err), 0, "partition %d: is added", (int)inode);
 }
 
-/* The CPUs of a partition are given back in each way in which a record is dropped. */
+static void add_plain(struct ledger *l, const char *id, uint64_t inode)
+{
+	cleanup_record struct record r = { 0 };
+	struct error err = { 0 };
+
+	kit_record(id, inode, &r);
+	r.request.irq = IRQ_NONE;
+	is_int(ledger_add(l, "oci", &r, &err), 0, "partition: a container without one is added");
+}
+
+/* The CPUs of a partition are given back in each way in which a record is dropped. c has moved interrupts only. */
 static void test_given_back(void)
 {
 	struct error err = { 0 };
@@ -193,7 +205,7 @@ static void test_given_back(void)
 	l = kit_open();
 	for (uint64_t inode = 1; inode <= 4; inode++)
 		add_partition(l, (const char *[]){ "a", "b", "c", "d" }[inode - 1], inode);
-	kit_add(l, "e", 5, &err);
+	add_plain(l, "e", 5);
 	add_partition(l, "a", 1);
 	is_int(given_back, 0, "partition: nothing is given back while the containers live");
 	is_int(ledger_remove_cgroup(l, "oci", "a", 1, &err), 0, "partition: a placement that failed is dropped");

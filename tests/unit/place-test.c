@@ -314,7 +314,7 @@ static void add_record(struct place_env *env, const struct topology *t, const ch
 	struct ledger_world world;
 	struct error err = { 0 };
 
-	liveness_init(&env->live, env->root, -1, t, NULL);
+	liveness_init(&env->live, env->root, -1, -1, t, NULL);
 	world = liveness_world(&env->live);
 	snprintf(r.id, sizeof(r.id), "%s", id);
 	r.cgroup = strdup("/gone");

@@ -57,6 +57,7 @@ static inline void random_request(uint64_t *seed, struct request *r)
 		[KEY_CPU_CLASS] = { "any", "performance", "efficient", "isolated" },
 		[KEY_CPU_THREADS] = { "all", "one", "all", "one" },
 		[KEY_CPU_WORK] = { "compute", "latency", "bandwidth", "latency" },
+		[KEY_CPU_IRQ] = { "none", "away", "near", "away" },
 		[KEY_MEMORY] = { "30GiB", "512MB", "1", "1073741825" },
 		[KEY_MEMORY_NODES] = { "8", "0-7,1023", "2", "0,2" },
 		[KEY_MEMORY_HUGEPAGES] = { "true", "2MiB=64,1GiB=4", "false", "64KiB=1" },
@@ -171,7 +172,7 @@ static inline bool same_request(const struct request *a, const struct request *b
 	return a->given == b->given && a->cpu_count == b->cpu_count && a->cpu_listed == b->cpu_listed &&
 	       idset_equal(&a->cpu_list, &b->cpu_list) && a->nodes_mode == b->nodes_mode &&
 	       nodeset_equal(&a->nodes, &b->nodes) && a->exclusive == b->exclusive && a->all_nodes == b->all_nodes &&
-	       a->cpu_class == b->cpu_class && a->one_thread == b->one_thread && same_devices(a, b) &&
+	       a->cpu_class == b->cpu_class && a->one_thread == b->one_thread && a->irq == b->irq && same_devices(a, b) &&
 	       nodeset_equal(&a->mem_nodes, &b->mem_nodes) && a->memory == b->memory &&
 	       a->huge_memory == b->huge_memory && a->nhuge == b->nhuge &&
 	       memcmp(a->huge, b->huge, sizeof(a->huge[0]) * a->nhuge) == 0 && a->policy == b->policy &&

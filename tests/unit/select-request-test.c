@@ -95,6 +95,11 @@ static void test_places(void)
 	takes("limits.cpu.work", "compute", "compute");
 	takes("limits.cpu.work", "latency", "latency");
 	takes("limits.cpu.work", "bandwidth", "bandwidth");
+	takes("limits.cpu.irq", "none", "none");
+	takes("limits.cpu.irq", "away", "away");
+	takes("limits.cpu.irq", "near", "near");
+	refuses("limits.cpu.irq", "true", "not none, away or near");
+	refuses("limits.cpu.irq", "", "not none, away or near");
 	refuses("limits.cpu.work", "any", "not compute, latency or bandwidth");
 	refuses("limits.cpu.work", "Compute", "not compute, latency or bandwidth");
 	refuses("limits.cpu.work", "", "not compute, latency or bandwidth");
@@ -322,6 +327,19 @@ static void test_together(void)
 	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "to be a number of cores"),
 	   "threads=one with a list of CPUs is refused: %s", err.text);
 	request_init(&r);
+	request_set(&r, "limits.cpu", "2", NULL);
+	request_set(&r, "limits.cpu.irq", "away", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "limits.cpu.irq: \"away\": needs limits.cpu.exclusive"),
+	   "irq=away without exclusive CPUs is refused: %s", err.text);
+	request_set(&r, "limits.cpu.exclusive", "isolated", NULL);
+	is_int(request_finish(&r, &err), 0, "irq=away with exclusive CPUs is accepted");
+	request_init(&r);
+	request_set(&r, "limits.cpu.irq", "near", NULL);
+	is_int(request_finish(&r, &err), 0, "irq=near needs no exclusive CPUs");
+	request_set(&r, "limits.cpu.device", "none", NULL);
+	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "not allowed beside limits.cpu.device = none"),
+	   "irq=near without devices is refused: %s", err.text);
+	request_init(&r);
 	request_set(&r, "limits.cpu", "0-3", NULL);
 	request_set(&r, "limits.cpu.class", "efficient", NULL);
 	ok(request_finish(&r, &err) == -EINVAL && strstr(err.text, "not allowed beside a list in limits.cpu"),
@@ -362,9 +380,9 @@ static void test_sizes(void)
 /* Each key of a change replaces the same key of a request, and no other. */
 static void test_change(void)
 {
-	static const char *const was[KEY_COUNT] = { "4", "balanced", "true", "eth0", "performance", "one", "compute",
+	static const char *const was[KEY_COUNT] = { "4", "balanced", "true", "eth0", "performance", "one", "compute", "away",
 						    "1GiB", "8", "2MiB=64", "preferred", "0", "1" };
-	static const char *const becomes[KEY_COUNT] = { "0-3", "0-1", "false", "sda", "efficient", "all", "latency",
+	static const char *const becomes[KEY_COUNT] = { "0-3", "0-1", "false", "sda", "efficient", "all", "latency", "near",
 							"2GiB", "9", "1GiB=1", "interleave", "2", "3" };
 	struct request r, change;
 	unsigned int wrong = 0;
