@@ -89,7 +89,7 @@ int site_compare(const void *a, const void *b);
 int sites_by_offer(const struct search *s, const struct site *a, const struct site *b);
 /* Whether choosing one or the other makes no difference. */
 bool sites_equivalent(const struct search *s, unsigned int a, unsigned int b);
-#define ORDER_MOST 64 /* longer lists stay in order of numbers: the time grows with the square of the length */
+#define ORDER_MOST 16 /* with more sites, numbers decide: hashes cost too much there */
 
 /* Hash of what the sites of a set offer, and of the distances between them; the order of @site makes no difference. */
 uint64_t order_hash(struct search *s, const uint16_t *site, unsigned int n);

@@ -47,6 +47,8 @@ static bool wins_tie(struct search *s, const uint16_t *site, unsigned int n, dou
 	here = apart(s, site, n);
 	if (here != s->best.apart)
 		return here < s->best.apart;
+	if (s->nsites > ORDER_MOST)
+		return false;
 	if (!s->best.hash)
 		s->best.hash = order_hash(s, s->best.site, n);
 	return order_hash(s, site, n) < s->best.hash;
