@@ -56,7 +56,8 @@ after() { unshare --time --boottime "$1" bash -c "$2"; }
 # machine NAME CPU: a process on CPU in cgroups as libvirt makes them.
 machine() {
 	local group=${CGROUP#/sys/fs/cgroup}/$1.scope
-	taskset -c "$2" sleep infinity &
+	sleep infinity &
+	taskset -c -p "$2" $! > /dev/null
 	mkdir -p "/mnt/v2$group/libvirt/emulator" /run/libvirt/qemu
 	echo $! > "/mnt/v2$group/libvirt/emulator/cgroup.procs"
 	"$BUILD/stage" cgroup /sys/fs/cgroup "$group" $!
