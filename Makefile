@@ -103,8 +103,10 @@ nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-requ
 	$(call objects,$(addprefix runtime-hooks/oci/,oci-config.c oci-variables.c oci-devices.c oci-state.c cgroups-path.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 # libvirt runs both by paths of its own; see sbin_programs.
-libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c domain.c qemu.c))
+libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c xml-tree.c domain.c domain-request.c domain-devices.c \
+	domain-layout.c domain-edit.c virsh.c qemu.c))
 libvirt_hook_objects = $(call objects,runtime-hooks/libvirt/libvirt-hook.c)
+virt_objects = $(call objects,runtime-hooks/libvirt/virt.c)
 numad_objects = $(call objects,runtime-hooks/libvirt/numad.c)
 service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 cli_objects = $(call objects,cli/*.c)
@@ -119,7 +121,8 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(criu_hook_objects),$(O)/criu-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri)
+	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri) \
+	$(if $(virt_objects),$(O)/virt)
 
 # libvirtd runs them, and its AppArmor profile allows it no program of libexec.
 sbin_programs = $(if $(numad_objects),$(O)/numaplace-numad) $(if $(libvirt_hook_objects),$(O)/numaplace-libvirt-hook)
@@ -142,10 +145,11 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 # asks nothing.
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
 nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
-libexec_found = $(filter-out %/lxc-hook %/numaplace-nri,$(libexec_programs)) $(lxc_hook) $(nri_plugin)
+virt_program = $(if $(call has,libxml-2.0),$(filter %/virt,$(libexec_programs)))
+libexec_found = $(filter-out %/lxc-hook %/numaplace-nri %/virt,$(libexec_programs)) $(lxc_hook) $(nri_plugin) $(virt_program)
 libvirt_hook = $(if $(call has,libxml-2.0),$(filter %/numaplace-libvirt-hook,$(sbin_programs)))
 sbin_found = $(filter-out %/numaplace-libvirt-hook,$(sbin_programs)) $(libvirt_hook)
-without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook is left out: libxml2 is not installed (make deps))
+without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook and the verb virt are left out: libxml2 is not installed (make deps))
 without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
 without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
@@ -164,7 +168,7 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
-$(O)/runtime-hooks/libvirt/xml.o: cc_pkgs = libxml-2.0
+$(O)/runtime-hooks/libvirt/xml.o $(O)/runtime-hooks/libvirt/xml-tree.o: cc_pkgs = libxml-2.0
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
 	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
 	tests/hooks/nri-drive.c)
@@ -250,6 +254,8 @@ $(O)/numaplace-nri $(O)/image/numaplace-nri: link_pkgs = libprotobuf-c yajl
 $(image_programs): link_static = -static-pie -s
 $(O)/numaplace-libvirt-hook: $(libvirt_hook_objects) $(libvirt_parts) $(common)
 $(O)/numaplace-libvirt-hook: link_pkgs = libxml-2.0
+$(O)/virt: $(virt_objects) $(libvirt_parts) $(common)
+$(O)/virt: link_pkgs = libxml-2.0 yajl
 $(O)/numaplace-numad: $(numad_objects) $(common)
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
@@ -541,7 +547,7 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
-$(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
+$(call fuzz_of,domain): $(libvirt_parts)
 $(call fuzz_of,domain): link_pkgs = libxml-2.0
 $(call fuzz_of,nri): $(nri_wire)
 $(call fuzz_of,nri): link_pkgs = libprotobuf-c
