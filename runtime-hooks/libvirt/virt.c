@@ -9,6 +9,7 @@
 #include "place/plan-parts.h"
 #include "plugin/base/file.h"
 #include "plugin/base/options.h"
+#include "plugin/base/size.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/common/hook.h"
 #include "runtime-hooks/common/json-write.h"
@@ -414,10 +415,21 @@ static void print_json(const struct virt *v, bool changed)
 	}
 	json_end(&o);
 	json_begin_array(&o, "reasons");
-	for (unsigned int i = 0; i < v->why.n; i++)
+	for (unsigned int i = 0; v->nparts == 1 && i < v->why.n; i++)
 		json_put_string(&o, NULL, v->why.text[i]);
 	json_end(&o);
 	json_end(&o);
+}
+
+static void print_cells(const struct domain_layout *l, char *list)
+{
+	for (unsigned int i = 0; i < l->ncells; i++) {
+		char memory[32];
+
+		size_human(l->cell[i].kib * 1024, memory, sizeof(memory));
+		idset_format(&l->cell[i].vcpus, list, IDSET_TEXT_MAX);
+		printf("cell %u: node %u, %s, virtual CPUs %s\n", l->cell[i].id, l->cell[i].node, memory, *list ? list : "none");
+	}
 }
 
 static int print_text(const struct virt *v, bool changed, struct error *err)
@@ -431,7 +443,9 @@ static int print_text(const struct virt *v, bool changed, struct error *err)
 	printf("%s: %u virtual CPU%s on CPU%s %s, memory on node%s %s, %s\n", quote(v->d->name).text, v->layout->npins,
 	       v->layout->npins == 1 ? "" : "s", v->layout->npins == 1 ? "" : "s", cpus,
 	       nodeset_count(&v->layout->mems) == 1 ? "" : "s", mems, v->layout->mode);
-	for (unsigned int i = 0; i < v->why.n; i++)
+	print_cells(v->layout, cpus);
+	/* The reasons of a domain with cells of its own are those of the largest cell alone. */
+	for (unsigned int i = 0; v->nparts == 1 && i < v->why.n; i++)
 		puts(v->why.text[i]);
 	puts(changed ? "defined: it has this place from its next start on" : "nothing to change: it is defined so");
 	return 0;
