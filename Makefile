@@ -373,7 +373,7 @@ uninstall:
 		case $$(readlink "$$f") in '$(sbindir)'/numaplace-*) rm -f "$$f" ;; esac; done
 	rm -f $(foreach p,numaplace-numad numaplace-libvirt-hook,'$(DESTDIR)$(sbindir)/$(p)')
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri virt,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
