@@ -216,7 +216,7 @@ placed_domains() {
 	ok $? 'a domain whose pins were removed needs no place' "$(records)"
 }
 
-# A libvirt that does not keep what it is given cannot be had: this virsh changes the pin at the first definition.
+# No available libvirt changes the pins that it is given: this virsh changes one at the first definition.
 lossy_libvirt() {
 	mkdir "$tmp/bin"
 	cat > "$tmp/bin/virsh" <<- 'END'
