@@ -104,8 +104,10 @@ nri_parts = $(call objects,$(addprefix runtime-hooks/nri/,nri-session.c nri-requ
 	$(call objects,$(addprefix runtime-hooks/kube/,refusal.c kube-name.c))
 nri_objects = $(call objects,runtime-hooks/nri/numaplace-nri.c)
 # libvirt runs both by paths of its own; see sbin_programs.
-libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c domain.c qemu.c))
+libvirt_parts = $(call objects,$(addprefix runtime-hooks/libvirt/,xml.c xml-tree.c domain.c domain-request.c domain-devices.c \
+	domain-layout.c domain-edit.c virsh.c qemu.c))
 libvirt_hook_objects = $(call objects,runtime-hooks/libvirt/libvirt-hook.c)
+virt_objects = $(call objects,runtime-hooks/libvirt/virt.c)
 numad_objects = $(call objects,runtime-hooks/libvirt/numad.c)
 service_hook_objects = $(call objects,runtime-hooks/systemd/service-hook.c)
 # What the API of Kubernetes gets: a room between the library and the other programs. Only https.c uses libcurl.
@@ -123,7 +125,8 @@ library = $(if $(library_objects),$(O)/libnumaplace.so.$(VERSION))
 # The programs that can be built: those of users and those that only runtimes call.
 bin_programs = $(if $(cli_objects),$(O)/numaplace) $(if $(wrapper_objects),$(O)/numaplace-runtime)
 libexec_programs = $(if $(oci_hook_objects),$(O)/oci-hook) $(if $(criu_hook_objects),$(O)/criu-hook) $(if $(lxc_hook_objects),$(O)/lxc-hook) \
-	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri) $(if $(kube_objects),$(O)/numaplace-kube)
+	$(if $(service_hook_objects),$(O)/service-hook) $(if $(incus_agent_objects),$(O)/incus-agent) $(if $(nri_objects),$(O)/numaplace-nri) $(if $(kube_objects),$(O)/numaplace-kube) \
+	$(if $(virt_objects),$(O)/virt)
 
 # libvirtd runs them, and its AppArmor profile allows it no program of libexec.
 sbin_programs = $(if $(numad_objects),$(O)/numaplace-numad) $(if $(libvirt_hook_objects),$(O)/numaplace-libvirt-hook)
@@ -147,10 +150,12 @@ hooks_d = $(patsubst %.in,%,$(notdir $(wildcard runtime-hooks/oci/hooks.d/*.json
 lxc_hook = $(if $(call has,lxc),$(filter %/lxc-hook,$(libexec_programs)))
 nri_plugin = $(if $(call has,libprotobuf-c),$(if $(call once,protoc-c,command -v protoc-c),$(filter %/numaplace-nri,$(libexec_programs))))
 kube_program = $(if $(call has,libcurl),$(filter %/numaplace-kube,$(libexec_programs)))
-libexec_found = $(filter-out %/lxc-hook %/numaplace-nri %/numaplace-kube,$(libexec_programs)) $(lxc_hook) $(nri_plugin) $(kube_program)
+virt_program = $(if $(call has,libxml-2.0),$(filter %/virt,$(libexec_programs)))
+libexec_found = $(filter-out %/lxc-hook %/numaplace-nri %/numaplace-kube %/virt,$(libexec_programs)) $(lxc_hook) $(nri_plugin) $(kube_program) \
+	$(virt_program)
 libvirt_hook = $(if $(call has,libxml-2.0),$(filter %/numaplace-libvirt-hook,$(sbin_programs)))
 sbin_found = $(filter-out %/numaplace-libvirt-hook,$(sbin_programs)) $(libvirt_hook)
-without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook is left out: libxml2 is not installed (make deps))
+without_libvirt = $(if $(libvirt_hook),,numaplace-libvirt-hook and the verb virt are left out: libxml2 is not installed (make deps))
 without_lxc = $(if $(call has,lxc),$(if $(call has,yaml-0.1),,lxc-hook is built without Incus and LXD: libyaml is not \
 	installed (make deps)),lxc-hook is left out: liblxc is not installed (make deps))
 without_nri = $(if $(nri_plugin),,numaplace-nri is left out: libprotobuf-c or protoc-c is not installed (make deps))
@@ -171,7 +176,7 @@ $(O)/cgroup/numa.o: cc_pkgs = numa
 $(O)/runtime-hooks/common/json.o $(O)/runtime-hooks/common/json-write.o: cc_pkgs = yajl
 $(O)/runtime-hooks/lxc/lxc-config.o: cc_pkgs = lxc
 $(O)/runtime-hooks/incus/yaml.o: cc_pkgs = yaml-0.1
-$(O)/runtime-hooks/libvirt/xml.o: cc_pkgs = libxml-2.0
+$(O)/runtime-hooks/libvirt/xml.o $(O)/runtime-hooks/libvirt/xml-tree.o: cc_pkgs = libxml-2.0
 $(O)/runtime-hooks/kube/https.o: cc_pkgs = libcurl
 nri_protobuf_users = $(call made_objects,runtime-hooks/nri/nri-message.c runtime-hooks/nri/nri.pb-c.c \
 	tests/unit/nri-message-test.c tests/unit/nri-session-test.c tests/hooks/made-containerd.c \
@@ -261,6 +266,8 @@ $(O)/numaplace-kube: $(kube_objects) $(kube_room)
 $(O)/numaplace-kube: link_pkgs = libcurl libcgroup numa yajl
 $(O)/numaplace-libvirt-hook: $(libvirt_hook_objects) $(libvirt_parts) $(common)
 $(O)/numaplace-libvirt-hook: link_pkgs = libxml-2.0
+$(O)/virt: $(virt_objects) $(libvirt_parts) $(common)
+$(O)/virt: link_pkgs = libxml-2.0 yajl
 $(O)/numaplace-numad: $(numad_objects) $(common)
 $(O)/numaplace-runtime: $(wrapper_objects) $(plan_parts) $(oci_parts) $(common)
 $(O)/numaplace-runtime: link_pkgs = libcgroup numa yajl
@@ -380,7 +387,7 @@ uninstall:
 		case $$(readlink "$$f") in '$(sbindir)'/numaplace-*) rm -f "$$f" ;; esac; done
 	rm -f $(foreach p,numaplace-numad numaplace-libvirt-hook,'$(DESTDIR)$(sbindir)/$(p)')
 	rm -f $(foreach p,numaplace numaplace-runtime,'$(DESTDIR)$(bindir)/$(p)')
-	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri numaplace-kube,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
+	rm -f $(foreach p,oci-hook criu-hook lxc-hook service-hook incus-agent numaplace-nri numaplace-kube virt,'$(DESTDIR)$(libexecdir)/numaplace/$(p)')
 	rm -f $(foreach f,libnumaplace.so libnumaplace.so.*,'$(DESTDIR)$(libdir)/'$(f)) \
 		'$(DESTDIR)$(includedir)/numaplace.h' '$(DESTDIR)$(pkgconfigdir)/numaplace.pc'
 	rm -f $(foreach a,$(man_aliases),'$(DESTDIR)$(mandir)/man3/$(notdir $(a)).3')
@@ -568,7 +575,7 @@ $(call fuzz_of,state config spec-edit command): link_pkgs = yajl
 $(call fuzz_of,lxc): $(lxc_parts)
 $(call fuzz_of,incus): $(call objects,$(addprefix runtime-hooks/incus/,incus-config.c incus-devices.c incus-backup.c yaml.c))
 $(call fuzz_of,incus): link_pkgs = yaml-0.1
-$(call fuzz_of,domain): $(call objects,runtime-hooks/libvirt/domain.c runtime-hooks/libvirt/xml.c)
+$(call fuzz_of,domain): $(libvirt_parts)
 $(call fuzz_of,domain): link_pkgs = libxml-2.0
 $(call fuzz_of,kube): $(O)/libkube.a $(O)/libcommon.a $(front)
 $(call fuzz_of,kube): link_pkgs = yajl

@@ -129,6 +129,7 @@ int verb_resize(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_run(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_simulate(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_status(struct cli *cli, int argc, char **argv, struct error *err);
+int verb_virt(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_verify(struct cli *cli, int argc, char **argv, struct error *err);
 int verb_topology(struct cli *cli, int argc, char **argv, struct error *err);
 

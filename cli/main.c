@@ -35,6 +35,7 @@ static const struct verb {
 	{ "doctor", verb_doctor, "", "check this host: what works, and what needs to be done" },
 	{ "metrics", verb_metrics, "[-o FILE]", "numbers for Prometheus: per node, and counts of the hooks" },
 	{ "simulate", verb_simulate, "", "place containers from JSON lines on stdin onto an idle machine" },
+	{ "virt", verb_virt, "NAME [KEY=VALUE...]", "choose CPUs and nodes for a domain of libvirt, and define it" },
 	{ "incus", verb_incus, "place NAME", "choose nodes for a stopped instance, such as a virtual machine" },
 };
 

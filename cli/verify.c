@@ -9,6 +9,7 @@
 #include "cli/find.h"
 #include "cli/table.h"
 #include "cli/term.h"
+#include "cli/vcpus.h"
 #include "plugin/base/file.h"
 #include "plugin/base/number.h"
 #include "plugin/base/vec.h"
@@ -28,6 +29,7 @@ struct target {
 	uint64_t own, miss;
 	uint64_t mixed; /* private or file pages, which cannot be distinguished */
 	struct drift drift;
+	struct vcpus vcpus;
 };
 
 struct verify {
@@ -49,6 +51,7 @@ static void verify_clear(struct verify *v)
 
 		numaplace_pages_free(t->pages);
 		drift_free(&t->drift);
+		vcpus_free(&t->vcpus);
 	}
 	numaplace_snapshot_free(steal_ptr(v->s));
 }
@@ -203,9 +206,13 @@ static int verify_look(const struct verify *v, struct target *t, struct error *e
 		cli_result(v->np, r, err);
 		return error_prefix(err, r, "%s", name_of(t).text);
 	}
-	if (t->placed && !t->pid)
+	if (t->placed && !t->pid) {
 		t->drift = drift_of(v->np, t->placed);
-	if (drift_is(&t->drift))
+		r = vcpus_read(v->cli->root, v->s, t->placed, &t->vcpus, err);
+		if (r < 0)
+			return r;
+	}
+	if (drift_is(&t->drift) || vcpus_miss(&t->vcpus))
 		v->cli->failed = true;
 	if (!nodeset_empty(&v->nodes))
 		t->should = v->nodes;
@@ -325,6 +332,7 @@ static void verify_print_json(const struct verify *v)
 			if (t->drift.now->memory != UINT64_MAX)
 				json_put_uint(&o, "memory_limit_now", t->drift.now->memory);
 		}
+		vcpus_json(&o, &t->vcpus);
 		json_put_uint(&o, "hit", t->own - t->miss);
 		json_put_uint(&o, "miss", t->miss);
 		json_put_uint(&o, "mixed", t->mixed);
@@ -413,8 +421,9 @@ static int print_target(const struct verify *v, const struct target *t, struct e
 	if (t->mixed)
 		printf("%.1f MiB in file mappings, private or page cache: cannot distinguish\n", (double)t->mixed / (1 << 20));
 	print_drift(t);
+	r = vcpus_print(&t->vcpus, err);
 	printf("\n");
-	return 0;
+	return r;
 }
 
 static int verify_once(struct verify *v, struct error *err)

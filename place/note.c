@@ -210,6 +210,9 @@ static int fill_in(const struct note_job *job, const struct topology *t, struct 
 	p->share.cpus = job->cpus;
 	idset_and(&p->share.cpus, &t->online);
 	p->share.count = job->request.cpu_count;
+	/* Where its CPUs have more room than it counts for, it is not pinned, and withholds none. */
+	if (job->request.exclusive && idset_count(&p->share.cpus) <= p->share.count)
+		topology_whole_cores(t, &p->share.cpus, &p->share.held);
 	topology_nodes_of(t, &p->share.cpus, &p->nodes);
 	p->mems = job->mems;
 	nodeset_and(&p->mems, &t->mem_nodes);

@@ -19,6 +19,7 @@
 #define NOTE_ASKED "asked"       /* nothing has asked for it yet */
 #define NOTE_ADVISED "advised"
 #define NOTE_OFFER "offer"
+#define NOTE_PINNED "pinned"     /* its program has the CPUs and nodes already, and asks nothing */
 #define NOTE_OFFER_SECONDS 30    /* from the answer until the machine runs */
 
 /* Whether another program writes its CPUs and memory nodes. */

@@ -38,7 +38,7 @@ complete -c numaplace -l json -d 'one JSON object on stdout'
 complete -c numaplace -l help
 complete -c numaplace -l version
 
-complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize run follow rebalance doctor metrics simulate incus help'
+complete -c numaplace -n 'not __numaplace_verb; or __numaplace_is help' -a 'topology plan status map explain verify move resize run follow rebalance doctor metrics simulate virt incus help'
 complete -c numaplace -n '__numaplace_is topology' -l nfd
 complete -c numaplace -n '__numaplace_is topology' -l nrt
 complete -c numaplace -n '__numaplace_is topology' -l node-name -x
@@ -53,9 +53,13 @@ complete -c numaplace -n '__numaplace_is move resize' -l timeout -x
 complete -c numaplace -n '__numaplace_is run' -l name -x
 complete -c numaplace -n '__numaplace_is verify' -l watch
 complete -c numaplace -n '__numaplace_is verify' -l nodes
+complete -c numaplace -n '__numaplace_is virt' -l dry-run
+complete -c numaplace -n '__numaplace_is virt' -l drop-pins
+complete -c numaplace -n '__numaplace_is virt' -l xml -r -F
+complete -c numaplace -n '__numaplace_is virt' -a '(virsh --connect qemu:///system list --inactive --name 2> /dev/null)'
 complete -c numaplace -n '__numaplace_is incus' -l dry-run
 complete -c numaplace -n '__numaplace_is incus' -l project -x
 complete -c numaplace -n '__numaplace_is incus' -l socket -r -F
 complete -c numaplace -n '__numaplace_is incus' -a place
-complete -c numaplace -n '__numaplace_is plan resize run' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive={true,false,isolated} limits.cpu.device={auto,none,require:} limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.cpu.irq={none,away,near} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
+complete -c numaplace -n '__numaplace_is plan resize run virt' -a 'limits.cpu= limits.cpu.nodes=balanced limits.cpu.exclusive={true,false,isolated} limits.cpu.device={auto,none,require:} limits.cpu.class={any,performance,efficient,isolated} limits.cpu.threads={all,one} limits.cpu.work={compute,latency,bandwidth} limits.cpu.irq={none,away,near} limits.memory= limits.memory.nodes= limits.memory.hugepages=true limits.memory.policy={strict,preferred,interleave,weighted-interleave}'
 complete -c numaplace -n '__numaplace_is explain verify move resize' -a '(__numaplace_ids)'

@@ -218,6 +218,22 @@ void topology_nodes_of(const struct topology *t, const struct idset *cpus, struc
 	}
 }
 
+void topology_whole_cores(const struct topology *t, const struct idset *cpus, struct idset *out)
+{
+	struct idset cores = { { 0 } }; /* there are no more cores than CPUs */
+
+	idset_foreach(id, cpus) {
+		int i = topology_find_cpu(t, id);
+
+		if (i >= 0)
+			idset_add(&cores, t->cpus[i].core);
+	}
+	idset_clear(out);
+	for (unsigned int i = 0; i < t->ncpus; i++)
+		if (idset_has(&cores, t->cpus[i].core))
+			idset_add(out, t->cpus[i].id);
+}
+
 void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus)
 {
 	cleanup_close int dir = -1;

@@ -150,6 +150,9 @@ int topology_find_cpu(const struct topology *t, int id);
 /* Ids of the nodes that contain @cpus; unknown CPUs are ignored. */
 void topology_nodes_of(const struct topology *t, const struct idset *cpus, struct nodeset *nodes);
 
+/* All CPUs of the cores of @cpus, also if the threads are on different nodes. */
+void topology_whole_cores(const struct topology *t, const struct idset *cpus, struct idset *out);
+
 /* Offline CPUs of a node (by index), if the kernel below @root reports their node. */
 void topology_offline_of(int root, const struct topology *t, unsigned int node, struct idset *cpus);
 

@@ -282,21 +282,6 @@ static int take_part(struct spread *s, struct part *p, struct share *share)
 	return 0;
 }
 
-/* Exclusive containers hold the whole cores of their CPUs, even if the threads are on different nodes. */
-static int hold_cores(const struct topology *t, const struct idset *cpus, struct idset *held)
-{
-	cleanup_free bool *in = calloc(t->ncores + 1, sizeof(*in));
-
-	if (!in)
-		return -ENOMEM;
-	idset_foreach(id, cpus)
-		in[t->cpus[t->cpu_index[id]].core] = true;
-	for (unsigned int i = 0; i < t->ncpus; i++)
-		if (in[t->cpus[i].core])
-			idset_add(held, t->cpus[i].id);
-	return 0;
-}
-
 static void take_all(const struct spread *s, struct share *share)
 {
 	for (unsigned int p = 0; p < s->nparts; p++) {
@@ -381,7 +366,10 @@ int spread_cpus(const struct spread_input *in, struct placement *out)
 	if (r < 0)
 		return r;
 	out->share.count = need->count ? need->count : 1;
-	return s.exclusive ? hold_cores(s.t, &out->share.cpus, &out->share.held) : 0;
+	/* Exclusive containers hold the whole cores of their CPUs. */
+	if (s.exclusive)
+		topology_whole_cores(s.t, &out->share.cpus, &out->share.held);
+	return 0;
 }
 
 static uint64_t cpus_on(const struct topology *t, const struct idset *cpus, unsigned int node)

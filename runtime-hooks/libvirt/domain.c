@@ -29,13 +29,10 @@ struct parse {
 	struct page page[PAGES_MAX], next;
 	unsigned int npages;
 	bool huge;            /* <hugepages/> */
-	unsigned int ncells;
-	unsigned int cell_id;
-	struct {
-		unsigned int id;
-		uint64_t bytes;
-	} cell[DOMAIN_CELLS_MAX];
-	char memory[32];      /* <cell memory>, until its unit is known */
+	struct domain_cell cell;    /* that is open */
+	unsigned int iothreads;     /* <iothreads> */
+	unsigned int vcpu;          /* of the <vcpu> of <vcpus>, or of the <vcpupin>, that is open */
+	bool named_online;          /* <vcpus> names those that are online */
 };
 
 static int set_name(void *arg, const char *value, struct error *err)
@@ -126,6 +123,72 @@ static int set_vcpus(void *arg, const char *value, struct error *err)
 	return count_of(value, &((struct parse *)arg)->d->vcpus, err);
 }
 
+/* The number of a virtual CPU, smaller than DOMAIN_VCPUS_MAX. */
+static int set_vcpu(void *arg, const char *value, struct error *err)
+{
+	uint64_t n;
+
+	if (!number_parse(value, DOMAIN_VCPUS_MAX - 1, &n))
+		return error_set(err, -EINVAL, "\"%s\": not the number of a virtual CPU", quote(value).text);
+	((struct parse *)arg)->vcpu = (unsigned int)n;
+	return 0;
+}
+
+static int set_enabled(void *arg, const char *value, struct error *err)
+{
+	struct parse *p = arg;
+
+	(void)err;
+	p->named_online = true;
+	if (strcmp(value, "yes") == 0)
+		idset_add(&p->d->online, p->vcpu);
+	return 0;
+}
+
+static int add_pin(void *arg, const char *value, struct error *err)
+{
+	struct parse *p = arg;
+	struct domain *d = p->d;
+	struct idset cpus = { { 0 } };
+	int rc = idset_parse(value, &cpus, err);
+
+	if (rc < 0)
+		return rc;
+	if (d->npins == DOMAIN_VCPUS_MAX)
+		return error_set(err, -EINVAL, "more than %d", DOMAIN_VCPUS_MAX);
+	idset_or(&d->pinned, &cpus);
+	d->pin[d->npins++] = (struct domain_pin){ (uint16_t)p->vcpu, idset_count(&cpus) == 1 ?
+						  (uint16_t)idset_next(&cpus, 0) : DOMAIN_PIN_SEVERAL };
+	return 0;
+}
+
+static int set_threads(void *arg, const char *value, struct error *err)
+{
+	return count_of(value, &((struct parse *)arg)->d->threads, err);
+}
+
+static int set_iothreads(void *arg, const char *value, struct error *err)
+{
+	return count_of(value, &((struct parse *)arg)->iothreads, err);
+}
+
+static int add_iothread(void *arg, const char *value, struct error *err)
+{
+	uint64_t n;
+
+	if (!number_parse(value, IDSET_MAX - 1, &n))
+		return error_set(err, -EINVAL, "\"%s\": not the number of an I/O thread", quote(value).text);
+	idset_add(&((struct parse *)arg)->d->iothreads, (unsigned int)n);
+	return 0;
+}
+
+static int set_dimms(void *arg, const char *value, struct error *err)
+{
+	(void)value, (void)err;
+	((struct parse *)arg)->d->dimms = true;
+	return 0;
+}
+
 static int set_current(void *arg, const char *value, struct error *err)
 {
 	return count_of(value, &((struct parse *)arg)->current, err);
@@ -166,7 +229,7 @@ static int set_mode(void *arg, const char *value, struct error *err)
 	struct parse *p = arg;
 
 	if (strcmp(value, "restrictive") == 0)
-		p->d->policy = POLICY_STRICT;
+		p->d->restrictive = true;
 	else
 		return memory_policy_parse(value, &p->d->policy, err);
 	return 0;
@@ -208,21 +271,76 @@ static int set_huge(void *arg, const char *value, struct error *err)
 
 static int set_cell_id(void *arg, const char *value, struct error *err)
 {
-	return count_of(value, &((struct parse *)arg)->cell_id, err);
+	return count_of(value, &((struct parse *)arg)->cell.id, err);
 }
 
 static int set_cell_memory(void *arg, const char *value, struct error *err)
 {
 	struct parse *p = arg;
-	uint64_t bytes;
-	int rc = size_of(p, value, &bytes, err);
 
-	if (rc < 0 || p->ncells == DOMAIN_CELLS_MAX)
-		return rc;
-	p->cell[p->ncells].id = p->cell_id;
-	p->cell[p->ncells++].bytes = bytes;
+	return size_of(p, value, &p->cell.bytes, err);
+}
+
+static int set_cell_vcpus(void *arg, const char *value, struct error *err)
+{
+	return idset_parse(value, &((struct parse *)arg)->cell.vcpus, err);
+}
+
+/* Its text: the element ends. */
+static int add_cell(void *arg, const char *value, struct error *err)
+{
+	struct parse *p = arg;
+	struct domain *d = p->d;
+
+	(void)value, (void)err;
+	if (d->ncells < DOMAIN_CELLS_MAX)
+		d->cell[d->ncells++] = p->cell;
+	p->cell = (struct domain_cell){ .id = d->ncells };
 	return 0;
 }
+
+/* --- what numaplace has written --- */
+
+/* "KEY=VALUE KEY=VALUE" */
+static int set_asked(void *arg, const char *value, struct error *err)
+{
+	struct domain *d = ((struct parse *)arg)->d;
+	char text[XML_VALUE_MAX], *save = NULL;
+
+	d->planned = true;
+	snprintf(text, sizeof(text), "%s", value);
+	for (char *word = strtok_r(text, " ", &save); word; word = strtok_r(NULL, " ", &save)) {
+		char *equals = strchr(word, '=');
+		int rc;
+
+		if (!equals)
+			return error_set(err, -EINVAL, "\"%s\": not of the form KEY=VALUE", quote(word).text);
+		*equals = '\0';
+		rc = request_set(&d->asked, word, equals + 1, err);
+		if (rc < 0)
+			return rc == -ENOENT ? err->status = -EINVAL : rc;
+	}
+	return 0;
+}
+
+static int set_made_cells(void *arg, const char *value, struct error *err)
+{
+	(void)err;
+	((struct parse *)arg)->d->made_cells = strcmp(value, "made") == 0;
+	return 0;
+}
+
+static int set_pin_cpus(void *arg, const char *value, struct error *err)
+{
+	return idset_parse(value, &((struct parse *)arg)->d->pin_cpus, err);
+}
+
+static int set_pin_mems(void *arg, const char *value, struct error *err)
+{
+	return nodeset_parse(value, &((struct parse *)arg)->d->pin_mems, err);
+}
+
+/* --- the whole --- */
 
 static int add_huge(struct domain *d, uint64_t size, uint64_t bytes, struct error *err)
 {
@@ -261,14 +379,16 @@ static int count_huge(struct parse *p, struct error *err)
 
 	if (!p->npages && p->huge)
 		d->nhuge = 1;
-	if (p->npages && !p->ncells)
-		return p->page[0].size ? add_huge(d, p->page[0].size, d->memory, err) : 0;
-	for (unsigned int i = 0; p->npages && rc == 0 && i < p->ncells; i++) {
-		const struct page *page = page_of(p, p->cell[i].id);
+	for (unsigned int i = 0; i < d->ncells; i++) {
+		const struct page *page = page_of(p, d->cell[i].id);
 
-		if (page && page->size)
-			rc = add_huge(d, page->size, p->cell[i].bytes, err);
+		d->cell[i].huge = page || (p->huge && !p->npages);
+		d->cell[i].page = page ? page->size : 0;
+		if (page && page->size && rc == 0)
+			rc = add_huge(d, page->size, d->cell[i].bytes, err);
 	}
+	if (p->npages && !d->ncells)
+		return p->page[0].size ? add_huge(d, p->page[0].size, d->memory, err) : 0;
 	return rc;
 }
 
@@ -278,49 +398,73 @@ static int check(struct parse *p, struct error *err)
 
 	if (!*d->name || !*d->uuid)
 		return error_set(err, -EINVAL, "it has no name or no uuid");
+	d->vcpus_max = d->vcpus;
 	if (p->current && p->current < d->vcpus)
 		d->vcpus = p->current;
+	if (!p->named_online && d->vcpus)
+		idset_add_range(&d->online, 0, d->vcpus < DOMAIN_VCPUS_MAX ? d->vcpus - 1 : DOMAIN_VCPUS_MAX - 1);
+	if (p->iothreads && idset_empty(&d->iothreads))
+		idset_add_range(&d->iothreads, 1, p->iothreads < IDSET_MAX ? p->iothreads : IDSET_MAX - 1);
+	if (!d->threads)
+		d->threads = 1;
 	return count_huge(p, err);
 }
 
+/* A unit is read before the number that it belongs to, an id before the memory of its cell. */
+static const struct xml_rule rules[] = {
+	{ "domain/name", set_name },
+	{ "domain/uuid", set_uuid },
+	{ "domain/memory@unit", set_unit },
+	{ "domain/memory", set_memory },
+	{ "domain/vcpu@placement", set_auto_cpus },
+	{ "domain/vcpu@cpuset", set_cpus },
+	{ "domain/vcpu@current", set_current },
+	{ "domain/vcpu", set_vcpus },
+	{ "domain/numatune/memory@mode", set_mode },
+	{ "domain/numatune/memory@placement", set_auto_mems },
+	{ "domain/numatune/memory@nodeset", add_mems },
+	{ "domain/numatune/memnode@nodeset", add_mems },
+	{ "domain/memoryBacking/hugepages/page@unit", set_unit },
+	{ "domain/memoryBacking/hugepages/page@size", set_page_size },
+	{ "domain/memoryBacking/hugepages/page@nodeset", set_page_cells },
+	{ "domain/memoryBacking/hugepages/page", add_page },
+	{ "domain/memoryBacking/hugepages", set_huge },
+	{ "domain/cpu/topology@threads", set_threads },
+	{ "domain/cpu/numa/cell@id", set_cell_id },
+	{ "domain/cpu/numa/cell@cpus", set_cell_vcpus },
+	{ "domain/cpu/numa/cell@unit", set_unit },
+	{ "domain/cpu/numa/cell@memory", set_cell_memory },
+	{ "domain/cpu/numa/cell", add_cell },
+	{ "domain/vcpus/vcpu@id", set_vcpu },
+	{ "domain/vcpus/vcpu@enabled", set_enabled },
+	{ "domain/cputune/vcpupin@vcpu", set_vcpu },
+	{ "domain/cputune/vcpupin@cpuset", add_pin },
+	{ "domain/iothreads", set_iothreads },
+	{ "domain/iothreadids/iothread@id", add_iothread },
+	{ "domain/devices/memory", set_dimms },
+	{ "domain/metadata/" DOMAIN_PLACE "@keys", set_asked },
+	{ "domain/metadata/" DOMAIN_PLACE "@cells", set_made_cells },
+	{ "domain/metadata/" DOMAIN_PLACE "@cpus", set_pin_cpus },
+	{ "domain/metadata/" DOMAIN_PLACE "@nodes", set_pin_mems },
+};
+
 int domain_parse(const char *text, size_t len, struct domain *out, struct error *err)
 {
-	/* A unit is read before the number that it belongs to, an id before the memory of its cell. */
-	static const struct xml_rule rules[] = {
-		{ "domain/name", set_name },
-		{ "domain/uuid", set_uuid },
-		{ "domain/memory@unit", set_unit },
-		{ "domain/memory", set_memory },
-		{ "domain/vcpu@placement", set_auto_cpus },
-		{ "domain/vcpu@cpuset", set_cpus },
-		{ "domain/vcpu@current", set_current },
-		{ "domain/vcpu", set_vcpus },
-		{ "domain/numatune/memory@mode", set_mode },
-		{ "domain/numatune/memory@placement", set_auto_mems },
-		{ "domain/numatune/memory@nodeset", add_mems },
-		{ "domain/numatune/memnode@nodeset", add_mems },
-		{ "domain/memoryBacking/hugepages/page@unit", set_unit },
-		{ "domain/memoryBacking/hugepages/page@size", set_page_size },
-		{ "domain/memoryBacking/hugepages/page@nodeset", set_page_cells },
-		{ "domain/memoryBacking/hugepages/page", add_page },
-		{ "domain/memoryBacking/hugepages", set_huge },
-		{ "domain/cpu/numa/cell@id", set_cell_id },
-		{ "domain/cpu/numa/cell@unit", set_unit },
-		{ "domain/cpu/numa/cell@memory", set_cell_memory },
-	};
-	struct domain d = { .policy = POLICY_STRICT };
+	cleanup_free struct domain *d = calloc(1, sizeof(*d));
 	cleanup_free struct parse *p = calloc(1, sizeof(*p));
 	int rc;
 
-	if (!p)
+	if (!p || !d)
 		return error_errno(err, -ENOMEM, "domain");
-	p->d = &d;
+	d->policy = POLICY_STRICT;
+	request_init(&d->asked);
+	p->d = d;
 	rc = xml_parse(text, len, rules, ARRAY_SIZE(rules), p, err);
 	if (rc == 0)
 		rc = check(p, err);
 	if (rc < 0)
 		return error_prefix(err, rc, "domain XML");
-	*out = d;
+	*out = *d;
 	return 0;
 }
 
@@ -332,35 +476,4 @@ const char *domain_id(const struct domain *d)
 bool domain_asks(const struct domain *d)
 {
 	return d->auto_cpus || d->auto_mems;
-}
-
-/* "2MiB=64" for each size. */
-static int set_hugepages(const struct domain *d, struct request *r, struct error *err)
-{
-	char text[HUGE_REQUEST_MAX * 48] = "";
-	size_t used = 0;
-
-	for (unsigned int i = 0; i < d->nhuge; i++)
-		used += (size_t)snprintf(text + used, sizeof(text) - used, "%s%" PRIu64 "KiB=%" PRIu64, i ? "," : "",
-					 d->huge[i].size / 1024, d->huge[i].count);
-	return request_set(r, "limits.memory.hugepages", text, err);
-}
-
-int domain_request(const struct domain *d, struct request *out, struct error *err)
-{
-	const bool huge = d->nhuge && d->huge[0].size;
-	char text[32];
-	int rc;
-
-	request_init(out);
-	snprintf(text, sizeof(text), "%u", d->vcpus);
-	rc = request_set(out, "limits.cpu", text, err);
-	snprintf(text, sizeof(text), "%" PRIu64, d->memory);
-	if (rc == 0 && !huge) /* also for hugepages of the default size */
-		rc = request_set(out, "limits.memory", text, err);
-	if (rc == 0 && d->nhuge)
-		rc = huge ? set_hugepages(d, out, err) : request_set(out, "limits.memory.hugepages", "true", err);
-	if (rc == 0 && d->policy != POLICY_STRICT)
-		rc = request_set(out, "limits.memory.policy", memory_policy_name(d->policy), err);
-	return rc < 0 ? rc : request_finish(out, err);
 }

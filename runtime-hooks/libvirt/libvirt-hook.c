@@ -2,12 +2,13 @@
 /*
  * The hook of libvirt's QEMU driver: libvirt-hook NAME OPERATION SUBOPERATION EXTRA, with the domain's XML on stdin.
  *
- * prepare, before libvirt asks numad: reserves a place for a domain with placement='auto'. started and reconnect: records
- * the domain as it runs. release: drops its record and its reservation. Other operations do nothing.
+ * prepare, before libvirt asks numad: reserves a place for a domain with placement='auto', and the pins of one that
+ * `numaplace virt` has placed. started and reconnect: records the domain as it runs. release: drops its record and its
+ * reservation. Other operations do nothing.
  *
- * Only a domain that asks for a place and does not fit is refused, unless numaplace.conf says on-failure = warn. Any
- * other failure is a warning, because the record is for others, and the domain runs without it. The hook prints nothing
- * on stdout, where libvirt would read a changed XML.
+ * Only a domain that asks for a place, or has one, and does not fit is refused, unless numaplace.conf says
+ * on-failure = warn. Any other failure is a warning, because the record is for others, and the domain runs without it.
+ * The hook prints nothing on stdout, where libvirt would read a changed XML.
  */
 #include "place/note.h"
 #include "plugin/base/util.h"
@@ -55,21 +56,34 @@ static int parse_options(int argc, char **argv, struct options *o, struct error 
 	return words > 0 ? error_set(err, -EINVAL, "%s: not an option", quote(argv[1]).text) : words;
 }
 
+/* A domain asks for a place, or has one from `numaplace virt`, which others may have taken since. */
+static bool needs_place(const struct domain *d)
+{
+	struct request request;
+
+	return domain_asks(d) || domain_start_request(d, &request, NULL) != -ENOENT;
+}
+
 static int reserve(struct place_env *env, const struct domain *d, struct error *err)
 {
+	const bool asks = domain_asks(d);
 	struct place_job job = { .runtime = LIBVIRT_RUNTIME, .runtime_class = LIBVIRT_CLASS, .id = domain_id(d),
-				 .offered = NOTE_ASKED, .applied = LIBVIRT_RUNTIME };
+				 .offered = asks ? NOTE_ASKED : NOTE_PINNED, .applied = LIBVIRT_RUNTIME };
 	cleanup_record struct record r = { 0 };
 	char cgroup[sizeof(LIBVIRT_SLICE) + NAME_ID_MAX + 1];
-	int rc = domain_request(d, &job.request, err);
+	int rc = asks ? domain_request(d, &job.request, err) : domain_start_request(d, &job.request, err);
 
 	/* Its cgroup does not exist yet: the name is only for the ledger. */
 	snprintf(cgroup, sizeof(cgroup), LIBVIRT_SLICE "/%s", job.id);
-	if (!d->auto_cpus)
+	if (asks && !d->auto_cpus)
 		job.request.pin_cpus = d->cpus;
-	if (!d->auto_mems)
+	if (asks && !d->auto_mems)
 		job.request.pin_mems = d->mems;
-	return rc < 0 ? rc : place_reserve(env, &job, cgroup, &r, err);
+	if (rc == 0)
+		rc = place_reserve(env, &job, cgroup, &r, err);
+	if (rc == -ENOSPC && !asks)
+		error_prefix(err, rc, "others have what numaplace had chosen for it; run numaplace virt again");
+	return rc;
 }
 
 static int note(struct place_env *env, const struct domain *d, struct error *err)
@@ -99,7 +113,7 @@ static int act(struct place_env *env, enum operation operation, const struct dom
 {
 	switch (operation) {
 	case OPERATION_RESERVE:
-		return domain_asks(d) ? reserve(env, d, err) : 0;
+		return needs_place(d) ? reserve(env, d, err) : 0;
 	case OPERATION_NOTE:
 		return note(env, d, err);
 	case OPERATION_RELEASE:
@@ -134,7 +148,7 @@ static int run(struct place_env *env, const struct options *o, bool *refused, st
 	hook_subject("domain %s", domain_id(d));
 	if (strcmp(d->name, o->name) != 0)
 		return error_set(err, -EINVAL, "its XML is of domain \"%s\"", quote(d->name).text);
-	if (conf < 0 && operation == OPERATION_RESERVE && domain_asks(d)) {
+	if (conf < 0 && operation == OPERATION_RESERVE && needs_place(d)) {
 		*refused = true;
 		*err = conf_err;
 		return conf;

@@ -34,7 +34,7 @@ planted 'two circles' $'circle low/x low/y\ncircle mid/x mid/y' \
 
 # --- files of cli/, and nrt.c of numaplace-kube, that use the library: what they include and call is in include/, lib/
 # (numaplace_*), plugin/base/, runtime-hooks/common/, runtime-hooks/kube/ and cli/.
-front_door='cli explain find left-out map map-load metrics move plan status svg svg-distances svg-text table term topology verify'
+front_door='cli explain find left-out map map-load metrics move plan status svg svg-distances svg-text table term topology vcpus verify virt'
 
 # inner_headers < FILE.d: the headers of a dependency file that only cli/engine.h may include.
 inner_headers() { tr ' ' '\n' | grep -E '^(plugin/(machine|select|ledger)|cgroup|place|lib|runtime-hooks/(oci|lxc|incus|libvirt))/|^cli/engine\.h$' | sort -u; }

@@ -309,6 +309,78 @@ refused 'topology --node-name without --nrt' 2 'topology: --node-name: only with
 run topology --nfd --nrt
 refused 'topology --nfd --nrt' 2 'topology: --nfd and --nrt: one is enough$'
 
+# --- virt: the XML of a domain ---
+machine=four
+if [ -x "${numaplace%/*}/virt" ]; then
+	# domain CPUS GIB [MORE]: $tmp/domain.xml
+	domain() {
+		printf '<domain><name>vm</name><uuid>78c29c17-b93d-4bd8-9612-6428356e11cd</uuid><memory unit="GiB">%s</memory><vcpu>%s</vcpu>%s</domain>' \
+			"$2" "$1" "${3:-}" > "$tmp/domain.xml"
+	}
+	virt() { run virt --xml "$tmp/domain.xml" "$@"; }
+	pins='[.vcpus[].cpu]'
+	domain 2 1
+	run --json plan limits.cpu=2 limits.memory=1GiB
+	want=$(jq -r .cpus <<< "$out")
+	virt --json
+	jq_is 'virt chooses as plan does, and no CPU that a container has' .cpus "$want"
+	virt --dry-run
+	has 'virt --dry-run prints a difference' '^\+  ?<?.*vcpupin vcpu="1" cpuset='
+	virt
+	printf '%s\n' "$out" > "$tmp/domain.xml"
+	virt --dry-run
+	is 'virt on its own XML: there is no difference' ''
+	virt --json limits.cpu.nodes=1
+	jq_is 'virt with a key' '[.changed, .nodes, .mems]' '[true,"1","1"]'
+	domain 2 1 '<cputune><vcpupin vcpu="0" cpuset="12"/><vcpupin vcpu="1" cpuset="14"/></cputune>'
+	virt --json
+	jq_is 'virt stays within the pins of the user' "$pins" '[12,14]'
+	virt
+	printf '%s\n' "$out" > "$tmp/domain.xml"
+	virt --json limits.cpu.threads=one
+	jq_is 'also when it chooses again' "$pins" '[12,14]'
+	virt --json --drop-pins limits.cpu.nodes=3
+	jq_is 'virt --drop-pins chooses elsewhere' .nodes 3
+	domain 4 2 '<cpu><topology sockets="1" cores="2" threads="2"/></cpu>'
+	virt --json
+	jq_is 'the threads of a core of the guest are those of a core' "$pins | [.[0] % 2, .[1] - .[0], .[2] % 2, .[3] - .[2]]" '[0,1,0,1]'
+	domain 2 40 '<cpu><numa><cell id="0" cpus="0" memory="20" unit="GiB"/><cell id="1" cpus="1" memory="20" unit="GiB"/></numa></cpu>'
+	virt --json
+	jq_is 'cells that do not fit on one node together are on two' '[.cells[].node] | sort' '[1,3]'
+	domain 2 40 '<cpu><numa><cell id="0" cpus="0" memory="4" unit="GiB"/><cell id="1" cpus="1" memory="36" unit="GiB"/></numa></cpu>'
+	virt
+	refused 'a cell that no node has room for' 1 'cell 1: no node alone has room for it: limits.memory: 36GiB requested, .* available'
+	domain 33 1
+	virt
+	refused 'more virtual CPUs than CPUs' 1 '33 virtual CPUs need one CPU each, [0-9]+ can be given'
+	domain 2 400
+	virt
+	refused 'more memory than the machine has' 1 'limits.memory: 400GiB requested, .* available'
+	domain 2 1 '<memoryBacking><hugepages><page size="1" unit="G"/></hugepages></memoryBacking>'
+	virt
+	refused 'hugepages that no node has' 1 'hugepages'
+	domain 2 1
+	for key in limits.cpu=4 limits.memory=1GiB limits.memory.hugepages=true limits.foo=1 words volatile.cpu.nodes=1; do
+		virt "$key"
+		refused "virt $key" 2 '^numaplace: domain '
+	done
+	run virt vm
+	refused 'virt of a domain, on a recorded machine' 2 'sysroot'
+	run virt --xml "$tmp/nowhere"
+	refused 'a file that does not exist' 2 'nowhere'
+	printf '<domain' > "$tmp/domain.xml"
+	virt
+	refused 'a file that is not XML' 2 'not well-formed'
+	for name in '' ../x $'a\nb' --all; do
+		"$numaplace" virt -- "$name" > "$tmp/out" 2> "$tmp/stderr"
+		got=$? out=$(cat "$tmp/out")
+		refused "a domain named \"$name\"" 2 'not the name of a domain'
+	done
+	VIRSH_DEFAULT_CONNECT_URI=qemu+ssh://other/system "$numaplace" virt vm > "$tmp/out" 2> "$tmp/stderr"
+	got=$? out=$(cat "$tmp/out")
+	refused 'the libvirt of another host' 2 "not this host's QEMU"
+fi
+
 # --- doctor, on a made host ---
 run doctor
 [ "$got" = 1 ] && grep -Eq '^do +cgroup v2' <<< "$out"

@@ -91,6 +91,7 @@ links bin/numaplace-runtime numa yajl
 links libexec/numaplace/lxc-hook lxc yaml-0
 links libexec/numaplace/numaplace-nri protobuf-c yajl
 links libexec/numaplace/numaplace-kube curl yajl
+links libexec/numaplace/virt xml2 yajl
 links sbin/numaplace-libvirt-hook xml2
 links sbin/numaplace-numad
 links lib/libnumaplace.so.0 numa
@@ -128,7 +129,7 @@ without() {
 		done
 	done
 	(cd "${NUMAPLACE_BUILD:-build}" && cp -a 64-bit lib*.a cgroup cli place plugin runtime-hooks "$apart/") || return
-	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o "$apart"/runtime-hooks/libvirt/xml.o "$apart"/runtime-hooks/kube/https.o
+	rm -f "$apart"/runtime-hooks/lxc/lxc-{hook,config}.o "$apart"/runtime-hooks/incus/{yaml,incus-backup,incus-start}.o "$apart"/runtime-hooks/nri/{nri-message,nri.pb-c}.o "$apart"/runtime-hooks/libvirt/xml{,-tree}.o "$apart"/runtime-hooks/kube/https.o
 	PKG_CONFIG_LIBDIR=$apart/pc make -s O="$apart" install DESTDIR="$apart/root" prefix=/usr > "$tmp/log" 2>&1
 }
 without lxc
@@ -149,9 +150,9 @@ ok $? 'without libprotobuf-c: all other programs are installed, and nothing that
 without libxml-2.0
 ok $? 'without libxml2, make install'
 [ "$(grep -c libxml2 "$tmp/log")" = 1 ] &&
-	grep -qx 'numaplace: numaplace-libvirt-hook is left out: libxml2 is not installed (make deps)' "$tmp/log"
-ok $? 'without libxml2: make says once that numaplace-libvirt-hook is left out'
-[ ! -e "$apart/root/usr/sbin/numaplace-libvirt-hook" ] && [ -x "$apart/root/usr/sbin/numaplace-numad" ]
+	grep -qx 'numaplace: numaplace-libvirt-hook and the verb virt are left out: libxml2 is not installed (make deps)' "$tmp/log"
+ok $? 'without libxml2: make says once that numaplace-libvirt-hook and the verb virt are left out'
+[ ! -e "$apart/root/usr/sbin/numaplace-libvirt-hook" ] && [ ! -e "$apart/root/usr/libexec/numaplace/virt" ] && [ -x "$apart/root/usr/sbin/numaplace-numad" ]
 ok $? 'without libxml2: numaplace-numad is installed'
 without libcurl
 ok $? 'without libcurl, make install'
