@@ -93,7 +93,7 @@ incus_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus
 incus_none = $(call objects,$(addprefix runtime-hooks/incus/,incus-hook.c incus-start-none.c))
 lxc_incus_parts = $(if $(call has,yaml-0.1),$(incus_parts),$(incus_none))
 incus_api_parts = $(call objects,$(addprefix runtime-hooks/incus/,incus-api.c incus-config.c incus-devices.c))
-incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c))
+incus_agent_objects = $(call objects,$(addprefix runtime-hooks/incus/,incus-agent.c incus-tell.c incus-machines.c incus-vm.c))
 wrapper_objects = $(call objects,$(addprefix runtime-hooks/oci/,numaplace-runtime.c cgroups-path.c))
 # protoc-c makes nri.pb-c.c; only it and nri-message.c use the library.
 nri_wire = $(call made_objects,$(addprefix runtime-hooks/nri/,nri-frame.c nri-arena.c nri-message.c nri.pb-c.c))

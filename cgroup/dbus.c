@@ -132,6 +132,18 @@ void dbus_put_text(struct dbus_message *m, const char *name, const char *value)
 	dbus_put_string(m, value);
 }
 
+void dbus_put_texts(struct dbus_message *m, const char *name, const char *const *values)
+{
+	size_t length;
+
+	put_member(m, name, "as");
+	dbus_put_u32(m, 0);
+	length = m->n;
+	for (; *values; values++)
+		dbus_put_string(m, *values);
+	patch_u32(m, length - 4, m->n - length);
+}
+
 void dbus_put_number(struct dbus_message *m, const char *name, uint32_t v)
 {
 	put_member(m, name, "au");

@@ -38,8 +38,12 @@ void dbus_put_string(struct dbus_message *m, const char *s);
 /* An array whose items are aligned to 8, such as a(sv). One array is open at a time. */
 void dbus_open_array(struct dbus_message *m);
 void dbus_close_array(struct dbus_message *m);
-/* Members of a(sv): a string, one number as an array (au), and a bit per id as bytes (ay); no member for an empty set. */
+/*
+ * Members of a(sv): a string, strings up to a NULL (as), one number as an array (au), and a bit per id as bytes (ay); no
+ * member for an empty set.
+ */
 void dbus_put_text(struct dbus_message *m, const char *name, const char *value);
+void dbus_put_texts(struct dbus_message *m, const char *name, const char *const *values);
 void dbus_put_number(struct dbus_message *m, const char *name, uint32_t v);
 void dbus_put_set(struct dbus_message *m, const char *name, struct ids s);
 

@@ -202,6 +202,8 @@ static void begin_start(struct dbus_message *m, const struct systemd_scope *s)
 	dbus_put_text(m, "Description", s->description);
 	dbus_put_text(m, "Slice", s->slice);
 	dbus_put_text(m, "CollectMode", "inactive-or-failed");
+	if (s->before)
+		dbus_put_texts(m, "Before", s->before);
 	dbus_put_number(m, "PIDs", (uint32_t)s->pid);
 	dbus_put_set(m, "AllowedCPUs", ids_of(s->cpus));
 	dbus_put_set(m, "AllowedMemoryNodes", ids_of(s->mems));

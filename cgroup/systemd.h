@@ -46,10 +46,12 @@ int systemd_cgroup_of(const struct systemd_at *at, const char *unit, char *out, 
 
 /*
  * Starts a scope with the process @pid and waits until the process is in it. An empty set is not set. Errors as
- * systemd_cgroup_of(); -EREMOTEIO also if a unit of this name exists.
+ * systemd_cgroup_of(); -EREMOTEIO also if a unit of this name exists. @before: units that systemd stops before it stops
+ * the scope, up to a NULL; NULL: none.
  */
 struct systemd_scope {
 	const char *unit, *slice, *description;
+	const char *const *before;
 	pid_t pid;
 	const struct idset *cpus;
 	const struct nodeset *mems;

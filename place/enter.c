@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The steps of both placements: drop the record of an earlier run, which leaves its nodes as a hint; reserve; make or
+ * The steps of these placements: drop the record of an earlier run, which leaves its nodes as a hint; reserve; make or
  * prepare the cgroup; place.
  */
 #include "place/enter.h"
@@ -51,33 +51,36 @@ static void cancel(struct place_env *env, const struct place_job *job)
 /* --- a command --- */
 
 /* A name of a unit has no "+", and "@" makes it an instance of another one: both are escaped as systemd does. */
-static int unit_name(const char *id, char *out, size_t size, struct error *err)
+static int unit_name(const char *prefix, const char *id, char *out, size_t size, struct error *err)
 {
-	size_t n = (size_t)snprintf(out, size, "numaplace-");
+	size_t n = (size_t)snprintf(out, size, "%s-", prefix);
 
 	for (; *id && n + 16 < size; id++)
 		n += (size_t)snprintf(out + n, size - n, *id == '+' || *id == '@' ? "\\x%02x" : "%c", (unsigned char)*id);
 	snprintf(out + n, size - n, ".scope");
-	return *id ? error_set(err, -EINVAL, "--name: too long for the name of a unit of systemd") : 0;
+	return *id ? error_set(err, -EINVAL, "its name is too long for the name of a unit of systemd") : 0;
 }
 
-/* Where the cgroup of a command will be. */
+/* Where the cgroup of a command or a machine will be. */
 struct site {
 	struct place_systemd sd;
 	bool scope;                  /* made by systemd */
 	const char *slice;
+	const char *const *before;   /* as struct systemd_scope */
 	char unit[SYSTEMD_UNIT_MAX];
 	char path[CGROUP_PATH_MAX], back[CGROUP_PATH_MAX];
 };
 
-static int find_site(const struct place_env *env, const char *id, struct site *s, struct error *err)
+/* @prefix: of the name of the unit; @slice: NULL: the usual one. */
+static int find_site(const struct place_env *env, const char *prefix, const char *slice, const char *id, struct site *s,
+		     struct error *err)
 {
 	char top[CGROUP_PATH_MAX - SYSTEMD_UNIT_MAX - 16] = "";
 	int rc;
 
 	place_systemd(&s->sd);
-	s->slice = s->sd.user ? "app.slice" : "system.slice";
-	rc = unit_name(id, s->unit, sizeof(s->unit), err);
+	s->slice = slice ? slice : s->sd.user ? "app.slice" : "system.slice";
+	rc = unit_name(prefix, id, s->unit, sizeof(s->unit), err);
 	if (rc < 0)
 		return rc;
 	rc = systemd_cgroup_of(&s->sd.at, NULL, top, sizeof(top), ASK_MS, err);
@@ -92,17 +95,24 @@ static int find_site(const struct place_env *env, const char *id, struct site *s
 }
 
 /* systemd sets the cpuset, but not the memory nodes of the policy preferred: those are all that are allowed. */
-static int enter_site(const struct place_env *env, struct site *s, const char *command, const struct placement *p,
-		      struct error *err)
+static int start_scope(const struct site *s, const char *description, const struct place_job *job,
+		       const struct placement *p, struct error *err)
 {
-	static const struct nodeset any;
+	static const struct nodeset any_node;
+	static const struct idset any_cpu;
 	const struct systemd_scope scope = {
-		.unit = s->unit, .slice = s->slice, .description = command, .pid = getpid(), .cpus = &p->share.cpus,
-		.mems = p->policy == POLICY_PREFERRED ? &any : &p->mems,
+		.unit = s->unit, .slice = s->slice, .description = description, .before = s->before, .pid = job->pid,
+		.cpus = job->mems_only ? &any_cpu : &p->share.cpus,
+		.mems = p->policy == POLICY_PREFERRED ? &any_node : &p->mems,
 	};
 
-	return s->scope ? systemd_start_scope(&s->sd.at, &scope, START_MS, err) :
-			  cgroup_enter_own(env->mount, s->path, s->back, err);
+	return systemd_start_scope(&s->sd.at, &scope, START_MS, err);
+}
+
+static int enter_site(const struct place_env *env, struct site *s, const char *command, const struct place_job *job,
+		      const struct placement *p, struct error *err)
+{
+	return s->scope ? start_scope(s, command, job, p, err) : cgroup_enter_own(env->mount, s->path, s->back, err);
 }
 
 int place_run(struct place_env *env, const char *id, const char *command, const struct request *request,
@@ -118,13 +128,13 @@ int place_run(struct place_env *env, const char *id, const char *command, const 
 	int rc = site ? open_env(env, err) : error_errno(err, -ENOMEM, "run");
 
 	if (rc == 0)
-		rc = find_site(env, id, site, err);
+		rc = find_site(env, "numaplace", NULL, id, site, err);
 	if (rc == 0)
 		rc = reserve(env, &job, site->path, &reserved, err);
 	if (rc < 0)
 		return rc;
 	job.told = site->scope && request->policy != POLICY_PREFERRED;
-	rc = enter_site(env, site, command, &reserved.placement, err);
+	rc = enter_site(env, site, command, &job, &reserved.placement, err);
 	entered = rc == 0;
 	if (rc == 0)
 		rc = place_container(env, &job, out, NULL, err);
@@ -133,6 +143,50 @@ int place_run(struct place_env *env, const char *id, const char *command, const 
 	cancel(env, &job);
 	if (entered && !site->scope)
 		cgroup_leave_own(env->mount, site->path, site->back);
+	return rc;
+}
+
+/* --- a machine --- */
+
+/* Whether the process is in the scope of an earlier call. */
+static int is_there(const struct place_env *env, const struct site *s, pid_t pid, bool *there, struct error *err)
+{
+	cleanup_cgroup_dir struct cgroup_dir its = CGROUP_DIR_NONE;
+	int rc = cgroup_of_pid(env->mount, pid, &its, err);
+
+	if (rc == 0)
+		*there = strcmp(its.path, s->path) == 0;
+	return rc;
+}
+
+int place_adopt(struct place_env *env, const struct place_job *given, const struct enter_scope *scope, struct record *out,
+		struct error *err)
+{
+	cleanup_record struct record reserved = { 0 };
+	cleanup_free struct site *site = calloc(1, sizeof(*site));
+	struct place_job job = *given;
+	bool there = false;
+	int rc = site ? open_env(env, err) : error_errno(err, -ENOMEM, "place the machine");
+
+	if (rc == 0)
+		rc = find_site(env, scope->prefix, scope->slice, job.id, site, err);
+	if (rc < 0)
+		return rc;
+	if (!site->scope)
+		return error_set(err, -ENOTSUP, "its process gets a cgroup of its own from systemd, which does not run here");
+	site->before = scope->before;
+	job.told = true;
+	rc = is_there(env, site, job.pid, &there, err);
+	if (rc == 0 && !there)
+		rc = reserve(env, &job, site->path, &reserved, err);
+	if (rc < 0)
+		return rc;
+	if (!there)
+		rc = start_scope(site, scope->description, &job, &reserved.placement, err);
+	if (rc == 0)
+		rc = place_container(env, &job, out, NULL, err);
+	if (rc < 0 && !there)
+		cancel(env, &job);
 	return rc;
 }
 

@@ -321,6 +321,7 @@ int place_reserve(struct place_env *env, const struct place_job *job, const char
 		rc = machine_read(&p.machine, env, true, huge, err);
 	if (rc == 0)
 		rc = decision_begin(&d, env, p.machine.topology, &job->request, err);
+	d.whole = job->mems_only;
 	if (rc == 0)
 		rc = inspect_ahead(&p.found, env, job, cgroup, d.topology, &d.limits, err);
 	if (rc == 0)

@@ -148,5 +148,6 @@ int place_revise(struct place_env *env, const struct place_job *job, struct reco
 		rc = machine_read(&machine, env, true, huge, err);
 	if (rc == 0)
 		rc = decision_begin(&d, env, machine.topology, &job->request, err);
+	d.whole = job->mems_only;
 	return rc < 0 ? rc : revise(env, job, &machine, &d, out, err);
 }

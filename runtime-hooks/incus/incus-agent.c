@@ -5,7 +5,10 @@
  * The agent watches these files and restores the CPUs that the ledger records. After an instance has started, a child
  * process reports the chosen nodes to the daemon (volatile.cpu.nodes), within a time limit.
  *
- * The agent reads the ledger's folder only, makes no decisions, and can be restarted at any time.
+ * No hook runs for virtual machines. The agent finds them when they have started (incus-machines.c), and a child process
+ * places each, in both modes (incus-vm.c).
+ *
+ * The agent itself reads the ledger's folder only and makes no decisions. It can be restarted at any time.
  */
 #include "cgroup/own.h"
 #include "place/place.h"
@@ -16,6 +19,7 @@
 #include "runtime-hooks/common/notify.h"
 #include "runtime-hooks/incus/incus-agent.h"
 #include "runtime-hooks/incus/incus-hook.h"
+#include "runtime-hooks/incus/incus-machines.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -55,6 +59,7 @@ struct agent {
 	char mount_path[PATH_MAX];
 	sigset_t waiting;      /* signal mask in ppoll() and in children; otherwise the agent blocks its signals */
 	struct led *led;
+	struct machines machines;
 };
 
 static void led_free(struct agent *a, struct led *l)
@@ -198,7 +203,7 @@ static void tell(struct agent *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (struct led *l = a->led; l; l = l->next)
+		for (struct led *l = machines_ended(&a->machines, pid) ? NULL : a->led; l; l = l->next)
 			if (l->teller == pid) {
 				l->teller = 0;
 				/* Also true if the child gave up: it has printed why. */
@@ -227,7 +232,7 @@ static void on_child(int signal_number)
 }
 
 /* Reads all pending events. *@ledger: the ledger changed; *@cpus: a cpuset.cpus file changed. */
-static void drain(const struct agent *a, bool *ledger, bool *cpus)
+static void drain(struct agent *a, bool *ledger, bool *cpus)
 {
 	char buf[16384] __attribute__((aligned(__alignof__(struct inotify_event))));
 	ssize_t n;
@@ -235,10 +240,11 @@ static void drain(const struct agent *a, bool *ledger, bool *cpus)
 	while ((n = read(a->notify, buf, sizeof(buf))) > 0)
 		for (char *at = buf; at < buf + n;) {
 			const struct inotify_event *e = (const void *)at;
+			const bool machines = machines_event(&a->machines, e);
 
 			if (e->wd == a->ledger_watch || e->mask & IN_Q_OVERFLOW)
 				*ledger = true;
-			else
+			else if (!machines)
 				*cpus = true;
 			at += sizeof(*e) + e->len;
 		}
@@ -265,6 +271,7 @@ static void run(struct agent *a)
 			for (const struct led *l = a->led; l; l = l->next)
 				keep_cpus(a, l);
 		tell(a);
+		machines_look(&a->machines);
 		ledger = cpus = false;
 		if (wait_ms(a, &p, 1, LOOK_MS) == 0)
 			ledger = true;
@@ -380,7 +387,13 @@ int main(int argc, char **argv)
 	}
 	/* systemd starts Incus only after that. */
 	notify_systemd("READY=1");
+	a.machines.env = &a.env;
+	a.machines.socket = a.socket;
+	a.machines.notify = a.notify;
+	a.machines.mask = &a.waiting;
+	machines_begin(&a.machines);
 	run(&a);
+	machines_free(&a.machines);
 	while (a.led) {
 		struct led *l = a.led;
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The agent's child process, which reports an instance's nodes to the Incus or LXD daemon.
+ * The agent's child processes, which report an instance's nodes to the Incus or LXD daemon.
  */
 #ifndef NUMAPLACE_INCUS_AGENT_H
 #define NUMAPLACE_INCUS_AGENT_H
 
 #include "plugin/base/idset.h"
+
+#include <stdbool.h>
 
 #define TELL_SECONDS 600 /* an instance's start may take long, and so may a daemon with many instances after a reboot */
 
@@ -15,5 +17,8 @@
  * after a message.
  */
 int agent_tell(const char *socket, const char *runtime, const char *id, const struct nodeset *nodes);
+
+/* Whether a request to the daemon that has failed with @status may succeed later. */
+bool agent_may_change(int status);
 
 #endif

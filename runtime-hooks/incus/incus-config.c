@@ -6,6 +6,7 @@
  */
 #include "runtime-hooks/incus/incus-config.h"
 
+#include "plugin/base/file.h"
 #include "plugin/base/number.h"
 #include "plugin/base/strbuf.h"
 #include "plugin/base/util.h"
@@ -47,6 +48,8 @@ int incus_config_add(struct incus_config *c, const char *key, const char *value,
 		return add_variable(c, key + strlen(INCUS_ENVIRONMENT), value, err);
 	if (k >= 0)
 		return string_keep(ours ? &c->asked[k] : &c->native[k], value, err);
+	if (strcmp(key, "raw.lxc") == 0)
+		c->profile = strstr(value, INCUS_HOOK) != NULL;
 	if (ours && strcmp(key + prefix, "mode") == 0)
 		return string_keep(&c->mode, value, err);
 	if (ours)
@@ -166,6 +169,23 @@ static int set_asked(const struct incus_config *c, int key, unsigned int allowed
 			ret = error_set(err, ret, INCUS_PREFIX "%s", text.text);
 	}
 	return ret;
+}
+
+uint64_t incus_host_memory(int root)
+{
+	static const char name[] = "MemTotal:";
+	char text[4096];
+	const char *at;
+	uint64_t kib;
+
+	if (file_read(root, "proc/meminfo", text, sizeof(text)) < 0)
+		return 0;
+	at = strstr(text, name);
+	if (!at)
+		return 0;
+	at += strlen(name);
+	at += strspn(at, " ");
+	return number_prefix(&at, UINT64_MAX >> 10, &kib) ? kib << 10 : 0;
 }
 
 /* One of the daemon's own sizes in bytes; 0: not set or invalid (incus_doubts() reports it). */

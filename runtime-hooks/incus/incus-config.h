@@ -14,6 +14,7 @@
 
 #define INCUS_PREFIX "user.numaplace."
 #define INCUS_ENVIRONMENT "environment."
+#define INCUS_HOOK "/lxc-hook" /* in the profile's raw.lxc */
 #define INCUS_HUGE_SIZES 4
 #define INCUS_BACKUP_MAX (16U << 20) /* maximum size of backup.yaml */
 
@@ -42,6 +43,7 @@ struct incus_config {
 	struct device_refs devices;
 	struct incus_device device;    /* whose properties are being read */
 	char *mode;                    /* user.numaplace.mode */
+	bool profile;                  /* raw.lxc calls the hook, as the profile `numaplace` has it */
 	char *huge[INCUS_HUGE_SIZES];  /* limits.hugepages.64KB to 1GB */
 	char *unknown;                 /* the first such variable that is no key; NULL: none */
 	char *name, *type;             /* of the instance; NULL: not found */
@@ -79,6 +81,9 @@ enum incus_way {
 	INCUS_BEHIND,  /* follow: the daemon chooses nodes, numaplace sets memory nodes */
 	INCUS_AHEAD,   /* lead: numaplace chooses */
 };
+
+/* The host's memory in bytes; 0: unknown. */
+uint64_t incus_host_memory(int root);
 
 /*
  * Makes a finished request from @c and @conf. @host_memory: bytes, for values like "50%"; 0: unknown, and such a limit

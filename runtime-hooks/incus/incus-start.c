@@ -9,7 +9,6 @@
 #include "place/devices.h"
 #include "plugin/base/file.h"
 #include "plugin/base/name.h"
-#include "plugin/base/number.h"
 #include "plugin/base/util.h"
 #include "runtime-hooks/incus/incus-config.h"
 
@@ -77,23 +76,6 @@ static int read_config(const struct place_env *env, const struct incus_instance 
 	return r;
 }
 
-static uint64_t host_memory(int root)
-{
-	static const char name[] = "MemTotal:";
-	char text[4096];
-	const char *at;
-	uint64_t kib;
-
-	if (file_read(root, "proc/meminfo", text, sizeof(text)) < 0)
-		return 0;
-	at = strstr(text, name);
-	if (!at)
-		return 0;
-	at += strlen(name);
-	at += strspn(at, " ");
-	return number_prefix(&at, UINT64_MAX >> 10, &kib) ? kib << 10 : 0;
-}
-
 /* Only the agent can keep the placement in "lead" mode, because Incus's scheduler writes after the hook. */
 static int check_agent(struct place_env *env, struct error *err)
 {
@@ -124,7 +106,7 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 	if (r == 0)
 		r = incus_config_settle(&c, &env->conf, err);
 	if (r == 0)
-		r = incus_plan(&c, &env->conf, host_memory(env->root), &way, &job.request, err);
+		r = incus_plan(&c, &env->conf, incus_host_memory(env->root), &way, &job.request, err);
 	if (r < 0 || way == INCUS_LEAVE)
 		return r;
 	if (name_check_id(i->id, err) < 0)
@@ -134,7 +116,7 @@ int incus_start(struct place_env *env, const struct incus_instance *i, pid_t pid
 		return err->status;
 	}
 	if (env->message)
-		incus_doubts(&c, host_memory(env->root), env->message);
+		incus_doubts(&c, incus_host_memory(env->root), env->message);
 	if (way == INCUS_AHEAD)
 		place_find_devices(env, &c.devices, &job.request);
 	job.mems_only = way == INCUS_BEHIND;

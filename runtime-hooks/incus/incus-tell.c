@@ -29,7 +29,7 @@ static int tell_once(const char *socket, const char *project, const char *instan
 	return r == -EINVAL ? incus_set(socket, project, instance, of_user, err) : r;
 }
 
-static bool may_change(int status)
+bool agent_may_change(int status)
 {
 	static const int passing[] = { -EBUSY, -ETIMEDOUT, -ECONNREFUSED, -ECONNRESET, -ENOENT, -EPROTO, -EAGAIN };
 
@@ -60,7 +60,7 @@ int agent_tell(const char *socket, const char *runtime, const char *id, const st
 		if (r == 0)
 			return 0;
 		poll(NULL, 0, PAUSE_MS);
-	} while (may_change(r) && time(NULL) < until);
+	} while (agent_may_change(r) && time(NULL) < until);
 	error_prefix(&err, r, "set volatile.cpu.nodes to %s", list);
 	hook_warn(err.text);
 	return 1;

@@ -328,8 +328,9 @@ static int start(const char *result, const char *to)
 	static unsigned char m[1024];
 	struct idset cpus;
 	struct nodeset mems;
+	static const char *const before[] = { "a.service", "b.service", NULL };
 	const struct systemd_scope scope = { .unit = SCOPE, .slice = "system.slice", .description = "web", .pid = 77,
-					     .cpus = &cpus, .mems = &mems };
+					     .before = before, .cpus = &cpus, .mems = &mems };
 	size_t n = add_message(m, 0, 2, 0, (const char *const[]){ JOB, NULL });
 	pid_t pid;
 	int r;
@@ -356,6 +357,9 @@ static void scopes(const char *to)
 	n = sent(to, 1, m, sizeof(m));
 	is_message(m, n, "scope");
 	ok(holds_counted(m, n, sizeof(SCOPE) - 1, SCOPE, sizeof(SCOPE)), "scope: the unit's name with its length");
+	ok(holds(m, n, "Before\0\2as", 11), "scope: property Before");
+	ok(holds(m, n, (const uint32_t[]){ 30, 9 }, 8), "scope: the length of its strings, which are aligned to 4");
+	ok(holds_counted(m, n, 9, "a.service", 10) && holds_counted(m, n, 9, "b.service", 10), "scope: both units");
 	ok(holds(m, n, "PIDs\0\2au", 9), "scope: property PIDs");
 	ok(holds(m, n, (const uint32_t[]){ 4, 77 }, 8), "scope: one process");
 	ok(holds_counted(m, n, 2, "\x0f\x02", 2), "scope: CPUs 0-3,9 as bits");

@@ -48,6 +48,7 @@ static void test_backup(void)
 	is_int(r, 0, "backup.yaml of Incus 6.0: %s", err.text);
 	is_str(c.name, "c1", "backup.yaml: the instance's name, not the pool's");
 	is_str(c.type, "container", "backup.yaml: type");
+	ok(!c.profile, "backup.yaml: a raw.lxc without the hook is not the profile");
 	is_str(c.native[KEY_CPU], "4", "backup.yaml: limits.cpu of the expanded configuration");
 	is_str(c.native[KEY_CPU_NODES], "balanced", "backup.yaml: limits.cpu.nodes");
 	is_str(c.native[KEY_VOLATILE_CPU_NODES], "2,3", "backup.yaml: volatile.cpu.nodes");
