@@ -174,6 +174,9 @@ static int lay_out_whole(const struct domain *d, const struct topology *t, const
 {
 	int rc = pin(&d->online, t, p, l, err);
 
+	/* The cells that numaplace makes and removes are not those that a page names. */
+	if (rc == 0 && d->pages_of_cells && (d->made_cells || nodeset_count(&p->mems) > 1))
+		return error_set(err, -ENOTSUP, "its hugepages are for some cells (<page nodeset>): define its cells in <cpu><numa> first");
 	if (rc < 0 || nodeset_count(&p->mems) < 2 || p->policy == POLICY_INTERLEAVE)
 		return rc;
 	if (d->dimms)

@@ -246,7 +246,7 @@ static int set_page_cells(void *arg, const char *value, struct error *err)
 {
 	struct parse *p = arg;
 
-	p->next.named = true;
+	p->next.named = p->d->pages_of_cells = true;
 	return idset_parse(value, &p->next.cells, err);
 }
 

@@ -42,6 +42,7 @@ struct domain {
 	struct idset iothreads;      /* numbers */
 	uint64_t memory;             /* bytes */
 	bool dimms;                  /* a part of it is memory devices */
+	bool pages_of_cells;         /* <page nodeset>: hugepages of some cells */
 	bool auto_cpus, auto_mems;   /* placement='auto' */
 	struct idset cpus;           /* <vcpu cpuset>; empty: not given */
 	struct idset pinned;         /* all CPUs of <vcpupin> */

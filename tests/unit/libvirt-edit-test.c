@@ -175,6 +175,9 @@ static void test_made_cells(void)
 	       "libvirt has no weighted interleaving");
 	is_int(EDIT(HEAD "<memory unit='GiB'>5</memory><vcpu>3</vcpu><devices><memory model='dimm'/></devices></domain>", NULL,
 		    NULL, placed("0,2,8", 3 * GIB, 2 * GIB)), -ENOTSUP, "memory devices need cells of the user");
+	is_int(EDIT(HEAD "<memory unit='GiB'>5</memory><vcpu>3</vcpu><memoryBacking><hugepages><page size='2' unit='MiB' nodeset='0'/>"
+		    "</hugepages></memoryBacking></domain>", NULL, NULL, placed("0,2,8", 3 * GIB, 2 * GIB)), -ENOTSUP,
+	       "so do hugepages of some cells");
 }
 
 static void test_own_cells(void)
