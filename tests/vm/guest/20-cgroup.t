@@ -213,7 +213,7 @@ ok "the container touches its 400 MiB" sh -c 'echo $$ > "$0/cgroup.procs"; exec 
 	$root/m
 like "the touched 400 MiB are on node 1" "$(grep '^file ' $root/m/memory.numa_stat)" ' N1=4[12][0-9]{7}( |$)'
 box n
-ok "a second container with 120 MiB is placed on node 1" place n $pid limits.cpu=1 limits.cpu.nodes=1 limits.memory=120MiB
+ok "a second container with 100 MiB is placed on node 1" place n $pid limits.cpu=1 limits.cpu.nodes=1 limits.memory=100MiB
 box o
 not_ok "a third container with 300 MiB on node 1 is refused" place o $pid limits.cpu=1 limits.cpu.nodes=1 limits.memory=300MiB
 unbox m

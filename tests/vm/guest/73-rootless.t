@@ -94,6 +94,7 @@ like "with the remedy, the session has the cpuset controller" "$(cat $session/cg
 pm crun "$allowed; echo > /ready; read l < /go" &
 running=$!
 ok "with the remedy, crun: a container starts" timeout 100 cat $home/root/ready
+ok "with the remedy, crun: podman has passed on its output" eventually grep -q ^Mems_allowed_list: $said
 like "with the remedy, crun: the container has the CPUs and memory of one node" "$(sees Cpus) $(sees Mems)" '^(0-1 0|2-3 1|4-5 2|6-7 3)$'
 is "with the remedy, crun: the ledger of the user has the record" "$(as numaplace --state $ledger status --json | jq -r '.containers[] | .cpus + " " + .mems')" \
 	"$(sees Cpus) $(sees Mems)"

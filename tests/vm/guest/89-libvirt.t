@@ -79,7 +79,8 @@ said=$(numaplace move vm1 "$free" 2>&1)
 like "a move is refused" "$said" 'libvirt has placed it'
 
 # --- the other numad
-like "numad of Debian answers each question alike: before a start" "$(numad.real -w 2:64) $(numad.real -w 2:64)" '^([0-3,-]+) \1$'
+# Its answers follow the load of the moment: two questions need not get the same one.
+like "numad of Debian answers with nodes, as ours does" "$(numad.real -w 2:64) $(numad.real -w 2:64)" '^[0-3,-]+ [0-3,-]+$'
 first=$(numad -w 2:64) second=$(numad -w 1:64)
 diag "numad of Debian: $(numad.real -w 2:64); ours: $first, then $second"
 is "ours names the free node" "$first" "$free"
