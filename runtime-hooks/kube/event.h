@@ -32,7 +32,7 @@ struct kube_events {
 /* Counts a refusal. With EVENTS_MAX events, it replaces the one that is the longest ago. Returns 0 or -ENOMEM. */
 int kube_events_add(struct kube_events *e, const struct refusal *r);
 
-/* The first event to send at @now, or NULL; then *@wait is the time to the next one, UINT64_MAX: there is none. */
+/* The first event to send at @now, or NULL. *@wait becomes the time until the next one, UINT64_MAX without any. */
 struct kube_event *kube_events_due(const struct kube_events *e, uint64_t now, uint64_t *wait);
 
 /* At @now, the server has taken @e, or will never take it. */

@@ -9,7 +9,7 @@
 #define LETTERS "abcdefghijklmnopqrstuvwxyz"
 #define DIGITS "0123456789"
 
-/* The length of the part at @name: letters and digits at both ends. 0: there is none. */
+/* The length of the part at @name: letters and digits at both ends. 0: no such part. */
 static size_t part_length(const char *name)
 {
 	size_t len = strspn(name, LETTERS DIGITS "-");

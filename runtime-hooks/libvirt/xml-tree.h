@@ -40,7 +40,7 @@ struct xml_element *xml_next(struct xml_element *child);
  */
 struct xml_element *xml_make(struct xml_tree *t, struct xml_element *e, const char *name, unsigned int indent);
 
-/* The same if there is none yet. */
+/* As xml_find(), but makes the child if it is missing. */
 struct xml_element *xml_have(struct xml_tree *t, struct xml_element *e, const char *name, unsigned int indent);
 
 /* The same with a namespace of its own. */
