@@ -203,7 +203,7 @@ static void tell(struct agent *a)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-		for (struct led *l = machines_ended(&a->machines, pid) ? NULL : a->led; l; l = l->next)
+		for (struct led *l = machines_ended(&a->machines, pid, status) ? NULL : a->led; l; l = l->next)
 			if (l->teller == pid) {
 				l->teller = 0;
 				/* Also true if the child gave up: it has printed why. */

@@ -20,6 +20,7 @@
 
 #define CHILDREN_MAX 4
 #define MACHINES_MAX 4096
+#define ATTEMPTS 3 /* of a child, which may fail because QEMU starts threads or the ledger is locked */
 #define PID_FILE "qemu.pid"
 #define FOLDER_EVENTS (IN_CREATE | IN_DELETE | IN_MOVED_TO | IN_MOVED_FROM | IN_ONLYDIR)
 #define FILE_EVENTS (IN_CREATE | IN_MODIFY | IN_DELETE | IN_MOVED_TO | IN_ONLYDIR)
@@ -43,6 +44,7 @@ struct vm {
 	bool due;                /* a child must be started */
 	bool placed;             /* a child was started for this pid: at the end the record is dropped */
 	pid_t child;             /* 0: none */
+	unsigned int failures;   /* of children since the last event */
 };
 
 void machines_begin(struct machines *m)
@@ -77,8 +79,10 @@ bool machines_event(struct machines *m, const struct inotify_event *e)
 		ours |= is_watch(&m->folder_watch[i], e);
 	for (struct vm *vm = m->vm; vm && !ours; vm = vm->next) {
 		ours = is_watch(&vm->watch, e);
-		if (!ours && is_watch(&vm->config_watch, e))
+		if (!ours && is_watch(&vm->config_watch, e)) {
 			ours = vm->due = true;
+			vm->failures = 0;
+		}
 	}
 	m->look |= ours || e->mask & IN_Q_OVERFLOW;
 	return ours;
@@ -149,6 +153,7 @@ static void look_at(struct machines *m, unsigned int daemon, int folder, const c
 	if (pid != vm->pid) {
 		vm->pid = pid;
 		vm->due = true;
+		vm->failures = 0;
 	}
 }
 
@@ -266,13 +271,16 @@ void machines_look(struct machines *m)
 	}
 }
 
-bool machines_ended(struct machines *m, pid_t pid)
+bool machines_ended(struct machines *m, pid_t pid, int status)
 {
-	for (struct vm *vm = m->vm; vm; vm = vm->next)
-		if (vm->child == pid) {
-			vm->child = 0;
-			return true;
-		}
+	for (struct vm *vm = m->vm; vm; vm = vm->next) {
+		if (vm->child != pid)
+			continue;
+		vm->child = 0;
+		if (status && ++vm->failures < ATTEMPTS)
+			vm->due = true;
+		return true;
+	}
 	return false;
 }
 

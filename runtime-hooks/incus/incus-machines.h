@@ -34,8 +34,11 @@ bool machines_event(struct machines *m, const struct inotify_event *e);
 /* If something has changed, finds the machines; starts the children that are due. */
 void machines_look(struct machines *m);
 
-/* Takes the end of the child @pid if it is one of these. */
-bool machines_ended(struct machines *m, pid_t pid);
+/*
+ * Takes the end of the child @pid, with its status of waitpid(), if it is one of these. A child that has failed is started
+ * twice more.
+ */
+bool machines_ended(struct machines *m, pid_t pid, int status);
 
 /* Ends the children, and removes the watches. */
 void machines_free(struct machines *m);
