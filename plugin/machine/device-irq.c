@@ -55,15 +55,9 @@ static int each_above(int dir, int (*each)(void *arg, int irq), void *arg)
 
 static int each_of_group(int root, const char *group, int (*each)(void *arg, int irq), void *arg)
 {
-	cleanup_closedir DIR *dir = NULL;
+	cleanup_closedir DIR *dir = device_list_group(root, group);
 	int rc = -ENOENT;
-	uint64_t number;
-	char path[64];
 
-	if (!number_parse(group, UINT32_MAX, &number))
-		return -ENOENT;
-	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%llu/devices", (unsigned long long)number);
-	dir = path_list(root, path);
 	for (struct dirent *e; dir && (rc == -ENOENT || rc == 0) && (e = readdir(dir));) {
 		cleanup_close int fd =
 			*e->d_name == '.' ? -1 : path_open(dirfd(dir), O_PATH | O_DIRECTORY, "%s", e->d_name);

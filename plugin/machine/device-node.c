@@ -5,6 +5,7 @@
 #include "plugin/machine/device-node.h"
 
 #include "plugin/base/file.h"
+#include "plugin/base/number.h"
 #include "plugin/base/path.h"
 #include "plugin/base/util.h"
 #include "plugin/machine/topology.h"
@@ -110,6 +111,17 @@ int device_open(int root, const char *name)
 			return dir;
 	}
 	return -ENOENT;
+}
+
+DIR *device_list_group(int root, const char *group)
+{
+	uint64_t number;
+	char path[64];
+
+	if (!number_parse(group, UINT32_MAX, &number))
+		return NULL;
+	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%llu/devices", (unsigned long long)number);
+	return path_list(root, path);
 }
 
 int device_node(int root, const char *device, int *node, struct error *err)

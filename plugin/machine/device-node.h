@@ -8,6 +8,7 @@
 
 #include "plugin/base/error.h"
 
+#include <dirent.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -27,6 +28,9 @@ int device_open(int root, const char *name);
  * one.
  */
 int device_open_above(int dir, bool first);
+
+/* The devices of the VFIO group with this number, links to their folders. NULL: there is no such group. */
+DIR *device_list_group(int root, const char *group);
 
 /* The place of the device with the folder @dir. */
 struct device_place device_place_of(int dir);

@@ -167,14 +167,8 @@ static void name_it(struct sought *s, const char *path)
 /* The first device of a VFIO group: all of its devices are behind the same bridge. */
 static int open_group(int root, const char *group)
 {
-	cleanup_closedir DIR *dir = NULL;
-	uint64_t number;
-	char path[64];
+	cleanup_closedir DIR *dir = device_list_group(root, group);
 
-	if (!number_parse(group, UINT32_MAX, &number))
-		return -ENOENT;
-	snprintf(path, sizeof(path), "sys/kernel/iommu_groups/%llu/devices", (unsigned long long)number);
-	dir = path_list(root, path);
 	for (struct dirent *e; dir && (e = readdir(dir));)
 		if (*e->d_name != '.')
 			return path_open(dirfd(dir), O_PATH | O_DIRECTORY, "%s", e->d_name);
